@@ -1,0 +1,60 @@
+#include "base/alloc.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+
+static _Atomic uint64_t fail_countdown;
+
+void toc_alloc_fail_after(uint64_t nth) {
+    atomic_store_explicit(&fail_countdown, nth, memory_order_relaxed);
+}
+
+static int must_fail(void) {
+    uint64_t left = atomic_load_explicit(&fail_countdown, memory_order_relaxed);
+    while (left != 0) {
+        if (atomic_compare_exchange_weak_explicit(&fail_countdown, &left, left - 1,
+                                                  memory_order_relaxed, memory_order_relaxed))
+            return left == 1;
+    }
+    return 0;
+}
+
+void *toc_try_alloc(size_t n) { return must_fail() ? NULL : malloc(n ? n : 1); }
+
+void *toc_try_calloc(size_t count, size_t size) {
+    return must_fail() ? NULL : calloc(count ? count : 1, size ? size : 1);
+}
+
+void *toc_try_realloc(void *p, size_t n) { return must_fail() ? NULL : realloc(p, n ? n : 1); }
+
+void *toc_xalloc(size_t n) {
+    void *p = malloc(n ? n : 1);
+    TOC_ASSERT(p != NULL);
+    return p;
+}
+
+void *toc_xcalloc(size_t count, size_t size) {
+    void *p = calloc(count ? count : 1, size ? size : 1);
+    TOC_ASSERT(p != NULL);
+    return p;
+}
+
+void *toc_xrealloc(void *p, size_t n) {
+    void *q = realloc(p, n ? n : 1);
+    TOC_ASSERT(q != NULL);
+    return q;
+}
+
+char *toc_xstrdup(const char *s) { return toc_xmemdup(s, strlen(s) + 1); }
+
+void *toc_xmemdup(const void *p, size_t n) {
+    void *q = toc_xalloc(n);
+    if (n)
+        memcpy(q, p, n);
+    return q;
+}
+
+void toc_free(void *p) { free(p); }

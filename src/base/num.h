@@ -1,0 +1,26 @@
+/* Numbers from and to text, exactly. */
+#ifndef TOC_BASE_NUM_H
+#define TOC_BASE_NUM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/attrs.h"
+#include "base/buf.h"
+#include "base/sv.h"
+
+/* Whole string must be a decimal integer in range. 0 or TOC_EPARSE. */
+int toc_parse_i64(struct toc_sv s, int64_t *out) TOC_MUST_CHECK;
+int toc_parse_u64(struct toc_sv s, uint64_t *out) TOC_MUST_CHECK;
+/* Whole string as Go's strconv.ParseFloat would take it without underscores: decimal, exponent, hex
+ * float, inf/infinity/nan in any case and sign. Correctly rounded. 0 or TOC_EPARSE. */
+int toc_parse_f64(struct toc_sv s, double *out) TOC_MUST_CHECK;
+/* Shortest text that reads back to the same double, as Go's FormatFloat(v, 'f' or 'g', -1, 64):
+ * `toc_format_f64` is 'f' without exponent as in Prometheus' JSON; _g uses %e below 1e-4 and from 1e21. */
+void toc_format_f64(double v, struct toc_buf *out);
+void toc_format_f64_g(double v, struct toc_buf *out);
+/* For people, about 4 significant digits with SI or binary prefixes: "1.23k", "4.56 GiB". */
+void toc_format_si(double v, struct toc_buf *out);
+void toc_format_bytes(double v, struct toc_buf *out);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * How samples are read: the interface between whoever stores series (metricdb, a remote engine, a test) and
+ * whoever computes with them (promql, detect, diagnose, rules, api).
+ *
+ * `select` hands over one decoded series at a time, so that an aggregation over many series never holds
+ * them all. Nothing it passes outlives the callback.
+ */
+#ifndef TOC_MODEL_QUERIER_H
+#define TOC_MODEL_QUERIER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "model/labels.h"
+#include "model/matcher.h"
+
+struct toc_histogram; /* model/histogram.h */
+
+/* One series and its samples in rising time order, columnar. */
+struct toc_series_view {
+    struct toc_labels labels;
+    const int64_t *t_ms;
+    const double *values;                    /* the histogram's sum-free placeholder 0 where histograms[i] is set */
+    const struct toc_histogram *const *histograms; /* NULL when the series holds floats only */
+    size_t count;
+};
+
+struct toc_select {
+    const struct toc_matcher *matchers;
+    size_t matcher_count;
+    int64_t min_ms; /* inclusive */
+    int64_t max_ms; /* inclusive */
+    bool sorted;    /* series in label order */
+    bool labels_only; /* samples are not needed: count may be 0 */
+};
+
+/* Non-zero stops the selection and is returned by it. */
+typedef int toc_on_series(void *ctx, const struct toc_series_view *series);
+typedef int toc_on_string(void *ctx, struct toc_sv value);
+
+struct toc_querier {
+    /* Series that match and have a sample in [min_ms, max_ms]. */
+    int (*select)(struct toc_querier *q, const struct toc_select *s, toc_on_series *fn, void *ctx,
+                  struct toc_err *err);
+    /* Distinct label names / values of the matching series, sorted. */
+    int (*label_names)(struct toc_querier *q, const struct toc_select *s, toc_on_string *fn,
+                       void *ctx, struct toc_err *err);
+    int (*label_values)(struct toc_querier *q, struct toc_sv name, const struct toc_select *s,
+                        toc_on_string *fn, void *ctx, struct toc_err *err);
+};
+
+#endif

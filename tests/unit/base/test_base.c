@@ -1,0 +1,220 @@
+#include "../cmocka_prelude.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/heap.h"
+#include "base/map.h"
+#include "base/num.h"
+#include "base/rng.h"
+#include "base/time.h"
+
+static void buf_limit_is_sticky(void **state) {
+    (void)state;
+    struct toc_buf b = {.limit_bytes = 8};
+    toc_buf_append_cstr(&b, "12345");
+    toc_buf_append_cstr(&b, "6789");
+    assert_int_equal(toc_buf_error(&b), TOC_ELIMIT);
+    toc_buf_append_cstr(&b, "x");
+    assert_sv_equal(toc_buf_sv(&b), "12345");
+    toc_buf_fini(&b);
+}
+
+static void varints_round_trip(void **state) {
+    (void)state;
+    struct toc_rng rng;
+    toc_rng_seed(&rng, 1);
+    struct toc_buf b = TOC_BUF_INIT;
+    int64_t values[1000];
+    for (int i = 0; i < 1000; i++) {
+        values[i] = (int64_t)(toc_rng_u64(&rng) >> toc_rng_below(&rng, 64));
+        toc_buf_append_zigzag(&b, i & 1 ? -values[i] : values[i]);
+    }
+    struct toc_reader r = toc_reader_make(toc_buf_sv(&b));
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(toc_read_zigzag(&r), i & 1 ? -values[i] : values[i]);
+    assert_int_equal(r.error, 0);
+    toc_read_u8(&r);
+    assert_int_equal(r.error, TOC_ETRUNCATED);
+    toc_buf_fini(&b);
+}
+
+static void map_equals_naive_model(void **state) {
+    (void)state;
+    struct toc_rng rng;
+    toc_rng_seed(&rng, 7);
+    struct toc_map m = TOC_MAP_INIT;
+    void *model[64] = {0};
+    for (int step = 0; step < 20000; step++) {
+        uint64_t key = toc_rng_below(&rng, 64);
+        void *value = (void *)(uintptr_t)(toc_rng_below(&rng, 1000) + 1);
+        if (toc_rng_below(&rng, 2)) {
+            assert_ptr_equal(toc_map_put(&m, toc_map_u64(&key), value), model[key]);
+            model[key] = value;
+        } else {
+            assert_ptr_equal(toc_map_remove(&m, toc_map_u64(&key)), model[key]);
+            model[key] = NULL;
+        }
+        uint64_t probe = toc_rng_below(&rng, 64);
+        assert_ptr_equal(toc_map_get(&m, toc_map_u64(&probe)), model[probe]);
+    }
+    toc_map_fini(&m);
+}
+
+static void heap_pops_in_order_with_removals(void **state) {
+    (void)state;
+    struct toc_rng rng;
+    toc_rng_seed(&rng, 3);
+    struct toc_heap h = {0};
+    static struct toc_heap_node nodes[500];
+    for (int i = 0; i < 500; i++)
+        toc_heap_insert(&h, &nodes[i], (int64_t)toc_rng_below(&rng, 100));
+    for (int i = 0; i < 500; i += 3)
+        toc_heap_remove(&h, &nodes[i]);
+    int64_t last = -1;
+    size_t popped = 0;
+    for (struct toc_heap_node *n; (n = toc_heap_pop(&h)); popped++) {
+        assert_true(n->key >= last);
+        last = n->key;
+    }
+    assert_int_equal(popped, 333);
+    toc_heap_fini(&h);
+}
+
+static void numbers_round_trip_shortest(void **state) {
+    (void)state;
+    static const struct {
+        double v;
+        const char *plain, *general;
+    } cases[] = {
+        {0.1, "0.1", "0.1"},
+        {1e21, "1000000000000000000000", "1e+21"},
+        {1.5e-7, "0.00000015", "1.5e-07"},
+        {123456789.125, "123456789.125", "1.23456789125e+08"},
+        {-0.0, "-0", "-0"},
+        {INFINITY, "+Inf", "+Inf"},
+        {5e-324, NULL, "5e-324"},
+    };
+    for (size_t i = 0; i < TOC_ARRAY_LEN(cases); i++) {
+        struct toc_buf b = TOC_BUF_INIT;
+        toc_format_f64(cases[i].v, &b);
+        if (cases[i].plain)
+            assert_string_equal(toc_buf_cstr(&b), cases[i].plain);
+        double back;
+        assert_int_equal(toc_parse_f64(toc_buf_sv(&b), &back), 0);
+        assert_true(back == cases[i].v);
+        toc_buf_fini(&b);
+    }
+    struct toc_rng rng;
+    toc_rng_seed(&rng, 11);
+    for (int i = 0; i < 20000; i++) {
+        uint64_t bits = toc_rng_u64(&rng);
+        double v, back;
+        memcpy(&v, &bits, sizeof v);
+        if (!isfinite(v))
+            continue;
+        struct toc_buf b = TOC_BUF_INIT;
+        toc_format_f64_g(v, &b);
+        assert_int_equal(toc_parse_f64(toc_buf_sv(&b), &back), 0);
+        assert_memory_equal(&v, &back, sizeof v);
+        toc_buf_fini(&b);
+    }
+}
+
+static void number_parser_refuses_garbage(void **state) {
+    (void)state;
+    double v;
+    static const char *const bad[] = {"", "1_0", " 1", "1 ", "0x", "1e", ".", "--1", "1.2.3", "infin"};
+    for (size_t i = 0; i < TOC_ARRAY_LEN(bad); i++)
+        assert_int_equal(toc_parse_f64(toc_sv_cstr(bad[i]), &v), TOC_EPARSE);
+}
+
+static void durations_as_prometheus(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t ms;
+        const char *printed;
+    } cases[] = {{"1h30m", 5400000, "1h30m"}, {"90s", 90000, "1m30s"}, {"0", 0, "0s"},
+                 {"1w", 604800000, "1w"},     {"100ms", 100, "100ms"}, {"1d12h", 129600000, "36h"}};
+    for (size_t i = 0; i < TOC_ARRAY_LEN(cases); i++) {
+        int64_t ms;
+        assert_int_equal(toc_duration_parse(toc_sv_cstr(cases[i].text), &ms, NULL), 0);
+        assert_int_equal(ms, cases[i].ms);
+        struct toc_buf b = TOC_BUF_INIT;
+        toc_duration_format(ms, &b);
+        assert_string_equal(toc_buf_cstr(&b), cases[i].printed);
+        toc_buf_fini(&b);
+    }
+    static const char *const bad[] = {"", "5", "1m1h", "1s1s", "-5s", "1.5h", "99999999999999y"};
+    for (size_t i = 0; i < TOC_ARRAY_LEN(bad); i++) {
+        int64_t ms;
+        assert_int_equal(toc_duration_parse(toc_sv_cstr(bad[i]), &ms, NULL), TOC_EPARSE);
+    }
+}
+
+static void rfc3339_round_trips(void **state) {
+    (void)state;
+    struct toc_rng rng;
+    toc_rng_seed(&rng, 5);
+    for (int i = 0; i < 5000; i++) {
+        struct toc_ts t = {(int64_t)toc_rng_below(&rng, 8000000000000)}, back;
+        struct toc_buf b = TOC_BUF_INIT;
+        toc_ts_format_rfc3339(t, &b);
+        assert_int_equal(toc_ts_parse_rfc3339(toc_buf_sv(&b), &back, NULL), 0);
+        assert_int_equal(back.ms, t.ms);
+        toc_buf_fini(&b);
+    }
+    struct toc_ts t;
+    assert_int_equal(toc_ts_parse_rfc3339(TOC_SV("2026-11-24T13:17:34.25+01:00"), &t, NULL), 0);
+    assert_int_equal(t.ms, 1795522654250);
+    assert_int_equal(toc_ts_parse_rfc3339(TOC_SV("2026-04-31T00:00:00Z"), &t, NULL), TOC_EPARSE);
+}
+
+static void crc32c_known_answer(void **state) {
+    (void)state;
+    assert_int_equal(toc_crc32c(0, "123456789", 9), 0xe3069283); /* RFC 3720 check value */
+    assert_int_equal(toc_crc32c(toc_crc32c(0, "1234", 4), "56789", 5), 0xe3069283);
+}
+
+static void arena_refuses_over_budget(void **state) {
+    (void)state;
+    struct toc_arena a;
+    toc_arena_init(&a, 10000);
+    assert_non_null(toc_arena_alloc(&a, 6000));
+    assert_null(toc_arena_alloc(&a, 6000));
+    assert_true(a.overflowed);
+    toc_arena_reset(&a);
+    assert_non_null(toc_arena_alloc(&a, 6000));
+    toc_arena_fini(&a);
+}
+
+static void utf8_is_judged_by_the_rfc(void **state) {
+    (void)state;
+    assert_true(toc_sv_is_utf8(TOC_SV("tocsin \xe8\xad\xa6\xe9\x90\x98")));
+    assert_false(toc_sv_is_utf8(TOC_SV("\xc0\x80")));
+    assert_false(toc_sv_is_utf8(TOC_SV("\xed\xa0\x80")));
+    assert_false(toc_sv_is_utf8(TOC_SV("\xf4\x90\x80\x80")));
+    assert_false(toc_sv_is_utf8(TOC_SV("\xe8\xad")));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(buf_limit_is_sticky),
+        cmocka_unit_test(varints_round_trip),
+        cmocka_unit_test(map_equals_naive_model),
+        cmocka_unit_test(heap_pops_in_order_with_removals),
+        cmocka_unit_test(numbers_round_trip_shortest),
+        cmocka_unit_test(number_parser_refuses_garbage),
+        cmocka_unit_test(durations_as_prometheus),
+        cmocka_unit_test(rfc3339_round_trips),
+        cmocka_unit_test(crc32c_known_answer),
+        cmocka_unit_test(arena_refuses_over_budget),
+        cmocka_unit_test(utf8_is_judged_by_the_rfc),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
