@@ -1,0 +1,61 @@
+/*
+ * Prometheus text exposition 0.0.4 and OpenMetrics 1.0 in, and text out. Errors carry line and column.
+ * Format sources: prometheus.io/docs/instrumenting/exposition_formats, OpenMetrics 1.0.0.
+ */
+#ifndef TOC_CODEC_EXPOSITION_H
+#define TOC_CODEC_EXPOSITION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/sv.h"
+
+enum toc_exposition_format { TOC_EXPOSITION_TEXT, TOC_EXPOSITION_OPENMETRICS };
+
+struct toc_exposition_label {
+    struct toc_sv name;
+    struct toc_sv value; /* unescaped */
+};
+
+struct toc_exposition_sample {
+    struct toc_sv metric;
+    const struct toc_exposition_label *labels; /* in input order, without the metric name */
+    size_t label_count;
+    double value;
+    bool has_timestamp;
+    int64_t timestamp_ms;
+    struct toc_sv series_text; /* raw `name{…}`: a key for caches */
+};
+
+/* Type as in model/sample.h's table by its text: "counter", "gauge", … */
+struct toc_exposition_meta {
+    struct toc_sv metric;
+    struct toc_sv type; /* each empty when this line does not say it */
+    struct toc_sv help;
+    struct toc_sv unit;
+};
+
+struct toc_exposition_limits {
+    size_t max_labels;            /* per sample, default 128 */
+    size_t max_label_name_bytes;  /* default 512 */
+    size_t max_label_value_bytes; /* default 4096 */
+    size_t max_line_bytes;        /* default 65536 */
+};
+extern const struct toc_exposition_limits TOC_EXPOSITION_DEFAULT_LIMITS;
+
+/* Views are borrowed for the call. Non-zero stops and is returned. */
+struct toc_exposition_handler {
+    int (*sample)(void *ctx, const struct toc_exposition_sample *s);
+    int (*meta)(void *ctx, const struct toc_exposition_meta *m); /* may be NULL */
+    void *ctx;
+};
+
+int toc_exposition_parse(enum toc_exposition_format format, struct toc_sv text,
+                         const struct toc_exposition_limits *limits,
+                         const struct toc_exposition_handler *handler,
+                         struct toc_err *err) TOC_MUST_CHECK;
+
+#endif
