@@ -61,7 +61,8 @@ static int find_token(const struct toc_client_options *o, struct toc_buf *out) {
     }
     toc_buf_fini(&path);
     struct toc_sv trimmed = toc_sv_trim(toc_buf_sv(out));
-    memmove(out->p ? out->p : "", trimmed.p ? trimmed.p : "", trimmed.n);
+    if (trimmed.n)
+        memmove(out->p, trimmed.p, trimmed.n);
     out->n = trimmed.n;
     return 0;
 }
