@@ -42,7 +42,8 @@ struct build {
     TOC_VEC(struct toc_key_ref) keys;
 };
 
-#define MERGE_KEY "<<"
+/* The key of merge entries points here, which tells them from a quoted "<<". */
+static const char merge_key[] = "<<";
 
 static int fail(struct build *b, int code, yaml_mark_t at, const char *what) {
     return toc_err_at(b->err, code, (int)at.line + 1, (int)at.column + 1, "%s", what);
@@ -71,7 +72,7 @@ static int remember(struct build *b, struct toc_sv name, const struct toc_yaml *
 }
 
 static bool is_merge(const struct toc_yaml *n) {
-    return n->is_plain && toc_sv_eq(n->scalar, TOC_SV(MERGE_KEY));
+    return n->is_plain && toc_sv_eq_cstr(n->scalar, merge_key);
 }
 
 /* Where a finished node goes: the root, a sequence item, a mapping's key or its value. */
@@ -89,7 +90,7 @@ static int place(struct build *b, struct toc_yaml n, yaml_mark_t at) {
             return fail(b, TOC_EPARSE, at, "a mapping key must be a plain text");
         f->has_key = true;
         f->has_merge |= is_merge(&n);
-        f->pending_key = is_merge(&n) ? TOC_SV(MERGE_KEY) : n.scalar;
+        f->pending_key = is_merge(&n) ? toc_sv_cstr(merge_key) : n.scalar;
         f->pending_line = n.line;
         f->pending_column = n.column;
         return 0;
@@ -225,7 +226,7 @@ static int expand_merges(struct build *b, size_t first, yaml_mark_t at) {
     TOC_VEC(struct toc_yaml) merges = {0};
     for (size_t i = first; i < b->items.count;) {
         struct toc_yaml n = b->items.items[i];
-        if (n.key.p && toc_sv_eq(n.key, TOC_SV(MERGE_KEY))) {
+        if (n.key.p == merge_key) {
             TOC_VEC_PUSH(&merges, n);
             TOC_VEC_REMOVE(&b->items, i);
         } else {
