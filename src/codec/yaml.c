@@ -78,8 +78,6 @@ static bool is_merge(const struct toc_yaml *n) {
 /* Where a finished node goes: the root, a sequence item, a mapping's key or its value. */
 static int place(struct build *b, struct toc_yaml n, yaml_mark_t at) {
     if (!b->depth) {
-        if (b->has_root)
-            return fail(b, TOC_EPARSE, at, "more than one YAML document");
         b->has_root = true;
         b->root = n;
         return 0;
@@ -279,6 +277,8 @@ static int on_close(struct build *b, const yaml_event_t *e) {
 
 static int on_event(struct build *b, const yaml_event_t *e) {
     switch (e->type) {
+    case YAML_DOCUMENT_START_EVENT:
+        return b->has_root ? fail(b, TOC_EPARSE, e->start_mark, "more than one YAML document") : 0;
     case YAML_SCALAR_EVENT:
         return on_scalar(b, e);
     case YAML_ALIAS_EVENT:

@@ -10,9 +10,9 @@ static void a_document_becomes_a_tree(void **state) {
     struct toc_arena a = TOC_ARENA_INIT;
     struct toc_err err = {0};
     const struct toc_json *root;
-    static const char text[] = "{\"a\":[1,-2.5,\"x\\u4e2d\\n\",true,null],\"big\":18446744073709551615,"
+    const char *text = "{\"a\":[1,-2.5,\"x\\u4e2d\\n\",true,null],\"big\":18446744073709551615,"
                                "\"o\":{}}";
-    assert_int_equal(toc_json_parse(TOC_SV(text), &a, &root, &err), 0);
+    assert_int_equal(toc_json_parse(toc_sv_cstr(text), &a, &root, &err), 0);
     assert_int_equal(root->type, TOC_JSON_OBJECT);
     const struct toc_json *list = toc_json_get(root, "a");
     assert_int_equal(list->count, 5);

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "base/buf.h"
 #include "codec/yaml.h"
 
 struct doc {
@@ -162,7 +163,7 @@ static const struct toc_schema_key settings_schema[] = {
     {"size", TOC_SCHEMA_BYTES, offsetof(struct settings, size), false, "1KiB", 0, 0, ""},
     {"ratio", TOC_SCHEMA_DOUBLE, offsetof(struct settings, ratio), false, NULL, 0, 1, ""},
     {"rest", TOC_SCHEMA_NODE, offsetof(struct settings, rest), false, NULL, 0, 0, ""},
-    {0},
+    {.name = NULL},
 };
 
 static void a_schema_fills_a_struct(void **state) {
