@@ -225,21 +225,30 @@ static void append_text(struct toc_buf *b, const struct conversion *k,
     toc_buf_fini(&text);
 }
 
+/* %d and %x, and infinities and NaN under any verb. */
+static void append_integer(struct toc_buf *b, const struct conversion *k, double v) {
+    struct toc_buf digits = TOC_BUF_INIT, text = TOC_BUF_INIT;
+    bool is_negative = isfinite(v) && v <= -1;
+    if (k->verb == 'x' && isfinite(v))
+        toc_buf_printf(&digits, "%llx", (unsigned long long)fabs(v));
+    else
+        toc_format_f64(isfinite(v) ? trunc(fabs(v)) : v, &digits);
+    if (is_negative)
+        toc_buf_append_char(&text, '-');
+    bool wants_zeros = memchr(k->flags, '0', k->flag_count) && isfinite(v);
+    for (size_t n = text.n + digits.n; wants_zeros && k->width > 0 && n < (size_t)k->width; n++)
+        toc_buf_append_char(&text, '0');
+    toc_buf_append_sv(&text, toc_buf_sv(&digits));
+    append_padded(b, k, toc_buf_sv(&text));
+    toc_buf_fini(&digits);
+    toc_buf_fini(&text);
+}
+
 static void append_number(struct toc_buf *b, const struct conversion *k, double v) {
     char spec[16], text[512];
-    bool is_integer = k->verb == 'd' || k->verb == 'x';
     int precision = k->precision;
-    if (is_integer || !isfinite(v)) {
-        struct toc_buf plain = TOC_BUF_INIT;
-        if (k->verb == 'x')
-            toc_buf_printf(&plain, "%llx", (unsigned long long)(int64_t)v);
-        else
-            toc_format_f64(isfinite(v) ? trunc(v) : v, &plain);
-        bool wants_zeros = memchr(k->flags, '0', k->flag_count) && isfinite(v);
-        for (size_t i = plain.n; wants_zeros && k->width > 0 && i < (size_t)k->width; i++)
-            toc_buf_append_char(b, '0');
-        append_padded(b, k, toc_buf_sv(&plain));
-        toc_buf_fini(&plain);
+    if (k->verb == 'd' || k->verb == 'x' || !isfinite(v)) {
+        append_integer(b, k, v);
         return;
     }
     if (k->verb == 'g' && precision < 0) {
