@@ -14,6 +14,7 @@ struct toc_csv_reader {
     size_t at;
     char separator; /* default ',' */
     int line;       /* of the record last read, 1-based */
+    int next_line;  /* kept by the reader */
     size_t max_fields;      /* default 4096 */
     size_t max_field_bytes; /* default 1 MiB */
 };
