@@ -206,7 +206,7 @@ static int read_type(struct parse *p, struct toc_exposition_meta *m) {
 }
 
 static int read_unit(struct parse *p, struct toc_exposition_meta *m) {
-    m->unit = read_token(&p->c);
+    m->unit = read_token(&p->c); /* a view even when empty: this line says "no unit" */
     return p->c.p == p->c.eol ? 0 : fail(p, TOC_EPARSE, "something follows the unit");
 }
 
