@@ -1,5 +1,5 @@
 /* Prints what the host collector reads, twice, as exposition text: material for node_exporter_diff.py and for a
- * look at its cost (--cost N: N cycles, then CPU microseconds per cycle). */
+ * look at its cost (--cost N: N cycles, then CPU microseconds per cycle; --gpu [LIBRARY]: the NVIDIA GPUs). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/num.h"
 #include "collect/host.h"
+#include "collect/nvml.h"
 #include "sys/clock.h"
 
 static bool g_prints = true;
@@ -37,9 +38,20 @@ static void print_type(struct toc_sink *s, struct toc_sv metric, enum toc_metric
                type == TOC_METRIC_UNKNOWN ? "untyped" : toc_metric_type_text(type));
 }
 
+static int dump_gpus(const char *library, struct toc_sink *sink) {
+    struct toc_nvml *n = toc_nvml_new(&(struct toc_nvml_options){.library = library});
+    struct toc_err err = {0};
+    int rc = toc_nvml_collect(n, toc_clock_now(toc_clock_system()), sink, &err);
+    printf("# %u GPUs\n", toc_nvml_device_count(n));
+    toc_nvml_free(&n);
+    return rc ? 1 : 0;
+}
+
 int main(int argc, char **argv) {
     long cycles = argc > 2 && strcmp(argv[1], "--cost") == 0 ? strtol(argv[2], NULL, 10) : 0;
     struct toc_sink sink = {print_points, print_type};
+    if (argc > 1 && strcmp(argv[1], "--gpu") == 0)
+        return dump_gpus(argc > 2 ? argv[2] : NULL, &sink);
     struct toc_host *h = toc_host_new(&(struct toc_host_options){.vfs = NULL});
     struct toc_err err = {0};
     g_prints = cycles == 0;
