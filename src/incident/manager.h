@@ -98,7 +98,7 @@ int toc_incident_list(struct toc_incident_manager *m, const struct toc_incident_
 /* Its JSON with timeline, as `GET incidents/ID` answers. */
 int toc_incident_detail_json(struct toc_incident_manager *m, struct toc_sv id, struct toc_buf *out,
                              struct toc_err *err) TOC_MUST_CHECK;
-/* Id of the open incident that holds the alert with this fingerprint, "" when none: for messages. */
+/* Id of the incident in memory that holds the alert with this fingerprint, "" when none: for messages. */
 void toc_incident_of_alert(struct toc_incident_manager *m, uint64_t fingerprint,
                            char out_id[TOC_INCIDENT_ID_MAX]);
 
