@@ -38,7 +38,7 @@ static void save(struct toc_alert_manager *m, const struct alert_group *g, bool 
         toc_buf_append_zigzag(&value, g->next_flush.ms);
         toc_notified_encode(&g->log, &value);
     }
-    if (toc_buf_error(&value) || store->put(store, GROUP_NS, toc_sv_cstr(key), toc_buf_sv(&value)))
+    if (toc_buf_error(&value) || store->put(store, GROUP_NS, toc_sv_cstr(key), toc_buf_sv(&value), NULL))
         m->stats.store_failures++;
     toc_buf_fini(&value);
 }

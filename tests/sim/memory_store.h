@@ -27,7 +27,8 @@ static inline void memory_drop(struct toc_buf *value) {
 }
 
 static inline int memory_put(struct toc_blob_store *s, const char *ns, struct toc_sv key,
-                             struct toc_sv value) {
+                             struct toc_sv value, struct toc_err *err) {
+    (void)err;
     struct memory_blobs *m = (struct memory_blobs *)s;
     struct toc_buf full = memory_key(ns, key);
     if (!value.n) {
@@ -42,7 +43,8 @@ static inline int memory_put(struct toc_blob_store *s, const char *ns, struct to
 }
 
 static inline int memory_get(struct toc_blob_store *s, const char *ns, struct toc_sv key,
-                             struct toc_buf *out) {
+                             struct toc_buf *out, struct toc_err *err) {
+    (void)err;
     struct memory_blobs *m = (struct memory_blobs *)s;
     struct toc_buf full = memory_key(ns, key);
     const struct toc_buf *value = toc_map_get(&m->map, toc_buf_sv(&full));
@@ -53,8 +55,14 @@ static inline int memory_get(struct toc_blob_store *s, const char *ns, struct to
     return 0;
 }
 
+static inline int memory_remove(struct toc_blob_store *s, const char *ns, struct toc_sv key,
+                                struct toc_err *err) {
+    return memory_put(s, ns, key, TOC_SV(""), err);
+}
+
 static inline int memory_each(struct toc_blob_store *s, const char *ns, toc_on_blob *fn,
-                              void *ctx) {
+                              void *ctx, struct toc_err *err) {
+    (void)err;
     struct memory_blobs *m = (struct memory_blobs *)s;
     const struct toc_map_entry *e;
     int rc = 0;
@@ -67,7 +75,7 @@ static inline int memory_each(struct toc_blob_store *s, const char *ns, toc_on_b
 }
 
 static inline void memory_blobs_init(struct memory_blobs *m) {
-    *m = (struct memory_blobs){.base = {memory_put, memory_get, memory_each}};
+    *m = (struct memory_blobs){.base = {memory_put, memory_get, memory_remove, memory_each}};
 }
 
 static inline void memory_blobs_fini(struct memory_blobs *m) {
