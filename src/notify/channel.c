@@ -27,7 +27,7 @@ int toc_channel_deliver(const struct toc_channel *c, const struct toc_notificati
         TOC_CHANNEL_TABLE(X)
 #undef X
     };
-    *out = (struct toc_delivery){0};
+    *out = (struct toc_delivery){.is_cancelled = out->is_cancelled, .cancel_ctx = out->cancel_ctx};
     return by_kind[c->kind](c, n, client, out, err);
 }
 
@@ -174,6 +174,8 @@ int toc_channel_send(const struct toc_channel *c, struct toc_channel_request *r,
     if (toc_buf_error(&r->url) || toc_buf_error(&r->body))
         return toc_errf(err, TOC_ENOMEM, "no memory for this message");
     fill_call(&c->http, r, &call);
+    call.is_cancelled = d->is_cancelled;
+    call.cancel_ctx = d->cancel_ctx;
     int rc = toc_http_perform(client, &call, &result, err);
     if (rc)
         return rc;
