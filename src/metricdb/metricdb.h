@@ -36,7 +36,7 @@ enum toc_durability {
     X(max_label_value_bytes, uint64_t, 4096, "bytes of a label value")                           \
     X(max_labels_bytes, uint64_t, 16384, "bytes of all names and values of a series")            \
     X(max_metadata, uint64_t, 20000, "metrics whose type and help are remembered")               \
-    X(max_pending_samples, uint64_t, 1000000, "samples waiting for a log that cannot be written") \
+    X(max_pending_samples, uint64_t, 1000000, "samples waiting for a log that fails")            \
     X(retention_ms, int64_t, 1296000000, "time covered by blocks before the oldest is deleted")  \
     X(future_tolerance_ms, int64_t, 3600000, "how far a sample may lie ahead of the clock")      \
     X(out_of_order_ms, int64_t, 1800000, "how late a sample may arrive")                         \
