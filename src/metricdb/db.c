@@ -64,8 +64,28 @@ static int take_lock(struct toc_metricdb *db, struct toc_err *err) {
               : 0;
 }
 
+/* The names of new folders on the way to the database must survive power loss, too. Folders that we may
+ * not open were not made by us. */
+static int sync_ancestors(struct toc_metricdb *db) {
+    char *path = toc_xstrdup(db->dir), *slash;
+    int rc = 0;
+    while (!rc && (slash = strrchr(path, '/'))) {
+        bool is_root = slash == path;
+        slash[is_root] = '\0';
+        rc = db->vfs->sync_dir(db->vfs, path);
+        rc = rc == TOC_EACCES ? 0 : rc;
+        if (is_root)
+            break;
+    }
+    if (!rc && path[0] != '/')
+        rc = db->vfs->sync_dir(db->vfs, ".");
+    toc_free(path);
+    return rc;
+}
+
 static int make_dirs(struct toc_metricdb *db, struct toc_err *err) {
     const char *dirs[] = {db->dir, db->wal_dir, db->block_dir};
+    bool is_new = !toc_vfs_exists(db->vfs, db->dir);
     for (size_t i = 0; i < TOC_ARRAY_LEN(dirs); i++) {
         int rc = toc_vfs_make_dirs(db->vfs, dirs[i]);
         if (rc)
@@ -73,6 +93,8 @@ static int make_dirs(struct toc_metricdb *db, struct toc_err *err) {
                             toc_strerror(rc));
     }
     int rc = db->vfs->sync_dir(db->vfs, db->dir);
+    if (!rc && is_new)
+        rc = sync_ancestors(db);
     return rc ? toc_errf(err, rc, "cannot sync %s: %s", db->dir, toc_strerror(rc)) : 0;
 }
 

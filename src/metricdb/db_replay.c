@@ -118,7 +118,7 @@ static void replay_segment(struct replay *r, uint64_t number, struct toc_wal_sum
         .ctx = r, .series = on_series, .sample = on_sample, .damage = on_damage};
     int rc = toc_wal_read(r->db->vfs, path, &v, sum);
     r->db->replay_records += sum->records;
-    if (rc && (rc != TOC_ECORRUPT || sum->bytes > 0)) {
+    if (rc && !toc_wal_is_unborn(rc, sum)) {
         struct toc_metricdb_loss loss = {.bytes = sum->bytes};
         memcpy(loss.path, r->path, sizeof loss.path);
         toc_metricdb_note_loss(r->db, &loss);

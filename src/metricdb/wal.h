@@ -104,6 +104,10 @@ struct toc_wal_summary {
     uint64_t bytes;
     int64_t min_ms, max_ms;
 };
+/* Was this segment's header still being written when the crash came? Then nothing is in it. */
+static inline bool toc_wal_is_unborn(int rc, const struct toc_wal_summary *sum) {
+    return rc == TOC_ECORRUPT && sum->bytes <= 2 * (uint64_t)TOC_WAL_HEADER_BYTES;
+}
 /* Reads a segment from front to end. 0 also when damaged; an error means that the file cannot be read or
  * is no segment at all (TOC_ECORRUPT). */
 int toc_wal_read(struct toc_vfs *vfs, const char *path, const struct toc_wal_visitor *v,

@@ -112,7 +112,7 @@ static size_t parent_length(const char *path) {
 }
 
 static bool is_in(const char *path, const char *dir) {
-    size_t n = strlen(dir);
+    size_t n = strcmp(dir, "/") ? strlen(dir) : 0;
     return parent_length(path) == n && !strncmp(path, dir, n);
 }
 
