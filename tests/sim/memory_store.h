@@ -27,22 +27,30 @@ static inline void memory_drop(struct toc_buf *value) {
 }
 
 static inline int memory_put(struct toc_blob_store *s, const char *ns, struct toc_sv key,
-                             struct toc_sv value) {
+                             struct toc_sv value, struct toc_err *err) {
+    (void)err;
     struct memory_blobs *m = (struct memory_blobs *)s;
     struct toc_buf full = memory_key(ns, key);
-    if (!value.n) {
-        memory_drop(toc_map_remove(&m->map, toc_buf_sv(&full)));
-    } else {
-        struct toc_buf *copy = TOC_NEW(struct toc_buf);
-        toc_buf_append_sv(copy, value);
-        memory_drop(toc_map_put(&m->map, toc_buf_sv(&full), copy));
-    }
+    struct toc_buf *copy = TOC_NEW(struct toc_buf);
+    toc_buf_append_sv(copy, value);
+    memory_drop(toc_map_put(&m->map, toc_buf_sv(&full), copy));
+    toc_buf_fini(&full);
+    return 0;
+}
+
+static inline int memory_remove(struct toc_blob_store *s, const char *ns, struct toc_sv key,
+                                struct toc_err *err) {
+    struct memory_blobs *m = (struct memory_blobs *)s;
+    struct toc_buf full = memory_key(ns, key);
+    (void)err;
+    memory_drop(toc_map_remove(&m->map, toc_buf_sv(&full)));
     toc_buf_fini(&full);
     return 0;
 }
 
 static inline int memory_get(struct toc_blob_store *s, const char *ns, struct toc_sv key,
-                             struct toc_buf *out) {
+                             struct toc_buf *out, struct toc_err *err) {
+    (void)err;
     struct memory_blobs *m = (struct memory_blobs *)s;
     struct toc_buf full = memory_key(ns, key);
     const struct toc_buf *value = toc_map_get(&m->map, toc_buf_sv(&full));
@@ -53,8 +61,10 @@ static inline int memory_get(struct toc_blob_store *s, const char *ns, struct to
     return 0;
 }
 
-static inline int memory_each(struct toc_blob_store *s, const char *ns, toc_on_blob *fn,
-                              void *ctx) {
+static inline int memory_each(struct toc_blob_store *s, const char *ns,
+                              int (*fn)(void *ctx, struct toc_sv key, struct toc_sv value),
+                              void *ctx, struct toc_err *err) {
+    (void)err;
     struct memory_blobs *m = (struct memory_blobs *)s;
     const struct toc_map_entry *e;
     int rc = 0;
@@ -67,7 +77,7 @@ static inline int memory_each(struct toc_blob_store *s, const char *ns, toc_on_b
 }
 
 static inline void memory_blobs_init(struct memory_blobs *m) {
-    *m = (struct memory_blobs){.base = {memory_put, memory_get, memory_each}};
+    *m = (struct memory_blobs){.base = {memory_put, memory_get, memory_remove, memory_each}};
 }
 
 static inline void memory_blobs_fini(struct memory_blobs *m) {

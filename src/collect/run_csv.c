@@ -1,0 +1,135 @@
+#include "base/map.h"
+#include "collect/run_line_priv.h"
+
+enum column_kind { COLUMN_FIELD, COLUMN_LABEL, COLUMN_STAT };
+
+struct column {
+    enum column_kind kind;
+    struct toc_sv name;  /* field, label or statistic */
+    size_t layer;        /* COLUMN_STAT: index into layers */
+};
+
+struct toc_run_columns {
+    struct column *items;
+    size_t count;
+    struct toc_sv *layers;
+    size_t layer_count;
+    struct toc_map by_name; /* layer → its place in layers; only while the header is read */
+};
+
+static size_t layer_index(struct toc_run_columns *c, struct toc_sv name) {
+    const struct toc_sv *known = toc_map_get(&c->by_name, name);
+    if (known)
+        return (size_t)(known - c->layers);
+    c->layers[c->layer_count] = name;
+    toc_map_put(&c->by_name, name, &c->layers[c->layer_count]);
+    return c->layer_count++;
+}
+
+/* "layers.head.w.grad_norm": the last dot separates the statistic. */
+static bool parse_stat_column(struct toc_run_columns *c, struct toc_sv rest, struct column *out) {
+    size_t dot = rest.n;
+    while (dot > 0 && rest.p[dot - 1] != '.')
+        dot--;
+    if (dot < 2 || dot == rest.n)
+        return false;
+    *out = (struct column){.kind = COLUMN_STAT,
+                           .name = toc_sv_sub(rest, dot, SIZE_MAX),
+                           .layer = layer_index(c, toc_sv_sub(rest, 0, dot - 1))};
+    return true;
+}
+
+static int parse_column(const struct toc_run_decoder *d, struct toc_run_columns *c,
+                        struct toc_sv name, int number) {
+    struct column *column = &c->items[c->count++];
+    if (toc_sv_starts_with(name, TOC_SV("labels."))) {
+        *column = (struct column){COLUMN_LABEL, toc_sv_sub(name, 7, SIZE_MAX), 0};
+        return 0;
+    }
+    if (!toc_sv_starts_with(name, TOC_SV("layers."))) {
+        *column = (struct column){COLUMN_FIELD, name, 0};
+        return 0;
+    }
+    if (!parse_stat_column(c, toc_sv_sub(name, 7, SIZE_MAX), column))
+        return toc_run_fail(d, number, "column \"%.*s\": write layers.<layer>.<statistic>",
+                            TOC_SV_ARG(toc_sv_sub(name, 0, 100)));
+    return 0;
+}
+
+static int refuse_twins(const struct toc_run_decoder *d, const struct toc_sv *names, size_t count,
+                        int number) {
+    struct toc_map seen = TOC_MAP_INIT;
+    int rc = 0;
+    for (size_t i = 0; !rc && i < count; i++)
+        if (names[i].n && toc_map_put(&seen, names[i], d->arena))
+            rc = toc_run_fail(d, number, "column \"%.*s\" appears twice",
+                              TOC_SV_ARG(toc_sv_sub(names[i], 0, 100)));
+    toc_map_fini(&seen);
+    return rc;
+}
+
+int toc_run_columns_parse(const struct toc_run_decoder *d, const struct toc_sv *names,
+                          size_t count, int number, struct toc_run_columns **out) {
+    struct toc_run_columns *c = TOC_ARENA_NEW(d->arena, struct toc_run_columns);
+    if (c) {
+        c->items = TOC_ARENA_NEW_ARRAY(d->arena, struct column, count + 1);
+        c->layers = TOC_ARENA_NEW_ARRAY(d->arena, struct toc_sv, count + 1);
+    }
+    if (!c || !c->items || !c->layers)
+        return toc_errf(d->err, TOC_ENOMEM, "line %d: out of memory", number);
+    int rc = refuse_twins(d, names, count, number);
+    for (size_t i = 0; !rc && i < count; i++)
+        rc = parse_column(d, c, toc_sv_trim(names[i]), number);
+    if (!rc && c->layer_count > TOC_RUN_LAYERS_MAX)
+        rc = toc_run_fail(d, number, "more than %d layers", TOC_RUN_LAYERS_MAX);
+    toc_map_fini(&c->by_name);
+    *out = c;
+    return rc;
+}
+
+/* Layers appear in the header's order; one without any value in this row is left out. */
+static int row_layers(const struct toc_run_decoder *d, const struct toc_run_columns *c,
+                      const struct toc_sv *cells, struct toc_run_line *line) {
+    struct toc_run_layer **made =
+        TOC_ARENA_NEW_ARRAY(d->arena, struct toc_run_layer *, c->layer_count + 1);
+    if (!made)
+        return toc_errf(d->err, TOC_ENOMEM, "line %d: out of memory", line->number);
+    for (size_t i = 0; i < c->count; i++) {
+        const struct column *column = &c->items[i];
+        if (column->kind != COLUMN_STAT || !toc_sv_trim(cells[i]).n)
+            continue;
+        if (!made[column->layer])
+            made[column->layer] =
+                toc_run_add_layer(d, line, c->layers[column->layer], TOC_RUN_STATS_MAX);
+        if (!made[column->layer])
+            return d->err ? d->err->code : TOC_EPARSE;
+        struct toc_run_raw raw = {
+            .type = TOC_RUN_RAW_TEXT, .text = cells[i], .is_csv = true};
+        int rc = toc_run_add_stat(d, line, made[column->layer], column->name, &raw);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static int row_cell(const struct toc_run_decoder *d, const struct column *column,
+                    struct toc_sv cell, struct toc_run_line *line) {
+    struct toc_run_raw raw = {.type = TOC_RUN_RAW_TEXT, .text = cell, .is_csv = true};
+    if (column->kind == COLUMN_STAT || !toc_sv_trim(cell).n)
+        return 0;
+    if (column->kind == COLUMN_LABEL)
+        return toc_run_add_label(d, line, column->name, cell);
+    return toc_run_set_field(d, line, column->name, &raw);
+}
+
+int toc_run_line_csv(const struct toc_run_decoder *d, const struct toc_run_columns *columns,
+                     const struct toc_sv *cells, size_t count, int number,
+                     struct toc_run_line *out) {
+    if (count != columns->count)
+        return toc_run_fail(d, number, "%zu cells, but the header has %zu columns", count,
+                            columns->count);
+    int rc = toc_run_line_init(d, number, count, columns->layer_count, out);
+    for (size_t i = 0; !rc && i < count; i++)
+        rc = row_cell(d, &columns->items[i], cells[i], out);
+    return rc ? rc : row_layers(d, columns, cells, out);
+}

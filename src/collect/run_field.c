@@ -1,0 +1,408 @@
+#include "collect/run_line_priv.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/num.h"
+
+/* What the protocol knows by name. X(enum, name, is_alias) */
+#define FIELDS(X)                             \
+    X(FIELD_T, "t", false)                    \
+    X(FIELD_T, "timestamp", true)             \
+    X(FIELD_T, "time", true)                  \
+    X(FIELD_T, "_timestamp", true)            \
+    X(FIELD_RUN, "run", false)                \
+    X(FIELD_SESSION, "session", false)        \
+    X(FIELD_SEQ, "seq", false)                \
+    X(FIELD_STEP, "step", false)              \
+    X(FIELD_STEP, "global_step", true)        \
+    X(FIELD_STEP, "iteration", true)          \
+    X(FIELD_RANK, "rank", false)              \
+    X(FIELD_STATE, "state", false)            \
+    X(FIELD_EVENT, "event", false)            \
+    X(FIELD_MESSAGE, "message", false)        \
+    X(FIELD_DROPPED, "dropped", false)        \
+    X(FIELD_LR, "lr", false)                  \
+    X(FIELD_LR, "learning_rate", true)
+
+enum field {
+    FIELD_T, FIELD_RUN, FIELD_SESSION, FIELD_SEQ, FIELD_STEP, FIELD_RANK, FIELD_STATE, FIELD_EVENT,
+    FIELD_MESSAGE, FIELD_DROPPED, FIELD_LR, FIELD_UNKNOWN
+};
+
+static const struct {
+    enum field field;
+    const char *name;
+    bool is_alias;
+} fields[] = {
+#define X(field, name, is_alias) {field, name, is_alias},
+    FIELDS(X)
+#undef X
+};
+
+/* X(field, metric, kind) */
+#define VALUES(X)                                                                \
+    X("loss", "train_loss", TOC_RUN_VALUE_LOSS)                                  \
+    X("grad_norm", "train_grad_norm", TOC_RUN_VALUE_GRAD)                        \
+    X("lr", "train_learning_rate", TOC_RUN_VALUE_PLAIN)                          \
+    X("step_seconds", "train_step_seconds", TOC_RUN_VALUE_PLAIN)                 \
+    X("tokens_per_second", "train_tokens_per_second", TOC_RUN_VALUE_PLAIN)       \
+    X("memory_bytes", "train_memory_bytes", TOC_RUN_VALUE_PLAIN)                 \
+    X("memory_limit_bytes", "train_memory_limit_bytes", TOC_RUN_VALUE_PLAIN)
+
+/* X(statistic, metric, kind) */
+#define STATS(X)                                                                 \
+    X("grad_norm", "train_layer_grad_norm", TOC_RUN_VALUE_GRAD)                  \
+    X("param_mean", "train_layer_param_mean", TOC_RUN_VALUE_PARAM)               \
+    X("param_std", "train_layer_param_std", TOC_RUN_VALUE_PARAM)                 \
+    X("param_min", "train_layer_param_min", TOC_RUN_VALUE_PARAM)                 \
+    X("param_max", "train_layer_param_max", TOC_RUN_VALUE_PARAM)                 \
+    X("update_ratio", "train_update_ratio", TOC_RUN_VALUE_PLAIN)                 \
+    X("zero_grad_ratio", "train_zero_grad_ratio", TOC_RUN_VALUE_PLAIN)           \
+    X("nonfinite_ratio", "train_layer_nonfinite_ratio", TOC_RUN_VALUE_PLAIN)
+
+struct known {
+    const char *name;
+    const char *metric;
+    enum toc_run_value_kind kind;
+};
+static const struct known known_values[] = {
+#define X(name, metric, kind) {name, metric, kind},
+    VALUES(X)
+#undef X
+};
+static const struct known known_stats[] = {
+#define X(name, metric, kind) {name, metric, kind},
+    STATS(X)
+#undef X
+};
+
+/* Series that only the receiver writes: a field of that name must not mix with them. */
+static const char *const reserved[] = {
+    "train_step",           "train_last_step_timestamp_seconds",       "train_run_state",
+    "train_run_info",       "train_reports_dropped_total",             "train_nonfinite_total",
+    "train_restarts_total", "train_last_checkpoint_timestamp_seconds", "train_checkpoint_step",
+    "train_loss",           "train_grad_norm",                         "train_learning_rate",
+    "train_step_seconds",   "train_tokens_per_second",                 "train_memory_bytes",
+    "train_memory_limit_bytes",
+};
+
+int toc_run_fail(const struct toc_run_decoder *d, int number, const char *fmt, ...) {
+    char text[400];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    return toc_err_at(d->err, TOC_EPARSE, number, 0, "line %d: %s", number, text);
+}
+
+static bool is_text_clean(struct toc_sv s, size_t max) {
+    if (s.n == 0 || s.n > max || !toc_sv_is_utf8(s))
+        return false;
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
+            return false;
+    return true;
+}
+
+bool toc_run_name_is_valid(struct toc_sv name) {
+    return is_text_clean(name, TOC_RUN_NAME_MAX_BYTES);
+}
+
+/* A number, or text that says what JSON numbers cannot. In CSV every number is text. */
+static bool raw_value(const struct toc_run_raw *raw, double *out) {
+    if (raw->type == TOC_RUN_RAW_NUMBER) {
+        *out = raw->number;
+        return true;
+    }
+    if (raw->type != TOC_RUN_RAW_TEXT || toc_parse_f64(toc_sv_trim(raw->text), out))
+        return false;
+    return raw->is_csv || !isfinite(*out);
+}
+
+static int need_integer(const struct toc_run_decoder *d, int number, const char *name,
+                        const struct toc_run_raw *raw, int64_t least, int64_t *out) {
+    double v;
+    if (!raw_value(raw, &v) || !(v >= (double)least) || !(v <= 9007199254740992.0) ||
+        v != floor(v))
+        return toc_run_fail(d, number, "\"%s\" must be an integer from %lld on", name,
+                            (long long)least);
+    *out = (int64_t)v;
+    return 0;
+}
+
+static int need_text(const struct toc_run_decoder *d, int number, const char *name,
+                     const struct toc_run_raw *raw, size_t max, struct toc_sv *out) {
+    if (raw->type != TOC_RUN_RAW_TEXT)
+        return toc_run_fail(d, number, "\"%s\" must be a string", name);
+    if (!is_text_clean(raw->text, max))
+        return toc_run_fail(d, number,
+                            "\"%s\" must be 1 to %zu bytes of UTF-8 without control characters",
+                            name, max);
+    *out = raw->text;
+    return 0;
+}
+
+static int set_time(const struct toc_run_decoder *d, struct toc_run_line *line,
+                    const struct toc_run_raw *raw) {
+    double v;
+    if (!raw_value(raw, &v) || !(v > 0) || !(v < 1e14))
+        return toc_run_fail(d, line->number, "\"t\" must be seconds since 1970 as a number, such as "
+                                             "1700000000.123");
+    line->t_ms = (int64_t)floor(v * 1000 + 0.5);
+    line->has_t = true;
+    return 0;
+}
+
+static int set_run(const struct toc_run_decoder *d, struct toc_run_line *line,
+                   const struct toc_run_raw *raw) {
+    int rc = need_text(d, line->number, "run", raw, TOC_RUN_NAME_MAX_BYTES, &line->run);
+    if (rc || d->is_file || toc_sv_eq(line->run, d->run))
+        return rc;
+    return toc_run_fail(d, line->number,
+                        "\"run\" is %.*s but the request is for %.*s: send it to its own run or "
+                        "leave the field out",
+                        TOC_SV_ARG(line->run), TOC_SV_ARG(d->run));
+}
+
+static int set_state(const struct toc_run_decoder *d, struct toc_run_line *line,
+                     const struct toc_run_raw *raw) {
+    for (int i = 0; raw->type == TOC_RUN_RAW_TEXT && i < TOC_RUN_STATE_COUNT; i++)
+        if (toc_sv_eq_cstr(raw->text, toc_run_state_text((enum toc_run_state)i))) {
+            line->state = (enum toc_run_state)i;
+            line->has_state = true;
+            return 0;
+        }
+    return toc_run_fail(d, line->number, "\"state\" must be running, evaluation, checkpoint, paused, "
+                                         "finished or failed");
+}
+
+static int set_event(const struct toc_run_decoder *d, struct toc_run_line *line,
+                     const struct toc_run_raw *raw) {
+    for (int i = 0; raw->type == TOC_RUN_RAW_TEXT && i < TOC_RUN_EVENT_LAYERS; i++)
+        if (toc_sv_eq_cstr(raw->text, toc_run_event_text((enum toc_run_event_kind)i))) {
+            line->event = (enum toc_run_event_kind)i;
+            line->has_event = true;
+            return 0;
+        }
+    return toc_run_fail(d, line->number,
+                        "\"event\" must be start, end, checkpoint, restart or error");
+}
+
+/* Text for people: line breaks and tabs are welcome, other control characters are not. */
+static int set_message(const struct toc_run_decoder *d, struct toc_run_line *line,
+                       const struct toc_run_raw *raw) {
+    if (raw->type != TOC_RUN_RAW_TEXT || raw->text.n > TOC_RUN_MESSAGE_MAX_BYTES ||
+        !toc_sv_is_utf8(raw->text))
+        return toc_run_fail(d, line->number, "\"message\" must be UTF-8 text of at most %d bytes",
+                            TOC_RUN_MESSAGE_MAX_BYTES);
+    line->message = raw->text;
+    return 0;
+}
+
+static int push_value(const struct toc_run_decoder *d, struct toc_run_line *line,
+                      const struct toc_run_value *value) {
+    for (size_t i = 0; i < line->value_count; i++)
+        if (toc_sv_eq(line->values[i].metric, value->metric))
+            return 0; /* two fields of one series: the first stays */
+    if (line->value_count == TOC_RUN_VALUES_MAX)
+        return toc_run_fail(d, line->number, "more than %d numbers on one line", TOC_RUN_VALUES_MAX);
+    line->values[line->value_count++] = *value;
+    line->has_loss |= value->kind == TOC_RUN_VALUE_LOSS;
+    return 0;
+}
+
+/* prefix + name with every byte outside [a-zA-Z0-9_] made '_'; a name that has the prefix keeps it. */
+static struct toc_sv metric_name(struct toc_arena *a, const char *prefix, struct toc_sv name) {
+    size_t n = toc_sv_starts_with(name, toc_sv_cstr(prefix)) ? 0 : strlen(prefix);
+    char *p = toc_arena_alloc(a, n + name.n + 1);
+    if (!p)
+        return TOC_SV_NULL;
+    memcpy(p, prefix, n);
+    for (size_t i = 0; i < name.n; i++) {
+        char c = name.p[i];
+        bool is_legal = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        p[n + i] = is_legal ? c : '_';
+    }
+    return toc_sv_make(p, n + name.n);
+}
+
+static int set_unknown(const struct toc_run_decoder *d, struct toc_run_line *line,
+                       struct toc_sv name, const struct toc_run_raw *raw) {
+    struct toc_run_value v = {.is_unknown = true};
+    if (!raw_value(raw, &v.value) || name.n == 0) {
+        line->ignored_fields++;
+        return 0;
+    }
+    if (name.n > TOC_RUN_FIELD_MAX_BYTES)
+        return toc_run_fail(d, line->number, "a field name of %zu bytes: at most %d are allowed",
+                            name.n, TOC_RUN_FIELD_MAX_BYTES);
+    v.metric = metric_name(d->arena, "train_", name);
+    if (!v.metric.p)
+        return toc_errf(d->err, TOC_ENOMEM, "line %d: out of memory", line->number);
+    for (size_t i = 0; i < TOC_ARRAY_LEN(reserved); i++)
+        if (toc_sv_eq_cstr(v.metric, reserved[i])) {
+            line->ignored_fields++;
+            return 0;
+        }
+    return push_value(d, line, &v);
+}
+
+static int set_known_value(const struct toc_run_decoder *d, struct toc_run_line *line,
+                           const struct known *k, const struct toc_run_raw *raw) {
+    struct toc_run_value v = {.metric = toc_sv_cstr(k->metric), .kind = k->kind};
+    if (!raw_value(raw, &v.value))
+        return toc_run_fail(d, line->number,
+                            "\"%s\" must be a number, or \"NaN\", \"+Inf\" or \"-Inf\"", k->name);
+    return push_value(d, line, &v);
+}
+
+static const struct known *known_of(const struct known *table, size_t count, struct toc_sv name) {
+    for (size_t i = 0; i < count; i++)
+        if (toc_sv_eq_cstr(name, table[i].name))
+            return &table[i];
+    return NULL;
+}
+
+static int set_count(const struct toc_run_decoder *d, struct toc_run_line *line, const char *name,
+                     const struct toc_run_raw *raw, int64_t least, int64_t *out, bool *out_has) {
+    int rc = need_integer(d, line->number, name, raw, least, out);
+    *out_has = rc == 0;
+    return rc;
+}
+
+static int set_lr(const struct toc_run_decoder *d, struct toc_run_line *line,
+                  const struct toc_run_raw *raw) {
+    const struct known *k = known_of(known_values, TOC_ARRAY_LEN(known_values), TOC_SV("lr"));
+    for (size_t i = 0; i < line->value_count; i++)
+        if (toc_sv_eq_cstr(line->values[i].metric, k->metric)) {
+            line->values[i] = line->values[--line->value_count];
+            break;
+        }
+    return set_known_value(d, line, k, raw);
+}
+
+static int set_named(const struct toc_run_decoder *d, struct toc_run_line *line, enum field field,
+                     const struct toc_run_raw *raw) {
+    switch (field) {
+    case FIELD_T:
+        return set_time(d, line, raw);
+    case FIELD_RUN:
+        return set_run(d, line, raw);
+    case FIELD_SESSION:
+        return need_text(d, line->number, "session", raw, TOC_RUN_SESSION_MAX_BYTES, &line->session);
+    case FIELD_SEQ:
+        return set_count(d, line, "seq", raw, 1, &line->seq, &line->has_seq);
+    case FIELD_STEP:
+        return set_count(d, line, "step", raw, 0, &line->step, &line->has_step);
+    case FIELD_RANK:
+        return set_count(d, line, "rank", raw, 0, &line->rank, &line->has_rank);
+    case FIELD_DROPPED:
+        return set_count(d, line, "dropped", raw, 0, &line->dropped, &line->has_dropped);
+    case FIELD_STATE:
+        return set_state(d, line, raw);
+    case FIELD_EVENT:
+        return set_event(d, line, raw);
+    case FIELD_MESSAGE:
+        return set_message(d, line, raw);
+    case FIELD_LR:
+        return set_lr(d, line, raw);
+    default:
+        return 0;
+    }
+}
+
+int toc_run_set_field(const struct toc_run_decoder *d, struct toc_run_line *line,
+                      struct toc_sv name, const struct toc_run_raw *raw) {
+    for (size_t i = 0; i < TOC_ARRAY_LEN(fields); i++) {
+        if (!toc_sv_eq_cstr(name, fields[i].name))
+            continue;
+        uint32_t bit = 1u << fields[i].field;
+        if (fields[i].is_alias && (line->named & bit))
+            return 0;
+        line->named |= fields[i].is_alias ? 0 : bit;
+        return set_named(d, line, fields[i].field, raw);
+    }
+    const struct known *k = known_of(known_values, TOC_ARRAY_LEN(known_values), name);
+    return k ? set_known_value(d, line, k, raw) : set_unknown(d, line, name, raw);
+}
+
+int toc_run_add_label(const struct toc_run_decoder *d, struct toc_run_line *line,
+                      struct toc_sv name, struct toc_sv value) {
+    if (!is_text_clean(name, TOC_RUN_FIELD_MAX_BYTES) || !toc_label_name_is_classic(name) ||
+        toc_sv_starts_with(name, TOC_SV("__")) || toc_sv_eq_cstr(name, "run") ||
+        toc_sv_eq_cstr(name, "rank"))
+        return toc_run_fail(d, line->number,
+                            "label name \"%.*s\": letters, digits and _ only, not run, rank or "
+                            "__…, at most %d bytes",
+                            TOC_SV_ARG(toc_sv_sub(name, 0, 64)), TOC_RUN_FIELD_MAX_BYTES);
+    if (value.n > TOC_RUN_LABEL_VALUE_MAX_BYTES || !toc_sv_is_utf8(value))
+        return toc_run_fail(d, line->number,
+                            "the value of label \"%.*s\" must be UTF-8 of at most %d bytes",
+                            TOC_SV_ARG(name), TOC_RUN_LABEL_VALUE_MAX_BYTES);
+    if (line->label_count == TOC_RUN_LABELS_MAX)
+        return toc_run_fail(d, line->number, "more than %d labels", TOC_RUN_LABELS_MAX);
+    line->labels[line->label_count++] = (struct toc_label){name, value};
+    return 0;
+}
+
+struct toc_run_layer *toc_run_add_layer(const struct toc_run_decoder *d, struct toc_run_line *line,
+                                        struct toc_sv name, size_t stats) {
+    if (!is_text_clean(name, TOC_RUN_FIELD_MAX_BYTES)) {
+        toc_run_fail(d, line->number,
+                     "a layer name must be 1 to %d bytes of UTF-8 without control characters",
+                     TOC_RUN_FIELD_MAX_BYTES);
+        return NULL;
+    }
+    if (line->layer_count == TOC_RUN_LAYERS_MAX) {
+        toc_run_fail(d, line->number, "more than %d layers on one line", TOC_RUN_LAYERS_MAX);
+        return NULL;
+    }
+    struct toc_run_layer *layer = &line->layers[line->layer_count];
+    layer->name = name;
+    layer->stats =
+        TOC_ARENA_NEW_ARRAY(d->arena, struct toc_run_value,
+                            TOC_MIN(stats, (size_t)TOC_RUN_STATS_MAX) + 1);
+    if (!layer->stats) {
+        toc_errf(d->err, TOC_ENOMEM, "line %d: out of memory", line->number);
+        return NULL;
+    }
+    line->layer_count++;
+    return layer;
+}
+
+int toc_run_add_stat(const struct toc_run_decoder *d, struct toc_run_line *line,
+                     struct toc_run_layer *layer, struct toc_sv stat,
+                     const struct toc_run_raw *raw) {
+    struct toc_run_value v = {0};
+    const struct known *k = known_of(known_stats, TOC_ARRAY_LEN(known_stats), stat);
+    if (!raw_value(raw, &v.value) || stat.n == 0 || stat.n > TOC_RUN_FIELD_MAX_BYTES) {
+        if (k)
+            return toc_run_fail(d, line->number, "layer %.*s: \"%s\" must be a number",
+                                TOC_SV_ARG(layer->name), k->name);
+        line->ignored_fields++;
+        return 0;
+    }
+    if (layer->count == TOC_RUN_STATS_MAX)
+        return toc_run_fail(d, line->number, "layer %.*s: more than %d statistics",
+                            TOC_SV_ARG(layer->name), TOC_RUN_STATS_MAX);
+    v.kind = k ? k->kind : TOC_RUN_VALUE_PLAIN;
+    v.metric = k ? toc_sv_cstr(k->metric) : metric_name(d->arena, "train_layer_", stat);
+    if (!v.metric.p)
+        return toc_errf(d->err, TOC_ENOMEM, "line %d: out of memory", line->number);
+    layer->stats[layer->count++] = v;
+    return 0;
+}
+
+int toc_run_line_init(const struct toc_run_decoder *d, int number, size_t values, size_t layers,
+                      struct toc_run_line *out) {
+    *out = (struct toc_run_line){.number = number};
+    size_t value_room = TOC_MIN(values + 1, (size_t)TOC_RUN_VALUES_MAX);
+    size_t layer_room = TOC_MIN(layers + 1, (size_t)TOC_RUN_LAYERS_MAX);
+    out->values = TOC_ARENA_NEW_ARRAY(d->arena, struct toc_run_value, value_room);
+    out->layers = TOC_ARENA_NEW_ARRAY(d->arena, struct toc_run_layer, layer_room);
+    out->labels = TOC_ARENA_NEW_ARRAY(d->arena, struct toc_label, TOC_RUN_LABELS_MAX);
+    return out->values && out->layers && out->labels
+               ? 0
+               : toc_errf(d->err, TOC_ENOMEM, "line %d: out of memory", number);
+}

@@ -1,0 +1,109 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "collect/run_receiver_priv.h"
+
+/* "TRUN" little-endian, then a version, the body and its CRC. */
+enum { MAGIC = 0x4e555254, VERSION = 1 };
+
+static int by_start(const void *a, const void *b) {
+    int64_t x = (*(struct toc_run *const *)a)->latest.started_ms;
+    int64_t y = (*(struct toc_run *const *)b)->latest.started_ms;
+    return (x < y) - (x > y);
+}
+
+static void fill(const struct toc_run *run, struct toc_run_info *out) {
+    const struct toc_run_rank *speaker = toc_run_speaker(run);
+    const struct toc_run_latest *l = &run->latest;
+    *out = (struct toc_run_info){
+        .run = run->name,
+        .loss = l->loss,
+        .grad_norm = l->grad_norm,
+        .step_seconds = l->step_seconds,
+        .tokens_per_second = l->tokens_per_second,
+        .memory_bytes = l->memory_bytes,
+        .learning_rate = l->learning_rate,
+        .started_at = {l->started_ms},
+        .last_step_at = {l->last_step_ms},
+        .last_line_at = {l->last_line_ms},
+        .labels = run->labels,
+    };
+    if (!speaker)
+        return;
+    out->state = speaker->state;
+    out->has_step = speaker->has_step;
+    out->step = speaker->step;
+    for (size_t i = 0; i < run->ranks.count; i++) {
+        out->restarts = TOC_MAX(out->restarts, run->ranks.items[i].restarts);
+        out->reports_dropped += toc_run_rank_dropped(&run->ranks.items[i]);
+    }
+}
+
+void toc_run_receiver_list(struct toc_run_receiver *r,
+                           void (*fn)(void *ctx, const struct toc_run_info *info), void *ctx) {
+    toc_mutex_lock(&r->mutex);
+    struct toc_run **sorted = TOC_NEW_ARRAY(struct toc_run *, r->runs.count + 1);
+    for (size_t i = 0; i < r->runs.count; i++)
+        sorted[i] = r->runs.items[i];
+    if (r->runs.count > 1)
+        qsort(sorted, r->runs.count, sizeof *sorted, by_start);
+    for (size_t i = 0; i < r->runs.count; i++) {
+        struct toc_run_info info;
+        fill(sorted[i], &info);
+        fn(ctx, &info);
+    }
+    toc_free(sorted);
+    toc_mutex_unlock(&r->mutex);
+}
+
+void toc_run_receiver_save(struct toc_run_receiver *r, struct toc_buf *out) {
+    size_t start = out->n;
+    toc_mutex_lock(&r->mutex);
+    toc_buf_append_u32(out, MAGIC);
+    toc_buf_append_u8(out, VERSION);
+    toc_buf_append_varint(out, r->runs.count);
+    for (size_t i = 0; i < r->runs.count; i++)
+        toc_run_encode(r->runs.items[i], out);
+    toc_mutex_unlock(&r->mutex);
+    if (!toc_buf_error(out))
+        toc_buf_append_u32(out, toc_crc32c(0, out->p + start, out->n - start));
+}
+
+static int check_frame(struct toc_sv bytes, struct toc_reader *out) {
+    if (bytes.n < 10)
+        return TOC_ECORRUPT;
+    struct toc_reader crc = toc_reader_make(toc_sv_sub(bytes, bytes.n - 4, 4));
+    struct toc_sv content = toc_sv_sub(bytes, 0, bytes.n - 4);
+    *out = toc_reader_make(content);
+    if (toc_read_u32(&crc) != toc_crc32c(0, content.p, content.n) || toc_read_u32(out) != MAGIC)
+        return TOC_ECORRUPT;
+    return toc_read_u8(out) == VERSION ? 0 : TOC_EVERSION;
+}
+
+int toc_run_receiver_restore(struct toc_run_receiver *r, struct toc_sv bytes) {
+    struct toc_reader in;
+    struct { TOC_VEC_FIELDS(struct toc_run *) } runs = {0};
+    int rc = check_frame(bytes, &in);
+    uint64_t count = rc ? 0 : toc_read_varint(&in);
+    for (uint64_t i = 0; !rc && i < count; i++) {
+        struct toc_run *run = NULL;
+        rc = toc_run_decode(&in, &run);
+        if (!rc)
+            TOC_VEC_PUSH(&runs, run);
+    }
+    toc_mutex_lock(&r->mutex);
+    for (size_t i = 0; i < runs.count; i++) {
+        struct toc_run *run = runs.items[i];
+        if (rc || toc_map_has(&r->by_name, run->name) || r->runs.count >= r->o.max_runs) {
+            toc_run_free(run);
+            continue;
+        }
+        toc_map_put(&r->by_name, run->name, run);
+        TOC_VEC_PUSH(&r->runs, run);
+    }
+    toc_mutex_unlock(&r->mutex);
+    TOC_VEC_FINI(&runs);
+    return rc;
+}

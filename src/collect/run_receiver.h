@@ -1,0 +1,83 @@
+/*
+ * Takes reports of training runs (docs/design/run-protocol.md), turns them into series, remembers each run and tells
+ * a listener about its events. All functions may be called from any thread.
+ */
+#ifndef TOC_COLLECT_RUN_RECEIVER_H
+#define TOC_COLLECT_RUN_RECEIVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "model/labels.h"
+#include "model/run.h"
+#include "model/sink.h"
+
+enum toc_run_format { TOC_RUN_JSONL, TOC_RUN_CSV };
+
+struct toc_run_receiver_options {
+    struct toc_sink *sink;
+    struct toc_run_listener *listener; /* may be NULL */
+    size_t max_body_bytes;             /* 0: 8 MiB */
+    size_t max_runs;                   /* 0: 1000; the run silent for longest makes room */
+    size_t max_unknown_fields;         /* per run, 0: 64 */
+    size_t max_series_per_run;         /* 0: 20000 */
+};
+
+struct toc_run_receiver; /* opaque */
+struct toc_run_receiver *toc_run_receiver_new(const struct toc_run_receiver_options *o);
+void toc_run_receiver_free(struct toc_run_receiver **r);
+
+struct toc_run_body {
+    struct toc_sv run;   /* name; for files the one used when a line names none */
+    enum toc_run_format format;
+    struct toc_sv bytes;
+    bool is_file;        /* lines may name their run */
+    int first_line;      /* number of the first line in error messages; 0 = 1 */
+};
+
+/* All lines or none. 0: accepted and durable. TOC_EPARSE: malformed, err names line, reason and remedy (HTTP
+ * 400). TOC_ELIMIT: body too large (413). Anything else: not now (503), nothing was taken. */
+int toc_run_receiver_put(struct toc_run_receiver *r, const struct toc_run_body *body,
+                         struct toc_ts now, struct toc_err *err) TOC_MUST_CHECK;
+
+/* One run as the API shows it; borrowed for the call. Numbers that were never reported are NaN. */
+struct toc_run_info {
+    struct toc_sv run;
+    enum toc_run_state state;
+    bool has_step;
+    int64_t step;
+    double loss, grad_norm, step_seconds, tokens_per_second, memory_bytes, learning_rate;
+    struct toc_ts started_at, last_step_at, last_line_at; /* 0 = never */
+    struct toc_labels labels;
+    uint64_t restarts, reports_dropped;
+};
+/* Calls fn for each run, latest start first. fn must not call the receiver. */
+void toc_run_receiver_list(struct toc_run_receiver *r,
+                           void (*fn)(void *ctx, const struct toc_run_info *info), void *ctx);
+
+/* X(member, what it counts) */
+#define TOC_RUN_COUNTER_TABLE(X)                                              \
+    X(bodies_accepted, "bodies accepted")                                     \
+    X(bodies_refused, "bodies refused as malformed or too large")             \
+    X(lines_accepted, "lines accepted")                                       \
+    X(lines_repeated, "lines ignored because their session and seq were seen") \
+    X(fields_ignored, "fields ignored because they hold no number")           \
+    X(samples_rejected, "samples the store refused")                          \
+    X(runs_evicted, "runs forgotten to make room")
+
+struct toc_run_counters {
+#define X(member, what) uint64_t member;
+    TOC_RUN_COUNTER_TABLE(X)
+#undef X
+};
+struct toc_run_counters toc_run_receiver_counters(struct toc_run_receiver *r);
+
+/* What must survive a restart (once-only marks, counters, layer order), as bytes; and back. The caller stores
+ * them wherever state lives. Restoring refuses damaged bytes with TOC_ECORRUPT and changes nothing. */
+void toc_run_receiver_save(struct toc_run_receiver *r, struct toc_buf *out);
+int toc_run_receiver_restore(struct toc_run_receiver *r, struct toc_sv bytes) TOC_MUST_CHECK;
+
+#endif

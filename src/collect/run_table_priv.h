@@ -1,0 +1,84 @@
+/* What the receiver remembers of each run. Guarded by the receiver's mutex. */
+#ifndef TOC_COLLECT_RUN_TABLE_PRIV_H
+#define TOC_COLLECT_RUN_TABLE_PRIV_H
+
+#include "base/map.h"
+#include "base/vec.h"
+#include "collect/run_line_priv.h"
+#include "collect/run_receiver.h"
+
+enum { TOC_RUN_SESSIONS_MAX = 8, TOC_RUN_RANKS_MAX = 4096, TOC_RUN_KNOWN_LAYERS_MAX = 4096 };
+
+/* X(enum, value of the label kind) of train_nonfinite_total */
+#define TOC_RUN_NONFINITE_TABLE(X)  \
+    X(TOC_NONFINITE_LOSS, "loss")   \
+    X(TOC_NONFINITE_GRAD, "grad")   \
+    X(TOC_NONFINITE_PARAM, "param") \
+    X(TOC_NONFINITE_MISSING, "missing")
+
+enum toc_run_nonfinite {
+#define X(name, text) name,
+    TOC_RUN_NONFINITE_TABLE(X)
+#undef X
+    TOC_NONFINITE_COUNT
+};
+
+struct toc_run_session {
+    char name[TOC_RUN_SESSION_MAX_BYTES + 1];
+    int64_t seq;     /* last accepted */
+    int64_t dropped; /* as last reported */
+    uint64_t used;   /* order of last use */
+};
+
+/* One reporting process. Plain data: a refused body is undone by copying the former value back. */
+struct toc_run_rank {
+    int64_t rank;
+    bool has_step, has_loss, is_known, is_announced;
+    int64_t step;
+    enum toc_run_state state;
+    uint64_t nonfinite[TOC_NONFINITE_COUNT];
+    uint64_t restarts;
+    uint64_t dropped_before; /* of sessions no longer remembered */
+    int64_t derived_at_ms;   /* when the derived series were last written */
+    struct toc_run_session sessions[TOC_RUN_SESSIONS_MAX];
+    uint64_t session_clock;
+    char last_session[TOC_RUN_SESSION_MAX_BYTES + 1];
+    uint64_t noted_body; /* body in which its former value was noted */
+};
+
+/* The latest numbers, for people. */
+struct toc_run_latest {
+    int64_t started_ms, last_step_ms, last_line_ms, last_t_ms;
+    double loss, grad_norm, step_seconds, tokens_per_second, memory_bytes, learning_rate;
+};
+
+struct toc_run {
+    struct toc_sv name; /* owned */
+    struct { TOC_VEC_FIELDS(struct toc_run_rank) } ranks;
+    struct { TOC_VEC_FIELDS(struct toc_sv) } layers;  /* owned names, order of first appearance */
+    struct { TOC_VEC_FIELDS(struct toc_sv) } unknown; /* owned metric names */
+    struct toc_map layer_set;
+    struct toc_labels labels; /* owned */
+    struct toc_run_latest latest;
+    struct toc_map series; /* "metric|layer|rank" → struct toc_run_series */
+};
+
+/* A cached identity and its point in the body at hand. */
+struct toc_run_series {
+    struct toc_labels labels; /* owned */
+    uint64_t body;
+    size_t point;
+};
+
+struct toc_run *toc_run_new(struct toc_sv name);
+void toc_run_free(struct toc_run *run);
+/* The rank's memory, made when new; NULL over the limit. Pointers move when a rank is added. */
+struct toc_run_rank *toc_run_rank_get(struct toc_run *run, int64_t rank);
+/* True when the line repeats one already accepted; otherwise remembers its seq. */
+bool toc_run_rank_is_repeated(struct toc_run_rank *rank, const struct toc_run_line *line);
+/* Lost lines over all sessions. */
+uint64_t toc_run_rank_dropped(const struct toc_run_rank *rank);
+void toc_run_encode(const struct toc_run *run, struct toc_buf *out);
+int toc_run_decode(struct toc_reader *r, struct toc_run **out) TOC_MUST_CHECK;
+
+#endif
