@@ -348,6 +348,21 @@ static int read_document(struct reader *r, const struct toc_yaml *doc) {
     return rc;
 }
 
+/* The text up to the marker of a second document, which is ignored as upstream does. */
+static struct toc_sv first_document(struct toc_sv text) {
+    struct toc_sv rest = text, line;
+    bool has_content = false;
+    while (toc_sv_split(&rest, '\n', &line)) {
+        bool is_marker = toc_sv_starts_with(line, TOC_SV("---")) &&
+                         (line.n == 3 || line.p[3] == ' ' || line.p[3] == '\r');
+        if (is_marker && has_content)
+            return toc_sv_make(text.p, (size_t)(line.p - text.p));
+        struct toc_sv trimmed = toc_sv_trim(line);
+        has_content |= !is_marker && trimmed.n && trimmed.p[0] != '#' && trimmed.p[0] != '%';
+    }
+    return text;
+}
+
 int toc_rule_file_parse(struct toc_sv name, struct toc_sv text, bool legacy_names,
                         struct toc_rule_file **out, struct toc_err *err) {
     struct toc_rule_file *f = TOC_NEW(struct toc_rule_file);
@@ -356,7 +371,7 @@ int toc_rule_file_parse(struct toc_sv name, struct toc_sv text, bool legacy_name
     struct reader r = {.file = f, .legacy_names = legacy_names, .err = &why};
     toc_arena_init(&f->arena, (size_t)64 << 20);
     f->name = toc_arena_dup_sv(&f->arena, name);
-    int rc = toc_yaml_parse(text, &f->arena, &doc, &why);
+    int rc = toc_yaml_parse(first_document(text), &f->arena, &doc, &why);
     if (!rc)
         rc = read_document(&r, doc);
     if (!rc) {
