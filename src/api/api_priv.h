@@ -27,6 +27,11 @@ struct toc_api_call {
     struct toc_json_writer json; /* onto res->body */
 };
 
+#define TOC_SESSION_COOKIE "tocsin_session"
+
+/* What the request brings along for the guard. */
+struct toc_credentials toc_api_credentials(const struct toc_http_request *req);
+
 static inline struct toc_sv toc_api_param(const struct toc_api_call *c, const char *name) {
     return toc_http_param_get(c->req, name);
 }
