@@ -7,7 +7,7 @@
 
 #define T0 FIXTURE_START_MS
 
-enum { WRITERS = 3, STEPS = 400, SERIES = 20, STEP_MS = 60000 };
+enum { WRITERS = 3, STEPS = 1500, SERIES = 20, STEP_MS = 60000 };
 
 struct shared {
     struct toc_metricdb *db;
