@@ -35,7 +35,7 @@
     X(vanishing_drop, 0.01, "ratio", "or: a layer's gradient over its own history")                \
     X(vanishing_hold_s, 5, "s", "for this long")                                                   \
     X(slow_ratio, 3, "ratio", "a step takes this many times its usual length")                     \
-    X(slow_hold_s, 8, "s", "for this long")                                                        \
+    X(slow_hold_s, 11, "s", "for this long")                                                        \
     X(slow_mild_ratio, 1.5, "ratio", "or this many times")                                         \
     X(slow_mild_hold_s, 120, "s", "for this long")                                                 \
     X(contention_ratio, 0.4, "ratio", "tasks wait for a CPU this share of the time: busy machine") \
@@ -49,7 +49,7 @@
     X(latency_slo_s, 10, "s", "99 of 100 requests are answered in less")                           \
     X(ttft_slo_s, 2, "s", "99 of 100 requests see their first token in less")                      \
     X(latency_ratio, 3, "ratio", "or: requests take this many times their usual time")             \
-    X(latency_hold_s, 6, "s", "for this long")                                                     \
+    X(latency_hold_s, 9, "s", "for this long")                                                     \
     X(error_ratio, 0.1, "ratio", "share of requests that fail")                                    \
     X(error_count, 5, "", "and at least this many failures in the window")                         \
     X(over_hold_s, 3600, "s", "a dead run that stays dead: its alert ends after this")

@@ -224,8 +224,8 @@ static inline bool toc_case_is_known(const struct toc_case *c) {
 }
 enum toc_kind toc_case_kind(enum toc_case_id id);
 
-/* Is the machine so busy that slowness is no surprise? */
-bool toc_doctor_is_contended(struct toc_doctor *d);
+/* Was the machine so busy over the last `window_s` that slowness is no surprise? */
+bool toc_doctor_is_contended(const struct toc_doctor *d, double window_s);
 /* Number of the step at or before that time; NaN when unknown. */
 static inline double toc_run_step_at(const struct toc_run_model *m, int64_t t_ms) {
     return toc_recent_value_at(&m->steps, t_ms);

@@ -261,7 +261,7 @@ enum toc_verdict toc_judge_divergence(struct toc_doctor *d, struct toc_run_model
 /* A spike is a rise that came back within the time after which it would be called divergence. */
 enum toc_verdict toc_judge_loss_spike(struct toc_doctor *d, struct toc_run_model *m,
                                       struct toc_case *c) {
-    enum { LOOK_BACK_MS = 20000 };
+    enum { LOOK_BACK_MS = 20000, LEAST_SAMPLES = 3, SINGLE_FACTOR = 3 };
     const struct toc_doctor_limits *l = &d->o.limits;
     if (!m->loss.count || is_too_young(m))
         return VERDICT_UNKNOWN;
@@ -272,6 +272,7 @@ enum toc_verdict toc_judge_loss_spike(struct toc_doctor *d, struct toc_run_model
     if (!isfinite(u.median))
         return VERDICT_UNKNOWN;
     double line = u.median + TOC_MAX(l->spike_sigma * u.sigma, 0.5 * fabs(u.median)), peak = 0;
+    double samples = 0;
     int64_t t_ms = 0;
     size_t above = 0;
     const struct toc_bins *b = &m->loss;
@@ -281,6 +282,7 @@ enum toc_verdict toc_judge_loss_spike(struct toc_doctor *d, struct toc_run_model
             break;
         if (bin->median > line) {
             above++;
+            samples += bin->count;
             t_ms = bin->t_ms;
             peak = TOC_MAX(peak, (double)bin->median);
         }
@@ -290,6 +292,8 @@ enum toc_verdict toc_judge_loss_spike(struct toc_doctor *d, struct toc_run_model
         return toc_case_is_known(c) && above ? VERDICT_ILL : VERDICT_CALM;
     if (toc_case_is_known(c))
         return VERDICT_ILL;
+    if (samples < LEAST_SAMPLES && peak < u.median + SINGLE_FACTOR * (line - u.median))
+        return VERDICT_CALM; /* one odd batch is no spike unless it is far out */
     double step = toc_run_step_at(m, t_ms);
     toc_case_begin(c, TOC_KIND_LOSS_SPIKE, t_ms);
     toc_case_step(c, step);

@@ -103,22 +103,30 @@ static bool usual_pace(const struct toc_run_model *m, int64_t until_ms, struct p
     return out->usual > 0;
 }
 
-/* Are nearly all steps within the last `hold_s` longer than `line`? One quick second in five is forgiven. */
+/* Are nearly all steps within the last `hold_s` longer than `line`? One quick second in ten is forgiven. */
 static bool is_slow_for(const struct toc_run_model *m, double hold_s, double line,
                         struct pace *p) {
     enum { LEAST_BINS = 4 };
     const struct toc_bins *b = step_bins(m);
-    int64_t from_ms = m->last_t_ms - (int64_t)(hold_s * 1000);
+    int64_t from_ms = m->last_t_ms - (int64_t)(hold_s * 1000), oldest_ms = INT64_MAX;
     double v[TOC_BINS];
-    size_t n = toc_bins_window(b, from_ms, INT64_MAX, v, TOC_BINS), slow = 0;
-    if (n < LEAST_BINS || toc_bins_first_ms(b) > from_ms)
+    size_t n = 0, slow = 0;
+    for (size_t i = b->count; i-- > 0;) {
+        const struct toc_bin *bin = &b->items[(b->start + i) % TOC_BINS];
+        if (bin->t_ms < from_ms)
+            break;
+        oldest_ms = bin->t_ms;
+        slow += bin->median > line;
+        v[n++] = bin->median;
+    }
+    /* After a silence the window is mostly empty: what it holds speaks for a moment only. */
+    bool is_covered = n >= LEAST_BINS && (double)(m->last_t_ms - oldest_ms) >= 750 * hold_s;
+    if (!is_covered || toc_bins_first_ms(b) > from_ms)
         return false;
-    for (size_t i = 0; i < n; i++)
-        slow += v[i] > line;
     p->bins = n;
     p->now = toc_median(v, n);
     p->since_ms = from_ms;
-    return slow * 5 >= n * 4;
+    return slow * 10 >= n * 9;
 }
 
 static void fill_throughput(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c,
@@ -143,7 +151,7 @@ static void fill_throughput(struct toc_doctor *d, struct toc_run_model *m, struc
                           (struct toc_evidence_numbers){p->now, line, p->usual - 3 * p->sigma,
                                                         p->usual + 3 * p->sigma},
                           "1 / rate(train_step{run=\"%.*s\"}[30s])", TOC_SV_ARG(m->name));
-    if (toc_doctor_is_contended(d))
+    if (toc_doctor_is_contended(d, d->o.limits.slow_hold_s))
         toc_case_cause(c, 0.7, "rate(node_pressure_cpu_waiting_seconds_total[30s])",
                        "The machine's CPUs are busy with other work");
     toc_case_cause(c, 0.4, "", "The input pipeline no longer keeps up");
@@ -167,7 +175,7 @@ enum toc_verdict toc_judge_throughput(struct toc_doctor *d, struct toc_run_model
                    ? VERDICT_ILL
                    : VERDICT_CALM;
     }
-    bool is_busy = toc_doctor_is_contended(d);
+    bool is_busy = toc_doctor_is_contended(d, d->o.limits.slow_hold_s);
     double fast = is_busy ? l->slow_contended_ratio : l->slow_ratio;
     double hold_s = l->slow_hold_s;
     if (!usual_pace(m, m->last_t_ms - (int64_t)(hold_s * 1000) - 2000, &p))
@@ -195,13 +203,13 @@ static double robust_slope(const double *v, const double *t, size_t n) {
     size_t k = 0;
     for (size_t i = 0; i < n; i++)
         for (size_t j = i + 1; j < n; j++)
-            if (t[j] > t[i])
+            if (t[j] != t[i])
                 slopes[k++] = (v[j] - v[i]) / (t[j] - t[i]);
     return toc_median(slopes, k);
 }
 
 struct growth {
-    double bytes_per_s, grown, eta_s, rising_share;
+    double bytes_per_s, grown, largest_jump, span_s, eta_s, rising_share;
     int64_t since_ms;
 };
 
@@ -221,11 +229,15 @@ static bool measure_growth(const struct toc_run_model *m, double window_s, struc
     }
     if (n < LEAST)
         return false;
-    for (size_t i = 0; i + 1 < n; i++)
+    out->largest_jump = 0;
+    for (size_t i = 0; i + 1 < n; i++) {
         rising += v[i] > v[i + 1];
+        out->largest_jump = TOC_MAX(out->largest_jump, v[i] - v[i + 1]);
+    }
     out->rising_share = (double)rising / (double)(n - 1);
     out->bytes_per_s = robust_slope(v, t, n);
     out->grown = v[0] - v[n - 1];
+    out->span_s = t[0] - t[n - 1];
     out->since_ms = b->items[(b->start + from) % TOC_BINS].t_ms;
     out->eta_s = out->bytes_per_s > 0 ? (m->memory_limit - v[0]) / out->bytes_per_s : INFINITY;
     return true;
@@ -273,7 +285,9 @@ enum toc_verdict toc_judge_memory(struct toc_doctor *d, struct toc_run_model *m,
     /* Filling caches and arenas at the start of a run is growth too, but it ends. */
     bool is_warm = g.since_ms - m->memory_first_ms >= WARM_UP_MS ||
                    m->memory_now > 0.8 * m->memory_limit;
-    bool is_steady = g.rising_share >= 0.7 && g.grown > 0 &&
+    /* Steady: most bins rise, and the slope they share explains the growth (one jump does not). */
+    bool is_steady = g.rising_share >= 0.7 && g.bytes_per_s * g.span_s >= 0.5 * g.grown &&
+                     g.largest_jump <= 0.4 * g.grown &&
                      g.grown >= l->memory_growth_ratio * m->memory_limit;
     if (!is_warm || !is_steady || g.eta_s > l->memory_eta_s)
         return VERDICT_CALM;

@@ -173,7 +173,8 @@ static enum toc_verdict judge_signal(struct toc_doctor *d, struct toc_server_mod
     enum { LEAST_USUAL = 10, LEAST_REQUESTS = 10, SLO_REQUESTS = 100 };
     const struct toc_doctor_limits *l = &d->o.limits;
     double slo_s = *(const double *)(const void *)((const char *)l + s->slo_at);
-    double ratio = toc_doctor_is_contended(d) ? l->slow_contended_ratio : l->latency_ratio;
+    bool is_busy = toc_doctor_is_contended(d, l->latency_hold_s);
+    double ratio = is_busy ? l->slow_contended_ratio : l->latency_ratio;
     struct picture p;
     if (!m->count || d->now_ms - m->last_t_ms > STALE_MS)
         return VERDICT_UNKNOWN;

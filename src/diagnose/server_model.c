@@ -246,9 +246,11 @@ int toc_doctor_read_pressure(struct toc_doctor *d, struct toc_err *err) {
     return rc < 0 ? rc : 0;
 }
 
-bool toc_doctor_is_contended(struct toc_doctor *d) {
-    enum { WINDOW_MS = 20000 };
-    double v[64];
-    size_t n = toc_bins_window(&d->pressure, d->now_ms - WINDOW_MS, INT64_MAX, v, 64);
-    return n && toc_median(v, n) >= d->o.limits.contention_ratio;
+bool toc_doctor_is_contended(const struct toc_doctor *d, double window_s) {
+    int64_t window_ms = (int64_t)(window_s * 1000) + 1000;
+    double v[64], sum = 0;
+    size_t n = toc_bins_window(&d->pressure, d->now_ms - window_ms, INT64_MAX, v, 64);
+    for (size_t i = 0; i < n; i++)
+        sum += v[i];
+    return n && sum >= d->o.limits.contention_ratio * (double)n;
 }

@@ -60,6 +60,8 @@ struct sim {
     bool is_nan, is_silent, is_loss_hidden, is_paused;
     int bad_layer;                                /* -1 = none */
     double hiccup_until_s, hiccup;
+    bool has_pressure; /* the machine says how long tasks waited for a CPU */
+    double waited_s;
     /* the server */
     bool has_server;
     double latency_s, error_share;
@@ -96,6 +98,11 @@ static inline void sim_add(struct sim_series *x, int64_t t_ms, double v) {
 
 static inline void sim_put(struct sim *s, const char *name, double v) {
     sim_add(sim_series_get(s, name, "run", "r", "", ""), s->now_ms, v);
+}
+/* A change of state has a millisecond of its own. */
+static inline void sim_state(struct sim *s, double v) {
+    s->now_ms++;
+    sim_put(s, "train_run_state", v);
 }
 static inline void sim_put_layer(struct sim *s, const char *name, const char *layer, double v) {
     sim_add(sim_series_get(s, name, "run", "r", "layer", layer), s->now_ms, v);
@@ -175,6 +182,7 @@ static inline void sim_take_alert(struct toc_alert_sink *sink, const struct toc_
             t = &s->told[i];
     if (!t && s->told_count < SIM_TOLD_MAX && a->ends_at.ms == 0) {
         t = &s->told[s->told_count++];
+        *t = (struct sim_told){0};
         memcpy(t->kind, kind, sizeof t->kind);
         toc_sv_copy(toc_labels_get(a->labels, TOC_SV("run")), t->run, sizeof t->run);
         t->opened_ms = now.ms;
@@ -266,7 +274,8 @@ static inline void sim_hiccup(struct sim *s) {
     if (now_s < s->hiccup_until_s)
         return;
     s->hiccup = 1;
-    if (toc_rng_unit(&s->rng) < 0.03) {
+    /* Without a word from the machine hiccups come apart; with it they may follow each other. */
+    if (toc_rng_unit(&s->rng) < 0.03 && (s->has_pressure || now_s > s->hiccup_until_s + 6)) {
         s->hiccup = 2 + 4 * toc_rng_unit(&s->rng);
         s->hiccup_until_s = now_s + 1 + 4 * toc_rng_unit(&s->rng);
     }
@@ -311,6 +320,10 @@ static inline void sim_serve(struct sim *s) {
 static inline void sim_tick(struct sim *s) {
     struct toc_err err = {0};
     sim_hiccup(s);
+    if (s->has_pressure) {
+        s->waited_s += s->hiccup > 1 ? 1 - 1 / s->hiccup : 0.1 * toc_rng_unit(&s->rng);
+        sim_put(s, "node_pressure_cpu_waiting_seconds_total", s->waited_s);
+    }
     s->memory += s->leak_per_s;
     if (s->has_server)
         sim_serve(s);
@@ -359,9 +372,12 @@ static inline const struct sim_told *sim_find(const struct sim *s, const char *k
 
 static inline void sim_print(const struct sim *s) {
     for (size_t i = 0; i < s->told_count; i++)
-        print_message("  %s +%.0f s … %s: %s [%s]\n", s->told[i].kind,
+        print_message("  %s +%.0f s … %+.0f s: %s [%s]\n", s->told[i].kind,
                       (double)(s->told[i].opened_ms - s->started_ms) / 1000,
-                      s->told[i].closed_ms ? "closed" : "open", s->told[i].title, s->told[i].cause);
+                      s->told[i].closed_ms
+                          ? (double)(s->told[i].closed_ms - s->started_ms) / 1000
+                          : INFINITY,
+                      s->told[i].title, s->told[i].cause);
 }
 
 #endif
