@@ -87,6 +87,11 @@ int toc_incident_note(struct toc_incident_manager *m, struct toc_sv id, struct t
                       enum toc_timeline_type type, struct toc_sv text, struct toc_ts now,
                       struct toc_err *err) TOC_MUST_CHECK;
 
+/* A change made because of the incident, with its timeline entry, in one transaction. */
+int toc_incident_record_change(struct toc_incident_manager *m, struct toc_sv id,
+                               const struct toc_change *change, struct toc_sv text,
+                               int64_t *out_change_id, struct toc_err *err) TOC_MUST_CHECK;
+
 /* --- reading ------------------------------------------------------------------------------------ */
 
 /* *out is the caller's to fini. */

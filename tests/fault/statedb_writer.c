@@ -74,7 +74,7 @@ static void open_incident(struct run *r, uint64_t n) {
                                  {TOC_SV("run"), toc_sv_cstr(subject)}};
     struct toc_ts now = toc_clock_now(toc_clock_system());
     struct toc_alert a = {.labels = {labels, 2}, .starts_at = now, .value = NAN};
-    toc_incident_intake_alert(r->m, &a, TOC_ALERT_FIRING, now);
+    toc_incident_intake_alert(r->m, &a, TOC_INTAKE_FIRING, now);
 }
 
 static int comment(struct run *r, const char *id, uint64_t n, struct toc_err *err) {
