@@ -175,18 +175,40 @@ static int to_columns(struct history *h, struct toc_proposal *p) {
     return 0;
 }
 
+static void history_reset(struct history *h) {
+    history_fini(h);
+    *h = (struct history){0};
+    toc_arena_init(&h->arena, RESULT_MAX_BYTES);
+}
+
+static int64_t first_sample_ms(const struct history *h, int64_t fallback_ms) {
+    int64_t first_ms = fallback_ms;
+    for (size_t s = 0; s < h->count; s++)
+        if (h->columns[s].s.count)
+            first_ms = TOC_MIN(first_ms, h->columns[s].s.t_ms[0]);
+    return first_ms;
+}
+
+/* A young installation has a short history: it is read again with finer steps. */
 static int read_history(const struct toc_proposal_options *o, struct toc_proposal *p,
                         struct rule *r, struct toc_ts now, struct history *h, struct toc_err *err) {
-    int64_t history_ms = o->history_ms > 0 ? o->history_ms : DEFAULT_HISTORY_MS;
-    r->step_ms = TOC_MAX(r->step_ms, history_ms / POINTS_MAX);
+    int64_t window_ms = o->history_ms > 0 ? o->history_ms : DEFAULT_HISTORY_MS;
+    int64_t interval_ms = r->step_ms;
     struct toc_promql_options po = {.querier = o->querier, .max_bytes = RESULT_MAX_BYTES};
     struct toc_promql_expr *expr = NULL;
-    toc_arena_init(&h->arena, RESULT_MAX_BYTES);
     int rc = toc_promql_parse(toc_buf_sv(&p->expr), &expr, err);
-    if (rc == 0)
-        rc = toc_promql_range(expr, &po, now.ms - history_ms, now.ms, r->step_ms, &h->result, err);
-    if (rc == 0)
-        rc = to_columns(h, p);
+    for (int round = 0; rc == 0 && round < 4; round++) {
+        history_reset(h);
+        p->samples = 0;
+        r->step_ms = TOC_MAX(interval_ms, window_ms / POINTS_MAX);
+        rc = toc_promql_range(expr, &po, now.ms - window_ms, now.ms, r->step_ms, &h->result, err);
+        if (rc == 0)
+            rc = to_columns(h, p);
+        int64_t covered_ms = now.ms - first_sample_ms(h, now.ms) + r->step_ms;
+        if (r->step_ms <= interval_ms || covered_ms > window_ms / 2)
+            break;
+        window_ms = covered_ms;
+    }
     toc_promql_expr_free(&expr);
     return rc;
 }
@@ -318,6 +340,16 @@ static int check_missed(const struct toc_proposal_options *o, const struct histo
     return 0;
 }
 
+/* The value that the alert itself showed, which may lie between two evaluated points. */
+static double shown_value(const struct toc_incident *i, const struct toc_proposal *p) {
+    for (size_t n = 0; n < i->evidence_count; n++) {
+        const struct toc_evidence *e = &i->evidence[n].shown;
+        if (isfinite(e->value) && e->threshold == p->current_threshold)
+            return e->value;
+    }
+    return NAN;
+}
+
 static int propose(const struct toc_proposal_options *o, const struct toc_incident *i,
                    struct rule *r, struct toc_ts now, struct toc_proposal *p,
                    const struct history *h, struct toc_err *err) {
@@ -328,6 +360,7 @@ static int propose(const struct toc_proposal_options *o, const struct toc_incide
         return unavailable(p, "Only %zu stored samples of the expression: at least %d are needed",
                            h->sorted_count, SAMPLES_MIN);
     double peak = peak_of(h, p, i, r->for_ms + 2 * r->step_ms, now);
+    peak = more_extreme(p->comparison, peak, shown_value(i, p));
     if (!isfinite(peak))
         return unavailable(p, "The expression has no finite value during the incident: no threshold "
                               "could have avoided it");
