@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "incident/summary.h"
 #include "incident_fixture.h"
+#include "sys/thread.h"
 
 static struct incident_fixture g_f;
 
@@ -310,6 +311,49 @@ static void charts_are_linked_with_encoded_expressions(void **state) {
     toc_incident_fini(&i);
 }
 
+struct worker {
+    struct toc_thread thread;
+    int number;
+};
+
+static void feed(void *ctx) {
+    const struct worker *w = ctx;
+    char subject[16];
+    snprintf(subject, sizeof subject, "t%d", w->number % 2);
+    struct toc_label labels[] = {{TOC_SV("alertname"), TOC_SV("R")},
+                                 {TOC_SV("run"), toc_sv_cstr(subject)}};
+    struct toc_alert a = {.labels = {labels, 2}, .starts_at = g_f.now};
+    struct toc_sv id = TOC_SV("I-20261124-0001");
+    struct toc_incident_action comment = {.type = TOC_INCIDENT_ACTION_COMMENT,
+                                          .actor = TOC_SV("anna"), .comment = TOC_SV("x")};
+    for (int n = 0; n < 20; n++) {
+        struct toc_buf json = TOC_BUF_INIT;
+        struct toc_incident_counters counters;
+        toc_incident_intake_alert(g_f.m, &a, n % 3 ? TOC_INTAKE_FIRING : TOC_INTAKE_RESOLVED, g_f.now);
+        toc_incident_tick(g_f.m, (struct toc_ts){g_f.now.ms + n * 100});
+        int rc = toc_incident_act(g_f.m, id, &comment, g_f.now, NULL, NULL);
+        assert_true(rc == 0 || rc == TOC_ENOENT);
+        rc = toc_incident_detail_json(g_f.m, id, &json, NULL);
+        assert_true(rc == 0 || rc == TOC_ENOENT);
+        toc_incident_get_counters(g_f.m, &counters);
+        toc_buf_fini(&json);
+    }
+}
+
+static void many_threads_share_the_manager(void **state) {
+    (void)state;
+    struct worker workers[4];
+    for (int n = 0; n < 4; n++) {
+        workers[n] = (struct worker){.number = n};
+        assert_int_equal(toc_thread_start(&workers[n].thread, "feeder", feed, &workers[n]), 0);
+    }
+    for (int n = 0; n < 4; n++)
+        toc_thread_join(&workers[n].thread);
+    FIRE(LOSS_SPIKE, "Spike", "t9", 0);
+    assert_non_null(strstr(incident_fixture_states(&g_f), "0003="));
+    assert_null(strstr(incident_fixture_states(&g_f), "0004="));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -326,6 +370,7 @@ int main(void) {
         T(alerts_that_nobody_repeats_after_a_restart_expire),
         T(the_summary_is_safe_markdown),
         T(charts_are_linked_with_encoded_expressions),
+        T(many_threads_share_the_manager),
         T(a_full_disk_does_not_stop_the_alerting),
 #undef T
     };
