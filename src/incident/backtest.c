@@ -5,8 +5,8 @@
 #include "base/assert.h"
 
 enum toc_comparison toc_comparison_parse(struct toc_sv text) {
-#define X(e, name, op, rising)           \
-    if (toc_sv_eq(text, TOC_SV(name)))   \
+#define X(e, name, op, rising)         \
+    if (toc_sv_eq(text, TOC_SV(name))) \
         return TOC_COMPARISON_##e;
     TOC_COMPARISON_TABLE(X)
 #undef X
@@ -35,8 +35,8 @@ bool toc_comparison_is_rising(enum toc_comparison c) {
 
 bool toc_comparison_holds(enum toc_comparison c, double value, double threshold) {
     switch (c) {
-#define X(e, name, op, rising)   \
-    case TOC_COMPARISON_##e:     \
+#define X(e, name, op, rising) \
+    case TOC_COMPARISON_##e:   \
         return value op threshold;
         TOC_COMPARISON_TABLE(X)
 #undef X

@@ -15,7 +15,7 @@ enum {
     DEFAULT_GRACE_MS = 5 * 60 * 1000,
 };
 
-/* --- live incidents ----------------------------------------------------------------------------- */
+/* --- live incidents --- */
 
 struct toc_live *toc_live_new(struct toc_incident_manager *m) {
     struct toc_live *l = TOC_NEW(struct toc_live);
@@ -126,7 +126,7 @@ void toc_live_persist(struct toc_incident_manager *m, struct toc_live *l, struct
     tell(m, &l->i, events);
 }
 
-/* --- start and end ------------------------------------------------------------------------------ */
+/* --- start and end --- */
 
 static struct toc_incident_options with_defaults(struct toc_incident_options o) {
     if (!o.causal_window_ms)
@@ -207,7 +207,7 @@ int toc_incident_listen(struct toc_incident_manager *m, toc_on_incident_event *f
     return rc;
 }
 
-/* --- changes by persons and deliveries ----------------------------------------------------------- */
+/* --- changes by persons and deliveries --- */
 
 /* A changed copy on its way into the store. */
 struct change {
@@ -402,7 +402,7 @@ int toc_incident_record_change(struct toc_incident_manager *m, struct toc_sv id,
     return rc;
 }
 
-/* --- reading ------------------------------------------------------------------------------------ */
+/* --- reading --- */
 
 int toc_incident_get(struct toc_incident_manager *m, struct toc_sv id, struct toc_incident *out,
                      struct toc_err *err) {

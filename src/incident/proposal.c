@@ -13,8 +13,8 @@
 enum {
     DEFAULT_HISTORY_MS = 7 * 24 * 3600 * 1000,
     DEFAULT_INTERVAL_MS = 15 * 1000,
-    POINTS_MAX = 11000,      /* per series */
-    SAMPLES_MIN = 20,        /* less history than that says nothing */
+    POINTS_MAX = 11000, /* per series */
+    SAMPLES_MIN = 20,   /* less history than that says nothing */
     TRUE_INCIDENTS_MAX = 200,
     RESULT_MAX_BYTES = 256 << 20,
 };
@@ -50,8 +50,9 @@ void toc_proposal_write_json(struct toc_json_writer *w, const struct toc_proposa
     toc_json_kv_cstr(w, "reason", p->reason);
     toc_json_kv_string(w, "rule", toc_buf_sv(&p->rule));
     toc_json_kv_string(w, "expr", toc_buf_sv(&p->expr));
-    toc_json_kv_cstr(w, "comparison", p->comparison < TOC_COMPARISON_COUNT
-                                          ? toc_comparison_text(p->comparison) : NULL);
+    toc_json_kv_cstr(w, "comparison",
+                     p->comparison < TOC_COMPARISON_COUNT ? toc_comparison_text(p->comparison)
+                                                          : NULL);
     put_number(w, "current_threshold", p->current_threshold);
     put_number(w, "proposed_threshold", p->proposed_threshold);
     toc_json_kv_cstr(w, "method", METHOD);
@@ -88,7 +89,7 @@ static int unavailable(struct toc_proposal *p, const char *fmt, ...) {
     return 0;
 }
 
-/* --- the rule ------------------------------------------------------------------------------------- */
+/* --- the rule --- */
 
 struct rule {
     int64_t for_ms, step_ms;
@@ -113,9 +114,11 @@ static int read_rule(struct toc_threshold_access *a, struct toc_sv name, struct 
         toc_buf_append_sv(&p->expr, toc_buf_sv(&t.left_text));
     }
     if (rc == 0 && p->comparison == TOC_COMPARISON_COUNT)
-        rc = toc_errf(err, TOC_ECONFLICT,
-                      "rule %.*s does not compare with a number by >, >=, < or <=: it has no threshold "
-                      "to move", TOC_SV_ARG(name));
+        rc = toc_errf(
+            err, TOC_ECONFLICT,
+            "rule %.*s does not compare with a number by >, >=, < or <=: it has no threshold "
+            "to move",
+            TOC_SV_ARG(name));
     if (out->step_ms <= 0)
         out->step_ms = DEFAULT_INTERVAL_MS;
     toc_buf_fini(&t.left_text);
@@ -124,7 +127,7 @@ static int read_rule(struct toc_threshold_access *a, struct toc_sv name, struct 
     return rc;
 }
 
-/* --- history -------------------------------------------------------------------------------------- */
+/* --- history --- */
 
 struct column {
     struct toc_labels labels;
@@ -286,7 +289,7 @@ static struct toc_backtest_effect effect_of(const struct history *h, const struc
     return e;
 }
 
-/* --- the proposal --------------------------------------------------------------------------------- */
+/* --- the proposal --- */
 
 /* Three significant digits, away from the quiet side, so that people can say it. */
 static double round_outward(double v, bool is_rising) {
@@ -318,8 +321,8 @@ static int check_true_incident(void *ctx, const struct toc_incident *i) {
     if (i->verdict != TOC_VERDICT_TRUE || !toc_sv_eq(i->rule, m->rule))
         return 0;
     double peak = peak_of(m->h, m->p, i, m->slack_ms, m->now);
-    bool is_missed = !isnan(peak) &&
-                     !toc_comparison_holds(m->p->comparison, peak, m->p->proposed_threshold);
+    bool is_missed =
+        !isnan(peak) && !toc_comparison_holds(m->p->comparison, peak, m->p->proposed_threshold);
     if (is_missed)
         memcpy(m->id, i->id, sizeof m->id);
     return is_missed;
@@ -334,8 +337,9 @@ static int check_missed(const struct toc_proposal_options *o, const struct histo
     if (rc < 0)
         return rc;
     if (m.id[0])
-        return unavailable(p, "A threshold that avoids this false alarm (%g) would have missed "
-                              "incident %s, which was real: one number cannot tell them apart",
+        return unavailable(p,
+                           "A threshold that avoids this false alarm (%g) would have missed "
+                           "incident %s, which was real: one number cannot tell them apart",
                            p->proposed_threshold, m.id);
     return 0;
 }
@@ -362,8 +366,9 @@ static int propose(const struct toc_proposal_options *o, const struct toc_incide
     double peak = peak_of(h, p, i, r->for_ms + 2 * r->step_ms, now);
     peak = more_extreme(p->comparison, peak, shown_value(i, p));
     if (!isfinite(peak))
-        return unavailable(p, "The expression has no finite value during the incident: no threshold "
-                              "could have avoided it");
+        return unavailable(p,
+                           "The expression has no finite value during the incident: no threshold "
+                           "could have avoided it");
     double median = h->sorted[h->sorted_count / 2];
     double margin = TOC_MAX(MARGIN * fabs(peak - median), 0.01 * fabs(peak));
     p->proposed_threshold = round_outward(is_rising ? peak + margin : peak - margin, is_rising);
@@ -410,9 +415,8 @@ static int propose_for(const struct toc_proposal_options *o, const struct toc_in
 int toc_incident_proposal(const struct toc_proposal_options *o, struct toc_sv id, struct toc_ts now,
                           struct toc_proposal *out, struct toc_err *err) {
     struct toc_incident i;
-    *out = (struct toc_proposal){.comparison = TOC_COMPARISON_COUNT,
-                                 .current_threshold = NAN,
-                                 .proposed_threshold = NAN};
+    *out = (struct toc_proposal){
+        .comparison = TOC_COMPARISON_COUNT, .current_threshold = NAN, .proposed_threshold = NAN};
     int rc = toc_incident_get(o->manager, id, &i, err);
     if (rc)
         return rc;
@@ -423,9 +427,11 @@ int toc_incident_proposal(const struct toc_proposal_options *o, struct toc_sv id
     return rc;
 }
 
-/* --- applying ------------------------------------------------------------------------------------- */
+/* --- applying --- */
 
-static void number_text(double v, struct toc_buf *out) { toc_format_f64_g(v, out); }
+static void number_text(double v, struct toc_buf *out) {
+    toc_format_f64_g(v, out);
+}
 
 /* The change, its timeline entry and the incident in one transaction. */
 static int record(const struct toc_proposal_options *o, struct toc_sv id, struct toc_sv actor,
@@ -443,8 +449,8 @@ static int record(const struct toc_proposal_options *o, struct toc_sv id, struct
                                 .actor = actor,
                                 .at = out->applied_at,
                                 .incident_id = id};
-    int rc = toc_incident_record_change(o->manager, id, &change, toc_buf_sv(&text),
-                                        &out->change_id, err);
+    int rc = toc_incident_record_change(o->manager, id, &change, toc_buf_sv(&text), &out->change_id,
+                                        err);
     toc_buf_fini(&before);
     toc_buf_fini(&after);
     toc_buf_fini(&text);
@@ -482,9 +488,8 @@ int toc_incident_proposal_apply(const struct toc_proposal_options *o, struct toc
     if (rc == 0)
         rc = o->access->set(o->access, i.rule, threshold, err);
     if (rc == 0) {
-        *out = (struct toc_proposal_applied){.old_threshold = p.current_threshold,
-                                             .new_threshold = threshold,
-                                             .applied_at = now};
+        *out = (struct toc_proposal_applied){
+            .old_threshold = p.current_threshold, .new_threshold = threshold, .applied_at = now};
         toc_sv_copy(i.rule, out->rule, sizeof out->rule);
         rc = record(o, id, actor, comment, out, err);
         if (rc && o->access->set(o->access, i.rule, p.current_threshold, NULL) != 0)

@@ -62,8 +62,8 @@ static int setup(void **state) {
     toc_memory_querier_init(&g_q);
     fill_history();
     g_rules = (struct fake_rules){.base = {get_rule, set_rule}, .threshold = 60};
-    g_o = (struct toc_proposal_options){.manager = g_f.m, .access = &g_rules.base,
-                                        .querier = &g_q.querier};
+    g_o = (struct toc_proposal_options){
+        .manager = g_f.m, .access = &g_rules.base, .querier = &g_q.querier};
     return 0;
 }
 
@@ -125,10 +125,12 @@ static void applying_sets_and_records_it(void **state) {
     incident_fixture_verdict(&g_f, "0001", TOC_VERDICT_FALSE, NULL, NULL);
     struct toc_proposal_applied applied;
     struct toc_err err = {0};
-    assert_int_equal(toc_incident_proposal_apply(&g_o, ID, NAN, TOC_SV("anna"), TOC_SV_NULL, g_f.now,
-                                                 &applied, NULL), TOC_EINVAL);
+    assert_int_equal(toc_incident_proposal_apply(&g_o, ID, NAN, TOC_SV("anna"), TOC_SV_NULL,
+                                                 g_f.now, &applied, NULL),
+                     TOC_EINVAL);
     assert_int_equal(toc_incident_proposal_apply(&g_o, ID, 88.5, TOC_SV("anna"), TOC_SV("summer"),
-                                                 g_f.now, &applied, &err), 0);
+                                                 g_f.now, &applied, &err),
+                     0);
     assert_true(g_rules.threshold == 88.5);
     assert_true(applied.old_threshold == 60 && applied.change_id == 1);
     struct toc_buf text = TOC_BUF_INIT;
@@ -152,7 +154,8 @@ static void a_change_that_cannot_be_recorded_is_taken_back(void **state) {
     struct toc_proposal_applied applied;
     struct toc_err err = {0};
     assert_int_equal(toc_incident_proposal_apply(&g_o, ID, 88, TOC_SV("anna"), TOC_SV_NULL, g_f.now,
-                                                 &applied, &err), TOC_ENOSPC);
+                                                 &applied, &err),
+                     TOC_ENOSPC);
     state_disk_set(DISK_FINE);
     assert_int_equal(g_rules.set_calls, 2);
     assert_true(g_rules.threshold == 60);
@@ -165,7 +168,8 @@ static void hard_kinds_and_unknown_rules_are_refused(void **state) {
     incident_fixture_verdict(&g_f, "0001", TOC_VERDICT_FALSE, NULL, NULL);
     assert_refused("hard kind");
     assert_int_equal(toc_incident_proposal_apply(&g_o, ID, 88, TOC_SV("anna"), TOC_SV_NULL, g_f.now,
-                                                 &applied, NULL), TOC_ECONFLICT);
+                                                 &applied, NULL),
+                     TOC_ECONFLICT);
     assert_int_equal(g_rules.set_calls, 0);
     incident_fixture_alert(&g_f, TOC_INTAKE_FIRING, TOC_KIND_THRESHOLD, "Gone", "other", 0);
     incident_fixture_verdict(&g_f, "0002", TOC_VERDICT_FALSE, NULL, NULL);
