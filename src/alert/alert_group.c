@@ -38,8 +38,12 @@ static void save(struct toc_alert_manager *m, const struct alert_group *g, bool 
         toc_buf_append_zigzag(&value, g->next_flush.ms);
         toc_notified_encode(&g->log, &value);
     }
-    if (toc_buf_error(&value) || store->put(store, GROUP_NS, toc_sv_cstr(key), toc_buf_sv(&value), NULL))
-        m->stats.store_failures++;
+    struct toc_sv name = toc_sv_cstr(key);
+    int rc = toc_buf_error(&value);
+    if (!rc)
+        rc = is_gone ? store->remove(store, GROUP_NS, name, NULL)
+                     : store->put(store, GROUP_NS, name, toc_buf_sv(&value), NULL);
+    m->stats.store_failures += rc != 0;
     toc_buf_fini(&value);
 }
 

@@ -98,9 +98,9 @@ int toc_alert_manager_load(struct toc_alert_manager *m, struct toc_ts now, struc
     toc_mutex_lock(&m->mutex);
     int rc = toc_silence_load_all(m, now, err);
     if (!rc && store)
-        rc = store->each(store, "alert_group", load_group, &l, NULL);
+        rc = store->each(store, "alert_group", load_group, &l, err);
     if (!rc && store)
-        rc = store->each(store, "alert", collect_alert, &l, NULL);
+        rc = store->each(store, "alert", collect_alert, &l, err);
     if (rc)
         (void)toc_errf(err, rc, "alert state cannot be read: %s", toc_strerror(rc));
     bind_alerts(&l, now);

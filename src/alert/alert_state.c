@@ -17,7 +17,8 @@ static void save(struct toc_alert_manager *m, uint64_t fingerprint, struct toc_s
     char key[17];
     struct toc_blob_store *store = m->options.store;
     store_key(fingerprint, key);
-    if (store && store->put(store, ALERT_NS, toc_sv_cstr(key), value, NULL))
+    if (store && (value.n ? store->put(store, ALERT_NS, toc_sv_cstr(key), value, NULL)
+                          : store->remove(store, ALERT_NS, toc_sv_cstr(key), NULL)))
         m->stats.store_failures++;
 }
 

@@ -249,13 +249,11 @@ static void wait_for(const char *series, double value) {
     fail_msg("%s never became %g", series, value);
 }
 
-static struct toc_scrape_set *set_for(const char *fmt, const char *extra) {
+static struct toc_scrape_set *set_for(const char *extra) {
     char text[2000], address[64];
     snprintf(address, sizeof address, "127.0.0.1:%u", toc_http_server_port(w.server));
-    int n = snprintf(text, sizeof text, "- job_name: j\n  scrape_interval: 200ms\n  static_configs:\n"
+    snprintf(text, sizeof text, "- job_name: j\n  scrape_interval: 200ms\n  static_configs:\n"
                                         "  - {targets: ['%s'], labels: {instance: i}}\n%s", address, extra);
-    (void)n;
-    (void)fmt;
     return read_set(text);
 }
 
@@ -289,7 +287,7 @@ static void look(struct toc_scraper *s) {
 static void a_target_goes_up_down_and_away(void **state) {
     (void)state;
     struct toc_scraper *s = new_scraper();
-    toc_scraper_load(s, set_for("", "  params: {module: [m1]}\n"));
+    toc_scraper_load(s, set_for("  params: {module: [m1]}\n"));
     wait_for("up{instance=\"i\", job=\"j\"}", 1);
     wait_for("b{instance=\"i\", job=\"j\", m=\"m1\"}", 1);
     wait_for("scrape_samples_scraped{instance=\"i\", job=\"j\"}", 2);
@@ -335,7 +333,7 @@ static void limits_fail_the_scrape(void **state) {
     (void)state;
     struct toc_scraper *s = new_scraper();
     atomic_store(&w.mode, 4);
-    toc_scraper_load(s, set_for("", "  body_size_limit: 10KB\n"));
+    toc_scraper_load(s, set_for("  body_size_limit: 10KB\n"));
     wait_for("up{instance=\"i\", job=\"j\"}", 0);
     look(s);
     assert_non_null(strstr(g_seen.error, "body size limit exceeded"));
@@ -348,12 +346,12 @@ static void limits_fail_the_scrape(void **state) {
 static void reload_keeps_what_stays(void **state) {
     (void)state;
     struct toc_scraper *s = new_scraper();
-    toc_scraper_load(s, set_for("", ""));
+    toc_scraper_load(s, set_for(""));
     wait_for("b{instance=\"i\", job=\"j\"}", 1);
     toc_mutex_lock(&w.mutex);
     recording_clear(&w.recording);
     toc_mutex_unlock(&w.mutex);
-    toc_scraper_load(s, set_for("", "  metric_relabel_configs: [{source_labels: [__name__], regex: b, action: drop}]\n"));
+    toc_scraper_load(s, set_for("  metric_relabel_configs: [{source_labels: [__name__], regex: b, action: drop}]\n"));
     wait_for("b{instance=\"i\", job=\"j\"}", NAN); /* by the rules, at the next scrape */
     wait_for("up{instance=\"i\", job=\"j\"}", 1);
     toc_mutex_lock(&w.mutex);

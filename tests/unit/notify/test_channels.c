@@ -38,8 +38,8 @@ static void a_mail_is_a_correct_message(void **state) {
         "Message-ID: <n-", "In-Reply-To: <thread-", "References: <thread-",
         "@example.org>\r\n", "Auto-Submitted: auto-generated\r\n", "MIME-Version: 1.0\r\n",
         "Content-Type: multipart/alternative;\r\n boundary=\"=_tocsin_",
-        "Content-Type: text/plain; charset=utf-8\r\n"
-        "Content-Transfer-Encoding: quoted-printable\r\n\r\n",
+        ("Content-Type: text/plain; charset=utf-8\r\n"
+         "Content-Transfer-Encoding: quoted-printable\r\n\r\n"),
         "Trend: =E2=96=81", "X-Tocsin-Status: firing\r\n"};
     for (size_t i = 0; i < TOC_ARRAY_LEN(parts); i++)
         if (!strstr(text, parts[i]))
