@@ -62,7 +62,7 @@ static int refuse(struct toc_guard *g, uint64_t *counter, int rc) {
     return rc;
 }
 
-/* --- Host and Origin ------------------------------------------------------------------------------ */
+/* --- Host and Origin --- */
 
 /* "name:port" → "name", "[::1]:port" → "[::1]". */
 static struct toc_sv host_name(struct toc_sv authority) {
@@ -126,7 +126,7 @@ int toc_guard_check_origin(struct toc_guard *g, const struct toc_credentials *c,
     return 0;
 }
 
-/* --- who is it ------------------------------------------------------------------------------------ */
+/* --- who is it --- */
 
 static int identify_bearer(struct toc_guard *g, const struct toc_credentials *c, struct toc_ts now,
                            struct toc_principal *out, struct toc_err *err) {
@@ -174,7 +174,7 @@ static int identify(struct toc_guard *g, const struct toc_credentials *c, struct
     return 0;
 }
 
-/* --- may it --------------------------------------------------------------------------------------- */
+/* --- may it --- */
 
 static const char *smallest_role(enum toc_permission needed) {
     for (int r = 0; r < TOC_ROLE_COUNT; r++)

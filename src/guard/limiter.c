@@ -1,4 +1,5 @@
-/* Failed attempts per peer address. The table is small and forgets the oldest, so it cannot be grown. */
+/* Failed attempts per peer address. The table is small and forgets the oldest, so it cannot be
+ * grown. */
 #include <string.h>
 
 #include "base/alloc.h"

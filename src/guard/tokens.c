@@ -8,8 +8,8 @@ enum { TOKEN_NAME_MAX = 64 };
 
 /* Bit of a permission by name; 0 when unknown. */
 static unsigned permission_bit(struct toc_sv name) {
-#define X(e, text, what)                 \
-    if (toc_sv_eq(name, TOC_SV(text)))   \
+#define X(e, text, what)               \
+    if (toc_sv_eq(name, TOC_SV(text))) \
         return TOC_PERM_BIT(e);
     TOC_PERMISSION_TABLE(X)
 #undef X
@@ -23,8 +23,10 @@ static int parse_scopes(struct toc_sv scopes, unsigned *out, struct toc_err *err
     while (scopes.n && toc_sv_split(&rest, ',', &part)) {
         unsigned bit = permission_bit(toc_sv_trim(part));
         if (!bit)
-            return toc_errf(err, TOC_EINVAL, "scopes: \"%.*s\" is none of read, ingest, respond, edit, "
-                                             "admin, audit", TOC_SV_ARG(part));
+            return toc_errf(err, TOC_EINVAL,
+                            "scopes: \"%.*s\" is none of read, ingest, respond, edit, "
+                            "admin, audit",
+                            TOC_SV_ARG(part));
         *out |= bit;
     }
     return 0;
@@ -67,7 +69,8 @@ int toc_token_lookup(struct toc_guard *g, struct toc_sv secret, struct toc_ts no
                      struct toc_principal *out, struct toc_err *err) {
     unsigned char hash[TOC_HASH_BYTES];
     toc_secret_hash(TOC_TOKEN_DOMAIN, secret, hash);
-    struct lookup l = {.hash = toc_sv_make((const char *)hash, sizeof hash), .now = now, .out = out};
+    struct lookup l = {
+        .hash = toc_sv_make((const char *)hash, sizeof hash), .now = now, .out = out};
     int rc = toc_tokens_find(g->options.db, l.hash, take_token, &l, err);
     /* Best effort: a full disk must not lock people out. */
     if (rc == 0 && l.is_touch_due && toc_tokens_touch(g->options.db, out->token_id, now, NULL) != 0)
@@ -92,7 +95,8 @@ int toc_guard_token_add(struct toc_guard *g, const struct toc_token_request *r, 
                         struct toc_err *err) {
     unsigned scopes;
     if (!is_name(r->name))
-        return toc_errf(err, TOC_EINVAL, "name: 1 to %d characters of A-Z a-z 0-9 . _ @ - are needed",
+        return toc_errf(err, TOC_EINVAL,
+                        "name: 1 to %d characters of A-Z a-z 0-9 . _ @ - are needed",
                         TOKEN_NAME_MAX);
     if (r->role >= TOC_ROLE_COUNT)
         return toc_errf(err, TOC_EINVAL,
@@ -128,8 +132,8 @@ struct census {
 
 static int count_token(void *ctx, const struct toc_token_row *row) {
     struct census *c = ctx;
-    bool is_admin = toc_sv_eq_cstr(row->role, toc_role_text(TOC_ROLE_ADMIN)) && !row->expires_at.ms &&
-                    !row->scopes.n;
+    bool is_admin = toc_sv_eq_cstr(row->role, toc_role_text(TOC_ROLE_ADMIN)) &&
+                    !row->expires_at.ms && !row->scopes.n;
     c->count++;
     if (row->id == c->id)
         c->is_admin = is_admin;
@@ -145,8 +149,8 @@ int toc_guard_first_token(struct toc_guard *g, struct toc_ts now, char out[TOC_S
     int rc = toc_tokens_each(g->options.db, count_token, &c, err);
     if (rc || c.count)
         return rc;
-    struct toc_token_request r = {.name = TOC_SV("admin"), .role = TOC_ROLE_ADMIN,
-                                  .created_by = TOC_SV("first start")};
+    struct toc_token_request r = {
+        .name = TOC_SV("admin"), .role = TOC_ROLE_ADMIN, .created_by = TOC_SV("first start")};
     rc = toc_guard_token_add(g, &r, now, out, NULL, err);
     *out_is_new = rc == 0;
     return rc;

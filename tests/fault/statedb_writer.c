@@ -1,6 +1,7 @@
 /*
- * Writes incidents, notifications and audit rows until it is killed. After each change that was acknowledged
- * it prints one line; tests/fault/kill9_statedb.py kills it and compares the lines with the database.
+ * Writes incidents, notifications and audit rows until it is killed. After each change that was
+ * acknowledged it prints one line; tests/fault/kill9_statedb.py kills it and compares the lines
+ * with the database.
  *
  *   statedb_writer DIR SEED          write
  *   statedb_writer DIR check         print what is stored, in the same lines
@@ -80,9 +81,11 @@ static void open_incident(struct run *r, uint64_t n) {
 static int comment(struct run *r, const char *id, uint64_t n, struct toc_err *err) {
     char text[64], line[160];
     snprintf(text, sizeof text, "c-%llu-%llu", (unsigned long long)r->seed, (unsigned long long)n);
-    struct toc_incident_action a = {.type = TOC_INCIDENT_ACTION_COMMENT, .actor = TOC_SV("writer"),
+    struct toc_incident_action a = {.type = TOC_INCIDENT_ACTION_COMMENT,
+                                    .actor = TOC_SV("writer"),
                                     .comment = toc_sv_cstr(text)};
-    int rc = toc_incident_act(r->m, toc_sv_cstr(id), &a, toc_clock_now(toc_clock_system()), NULL, err);
+    int rc =
+        toc_incident_act(r->m, toc_sv_cstr(id), &a, toc_clock_now(toc_clock_system()), NULL, err);
     snprintf(line, sizeof line, "comment %s %s", id, text);
     if (rc == 0)
         say(line);
@@ -93,7 +96,8 @@ static int acknowledge(struct run *r, const char *id, struct toc_err *err) {
     char line[64];
     struct toc_incident_action a = {.type = TOC_INCIDENT_ACTION_ACKNOWLEDGE,
                                     .actor = TOC_SV("writer")};
-    int rc = toc_incident_act(r->m, toc_sv_cstr(id), &a, toc_clock_now(toc_clock_system()), NULL, err);
+    int rc =
+        toc_incident_act(r->m, toc_sv_cstr(id), &a, toc_clock_now(toc_clock_system()), NULL, err);
     snprintf(line, sizeof line, "acknowledged %s", id);
     if (rc == 0)
         say(line);
@@ -103,9 +107,12 @@ static int acknowledge(struct run *r, const char *id, struct toc_err *err) {
 static int notify(struct run *r, const char *id, uint64_t n, struct toc_err *err) {
     char key[64], line[96];
     snprintf(key, sizeof key, "k-%llu-%llu", (unsigned long long)r->seed, (unsigned long long)n);
-    struct toc_outbox_new item = {.idempotency_key = toc_sv_cstr(key), .receiver = TOC_SV("ops"),
-                                  .channel = TOC_SV("webhook"), .incident_id = toc_sv_cstr(id),
-                                  .order_key = toc_sv_cstr(id), .payload = TOC_SV("payload")};
+    struct toc_outbox_new item = {.idempotency_key = toc_sv_cstr(key),
+                                  .receiver = TOC_SV("ops"),
+                                  .channel = TOC_SV("webhook"),
+                                  .incident_id = toc_sv_cstr(id),
+                                  .order_key = toc_sv_cstr(id),
+                                  .payload = TOC_SV("payload")};
     int64_t item_id;
     struct toc_ts now = toc_clock_now(toc_clock_system());
     int rc = toc_outbox_add(r->db, &item, now, &item_id, NULL, err);
@@ -113,8 +120,11 @@ static int notify(struct run *r, const char *id, uint64_t n, struct toc_err *err
         return rc;
     snprintf(line, sizeof line, "outbox %s", key);
     say(line);
-    struct toc_audit_entry e = {.at = now, .actor = TOC_SV("writer"), .route = TOC_SV("notify"),
-                                .object = toc_sv_cstr(key), .outcome = TOC_SV("ok")};
+    struct toc_audit_entry e = {.at = now,
+                                .actor = TOC_SV("writer"),
+                                .route = TOC_SV("notify"),
+                                .object = toc_sv_cstr(key),
+                                .outcome = TOC_SV("ok")};
     rc = toc_audit_append(r->db, &e, err);
     snprintf(line, sizeof line, "audit %s", key);
     if (rc == 0)
@@ -140,7 +150,7 @@ static int write_for_ever(struct run *r, struct toc_err *err) {
     return rc;
 }
 
-/* --- check ---------------------------------------------------------------------------------------- */
+/* --- check --- */
 
 static int print_entry(void *ctx, const struct toc_timeline_entry *e) {
     const struct toc_incident *i = ctx;
