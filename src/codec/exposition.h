@@ -20,6 +20,15 @@ struct toc_exposition_label {
     struct toc_sv value; /* unescaped */
 };
 
+/* Which measurement stands behind a counter or bucket (OpenMetrics). */
+struct toc_exposition_exemplar {
+    const struct toc_exposition_label *labels;
+    size_t label_count;
+    double value;
+    bool has_timestamp;
+    int64_t timestamp_ms;
+};
+
 struct toc_exposition_sample {
     struct toc_sv metric;
     const struct toc_exposition_label *labels; /* in input order, without the metric name */
@@ -28,6 +37,8 @@ struct toc_exposition_sample {
     bool has_timestamp;
     int64_t timestamp_ms;
     struct toc_sv series_text; /* raw `name{…}`: a key for caches */
+    const struct toc_exposition_exemplar *exemplar; /* NULL when there is none */
+    int line;
 };
 
 /* Type as in model/sample.h's table by its text: "counter", "gauge", … */
@@ -36,6 +47,7 @@ struct toc_exposition_meta {
     struct toc_sv type; /* each empty when this line does not say it */
     struct toc_sv help;
     struct toc_sv unit;
+    int line;
 };
 
 struct toc_exposition_limits {
@@ -57,5 +69,10 @@ int toc_exposition_parse(enum toc_exposition_format format, struct toc_sv text,
                          const struct toc_exposition_limits *limits,
                          const struct toc_exposition_handler *handler,
                          struct toc_err *err) TOC_MUST_CHECK;
+
+/* The whole OpenMetrics 1.0 rule book, beyond what scraping asks for: families stay together, metadata comes
+ * first, suffixes, values and labels fit the type. For `check metrics`; TOC_EPARSE with the line. */
+int toc_openmetrics_check(struct toc_sv text, const struct toc_exposition_limits *limits,
+                          struct toc_err *err) TOC_MUST_CHECK;
 
 #endif

@@ -17,7 +17,7 @@ enum toc_json_type {
     TOC_JSON_NULL,
     TOC_JSON_BOOL,
     TOC_JSON_INT,    /* fits int64_t */
-    TOC_JSON_DOUBLE, /* any other number */
+    TOC_JSON_DOUBLE, /* any other number; integers beyond 64 bits are refused */
     TOC_JSON_STRING,
     TOC_JSON_ARRAY,
     TOC_JSON_OBJECT

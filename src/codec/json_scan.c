@@ -222,7 +222,8 @@ struct toc_json_place toc_json_scan(struct toc_sv text, int max_depth, size_t st
     bool ok = true;
     while (ok && (s.depth || s.want != WANT_COMMA_OR_END))
         ok = step(&s);
-    skip_blank(&s);
+    if (ok)
+        skip_blank(&s);
     if (ok && s.at < s.text.n)
         fail(&s, s.at, TOC_EPARSE, "something follows the end of the document");
     struct toc_json_place place = {.line = 1, .column = 1, .what = s.what, .code = s.code};

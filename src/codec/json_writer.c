@@ -118,6 +118,8 @@ void toc_json_double(struct toc_json_writer *w, double v) {
     begin_value(w);
     if (isfinite(v)) {
         toc_format_f64_g(v, w->out);
+        if (fabs(v) >= 0x1p63 && fabs(v) < 1e21)
+            toc_buf_append_cstr(w->out, "e0"); /* many readers take an integer of this size amiss */
         return;
     }
     toc_buf_append_cstr(w->out, isnan(v) ? "\"NaN\"" : v > 0 ? "\"+Inf\"" : "\"-Inf\"");

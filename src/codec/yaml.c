@@ -42,7 +42,8 @@ struct build {
     TOC_VEC(struct toc_key_ref) keys;
 };
 
-#define MERGE_KEY "<<"
+/* The key of merge entries points here, which tells them from a quoted "<<". */
+static const char merge_key[] = "<<";
 
 static int fail(struct build *b, int code, yaml_mark_t at, const char *what) {
     return toc_err_at(b->err, code, (int)at.line + 1, (int)at.column + 1, "%s", what);
@@ -71,14 +72,12 @@ static int remember(struct build *b, struct toc_sv name, const struct toc_yaml *
 }
 
 static bool is_merge(const struct toc_yaml *n) {
-    return n->is_plain && toc_sv_eq(n->scalar, TOC_SV(MERGE_KEY));
+    return n->is_plain && toc_sv_eq_cstr(n->scalar, merge_key);
 }
 
 /* Where a finished node goes: the root, a sequence item, a mapping's key or its value. */
 static int place(struct build *b, struct toc_yaml n, yaml_mark_t at) {
     if (!b->depth) {
-        if (b->has_root)
-            return fail(b, TOC_EPARSE, at, "more than one YAML document");
         b->has_root = true;
         b->root = n;
         return 0;
@@ -89,7 +88,7 @@ static int place(struct build *b, struct toc_yaml n, yaml_mark_t at) {
             return fail(b, TOC_EPARSE, at, "a mapping key must be a plain text");
         f->has_key = true;
         f->has_merge |= is_merge(&n);
-        f->pending_key = is_merge(&n) ? TOC_SV(MERGE_KEY) : n.scalar;
+        f->pending_key = is_merge(&n) ? toc_sv_cstr(merge_key) : n.scalar;
         f->pending_line = n.line;
         f->pending_column = n.column;
         return 0;
@@ -225,7 +224,7 @@ static int expand_merges(struct build *b, size_t first, yaml_mark_t at) {
     TOC_VEC(struct toc_yaml) merges = {0};
     for (size_t i = first; i < b->items.count;) {
         struct toc_yaml n = b->items.items[i];
-        if (n.key.p && toc_sv_eq(n.key, TOC_SV(MERGE_KEY))) {
+        if (n.key.p == merge_key) {
             TOC_VEC_PUSH(&merges, n);
             TOC_VEC_REMOVE(&b->items, i);
         } else {
@@ -278,6 +277,8 @@ static int on_close(struct build *b, const yaml_event_t *e) {
 
 static int on_event(struct build *b, const yaml_event_t *e) {
     switch (e->type) {
+    case YAML_DOCUMENT_START_EVENT:
+        return b->has_root ? fail(b, TOC_EPARSE, e->start_mark, "more than one YAML document") : 0;
     case YAML_SCALAR_EVENT:
         return on_scalar(b, e);
     case YAML_ALIAS_EVENT:

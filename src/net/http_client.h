@@ -25,7 +25,7 @@ struct toc_http_call {
     struct toc_sv body;
     const char *user, *password;      /* basic auth; may be NULL */
     const char *bearer_token;         /* may be NULL */
-    const char *ca_file, *cert_file, *key_file, *server_name; /* TLS; may be NULL */
+    const char *ca_file, *cert_file, *key_file; /* TLS; may be NULL */
     bool insecure_skip_verify;
     const char *proxy_url;            /* NULL: none (the environment is not consulted) */
     int64_t connect_timeout_ms;       /* default 5000 */

@@ -41,6 +41,10 @@ struct toc_sv toc_http_header(const struct toc_http_request *r, const char *name
 /* Value of a cookie; {NULL,0} when absent. */
 struct toc_sv toc_http_cookie(const struct toc_http_request *r, const char *name);
 
+/* Asks all waiting streams for more now. Any thread. */
+struct toc_http_server;
+void toc_http_stream_wake(struct toc_http_server *s);
+
 /* Pull function of a stream: writes up to max bytes and returns how many, 0 = nothing now (it is asked again
  * after wait_ms or toc_http_stream_wake), negative = end. */
 struct toc_http_stream {

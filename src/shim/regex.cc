@@ -43,21 +43,27 @@ extern "C" void toc_regex_free(struct toc_regex **re) {
     *re = nullptr;
 }
 
-static bool match(const struct toc_regex *re, struct toc_sv text, re2::StringPiece *groups, int n) {
-    return re->re.Match(piece(text), 0, text.n, re->anchored ? RE2::ANCHOR_BOTH : RE2::UNANCHORED,
+static bool match(const struct toc_regex *re, struct toc_sv text, size_t from,
+                  re2::StringPiece *groups, int n) {
+    return re->re.Match(piece(text), from, text.n, re->anchored ? RE2::ANCHOR_BOTH : RE2::UNANCHORED,
                         groups, n);
 }
 
 extern "C" bool toc_regex_matches(const struct toc_regex *re, struct toc_sv text) {
-    return match(re, text, nullptr, 0);
+    return match(re, text, 0, nullptr, 0);
 }
 
 extern "C" int toc_regex_capture(const struct toc_regex *re, struct toc_sv text,
                                  struct toc_sv *groups, int max) {
+    return toc_regex_capture_from(re, text, 0, groups, max);
+}
+
+extern "C" int toc_regex_capture_from(const struct toc_regex *re, struct toc_sv text, size_t from,
+                                      struct toc_sv *groups, int max) {
     enum { MAX_GROUPS = 64 };
     re2::StringPiece found[MAX_GROUPS];
     int want = std::min({max, re->re.NumberOfCapturingGroups() + 1, (int)MAX_GROUPS});
-    if (!match(re, text, found, want))
+    if (from > text.n || !match(re, text, from, found, want))
         return 0;
     for (int i = 0; i < want; i++)
         groups[i] = toc_sv{found[i].data(), found[i].size()};

@@ -23,6 +23,9 @@ bool toc_regex_matches(const struct toc_regex *re, struct toc_sv text);
  * of groups filled, 0 when there is no match. */
 int toc_regex_capture(const struct toc_regex *re, struct toc_sv text, struct toc_sv *groups,
                       int max);
+/* The same, searching from byte `from`; what stands before it still counts for ^ and \b. */
+int toc_regex_capture_from(const struct toc_regex *re, struct toc_sv text, size_t from,
+                           struct toc_sv *groups, int max);
 /* Number of capture groups, without group 0. */
 int toc_regex_group_count(const struct toc_regex *re);
 /* Name of group i (1-based), "" when unnamed; borrowed. */

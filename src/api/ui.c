@@ -1,0 +1,45 @@
+/* The embedded web UI. Unknown paths without an extension get the application (it routes by itself). */
+#include "api/api_priv.h"
+#include "api/web_assets.h"
+
+static const struct toc_web_asset *find_asset(struct toc_sv path) {
+    for (size_t i = 0; i < toc_web_asset_count; i++)
+        if (toc_sv_eq_cstr(path, toc_web_assets[i].path))
+            return &toc_web_assets[i];
+    return NULL;
+}
+
+static const char g_no_ui[] =
+    "<!doctype html><html lang=en><meta charset=utf-8><title>Tocsin</title>"
+    "<h1>Tocsin is running</h1><p>This build has no web UI: npm could not be reached when it was built. "
+    "Run <code>./dev build</code> again with network access. The API and the command line work: "
+    "<code>tocsin incident list</code>, <a href=\"/metrics\">/metrics</a>.</p>";
+
+static void answer_without_ui(struct toc_api_call *c) {
+    c->res->content_type = "text/html; charset=utf-8";
+    toc_buf_append_cstr(&c->res->body, g_no_ui);
+}
+
+void toc_api_ui(struct toc_api_call *c) {
+    struct toc_sv path = c->req->path;
+    bool is_page = toc_sv_find_char(path, '.') == SIZE_MAX;
+    if (is_page && toc_web_asset_count == 0) {
+        answer_without_ui(c);
+        return;
+    }
+    const struct toc_web_asset *a = find_asset(is_page ? TOC_SV("/index.html") : path);
+    if (!a) {
+        toc_api_problem(c, 404, "not_found", "nothing at %.*s", TOC_SV_ARG(path));
+        return;
+    }
+    toc_http_response_header(c->res, "ETag", "%s", a->etag);
+    toc_http_response_header(c->res, "Cache-Control", "%s",
+                             a->is_hashed ? "public, max-age=31536000, immutable" : "no-cache");
+    c->res->content_type = a->content_type;
+    if (toc_sv_eq_cstr(toc_http_header(c->req, "If-None-Match"), a->etag)) {
+        c->res->status = 304;
+        return;
+    }
+    c->res->static_body = toc_sv_make((const char *)a->gzip, a->gzip_bytes);
+    c->res->is_static_gzip = true;
+}

@@ -1,0 +1,153 @@
+#include "sys/socket.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static socklen_t parse_host(const char *host, uint16_t port, union address *out) {
+    memset(out, 0, sizeof *out);
+    if (inet_pton(AF_INET, host, &out->v4.sin_addr) == 1) {
+        out->v4.sin_family = AF_INET;
+        out->v4.sin_port = htons(port);
+        return sizeof out->v4;
+    }
+    char bare[INET6_ADDRSTRLEN];
+    size_t n = strlen(host);
+    if (n > 2 && host[0] == '[' && host[n - 1] == ']' && n - 2 < sizeof bare) {
+        memcpy(bare, host + 1, n - 2);
+        bare[n - 2] = 0;
+        host = bare;
+    }
+    if (inet_pton(AF_INET6, host, &out->v6.sin6_addr) == 1) {
+        out->v6.sin6_family = AF_INET6;
+        out->v6.sin6_port = htons(port);
+        return sizeof out->v6;
+    }
+    return 0;
+}
+
+static int fail_listen(const char *host, uint16_t port, int fd, struct toc_err *err) {
+    int rc = -errno;
+    if (fd >= 0)
+        close(fd);
+    if (rc == TOC_EADDRINUSE)
+        return toc_errf(err, rc, "%s port %u is in use by another program: stop it, or choose another "
+                        "address with --listen HOST:PORT", host, port);
+    if (rc == TOC_EACCES)
+        return toc_errf(err, rc, "not allowed to listen on %s port %u: ports below 1024 need privileges; "
+                        "choose another with --listen HOST:PORT", host, port);
+    return toc_errf(err, rc, "cannot listen on %s port %u: %s", host, port, toc_strerror(rc));
+}
+
+int toc_socket_listen(const char *host, uint16_t port, uint16_t *out_port, struct toc_err *err) {
+    union address a;
+    socklen_t size = parse_host(host, port, &a);
+    if (size == 0)
+        return toc_errf(err, TOC_EINVAL, "\"%s\" is not a numeric IPv4 or IPv6 address", host);
+    int fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return fail_listen(host, port, fd, err);
+    int one = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (a.any.sa_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+    if (bind(fd, &a.any, size) != 0 || listen(fd, 512) != 0 || getsockname(fd, &a.any, &size) != 0)
+        return fail_listen(host, port, fd, err);
+    *out_port = ntohs(a.any.sa_family == AF_INET ? a.v4.sin_port : a.v6.sin6_port);
+    return fd;
+}
+
+int toc_socket_open(int family, int type, int protocol) {
+    return socket(family, type | SOCK_CLOEXEC, protocol);
+}
+
+void toc_socket_close(int fd) {
+    if (fd >= 0)
+        close(fd);
+}
+
+void toc_socket_format(const struct sockaddr *a, char out[TOC_PEER_TEXT_MAX]) {
+    char host[INET6_ADDRSTRLEN] = "?";
+    const union address *u = (const union address *)a;
+    if (a && a->sa_family == AF_INET) {
+        inet_ntop(AF_INET, &u->v4.sin_addr, host, sizeof host);
+        snprintf(out, TOC_PEER_TEXT_MAX, "%s:%u", host, ntohs(u->v4.sin_port));
+    } else if (a && a->sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &u->v6.sin6_addr, host, sizeof host);
+        snprintf(out, TOC_PEER_TEXT_MAX, "[%s]:%u", host, ntohs(u->v6.sin6_port));
+    } else {
+        snprintf(out, TOC_PEER_TEXT_MAX, "?");
+    }
+}
+
+/* The IPv4 address in host order, also of ::ffff:a.b.c.d; false for any other IPv6 address. */
+static bool as_v4(const struct sockaddr *a, uint32_t *out) {
+    const union address *u = (const union address *)a;
+    if (a->sa_family == AF_INET) {
+        *out = ntohl(u->v4.sin_addr.s_addr);
+        return true;
+    }
+    if (a->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&u->v6.sin6_addr)) {
+        const uint8_t *b = u->v6.sin6_addr.s6_addr + 12;
+        *out = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+        return true;
+    }
+    return false;
+}
+
+bool toc_socket_is_loopback(const struct sockaddr *a) {
+    uint32_t v4;
+    if (as_v4(a, &v4))
+        return v4 >> 24 == 127;
+    return a->sa_family == AF_INET6 &&
+           IN6_IS_ADDR_LOOPBACK(&((const union address *)a)->v6.sin6_addr);
+}
+
+static bool v4_is_private(uint32_t a) {
+    static const struct {
+        uint32_t network;
+        unsigned bits;
+    } ranges[] = {
+        {0x00000000, 8},  /* this host */
+        {0x0a000000, 8},  /* 10/8 */
+        {0x64400000, 10}, /* 100.64/10 */
+        {0x7f000000, 8},  /* loopback */
+        {0xa9fe0000, 16}, /* link-local, cloud metadata */
+        {0xac100000, 12}, /* 172.16/12 */
+        {0xc0000000, 24}, /* protocol assignments */
+        {0xc0a80000, 16}, /* 192.168/16 */
+        {0xc6120000, 15}, /* benchmarking */
+        {0xe0000000, 3},  /* multicast, reserved, broadcast */
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
+        if (a >> (32 - ranges[i].bits) == ranges[i].network >> (32 - ranges[i].bits))
+            return true;
+    return false;
+}
+
+bool toc_socket_is_private(const struct sockaddr *a) {
+    uint32_t v4;
+    if (as_v4(a, &v4))
+        return v4_is_private(v4);
+    if (a->sa_family != AF_INET6)
+        return true; /* not the Internet at all */
+    const struct in6_addr *v6 = &((const union address *)a)->v6.sin6_addr;
+    const uint8_t *b = v6->s6_addr;
+    return IN6_IS_ADDR_LOOPBACK(v6) || IN6_IS_ADDR_UNSPECIFIED(v6) || IN6_IS_ADDR_LINKLOCAL(v6) ||
+           IN6_IS_ADDR_MULTICAST(v6) || (b[0] & 0xfe) == 0xfc;
+}
+
+bool toc_host_is_loopback(const char *host) {
+    union address a;
+    return parse_host(host, 0, &a) != 0 && toc_socket_is_loopback(&a.any);
+}

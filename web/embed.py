@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+"""embed.py OUT.c DIST: the files below DIST as the table of src/api/web_assets.h, gzip-compressed.
+
+Without DIST/index.html the table is empty: the daemon then says that it has no UI. OUT.c is rewritten only when it
+changes, so that an unchanged UI does not rebuild the daemon.
+"""
+import gzip
+import hashlib
+import pathlib
+import re
+import sys
+
+TYPES = {'.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8',
+         '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml', '.json': 'application/json'}
+
+
+def main():
+    out, dist = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+    rows, arrays = [], []
+    files = sorted(f for f in dist.rglob('*') if f.suffix in TYPES) if (dist / 'index.html').exists() else []
+    for i, f in enumerate(files):
+        data = gzip.compress(f.read_bytes(), 9, mtime=0)
+        body = ','.join(str(b) for b in data)
+        arrays.append(f'static const unsigned char asset_{i}[] = {{{body}}};')
+        path = '/' + f.relative_to(dist).as_posix()
+        etag = hashlib.sha256(f.read_bytes()).hexdigest()[:16]
+        hashed = 'true' if re.search(r'\.[0-9a-f]{10}\.', path) else 'false'
+        rows.append(f'    {{"{path}", "{TYPES[f.suffix]}", asset_{i}, sizeof asset_{i}, "\\"{etag}\\"", {hashed}}},')
+    if not rows:
+        rows.append('    {"", "", (const unsigned char *)"", 0, "\\"\\"", false},')
+    text = '\n'.join(['#include "api/web_assets.h"', '', *arrays, '', 'const struct toc_web_asset toc_web_assets[] = {',
+                      *rows, '};', f'const size_t toc_web_asset_count = {len(files)};', ''])
+    if not out.exists() or out.read_text() != text:
+        out.write_text(text)
+
+
+main()
