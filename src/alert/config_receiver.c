@@ -92,6 +92,7 @@ static const char http_fields[] =
       "wechat_api_secret wechat_api_secret_file",                                                  \
       "no global Wechat Api Secret set either inline or in a file")                                \
     X("sms", true, true, "*", "", "", "")                                                          \
+    X("twilio", true, true, "*", "", "", "")                                                       \
     X("ntfy", true, true, "*", "", "", "")
 
 struct integration_row {

@@ -424,10 +424,10 @@ static struct toc_live *take_resolved(struct toc_incident_manager *m,
 }
 
 static void take(struct toc_incident_manager *m, const struct toc_alert *alert,
-                 enum toc_alert_change change, struct toc_ts now) {
-    struct toc_live *l = change == TOC_ALERT_RESOLVED
+                 enum toc_intake_change change, struct toc_ts now) {
+    struct toc_live *l = change == TOC_INTAKE_RESOLVED
                              ? take_resolved(m, alert)
-                             : take_firing(m, alert, change == TOC_ALERT_SUPPRESSED, now);
+                             : take_firing(m, alert, change == TOC_INTAKE_SUPPRESSED, now);
     if (l)
         toc_live_evaluate(l, now);
 }
@@ -439,7 +439,7 @@ static void persist_urgent(struct toc_incident_manager *m, struct toc_ts now) {
 }
 
 void toc_incident_intake(struct toc_incident_manager *m, const struct toc_alert *alerts,
-                         const enum toc_alert_change *changes, size_t count, struct toc_ts now) {
+                         const enum toc_intake_change *changes, size_t count, struct toc_ts now) {
     toc_mutex_lock(&m->mutex);
     for (size_t n = 0; n < count; n++)
         take(m, &alerts[n], changes[n], now);
@@ -448,7 +448,7 @@ void toc_incident_intake(struct toc_incident_manager *m, const struct toc_alert 
 }
 
 void toc_incident_intake_alert(struct toc_incident_manager *m, const struct toc_alert *alert,
-                               enum toc_alert_change change, struct toc_ts now) {
+                               enum toc_intake_change change, struct toc_ts now) {
     toc_incident_intake(m, alert, &change, 1, now);
 }
 

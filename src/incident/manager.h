@@ -59,16 +59,16 @@ int toc_incident_listen(struct toc_incident_manager *m, toc_on_incident_event *f
 
 /* --- alerts ------------------------------------------------------------------------------------- */
 
-enum toc_alert_change { TOC_ALERT_FIRING, TOC_ALERT_RESOLVED, TOC_ALERT_SUPPRESSED };
+enum toc_intake_change { TOC_INTAKE_FIRING, TOC_INTAKE_RESOLVED, TOC_INTAKE_SUPPRESSED };
 
 /* One observation. Repeating FIRING for an alert that fires is cheap. A firing alert with ends_at set
  * counts as resolved at that time unless it is seen again. Never fails: what cannot be stored is kept and
  * retried by tick. */
 void toc_incident_intake_alert(struct toc_incident_manager *m, const struct toc_alert *alert,
-                               enum toc_alert_change change, struct toc_ts now);
+                               enum toc_intake_change change, struct toc_ts now);
 /* Many at once, each incident stored once. changes[i] belongs to alerts[i]. */
 void toc_incident_intake(struct toc_incident_manager *m, const struct toc_alert *alerts,
-                         const enum toc_alert_change *changes, size_t count, struct toc_ts now);
+                         const enum toc_intake_change *changes, size_t count, struct toc_ts now);
 /* Time passes: verified recovery, expiry, re-opening, retry of failed writes. Call about once a second. */
 void toc_incident_tick(struct toc_incident_manager *m, struct toc_ts now);
 

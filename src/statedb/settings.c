@@ -14,8 +14,13 @@ static struct toc_statedb *blob_db(struct toc_blob_store *s) {
     return TOC_CONTAINER_OF(s, struct toc_blobs, base)->db;
 }
 
+static int blob_remove(struct toc_blob_store *s, const char *ns, struct toc_sv key,
+                       struct toc_err *err);
+
 static int blob_put(struct toc_blob_store *s, const char *ns, struct toc_sv key,
                     struct toc_sv value, struct toc_err *err) {
+    if (value.n == 0)
+        return blob_remove(s, ns, key, err);
     if (key.n > BLOB_KEY_MAX_BYTES || value.n > BLOB_VALUE_MAX_BYTES)
         return toc_errf(err, TOC_ELIMIT, "%s: a key of %zu and a value of %zu bytes are over the limit",
                         ns, key.n, value.n);

@@ -38,7 +38,7 @@ void incident_fixture_teardown(struct incident_fixture *f) {
     state_fixture_teardown(&f->state);
 }
 
-void incident_fixture_alert(struct incident_fixture *f, enum toc_alert_change change,
+void incident_fixture_alert(struct incident_fixture *f, enum toc_intake_change change,
                             enum toc_kind kind, const char *rule, const char *subject, int rank) {
     char rank_text[16];
     snprintf(rank_text, sizeof rank_text, "%d", rank);

@@ -20,7 +20,7 @@ void incident_fixture_restart(struct incident_fixture *f);
 void incident_fixture_teardown(struct incident_fixture *f);
 
 /* One alert {alertname=rule, run=subject, rank=rank}. */
-void incident_fixture_alert(struct incident_fixture *f, enum toc_alert_change change,
+void incident_fixture_alert(struct incident_fixture *f, enum toc_intake_change change,
                             enum toc_kind kind, const char *rule, const char *subject, int rank);
 /* Advances in steps of one second, ticking. */
 void incident_fixture_pass(struct incident_fixture *f, int64_t seconds);

@@ -23,9 +23,9 @@ static int teardown(void **state) {
 }
 
 #define FIRE(kind, rule, run, rank) \
-    incident_fixture_alert(&g_f, TOC_ALERT_FIRING, TOC_KIND_##kind, rule, run, rank)
+    incident_fixture_alert(&g_f, TOC_INTAKE_FIRING, TOC_KIND_##kind, rule, run, rank)
 #define QUIET(kind, rule, run, rank) \
-    incident_fixture_alert(&g_f, TOC_ALERT_RESOLVED, TOC_KIND_##kind, rule, run, rank)
+    incident_fixture_alert(&g_f, TOC_INTAKE_RESOLVED, TOC_KIND_##kind, rule, run, rank)
 #define ACT(id, type) incident_fixture_act(&g_f, id, TOC_INCIDENT_ACTION_##type, NULL, NULL)
 #define assert_states(want) assert_string_equal(incident_fixture_states(&g_f), want)
 
@@ -70,7 +70,7 @@ static void a_thousand_ranks_are_one_incident(void **state) {
         for (int rank = 0; rank < 512; rank++) {
             snprintf(rule, sizeof rule, "R%d", line);
             enum toc_kind kind = line == 0 && rank == 77 ? TOC_KIND_GPU_LOST : kinds[line % 3];
-            incident_fixture_alert(&g_f, TOC_ALERT_FIRING, kind, rule, "big", rank);
+            incident_fixture_alert(&g_f, TOC_INTAKE_FIRING, kind, rule, "big", rank);
         }
     assert_states("0001=triggered ");
     incident_fixture_pass(&g_f, 1);
@@ -209,13 +209,13 @@ static void a_duplicate_names_an_existing_original(void **state) {
 
 static void silenced_alerts_open_no_page_until_the_silence_ends(void **state) {
     (void)state;
-    incident_fixture_alert(&g_f, TOC_ALERT_SUPPRESSED, TOC_KIND_LOSS_SPIKE, "Spike", "demo", 0);
+    incident_fixture_alert(&g_f, TOC_INTAKE_SUPPRESSED, TOC_KIND_LOSS_SPIKE, "Spike", "demo", 0);
     assert_states("0001=suppressed_by ");
     assert_int_equal(g_f.events[TOC_INCIDENT_EVENT_TRIGGERED], 0);
     FIRE(LOSS_SPIKE, "Spike", "demo", 0);
     assert_states("0001=triggered ");
     assert_int_equal(g_f.events[TOC_INCIDENT_EVENT_TRIGGERED], 1);
-    incident_fixture_alert(&g_f, TOC_ALERT_SUPPRESSED, TOC_KIND_LOSS_SPIKE, "Spike", "demo", 0);
+    incident_fixture_alert(&g_f, TOC_INTAKE_SUPPRESSED, TOC_KIND_LOSS_SPIKE, "Spike", "demo", 0);
     assert_states("0001=suppressed_by ");
     QUIET(LOSS_SPIKE, "Spike", "demo", 0);
     incident_fixture_pass(&g_f, 11);

@@ -21,8 +21,8 @@ static int below(int n) { return (int)toc_rng_below(&g_rng, (uint64_t)n); }
 static void random_alert(void) {
     static const enum toc_kind kinds[] = {TOC_KIND_LOSS_SPIKE, TOC_KIND_NON_FINITE,
                                           TOC_KIND_THROUGHPUT_DROP};
-    static const enum toc_alert_change changes[] = {TOC_ALERT_FIRING, TOC_ALERT_RESOLVED,
-                                                    TOC_ALERT_RESOLVED, TOC_ALERT_SUPPRESSED};
+    static const enum toc_intake_change changes[] = {TOC_INTAKE_FIRING, TOC_INTAKE_RESOLVED,
+                                                    TOC_INTAKE_RESOLVED, TOC_INTAKE_SUPPRESSED};
     char subject[16], rule[16];
     int kind = below(3);
     snprintf(subject, sizeof subject, "s%d", below(SUBJECTS));

@@ -153,7 +153,7 @@ static void errors_say_where_and_what(void **state) {
     expect("sum(", "error 1:5 unexpected end of input in expression, expected an expression");
     expect("1 > 2", "error 1:1 comparisons between scalars must use BOOL modifier");
     expect("{a=\"\"}", "error 1:1 vector selector must contain at least one non-empty matcher");
-    expect("load{a=~\"(\"}", "error 1:9 missing ): (");
+    expect("load{a=~\"(\"}", "error 1:9 bad regular expression \"(\": missing ): (");
     expect("load\n  $", "error 2:3 unexpected character: '$'");
     expect("", "error 1:1 no expression found in input");
     expect("rate(load[5m]) + requests_total[5m]",
