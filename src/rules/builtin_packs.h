@@ -1,4 +1,5 @@
-/* The rule packs that ship inside the program (packs/ in the source tree), as text of rule files. */
+/* The rule packs that ship inside the program (packs/ in the source tree), as text of rule files.
+ */
 #ifndef TOC_RULES_BUILTIN_PACKS_H
 #define TOC_RULES_BUILTIN_PACKS_H
 

@@ -1,5 +1,5 @@
-/* Oracle: an accepted configuration routes every alert to at least one known receiver with usable times; a
- * refusal says why. */
+/* Oracle: an accepted configuration routes every alert to at least one known receiver with usable
+ * times; a refusal says why. */
 #include <stdlib.h>
 
 #include "alert/config.h"

@@ -1,5 +1,5 @@
-/* Oracle: what is accepted has a type that rules may have, prints, parses back to the same text, and a refusal
- * says where. */
+/* Oracle: what is accepted has a type that rules may have, prints, parses back to the same text,
+ * and a refusal says where. */
 #include <stdlib.h>
 
 #include "rules/rule_file.h"
