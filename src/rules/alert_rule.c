@@ -1,7 +1,8 @@
 /*
  * The state machine of alert rules:
  *
- *   inactive --match--> pending --for--> firing --gone--> [keep_firing_for | recover] --> resolved (kept 15 min)
+ *   inactive --match--> pending --for--> firing --gone--> [keep_firing_for | recover] --> resolved
+ * (kept 15 min)
  *                          +--gone--> forgotten
  */
 #include <math.h>
@@ -112,8 +113,9 @@ static int make_matches(struct evaluation *ev, struct toc_err *err) {
     qsort(ev->matches, ev->match_count, sizeof *ev->matches, compare_matches);
     for (size_t i = 1; i < ev->match_count; i++)
         if (toc_labels_eq(ev->matches[i - 1].labels, ev->matches[i].labels))
-            return toc_errf(err, TOC_EDUPLICATE, "vector contains metrics with the same labelset "
-                                                 "after applying alert labels");
+            return toc_errf(err, TOC_EDUPLICATE,
+                            "vector contains metrics with the same labelset "
+                            "after applying alert labels");
     return 0;
 }
 
@@ -154,7 +156,8 @@ static void take_match(struct evaluation *ev, const struct match *match) {
     replace_annotations(a, match->annotations);
 }
 
-/* Does the recover condition keep a firing alert alive although the expression no longer matches? */
+/* Does the recover condition keep a firing alert alive although the expression no longer matches?
+ */
 static bool is_held(const struct evaluation *ev, struct active_alert *a) {
     const struct toc_rule *r = ev->s->rule;
     if (ev->s->grace > 0)

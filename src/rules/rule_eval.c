@@ -61,7 +61,9 @@ static void free_keys(struct toc_map *series) {
     *series = TOC_MAP_INIT;
 }
 
-void toc_rule_forget_series(struct rule_state *s) { free_keys(&s->series); }
+void toc_rule_forget_series(struct rule_state *s) {
+    free_keys(&s->series);
+}
 
 static void write_points(struct toc_rules *m, const struct toc_point *points, size_t count) {
     for (size_t at = 0; at < count; at += WRITE_BATCH) {
@@ -137,8 +139,9 @@ static int check_distinct(struct toc_point *points, size_t count, struct toc_err
     qsort(points, count, sizeof *points, compare_points);
     for (size_t i = 1; i < count; i++)
         if (toc_labels_eq(points[i - 1].labels, points[i].labels))
-            return toc_errf(err, TOC_EDUPLICATE, "vector contains metrics with the same labelset "
-                                                 "after applying rule labels");
+            return toc_errf(err, TOC_EDUPLICATE,
+                            "vector contains metrics with the same labelset "
+                            "after applying rule labels");
     return 0;
 }
 

@@ -20,8 +20,9 @@ static int fail(const struct reader *r, const struct toc_yaml *n, int code, cons
     struct toc_err why = {0};
     (void)toc_err_at(&why, code, n->line, n->column, "%s%.*s", text, TOC_SV_ARG(detail));
     if (r->rule_index)
-        (void)toc_err_prefix(&why, "group \"%.*s\", rule %zu, \"%.*s\": ",
-                             TOC_SV_ARG(r->group->name), r->rule_index, TOC_SV_ARG(r->rule_name));
+        (void)toc_err_prefix(&why,
+                             "group \"%.*s\", rule %zu, \"%.*s\": ", TOC_SV_ARG(r->group->name),
+                             r->rule_index, TOC_SV_ARG(r->rule_name));
     if (r->err && !r->err->code)
         *r->err = why;
     return code;
@@ -91,8 +92,8 @@ static int compile(const struct toc_yaml *n, struct toc_rule_text *t, struct toc
     struct toc_buf ignored = TOC_BUF_INIT;
     (void)n;
     for (size_t i = 0; i < 4; i++)
-        variables[i] = toc_template_named(
-            names[i], i < 2 ? toc_template_map(NULL, 0) : toc_template_number(0));
+        variables[i] = toc_template_named(names[i], i < 2 ? toc_template_map(NULL, 0)
+                                                          : toc_template_number(0));
     struct toc_template_input input = {.variables = variables, .variable_count = 4};
     int rc = toc_template_compile(t->text, &t->template, why);
     struct toc_err undefined = {0};
@@ -109,8 +110,8 @@ static int read_text(const struct reader *r, const struct toc_yaml *n, bool is_t
     bool is_label = what[0] == 'l';
     out->name = n->key;
     if (!is_label_name(r, n->key) || (is_label && toc_sv_eq(n->key, TOC_METRIC_NAME)))
-        return fail(r, n, TOC_EINVAL, is_label ? "invalid label name: " : "invalid annotation name: ",
-                    n->key);
+        return fail(r, n, TOC_EINVAL,
+                    is_label ? "invalid label name: " : "invalid annotation name: ", n->key);
     if (toc_yaml_string(n, &out->text, &why))
         return fail_with(r, n, "", &why);
     if (!toc_sv_is_utf8(out->text))
@@ -206,19 +207,18 @@ static int read_confirm(const struct reader *r, const struct toc_yaml *map, stru
     return rc ? rc : check_expr_type(r, n, rule->confirm);
 }
 
-static int check_record_name(const struct reader *r, const struct toc_yaml *n,
-                             struct toc_sv name) {
+static int check_record_name(const struct reader *r, const struct toc_yaml *n, struct toc_sv name) {
     if (toc_sv_find_char(name, '{') != SIZE_MAX || toc_sv_find_char(name, '}') != SIZE_MAX)
         return fail(r, n, TOC_EINVAL,
                     "braces present in the recording rule name; should it be in expr?: ", name);
-    bool is_valid = r->legacy_names ? toc_metric_name_is_classic(name)
-                                    : name.n && toc_sv_is_utf8(name);
+    bool is_valid =
+        r->legacy_names ? toc_metric_name_is_classic(name) : name.n && toc_sv_is_utf8(name);
     return is_valid ? 0 : fail(r, n, TOC_EINVAL, "invalid recording rule name: ", name);
 }
 
 static int read_name(struct reader *r, const struct toc_yaml *map, struct toc_rule *rule) {
-    static const char *const alert_only[] = {"annotations", "for", "keep_firing_for", "recover",
-                                             "confirm", NULL};
+    static const char *const alert_only[] = {"annotations", "for",     "keep_firing_for",
+                                             "recover",     "confirm", NULL};
     const struct toc_yaml *record = toc_yaml_get(map, "record"), *n;
     struct toc_sv record_name = TOC_SV_NULL, alert_name = TOC_SV_NULL;
     int rc = get_string(r, map, "record", &record_name);
@@ -243,8 +243,9 @@ static int read_name(struct reader *r, const struct toc_yaml *map, struct toc_ru
 }
 
 static int read_rule(struct reader *r, const struct toc_yaml *map, struct toc_rule *rule) {
-    static const char *const keys[] = {"record", "alert",       "expr",    "for",     "keep_firing_for",
-                                       "labels", "annotations", "recover", "confirm", NULL};
+    static const char *const keys[] = {"record",          "alert",  "expr",        "for",
+                                       "keep_firing_for", "labels", "annotations", "recover",
+                                       "confirm",         NULL};
     int rc = check_fields(r, map, keys, "rulefmt.Rule");
     rule->line = map->line;
     rule->column = map->column;
@@ -266,8 +267,8 @@ static int read_rule(struct reader *r, const struct toc_yaml *map, struct toc_ru
         rc = read_texts(r, toc_yaml_get(map, "labels"), rule->is_alert, "label", &rule->labels,
                         &rule->label_count);
     if (!rc)
-        rc = read_texts(r, toc_yaml_get(map, "annotations"), true, "annotation",
-                        &rule->annotations, &rule->annotation_count);
+        rc = read_texts(r, toc_yaml_get(map, "annotations"), true, "annotation", &rule->annotations,
+                        &rule->annotation_count);
     if (!rc)
         rc = read_confirm(r, map, rule);
     return rc ? rc : read_recover(r, map, rule);
@@ -308,8 +309,8 @@ static int check_group_name(const struct reader *r, const struct toc_yaml *map) 
 }
 
 static int read_group(struct reader *r, const struct toc_yaml *map, struct toc_rule_group *g) {
-    static const char *const keys[] = {"name",   "interval", "query_offset", "limit",
-                                       "labels", "rules",    NULL};
+    static const char *const keys[] = {"name",  "interval", "query_offset", "limit", "labels",
+                                       "rules", NULL};
     const struct toc_yaml *limit;
     struct toc_err why = {0};
     r->group = g;

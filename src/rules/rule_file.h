@@ -1,8 +1,8 @@
 /*
  * Rule files as Prometheus reads them, plus two keys of alert rules:
- *   recover: 0.8 | EXPR   a firing alert ends only when its value is back behind this number, or when EXPR has
- *                         a result that agrees with its labels (hysteresis)
- *   confirm: EXPR         counts only where EXPR has a result that agrees on all labels both have
+ *   recover: 0.8 | EXPR   a firing alert ends only when its value is back behind this number, or
+ * when EXPR has a result that agrees with its labels (hysteresis) confirm: EXPR         counts only
+ * where EXPR has a result that agrees on all labels both have
  */
 #ifndef TOC_RULES_RULE_FILE_H
 #define TOC_RULES_RULE_FILE_H
@@ -61,13 +61,13 @@ struct toc_rule_file {
 
 enum { TOC_RULE_GROUPS_MAX = 10000, TOC_RULES_PER_GROUP_MAX = 10000 };
 
-/* Errors read `NAME: LINE:COL: group "g", rule N, "rule": TEXT` with upstream's texts. `legacy_names` allows
- * only classic label and metric names. */
+/* Errors read `NAME: LINE:COL: group "g", rule N, "rule": TEXT` with upstream's texts.
+ * `legacy_names` allows only classic label and metric names. */
 int toc_rule_file_parse(struct toc_sv name, struct toc_sv text, bool legacy_names,
                         struct toc_rule_file **out, struct toc_err *err) TOC_MUST_CHECK;
 void toc_rule_file_free(struct toc_rule_file **f);
-/* `(left) op number` of the root comparison of `expr` with another number, parsed. TOC_EUNSUPPORTED when the
- * expression is not `EXPR op NUMBER`. */
+/* `(left) op number` of the root comparison of `expr` with another number, parsed. TOC_EUNSUPPORTED
+ * when the expression is not `EXPR op NUMBER`. */
 int toc_rule_with_threshold(const struct toc_promql_expr *expr, double number,
                             struct toc_promql_expr **out, struct toc_err *err) TOC_MUST_CHECK;
 

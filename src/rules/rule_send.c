@@ -19,7 +19,8 @@ static int last_value(void *ctx, const struct toc_series_view *s) {
     return s->count && !toc_is_stale_nan(s->values[s->count - 1]) ? TOC_EEND : 0;
 }
 
-/* The newest value of `metric` among the series that carry all source labels; NaN when there is none. */
+/* The newest value of `metric` among the series that carry all source labels; NaN when there is
+ * none. */
 static double expected(struct toc_rules *m, const char *metric, struct toc_labels source,
                        struct toc_ts at) {
     double value = NAN;
@@ -31,8 +32,11 @@ static double expected(struct toc_rules *m, const char *metric, struct toc_label
     for (size_t i = 0; i < source.count && !rc; i++)
         rc = toc_matcher_init(&matchers[count++], TOC_MATCH_EQ, source.items[i].name,
                               source.items[i].value, NULL);
-    struct toc_select select = {.matchers = matchers, .matcher_count = count, .sorted = true,
-                                .min_ms = at.ms - m->options.lookback_ms, .max_ms = at.ms};
+    struct toc_select select = {.matchers = matchers,
+                                .matcher_count = count,
+                                .sorted = true,
+                                .min_ms = at.ms - m->options.lookback_ms,
+                                .max_ms = at.ms};
     if (!rc)
         (void)q->select(q, &select, last_value, &value, NULL); /* no band is no error */
     for (size_t i = 0; i < count; i++)
@@ -75,9 +79,13 @@ static void fill_finding(const struct rule_state *s, const struct active_alert *
         .expected_upper = a->expected_upper,
     };
     out->evidence[1] = (struct toc_evidence){
-        .title = TOC_SV("confirmed by"), .expr = s->rule->confirm_text, .unit = TOC_SV(""),
-        .value = a->confirm_value,       .threshold = NAN,
-        .expected_lower = NAN,           .expected_upper = NAN,
+        .title = TOC_SV("confirmed by"),
+        .expr = s->rule->confirm_text,
+        .unit = TOC_SV(""),
+        .value = a->confirm_value,
+        .threshold = NAN,
+        .expected_lower = NAN,
+        .expected_upper = NAN,
     };
     f->evidence = out->evidence;
     f->evidence_count = s->rule->confirm ? 2 : 1;

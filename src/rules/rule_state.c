@@ -1,10 +1,10 @@
 /*
  * What must survive a restart, in the store:
  *
- *   "rule", hash of file, group, name, ordinal → u8 version · string key · varint n × {labels, source,
- *       annotations, u8 state, f64 value, f64 lower, f64 upper, zigzag active_at, fired_at, resolved_at,
- *       last_sent, keep_since}
- *   "rule_group", hash of file and group → u8 version · zigzag time of a recent evaluation
+ *   "rule", hash of file, group, name, ordinal → u8 version · string key · varint n × {labels,
+ * source, annotations, u8 state, f64 value, f64 lower, f64 upper, zigzag active_at, fired_at,
+ * resolved_at, last_sent, keep_since} "rule_group", hash of file and group → u8 version · zigzag
+ * time of a recent evaluation
  *
  * A rule is written when anything but its value and annotations changed; a group once a minute.
  */

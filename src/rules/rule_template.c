@@ -16,7 +16,8 @@ static struct toc_template_value label_map(struct toc_labels l, struct toc_arena
 
 struct toc_sv toc_rule_expand(const struct toc_rules *m, const struct toc_rule_text *t,
                               const struct element *e, struct toc_arena *arena) {
-    static const char *const variable_names[] = {"labels", "externalLabels", "externalURL", "value"};
+    static const char *const variable_names[] = {"labels", "externalLabels", "externalURL",
+                                                 "value"};
     static const char *const member_names[] = {"Labels", "ExternalLabels", "ExternalURL", "Value"};
     struct toc_template_value variables[4], members[4];
     struct toc_buf out = TOC_BUF_INIT;

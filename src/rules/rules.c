@@ -158,8 +158,8 @@ static void init_group(struct toc_rules *m, struct group_state *g, const struct 
     toc_buf_printf(&key, "%.*s\x1f%.*s", TOC_SV_ARG(f->name), TOC_SV_ARG(group->name));
     g->key = take_text(&key);
     g->interval_ms = group->interval_ms ? group->interval_ms : m->options.default_interval_ms;
-    g->offset_ms = group->query_offset_ms >= 0 ? group->query_offset_ms
-                                               : m->options.default_query_offset_ms;
+    g->offset_ms =
+        group->query_offset_ms >= 0 ? group->query_offset_ms : m->options.default_query_offset_ms;
     g->next_slot = next_on_grid(g, now.ms);
     g->rules = TOC_NEW_ARRAY(struct rule_state, group->rule_count + 1);
     for (size_t i = 0; i < group->rule_count; i++)
@@ -186,9 +186,9 @@ static struct rule_state *find_rule(struct group_state *groups, size_t count, st
     return NULL;
 }
 
-#define MOVE(field)              \
-    do {                         \
-        to->field = from->field; \
+#define MOVE(field)                                  \
+    do {                                             \
+        to->field = from->field;                     \
         memset(&from->field, 0, sizeof from->field); \
     } while (0)
 

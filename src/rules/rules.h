@@ -1,11 +1,11 @@
 /*
- * The rule manager: evaluates recording and alert rules on their grid, writes their series, keeps the state of
- * alerts (inactive → pending → firing → resolved) and hands alerts to a sink. Prometheus' semantics; state
- * survives restarts through a blob store. See docs/design/rules.md.
+ * The rule manager: evaluates recording and alert rules on their grid, writes their series, keeps
+ * the state of alerts (inactive → pending → firing → resolved) and hands alerts to a sink.
+ * Prometheus' semantics; state survives restarts through a blob store. See docs/design/rules.md.
  *
- * Pure: time comes in as `now`. Drive it with toc_rules_evaluate_due at (or after) toc_rules_next_due.
- * Thread-safe by one mutex of rank TOC_LOCK_RULES, held while one group is evaluated; the querier, sinks and
- * store may take locks of higher rank and must not call back.
+ * Pure: time comes in as `now`. Drive it with toc_rules_evaluate_due at (or after)
+ * toc_rules_next_due. Thread-safe by one mutex of rank TOC_LOCK_RULES, held while one group is
+ * evaluated; the querier, sinks and store may take locks of higher rank and must not call back.
  */
 #ifndef TOC_RULES_RULES_H
 #define TOC_RULES_RULES_H
@@ -20,10 +20,10 @@ struct toc_rules;
 
 struct toc_rules_options {
     struct toc_querier *querier;
-    struct toc_sink *sink;           /* recorded series and ALERTS */
+    struct toc_sink *sink; /* recorded series and ALERTS */
     struct toc_alert_sink *alerts;
-    struct toc_blob_store *store;    /* NULL: state is not kept */
-    int64_t (*mono_ns)(void *ctx);   /* for evaluation times; NULL: they read 0 */
+    struct toc_blob_store *store;  /* NULL: state is not kept */
+    int64_t (*mono_ns)(void *ctx); /* for evaluation times; NULL: they read 0 */
     void *mono_ctx;
     int64_t default_interval_ms;     /* default 15 s */
     int64_t default_query_offset_ms; /* default 0 */
@@ -38,8 +38,8 @@ struct toc_rules_options {
 
 struct toc_rules *toc_rules_new(const struct toc_rules_options *o);
 void toc_rules_free(struct toc_rules **m);
-/* Replaces all rules. Rules of the same file, group and name keep their state; those that are gone end their
- * alerts and series. At the first call state comes from the store. Takes the files. */
+/* Replaces all rules. Rules of the same file, group and name keep their state; those that are gone
+ * end their alerts and series. At the first call state comes from the store. Takes the files. */
 void toc_rules_set_files(struct toc_rules *m, struct toc_rule_file **take_files, size_t count,
                          struct toc_ts now);
 /* The next slot in ms since the epoch; INT64_MAX without groups. */
@@ -47,9 +47,10 @@ int64_t toc_rules_next_due(struct toc_rules *m);
 /* Evaluates every group whose slot has come, once, at the latest slot; slots missed are counted. */
 void toc_rules_evaluate_due(struct toc_rules *m, struct toc_ts now);
 
-/* Puts another number into the root comparison of all rules of this name (`EXPR op NUMBER`). It holds until
- * cleared, also over toc_rules_set_files; the caller keeps it over restarts and sets it again before or after
- * set_files. TOC_ENOENT (kept for later) when no rule has the name, TOC_EUNSUPPORTED. */
+/* Puts another number into the root comparison of all rules of this name (`EXPR op NUMBER`). It
+ * holds until cleared, also over toc_rules_set_files; the caller keeps it over restarts and sets it
+ * again before or after set_files. TOC_ENOENT (kept for later) when no rule has the name,
+ * TOC_EUNSUPPORTED. */
 int toc_rules_set_threshold(struct toc_rules *m, struct toc_sv rule_name, double number,
                             struct toc_err *err) TOC_MUST_CHECK;
 /* Back to what the file says. TOC_ENOENT. */
@@ -74,9 +75,9 @@ struct toc_rule_view {
     const struct toc_rule *rule;
     enum toc_rule_alert_state state; /* the highest of its alerts */
     struct toc_sv query;             /* canonical text in force */
-    bool is_overridden;              /* a threshold was set; rule->expr_text is what the file says */
-    double threshold;                /* the number in force; NaN when there is none */
-    double file_threshold;           /* the number of the file; NaN when there is none */
+    bool is_overridden;    /* a threshold was set; rule->expr_text is what the file says */
+    double threshold;      /* the number in force; NaN when there is none */
+    double file_threshold; /* the number of the file; NaN when there is none */
     enum toc_rule_health health;
     struct toc_sv last_error;
     double evaluation_s;

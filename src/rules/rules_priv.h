@@ -1,4 +1,5 @@
-/* The inside of the rule manager, shared by its files. Everything here is called under the mutex. */
+/* The inside of the rule manager, shared by its files. Everything here is called under the mutex.
+ */
 #ifndef TOC_RULES_RULES_PRIV_H
 #define TOC_RULES_RULES_PRIV_H
 
@@ -11,9 +12,9 @@ enum { TOC_RESOLVED_KEPT_MS = 15 * 60000 };
 
 /* One alert of a rule, from its first match until 15 minutes after its end. */
 struct active_alert {
-    struct toc_labels labels;      /* owned */
-    struct toc_labels source;      /* owned: labels of the element, without the name */
-    struct toc_labels annotations; /* owned */
+    struct toc_labels labels;        /* owned */
+    struct toc_labels source;        /* owned: labels of the element, without the name */
+    struct toc_labels annotations;   /* owned */
     enum toc_rule_alert_state state; /* INACTIVE: resolved */
     double value;
     double confirm_value;                  /* NaN without a second stage */
@@ -24,15 +25,15 @@ struct active_alert {
 
 struct rule_state {
     const struct toc_rule *rule;
-    struct toc_sv key; /* owned: file, group, name, ordinal */
+    struct toc_sv key;                /* owned: file, group, name, ordinal */
     struct toc_promql_expr *override; /* owned; NULL: rule->expr */
     struct toc_sv query_text;         /* owned: canonical text in force */
     struct toc_sv left_text;          /* owned: left side of the comparison */
     double threshold, file_threshold;
     TOC_VEC(struct active_alert) active;
-    struct toc_map series;            /* encoded labels → itself: written by the last evaluation */
+    struct toc_map series; /* encoded labels → itself: written by the last evaluation */
     uint64_t saved_hash;
-    int grace;                        /* evaluations left in which nothing ends, after a long outage */
+    int grace; /* evaluations left in which nothing ends, after a long outage */
     enum toc_rule_health health;
     char last_error[TOC_ERR_MESSAGE_MAX];
     double evaluation_s;

@@ -44,9 +44,15 @@ static void view_group(const struct group_state *g, toc_on_rule_group *fn, void 
         view_rule(&g->rules[i], alerts + used, &rules[i]);
         used += rules[i].alert_count;
     }
-    struct toc_rule_group_view v = {g->file,         g->group,           g->interval_ms,
-                                    g->evaluation_s, g->last_evaluation, g->evaluations,
-                                    g->missed,       rules,              n};
+    struct toc_rule_group_view v = {g->file,
+                                    g->group,
+                                    g->interval_ms,
+                                    g->evaluation_s,
+                                    g->last_evaluation,
+                                    g->evaluations,
+                                    g->missed,
+                                    rules,
+                                    n};
     fn(ctx, &v);
     toc_free(alerts);
     toc_free(rules);

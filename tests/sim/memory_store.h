@@ -136,14 +136,10 @@ static inline int memory_silence_each(struct toc_silence_store *s, toc_on_silenc
     struct memory_silences *m = (struct memory_silences *)s;
     int rc = 0;
     for (size_t i = 0; i < m->count && !rc; i++) {
-        struct toc_silence_record r = {toc_sv_cstr(m->rows[i].id),
-                                       toc_sv_cstr(m->rows[i].matchers),
-                                       m->rows[i].starts_at,
-                                       m->rows[i].ends_at,
-                                       m->rows[i].updated_at,
-                                       TOC_SV("ann"),
-                                       TOC_SV("planned"),
-                                       m->rows[i].is_until_resolved};
+        struct toc_silence_record r = {toc_sv_cstr(m->rows[i].id), toc_sv_cstr(m->rows[i].matchers),
+                                       m->rows[i].starts_at,       m->rows[i].ends_at,
+                                       m->rows[i].updated_at,      TOC_SV("ann"),
+                                       TOC_SV("planned"),          m->rows[i].is_until_resolved};
         rc = fn(ctx, &r);
     }
     return rc;

@@ -1,7 +1,7 @@
 /*
- * Alert and recording rules under a virtual clock: a signal is played sample by sample, the manager evaluates
- * on its grid, and a journal of what it sends is compared with what Prometheus' rules say. Times in the journal
- * are seconds after the first slot.
+ * Alert and recording rules under a virtual clock: a signal is played sample by sample, the manager
+ * evaluates on its grid, and a journal of what it sends is compared with what Prometheus' rules
+ * say. Times in the journal are seconds after the first slot.
  */
 #include <math.h>
 #include <stdio.h>
@@ -30,7 +30,8 @@ static void on_alerts(struct toc_alert_sink *s, const struct toc_alert *alerts, 
     struct world *w = TOC_CONTAINER_OF(s, struct world, sink);
     for (size_t i = 0; i < count; i++) {
         const struct toc_alert *a = &alerts[i];
-        toc_buf_printf(&w->journal, "%lld %s %.*s=%g since %lld\n", (long long)(now.ms - w->t0) / 1000,
+        toc_buf_printf(&w->journal, "%lld %s %.*s=%g since %lld\n",
+                       (long long)(now.ms - w->t0) / 1000,
                        toc_alert_is_resolved(a, now) ? "resolved" : "firing",
                        TOC_SV_ARG(toc_labels_get(a->labels, TOC_SV("inst"))), a->value,
                        (long long)(a->starts_at.ms - w->t0) / 1000);
@@ -110,14 +111,15 @@ static double newest(struct world *w, const char *text) {
     return v;
 }
 
-static const char with_for[] = "groups:\n"
-                               "- name: g\n"
-                               "  rules:\n"
-                               "  - alert: Hot\n"
-                               "    expr: load > 0.5\n"
-                               "    for: 30s\n"
-                               "    labels: {kind: disk_full, severity: critical}\n"
-                               "    annotations: {summary: '{{ $labels.inst }} is at {{ $value }}'}\n";
+static const char with_for[] =
+    "groups:\n"
+    "- name: g\n"
+    "  rules:\n"
+    "  - alert: Hot\n"
+    "    expr: load > 0.5\n"
+    "    for: 30s\n"
+    "    labels: {kind: disk_full, severity: critical}\n"
+    "    annotations: {summary: '{{ $labels.inst }} is at {{ $value }}'}\n";
 
 static void life_cycle_with_for_resend_and_end(void **state) {
     struct world w;
@@ -125,11 +127,12 @@ static void life_cycle_with_for_resend_and_end(void **state) {
     world_init(&w, with_for);
     play(&w, "a", "1669");
     assert_float_equal(newest(&w, "ALERTS{alertname=\"Hot\", alertstate=\"pending\", inst=\"a\", "
-                                  "kind=\"disk_full\", severity=\"critical\"}"), 1, 0);
+                                  "kind=\"disk_full\", severity=\"critical\"}"),
+                       1, 0);
     play(&w, "a", "9");
-    assert_true(toc_is_stale_nan(
-        newest(&w, "ALERTS{alertname=\"Hot\", alertstate=\"pending\", inst=\"a\", "
-                   "kind=\"disk_full\", severity=\"critical\"}")));
+    assert_true(
+        toc_is_stale_nan(newest(&w, "ALERTS{alertname=\"Hot\", alertstate=\"pending\", inst=\"a\", "
+                                    "kind=\"disk_full\", severity=\"critical\"}")));
     play(&w, "a", "9999999");
     play(&w, "a", "1111111");
     assert_string_equal(toc_buf_cstr(&w.journal), "40 firing a=0.9 since 40\n"
@@ -205,7 +208,8 @@ static void confirm_needs_both_stages(void **state) {
 }
 
 static void restart_anywhere_changes_nothing(void **state) {
-    /* One high value only: what was last measured is stored with changes of state, not each time. */
+    /* One high value only: what was last measured is stored with changes of state, not each time.
+     */
     static const char signal[] = "1666666666611116666666611111111";
     struct world straight;
     (void)state;
@@ -330,7 +334,8 @@ static void removed_rule_ends_its_alerts(void **state) {
 }
 
 static void limits_duplicates_and_late_slots_are_reported(void **state) {
-    static const char yaml[] = "groups: [{name: g, limit: 1, rules: [{alert: Hot, expr: load > 0.5}]}]";
+    static const char yaml[] =
+        "groups: [{name: g, limit: 1, rules: [{alert: Hot, expr: load > 0.5}]}]";
     static const char same[] = "groups: [{name: g, rules: [{alert: Hot, expr: load > 0.5, "
                                "labels: {inst: x}}]}]";
     struct world w;

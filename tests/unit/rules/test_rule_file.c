@@ -54,11 +54,13 @@ static void errors_say_where_and_what(void **state) {
          "r.yml: 6:14: group \"g\", rule 1, \"A\": recover: the expression is not of the form"},
         {"groups:\n- name: g\n  rules:\n  - record: a\n    expr: load\n    confirm: x\n",
          "invalid field 'confirm' in recording rule"},
-        {"groups:\n- name: g\n  rules:\n  - alert: A\n    expr: load\n    annotations: {a: '{{ $nope "
+        {"groups:\n- name: g\n  rules:\n  - alert: A\n    expr: load\n    annotations: {a: '{{ "
+         "$nope "
          "}}'}\n",
          "annotation \"a\": error parsing template"},
         {"groups:\n- name: g\n  rules:\n  - alert: A\n    expr: load\n    annotation: {}\n",
-         "field annotation not found in type rulefmt.Rule (unknown key \"annotation\": did you mean "
+         "field annotation not found in type rulefmt.Rule (unknown key \"annotation\": did you "
+         "mean "
          "\"annotations\"?)"},
         {"groups:\n- name: ''\n", "Groupname must not be empty"},
         {"groups:\n- name: g\n  rules:\n  - alert: A\n    expr: load[5m]\n",
@@ -112,13 +114,21 @@ static void conformance_files(void **state) {
 }
 
 static void rule_fixtures(void **state) {
-    static const char *const files[] = {
-        "rules.yaml",          "rules1.yaml",        "rules2.yaml",
-        "rules2_copy.yaml",    "rules_chain.yaml",   "rules_dependencies.yaml",
-        "alert_rule.yaml",     "alert_rule1.yaml",   "rules_indeterminates.yaml",
-        "rules_multiple.yaml", "rules_multi_doc.yaml", "rules_multiple_groups.yaml",
-        "rules_multiple_independent.yaml", "rules_multiple_dependents_on_base.yaml",
-        "invalid_rules.yaml"};
+    static const char *const files[] = {"rules.yaml",
+                                        "rules1.yaml",
+                                        "rules2.yaml",
+                                        "rules2_copy.yaml",
+                                        "rules_chain.yaml",
+                                        "rules_dependencies.yaml",
+                                        "alert_rule.yaml",
+                                        "alert_rule1.yaml",
+                                        "rules_indeterminates.yaml",
+                                        "rules_multiple.yaml",
+                                        "rules_multi_doc.yaml",
+                                        "rules_multiple_groups.yaml",
+                                        "rules_multiple_independent.yaml",
+                                        "rules_multiple_dependents_on_base.yaml",
+                                        "invalid_rules.yaml"};
     (void)state;
     for (size_t i = 0; i < TOC_ARRAY_LEN(files); i++) {
         char name[200];
