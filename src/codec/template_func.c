@@ -3,8 +3,10 @@
 
 #include "base/num.h"
 #include "base/time.h"
+#include "codec/json_writer.h"
 #include "codec/template_priv.h"
 #include "codec/text.h"
+#include "codec/regex_expand.h"
 #include "shim/regex.h"
 
 bool toc_template_is_true(const struct toc_template_value *v) {
@@ -264,6 +266,15 @@ static int escape(struct toc_template_call *c, void (*fn)(struct toc_sv, struct 
 static int call_html(struct toc_template_call *c) { return escape(c, toc_html_escape); }
 static int call_urlquery(struct toc_template_call *c) { return escape(c, toc_percent_encode); }
 
+static void append_json(struct toc_sv s, struct toc_buf *out) {
+    struct toc_json_writer w;
+    toc_json_writer_init(&w, out);
+    toc_json_string(&w, s);
+}
+
+/* A quoted JSON string of the value's text. */
+static int call_toJson(struct toc_template_call *c) { return escape(c, append_json); }
+
 /* Notifications are plain text or escaped by their channel: nothing to mark as safe. */
 static int call_safeHtml(struct toc_template_call *c) {
     c->out = c->args[0];
@@ -364,47 +375,6 @@ static int call_match(struct toc_template_call *c) {
 
 enum { GROUPS_MAX = 32 };
 
-/* The group that a name or number means; empty when there is none. */
-static struct toc_sv group_by_name(const struct toc_regex *re, struct toc_sv name,
-                                   const struct toc_sv *groups, int count) {
-    int64_t number = -1;
-    if (toc_parse_i64(name, &number) == 0)
-        return number >= 0 && number < count ? groups[number] : TOC_SV_NULL;
-    for (int i = 1; i < count; i++)
-        if (toc_sv_eq_cstr(name, toc_regex_group_name(re, i)))
-            return groups[i];
-    return TOC_SV_NULL;
-}
-
-static bool is_word(char ch) {
-    char lower = to_lower(ch);
-    return (lower >= 'a' && lower <= 'z') || (ch >= '0' && ch <= '9') || ch == '_';
-}
-
-/* Go's Expand: $1, $name, ${name}, $$. */
-static void expand(const struct toc_regex *re, struct toc_sv form, const struct toc_sv *groups,
-                   int count, struct toc_buf *out) {
-    for (size_t i = 0; i < form.n; i++) {
-        if (form.p[i] != '$') {
-            toc_buf_append_char(out, form.p[i]);
-            continue;
-        }
-        bool is_braced = i + 1 < form.n && form.p[i + 1] == '{';
-        size_t start = i + 1 + is_braced, end = start;
-        while (end < form.n && is_word(form.p[end]))
-            end++;
-        bool is_closed = !is_braced || (end < form.n && form.p[end] == '}');
-        if (end == start || !is_closed) {
-            toc_buf_append_char(out, '$');
-            i += i + 1 < form.n && form.p[i + 1] == '$';
-            continue;
-        }
-        toc_buf_append_sv(out, group_by_name(re, toc_sv_sub(form, start, end - start), groups,
-                                             count));
-        i = end - 1 + is_braced;
-    }
-}
-
 static void replace_all(const struct toc_regex *re, struct toc_sv form, struct toc_sv text,
                         struct toc_buf *out) {
     struct toc_sv groups[GROUPS_MAX];
@@ -415,7 +385,7 @@ static void replace_all(const struct toc_regex *re, struct toc_sv form, struct t
             break;
         size_t start = (size_t)(groups[0].p - text.p);
         toc_buf_append_sv(out, toc_sv_sub(text, at, start - at));
-        expand(re, form, groups, count, out);
+        toc_regex_expand(re, form, groups, count, out);
         at = start + groups[0].n;
         if (!groups[0].n) { /* an empty match: step over one byte of text */
             toc_buf_append_sv(out, toc_sv_sub(text, at, 1));
@@ -468,6 +438,7 @@ static int call_reReplaceAll(struct toc_template_call *c) {
     X("toLower", 1, 1, call_toLower)                                  \
     X("trimSpace", 1, 1, call_trimSpace)                              \
     X("html", 1, 1, call_html)                                        \
+    X("toJson", 1, 1, call_toJson)                                    \
     X("safeHtml", 1, 1, call_safeHtml)                                \
     X("urlquery", 1, 1, call_urlquery)                                \
     X("join", 2, 2, call_join)                                        \

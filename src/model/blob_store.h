@@ -9,8 +9,11 @@
 #include "base/error.h"
 #include "base/sv.h"
 
+/* Non-zero stops the walk and is returned by it. Views are borrowed for the call. */
+typedef int toc_on_blob(void *ctx, struct toc_sv key, struct toc_sv value);
+
 struct toc_blob_store {
-    /* Stores or replaces. */
+    /* Stores or replaces; an empty value removes the key. */
     int (*put)(struct toc_blob_store *s, const char *ns, struct toc_sv key, struct toc_sv value,
                struct toc_err *err);
     /* Appends the value to out; TOC_ENOENT (without a message) when absent. */
@@ -19,8 +22,7 @@ struct toc_blob_store {
     /* Removing what is not there succeeds. */
     int (*remove)(struct toc_blob_store *s, const char *ns, struct toc_sv key, struct toc_err *err);
     /* Each pair of the namespace in key order; non-zero from fn stops and is returned. */
-    int (*each)(struct toc_blob_store *s, const char *ns,
-                int (*fn)(void *ctx, struct toc_sv key, struct toc_sv value), void *ctx,
+    int (*each)(struct toc_blob_store *s, const char *ns, toc_on_blob *fn, void *ctx,
                 struct toc_err *err);
 };
 

@@ -1,0 +1,104 @@
+/* The syntax tree: nodes in the expression's arena, immutable after parsing. */
+#ifndef TOC_PROMQL_AST_PRIV_H
+#define TOC_PROMQL_AST_PRIV_H
+
+#include "base/vec.h"
+#include "promql/function_priv.h"
+#include "promql/promql.h"
+
+enum toc_node_kind {
+    TOC_NODE_NUMBER,
+    TOC_NODE_STRING,
+    TOC_NODE_SELECTOR, /* instant vector; with range_ms > 0 a range vector */
+    TOC_NODE_SUBQUERY,
+    TOC_NODE_CALL,
+    TOC_NODE_AGGREGATE,
+    TOC_NODE_BINARY,
+    TOC_NODE_NEGATE,
+    TOC_NODE_PAREN,
+};
+
+enum toc_at_kind { TOC_AT_NONE, TOC_AT_TIME, TOC_AT_START, TOC_AT_END };
+
+/* X(ENUM, "text", precedence, is comparison, is set operator) */
+#define TOC_BINARY_TABLE(X)                                                          \
+    X(OR, "or", 1, false, true) X(AND, "and", 2, false, true)                        \
+    X(UNLESS, "unless", 2, false, true) X(EQ, "==", 3, true, false)                  \
+    X(NE, "!=", 3, true, false) X(LE, "<=", 3, true, false) X(LT, "<", 3, true, false) \
+    X(GE, ">=", 3, true, false) X(GT, ">", 3, true, false) X(ADD, "+", 4, false, false) \
+    X(SUB, "-", 4, false, false) X(MUL, "*", 5, false, false) X(DIV, "/", 5, false, false) \
+    X(MOD, "%", 5, false, false) X(ATAN2, "atan2", 5, false, false) X(POW, "^", 6, false, false)
+
+enum toc_binary_op {
+#define X(e, text, precedence, comparison, set) TOC_BINARY_##e,
+    TOC_BINARY_TABLE(X)
+#undef X
+};
+struct toc_binary_info {
+    const char *text;
+    int precedence;
+    bool is_comparison, is_set;
+};
+const struct toc_binary_info *toc_binary_info(enum toc_binary_op op);
+
+#define TOC_AGGREGATE_TABLE(X)                                                              \
+    X(SUM, "sum", false) X(AVG, "avg", false) X(MIN, "min", false) X(MAX, "max", false)     \
+    X(COUNT, "count", false) X(GROUP, "group", false) X(STDDEV, "stddev", false)            \
+    X(STDVAR, "stdvar", false) X(TOPK, "topk", true) X(BOTTOMK, "bottomk", true)            \
+    X(QUANTILE, "quantile", true) X(COUNT_VALUES, "count_values", true)
+
+enum toc_aggregate_op {
+#define X(e, text, parameter) TOC_AGGREGATE_##e,
+    TOC_AGGREGATE_TABLE(X)
+#undef X
+};
+const char *toc_aggregate_text(enum toc_aggregate_op op);
+
+struct toc_node {
+    enum toc_node_kind kind;
+    enum toc_promql_type type;
+    size_t at, end; /* in the input */
+    struct toc_node *left, *right; /* operands; left is the only child of unary kinds */
+
+    double number;
+    struct toc_sv string;
+
+    /* selector, subquery */
+    struct toc_matcher *matchers; /* owned by the expression */
+    size_t matcher_count;
+    struct toc_sv metric; /* name in front of the braces, empty when there is none */
+    int64_t range_ms, step_ms; /* step 0: the default */
+    int64_t offset_ms;
+    enum toc_at_kind at_kind;
+    int64_t at_ms;
+
+    const struct toc_function *function;
+    struct toc_node **args;
+    size_t arg_count;
+
+    enum toc_aggregate_op aggregate; /* left is the vector, right the parameter */
+    enum toc_binary_op binary;
+    bool returns_bool;
+    bool is_without;   /* aggregation; for binary: ignoring */
+    bool has_grouping; /* by/without, on/ignoring was written */
+    struct toc_sv *grouping;
+    size_t grouping_count;
+    enum { TOC_MATCH_ONE_TO_ONE, TOC_MATCH_GROUP_LEFT, TOC_MATCH_GROUP_RIGHT } cardinality;
+    struct toc_sv *include;
+    size_t include_count;
+};
+
+struct toc_promql_expr {
+    struct toc_arena arena;
+    struct toc_node *root;
+    TOC_VEC(struct toc_node *) selectors; /* whose matchers are owned */
+};
+
+/* Without parentheses around it. */
+static inline const struct toc_node *toc_node_bare(const struct toc_node *n) {
+    while (n->kind == TOC_NODE_PAREN)
+        n = n->left;
+    return n;
+}
+
+#endif

@@ -1,0 +1,17 @@
+/* Functions that need the evaluator, for the function table. */
+#ifndef TOC_PROMQL_FUNCTIONS_PRIV_H
+#define TOC_PROMQL_FUNCTIONS_PRIV_H
+
+#include "promql/function_priv.h"
+
+/* label_functions.c */
+toc_call_fn toc_call_label_replace, toc_call_label_join, toc_call_sort, toc_call_sort_desc,
+    toc_call_absent, toc_call_absent_over_time;
+/* time_functions.c */
+toc_call_fn toc_call_time, toc_call_timestamp, toc_call_vector, toc_call_scalar, toc_call_pi;
+toc_math_fn toc_math_minute, toc_math_hour, toc_math_day_of_week, toc_math_day_of_month,
+    toc_math_day_of_year, toc_math_days_in_month, toc_math_month, toc_math_year;
+/* histogram_functions.c */
+toc_call_fn toc_call_histogram_quantile;
+
+#endif

@@ -1,0 +1,232 @@
+/* Functions of one window: rate and its family, *_over_time, regression. */
+#include "promql/range_functions_priv.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "promql/eval_priv.h"
+
+enum { STACK_VALUES = 256 };
+
+/* ----------------------------------------------------------------------------- counters and differences */
+
+/* Upstream's extrapolation: the increase seen between first and last sample is stretched to the window's ends,
+ * but by no more than half a sampling interval where the series begins or ends inside, and a counter not
+ * beyond its zero. */
+static bool extrapolate(const struct toc_window *w, bool is_counter, bool is_rate, double *out) {
+    if (w->count < 2)
+        return false;
+    size_t last = w->count - 1;
+    double result = w->v[last] - w->v[0];
+    for (size_t i = 1; is_counter && i <= last; i++)
+        if (w->v[i] < w->v[i - 1])
+            result += w->v[i - 1];
+    double to_start = (double)(w->t_ms[0] - w->start_ms) / 1000.0;
+    double to_end = (double)(w->end_ms - w->t_ms[last]) / 1000.0;
+    double sampled = (double)(w->t_ms[last] - w->t_ms[0]) / 1000.0;
+    double average = sampled / (double)last, threshold = average * 1.1;
+    if (to_start >= threshold)
+        to_start = average / 2;
+    if (is_counter && result > 0 && w->v[0] >= 0) {
+        double to_zero = sampled * (w->v[0] / result);
+        to_start = to_zero < to_start ? to_zero : to_start;
+    }
+    if (to_end >= threshold)
+        to_end = average / 2;
+    double factor = (sampled + to_start + to_end) / sampled;
+    if (is_rate)
+        factor /= (double)(w->end_ms - w->start_ms) / 1000.0;
+    *out = result * factor;
+    return true;
+}
+
+bool toc_window_rate(const struct toc_window *w, double *out) { return extrapolate(w, true, true, out); }
+bool toc_window_increase(const struct toc_window *w, double *out) { return extrapolate(w, true, false, out); }
+bool toc_window_delta(const struct toc_window *w, double *out) { return extrapolate(w, false, false, out); }
+
+static bool last_two(const struct toc_window *w, bool is_rate, double *out) {
+    if (w->count < 2)
+        return false;
+    double a = w->v[w->count - 2], b = w->v[w->count - 1];
+    int64_t ms = w->t_ms[w->count - 1] - w->t_ms[w->count - 2];
+    if (ms == 0)
+        return false;
+    *out = is_rate && b < a ? b : b - a;
+    if (is_rate)
+        *out /= (double)ms / 1000.0;
+    return true;
+}
+
+bool toc_window_irate(const struct toc_window *w, double *out) { return last_two(w, true, out); }
+bool toc_window_idelta(const struct toc_window *w, double *out) { return last_two(w, false, out); }
+
+bool toc_window_resets(const struct toc_window *w, double *out) {
+    double n = 0;
+    for (size_t i = 1; i < w->count; i++)
+        n += w->v[i] < w->v[i - 1];
+    *out = n;
+    return true;
+}
+
+bool toc_window_changes(const struct toc_window *w, double *out) {
+    double n = 0;
+    for (size_t i = 1; i < w->count; i++)
+        n += w->v[i] != w->v[i - 1] && !(isnan(w->v[i]) && isnan(w->v[i - 1]));
+    *out = n;
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------------ statistics */
+
+static void add_compensated(double *sum, double *lost, double v) {
+    double t = *sum + v;
+    if (isinf(t))
+        *lost = 0;
+    else if (fabs(*sum) >= fabs(v))
+        *lost += (*sum - t) + v;
+    else
+        *lost += (v - t) + *sum;
+    *sum = t;
+}
+
+static double total(const struct toc_window *w) {
+    double sum = 0, lost = 0;
+    for (size_t i = 0; i < w->count; i++)
+        add_compensated(&sum, &lost, w->v[i]);
+    return isinf(sum) ? sum : sum + lost;
+}
+
+bool toc_window_sum(const struct toc_window *w, double *out) {
+    *out = total(w);
+    return true;
+}
+
+bool toc_window_avg(const struct toc_window *w, double *out) {
+    double sum = total(w);
+    if (!isinf(sum)) {
+        *out = sum / (double)w->count;
+        return true;
+    }
+    double mean = 0; /* the sum overflows, the mean need not */
+    for (size_t i = 0; i < w->count; i++)
+        if (!isinf(mean) || (isinf(w->v[i]) && (w->v[i] > 0) != (mean > 0)) || isnan(w->v[i]))
+            mean += w->v[i] / (double)(i + 1) - mean / (double)(i + 1);
+    *out = mean;
+    return true;
+}
+
+bool toc_window_count(const struct toc_window *w, double *out) {
+    *out = (double)w->count;
+    return true;
+}
+
+static bool extreme(const struct toc_window *w, bool is_max, double *out) {
+    double best = w->v[0];
+    for (size_t i = 1; i < w->count; i++)
+        if (isnan(best) || (is_max ? w->v[i] > best : w->v[i] < best))
+            best = w->v[i];
+    *out = best;
+    return true;
+}
+
+bool toc_window_min(const struct toc_window *w, double *out) { return extreme(w, false, out); }
+bool toc_window_max(const struct toc_window *w, double *out) { return extreme(w, true, out); }
+
+bool toc_window_last(const struct toc_window *w, double *out) {
+    *out = w->v[w->count - 1];
+    return true;
+}
+
+bool toc_window_present(const struct toc_window *w, double *out) {
+    (void)w;
+    *out = 1;
+    return true;
+}
+
+static double variance(const struct toc_window *w) {
+    double mean = 0, squares = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        double delta = w->v[i] - mean;
+        mean += delta / (double)(i + 1);
+        squares += delta * (w->v[i] - mean);
+    }
+    return squares / (double)w->count;
+}
+
+bool toc_window_stdvar(const struct toc_window *w, double *out) {
+    *out = variance(w);
+    return true;
+}
+
+bool toc_window_stddev(const struct toc_window *w, double *out) {
+    *out = sqrt(variance(w));
+    return true;
+}
+
+static double quantile_of(double q, const double *v, size_t n) {
+    double space[STACK_VALUES];
+    double *copy = n <= STACK_VALUES ? space : toc_xcalloc(n, sizeof *copy);
+    memcpy(copy, v, n * sizeof *v);
+    double result = toc_quantile(q, copy, n);
+    if (copy != space)
+        toc_free(copy);
+    return result;
+}
+
+bool toc_window_quantile(const struct toc_window *w, double *out) {
+    *out = quantile_of(w->parameters[0], w->v, w->count);
+    return true;
+}
+
+bool toc_window_mad(const struct toc_window *w, double *out) {
+    double median = quantile_of(0.5, w->v, w->count);
+    double *distances = toc_xcalloc(w->count, sizeof *distances);
+    for (size_t i = 0; i < w->count; i++)
+        distances[i] = fabs(w->v[i] - median);
+    *out = toc_quantile(0.5, distances, w->count);
+    toc_free(distances);
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------------ regression */
+
+/* Least squares over (t − origin) in seconds. */
+static void regress(const struct toc_window *w, int64_t origin_ms, double *slope, double *intercept) {
+    double n = 0, x_sum = 0, x_lost = 0, y_sum = 0, y_lost = 0, xy = 0, xy_lost = 0, xx = 0, xx_lost = 0;
+    bool is_constant = true;
+    for (size_t i = 0; i < w->count; i++) {
+        double x = (double)(w->t_ms[i] - origin_ms) / 1000.0, y = w->v[i];
+        is_constant = is_constant && y == w->v[0];
+        n += 1;
+        add_compensated(&x_sum, &x_lost, x);
+        add_compensated(&y_sum, &y_lost, y);
+        add_compensated(&xy, &xy_lost, x * y);
+        add_compensated(&xx, &xx_lost, x * x);
+    }
+    if (is_constant) {
+        *slope = isinf(w->v[0]) ? NAN : 0;
+        *intercept = isinf(w->v[0]) ? NAN : w->v[0];
+        return;
+    }
+    double sx = x_sum + x_lost, sy = y_sum + y_lost;
+    double covariance = xy + xy_lost - sx * sy / n, spread = xx + xx_lost - sx * sx / n;
+    *slope = covariance / spread;
+    *intercept = sy / n - *slope * sx / n;
+}
+
+bool toc_window_deriv(const struct toc_window *w, double *out) {
+    double intercept;
+    if (w->count < 2)
+        return false;
+    regress(w, w->t_ms[0], out, &intercept);
+    return true;
+}
+
+bool toc_window_predict_linear(const struct toc_window *w, double *out) {
+    double slope, intercept;
+    if (w->count < 2)
+        return false;
+    regress(w, w->eval_ms, &slope, &intercept);
+    *out = slope * w->parameters[0] + intercept;
+    return true;
+}
