@@ -81,7 +81,7 @@ static double rate_jump(struct toc_doctor *d, const struct toc_run_model *m, int
     size_t n = toc_bins_window(&m->rate, t_ms - 120000, t_ms - 20000, v, TOC_BINS);
     if (n < 3)
         n = toc_bins_window(&m->rate, 0, t_ms - 8000, v, TOC_BINS);
-    double before = toc_median(v, n);
+    double before = toc_history_median(v, n);
     const struct toc_sample_at *now = toc_recent_at(&m->rates, 0);
     return n && now && before > 0 ? now->value / before : 1;
 }
@@ -167,13 +167,13 @@ static struct usual usual_loss(const struct toc_run_model *m, int64_t until_ms) 
         return (struct usual){NAN, NAN};
     for (size_t i = 0; i < n; i++)
         w[i] = v[i];
-    struct usual u = {.median = toc_median(w, n)};
+    struct usual u = {.median = toc_history_median(w, n)};
     /* Noise is what differs from one bin to the next; the trend of a falling loss is none of it. */
     for (size_t i = 0; i + 1 < n; i++)
         w[i] = v[i + 1] - v[i];
-    u.sigma = toc_mad(w, n - 1, 0) / sqrt(2);
+    u.sigma = toc_history_mad(w, n - 1, 0) / sqrt(2);
     /* v is still in order of time: the most recent level counts when it is higher than the median */
-    double recent = toc_median(v + n - TOC_MIN(n, (size_t)8), TOC_MIN(n, (size_t)8));
+    double recent = toc_history_median(v + n - TOC_MIN(n, (size_t)8), TOC_MIN(n, (size_t)8));
     u.median = TOC_MAX(u.median, recent);
     u.sigma = TOC_MAX(u.sigma, 0.01 * fabs(u.median) + 1e-9);
     return u;

@@ -124,15 +124,15 @@ static void draw(const struct toc_server_model *m, const struct signal *s, doubl
     int64_t from_ms = recent_from(m, hold_s);
     size_t n = means_between(m, s, 0, from_ms - 3000, v);
     *p = (struct picture){.usual_scrapes = n, .since_ms = from_ms};
-    p->usual = toc_median(v, n);
-    p->sigma = n ? toc_mad(v, n, p->usual) : NAN;
+    p->usual = toc_history_median(v, n);
+    p->sigma = n ? toc_history_mad(v, n, p->usual) : NAN;
     if (frozen > 0)
         p->usual = frozen;
     double line = TOC_MAX(ratio * p->usual, p->usual + 4 * p->sigma);
     p->recent = means_between(m, s, from_ms, INT64_MAX, v);
     for (size_t i = 0; i < p->recent; i++)
         p->slow += v[i] > line;
-    p->now = toc_median(v, p->recent);
+    p->now = toc_history_median(v, p->recent);
     p->p99 = bucket_quantile(m, s, from_ms, 0.99);
     for (size_t i = 0; i < m->count && entry_newest(m, i)->t_ms >= from_ms; i++)
         p->requests += float_at(entry_newest(m, i), s->count_at);

@@ -246,11 +246,20 @@ int toc_doctor_read_pressure(struct toc_doctor *d, struct toc_err *err) {
     return rc < 0 ? rc : 0;
 }
 
-bool toc_doctor_is_contended(const struct toc_doctor *d, double window_s) {
-    int64_t window_ms = (int64_t)(window_s * 1000) + 1000;
-    double v[64], sum = 0;
-    size_t n = toc_bins_window(&d->pressure, d->now_ms - window_ms, INT64_MAX, v, 64);
+static double mean_pressure(const struct toc_doctor *d, int64_t from_ms, int64_t to_ms) {
+    double v[TOC_BINS], sum = 0;
+    size_t n = toc_bins_window(&d->pressure, from_ms, to_ms, v, TOC_BINS);
     for (size_t i = 0; i < n; i++)
         sum += v[i];
-    return n && sum >= d->o.limits.contention_ratio * (double)n;
+    return n ? sum / (double)n : 0;
+}
+
+bool toc_doctor_is_contended(const struct toc_doctor *d, double window_s) {
+    enum { BEFORE_MS = 300000 };
+    static const double increase = 0.2;
+    int64_t from_ms = d->now_ms - (int64_t)(window_s * 1000) - 1000;
+    double now = mean_pressure(d, from_ms, INT64_MAX);
+    /* A machine that was as busy before has that in what is usual: it explains no change. */
+    double before = mean_pressure(d, from_ms - BEFORE_MS, from_ms - 2000);
+    return now >= d->o.limits.contention_ratio && now >= before + increase;
 }
