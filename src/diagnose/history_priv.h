@@ -1,4 +1,5 @@
-/* Short memories of numbers: one bin per second with its median, and the robust statistics over them. */
+/* Short memories of numbers: one bin per second with its median, and the robust statistics over
+ * them. */
 #ifndef TOC_DIAGNOSE_HISTORY_PRIV_H
 #define TOC_DIAGNOSE_HISTORY_PRIV_H
 

@@ -1,4 +1,5 @@
-/* Kinds that show in the numbers of training itself: non_finite, divergence, loss_spike, vanishing_gradient. */
+/* Kinds that show in the numbers of training itself: non_finite, divergence, loss_spike,
+ * vanishing_gradient. */
 #include <math.h>
 #include <stdio.h>
 
@@ -16,7 +17,8 @@ static const struct toc_layer_model *first_bad_layer(const struct toc_run_model 
             earliest = TOC_MIN(earliest, m->layers.items[i].bad_since_ms);
     if (earliest == INT64_MAX)
         return NULL;
-    /* NaN spreads through the whole network in a step: only the first report says where it began. */
+    /* NaN spreads through the whole network in a step: only the first report says where it
+     * began. */
     size_t n = toc_run_model_layer_order(m, order, MAX);
     for (size_t i = 0; i < n; i++)
         if (m->layers.items[order[i]].bad_since_ms == earliest)
@@ -172,7 +174,8 @@ static struct usual usual_loss(const struct toc_run_model *m, int64_t until_ms) 
     for (size_t i = 0; i + 1 < n; i++)
         w[i] = v[i + 1] - v[i];
     u.sigma = toc_history_mad(w, n - 1, 0) / sqrt(2);
-    /* v is still in order of time: the most recent level counts when it is higher than the median */
+    /* v is still in order of time: the most recent level counts when it is higher than the
+     * median */
     double recent = toc_history_median(v + n - TOC_MIN(n, (size_t)8), TOC_MIN(n, (size_t)8));
     u.median = TOC_MAX(u.median, recent);
     u.sigma = TOC_MAX(u.sigma, 0.01 * fabs(u.median) + 1e-9);
@@ -214,7 +217,8 @@ enum toc_verdict toc_judge_divergence(struct toc_doctor *d, struct toc_run_model
     size_t bins = 0;
     double peak = 0, jump = rate_jump(d, m, now_ms);
     bool has_cause = jump >= l->lr_jump_ratio;
-    if (toc_case_is_known(c)) { /* against the line of its opening: the ill level must not become the usual one */
+    /* Against the line of its opening: the ill level must not become the usual one. */
+    if (toc_case_is_known(c)) {
         measure_run_above(m, c->reference, &bins, &since_ms, &peak);
         return bins && d->now_ms - c->started_ms < NEW_NORMAL_MS ? VERDICT_ILL : VERDICT_CALM;
     }

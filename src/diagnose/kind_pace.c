@@ -103,7 +103,8 @@ static bool usual_pace(const struct toc_run_model *m, int64_t until_ms, struct p
     return out->usual > 0;
 }
 
-/* Are nearly all steps within the last `hold_s` longer than `line`? One quick second in ten is forgiven. */
+/* Are nearly all steps within the last `hold_s` longer than `line`? One quick second in ten is
+ * forgiven. */
 static bool is_slow_for(const struct toc_run_model *m, double hold_s, double line,
                         struct pace *p) {
     enum { LEAST_BINS = 4 };

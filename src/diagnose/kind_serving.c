@@ -57,7 +57,8 @@ static int by_bound(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Quantile of the cumulative buckets summed over entries newer than from_ms; NaN without requests. */
+/* Quantile of the cumulative buckets summed over entries newer than from_ms; NaN without
+ * requests. */
 static double bucket_quantile(const struct toc_server_model *m, const struct signal *s,
                               int64_t from_ms, double q) {
     const double *bounds = (const double *)(const void *)((const char *)m + s->bounds_at);
@@ -207,7 +208,8 @@ struct errors {
     double requests, errors, usual_ratio;
 };
 
-/* Servers count their requests, their HTTP layer counts them again: the one with more errors speaks. */
+/* Servers count their requests, their HTTP layer counts them again: the one with more errors
+ * speaks. */
 static struct errors count_errors(const struct toc_server_model *m, int64_t from_ms, bool http) {
     double old_requests = 0, old_errors = 0;
     struct errors r = {0};

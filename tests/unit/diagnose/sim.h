@@ -1,5 +1,5 @@
-/* A small world under virtual time: series in memory behind a querier, a training run and a server that write to
- * them, the doctor that reads, and a record of what it said. */
+/* A small world under virtual time: series in memory behind a querier, a training run and a
+ * server that write to them, the doctor that reads, and a record of what it said. */
 #ifndef TOC_TESTS_DIAGNOSE_SIM_H
 #define TOC_TESTS_DIAGNOSE_SIM_H
 
