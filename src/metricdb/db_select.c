@@ -224,7 +224,8 @@ static struct toc_labels keep_labels(struct selection *q, const struct source *x
 }
 
 static int emit_sorted(struct selection *q, struct group *groups, size_t count) {
-    qsort(groups, count, sizeof *groups, by_labels);
+    if (count > 1)
+        qsort(groups, count, sizeof *groups, by_labels);
     int rc = 0;
     for (size_t i = 0; i < count && !rc; i++)
         rc = emit(q, q->sources.items + groups[i].first, groups[i].count);
