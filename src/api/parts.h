@@ -3,10 +3,12 @@
 #define TOC_API_PARTS_H
 
 #include "alert/alert_manager.h"
+#include "collect/discover.h"
 #include "collect/run_receiver.h"
 #include "collect/scrape.h"
 #include "guard/guard.h"
 #include "incident/manager.h"
+#include "incident/proposal.h"
 #include "metricdb/metricdb.h"
 #include "model/querier.h"
 #include "model/sink.h"
@@ -30,8 +32,10 @@ struct toc_api_parts {
     struct toc_rules *rules;
     struct toc_alert_manager *alerts;
     struct toc_incident_manager *incidents;
+    struct toc_threshold_access *thresholds;
     struct toc_notifier *notifier;
     struct toc_scraper *scraper;
+    struct toc_discover *discover; /* NULL: switched off */
     struct toc_run_receiver *runs;
     const unsigned char *ack_key; /* TOC_ACK_KEY_BYTES */
     struct toc_ts started_at;

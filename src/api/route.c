@@ -67,6 +67,7 @@ static const struct toc_route g_routes[] = {
     {GET, T "/receivers", TOC_ACCESS_READ, false, 0, toc_api_receivers},
     {POST, T "/receivers/{}/test", TOC_ACCESS_EDIT, true, 4 * KIB, toc_api_receiver_test},
     {GET, T "/deliveries", TOC_ACCESS_READ, false, 0, toc_api_deliveries},
+    {GET, T "/discovery", TOC_ACCESS_READ, false, 0, toc_api_discovery},
     {POST, T "/ingest/run", TOC_ACCESS_INGEST, false, 8 * MIB, toc_api_ingest_run},
     {GET, T "/events", TOC_ACCESS_READ, false, 0, toc_api_events},
     {GET, T "/session", TOC_ACCESS_PUBLIC, false, 0, toc_api_session_get},

@@ -152,3 +152,26 @@ void toc_api_changes(struct toc_api_call *c) {
     toc_json_end_array(&c->json);
     toc_json_end_object(&c->json);
 }
+
+static void write_found(void *ctx, const struct toc_discover_info *i) {
+    struct toc_json_writer *w = ctx;
+    if (i->kind.n == 0)
+        return;
+    toc_json_begin_object(w);
+    toc_json_kv_string(w, "url", i->url);
+    toc_json_kv_string(w, "kind", i->kind);
+    toc_json_kv_string(w, "name", i->name);
+    toc_json_kv_cstr(w, "state", i->state == TOC_DISCOVER_GONE ? "down" : "up");
+    toc_json_kv_time(w, "since", i->since);
+    toc_json_end_object(w);
+}
+
+void toc_api_discovery(struct toc_api_call *c) {
+    toc_json_begin_object(&c->json);
+    toc_json_key(&c->json, "found");
+    toc_json_begin_array(&c->json);
+    if (c->api->parts.discover)
+        toc_discover_list(c->api->parts.discover, write_found, &c->json);
+    toc_json_end_array(&c->json);
+    toc_json_end_object(&c->json);
+}
