@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Isolation Forest: time to train and to score, beside scikit-learn on the same rows in the same run.
 
-    bench/detect_vs_sklearn.py build/detect_bench [--rows 100000] [--columns 8] [--trees 100] [--need 10]
+    bench/detect_vs_sklearn.py [--build build] [--rows 100000] [--columns 8] [--trees 100] [--need 10]
 
 Ends with status 1 when scoring is not at least --need times faster.
 """
@@ -18,7 +18,7 @@ from sklearn.ensemble import IsolationForest
 
 def main():
     a = argparse.ArgumentParser()
-    a.add_argument("program")
+    a.add_argument("--build", default="build", help="build directory")
     a.add_argument("--rows", type=int, default=100_000)
     a.add_argument("--columns", type=int, default=8)
     a.add_argument("--trees", type=int, default=100)
@@ -40,7 +40,7 @@ def main():
     with tempfile.NamedTemporaryFile() as f:
         f.write(x.tobytes())
         f.flush()
-        out = subprocess.run([o.program, f.name, str(o.columns), str(o.trees), str(o.repeats)],
+        out = subprocess.run([f"{o.build}/bench/detect_bench", f.name, str(o.columns), str(o.trees), str(o.repeats)],
                              check=True, capture_output=True, text=True).stdout
     ours = json.loads(out)
     print(f"{o.rows} rows x {o.columns} columns, {o.trees} trees, best of {o.repeats}, one thread")

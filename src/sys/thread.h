@@ -22,9 +22,12 @@
     X(TOC_LOCK_NOTIFY, 60, "outbox workers")                                 \
     X(TOC_LOCK_GUARD, 65, "sessions and tokens")                             \
     X(TOC_LOCK_STATEDB, 70, "the one SQLite writer")                         \
+    X(TOC_LOCK_METRICDB_MAINTAIN, 78, "one maintenance step of metricdb at a time") \
     X(TOC_LOCK_METRICDB, 80, "series index of the head")                     \
+    X(TOC_LOCK_METRICDB_BLOCKS, 82, "list of blocks, cache of their indexes") \
     X(TOC_LOCK_SERIES, 85, "samples of one shard")                           \
     X(TOC_LOCK_WAL, 90, "write-ahead log buffer and group commit")           \
+    X(TOC_LOCK_METRICDB_NOTES, 91, "losses and metadata known to metricdb")  \
     X(TOC_LOCK_NET, 92, "connection tables")                                 \
     X(TOC_LOCK_QUEUE, 95, "a bounded queue between two threads")             \
     X(TOC_LOCK_LOG, 99, "the program's own log line buffer")

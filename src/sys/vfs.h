@@ -2,7 +2,7 @@
  * Files. Everything that touches a disk goes through a `struct toc_vfs`, so that tests can lose power,
  * fill the disk or fail any call. Paths are NUL-terminated. Results: 0 or more, or a negative TOC_E…
  * (errno values negated). All functions may be called from any thread; one file handle by one thread at a
- * time.
+ * time, except pread, which may run in several.
  */
 #ifndef TOC_SYS_VFS_H
 #define TOC_SYS_VFS_H

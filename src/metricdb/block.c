@@ -1,0 +1,263 @@
+#include "metricdb/block.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "metricdb/block_format.h"
+#include "metricdb/chunk.h"
+
+#define INDEX_FILE_MAX ((size_t)2 << 30)
+
+static void child(const char *dir, const char *name, char *out, size_t out_size) {
+    snprintf(out, out_size, "%s/%s", dir, name);
+}
+
+/* --- folders --- */
+
+struct removal {
+    struct toc_vfs *vfs;
+    const char *dir;
+    TOC_VEC(char *) names;
+};
+
+static int note_name(void *ctx, const char *name) {
+    struct removal *r = ctx;
+    TOC_VEC_PUSH(&r->names, toc_xstrdup(name));
+    return 0;
+}
+
+void toc_block_remove_dir(struct toc_vfs *vfs, const char *path) {
+    struct removal r = {.vfs = vfs, .dir = path};
+    if (vfs->list(vfs, path, note_name, &r) == 0) {
+        for (size_t i = 0; i < r.names.count; i++) {
+            char file[4096];
+            child(path, r.names.items[i], file, sizeof file);
+            vfs->remove(vfs, file);
+        }
+        vfs->remove(vfs, path);
+    }
+    for (size_t i = 0; i < r.names.count; i++)
+        toc_free(r.names.items[i]);
+    TOC_VEC_FINI(&r.names);
+}
+
+/* Renamed first, so that a crash midway leaves no half block under a block's name. */
+static void delete_folder(struct toc_block *b) {
+    char gone[4096];
+    const char *slash = strrchr(b->path, '/');
+    snprintf(gone, sizeof gone, "%.*s/tmp-%010llu", (int)(slash - b->path), b->path,
+             (unsigned long long)b->meta.id);
+    if (b->vfs->rename(b->vfs, b->path, gone) == 0)
+        toc_block_remove_dir(b->vfs, gone);
+}
+
+/* --- opening --- */
+
+static int read_meta(struct toc_vfs *vfs, const char *path, const char *name,
+                     struct toc_block_meta *out, uint64_t *out_bytes) {
+    char file[4096], head[TOC_BLOCK_META_BYTES];
+    struct toc_file *f = NULL;
+    struct toc_file_info info;
+    child(path, name, file, sizeof file);
+    int rc = vfs->info(vfs, file, &info);
+    if (!rc)
+        rc = vfs->open(vfs, file, TOC_OPEN_READ, &f);
+    if (rc)
+        return rc;
+    int64_t got = vfs->pread(vfs, f, head, sizeof head, 0);
+    toc_file_close(vfs, &f);
+    if (got < 0)
+        return (int)got;
+    *out_bytes += info.size_bytes;
+    return toc_block_get_meta(toc_sv_make(head, (size_t)got), out);
+}
+
+int toc_block_open(struct toc_vfs *vfs, const char *path, struct toc_block **out,
+                   unsigned *out_damaged) {
+    struct toc_block *b = TOC_NEW(struct toc_block);
+    struct toc_block_meta second;
+    char file[4096];
+    struct toc_file_info info = {0};
+    atomic_init(&b->refs, 1);
+    b->vfs = vfs;
+    b->path = toc_xstrdup(path);
+    *out_damaged = 0;
+    int first = read_meta(vfs, path, "index", &b->meta, &b->bytes);
+    int rc = read_meta(vfs, path, "index2", &second, &b->bytes);
+    *out_damaged += (first != 0) + (rc != 0);
+    if (first && !rc)
+        b->meta = second;
+    rc = first && rc ? first : 0;
+    child(path, "chunks", file, sizeof file);
+    if (!rc)
+        rc = vfs->info(vfs, file, &info);
+    if (!rc)
+        rc = vfs->open(vfs, file, TOC_OPEN_READ, &b->chunks);
+    b->bytes += info.size_bytes;
+    if (rc)
+        toc_block_unref(&b);
+    *out = b;
+    return rc;
+}
+
+struct toc_block *toc_block_ref(struct toc_block *b) {
+    atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
+    return b;
+}
+
+void toc_block_unref(struct toc_block **block) {
+    struct toc_block *b = *block;
+    *block = NULL;
+    if (!b || atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (b->chunks)
+        toc_file_close(b->vfs, &b->chunks);
+    if (b->is_deleted)
+        delete_folder(b);
+    toc_block_index_unref(&b->index);
+    toc_free(b->path);
+    toc_free(b);
+}
+
+int toc_block_load_index(const struct toc_block *b, struct toc_block_index **out,
+                         unsigned *out_damaged) {
+    static const char *const names[] = {"index", "index2"};
+    int rc = TOC_ECORRUPT;
+    *out_damaged = 0;
+    for (size_t i = 0; i < TOC_ARRAY_LEN(names); i++) {
+        char file[4096];
+        struct toc_buf bytes = {.limit_bytes = INDEX_FILE_MAX + 65536};
+        child(b->path, names[i], file, sizeof file);
+        rc = toc_vfs_read_file(b->vfs, file, INDEX_FILE_MAX, &bytes);
+        if (!rc)
+            rc = toc_block_index_parse(&bytes, out);
+        toc_buf_fini(&bytes);
+        if (!rc)
+            return 0;
+        ++*out_damaged;
+    }
+    return rc;
+}
+
+int toc_block_read_chunk(const struct toc_block *b, const struct toc_block_chunk *c,
+                         struct toc_buf *scratch, struct toc_columns *out) {
+    size_t want = (size_t)c->bytes + 4;
+    toc_buf_reset(scratch);
+    char *to = toc_buf_reserve(scratch, want);
+    if (!to)
+        return TOC_ENOMEM;
+    int64_t got = b->vfs->pread(b->vfs, b->chunks, to, want, c->offset);
+    if (got != (int64_t)want)
+        return got < 0 ? (int)got : TOC_ECORRUPT;
+    uint32_t crc;
+    memcpy(&crc, to + c->bytes, 4);
+    if (crc != toc_crc32c(0, to, c->bytes))
+        return TOC_ECORRUPT;
+    toc_columns_reserve(out, TOC_CHUNK_SAMPLES_MAX);
+    size_t n = 0;
+    int rc = toc_chunk_decode(toc_sv_make(to, c->bytes), out->t_ms + out->count,
+                              out->values + out->count, &n);
+    if (!rc)
+        out->count += n;
+    return rc;
+}
+
+/* --- the set --- */
+
+void toc_blocks_init(struct toc_blocks *s, uint64_t cache_limit) {
+    *s = (struct toc_blocks){.cache_limit = cache_limit};
+    toc_mutex_init(&s->mutex, TOC_LOCK_METRICDB_BLOCKS);
+}
+
+void toc_blocks_fini(struct toc_blocks *s) {
+    for (size_t i = 0; i < s->list.count; i++)
+        toc_block_unref(&s->list.items[i]);
+    TOC_VEC_FINI(&s->list);
+    toc_mutex_fini(&s->mutex);
+}
+
+void toc_blocks_add(struct toc_blocks *s, struct toc_block *take_block) {
+    toc_mutex_lock(&s->mutex);
+    TOC_VEC_PUSH(&s->list, take_block);
+    for (size_t i = s->list.count - 1;
+         i && s->list.items[i - 1]->meta.id > s->list.items[i]->meta.id; i--) {
+        struct toc_block *swap = s->list.items[i];
+        s->list.items[i] = s->list.items[i - 1];
+        s->list.items[i - 1] = swap;
+    }
+    toc_mutex_unlock(&s->mutex);
+}
+
+size_t toc_blocks_overlapping(struct toc_blocks *s, int64_t min_ms, int64_t max_ms,
+                              struct toc_block ***out) {
+    size_t n = 0;
+    toc_mutex_lock(&s->mutex);
+    *out = TOC_NEW_ARRAY(struct toc_block *, s->list.count + 1);
+    for (size_t i = 0; i < s->list.count; i++)
+        if (s->list.items[i]->meta.min_ms <= max_ms && s->list.items[i]->meta.max_ms >= min_ms)
+            (*out)[n++] = toc_block_ref(s->list.items[i]);
+    toc_mutex_unlock(&s->mutex);
+    return n;
+}
+
+/* Drops the index least recently used until the cache fits. Under the lock. */
+static void evict(struct toc_blocks *s, const struct toc_block *keep) {
+    while (s->cache_bytes > s->cache_limit) {
+        struct toc_block *oldest = NULL;
+        for (size_t i = 0; i < s->list.count; i++) {
+            struct toc_block *b = s->list.items[i];
+            if (b->index && b != keep && (!oldest || b->last_use < oldest->last_use))
+                oldest = b;
+        }
+        if (!oldest)
+            return;
+        s->cache_bytes -= toc_block_index_bytes(oldest->index);
+        toc_block_index_unref(&oldest->index);
+    }
+}
+
+static bool is_listed(const struct toc_blocks *s, const struct toc_block *b) {
+    for (size_t i = 0; i < s->list.count; i++)
+        if (s->list.items[i] == b)
+            return true;
+    return false;
+}
+
+int toc_blocks_index(struct toc_blocks *s, struct toc_block *b, struct toc_block_index **out,
+                     unsigned *out_damaged) {
+    *out_damaged = 0;
+    toc_mutex_lock(&s->mutex);
+    b->last_use = ++s->uses;
+    *out = b->index ? toc_block_index_ref(b->index) : NULL;
+    toc_mutex_unlock(&s->mutex);
+    if (*out)
+        return 0;
+    int rc = toc_block_load_index(b, out, out_damaged);
+    if (rc)
+        return rc;
+    toc_mutex_lock(&s->mutex);
+    if (!b->index && is_listed(s, b)) {
+        b->index = toc_block_index_ref(*out);
+        s->cache_bytes += toc_block_index_bytes(*out);
+        evict(s, b);
+    }
+    toc_mutex_unlock(&s->mutex);
+    return 0;
+}
+
+void toc_blocks_delete(struct toc_blocks *s, struct toc_block *b) {
+    toc_mutex_lock(&s->mutex);
+    for (size_t i = 0; i < s->list.count; i++) {
+        if (s->list.items[i] != b)
+            continue;
+        TOC_VEC_REMOVE(&s->list, i);
+        if (b->index)
+            s->cache_bytes -= toc_block_index_bytes(b->index);
+        b->is_deleted = true;
+        break;
+    }
+    toc_mutex_unlock(&s->mutex);
+    toc_block_unref(&b);
+}

@@ -1,0 +1,302 @@
+/* A block's index in memory: the file's bytes with tables of where things are. */
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "metricdb/block.h"
+#include "metricdb/block_format.h"
+
+struct pair {
+    struct toc_sv name, value, postings;
+    uint32_t series;
+};
+
+struct name {
+    struct toc_sv name;
+    uint32_t first, count; /* in order[] */
+};
+
+struct toc_block_index {
+    atomic_uint refs;
+    struct toc_buf bytes;
+    struct toc_block_meta meta;
+    struct pair *pairs; /* by number */
+    uint32_t pair_count;
+    uint32_t *order;    /* pair numbers, by name then value */
+    struct name *names; /* sorted */
+    uint32_t name_count;
+    struct toc_sv entries; /* series entries */
+    const uint8_t *entry_at; /* u32 each, little-endian */
+};
+
+/* --- header --- */
+
+void toc_block_put_meta(struct toc_buf *out, const struct toc_block_meta *m) {
+    size_t at = out->n;
+    toc_buf_append(out, TOC_BLOCK_INDEX_MAGIC, 8);
+    toc_buf_append_u32(out, 1);
+    toc_buf_append_u32(out, 0);
+    const uint64_t fields[] = {m->id, (uint64_t)m->min_ms, (uint64_t)m->max_ms,
+                               (uint64_t)m->range_min, (uint64_t)m->range_max,
+                               m->first_unsealed, m->series, m->samples, m->chunks,
+                               m->body_bytes};
+    for (size_t i = 0; i < TOC_ARRAY_LEN(fields); i++)
+        toc_buf_append_u64(out, fields[i]);
+    toc_buf_append_u32(out, toc_crc32c(0, out->p + at, out->n - at));
+}
+
+int toc_block_get_meta(struct toc_sv bytes, struct toc_block_meta *m) {
+    struct toc_reader r = toc_reader_make(bytes);
+    struct toc_sv magic = toc_read_bytes(&r, 8);
+    uint32_t version = toc_read_u32(&r);
+    toc_read_u32(&r);
+    m->id = toc_read_u64(&r);
+    m->min_ms = (int64_t)toc_read_u64(&r);
+    m->max_ms = (int64_t)toc_read_u64(&r);
+    m->range_min = (int64_t)toc_read_u64(&r);
+    m->range_max = (int64_t)toc_read_u64(&r);
+    m->first_unsealed = toc_read_u64(&r);
+    m->series = toc_read_u64(&r);
+    m->samples = toc_read_u64(&r);
+    m->chunks = toc_read_u64(&r);
+    m->body_bytes = toc_read_u64(&r);
+    uint32_t crc = toc_read_u32(&r);
+    if (r.error || !toc_sv_eq(magic, TOC_SV(TOC_BLOCK_INDEX_MAGIC)) || version != 1 ||
+        crc != toc_crc32c(0, bytes.p, TOC_BLOCK_META_BYTES - 4))
+        return TOC_ECORRUPT;
+    return 0;
+}
+
+/* --- parsing --- */
+
+static void parse_pair(struct toc_block_index *x, struct toc_reader *r, struct toc_sv name,
+                       uint32_t place) {
+    uint64_t number = toc_read_varint(r);
+    struct toc_sv value = toc_read_string(r);
+    uint64_t series = toc_read_varint(r);
+    struct toc_sv postings = toc_read_string(r);
+    if (!r->error && (number >= x->pair_count || series > x->meta.series ||
+                      series > postings.n || x->pairs[number].value.p))
+        r->error = TOC_ECORRUPT;
+    if (r->error)
+        return;
+    x->pairs[number] = (struct pair){name, value, postings, (uint32_t)series};
+    x->order[place] = (uint32_t)number;
+}
+
+static void parse_names(struct toc_block_index *x, struct toc_reader *r) {
+    uint64_t names = toc_read_varint(r), pairs = toc_read_varint(r);
+    if (r->error || names > toc_reader_left(r) || pairs > toc_reader_left(r) || names > pairs) {
+        r->error = TOC_ECORRUPT;
+        return;
+    }
+    x->name_count = (uint32_t)names;
+    x->pair_count = (uint32_t)pairs;
+    x->names = TOC_NEW_ARRAY(struct name, names + 1);
+    x->pairs = TOC_NEW_ARRAY(struct pair, pairs + 1);
+    x->order = TOC_NEW_ARRAY(uint32_t, pairs + 1);
+    uint32_t place = 0;
+    for (uint32_t i = 0; i < names && !r->error; i++) {
+        struct toc_sv name = toc_read_string(r);
+        uint64_t count = toc_read_varint(r);
+        if (r->error || count > pairs - place) {
+            r->error = TOC_ECORRUPT;
+            return;
+        }
+        x->names[i] = (struct name){name, place, (uint32_t)count};
+        for (uint64_t k = 0; k < count && !r->error; k++)
+            parse_pair(x, r, name, place++);
+    }
+    if (place != pairs)
+        r->error = TOC_ECORRUPT;
+}
+
+static int parse(struct toc_block_index *x) {
+    struct toc_sv all = toc_buf_sv(&x->bytes);
+    int rc = toc_block_get_meta(all, &x->meta);
+    if (rc)
+        return rc;
+    uint64_t body = x->meta.body_bytes, series = x->meta.series;
+    if (all.n < TOC_BLOCK_META_BYTES + 8 || body != all.n - TOC_BLOCK_META_BYTES - 4 ||
+        series > body / 4 || body < 4 * series + 4)
+        return TOC_ECORRUPT;
+    uint32_t crc;
+    memcpy(&crc, all.p + all.n - 4, 4);
+    if (crc != toc_crc32c(0, all.p, all.n - 4))
+        return TOC_ECORRUPT;
+    const char *start = all.p + TOC_BLOCK_META_BYTES;
+    size_t tables = (size_t)(body - 4 - 4 * series);
+    uint32_t entries;
+    memcpy(&entries, start + body - 4, 4);
+    if (entries > tables)
+        return TOC_ECORRUPT;
+    x->entries = toc_sv_make(start + entries, tables - entries);
+    x->entry_at = (const uint8_t *)start + tables;
+    struct toc_reader r = toc_reader_make(toc_sv_make(start, entries));
+    parse_names(x, &r);
+    return r.error || toc_reader_left(&r) ? TOC_ECORRUPT : 0;
+}
+
+int toc_block_index_parse(struct toc_buf *take_bytes, struct toc_block_index **out) {
+    struct toc_block_index *x = TOC_NEW(struct toc_block_index);
+    atomic_init(&x->refs, 1);
+    x->bytes = *take_bytes;
+    *take_bytes = TOC_BUF_INIT;
+    int rc = parse(x);
+    if (rc)
+        toc_block_index_unref(&x);
+    *out = x;
+    return rc;
+}
+
+struct toc_block_index *toc_block_index_ref(struct toc_block_index *x) {
+    atomic_fetch_add_explicit(&x->refs, 1, memory_order_relaxed);
+    return x;
+}
+
+void toc_block_index_unref(struct toc_block_index **index) {
+    struct toc_block_index *x = *index;
+    *index = NULL;
+    if (!x || atomic_fetch_sub_explicit(&x->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    toc_buf_fini(&x->bytes);
+    toc_free(x->pairs);
+    toc_free(x->order);
+    toc_free(x->names);
+    toc_free(x);
+}
+
+size_t toc_block_index_bytes(const struct toc_block_index *x) {
+    return x->bytes.capacity + x->pair_count * (sizeof(struct pair) + 4);
+}
+
+const struct toc_block_meta *toc_block_index_meta(const struct toc_block_index *x) {
+    return &x->meta;
+}
+
+/* --- series --- */
+
+static void read_chunk_entries(struct toc_reader *r, struct toc_block_chunks *out) {
+    uint64_t count = toc_read_varint(r), end = 0;
+    int64_t last_ms = 0;
+    for (uint64_t i = 0; i < count && !r->error; i++) {
+        struct toc_block_chunk c;
+        c.offset = end + toc_read_varint(r);
+        c.bytes = (uint32_t)toc_read_varint(r);
+        c.min_ms = (int64_t)((uint64_t)last_ms + (uint64_t)toc_read_zigzag(r));
+        c.max_ms = (int64_t)((uint64_t)c.min_ms + toc_read_varint(r));
+        c.samples = (uint32_t)toc_read_varint(r);
+        end = c.offset + c.bytes;
+        last_ms = c.max_ms;
+        if (!r->error && out)
+            TOC_VEC_PUSH(out, c);
+    }
+}
+
+int toc_block_index_series(const struct toc_block_index *x, uint32_t series,
+                           struct toc_label *items, struct toc_labels *out_labels,
+                           struct toc_block_chunks *out_chunks) {
+    uint32_t at;
+    if (series >= x->meta.series)
+        return TOC_ECORRUPT;
+    memcpy(&at, x->entry_at + 4 * (size_t)series, 4);
+    if (at > x->entries.n)
+        return TOC_ECORRUPT;
+    struct toc_reader r = toc_reader_make(toc_sv_sub(x->entries, at, x->entries.n));
+    uint64_t count = toc_read_varint(&r);
+    if (r.error || count > TOC_SERIES_LABELS_MAX)
+        return TOC_ECORRUPT;
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t number = toc_read_varint(&r);
+        if (r.error || number >= x->pair_count)
+            return TOC_ECORRUPT;
+        items[i] = (struct toc_label){x->pairs[number].name, x->pairs[number].value};
+    }
+    if (out_chunks)
+        read_chunk_entries(&r, out_chunks);
+    *out_labels = (struct toc_labels){items, (size_t)count};
+    return r.error ? TOC_ECORRUPT : 0;
+}
+
+/* --- matching --- */
+
+static const struct name *find_name(const struct toc_block_index *x, struct toc_sv name) {
+    size_t low = 0, high = x->name_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int c = toc_sv_cmp(x->names[middle].name, name);
+        if (c == 0)
+            return &x->names[middle];
+        if (c < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+static const struct pair *find_pair(const struct toc_block_index *x, struct toc_sv name,
+                                    struct toc_sv value) {
+    const struct name *n = find_name(x, name);
+    size_t low = n ? n->first : 0, high = n ? n->first + n->count : 0;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        const struct pair *p = &x->pairs[x->order[middle]];
+        int c = toc_sv_cmp(p->value, value);
+        if (c == 0)
+            return p;
+        if (c < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+static void append_postings(const struct toc_block_index *x, const struct pair *p,
+                            struct toc_ids *out) {
+    struct toc_reader r = toc_reader_make(p->postings);
+    uint64_t id = 0;
+    TOC_VEC_RESERVE(out, out->count + p->series);
+    for (uint32_t i = 0; i < p->series && !r.error; i++) {
+        id += toc_read_varint(&r);
+        if (!r.error && id < x->meta.series)
+            TOC_VEC_PUSH(out, (uint32_t)id);
+    }
+}
+
+static size_t pair_size(const void *ctx, struct toc_sv name, struct toc_sv value) {
+    const struct pair *p = find_pair(ctx, name, value);
+    return p ? p->series : 0;
+}
+
+static void append_pair(const void *ctx, struct toc_sv name, struct toc_sv value,
+                        struct toc_ids *out) {
+    const struct pair *p = find_pair(ctx, name, value);
+    if (p)
+        append_postings(ctx, p, out);
+}
+
+static void append_where(const void *ctx, const struct toc_matcher *m, bool verdict,
+                         struct toc_ids *out) {
+    const struct toc_block_index *x = ctx;
+    const struct name *n = find_name(x, m->name);
+    for (uint32_t i = 0; n && i < n->count; i++) {
+        const struct pair *p = &x->pairs[x->order[n->first + i]];
+        if (toc_matcher_matches(m, p->value) == verdict)
+            append_postings(x, p, out);
+    }
+}
+
+static void append_all(const void *ctx, struct toc_ids *out) {
+    const struct toc_block_index *x = ctx;
+    TOC_VEC_RESERVE(out, out->count + (size_t)x->meta.series);
+    for (uint32_t i = 0; i < x->meta.series; i++)
+        TOC_VEC_PUSH(out, i);
+}
+
+void toc_block_index_match(const struct toc_block_index *x, const struct toc_matcher *m,
+                           size_t count, struct toc_ids *out) {
+    struct toc_postings p = {x, pair_size, append_pair, append_where, append_all};
+    toc_postings_match(&p, m, count, out);
+}

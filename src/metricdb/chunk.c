@@ -1,0 +1,298 @@
+#include "metricdb/chunk.h"
+
+#include <math.h>
+
+#include "base/assert.h"
+#include "metricdb/bits.h"
+#include "model/sample.h"
+
+enum { CODEC_CONST, CODEC_DECIMAL, CODEC_XOR, CODEC_RAW };
+enum { GRID_TIMES = 0x10, SCALE_MAX = 15 };
+
+static const double g_pow10[SCALE_MAX + 1] = {1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                              1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+#define INTEGER_LIMIT 4503599627370496.0 /* 2^52: exact in a double */
+
+/* --- decimals --- */
+
+static bool to_decimal(double v, unsigned scale, int64_t *out) {
+    double x = v * g_pow10[scale];
+    if (!(x > -INTEGER_LIMIT && x < INTEGER_LIMIT))
+        return false;
+    *out = (int64_t)nearbyint(x);
+    return toc_f64_bits((double)*out / g_pow10[scale]) == toc_f64_bits(v);
+}
+
+struct decimals {
+    int64_t integers[TOC_CHUNK_SAMPLES_MAX];
+    unsigned scale;
+    size_t exceptions;
+    uint16_t exception_at[TOC_CHUNK_SAMPLES_MAX];
+};
+
+/* The smallest scale at which most of a few samples are exact. */
+static bool guess_scale(const double *v, size_t n, unsigned *out_scale) {
+    unsigned scale = 0;
+    size_t odd = 0;
+    int64_t ignored;
+    for (size_t i = 0; i < n; i++) {
+        unsigned k = scale;
+        while (k <= SCALE_MAX && !to_decimal(v[i], k, &ignored))
+            k++;
+        if (k <= SCALE_MAX)
+            scale = k;
+        else if (++odd > 1 + n / 16)
+            return false;
+    }
+    *out_scale = scale;
+    return true;
+}
+
+static bool make_decimals(const double *v, size_t n, struct decimals *d) {
+    if (!guess_scale(v, n, &d->scale))
+        return false;
+    d->exceptions = 0;
+    int64_t last = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (to_decimal(v[i], d->scale, &d->integers[i])) {
+            last = d->integers[i];
+            continue;
+        }
+        if (d->exceptions > 1 + n / 16)
+            return false;
+        d->integers[i] = last;
+        d->exception_at[d->exceptions++] = (uint16_t)i;
+    }
+    return true;
+}
+
+static bool put_decimals(const double *v, size_t n, struct toc_buf *out) {
+    struct decimals d;
+    if (!make_decimals(v, n, &d))
+        return false;
+    toc_buf_append_u8(out, (uint8_t)d.scale);
+    toc_buf_append_varint(out, d.exceptions);
+    size_t last = 0;
+    for (size_t i = 0; i < d.exceptions; i++) {
+        toc_buf_append_varint(out, d.exception_at[i] - last);
+        toc_buf_append_u64(out, toc_f64_bits(v[d.exception_at[i]]));
+        last = d.exception_at[i];
+    }
+    toc_ints_encode(d.integers, n, out);
+    return true;
+}
+
+static void get_decimals(struct toc_reader *r, double *out, size_t n) {
+    unsigned scale = toc_read_u8(r);
+    uint64_t exceptions = toc_read_varint(r);
+    if (!r->error && (scale > SCALE_MAX || exceptions > n))
+        r->error = TOC_ECORRUPT;
+    if (r->error)
+        return;
+    struct toc_reader list = *r;
+    for (uint64_t i = 0; i < exceptions; i++) {
+        toc_read_varint(r);
+        toc_read_u64(r);
+    }
+    int64_t integers[TOC_CHUNK_SAMPLES_MAX];
+    toc_ints_decode(r, integers, n);
+    if (r->error)
+        return;
+    double divisor = g_pow10[scale];
+    for (size_t i = 0; i < n; i++)
+        out[i] = (double)integers[i] / divisor;
+    uint64_t at = 0;
+    for (uint64_t i = 0; i < exceptions; i++) {
+        uint64_t step = toc_read_varint(&list);
+        uint64_t bits = toc_read_u64(&list);
+        if (step >= n || (at += step) >= n) {
+            r->error = TOC_ECORRUPT;
+            return;
+        }
+        out[at] = toc_f64_from_bits(bits);
+    }
+}
+
+/* --- XOR --- */
+
+static void put_xor(const double *v, size_t n, struct toc_buf *out) {
+    struct toc_bit_writer w = {.out = out};
+    uint64_t last = toc_f64_bits(v[0]);
+    unsigned lead = 0, width = 0;
+    toc_bits_put(&w, last, 64);
+    for (size_t i = 1; i < n; i++) {
+        uint64_t bits = toc_f64_bits(v[i]), x = bits ^ last;
+        last = bits;
+        if (!x) {
+            toc_bits_put(&w, 0, 1);
+            continue;
+        }
+        unsigned l = (unsigned)__builtin_clzll(x), t = (unsigned)__builtin_ctzll(x);
+        l = l > 31 ? 31 : l;
+        if (width && l >= lead && t >= 64 - lead - width) {
+            toc_bits_put(&w, 1, 2); /* 1 then 0 */
+        } else {
+            lead = l;
+            width = 64 - l - t;
+            toc_bits_put(&w, 3, 2);
+            toc_bits_put(&w, lead, 5);
+            toc_bits_put(&w, width - 1, 6);
+        }
+        toc_bits_put(&w, x >> (64 - lead - width), width);
+    }
+    toc_bits_finish(&w);
+}
+
+static void get_xor(struct toc_reader *r, double *out, size_t n) {
+    struct toc_bit_reader b = {.p = r->p + r->at, .n = toc_reader_left(r)};
+    uint64_t last = toc_bits_get(&b, 64);
+    unsigned lead = 0, width = 0;
+    out[0] = toc_f64_from_bits(last);
+    for (size_t i = 1; i < n && !b.error; i++) {
+        if (toc_bits_get(&b, 1)) {
+            if (toc_bits_get(&b, 1)) {
+                lead = (unsigned)toc_bits_get(&b, 5);
+                width = (unsigned)toc_bits_get(&b, 6) + 1;
+            }
+            if (!width || lead + width > 64) {
+                r->error = TOC_ECORRUPT;
+                return;
+            }
+            last ^= toc_bits_get(&b, width) << (64 - lead - width);
+        }
+        out[i] = toc_f64_from_bits(last);
+    }
+    r->error = b.error;
+    r->at += (size_t)((b.at + 7) / 8);
+}
+
+/* --- values --- */
+
+static bool all_same(const double *v, size_t n) {
+    for (size_t i = 1; i < n; i++)
+        if (toc_f64_bits(v[i]) != toc_f64_bits(v[0]))
+            return false;
+    return true;
+}
+
+/* Puts the smallest coding of v behind out and returns its codec. */
+static unsigned put_values(const double *v, size_t n, struct toc_buf *out) {
+    if (all_same(v, n)) {
+        toc_buf_append_u64(out, toc_f64_bits(v[0]));
+        return CODEC_CONST;
+    }
+    size_t start = out->n;
+    bool is_decimal = put_decimals(v, n, out);
+    size_t decimal_end = out->n;
+    /* A decimal coding at two bytes a value is rarely beaten: do not try. */
+    if (is_decimal && decimal_end - start <= 2 * n)
+        return CODEC_DECIMAL;
+    put_xor(v, n, out);
+    size_t xor_n = out->n - decimal_end;
+    if (is_decimal && decimal_end - start <= xor_n) {
+        out->n = decimal_end;
+        return CODEC_DECIMAL;
+    }
+    if (xor_n < n * 8) {
+        memmove(out->p + start, out->p + decimal_end, xor_n);
+        out->n = start + xor_n;
+        return CODEC_XOR;
+    }
+    out->n = start;
+    for (size_t i = 0; i < n; i++)
+        toc_buf_append_f64(out, v[i]);
+    return CODEC_RAW;
+}
+
+static void get_values(struct toc_reader *r, unsigned codec, double *out, size_t n) {
+    switch (codec) {
+    case CODEC_CONST: {
+        double v = toc_read_f64(r);
+        for (size_t i = 0; i < n; i++)
+            out[i] = v;
+        return;
+    }
+    case CODEC_DECIMAL:
+        get_decimals(r, out, n);
+        return;
+    case CODEC_XOR:
+        get_xor(r, out, n);
+        return;
+    case CODEC_RAW:
+        for (size_t i = 0; i < n && !r->error; i++)
+            out[i] = toc_read_f64(r);
+        return;
+    default:
+        r->error = TOC_ECORRUPT;
+    }
+}
+
+/* --- times --- */
+
+/* Jittered scrapes: distances from t0 + i * mean step are smaller than differences. */
+static size_t grid_residuals(const int64_t *t, size_t n, int64_t *out_step, int64_t *out) {
+    uint64_t span = (uint64_t)t[n - 1] - (uint64_t)t[0];
+    uint64_t step = n > 1 ? (span + (n - 1) / 2) / (n - 1) : 0;
+    *out_step = (int64_t)step;
+    for (size_t i = 0; i < n; i++)
+        out[i] = (int64_t)((uint64_t)t[i] - (uint64_t)t[0] - step * i);
+    return n;
+}
+
+static bool put_times(const int64_t *t, size_t n, struct toc_buf *out) {
+    size_t start = out->n;
+    toc_ints_encode(t, n, out);
+    size_t plain = out->n - start;
+    if (plain <= n / 4 + 16) /* regular already */
+        return false;
+    int64_t residuals[TOC_CHUNK_SAMPLES_MAX], step;
+    grid_residuals(t, n, &step, residuals);
+    toc_buf_append_zigzag(out, t[0]);
+    toc_buf_append_zigzag(out, step);
+    toc_ints_encode(residuals, n, out);
+    size_t grid = out->n - start - plain;
+    if (grid >= plain) {
+        out->n = start + plain;
+        return false;
+    }
+    memmove(out->p + start, out->p + start + plain, grid);
+    out->n = start + grid;
+    return true;
+}
+
+static void get_times(struct toc_reader *r, bool on_grid, int64_t *out, size_t n) {
+    uint64_t t0 = on_grid ? (uint64_t)toc_read_zigzag(r) : 0;
+    uint64_t step = on_grid ? (uint64_t)toc_read_zigzag(r) : 0;
+    toc_ints_decode(r, out, n);
+    for (size_t i = 0; i < n && on_grid && !r->error; i++)
+        out[i] = (int64_t)((uint64_t)out[i] + t0 + step * i);
+    for (size_t i = 1; i < n && !r->error; i++)
+        if (out[i] <= out[i - 1])
+            r->error = TOC_ECORRUPT;
+}
+
+void toc_chunk_encode(const int64_t *t_ms, const double *values, size_t n, struct toc_buf *out) {
+    TOC_ASSERT(n >= 1 && n <= TOC_CHUNK_SAMPLES_MAX);
+    size_t at = out->n;
+    toc_buf_append_u8(out, 0);
+    toc_buf_append_varint(out, n);
+    bool on_grid = put_times(t_ms, n, out);
+    unsigned codec = put_values(values, n, out);
+    TOC_ASSERT(!out->error);
+    out->p[at] = (char)(codec | (on_grid ? GRID_TIMES : 0));
+}
+
+int toc_chunk_decode(struct toc_sv bytes, int64_t *out_t, double *out_v, size_t *out_n) {
+    struct toc_reader r = toc_reader_make(bytes);
+    unsigned tag = toc_read_u8(&r);
+    uint64_t n = toc_read_varint(&r);
+    if (r.error || n < 1 || n > TOC_CHUNK_SAMPLES_MAX || tag & ~0x1fu)
+        return TOC_ECORRUPT;
+    get_times(&r, tag & GRID_TIMES, out_t, (size_t)n);
+    if (!r.error)
+        get_values(&r, tag & 0x0f, out_v, (size_t)n);
+    if (r.error || toc_reader_left(&r))
+        return TOC_ECORRUPT;
+    *out_n = (size_t)n;
+    return 0;
+}

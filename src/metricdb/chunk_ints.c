@@ -1,0 +1,163 @@
+/* Integer sequences: difference 0, 1 or 2 times, then bit packing or byte code, whichever is smallest. */
+#include "metricdb/bits.h"
+#include "metricdb/chunk.h"
+
+enum { ORDERS = 3, BYTE_CODED = 4 };
+
+static uint64_t zigzag(int64_t v) { return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63); }
+
+static unsigned varint_bytes(uint64_t u) {
+    return u ? (unsigned)(70 - __builtin_clzll(u)) / 7 : 1;
+}
+
+static unsigned bit_width(uint64_t u) { return u ? 64 - (unsigned)__builtin_clzll(u) : 0; }
+
+/* What is left of v after differencing `order` times; n - order values. */
+static size_t difference(const int64_t *v, size_t n, unsigned order, int64_t *out) {
+    for (size_t i = order; i < n; i++) {
+        uint64_t x = (uint64_t)v[i];
+        if (order == 1)
+            x -= (uint64_t)v[i - 1];
+        else if (order == 2)
+            x = x - 2 * (uint64_t)v[i - 1] + (uint64_t)v[i - 2];
+        out[i - order] = (int64_t)x;
+    }
+    return n - order;
+}
+
+struct range {
+    int64_t min;
+    unsigned width;
+};
+
+static struct range range_of(const int64_t *v, size_t n) {
+    int64_t min = n ? v[0] : 0, max = min;
+    for (size_t i = 1; i < n; i++) {
+        min = v[i] < min ? v[i] : min;
+        max = v[i] > max ? v[i] : max;
+    }
+    return (struct range){min, bit_width((uint64_t)max - (uint64_t)min)};
+}
+
+static size_t packed_size(const int64_t *v, size_t n) {
+    struct range r = range_of(v, n);
+    return varint_bytes(zigzag(r.min)) + 1 + (n * r.width + 7) / 8;
+}
+
+static size_t zeros_at(const int64_t *v, size_t n, size_t at) {
+    size_t run = 0;
+    while (at + run < n && v[at + run] == 0)
+        run++;
+    return run;
+}
+
+static size_t byte_coded_size(const int64_t *v, size_t n) {
+    size_t size = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t run = zeros_at(v, n, i);
+        size += run ? 1 + varint_bytes(run - 1) : varint_bytes(zigzag(v[i]));
+        i += run ? run - 1 : 0;
+    }
+    return size;
+}
+
+static void put_packed(const int64_t *v, size_t n, struct toc_buf *out) {
+    struct range r = range_of(v, n);
+    toc_buf_append_zigzag(out, r.min);
+    toc_buf_append_u8(out, (uint8_t)r.width);
+    struct toc_bit_writer w = {.out = out};
+    for (size_t i = 0; i < n; i++)
+        toc_bits_put(&w, (uint64_t)v[i] - (uint64_t)r.min, r.width);
+    toc_bits_finish(&w);
+}
+
+static void put_byte_coded(const int64_t *v, size_t n, struct toc_buf *out) {
+    for (size_t i = 0; i < n; i++) {
+        size_t run = zeros_at(v, n, i);
+        toc_buf_append_zigzag(out, v[i]);
+        if (run)
+            toc_buf_append_varint(out, run - 1);
+        i += run ? run - 1 : 0;
+    }
+}
+
+void toc_ints_encode(const int64_t *v, size_t n, struct toc_buf *out) {
+    int64_t left[ORDERS][TOC_CHUNK_SAMPLES_MAX];
+    unsigned best = 0;
+    size_t best_size = SIZE_MAX;
+    for (unsigned order = 0; order < ORDERS && order <= n; order++) {
+        size_t m = difference(v, n, order, left[order]), head = 0;
+        for (unsigned i = 0; i < order; i++)
+            head += varint_bytes(zigzag(v[i]));
+        size_t packed = head + packed_size(left[order], m);
+        size_t coded = head + byte_coded_size(left[order], m);
+        if (packed < best_size) {
+            best_size = packed;
+            best = order;
+        }
+        if (coded < best_size) {
+            best_size = coded;
+            best = order | BYTE_CODED;
+        }
+    }
+    unsigned order = best & 3;
+    toc_buf_append_u8(out, (uint8_t)best);
+    for (unsigned i = 0; i < order; i++)
+        toc_buf_append_zigzag(out, v[i]);
+    if (best & BYTE_CODED)
+        put_byte_coded(left[order], n - order, out);
+    else
+        put_packed(left[order], n - order, out);
+}
+
+static void get_packed(struct toc_reader *r, int64_t *out, size_t n) {
+    uint64_t min = (uint64_t)toc_read_zigzag(r);
+    unsigned width = toc_read_u8(r);
+    if (width > 64) {
+        r->error = TOC_ECORRUPT;
+        return;
+    }
+    struct toc_sv bytes = toc_read_bytes(r, (n * width + 7) / 8);
+    if (r->error)
+        return;
+    struct toc_bit_reader b = {.p = (const uint8_t *)bytes.p, .n = bytes.n};
+    for (size_t i = 0; i < n; i++)
+        out[i] = (int64_t)(min + toc_bits_get(&b, width));
+}
+
+static void get_byte_coded(struct toc_reader *r, int64_t *out, size_t n) {
+    for (size_t i = 0; i < n && !r->error;) {
+        out[i++] = toc_read_zigzag(r);
+        if (r->error || out[i - 1] != 0)
+            continue;
+        uint64_t run = toc_read_varint(r);
+        if (run > n - i) {
+            r->error = TOC_ECORRUPT;
+            return;
+        }
+        for (; run; run--)
+            out[i++] = 0;
+    }
+}
+
+void toc_ints_decode(struct toc_reader *r, int64_t *out, size_t n) {
+    unsigned tag = toc_read_u8(r), order = tag & 3;
+    if (!r->error && (tag > (2 | BYTE_CODED) || order >= ORDERS || order > n))
+        r->error = TOC_ECORRUPT;
+    for (unsigned i = 0; i < order && !r->error; i++)
+        out[i] = toc_read_zigzag(r);
+    if (r->error)
+        return;
+    if (tag & BYTE_CODED)
+        get_byte_coded(r, out + order, n - order);
+    else
+        get_packed(r, out + order, n - order);
+    if (r->error)
+        return;
+    for (size_t i = order; i < n && order; i++) {
+        uint64_t x = (uint64_t)out[i] + (uint64_t)out[i - 1];
+        if (order == 2)
+            x = x + (uint64_t)out[i - 1] - (uint64_t)out[i - 2];
+        out[i] = (int64_t)x;
+    }
+}

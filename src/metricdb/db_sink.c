@@ -1,0 +1,192 @@
+/* Writing: check, put into the head, log, acknowledge. */
+#include "base/alloc.h"
+#include "metricdb/metricdb_priv.h"
+
+/* --- what is refused --- */
+
+static bool has_metric_name(struct toc_labels l) {
+    return l.count && toc_labels_get(l, TOC_METRIC_NAME).n > 0;
+}
+
+static bool are_labels_valid(struct toc_labels l) {
+    for (size_t i = 0; i < l.count; i++) {
+        const struct toc_label *x = &l.items[i];
+        if (!x->name.n || !x->value.n || !toc_sv_is_utf8(x->name) || !toc_sv_is_utf8(x->value))
+            return false;
+        if (i && toc_sv_cmp(l.items[i - 1].name, x->name) >= 0)
+            return false;
+    }
+    return has_metric_name(l);
+}
+
+static bool are_labels_within_limits(const struct toc_metricdb_limits *limits,
+                                     struct toc_labels l) {
+    size_t bytes = 0;
+    if (l.count > limits->max_label_count)
+        return false;
+    for (size_t i = 0; i < l.count; i++) {
+        if (l.items[i].name.n > limits->max_label_name_bytes ||
+            l.items[i].value.n > limits->max_label_value_bytes)
+            return false;
+        bytes += l.items[i].name.n + l.items[i].value.n;
+    }
+    return bytes <= limits->max_labels_bytes;
+}
+
+/* Series with its shard locked, or NULL and the reason. Labels are checked only when it is new: those of
+ * a series that exists were. */
+static struct toc_series *lock_series(struct toc_metricdb *db, struct toc_labels labels,
+                                      struct toc_head_shard **out_shard,
+                                      enum toc_reject_reason *out_reason) {
+    struct toc_series *s = toc_head_series_lock(&db->head, labels, 0, out_shard);
+    if (s)
+        return s;
+    if (!are_labels_within_limits(&db->limits, labels))
+        *out_reason = TOC_REJECT_LABEL_LIMIT;
+    else if (!are_labels_valid(labels))
+        *out_reason = TOC_REJECT_INVALID_LABELS;
+    else if (!(s = toc_head_series_lock(&db->head, labels, db->limits.max_series, out_shard)))
+        *out_reason = TOC_REJECT_SERIES_LIMIT;
+    return s;
+}
+
+/* --- a batch --- */
+
+struct batch {
+    struct toc_metricdb *db;
+    int64_t floor_ms, ceiling_ms; /* accepted: floor < t <= ceiling */
+    struct toc_wal_entry *entries;
+    size_t count;
+    struct toc_write_result result;
+};
+
+static int begin(struct toc_metricdb *db, size_t count, struct batch *b, struct toc_err *err) {
+    *b = (struct batch){.db = db};
+    int rc = toc_wal_admits(db->wal, err);
+    if (rc)
+        return rc;
+    b->entries = count > SIZE_MAX / sizeof *b->entries
+                     ? NULL
+                     : toc_try_alloc(count * sizeof *b->entries);
+    if (!b->entries)
+        return toc_errf(err, TOC_ENOMEM, "no memory for a batch of %zu samples", count);
+    int64_t now = toc_clock_now(db->clock).ms;
+    int64_t sealed = atomic_load_explicit(&db->sealed_ms, memory_order_acquire);
+    /* A wall clock that was set back must not make the present "too old". */
+    b->floor_ms = TOC_MIN(sealed, now - db->limits.out_of_order_ms);
+    b->ceiling_ms = now + db->limits.future_tolerance_ms;
+    return 0;
+}
+
+static void reject(struct batch *b, enum toc_reject_reason reason) { b->result.rejected[reason]++; }
+
+static bool has_newer(const struct toc_series *s, int64_t t_ms) {
+    return (s->open.count && s->open.last_ms > t_ms) ||
+           (s->chunk_count && s->chunks[s->chunk_count - 1]->max_ms > t_ms);
+}
+
+/* Under the shard lock. */
+static void put_sample(struct batch *b, struct toc_head_shard *shard, struct toc_series *s,
+                       int64_t t_ms, double value) {
+    if (t_ms <= b->floor_ms) {
+        reject(b, has_newer(s, t_ms) ? TOC_REJECT_OUT_OF_ORDER : TOC_REJECT_TOO_OLD);
+        return;
+    }
+    /* The same sample again is logged again: the one before may not be durable yet. */
+    if (toc_series_append(&b->db->head, shard, s, t_ms, value) == TOC_APPEND_DUPLICATE) {
+        reject(b, TOC_REJECT_DUPLICATE);
+        return;
+    }
+    b->entries[b->count++] =
+        (struct toc_wal_entry){toc_series_ref(s), t_ms, toc_f64_bits(value)};
+}
+
+static int finish(struct batch *b, struct toc_write_result *out_result, struct toc_err *err) {
+    struct toc_metricdb *db = b->db;
+    int rc = toc_wal_write(db->wal, b->entries, b->count, err);
+    toc_free(b->entries);
+    if (!rc) {
+        b->result.accepted = b->count;
+        atomic_fetch_add_explicit(&db->samples_total, b->count, memory_order_relaxed);
+    }
+    for (int i = 0; i < TOC_REJECT_REASON_COUNT; i++)
+        if (b->result.rejected[i])
+            atomic_fetch_add_explicit(&db->rejected[i], b->result.rejected[i],
+                                      memory_order_relaxed);
+    if (out_result)
+        *out_result = b->result;
+    return rc;
+}
+
+static int write_points(struct toc_sink *sink, const struct toc_point *points, size_t count,
+                        struct toc_write_result *out_result, struct toc_err *err) {
+    struct toc_metricdb *db = TOC_CONTAINER_OF(sink, struct toc_metricdb, sink);
+    struct batch b;
+    if (out_result)
+        *out_result = (struct toc_write_result){0};
+    int rc = begin(db, count, &b, err);
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < count; i++) {
+        const struct toc_point *p = &points[i];
+        enum toc_reject_reason reason = TOC_REJECT_INVALID_LABELS;
+        struct toc_head_shard *shard;
+        if (p->t_ms > b.ceiling_ms) {
+            reject(&b, TOC_REJECT_TOO_FAR_IN_FUTURE);
+            continue;
+        }
+        struct toc_series *s = lock_series(db, p->labels, &shard, &reason);
+        if (!s) {
+            reject(&b, reason);
+            continue;
+        }
+        put_sample(&b, shard, s, p->t_ms, p->value);
+        toc_mutex_unlock(&shard->mutex);
+    }
+    return finish(&b, out_result, err);
+}
+
+int toc_metricdb_series_ref(struct toc_metricdb *db, struct toc_labels labels, uint64_t *out_ref,
+                            enum toc_reject_reason *out_reason) {
+    struct toc_head_shard *shard;
+    struct toc_series *s = lock_series(db, labels, &shard, out_reason);
+    if (!s) {
+        atomic_fetch_add_explicit(&db->rejected[*out_reason], 1, memory_order_relaxed);
+        return TOC_EREJECTED;
+    }
+    *out_ref = toc_series_ref(s);
+    toc_mutex_unlock(&shard->mutex);
+    return 0;
+}
+
+int toc_metricdb_write_refs(struct toc_metricdb *db, struct toc_metricdb_sample *samples,
+                            size_t count, struct toc_write_result *out_result, size_t *out_unknown,
+                            struct toc_err *err) {
+    struct batch b;
+    *out_unknown = 0;
+    *out_result = (struct toc_write_result){0};
+    int rc = begin(db, count, &b, err);
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < count; i++) {
+        struct toc_metricdb_sample *x = &samples[i];
+        struct toc_head_shard *shard;
+        if (x->t_ms > b.ceiling_ms) {
+            reject(&b, TOC_REJECT_TOO_FAR_IN_FUTURE);
+            continue;
+        }
+        struct toc_series *s = toc_head_ref_lock(&db->head, x->ref, &shard);
+        if (!s) {
+            x->ref = 0;
+            ++*out_unknown;
+            continue;
+        }
+        put_sample(&b, shard, s, x->t_ms, x->value);
+        toc_mutex_unlock(&shard->mutex);
+    }
+    return finish(&b, out_result, err);
+}
+
+void toc_metricdb_init_sink(struct toc_metricdb *db) { db->sink.write = write_points; }
+
+struct toc_sink *toc_metricdb_sink(struct toc_metricdb *db) { return &db->sink; }

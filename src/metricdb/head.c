@@ -1,0 +1,275 @@
+#include "metricdb/head.h"
+
+#include "base/assert.h"
+#include "sys/clock.h"
+
+enum { TABLE_MIN = 64 };
+
+void toc_head_init(struct toc_head *h, int64_t block_span_ms) {
+    *h = (struct toc_head){.block_span_ms = block_span_ms};
+    toc_rwlock_init(&h->index_lock, TOC_LOCK_METRICDB);
+    toc_index_init(&h->index);
+    for (int i = 0; i < TOC_HEAD_SHARDS; i++) {
+        struct toc_head_shard *shard = &h->shards[i];
+        toc_mutex_init(&shard->mutex, TOC_LOCK_SERIES);
+        shard->table_capacity = TABLE_MIN;
+        shard->table = TOC_NEW_ARRAY(struct toc_series *, TABLE_MIN);
+        shard->min_ms = INT64_MAX;
+        shard->max_ms = INT64_MIN;
+    }
+}
+
+static void free_series(struct toc_series *s) {
+    for (size_t i = 0; i < s->chunk_count; i++)
+        toc_free(s->chunks[i]);
+    toc_free(s->chunks);
+    toc_stream_reset(&s->open, 0);
+    toc_free(s);
+}
+
+void toc_head_fini(struct toc_head *h) {
+    for (int i = 0; i < TOC_HEAD_SHARDS; i++) {
+        struct toc_head_shard *shard = &h->shards[i];
+        for (size_t j = 0; j < shard->slots.count; j++)
+            if (shard->slots.items[j].series)
+                free_series(shard->slots.items[j].series);
+        TOC_VEC_FINI(&shard->slots);
+        TOC_VEC_FINI(&shard->free_slots);
+        toc_free(shard->table);
+        toc_mutex_fini(&shard->mutex);
+    }
+    toc_index_fini(&h->index);
+    toc_rwlock_fini(&h->index_lock);
+}
+
+struct toc_labels toc_series_labels(const struct toc_head *h, const struct toc_series *s,
+                                    struct toc_label *items) {
+    for (size_t i = 0; i < s->pair_count; i++)
+        items[i] = toc_index_label(&h->index, s->pairs[i]);
+    return (struct toc_labels){items, s->pair_count};
+}
+
+/* --- table of a shard --- */
+
+static bool series_is(const struct toc_head *h, const struct toc_series *s, uint64_t hash,
+                      struct toc_labels l) {
+    if (s->hash != hash || s->pair_count != l.count)
+        return false;
+    for (size_t i = 0; i < l.count; i++) {
+        struct toc_label mine = toc_index_label(&h->index, s->pairs[i]);
+        if (!toc_sv_eq(mine.value, l.items[i].value) || !toc_sv_eq(mine.name, l.items[i].name))
+            return false;
+    }
+    return true;
+}
+
+/* The shard comes from the top bits of the hash, the place in its table from the low ones. */
+static struct toc_head_shard *shard_of(struct toc_head *h, uint64_t hash) {
+    return &h->shards[hash >> 60];
+}
+
+static struct toc_series *lookup(const struct toc_head *h, const struct toc_head_shard *shard,
+                                 uint64_t hash, struct toc_labels l) {
+    size_t mask = shard->table_capacity - 1;
+    for (size_t i = (size_t)hash & mask; shard->table[i]; i = (i + 1) & mask)
+        if (series_is(h, shard->table[i], hash, l))
+            return shard->table[i];
+    return NULL;
+}
+
+static void place(struct toc_series **table, size_t capacity, struct toc_series *s) {
+    size_t i = (size_t)s->hash & (capacity - 1);
+    while (table[i])
+        i = (i + 1) & (capacity - 1);
+    table[i] = s;
+}
+
+static void insert(struct toc_head_shard *shard, struct toc_series *s) {
+    if (++shard->series_count * 4 > shard->table_capacity * 3) {
+        size_t capacity = shard->table_capacity * 2;
+        struct toc_series **table = TOC_NEW_ARRAY(struct toc_series *, capacity);
+        for (size_t i = 0; i < shard->table_capacity; i++)
+            if (shard->table[i])
+                place(table, capacity, shard->table[i]);
+        toc_free(shard->table);
+        shard->table = table;
+        shard->table_capacity = capacity;
+    }
+    place(shard->table, shard->table_capacity, s);
+}
+
+static void unlink_series(struct toc_head_shard *shard, const struct toc_series *s) {
+    size_t mask = shard->table_capacity - 1, i = (size_t)s->hash & mask;
+    while (shard->table[i] != s)
+        i = (i + 1) & mask;
+    size_t hole = i;
+    shard->table[hole] = NULL;
+    for (i = (i + 1) & mask; shard->table[i]; i = (i + 1) & mask) {
+        size_t home = (size_t)shard->table[i]->hash & mask;
+        if (((i - home) & mask) < ((i - hole) & mask))
+            continue;
+        shard->table[hole] = shard->table[i];
+        shard->table[i] = NULL;
+        hole = i;
+    }
+    shard->series_count--;
+}
+
+/* --- making series --- */
+
+static uint32_t take_slot(struct toc_head_shard *shard) {
+    if (shard->free_slots.count)
+        return shard->free_slots.items[--shard->free_slots.count];
+    /* Generations start at 1, so that no reference is 0. */
+    TOC_VEC_PUSH(&shard->slots, ((struct toc_head_slot){NULL, 1}));
+    return (uint32_t)shard->slots.count - 1;
+}
+
+/* Under the index lock (write) and the shard lock. */
+static struct toc_series *make_series(struct toc_head *h, struct toc_head_shard *shard,
+                                      uint64_t hash, struct toc_labels l) {
+    struct toc_series *s = toc_xcalloc(1, sizeof *s + l.count * sizeof *s->pairs);
+    uint32_t slot = take_slot(shard);
+    s->hash = hash;
+    s->id = slot * TOC_HEAD_SHARDS + (uint32_t)(shard - h->shards);
+    s->generation = shard->slots.items[slot].generation;
+    s->pair_count = (uint16_t)l.count;
+    shard->slots.items[slot].series = s;
+    toc_index_add(&h->index, s->id, l, s->pairs);
+    insert(shard, s);
+    atomic_fetch_add_explicit(&h->series_count, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&h->series_created, 1, memory_order_relaxed);
+    return s;
+}
+
+struct toc_series *toc_head_series_lock(struct toc_head *h, struct toc_labels labels,
+                                        uint64_t max_series, struct toc_head_shard **out_shard) {
+    uint64_t hash = toc_labels_hash(labels);
+    struct toc_head_shard *shard = shard_of(h, hash);
+    *out_shard = shard;
+    toc_mutex_lock(&shard->mutex);
+    struct toc_series *s = lookup(h, shard, hash, labels);
+    if (s)
+        return s;
+    toc_mutex_unlock(&shard->mutex);
+    if (!max_series)
+        return NULL;
+    toc_rwlock_write(&h->index_lock);
+    toc_mutex_lock(&shard->mutex);
+    s = lookup(h, shard, hash, labels);
+    if (!s && atomic_load_explicit(&h->series_count, memory_order_relaxed) < max_series)
+        s = make_series(h, shard, hash, labels);
+    if (!s)
+        toc_mutex_unlock(&shard->mutex);
+    toc_rwlock_unlock(&h->index_lock);
+    return s;
+}
+
+struct toc_series *toc_head_ref_lock(struct toc_head *h, uint64_t ref,
+                                     struct toc_head_shard **out_shard) {
+    struct toc_head_shard *shard = toc_head_shard_of_id(h, ref);
+    size_t slot = (uint32_t)ref / TOC_HEAD_SHARDS;
+    toc_mutex_lock(&shard->mutex);
+    if (slot < shard->slots.count) {
+        struct toc_series *s = shard->slots.items[slot].series;
+        if (s && !s->is_dead && s->generation == ref >> 32) {
+            *out_shard = shard;
+            return s;
+        }
+    }
+    toc_mutex_unlock(&shard->mutex);
+    return NULL;
+}
+
+/* --- running selects --- */
+
+unsigned toc_head_enter_select(struct toc_head *h) {
+    unsigned ticket = h->epoch & 1;
+    atomic_fetch_add_explicit(&h->selects[ticket], 1, memory_order_relaxed);
+    return ticket;
+}
+
+void toc_head_leave_select(struct toc_head *h, unsigned ticket) {
+    /* Release pairs with the acquire of whoever waits for zero: all reads are done. */
+    atomic_fetch_sub_explicit(&h->selects[ticket], 1, memory_order_release);
+}
+
+bool toc_head_drain_selects(struct toc_head *h, int64_t timeout_ms) {
+    toc_rwlock_write(&h->index_lock);
+    unsigned old = h->epoch++ & 1;
+    toc_rwlock_unlock(&h->index_lock);
+    while (atomic_load_explicit(&h->selects[old], memory_order_acquire)) {
+        if (timeout_ms-- <= 0)
+            return false;
+        toc_sleep_ms(1);
+    }
+    return true;
+}
+
+/* --- forgetting --- */
+
+void toc_head_rebound(struct toc_head_shard *shard) {
+    toc_mutex_lock(&shard->mutex);
+    shard->min_ms = INT64_MAX;
+    shard->max_ms = INT64_MIN;
+    for (size_t i = 0; i < shard->slots.count; i++) {
+        const struct toc_series *s = shard->slots.items[i].series;
+        if (!s || (!s->chunk_count && !s->open.count))
+            continue;
+        int64_t first = s->chunk_count ? s->chunks[0]->min_ms : s->open.first_ms;
+        int64_t last =
+            s->open.count ? s->open.last_ms : s->chunks[s->chunk_count - 1]->max_ms;
+        shard->min_ms = TOC_MIN(shard->min_ms, first);
+        shard->max_ms = TOC_MAX(shard->max_ms, last);
+    }
+    toc_mutex_unlock(&shard->mutex);
+}
+
+static void unlink_empty(struct toc_head_shard *shard, struct toc_ids *dead) {
+    toc_mutex_lock(&shard->mutex);
+    for (size_t i = 0; i < shard->slots.count; i++) {
+        struct toc_series *s = shard->slots.items[i].series;
+        if (!s || s->is_dead || s->chunk_count || s->open.count)
+            continue;
+        unlink_series(shard, s);
+        s->is_dead = true;
+        TOC_VEC_PUSH(dead, s->id);
+    }
+    toc_mutex_unlock(&shard->mutex);
+}
+
+/* Under the index lock (write) with no select running. */
+static void free_dead(struct toc_head *h, struct toc_ids *dead) {
+    struct toc_ids pairs = {0};
+    toc_ids_sort(dead);
+    for (size_t i = 0; i < dead->count; i++) {
+        struct toc_head_shard *shard = toc_head_shard_of_id(h, dead->items[i]);
+        uint32_t slot = dead->items[i] / TOC_HEAD_SHARDS;
+        toc_mutex_lock(&shard->mutex);
+        struct toc_series *s = shard->slots.items[slot].series;
+        for (size_t j = 0; j < s->pair_count; j++)
+            TOC_VEC_PUSH(&pairs, s->pairs[j]);
+        shard->slots.items[slot].series = NULL;
+        shard->slots.items[slot].generation++;
+        TOC_VEC_PUSH(&shard->free_slots, slot);
+        toc_mutex_unlock(&shard->mutex);
+        free_series(s);
+    }
+    toc_index_remove(&h->index, dead, &pairs);
+    atomic_fetch_sub_explicit(&h->series_count, dead->count, memory_order_relaxed);
+    TOC_VEC_FINI(&pairs);
+    TOC_VEC_FINI(dead);
+}
+
+void toc_head_forget_empty(struct toc_head *h, struct toc_ids *dead) {
+    for (int i = 0; i < TOC_HEAD_SHARDS; i++)
+        unlink_empty(&h->shards[i], dead);
+    if (!dead->count)
+        return;
+    toc_rwlock_write(&h->index_lock);
+    /* None can begin here, so 0 means that none holds a label. */
+    if (!atomic_load_explicit(&h->selects[0], memory_order_acquire) &&
+        !atomic_load_explicit(&h->selects[1], memory_order_acquire))
+        free_dead(h, dead);
+    toc_rwlock_unlock(&h->index_lock);
+}

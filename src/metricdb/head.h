@@ -1,0 +1,133 @@
+/*
+ * The head: all series that are being written, sharded by label hash. A shard has a mutex, a hash table
+ * from labels to series and a table from id to series. The index (label pairs → ids) is one for all shards
+ * behind a read-write lock that is taken before any shard lock.
+ *
+ * id = place in the shard's table * TOC_HEAD_SHARDS + shard; reference = generation << 32 | id, where the
+ * generation counts the reuses of the place, so a reference of a forgotten series is never mistaken.
+ */
+#ifndef TOC_METRICDB_HEAD_H
+#define TOC_METRICDB_HEAD_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "metricdb/index.h"
+#include "metricdb/stream.h"
+#include "model/sink.h"
+#include "sys/thread.h"
+
+enum { TOC_HEAD_SHARDS = 16, TOC_HEAD_CHUNK_SAMPLES = 120, TOC_SERIES_LABELS_MAX = 1024 };
+
+struct toc_head_chunk {
+    int64_t min_ms, max_ms;
+    uint16_t count;
+    uint16_t n;
+    uint8_t bytes[]; /* chunk.h */
+};
+
+struct toc_series {
+    uint64_t hash;
+    uint32_t id, generation;
+    uint16_t pair_count;
+    uint16_t chunk_count, chunk_capacity;
+    bool is_dead; /* unlinked, waits for the end of running selects */
+    struct toc_stream open; /* the newest samples */
+    struct toc_head_chunk **chunks; /* older ones, in time order, never overlapping */
+    uint32_t pairs[];               /* in the order of the label names */
+};
+
+struct toc_head_slot {
+    struct toc_series *series;
+    uint32_t generation;
+};
+
+struct toc_head_shard {
+    struct toc_mutex mutex;
+    struct toc_series **table; /* open addressing by hash */
+    size_t table_capacity, series_count;
+    TOC_VEC(struct toc_head_slot) slots;
+    struct toc_ids free_slots;
+    uint64_t samples, chunk_bytes; /* held now */
+    int64_t min_ms, max_ms;        /* bounds of what is held; min > max when empty */
+};
+
+struct toc_head {
+    struct toc_rwlock index_lock;
+    struct toc_index index;
+    struct toc_head_shard shards[TOC_HEAD_SHARDS];
+    int64_t block_span_ms;
+    atomic_uint_fast64_t series_count, series_created;
+    /* Running selects by the parity of the epoch in which they began. A select enters under the index lock
+     * (read), the epoch moves under it (write). */
+    atomic_uint selects[2];
+    unsigned epoch;
+};
+
+/* Columns that grow; what a select decodes into. */
+struct toc_columns {
+    int64_t *t_ms;
+    double *values;
+    size_t count, capacity;
+};
+void toc_columns_reserve(struct toc_columns *c, size_t more);
+void toc_columns_fini(struct toc_columns *c);
+/* Keeps samples from index `from` on that lie in [min_ms, max_ms]; they are in rising order. */
+void toc_columns_clip(struct toc_columns *c, size_t from, int64_t min_ms, int64_t max_ms);
+/* Puts all into rising order; of equal times the one that came first stays. */
+void toc_columns_sort(struct toc_columns *c);
+
+void toc_head_init(struct toc_head *h, int64_t block_span_ms);
+void toc_head_fini(struct toc_head *h);
+
+static inline struct toc_head_shard *toc_head_shard_of_id(struct toc_head *h, uint64_t ref) {
+    return &h->shards[(uint32_t)ref % TOC_HEAD_SHARDS];
+}
+static inline uint64_t toc_series_ref(const struct toc_series *s) {
+    return (uint64_t)s->generation << 32 | s->id;
+}
+
+/* The series of the labels with its shard locked (*out_shard), made when missing; NULL (nothing locked)
+ * when a new one would exceed max_series; with 0 it only looks. */
+struct toc_series *toc_head_series_lock(struct toc_head *h, struct toc_labels labels,
+                                        uint64_t max_series, struct toc_head_shard **out_shard);
+/* The same by reference; NULL (nothing locked) when it is unknown. */
+struct toc_series *toc_head_ref_lock(struct toc_head *h, uint64_t ref,
+                                     struct toc_head_shard **out_shard);
+
+/* What an append did. */
+enum toc_append {
+    TOC_APPEND_DONE,
+    TOC_APPEND_SAME,     /* the very sample is there */
+    TOC_APPEND_DUPLICATE /* another value at this time is there */
+};
+/* Under the shard lock. Any t; out of order costs a re-encoding of one chunk. */
+enum toc_append toc_series_append(struct toc_head *h, struct toc_head_shard *shard,
+                                  struct toc_series *s, int64_t t_ms, double value);
+/* Appends the samples in [min_ms, max_ms] to out. Under the shard lock. */
+void toc_series_read(const struct toc_series *s, int64_t min_ms, int64_t max_ms,
+                     struct toc_columns *out);
+/* Is there a chunk that may hold a sample in the range? Under the shard lock. */
+bool toc_series_overlaps(const struct toc_series *s, int64_t min_ms, int64_t max_ms);
+/* Drops the samples in [min_ms, max_ms] if they are exactly `expected` in number; returns whether it did.
+ * Under the shard lock. */
+bool toc_series_trim(struct toc_head_shard *shard, struct toc_series *s, int64_t min_ms,
+                     int64_t max_ms, size_t expected);
+/* Label views of a series; `items` has room for s->pair_count. Borrowed while the series lives or a select
+ * pins it. */
+struct toc_labels toc_series_labels(const struct toc_head *h, const struct toc_series *s,
+                                    struct toc_label *items);
+
+/* Enters a select (under the index lock); returns what to leave with. */
+unsigned toc_head_enter_select(struct toc_head *h);
+void toc_head_leave_select(struct toc_head *h, unsigned ticket);
+/* Waits until every select that runs now has ended; false after timeout_ms. One caller at a time. */
+bool toc_head_drain_selects(struct toc_head *h, int64_t timeout_ms);
+
+/* Recomputes the bounds of a shard. Takes its lock. */
+void toc_head_rebound(struct toc_head_shard *shard);
+/* Forgets series without samples; `dead` carries those that wait for selects to end. */
+void toc_head_forget_empty(struct toc_head *h, struct toc_ids *dead);
+
+#endif

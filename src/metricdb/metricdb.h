@@ -1,0 +1,155 @@
+/*
+ * The time-series engine: samples in memory (head), a write-ahead log that makes an acknowledged sample
+ * survive kill -9 and power loss, immutable checksummed blocks on disk. docs/design/metricdb.md tells the
+ * formats, what each failure costs and every limit.
+ *
+ * All functions are thread-safe; writes, selects and maintenance run concurrently.
+ */
+#ifndef TOC_METRICDB_METRICDB_H
+#define TOC_METRICDB_METRICDB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "model/labels.h"
+#include "model/querier.h"
+#include "model/sink.h"
+#include "sys/clock.h"
+#include "sys/vfs.h"
+
+struct toc_metricdb;
+
+/* When is a write acknowledged? */
+enum toc_durability {
+    TOC_DURABILITY_GROUP, /* after an fsync that it shares with everything written meanwhile */
+    TOC_DURABILITY_SYNC,  /* after an fsync of its own */
+    TOC_DURABILITY_OS,    /* after write(2): survives kill -9, not power loss */
+};
+
+/* X(field, type, default, what): every limit with the default used for 0. */
+#define TOC_METRICDB_LIMIT_TABLE(X)                                                              \
+    X(max_series, uint64_t, 1000000, "active series in the head")                                \
+    X(max_label_count, uint64_t, 64, "labels of a series, name included")                        \
+    X(max_label_name_bytes, uint64_t, 512, "bytes of a label name")                              \
+    X(max_label_value_bytes, uint64_t, 4096, "bytes of a label value")                           \
+    X(max_labels_bytes, uint64_t, 16384, "bytes of all names and values of a series")            \
+    X(max_metadata, uint64_t, 20000, "metrics whose type and help are remembered")               \
+    X(max_pending_samples, uint64_t, 1000000, "samples waiting for a log that fails")            \
+    X(retention_ms, int64_t, 1296000000, "time covered by blocks before the oldest is deleted")  \
+    X(future_tolerance_ms, int64_t, 3600000, "how far a sample may lie ahead of the clock")      \
+    X(out_of_order_ms, int64_t, 1800000, "how late a sample may arrive")                         \
+    X(block_span_ms, int64_t, 7200000, "time range of a block")                                  \
+    X(head_base_bytes, uint64_t, 33554432, "chunk memory of the head before it is sealed early") \
+    X(head_series_bytes, uint64_t, 256, "more of it for each series")                            \
+    X(index_cache_bytes, uint64_t, 33554432, "block indexes kept in memory")                     \
+    X(wal_segment_bytes, uint64_t, 67108864, "size of a log segment")
+
+struct toc_metricdb_limits {
+#define X(field, type, value, what) type field;
+    TOC_METRICDB_LIMIT_TABLE(X)
+#undef X
+};
+
+struct toc_metricdb_options {
+    struct toc_vfs *vfs;     /* NULL: the machine's files */
+    struct toc_clock *clock; /* NULL: the machine's clock */
+    const char *dir;         /* made when missing */
+    enum toc_durability durability;
+    struct toc_metricdb_limits limits; /* 0 in a field means its default */
+};
+
+/* Opens or makes the database: takes the lock of the directory (TOC_ELOCKED when another process has it),
+ * replays the log. Damage never refuses the start: it is counted in the stats and logged. */
+int toc_metricdb_open(const struct toc_metricdb_options *options, struct toc_metricdb **out,
+                      struct toc_err *err) TOC_MUST_CHECK;
+/* Ends it; no call may be under way. NULL is accepted. */
+void toc_metricdb_close(struct toc_metricdb **db);
+
+/* The two faces by which everybody else reads and writes; borrowed, valid until close. A select sees every
+ * sample acknowledged before it began. */
+struct toc_sink *toc_metricdb_sink(struct toc_metricdb *db);
+struct toc_querier *toc_metricdb_querier(struct toc_metricdb *db);
+
+/*
+ * Fast path of ingestion: a caller keeps the reference next to the raw bytes of a label set and skips
+ * parsing and hashing next time. 0 is never a reference. A reference stays right for as long as the series
+ * lives in the head; later it is refused as unknown and the caller asks again.
+ */
+struct toc_metricdb_sample {
+    uint64_t ref;
+    int64_t t_ms;
+    double value;
+};
+/* The reference of a series, which is made when new. 0, or TOC_EREJECTED with the reason in *out_reason. */
+int toc_metricdb_series_ref(struct toc_metricdb *db, struct toc_labels labels, uint64_t *out_ref,
+                            enum toc_reject_reason *out_reason) TOC_MUST_CHECK;
+/* As toc_sink.write, by reference. Samples whose reference is unknown are not written: their count goes to
+ * *out_unknown and their `ref` is set to 0, so that the caller can resolve and send those again. */
+int toc_metricdb_write_refs(struct toc_metricdb *db, struct toc_metricdb_sample *samples,
+                            size_t count, struct toc_write_result *out_result, size_t *out_unknown,
+                            struct toc_err *err) TOC_MUST_CHECK;
+
+/* One step of housekeeping: seals old samples into a block, deletes log segments and blocks that are no longer
+ * needed, forgets series without samples. Call it about once a second; cheap when there is nothing to do. */
+int toc_metricdb_maintain(struct toc_metricdb *db, struct toc_err *err);
+
+/* Waits until everything written so far is on disk (for durability `os` and a clean stop). */
+int toc_metricdb_flush(struct toc_metricdb *db, struct toc_err *err);
+
+enum { TOC_METRICDB_LOSS_MAX = 32, TOC_METRICDB_TEXT_MAX = 256 };
+
+/* A damaged place found while running or at start. Ranges are 0 when unknown. */
+struct toc_metricdb_loss {
+    char path[TOC_METRICDB_TEXT_MAX];   /* file, relative to the directory */
+    char series[TOC_METRICDB_TEXT_MAX]; /* labels, "" when unknown or many */
+    uint64_t offset, bytes;
+    int64_t min_ms, max_ms; /* samples lost lie in here */
+    uint64_t samples;       /* 0 when unknown */
+};
+
+struct toc_metricdb_stats {
+    uint64_t series;         /* in the head */
+    uint64_t series_created; /* since start */
+    uint64_t samples_total;  /* accepted since start */
+    uint64_t rejected[TOC_REJECT_REASON_COUNT];
+    uint64_t head_samples, head_chunk_bytes;
+    int64_t oldest_ms, newest_ms; /* of everything stored; newest < oldest when empty */
+    uint64_t wal_bytes, wal_segments, wal_records_written, wal_fsyncs, wal_failures;
+    uint64_t wal_pending_samples; /* not durable yet */
+    bool is_degraded;             /* the last try to write the log or a block failed */
+    int degraded_code;            /* its TOC_E… */
+    char degraded_text[TOC_METRICDB_TEXT_MAX];
+    uint64_t blocks, block_bytes, block_samples, blocks_sealed, blocks_deleted;
+    uint64_t replay_records, replay_samples;
+    double replay_seconds;
+    uint64_t corruptions; /* damaged records, chunks or indexes met since start */
+    uint64_t torn_tails;  /* ends of log segments cut by a crash: nothing acknowledged was in them */
+    struct toc_metricdb_loss losses[TOC_METRICDB_LOSS_MAX]; /* the first ones */
+    size_t loss_count;
+    uint64_t selects;
+};
+void toc_metricdb_stats(struct toc_metricdb *db, struct toc_metricdb_stats *out);
+
+/* What is known about a metric; views are borrowed for the call. Non-zero stops. */
+struct toc_metric_metadata {
+    struct toc_sv metric, help, unit;
+    enum toc_metric_type type;
+};
+typedef int toc_on_metadata(void *ctx, const struct toc_metric_metadata *m);
+/* Calls fn for each metric (or the one named, when `metric` is not empty), in name order. */
+int toc_metricdb_metadata(struct toc_metricdb *db, struct toc_sv metric, toc_on_metadata *fn,
+                          void *ctx);
+
+/* `tocsin db verify`: reads every log record, block index and chunk of a directory and reports what is
+ * damaged. Changes nothing; may run beside the daemon. Returns 0, or the error that stopped it. */
+struct toc_metricdb_verdict {
+    uint64_t wal_segments, wal_records, blocks, chunks, samples;
+    uint64_t damaged;
+};
+typedef void toc_on_damage(void *ctx, const struct toc_metricdb_loss *loss, const char *what);
+int toc_metricdb_verify(struct toc_vfs *vfs, const char *dir, toc_on_damage *fn, void *ctx,
+                        struct toc_metricdb_verdict *out, struct toc_err *err) TOC_MUST_CHECK;
+
+#endif

@@ -1,0 +1,71 @@
+/* The database object, shared by the files of this folder. */
+#ifndef TOC_METRICDB_METRICDB_PRIV_H
+#define TOC_METRICDB_METRICDB_PRIV_H
+
+#include <stdatomic.h>
+
+#include "base/map.h"
+#include "metricdb/block.h"
+#include "metricdb/head.h"
+#include "metricdb/metricdb.h"
+#include "metricdb/wal.h"
+
+struct toc_metadata_row {
+    char *metric, *help, *unit;
+    enum toc_metric_type type;
+};
+
+struct toc_metricdb {
+    struct toc_sink sink;
+    struct toc_querier querier;
+    struct toc_vfs *vfs;
+    struct toc_clock *clock;
+    char *dir, *wal_dir, *block_dir;
+    struct toc_metricdb_limits limits;
+    enum toc_durability durability;
+    struct toc_lock *lock;
+
+    struct toc_head head;
+    struct toc_wal *wal;
+    struct toc_blocks blocks;
+    /* Samples at or before it are in blocks; INT64_MIN before the first block. */
+    _Atomic int64_t sealed_ms;
+
+    /* One maintenance step at a time; guards the four below. */
+    struct toc_mutex maintain_mutex;
+    struct toc_ids dead_series;
+    uint64_t next_block;
+    int64_t next_try_mono_ns; /* after a failed step */
+    int failed_code;          /* of the last step */
+
+    atomic_uint_fast64_t samples_total, selects, blocks_sealed, blocks_deleted;
+    atomic_uint_fast64_t rejected[TOC_REJECT_REASON_COUNT];
+    atomic_int degraded_code; /* of sealing; the log keeps its own */
+    double replay_seconds;
+    uint64_t replay_records, replay_samples;
+
+    /* Under notes_mutex. */
+    struct toc_mutex notes_mutex;
+    uint64_t corruptions, torn_tails;
+    struct toc_metricdb_loss losses[TOC_METRICDB_LOSS_MAX];
+    size_t loss_count;
+    struct toc_map metadata; /* of struct toc_metadata_row */
+    bool metadata_changed;
+};
+
+/* Path relative to the database when it lies in it. Counts and logs the loss. */
+void toc_metricdb_note_loss(struct toc_metricdb *db, const struct toc_metricdb_loss *loss);
+/* Newest sample of head and blocks; INT64_MIN when empty. */
+int64_t toc_metricdb_newest_ms(struct toc_metricdb *db);
+
+/* db_sink.c, db_select.c: fill the function tables. */
+void toc_metricdb_init_sink(struct toc_metricdb *db);
+void toc_metricdb_init_querier(struct toc_metricdb *db);
+/* db_replay.c: reads the log into the head and makes db->wal. */
+int toc_metricdb_replay(struct toc_metricdb *db, struct toc_err *err) TOC_MUST_CHECK;
+/* db_notes.c */
+void toc_metricdb_load_metadata(struct toc_metricdb *db);
+int toc_metricdb_save_metadata(struct toc_metricdb *db) TOC_MUST_CHECK;
+void toc_metricdb_fini_notes(struct toc_metricdb *db);
+
+#endif

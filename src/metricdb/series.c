@@ -1,0 +1,331 @@
+/* Samples of one series of the head; everything here runs under the lock of its shard. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "metricdb/chunk.h"
+#include "metricdb/head.h"
+#include "model/sample.h"
+
+enum { CHUNK_SPLIT = 2 * TOC_HEAD_CHUNK_SAMPLES, OPEN_KEEP_BYTES = 192 };
+
+/* --- columns --- */
+
+void toc_columns_reserve(struct toc_columns *c, size_t more) {
+    if (c->count + more <= c->capacity)
+        return;
+    size_t capacity = c->capacity + c->capacity / 2 + more;
+    c->t_ms = toc_xrealloc(c->t_ms, toc_vec_bytes(capacity, sizeof *c->t_ms));
+    c->values = toc_xrealloc(c->values, toc_vec_bytes(capacity, sizeof *c->values));
+    c->capacity = capacity;
+}
+
+void toc_columns_fini(struct toc_columns *c) {
+    toc_free(c->t_ms);
+    toc_free(c->values);
+    *c = (struct toc_columns){0};
+}
+
+void toc_columns_clip(struct toc_columns *c, size_t from, int64_t min_ms, int64_t max_ms) {
+    size_t first = from, end = c->count;
+    while (first < end && c->t_ms[first] < min_ms)
+        first++;
+    while (end > first && c->t_ms[end - 1] > max_ms)
+        end--;
+    if (first > from) {
+        memmove(c->t_ms + from, c->t_ms + first, (end - first) * sizeof *c->t_ms);
+        memmove(c->values + from, c->values + first, (end - first) * sizeof *c->values);
+    }
+    c->count = from + (end - first);
+}
+
+/* Stable merge of two sorted runs of src into dst. */
+static void merge_runs(const struct toc_columns *src, struct toc_columns *dst, size_t a, size_t m,
+                       size_t b) {
+    size_t i = a, j = m;
+    for (size_t k = a; k < b; k++) {
+        size_t from = j == b || (i < m && src->t_ms[i] <= src->t_ms[j]) ? i++ : j++;
+        dst->t_ms[k] = src->t_ms[from];
+        dst->values[k] = src->values[from];
+    }
+}
+
+void toc_columns_sort(struct toc_columns *c) {
+    bool rising = true;
+    for (size_t i = 1; i < c->count && rising; i++)
+        rising = c->t_ms[i - 1] < c->t_ms[i];
+    if (rising)
+        return;
+    struct toc_columns other = {0};
+    toc_columns_reserve(&other, c->count);
+    for (size_t width = 1; width < c->count; width *= 2) {
+        for (size_t a = 0; a < c->count; a += 2 * width)
+            merge_runs(c, &other, a, TOC_MIN(a + width, c->count),
+                       TOC_MIN(a + 2 * width, c->count));
+        other.count = c->count;
+        struct toc_columns swap = *c;
+        *c = other;
+        other = swap;
+    }
+    toc_columns_fini(&other);
+    size_t kept = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        if (kept && c->t_ms[kept - 1] == c->t_ms[i])
+            continue;
+        c->t_ms[kept] = c->t_ms[i];
+        c->values[kept++] = c->values[i];
+    }
+    c->count = kept;
+}
+
+/* --- chunks --- */
+
+static size_t chunk_bytes(const struct toc_head_chunk *c) { return sizeof *c + c->n; }
+
+static struct toc_head_chunk *make_chunk(const int64_t *t, const double *v, size_t n) {
+    static _Thread_local struct toc_buf scratch;
+    toc_buf_reset(&scratch);
+    toc_chunk_encode(t, v, n, &scratch);
+    struct toc_head_chunk *c = toc_xalloc(sizeof *c + scratch.n);
+    *c = (struct toc_head_chunk){t[0], t[n - 1], (uint16_t)n, (uint16_t)scratch.n};
+    memcpy(c->bytes, scratch.p, scratch.n);
+    return c;
+}
+
+static size_t decode_chunk(const struct toc_head_chunk *c, int64_t *t, double *v) {
+    size_t n = 0;
+    int rc = toc_chunk_decode(toc_sv_make((const char *)c->bytes, c->n), t, v, &n);
+    TOC_ASSERT(rc == 0 && n == c->count);
+    return n;
+}
+
+static void put_chunk(struct toc_head_shard *shard, struct toc_series *s, size_t at,
+                      struct toc_head_chunk *c) {
+    if (s->chunk_count == s->chunk_capacity) {
+        size_t capacity = s->chunk_capacity + s->chunk_capacity / 2u + 2u;
+        TOC_ASSERT(capacity <= UINT16_MAX);
+        s->chunks = toc_xrealloc(s->chunks, capacity * sizeof *s->chunks);
+        s->chunk_capacity = (uint16_t)capacity;
+    }
+    memmove(s->chunks + at + 1, s->chunks + at, (s->chunk_count - at) * sizeof *s->chunks);
+    s->chunks[at] = c;
+    s->chunk_count++;
+    shard->chunk_bytes += chunk_bytes(c);
+}
+
+static void drop_chunk(struct toc_head_shard *shard, struct toc_series *s, size_t at) {
+    shard->chunk_bytes -= chunk_bytes(s->chunks[at]);
+    toc_free(s->chunks[at]);
+    s->chunk_count--;
+    memmove(s->chunks + at, s->chunks + at + 1, (s->chunk_count - at) * sizeof *s->chunks);
+}
+
+/* The open samples become a closed chunk. */
+static void close_open(struct toc_head_shard *shard, struct toc_series *s) {
+    int64_t t[TOC_CHUNK_SAMPLES_MAX];
+    double v[TOC_CHUNK_SAMPLES_MAX];
+    size_t n = toc_stream_decode(&s->open, t, v);
+    put_chunk(shard, s, s->chunk_count, make_chunk(t, v, n));
+    shard->chunk_bytes -= s->open.capacity;
+    toc_stream_reset(&s->open, OPEN_KEEP_BYTES);
+    shard->chunk_bytes += s->open.capacity;
+}
+
+static void set_open(struct toc_head_shard *shard, struct toc_series *s, const int64_t *t,
+                     const double *v, size_t n) {
+    shard->chunk_bytes -= s->open.capacity;
+    toc_stream_reset(&s->open, OPEN_KEEP_BYTES);
+    for (size_t i = 0; i < n; i++)
+        toc_stream_append(&s->open, t[i], v[i]);
+    shard->chunk_bytes += s->open.capacity;
+}
+
+/* Replaces chunk `at` by one or two chunks with these samples. */
+static void set_chunk(struct toc_head_shard *shard, struct toc_series *s, size_t at,
+                      const int64_t *t, const double *v, size_t n) {
+    drop_chunk(shard, s, at);
+    size_t first = n > CHUNK_SPLIT ? n / 2 : n;
+    if (first < n)
+        put_chunk(shard, s, at, make_chunk(t + first, v + first, n - first));
+    if (first)
+        put_chunk(shard, s, at, make_chunk(t, v, first));
+}
+
+/* --- append --- */
+
+static int64_t window_of(int64_t t, int64_t span) {
+    return t >= 0 ? t / span : -((-(t + 1)) / span) - 1;
+}
+
+static void append_last(struct toc_head *h, struct toc_head_shard *shard, struct toc_series *s,
+                        int64_t t_ms, double value) {
+    if (s->open.count >= TOC_HEAD_CHUNK_SAMPLES ||
+        (s->open.count &&
+         window_of(s->open.first_ms, h->block_span_ms) != window_of(t_ms, h->block_span_ms)))
+        close_open(shard, s);
+    size_t before = s->open.capacity;
+    toc_stream_append(&s->open, t_ms, value);
+    shard->chunk_bytes += s->open.capacity - before;
+}
+
+/* Puts (t, v) into sorted arrays of *n. */
+static enum toc_append insert_sample(int64_t *t, double *v, size_t *n, int64_t t_ms,
+                                     double value) {
+    size_t at = *n;
+    while (at && t[at - 1] >= t_ms)
+        at--;
+    if (at < *n && t[at] == t_ms)
+        return toc_f64_bits(v[at]) == toc_f64_bits(value) ? TOC_APPEND_SAME
+                                                          : TOC_APPEND_DUPLICATE;
+    memmove(t + at + 1, t + at, (*n - at) * sizeof *t);
+    memmove(v + at + 1, v + at, (*n - at) * sizeof *v);
+    t[at] = t_ms;
+    v[at] = value;
+    (*n)++;
+    return TOC_APPEND_DONE;
+}
+
+/* First chunk that ends at or after t; chunk_count when there is none. */
+static size_t chunk_place(const struct toc_series *s, int64_t t_ms) {
+    size_t low = 0, high = s->chunk_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (s->chunks[middle]->max_ms < t_ms)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static enum toc_append insert_late(struct toc_head_shard *shard, struct toc_series *s,
+                                   int64_t t_ms, double value) {
+    int64_t t[TOC_CHUNK_SAMPLES_MAX + 1];
+    double v[TOC_CHUNK_SAMPLES_MAX + 1];
+    size_t at = chunk_place(s, t_ms), n = 0;
+    enum toc_append result = TOC_APPEND_DONE;
+    if (at < s->chunk_count && s->chunks[at]->min_ms <= t_ms) {
+        n = decode_chunk(s->chunks[at], t, v);
+        result = insert_sample(t, v, &n, t_ms, value);
+        if (result == TOC_APPEND_DONE)
+            set_chunk(shard, s, at, t, v, n);
+    } else if (at == s->chunk_count && s->open.count && s->open.first_ms <= t_ms) {
+        n = toc_stream_decode(&s->open, t, v);
+        result = insert_sample(t, v, &n, t_ms, value);
+        if (result == TOC_APPEND_DONE)
+            set_open(shard, s, t, v, n);
+    } else if (at && s->chunks[at - 1]->count < TOC_HEAD_CHUNK_SAMPLES) {
+        /* In a gap: grow the chunk before it. */
+        n = decode_chunk(s->chunks[at - 1], t, v);
+        t[n] = t_ms;
+        v[n++] = value;
+        set_chunk(shard, s, at - 1, t, v, n);
+    } else {
+        put_chunk(shard, s, at, make_chunk(&t_ms, &value, 1));
+    }
+    if (s->open.count >= CHUNK_SPLIT)
+        close_open(shard, s);
+    return result;
+}
+
+static bool is_latest(const struct toc_series *s, int64_t t_ms) {
+    if (s->open.count)
+        return t_ms > s->open.last_ms;
+    return !s->chunk_count || t_ms > s->chunks[s->chunk_count - 1]->max_ms;
+}
+
+enum toc_append toc_series_append(struct toc_head *h, struct toc_head_shard *shard,
+                                  struct toc_series *s, int64_t t_ms, double value) {
+    if (is_latest(s, t_ms)) {
+        append_last(h, shard, s, t_ms, value);
+    } else {
+        enum toc_append result = insert_late(shard, s, t_ms, value);
+        if (result != TOC_APPEND_DONE)
+            return result;
+    }
+    shard->samples++;
+    shard->min_ms = TOC_MIN(shard->min_ms, t_ms);
+    shard->max_ms = TOC_MAX(shard->max_ms, t_ms);
+    return TOC_APPEND_DONE;
+}
+
+/* --- read and trim --- */
+
+bool toc_series_overlaps(const struct toc_series *s, int64_t min_ms, int64_t max_ms) {
+    if (s->open.count && s->open.first_ms <= max_ms && s->open.last_ms >= min_ms)
+        return true;
+    size_t at = chunk_place(s, min_ms);
+    return at < s->chunk_count && s->chunks[at]->min_ms <= max_ms;
+}
+
+void toc_series_read(const struct toc_series *s, int64_t min_ms, int64_t max_ms,
+                     struct toc_columns *out) {
+    size_t from = out->count;
+    for (size_t i = chunk_place(s, min_ms); i < s->chunk_count; i++) {
+        if (s->chunks[i]->min_ms > max_ms)
+            break;
+        toc_columns_reserve(out, TOC_CHUNK_SAMPLES_MAX);
+        out->count +=
+            decode_chunk(s->chunks[i], out->t_ms + out->count, out->values + out->count);
+    }
+    if (s->open.count && s->open.first_ms <= max_ms && s->open.last_ms >= min_ms) {
+        toc_columns_reserve(out, s->open.count);
+        out->count += toc_stream_decode(&s->open, out->t_ms + out->count,
+                                        out->values + out->count);
+    }
+    toc_columns_clip(out, from, min_ms, max_ms);
+}
+
+/* Removes [min_ms, max_ms] from sorted arrays; returns what is left. */
+static size_t cut_out(int64_t *t, double *v, size_t n, int64_t min_ms, int64_t max_ms) {
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (t[i] >= min_ms && t[i] <= max_ms)
+            continue;
+        t[kept] = t[i];
+        v[kept++] = v[i];
+    }
+    return kept;
+}
+
+static void trim_chunk(struct toc_head_shard *shard, struct toc_series *s, size_t at,
+                       int64_t min_ms, int64_t max_ms) {
+    int64_t t[TOC_CHUNK_SAMPLES_MAX];
+    double v[TOC_CHUNK_SAMPLES_MAX];
+    size_t n = decode_chunk(s->chunks[at], t, v);
+    size_t kept = cut_out(t, v, n, min_ms, max_ms);
+    if (kept)
+        set_chunk(shard, s, at, t, v, kept);
+    else
+        drop_chunk(shard, s, at);
+}
+
+static size_t count_in(const struct toc_series *s, int64_t min_ms, int64_t max_ms) {
+    struct toc_columns c = {0};
+    toc_series_read(s, min_ms, max_ms, &c);
+    size_t n = c.count;
+    toc_columns_fini(&c);
+    return n;
+}
+
+bool toc_series_trim(struct toc_head_shard *shard, struct toc_series *s, int64_t min_ms,
+                     int64_t max_ms, size_t expected) {
+    if (count_in(s, min_ms, max_ms) != expected)
+        return false;
+    for (size_t i = s->chunk_count; i-- > 0;)
+        if (s->chunks[i]->min_ms <= max_ms && s->chunks[i]->max_ms >= min_ms)
+            trim_chunk(shard, s, i, min_ms, max_ms);
+    if (s->open.count && s->open.first_ms <= max_ms && s->open.last_ms >= min_ms) {
+        int64_t t[TOC_CHUNK_SAMPLES_MAX];
+        double v[TOC_CHUNK_SAMPLES_MAX];
+        size_t n = toc_stream_decode(&s->open, t, v);
+        set_open(shard, s, t, v, cut_out(t, v, n, min_ms, max_ms));
+    }
+    if (!s->chunk_count) {
+        toc_free(s->chunks);
+        s->chunks = NULL;
+        s->chunk_capacity = 0;
+    }
+    shard->samples -= expected;
+    return true;
+}

@@ -1,0 +1,184 @@
+/* Reads everything a database directory holds and reports what is damaged. */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "metricdb/metricdb_priv.h"
+
+struct verify {
+    struct toc_vfs *vfs;
+    const char *dir;
+    toc_on_damage *fn;
+    void *ctx;
+    struct toc_metricdb_verdict *out;
+    const char *file; /* being read, relative to dir */
+    struct toc_columns columns;
+    struct toc_buf scratch;
+};
+
+static void report(struct verify *v, struct toc_metricdb_loss *loss, const char *what) {
+    toc_sv_copy(toc_sv_cstr(v->file), loss->path, sizeof loss->path);
+    v->out->damaged++;
+    if (v->fn)
+        v->fn(v->ctx, loss, what);
+}
+
+/* --- log --- */
+
+struct tail {
+    bool is_there;
+    char file[64];
+    struct toc_metricdb_loss loss;
+    struct verify *v;
+};
+
+static void on_sample(void *ctx, uint32_t id, int64_t t_ms, double value) {
+    (void)id;
+    (void)t_ms;
+    (void)value;
+    ((struct tail *)ctx)->v->out->samples++;
+}
+
+static void on_damage(void *ctx, uint64_t offset, uint64_t bytes, bool is_tail, int64_t min_ms,
+                      int64_t max_ms) {
+    struct tail *tail = ctx;
+    struct toc_metricdb_loss loss = {
+        .offset = offset, .bytes = bytes, .min_ms = min_ms, .max_ms = max_ms};
+    if (is_tail) {
+        tail->is_there = true;
+        tail->loss = loss;
+    } else {
+        report(tail->v, &loss, "a log record");
+    }
+}
+
+static void verify_segment(struct verify *v, const char *wal_dir, uint64_t number,
+                           struct tail *tail, uint64_t *io_last) {
+    char path[4096];
+    struct toc_wal_summary sum;
+    struct tail now = {.v = v}, before = *tail;
+    struct toc_wal_visitor visitor = {.ctx = &now, .sample = on_sample, .damage = on_damage};
+    snprintf(now.file, sizeof now.file, "wal/%010llu.wal", (unsigned long long)number);
+    toc_wal_path(wal_dir, number, path, sizeof path);
+    v->file = now.file;
+    int rc = toc_wal_read(v->vfs, path, &visitor, &sum);
+    if (rc && rc != TOC_ENOENT && !toc_wal_is_unborn(rc, &sum)) { /* a running daemon may have deleted it */
+        struct toc_metricdb_loss loss = {.bytes = sum.bytes};
+        report(v, &loss, "a log segment");
+    }
+    /* An unfinished end is damage only when acknowledged records are missing behind it. */
+    if (before.is_there && sum.first_sequence && sum.first_sequence != *io_last + 1) {
+        v->file = before.file;
+        report(v, &before.loss, "the end of a log segment");
+    }
+    *tail = now;
+    *io_last = TOC_MAX(*io_last, sum.last_sequence);
+    v->out->wal_segments++;
+    v->out->wal_records += sum.records;
+}
+
+static int verify_wal(struct verify *v) {
+    char dir[4096];
+    uint64_t *numbers = NULL, last = 0;
+    size_t count = 0;
+    struct tail tail = {0};
+    snprintf(dir, sizeof dir, "%s/wal", v->dir);
+    int rc = toc_wal_list(v->vfs, dir, &numbers, &count);
+    for (size_t i = 0; i < count && !rc; i++)
+        verify_segment(v, dir, numbers[i], &tail, &last);
+    toc_free(numbers);
+    return rc;
+}
+
+/* --- blocks --- */
+
+static void verify_chunk(struct verify *v, const struct toc_block *b, struct toc_labels labels,
+                         const struct toc_block_chunk *c) {
+    v->out->chunks++;
+    v->columns.count = 0;
+    int rc = toc_block_read_chunk(b, c, &v->scratch, &v->columns);
+    size_t n = v->columns.count;
+    if (!rc && (n != c->samples || v->columns.t_ms[0] != c->min_ms ||
+                v->columns.t_ms[n - 1] != c->max_ms))
+        rc = TOC_ECORRUPT;
+    v->out->samples += rc ? 0 : n;
+    if (!rc)
+        return;
+    struct toc_metricdb_loss loss = {.offset = c->offset,
+                                     .bytes = c->bytes,
+                                     .min_ms = c->min_ms,
+                                     .max_ms = c->max_ms,
+                                     .samples = c->samples};
+    struct toc_buf text = TOC_BUF_INIT;
+    toc_labels_format(labels, &text);
+    toc_sv_copy(toc_buf_sv(&text), loss.series, sizeof loss.series);
+    toc_buf_fini(&text);
+    report(v, &loss, "a chunk");
+}
+
+static void verify_series(struct verify *v, const struct toc_block *b,
+                          const struct toc_block_index *x) {
+    struct toc_block_chunks chunks = {0};
+    struct toc_label items[TOC_SERIES_LABELS_MAX];
+    struct toc_labels labels;
+    for (uint32_t i = 0; i < toc_block_index_meta(x)->series; i++) {
+        struct toc_metricdb_loss loss = {0};
+        chunks.count = 0;
+        if (toc_block_index_series(x, i, items, &labels, &chunks)) {
+            report(v, &loss, "a series entry");
+            continue;
+        }
+        for (size_t k = 0; k < chunks.count; k++)
+            verify_chunk(v, b, labels, &chunks.items[k]);
+    }
+    TOC_VEC_FINI(&chunks);
+}
+
+static void verify_block(struct verify *v, const char *path) {
+    struct toc_block *b;
+    struct toc_block_index *x;
+    struct toc_metricdb_loss loss = {0};
+    unsigned headers = 0, indexes = 0;
+    v->out->blocks++;
+    int rc = toc_block_open(v->vfs, path, &b, &headers);
+    if (rc) {
+        report(v, &loss, "a block (both copies of its index, or its chunks file)");
+        return;
+    }
+    rc = toc_block_load_index(b, &x, &indexes);
+    if (rc)
+        report(v, &loss, "both copies of a block index");
+    else if (headers || indexes)
+        report(v, &loss, "one of the two copies of a block index");
+    if (!rc) {
+        verify_series(v, b, x);
+        toc_block_index_unref(&x);
+    }
+    toc_block_unref(&b);
+}
+
+static int on_block(void *ctx, const char *name) {
+    struct verify *v = ctx;
+    char path[4096], file[64];
+    if (strncmp(name, "b-", 2) != 0)
+        return 0;
+    snprintf(path, sizeof path, "%s/blocks/%s", v->dir, name);
+    snprintf(file, sizeof file, "blocks/%s", name);
+    v->file = file;
+    verify_block(v, path);
+    return 0;
+}
+
+int toc_metricdb_verify(struct toc_vfs *vfs, const char *dir, toc_on_damage *fn, void *ctx,
+                        struct toc_metricdb_verdict *out, struct toc_err *err) {
+    struct verify v = {.vfs = vfs, .dir = dir, .fn = fn, .ctx = ctx, .out = out};
+    char blocks[4096];
+    *out = (struct toc_metricdb_verdict){0};
+    snprintf(blocks, sizeof blocks, "%s/blocks", dir);
+    int rc = verify_wal(&v);
+    if (!rc)
+        rc = vfs->list(vfs, blocks, on_block, &v);
+    toc_columns_fini(&v.columns);
+    toc_buf_fini(&v.scratch);
+    return rc ? toc_errf(err, rc, "cannot read the database in %s: %s", dir, toc_strerror(rc))
+              : 0;
+}

@@ -1,0 +1,454 @@
+#include "metricdb/wal.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/hash.h"
+#include "metricdb/head.h"
+#include "metricdb/wal_record.h"
+#include "sys/log.h"
+#include "sys/random.h"
+
+enum { WRITE_BYTES = 1 << 20, KEEP_ENTRIES = 16384, DEFINITIONS = 2 };
+
+struct entries {
+    TOC_VEC_FIELDS(struct toc_wal_entry)
+};
+
+/* How often a series was defined in the current segment, and in which record last. */
+struct definition {
+    uint32_t generation;
+    uint32_t times : 2;
+    uint32_t record : 30;
+};
+
+struct toc_wal {
+    struct toc_wal_options o;
+    struct toc_mutex mutex;
+    struct toc_cond changed;
+    /* Under the mutex. */
+    struct entries pending;
+    uint64_t pushed, durable; /* entries ever handed over, of those durable */
+    bool leading;
+    uint64_t failures;       /* failed attempts, so that waiters see a new one */
+    uint64_t failed_upto;    /* `pushed` as covered by the last failed attempt */
+    int last_error;
+    bool is_degraded;
+    char degraded_text[TOC_METRICDB_TEXT_MAX];
+    TOC_VEC(struct toc_wal_segment) segments; /* the current one is last while file is open */
+    uint64_t fsyncs, records;
+    /* Owned by the leader. */
+    struct toc_file *file;
+    struct toc_wal_segment current;
+    uint32_t salt_crc;
+    uint64_t next_number, next_sequence, durable_sequence;
+    bool has_unsynced;
+    struct definition *definitions;
+    size_t definition_capacity;
+    struct entries batch;
+    struct toc_buf out;
+};
+
+void toc_wal_new(const struct toc_wal_options *o, const struct toc_wal_segment *segments,
+                 size_t count, uint64_t next_number, uint64_t next_sequence,
+                 struct toc_wal **out) {
+    struct toc_wal *w = TOC_NEW(struct toc_wal);
+    w->o = *o;
+    w->o.dir = toc_xstrdup(o->dir);
+    w->next_number = next_number;
+    w->next_sequence = next_sequence;
+    w->durable_sequence = next_sequence - 1;
+    for (size_t i = 0; i < count; i++)
+        TOC_VEC_PUSH(&w->segments, segments[i]);
+    toc_mutex_init(&w->mutex, TOC_LOCK_WAL);
+    toc_cond_init(&w->changed);
+    *out = w;
+}
+
+void toc_wal_free(struct toc_wal **wal) {
+    struct toc_wal *w = *wal;
+    if (!w)
+        return;
+    if (w->file)
+        toc_file_close(w->o.vfs, &w->file);
+    TOC_VEC_FINI(&w->pending);
+    TOC_VEC_FINI(&w->batch);
+    TOC_VEC_FINI(&w->segments);
+    toc_buf_fini(&w->out);
+    toc_free(w->definitions);
+    toc_free((void *)(uintptr_t)w->o.dir);
+    toc_cond_fini(&w->changed);
+    toc_mutex_fini(&w->mutex);
+    toc_free(w);
+    *wal = NULL;
+}
+
+/* --- segments; all by the leader --- */
+
+static void publish_segment(struct toc_wal *w) {
+    toc_mutex_lock(&w->mutex);
+    if (w->segments.count &&
+        w->segments.items[w->segments.count - 1].number == w->current.number)
+        w->segments.items[w->segments.count - 1] = w->current;
+    else
+        TOC_VEC_PUSH(&w->segments, w->current);
+    toc_mutex_unlock(&w->mutex);
+}
+
+static int write_header(struct toc_wal *w, uint64_t salt) {
+    struct toc_buf *b = &w->out;
+    toc_buf_reset(b);
+    toc_wal_put_header(b, w->current.number, salt, w->next_sequence,
+                       toc_clock_now(w->o.clock).ms);
+    int64_t put = w->o.vfs->pwrite(w->o.vfs, w->file, b->p, b->n, 0);
+    if (put != (int64_t)b->n)
+        return put < 0 ? (int)put : TOC_EIO;
+    int rc = w->o.vfs->sync(w->o.vfs, w->file);
+    if (!rc)
+        rc = w->o.vfs->sync_dir(w->o.vfs, w->o.dir);
+    w->current.bytes = b->n;
+    return rc;
+}
+
+static int open_segment(struct toc_wal *w) {
+    char path[4096];
+    uint64_t salt = 0;
+    w->current = (struct toc_wal_segment){w->next_number++, 0, INT64_MAX, INT64_MIN};
+    toc_wal_path(w->o.dir, w->current.number, path, sizeof path);
+    int rc = w->o.vfs->open(w->o.vfs, path,
+                            TOC_OPEN_WRITE | TOC_OPEN_CREATE | TOC_OPEN_EXCLUSIVE, &w->file);
+    if (rc)
+        return rc;
+    toc_random_bytes(&salt, sizeof salt);
+    w->salt_crc = toc_wal_salt_crc(salt);
+    w->next_sequence = w->durable_sequence + 1;
+    rc = write_header(w, salt);
+    if (rc) {
+        toc_file_close(w->o.vfs, &w->file);
+        w->o.vfs->remove(w->o.vfs, path);
+        return rc;
+    }
+    if (w->definition_capacity)
+        memset(w->definitions, 0, w->definition_capacity * sizeof *w->definitions);
+    publish_segment(w);
+    return 0;
+}
+
+/* Gives the file up, cut to what is known to be whole. It is never synced again. */
+static void abandon_segment(struct toc_wal *w) {
+    char path[4096];
+    int rc = w->o.vfs->truncate(w->o.vfs, w->file, w->current.bytes);
+    toc_file_close(w->o.vfs, &w->file);
+    toc_wal_path(w->o.dir, w->current.number, path, sizeof path);
+    if (rc)
+        toc_log(TOC_LOG_WARN, "metricdb", "%s keeps a torn end: %s", path, toc_strerror(rc));
+    publish_segment(w);
+}
+
+/* --- encoding --- */
+
+static struct definition *definition_of(struct toc_wal *w, uint64_t ref) {
+    size_t id = (uint32_t)ref;
+    if (id >= w->definition_capacity) {
+        size_t capacity = id + id / 2 + 1024;
+        w->definitions = toc_xrealloc(w->definitions, capacity * sizeof *w->definitions);
+        memset(w->definitions + w->definition_capacity, 0,
+               (capacity - w->definition_capacity) * sizeof *w->definitions);
+        w->definition_capacity = capacity;
+    }
+    struct definition *d = &w->definitions[id];
+    if (d->generation != ref >> 32)
+        *d = (struct definition){(uint32_t)(ref >> 32), 0, 0};
+    return d;
+}
+
+/* Defines the series in this record if it still needs it; false when it is unknown. */
+static bool define(struct toc_wal *w, uint64_t ref, struct toc_wal_record_builder *b) {
+    struct definition *d = definition_of(w, ref);
+    uint32_t record = (uint32_t)w->next_sequence & 0x3fffffff;
+    /* Once per record, however many samples of the series it has. */
+    if (d->times == DEFINITIONS || (d->times && d->record == record))
+        return true;
+    toc_buf_reset(&b->labels);
+    if (!w->o.labels(w->o.ctx, ref, &b->labels))
+        return false;
+    toc_wal_record_define(b, (uint32_t)ref);
+    d->record = record & 0x3fffffff; /* the mask tells the compiler */
+    d->times = (d->times + 1u) & 3u;
+    return true;
+}
+
+/* Encodes one record from the front of entries; returns how many it took. */
+static size_t put_record(struct toc_wal *w, const struct toc_wal_entry *e, size_t count,
+                         struct toc_wal_record_builder *b) {
+    toc_wal_record_begin(b);
+    size_t taken = 0;
+    for (; taken < count && !toc_wal_record_is_full(b); taken++) {
+        if (!define(w, e[taken].ref, b))
+            continue;
+        toc_wal_record_sample(b, (uint32_t)e[taken].ref, e[taken].t_ms, e[taken].bits);
+        w->current.min_ms = TOC_MIN(w->current.min_ms, e[taken].t_ms);
+        w->current.max_ms = TOC_MAX(w->current.max_ms, e[taken].t_ms);
+    }
+    if (b->samples)
+        toc_wal_record_finish(b, w->salt_crc, w->next_sequence++, &w->out);
+    return taken;
+}
+
+static int write_out(struct toc_wal *w, uint64_t *at) {
+    int64_t put = w->o.vfs->pwrite(w->o.vfs, w->file, w->out.p, w->out.n, *at);
+    if (put != (int64_t)w->out.n)
+        return put < 0 ? (int)put : TOC_ENOSPC;
+    *at += w->out.n;
+    toc_buf_reset(&w->out);
+    return 0;
+}
+
+static int sync_file(struct toc_wal *w) {
+    int rc = w->o.vfs->sync(w->o.vfs, w->file);
+    toc_mutex_lock(&w->mutex);
+    w->fsyncs++;
+    toc_mutex_unlock(&w->mutex);
+    w->has_unsynced = rc != 0;
+    return rc;
+}
+
+/* Writes the batch to the current segment; current.bytes moves only when it is whole (and synced). */
+static int write_records(struct toc_wal *w, bool sync) {
+    static _Thread_local struct toc_wal_record_builder builder;
+    uint64_t at = w->current.bytes, sequence = w->next_sequence;
+    toc_buf_reset(&w->out);
+    int rc = 0;
+    for (size_t i = 0; i < w->batch.count && !rc;) {
+        i += put_record(w, w->batch.items + i, w->batch.count - i, &builder);
+        if (w->out.n >= WRITE_BYTES)
+            rc = write_out(w, &at);
+    }
+    toc_wal_record_release(&builder);
+    if (!rc && w->out.n)
+        rc = write_out(w, &at);
+    w->has_unsynced = true;
+    if (!rc && sync)
+        rc = sync_file(w);
+    if (rc)
+        return rc;
+    w->current.bytes = at;
+    toc_mutex_lock(&w->mutex);
+    w->records += w->next_sequence - sequence;
+    toc_mutex_unlock(&w->mutex);
+    w->durable_sequence = w->next_sequence - 1;
+    return 0;
+}
+
+static int write_batch(struct toc_wal *w, bool sync) {
+    if (w->file && w->current.bytes >= w->o.segment_bytes) {
+        int rc = w->has_unsynced ? sync_file(w) : 0;
+        toc_file_close(w->o.vfs, &w->file);
+        if (rc)
+            return rc;
+    }
+    int rc = w->file ? 0 : open_segment(w);
+    if (rc)
+        return rc;
+    rc = write_records(w, sync);
+    if (rc)
+        abandon_segment(w);
+    else
+        publish_segment(w);
+    return rc;
+}
+
+/* --- group commit --- */
+
+static void note_outcome(struct toc_wal *w, int rc, uint64_t covered) {
+    if (!rc) {
+        if (w->is_degraded)
+            toc_log(TOC_LOG_INFO, "metricdb", "the log can be written again");
+        w->is_degraded = false;
+        return;
+    }
+    if (!w->is_degraded)
+        toc_log(TOC_LOG_ERROR, "metricdb",
+                "cannot write the log in %s: %s; nothing is acknowledged until it works",
+                w->o.dir, toc_strerror(rc));
+    w->is_degraded = true;
+    w->failures++;
+    w->failed_upto = covered;
+    w->last_error = rc;
+    snprintf(w->degraded_text, sizeof w->degraded_text, "write-ahead log: %s", toc_strerror(rc));
+}
+
+/* What could not be made durable goes back in front of what came meanwhile. */
+static void put_back(struct toc_wal *w) {
+    for (size_t i = 0; i < w->pending.count; i++)
+        TOC_VEC_PUSH(&w->batch, w->pending.items[i]);
+    struct entries swap = w->pending;
+    w->pending = w->batch;
+    w->batch = swap;
+}
+
+/* Under the mutex, which is released while writing. */
+static int lead(struct toc_wal *w, bool sync) {
+    w->leading = true;
+    struct entries swap = w->batch;
+    w->batch = w->pending;
+    w->pending = swap;
+    w->pending.count = 0;
+    uint64_t covered = w->pushed;
+    toc_mutex_unlock(&w->mutex);
+    int rc = write_batch(w, sync);
+    toc_mutex_lock(&w->mutex);
+    if (rc)
+        put_back(w);
+    else
+        w->durable = covered;
+    if (w->batch.capacity > KEEP_ENTRIES)
+        TOC_VEC_FINI(&w->batch);
+    w->batch.count = 0;
+    note_outcome(w, rc, covered);
+    w->leading = false;
+    toc_cond_broadcast(&w->changed);
+    return rc;
+}
+
+static int wait_durable(struct toc_wal *w, uint64_t ticket) {
+    uint64_t failures = w->failures;
+    while (w->durable < ticket) {
+        if (w->failures != failures && w->failed_upto >= ticket)
+            return w->last_error;
+        if (w->leading) {
+            toc_cond_wait(&w->changed, &w->mutex);
+            continue;
+        }
+        int rc = lead(w, w->o.durability != TOC_DURABILITY_OS);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static int explain(const struct toc_wal *w, int rc, struct toc_err *err) {
+    if (!rc)
+        return 0;
+    if (rc == TOC_ENOSPC)
+        return toc_errf(err, rc, "no space left for the log in %s: free some, then send again",
+                        w->o.dir);
+    return toc_errf(err, rc, "cannot write the log in %s: %s", w->o.dir, toc_strerror(rc));
+}
+
+int toc_wal_admits(struct toc_wal *w, struct toc_err *err) {
+    toc_mutex_lock(&w->mutex);
+    int rc = w->is_degraded && w->pending.count >= w->o.max_pending ? w->last_error : 0;
+    if (rc && !w->leading) /* space may be back: try before refusing */
+        rc = lead(w, w->o.durability != TOC_DURABILITY_OS);
+    toc_mutex_unlock(&w->mutex);
+    return explain(w, rc, err);
+}
+
+int toc_wal_write(struct toc_wal *w, const struct toc_wal_entry *entries, size_t count,
+                  struct toc_err *err) {
+    if (!count)
+        return 0;
+    toc_mutex_lock(&w->mutex);
+    while (w->o.durability == TOC_DURABILITY_SYNC && w->leading)
+        toc_cond_wait(&w->changed, &w->mutex);
+    TOC_VEC_RESERVE(&w->pending, w->pending.count + count);
+    memcpy(w->pending.items + w->pending.count, entries, count * sizeof *entries);
+    w->pending.count += count;
+    w->pushed += count;
+    int rc = wait_durable(w, w->pushed);
+    toc_mutex_unlock(&w->mutex);
+    return explain(w, rc, err);
+}
+
+static void wait_turn(struct toc_wal *w) {
+    while (w->leading)
+        toc_cond_wait(&w->changed, &w->mutex);
+}
+
+int toc_wal_flush(struct toc_wal *w, struct toc_err *err) {
+    toc_mutex_lock(&w->mutex);
+    wait_turn(w);
+    int rc = w->pending.count ? lead(w, true) : 0;
+    wait_turn(w);
+    if (!rc && w->file && w->has_unsynced) {
+        w->leading = true;
+        toc_mutex_unlock(&w->mutex);
+        rc = sync_file(w);
+        if (rc)
+            abandon_segment(w);
+        toc_mutex_lock(&w->mutex);
+        w->leading = false;
+        note_outcome(w, rc, 0);
+        toc_cond_broadcast(&w->changed);
+    }
+    toc_mutex_unlock(&w->mutex);
+    return explain(w, rc, err);
+}
+
+uint64_t toc_wal_rotate(struct toc_wal *w) {
+    toc_mutex_lock(&w->mutex);
+    wait_turn(w);
+    w->leading = true;
+    toc_mutex_unlock(&w->mutex);
+    if (w->file) {
+        if (w->has_unsynced && sync_file(w))
+            toc_log(TOC_LOG_ERROR, "metricdb", "fsync of a finished log segment failed");
+        toc_file_close(w->o.vfs, &w->file);
+    }
+    toc_mutex_lock(&w->mutex);
+    w->leading = false;
+    uint64_t next = w->next_number;
+    toc_cond_broadcast(&w->changed);
+    toc_mutex_unlock(&w->mutex);
+    return next;
+}
+
+/* Takes the next deletable segment out of the list. */
+static bool take_droppable(struct toc_wal *w, uint64_t number, int64_t boundary_ms,
+                           uint64_t *out) {
+    bool found = false;
+    toc_mutex_lock(&w->mutex);
+    for (size_t i = 0; i < w->segments.count && !found; i++) {
+        const struct toc_wal_segment *s = &w->segments.items[i];
+        if (s->number >= number || s->max_ms > boundary_ms)
+            continue;
+        *out = s->number;
+        TOC_VEC_REMOVE(&w->segments, i);
+        found = true;
+    }
+    toc_mutex_unlock(&w->mutex);
+    return found;
+}
+
+int toc_wal_drop(struct toc_wal *w, uint64_t number, int64_t boundary_ms) {
+    uint64_t gone;
+    int first = 0;
+    while (take_droppable(w, number, boundary_ms, &gone)) {
+        char path[4096];
+        toc_wal_path(w->o.dir, gone, path, sizeof path);
+        int rc = w->o.vfs->remove(w->o.vfs, path);
+        if (rc && rc != TOC_ENOENT && !first)
+            first = rc;
+    }
+    return first;
+}
+
+void toc_wal_stats(struct toc_wal *w, struct toc_metricdb_stats *out) {
+    toc_mutex_lock(&w->mutex);
+    out->wal_segments = w->segments.count;
+    for (size_t i = 0; i < w->segments.count; i++)
+        out->wal_bytes += w->segments.items[i].bytes;
+    out->wal_records_written = w->records;
+    out->wal_fsyncs = w->fsyncs;
+    out->wal_failures = w->failures;
+    out->wal_pending_samples = w->pushed - w->durable;
+    if (w->is_degraded) {
+        out->is_degraded = true;
+        out->degraded_code = w->last_error;
+        memcpy(out->degraded_text, w->degraded_text, sizeof out->degraded_text);
+    }
+    toc_mutex_unlock(&w->mutex);
+}

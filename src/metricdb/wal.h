@@ -1,0 +1,120 @@
+/*
+ * Write-ahead log. A folder of segments `NNNNNNNNNN.wal`, each readable by itself:
+ *
+ *   segment   two copies of a 64-byte header, then records
+ *   header    "TOCWAL01" | u32 version | u32 number | u64 salt | u64 first sequence | i64 created ms |
+ *             20 zero bytes | u32 crc of the first 60 bytes
+ *   record    u32 0x4352a1f5 | u8 type 1 | u8 version 1 | u16 0 | u32 payload bytes | u64 sequence |
+ *             u32 crc of the 20 bytes before and the payload, begun with the segment's salt | payload
+ *   payload   varint n, n definitions (varint id, labels) | varint m, m samples
+ *   sample    tag byte, zigzag id - last id, [zigzag t - last t unless 0x80], value bytes
+ *             tag low bits 0…8: zig-zag integer of that many bytes; 9…16: top n-8 bytes of the double
+ *
+ * Ids mean something within one segment only. A series is defined by the first two records that use it in
+ * a segment, so that any one damaged record costs the samples in it and nothing else. The salt keeps label
+ * bytes that look like a record from being taken for one after damage.
+ *
+ * Group commit: writers put their samples into a pending list; one of them becomes the leader, writes and
+ * syncs everything pending, the others wait. Samples stay pending until they are durable, so after a failed
+ * write or fsync the file is given up (an fsync is never retried) and they go to a new segment.
+ */
+#ifndef TOC_METRICDB_WAL_H
+#define TOC_METRICDB_WAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/vec.h"
+#include "metricdb/metricdb.h"
+#include "sys/thread.h"
+#include "sys/vfs.h"
+
+enum {
+    TOC_WAL_HEADER_BYTES = 64,
+    TOC_WAL_RECORD_HEADER_BYTES = 24,
+    TOC_WAL_PAYLOAD_MAX = 192 * 1024,
+    TOC_WAL_ID_MAX = 1 << 24,
+};
+#define TOC_WAL_RECORD_MAGIC 0x4352a1f5u
+#define TOC_WAL_SEGMENT_MAGIC "TOCWAL01"
+
+struct toc_wal_entry {
+    uint64_t ref; /* of the head; its low half is the id in the segment */
+    int64_t t_ms;
+    uint64_t bits;
+};
+
+/* Labels of a live series into out (toc_labels_encode); false when the reference is unknown, which means
+ * that its samples are in a block. Called without locks held. */
+typedef bool toc_wal_labels(void *ctx, uint64_t ref, struct toc_buf *out);
+
+struct toc_wal_options {
+    struct toc_vfs *vfs;
+    struct toc_clock *clock;
+    const char *dir;
+    enum toc_durability durability;
+    uint64_t segment_bytes, max_pending;
+    toc_wal_labels *labels;
+    void *ctx;
+};
+
+struct toc_wal_segment {
+    uint64_t number;
+    uint64_t bytes;
+    int64_t min_ms, max_ms; /* of its samples; min > max when it has none */
+};
+
+struct toc_wal;
+/* `segments` are those found at start (kept for deletion); the next gets next_number. Opens no file. */
+void toc_wal_new(const struct toc_wal_options *o, const struct toc_wal_segment *segments,
+                 size_t count, uint64_t next_number, uint64_t next_sequence,
+                 struct toc_wal **out);
+void toc_wal_free(struct toc_wal **w);
+/* 0, or why a write would not be accepted now: too much waits for a log that cannot be written. */
+int toc_wal_admits(struct toc_wal *w, struct toc_err *err) TOC_MUST_CHECK;
+/* Logs the samples, returns once they are durable as configured. */
+int toc_wal_write(struct toc_wal *w, const struct toc_wal_entry *entries, size_t count,
+                  struct toc_err *err) TOC_MUST_CHECK;
+/* Writes and syncs everything that was handed over. */
+int toc_wal_flush(struct toc_wal *w, struct toc_err *err) TOC_MUST_CHECK;
+/* What follows goes to a new segment, whose number is returned. */
+uint64_t toc_wal_rotate(struct toc_wal *w);
+/* Deletes segments below `number` whose samples are all at or before boundary_ms. */
+int toc_wal_drop(struct toc_wal *w, uint64_t number, int64_t boundary_ms) TOC_MUST_CHECK;
+/* Fills the wal_* members and the degraded state. */
+void toc_wal_stats(struct toc_wal *w, struct toc_metricdb_stats *out);
+
+/* --- reading (wal_read.c) --- */
+
+struct toc_wal_visitor {
+    void *ctx;
+    /* Labels are borrowed. */
+    void (*series)(void *ctx, uint32_t id, struct toc_labels labels);
+    void (*sample)(void *ctx, uint32_t id, int64_t t_ms, double value);
+    /* `bytes` at `offset` are no record. At the end of the segment it is a torn write unless the next
+     * segment's first sequence tells that something acknowledged was there. [min_ms, max_ms]: times of the
+     * records around it. */
+    void (*damage)(void *ctx, uint64_t offset, uint64_t bytes, bool is_tail, int64_t min_ms,
+                   int64_t max_ms);
+};
+struct toc_wal_summary {
+    uint64_t number, first_sequence, last_sequence; /* last 0 when there is no record */
+    uint64_t records, samples;
+    uint64_t bytes;
+    int64_t min_ms, max_ms;
+};
+/* Was this segment's header still being written when the crash came? Then nothing is in it. */
+static inline bool toc_wal_is_unborn(int rc, const struct toc_wal_summary *sum) {
+    return rc == TOC_ECORRUPT && sum->bytes <= 2 * (uint64_t)TOC_WAL_HEADER_BYTES;
+}
+/* Reads a segment from front to end. 0 also when damaged; an error means that the file cannot be read or
+ * is no segment at all (TOC_ECORRUPT). */
+int toc_wal_read(struct toc_vfs *vfs, const char *path, const struct toc_wal_visitor *v,
+                 struct toc_wal_summary *out) TOC_MUST_CHECK;
+/* Numbers of the segments in a folder, sorted; none when the folder is missing. */
+int toc_wal_list(struct toc_vfs *vfs, const char *dir, uint64_t **out_numbers, size_t *out_count)
+    TOC_MUST_CHECK;
+void toc_wal_path(const char *dir, uint64_t number, char *out, size_t out_size);
+
+#endif

@@ -1,0 +1,188 @@
+/* Reads log segments: takes every whole record, and after damage looks for the next one byte by byte. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "metricdb/wal_record.h"
+
+enum { WINDOW_BYTES = 2 * (TOC_WAL_PAYLOAD_MAX + TOC_WAL_RECORD_HEADER_BYTES) };
+
+void toc_wal_path(const char *dir, uint64_t number, char *out, size_t out_size) {
+    snprintf(out, out_size, "%s/%010llu.wal", dir, (unsigned long long)number);
+}
+
+/* --- listing --- */
+
+struct numbers {
+    TOC_VEC_FIELDS(uint64_t)
+};
+
+static int note_name(void *ctx, const char *name) {
+    struct numbers *list = ctx;
+    struct toc_sv digits = toc_sv_cstr(name);
+    if (digits.n < 5 || !toc_sv_ends_with(digits, TOC_SV(".wal")))
+        return 0;
+    uint64_t number = 0;
+    for (size_t i = 0; i < digits.n - 4; i++) {
+        if (name[i] < '0' || name[i] > '9' || number > UINT32_MAX)
+            return 0;
+        number = number * 10 + (uint64_t)(name[i] - '0');
+    }
+    TOC_VEC_PUSH(list, number);
+    return 0;
+}
+
+static int by_number(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+int toc_wal_list(struct toc_vfs *vfs, const char *dir, uint64_t **out_numbers, size_t *out_count) {
+    struct numbers list = {0};
+    int rc = vfs->list(vfs, dir, note_name, &list);
+    if (list.count)
+        qsort(list.items, list.count, sizeof *list.items, by_number);
+    *out_numbers = list.items;
+    *out_count = list.count;
+    return rc == TOC_ENOENT ? 0 : rc;
+}
+
+/* --- reading --- */
+
+struct scan {
+    struct toc_vfs *vfs;
+    struct toc_file *file;
+    const struct toc_wal_visitor *v;
+    struct toc_wal_summary *sum;
+    char *window;
+    size_t have, used;   /* bytes in the window, of those consumed */
+    uint64_t window_at;  /* file offset of the window */
+    bool at_end;
+    uint32_t salt_crc;
+    struct toc_arena scratch;
+    bool in_damage;
+    uint64_t damage_at;
+    int64_t before_ms;   /* newest sample of the record before the damage */
+};
+
+/* Moves the unread rest to the front and reads on. */
+static int refill(struct scan *s) {
+    memmove(s->window, s->window + s->used, s->have - s->used);
+    s->window_at += s->used;
+    s->have -= s->used;
+    s->used = 0;
+    int64_t got = s->vfs->pread(s->vfs, s->file, s->window + s->have, WINDOW_BYTES - s->have,
+                                s->window_at + s->have);
+    if (got < 0)
+        return (int)got;
+    s->at_end = got == 0;
+    s->have += (size_t)got;
+    return 0;
+}
+
+static void end_damage(struct scan *s, uint64_t end, bool is_tail, int64_t after_ms) {
+    if (!s->in_damage)
+        return;
+    s->in_damage = false;
+    if (s->v->damage)
+        s->v->damage(s->v->ctx, s->damage_at, end - s->damage_at, is_tail, s->before_ms,
+                     after_ms);
+}
+
+static void take_record(struct scan *s, size_t length, uint64_t sequence) {
+    struct toc_sv payload =
+        toc_sv_make(s->window + s->used + TOC_WAL_RECORD_HEADER_BYTES,
+                    length - TOC_WAL_RECORD_HEADER_BYTES);
+    int64_t min = INT64_MAX, max = INT64_MIN;
+    int rc = toc_wal_payload_visit(payload, &s->scratch, s->v, &s->sum->samples, &min, &max);
+    if (rc && !s->in_damage) { /* a checksum that fits nonsense: count it as damage of this record */
+        s->in_damage = true;
+        s->damage_at = s->window_at + s->used;
+    }
+    if (!rc)
+        end_damage(s, s->window_at + s->used, false, min <= max ? min : 0);
+    s->sum->records++;
+    s->sum->last_sequence = TOC_MAX(s->sum->last_sequence, sequence);
+    s->sum->min_ms = TOC_MIN(s->sum->min_ms, min);
+    s->sum->max_ms = TOC_MAX(s->sum->max_ms, max);
+    if (max != INT64_MIN)
+        s->before_ms = max;
+    s->used += length;
+}
+
+/* After damage: to the next byte that may begin a record. */
+static void skip_to_magic(struct scan *s) {
+    static const uint32_t magic = TOC_WAL_RECORD_MAGIC;
+    s->used++;
+    while (s->used < s->have) {
+        size_t left = s->have - s->used;
+        const char *p = memchr(s->window + s->used, (int)(magic & 0xff), left);
+        s->used = p ? (size_t)(p - s->window) : s->have;
+        left = s->have - s->used;
+        if (!left || left < sizeof magic || !memcmp(s->window + s->used, &magic, sizeof magic))
+            return;
+        s->used++;
+    }
+}
+
+static int scan_records(struct scan *s) {
+    for (;;) {
+        uint64_t sequence = 0;
+        struct toc_sv rest = toc_sv_make(s->window + s->used, s->have - s->used);
+        size_t length = toc_wal_record_check(rest, s->salt_crc, &sequence);
+        if (length == SIZE_MAX && !s->at_end) {
+            int rc = refill(s);
+            if (rc)
+                return rc;
+            continue;
+        }
+        if (!rest.n)
+            return 0;
+        if (length && length != SIZE_MAX) {
+            take_record(s, length, sequence);
+            continue;
+        }
+        if (!s->in_damage) {
+            s->in_damage = true;
+            s->damage_at = s->window_at + s->used;
+        }
+        skip_to_magic(s);
+    }
+}
+
+static int begin(struct scan *s) {
+    int rc = refill(s);
+    if (rc)
+        return rc;
+    struct toc_wal_header header;
+    rc = toc_wal_get_header(toc_sv_make(s->window, s->have), &header);
+    if (rc)
+        return rc;
+    s->salt_crc = toc_wal_salt_crc(header.salt);
+    s->used = 2 * (size_t)TOC_WAL_HEADER_BYTES;
+    if (s->used > s->have)
+        s->used = s->have;
+    s->sum->number = header.number;
+    s->sum->first_sequence = header.first_sequence;
+    return 0;
+}
+
+int toc_wal_read(struct toc_vfs *vfs, const char *path, const struct toc_wal_visitor *v,
+                 struct toc_wal_summary *out) {
+    *out = (struct toc_wal_summary){.min_ms = INT64_MAX, .max_ms = INT64_MIN};
+    struct scan s = {.vfs = vfs, .v = v, .sum = out};
+    int rc = toc_file_open(vfs, path, TOC_OPEN_READ, &s.file);
+    if (rc)
+        return rc;
+    s.window = toc_xalloc(WINDOW_BYTES);
+    rc = begin(&s);
+    if (!rc)
+        rc = scan_records(&s);
+    out->bytes = s.window_at + s.have;
+    if (!rc)
+        end_damage(&s, out->bytes, true, 0);
+    toc_arena_fini(&s.scratch);
+    toc_free(s.window);
+    toc_file_close(vfs, &s.file);
+    return rc;
+}

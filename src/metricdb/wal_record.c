@@ -1,0 +1,224 @@
+#include "metricdb/wal_record.h"
+
+#include "base/hash.h"
+#include "model/sample.h"
+
+enum { VERSION = 1, TYPE_SAMPLES = 1, TARGET_BYTES = 32 * 1024, CRC_AT = 20 };
+enum { TAG_SAME_TIME = 0x80, TAG_DOUBLE = 8 };
+
+/* --- headers --- */
+
+void toc_wal_put_header(struct toc_buf *out, uint64_t number, uint64_t salt,
+                        uint64_t first_sequence, int64_t created_ms) {
+    static const char zeros[20];
+    for (int copy = 0; copy < 2; copy++) {
+        size_t at = out->n;
+        toc_buf_append(out, TOC_WAL_SEGMENT_MAGIC, 8);
+        toc_buf_append_u32(out, VERSION);
+        toc_buf_append_u32(out, (uint32_t)number);
+        toc_buf_append_u64(out, salt);
+        toc_buf_append_u64(out, first_sequence);
+        toc_buf_append_u64(out, (uint64_t)created_ms);
+        toc_buf_append(out, zeros, sizeof zeros);
+        toc_buf_append_u32(out, toc_crc32c(0, out->p + at, out->n - at));
+    }
+}
+
+static bool get_copy(struct toc_sv bytes, struct toc_wal_header *out) {
+    struct toc_reader r = toc_reader_make(bytes);
+    struct toc_sv magic = toc_read_bytes(&r, 8);
+    uint32_t version = toc_read_u32(&r);
+    out->number = toc_read_u32(&r);
+    out->salt = toc_read_u64(&r);
+    out->first_sequence = toc_read_u64(&r);
+    out->created_ms = (int64_t)toc_read_u64(&r);
+    toc_read_bytes(&r, 20);
+    uint32_t crc = toc_read_u32(&r);
+    return !r.error && toc_sv_eq(magic, TOC_SV(TOC_WAL_SEGMENT_MAGIC)) && version == VERSION &&
+           crc == toc_crc32c(0, bytes.p, TOC_WAL_HEADER_BYTES - 4);
+}
+
+int toc_wal_get_header(struct toc_sv bytes, struct toc_wal_header *out) {
+    if (get_copy(toc_sv_sub(bytes, 0, TOC_WAL_HEADER_BYTES), out) ||
+        get_copy(toc_sv_sub(bytes, TOC_WAL_HEADER_BYTES, TOC_WAL_HEADER_BYTES), out))
+        return 0;
+    return TOC_ECORRUPT;
+}
+
+uint32_t toc_wal_salt_crc(uint64_t salt) { return toc_crc32c(0, &salt, sizeof salt); }
+
+/* --- building --- */
+
+void toc_wal_record_begin(struct toc_wal_record_builder *b) {
+    toc_buf_reset(&b->definitions);
+    toc_buf_reset(&b->body);
+    b->definition_count = 0;
+    b->samples = 0;
+    b->last_id = 0;
+    b->last_ms = 0;
+}
+
+bool toc_wal_record_is_full(const struct toc_wal_record_builder *b) {
+    return b->definitions.n + b->body.n >= TARGET_BYTES;
+}
+
+void toc_wal_record_define(struct toc_wal_record_builder *b, uint32_t id) {
+    toc_buf_append_varint(&b->definitions, id);
+    toc_buf_append_sv(&b->definitions, toc_buf_sv(&b->labels));
+    b->definition_count++;
+}
+
+static uint64_t zigzag(int64_t v) { return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63); }
+static int64_t unzigzag(uint64_t u) { return (int64_t)(u >> 1) ^ -(int64_t)(u & 1); }
+
+/* Tag without the time bit; the bytes go to *out_payload, their number to *out_n. */
+static unsigned value_tag(uint64_t bits, uint64_t *out_payload, unsigned *out_n) {
+    double v = toc_f64_from_bits(bits);
+    unsigned top = bits ? 8 - (unsigned)__builtin_ctzll(bits) / 8 : 0;
+    if (v > -4503599627370496.0 && v < 4503599627370496.0) {
+        int64_t i = (int64_t)v;
+        uint64_t u = zigzag(i);
+        unsigned n = u ? 8 - (unsigned)__builtin_clzll(u) / 8 : 0;
+        if (toc_f64_bits((double)i) == bits && n <= top) {
+            *out_payload = u;
+            *out_n = n;
+            return n;
+        }
+    }
+    *out_payload = bits >> (64 - 8 * top);
+    *out_n = top;
+    return TAG_DOUBLE + top;
+}
+
+static char *put_varint(char *p, uint64_t u) {
+    while (u >= 0x80) {
+        *p++ = (char)(u | 0x80);
+        u >>= 7;
+    }
+    *p++ = (char)u;
+    return p;
+}
+
+void toc_wal_record_sample(struct toc_wal_record_builder *b, uint32_t id, int64_t t_ms,
+                           uint64_t bits) {
+    char *start = toc_buf_reserve(&b->body, 32), *p = start;
+    if (!p)
+        return;
+    uint64_t payload;
+    unsigned n, tag = value_tag(bits, &payload, &n);
+    bool same_time = b->samples && t_ms == b->last_ms;
+    *p++ = (char)(tag | (same_time ? TAG_SAME_TIME : 0));
+    p = put_varint(p, zigzag((int64_t)id - (int64_t)b->last_id));
+    if (!same_time)
+        p = put_varint(p, zigzag((int64_t)((uint64_t)t_ms - (uint64_t)b->last_ms)));
+    memcpy(p, &payload, n);
+    b->body.n += (size_t)(p - start) + n;
+    b->last_id = id;
+    b->last_ms = t_ms;
+    b->samples++;
+}
+
+void toc_wal_record_finish(struct toc_wal_record_builder *b, uint32_t salt_crc, uint64_t sequence,
+                           struct toc_buf *out) {
+    struct toc_buf *counts = &b->labels;
+    toc_buf_reset(counts);
+    toc_buf_append_varint(counts, b->definition_count);
+    size_t first = counts->n;
+    toc_buf_append_varint(counts, b->samples);
+    size_t payload = counts->n + b->definitions.n + b->body.n, at = out->n;
+    toc_buf_append_u32(out, TOC_WAL_RECORD_MAGIC);
+    toc_buf_append_u8(out, TYPE_SAMPLES);
+    toc_buf_append_u8(out, VERSION);
+    toc_buf_append_u8(out, 0);
+    toc_buf_append_u8(out, 0);
+    toc_buf_append_u32(out, (uint32_t)payload);
+    toc_buf_append_u64(out, sequence);
+    toc_buf_append_u32(out, 0);
+    toc_buf_append(out, counts->p, first);
+    toc_buf_append_sv(out, toc_buf_sv(&b->definitions));
+    toc_buf_append(out, counts->p + first, counts->n - first);
+    toc_buf_append_sv(out, toc_buf_sv(&b->body));
+    uint32_t crc = toc_crc32c(salt_crc, out->p + at, CRC_AT);
+    crc = toc_crc32c(crc, out->p + at + TOC_WAL_RECORD_HEADER_BYTES, payload);
+    memcpy(out->p + at + CRC_AT, &crc, sizeof crc);
+}
+
+void toc_wal_record_release(struct toc_wal_record_builder *b) {
+    toc_buf_fini(&b->definitions);
+    toc_buf_fini(&b->body);
+    toc_buf_fini(&b->labels);
+}
+
+/* --- reading --- */
+
+size_t toc_wal_record_check(struct toc_sv bytes, uint32_t salt_crc, uint64_t *out_sequence) {
+    struct toc_reader r = toc_reader_make(bytes);
+    if (bytes.n < TOC_WAL_RECORD_HEADER_BYTES)
+        return SIZE_MAX;
+    uint32_t magic = toc_read_u32(&r);
+    unsigned type = toc_read_u8(&r), version = toc_read_u8(&r);
+    toc_read_bytes(&r, 2);
+    uint32_t payload = toc_read_u32(&r);
+    *out_sequence = toc_read_u64(&r);
+    uint32_t crc = toc_read_u32(&r);
+    if (magic != TOC_WAL_RECORD_MAGIC || type != TYPE_SAMPLES || version != VERSION ||
+        payload > TOC_WAL_PAYLOAD_MAX)
+        return 0;
+    if (toc_reader_left(&r) < payload)
+        return SIZE_MAX;
+    uint32_t have = toc_crc32c(salt_crc, bytes.p, CRC_AT);
+    have = toc_crc32c(have, bytes.p + TOC_WAL_RECORD_HEADER_BYTES, payload);
+    return have == crc ? TOC_WAL_RECORD_HEADER_BYTES + (size_t)payload : 0;
+}
+
+static int visit_definitions(struct toc_reader *r, struct toc_arena *scratch,
+                             const struct toc_wal_visitor *v) {
+    uint64_t count = toc_read_varint(r);
+    for (uint64_t i = 0; i < count && !r->error; i++) {
+        struct toc_labels labels;
+        uint64_t id = toc_read_varint(r);
+        toc_arena_reset(scratch);
+        int rc = toc_labels_decode(r, scratch, &labels);
+        if (rc || r->error || id >= TOC_WAL_ID_MAX)
+            return TOC_ECORRUPT;
+        if (v->series)
+            v->series(v->ctx, (uint32_t)id, labels);
+    }
+    return r->error ? TOC_ECORRUPT : 0;
+}
+
+static uint64_t get_value(struct toc_reader *r, unsigned tag) {
+    unsigned n = tag > TAG_DOUBLE ? tag - TAG_DOUBLE : tag;
+    uint64_t u = 0;
+    struct toc_sv bytes = toc_read_bytes(r, n);
+    if (r->error || n > 8)
+        return 0;
+    if (n)
+        memcpy(&u, bytes.p, n);
+    return tag > TAG_DOUBLE ? u << (64 - 8 * n) : toc_f64_bits((double)unzigzag(u));
+}
+
+int toc_wal_payload_visit(struct toc_sv payload, struct toc_arena *scratch,
+                          const struct toc_wal_visitor *v, uint64_t *out_samples,
+                          int64_t *io_min_ms, int64_t *io_max_ms) {
+    struct toc_reader r = toc_reader_make(payload);
+    int rc = visit_definitions(&r, scratch, v);
+    if (rc)
+        return rc;
+    uint64_t count = toc_read_varint(&r), id = 0, t = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        unsigned tag = toc_read_u8(&r);
+        id += (uint64_t)toc_read_zigzag(&r);
+        if (!(tag & TAG_SAME_TIME))
+            t += (uint64_t)toc_read_zigzag(&r);
+        uint64_t bits = get_value(&r, tag & 0x7f);
+        if (r.error || (tag & 0x7f) > TAG_DOUBLE + 8 || id >= TOC_WAL_ID_MAX)
+            return TOC_ECORRUPT;
+        *io_min_ms = TOC_MIN(*io_min_ms, (int64_t)t);
+        *io_max_ms = TOC_MAX(*io_max_ms, (int64_t)t);
+        if (v->sample)
+            v->sample(v->ctx, (uint32_t)id, (int64_t)t, toc_f64_from_bits(bits));
+        ++*out_samples;
+    }
+    return r.error || toc_reader_left(&r) ? TOC_ECORRUPT : 0;
+}

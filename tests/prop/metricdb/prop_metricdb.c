@@ -1,0 +1,311 @@
+/*
+ * Random writes (in order, late, duplicate, odd values), clock moves, housekeeping, clean restarts, power
+ * losses and selects with every kind of matcher: the database answers as a naive model does.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/rng.h"
+#include "metricdb/metricdb.h"
+#include "sys/vfs_sim.h"
+
+enum { NAMES = 4, INSTANCES = 5, JOBS = 4, SERIES = NAMES * INSTANCES * JOBS };
+
+static const char *const g_names[NAMES] = {"cpu", "mem", "cpu_total", "loss"};
+static const char *const g_instances[INSTANCES] = {"0", "1", "10", "a.b", "\xe4\xb8\xad"};
+static const char *const g_jobs[JOBS] = {"", "a", "b", "ab"};
+
+struct sample {
+    int64_t t_ms;
+    uint64_t bits;
+};
+
+struct model_series {
+    struct toc_labels labels;
+    struct toc_label items[3];
+    TOC_VEC(struct sample) samples; /* sorted */
+};
+
+struct world {
+    struct toc_rng rng;
+    struct toc_vfs_sim *disk;
+    struct toc_clock_virtual clock;
+    struct toc_metricdb_options options;
+    struct toc_metricdb *db;
+    struct model_series series[SERIES];
+    uint64_t op, selects, writes;
+};
+
+#define CHECK(w, cond)                                                                       \
+    do {                                                                                     \
+        if (!(cond)) {                                                                       \
+            fprintf(stderr, "%s:%d: op %llu: %s\n", __FILE__, __LINE__,                       \
+                    (unsigned long long)(w)->op, #cond);                                     \
+            abort();                                                                         \
+        }                                                                                    \
+    } while (0)
+
+static uint64_t pick(struct world *w, uint64_t n) { return toc_rng_below(&w->rng, n); }
+
+static void init_series(struct world *w) {
+    for (size_t i = 0; i < SERIES; i++) {
+        struct model_series *s = &w->series[i];
+        const char *job = g_jobs[i % JOBS];
+        size_t n = 0;
+        s->items[n++] =
+            (struct toc_label){TOC_METRIC_NAME, toc_sv_cstr(g_names[i / JOBS / INSTANCES])};
+        s->items[n++] =
+            (struct toc_label){TOC_SV("i"), toc_sv_cstr(g_instances[i / JOBS % INSTANCES])};
+        if (job[0])
+            s->items[n++] = (struct toc_label){TOC_SV("job"), toc_sv_cstr(job)};
+        s->labels = (struct toc_labels){s->items, n};
+    }
+}
+
+static void open_db(struct world *w) {
+    struct toc_err err = {0};
+    int rc = toc_metricdb_open(&w->options, &w->db, &err);
+    if (rc)
+        fprintf(stderr, "%s\n", err.message);
+    CHECK(w, rc == 0);
+}
+
+/* --- writing --- */
+
+static double odd_value(struct world *w) {
+    switch (pick(w, 8)) {
+    case 0:
+        return toc_stale_nan();
+    case 1:
+        return toc_f64_from_bits(0x7ff8000000000000 | pick(w, 1000));
+    case 2:
+        return pick(w, 2) ? INFINITY : -0.0;
+    case 3:
+        return toc_rng_normal(&w->rng);
+    default:
+        return (double)pick(w, 50);
+    }
+}
+
+static size_t place_of(const struct model_series *s, int64_t t_ms) {
+    size_t i = s->samples.count;
+    while (i && s->samples.items[i - 1].t_ms >= t_ms)
+        i--;
+    return i;
+}
+
+static const struct sample *model_at(const struct model_series *s, int64_t t_ms) {
+    size_t i = place_of(s, t_ms);
+    return i < s->samples.count && s->samples.items[i].t_ms == t_ms ? &s->samples.items[i] : NULL;
+}
+
+static void model_put(struct model_series *s, int64_t t_ms, uint64_t bits) {
+    size_t i = place_of(s, t_ms);
+    TOC_VEC_PUSH(&s->samples, ((struct sample){0}));
+    memmove(s->samples.items + i + 1, s->samples.items + i,
+            (s->samples.count - 1 - i) * sizeof *s->samples.items);
+    s->samples.items[i] = (struct sample){t_ms, bits};
+}
+
+static int64_t any_time(struct world *w) {
+    int64_t now = w->clock.wall.ms;
+    switch (pick(w, 10)) {
+    case 0: /* late, or too late */
+        return now - (int64_t)pick(w, 5 * 3600000);
+    case 1: /* late but within the window */
+        return now - (int64_t)pick(w, 1800000);
+    case 2: /* in the future, or too far */
+        return now + (int64_t)pick(w, 2 * 3600000);
+    default:
+        return now - (int64_t)pick(w, 30) * 1000;
+    }
+}
+
+/* One sample: the verdict must be the one that the model can justify. */
+static void write_one(struct world *w) {
+    struct model_series *s = &w->series[pick(w, SERIES)];
+    int64_t now = w->clock.wall.ms;
+    struct toc_point p = {s->labels, any_time(w), odd_value(w)};
+    const struct sample *old = model_at(s, p.t_ms);
+    if (old && pick(w, 2))
+        p.value = toc_f64_from_bits(old->bits);
+    uint64_t bits = toc_f64_bits(p.value);
+    struct toc_write_result r;
+    struct toc_sink *sink = toc_metricdb_sink(w->db);
+    CHECK(w, sink->write(sink, &p, 1, &r, NULL) == 0);
+    bool late = p.t_ms <= now - 1800000;
+    if (r.accepted) {
+        CHECK(w, p.t_ms <= now + 3600000);
+        CHECK(w, !old || old->bits == bits);
+        if (!old)
+            model_put(s, p.t_ms, bits);
+    } else if (r.rejected[TOC_REJECT_DUPLICATE]) {
+        CHECK(w, old && old->bits != bits);
+    } else if (r.rejected[TOC_REJECT_TOO_FAR_IN_FUTURE]) {
+        CHECK(w, p.t_ms > now + 3600000);
+    } else {
+        CHECK(w, r.rejected[TOC_REJECT_OUT_OF_ORDER] + r.rejected[TOC_REJECT_TOO_OLD] == 1);
+        CHECK(w, late);
+    }
+    w->writes++;
+}
+
+/* The present sample of many series in one batch. */
+static void write_batch(struct world *w) {
+    struct toc_point points[SERIES];
+    size_t n = 0;
+    int64_t t = w->clock.wall.ms;
+    for (size_t i = 0; i < SERIES; i++)
+        if (!model_at(&w->series[i], t) && pick(w, 2))
+            points[n++] = (struct toc_point){w->series[i].labels, t, odd_value(w)};
+    struct toc_write_result r;
+    struct toc_sink *sink = toc_metricdb_sink(w->db);
+    CHECK(w, sink->write(sink, points, n, &r, NULL) == 0);
+    CHECK(w, r.accepted == n);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < SERIES; k++)
+            if (toc_labels_eq(points[i].labels, w->series[k].labels))
+                model_put(&w->series[k], t, toc_f64_bits(points[i].value));
+    w->writes += n;
+}
+
+/* --- reading --- */
+
+static const char *const g_patterns[] = {"",     "cpu",     "cpu.*", "mem|loss", "a|b", "a?b?",
+                                         ".+",   ".*",      "1|10",  "a\\.b",    "[ab]+", "a|",
+                                         "nope", "(?i)CPU", "10",    "\xe4\xb8\xad"};
+
+static void make_matcher(struct world *w, struct toc_matcher *m) {
+    static const char *const names[] = {"__name__", "i", "job", "absent"};
+    const char *name = names[pick(w, TOC_ARRAY_LEN(names))];
+    const char *pattern = g_patterns[pick(w, TOC_ARRAY_LEN(g_patterns))];
+    CHECK(w, toc_matcher_init(m, (enum toc_match_op)pick(w, 4), toc_sv_cstr(name),
+                              toc_sv_cstr(pattern), NULL) == 0);
+}
+
+struct check {
+    struct world *w;
+    const struct toc_select *s;
+    bool seen[SERIES];
+    size_t count;
+    struct toc_labels last;
+};
+
+static size_t first_in(const struct model_series *s, const struct toc_select *q, size_t *out_n) {
+    size_t from = place_of(s, q->min_ms), to = from;
+    while (to < s->samples.count && s->samples.items[to].t_ms <= q->max_ms)
+        to++;
+    *out_n = to - from;
+    return from;
+}
+
+static int check_series(void *ctx, const struct toc_series_view *v) {
+    struct check *c = ctx;
+    size_t k = 0, n;
+    while (k < SERIES && !toc_labels_eq(v->labels, c->w->series[k].labels))
+        k++;
+    CHECK(c->w, k < SERIES && !c->seen[k]);
+    c->seen[k] = true;
+    c->count++;
+    if (c->s->sorted) {
+        CHECK(c->w, c->count == 1 || toc_labels_cmp(c->last, c->w->series[k].labels) < 0);
+        c->last = c->w->series[k].labels;
+    }
+    size_t from = first_in(&c->w->series[k], c->s, &n);
+    if (c->s->labels_only)
+        return 0;
+    CHECK(c->w, v->count == n);
+    for (size_t i = 0; i < n; i++) {
+        CHECK(c->w, v->t_ms[i] == c->w->series[k].samples.items[from + i].t_ms);
+        CHECK(c->w, toc_f64_bits(v->values[i]) == c->w->series[k].samples.items[from + i].bits);
+    }
+    return 0;
+}
+
+static void select_some(struct world *w) {
+    struct toc_matcher matchers[3];
+    struct toc_select s = {.matchers = matchers, .matcher_count = (size_t)pick(w, 4)};
+    for (size_t i = 0; i < s.matcher_count; i++)
+        make_matcher(w, &matchers[i]);
+    int64_t now = w->clock.wall.ms;
+    s.max_ms = pick(w, 4) ? now - (int64_t)pick(w, 6 * 3600000) : INT64_MAX;
+    s.min_ms = pick(w, 4) ? now - (int64_t)pick(w, 12 * 3600000) : INT64_MIN;
+    s.sorted = pick(w, 2);
+    struct check c = {.w = w, .s = &s};
+    struct toc_querier *q = toc_metricdb_querier(w->db);
+    CHECK(w, q->select(q, &s, check_series, &c, NULL) == 0);
+    for (size_t k = 0; k < SERIES; k++) {
+        size_t n;
+        first_in(&w->series[k], &s, &n);
+        bool expected = n && toc_matchers_match(matchers, s.matcher_count, w->series[k].labels);
+        CHECK(w, c.seen[k] == expected);
+    }
+    for (size_t i = 0; i < s.matcher_count; i++)
+        toc_matcher_fini(&matchers[i]);
+    w->selects++;
+}
+
+/* --- life --- */
+
+static void step(struct world *w) {
+    uint64_t kind = pick(w, 1000);
+    w->op++;
+    if (kind < 600) {
+        write_one(w);
+    } else if (kind < 700) {
+        write_batch(w);
+        toc_clock_virtual_advance(&w->clock, 1 + (int64_t)pick(w, 60000));
+    } else if (kind < 800) {
+        toc_clock_virtual_advance(&w->clock, (int64_t)pick(w, 30000));
+    } else if (kind < 850) {
+        CHECK(w, toc_metricdb_maintain(w->db, NULL) == 0);
+    } else if (kind < 990) {
+        select_some(w);
+    } else if (kind < 995) {
+        toc_clock_virtual_advance(&w->clock, (int64_t)pick(w, 2 * 3600000));
+    } else {
+        toc_metricdb_close(&w->db);
+        if (kind < 998)
+            toc_vfs_sim_restart(w->disk);
+        open_db(w);
+    }
+}
+
+int main(int argc, char **argv) {
+    uint64_t seed = 1, ops = 20000;
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (!strcmp(argv[i], "--seed"))
+            seed = strtoull(argv[i + 1], NULL, 10);
+        else if (!strcmp(argv[i], "--ops"))
+            ops = strtoull(argv[i + 1], NULL, 10);
+    }
+    printf("seed %llu, %llu operations\n", (unsigned long long)seed, (unsigned long long)ops);
+    static struct world w;
+    toc_rng_seed(&w.rng, seed);
+    w.disk = toc_vfs_sim_new(seed);
+    toc_clock_virtual_init(&w.clock, (struct toc_ts){INT64_C(1760000400000)});
+    w.options = (struct toc_metricdb_options){.vfs = toc_vfs_sim_vfs(w.disk),
+                                              .clock = &w.clock.base,
+                                              .dir = "/data",
+                                              .limits = {.wal_segment_bytes = 20000,
+                                                         .index_cache_bytes = 20000,
+                                                         .head_base_bytes = 30000}};
+    init_series(&w);
+    open_db(&w);
+    while (w.op < ops)
+        step(&w);
+    struct toc_metricdb_stats s;
+    toc_metricdb_stats(w.db, &s);
+    printf("%llu writes, %llu selects, %llu blocks, %llu corruptions\n",
+           (unsigned long long)w.writes, (unsigned long long)w.selects,
+           (unsigned long long)s.blocks, (unsigned long long)s.corruptions);
+    CHECK(&w, s.corruptions == 0);
+    toc_metricdb_close(&w.db);
+    for (size_t i = 0; i < SERIES; i++)
+        TOC_VEC_FINI(&w.series[i].samples);
+    toc_vfs_sim_free(&w.disk);
+    return 0;
+}
