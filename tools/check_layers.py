@@ -14,7 +14,7 @@ WRAPPED = {
     'sys/stat.h': {'sys'}, 'sys/mman.h': {'sys'}, 'sys/wait.h': {'sys'}, 'sys/time.h': {'sys'},
     'sys/resource.h': {'sys'}, 'sys/file.h': {'sys'}, 'arpa/inet.h': {'sys'}, 'netinet/in.h': {'sys'},
     'microhttpd.h': {'net'}, 'curl/curl.h': {'net'}, 'gnutls/gnutls.h': {'net', 'guard'},
-    'sqlite3.h': {'statedb'}, 'sodium.h': {'guard', 'statedb'}, 'yaml.h': {'codec'}, 'simdjson.h': {'shim'},
+    'sqlite3.h': {'statedb'}, 'sodium.h': {'guard', 'notify', 'statedb'}, 'yaml.h': {'codec'}, 'simdjson.h': {'shim'},
     're2/re2.h': {'shim'}, 'xxhash.h': {'base'}, 'zlib.h': {'codec'}, 'zstd.h': {'codec'},
     'snappy-c.h': {'codec'}, 'roaring/roaring.h': {'metricdb'},
 }

@@ -1,9 +1,10 @@
 /*
  * Alerts as bytes. One form serves for keeping a copy in memory and for the store:
  *
- *   u8 version · labels · annotations · zigzag starts, ends, updated · u8 flags · string url · f64 value
- *   u8 has_finding [· string kind · u8 severity · strings title, summary, action · u8 has_step · zigzag step
- *   · zigzag first_seen · varint n × evidence{3 strings, 4 f64} · varint n × cause{string, f64, string}]
+ *   u8 version · labels · annotations · zigzag starts, ends, updated · u8 flags · string url · f64
+ * value u8 has_finding [· string kind · u8 severity · strings title, summary, action · u8 has_step
+ * · zigzag step · zigzag first_seen · varint n × evidence{3 strings, 4 f64} · varint n ×
+ * cause{string, f64, string}]
  *
  * A string is a varint length and its bytes.
  */

@@ -1,9 +1,9 @@
 /*
- * Groups: alerts that are notified together. A group is known by receiver, route and the values of the
- * group_by labels. It lives while it has alerts; its notification log lives on.
+ * Groups: alerts that are notified together. A group is known by receiver, route and the values of
+ * the group_by labels. It lives while it has alerts; its notification log lives on.
  *
- * Stored under the hash of its id:  u8 version · string id · u8 is_live · u8 has_flushed · zigzag next_flush ·
- * log (notification_log.c)
+ * Stored under the hash of its id:  u8 version · string id · u8 is_live · u8 has_flushed · zigzag
+ * next_flush · log (notification_log.c)
  */
 #include <stdlib.h>
 
@@ -38,8 +38,12 @@ static void save(struct toc_alert_manager *m, const struct alert_group *g, bool 
         toc_buf_append_zigzag(&value, g->next_flush.ms);
         toc_notified_encode(&g->log, &value);
     }
-    if (toc_buf_error(&value) || store->put(store, GROUP_NS, toc_sv_cstr(key), toc_buf_sv(&value), NULL))
-        m->stats.store_failures++;
+    struct toc_sv name = toc_sv_cstr(key);
+    int rc = toc_buf_error(&value);
+    if (!rc)
+        rc = is_gone ? store->remove(store, GROUP_NS, name, NULL)
+                     : store->put(store, GROUP_NS, name, toc_buf_sv(&value), NULL);
+    m->stats.store_failures += rc != 0;
     toc_buf_fini(&value);
 }
 
@@ -168,8 +172,8 @@ static void dispatch_to(struct toc_alert_manager *m, struct alert_entry *e,
 
 void toc_group_dispatch(struct toc_alert_manager *m, struct alert_entry *e, struct toc_ts now) {
     const struct toc_alert_route *routes[TOC_ROUTES_PER_ALERT_MAX];
-    size_t count = toc_alert_config_match(m->config, e->alert.labels, routes,
-                                          TOC_ROUTES_PER_ALERT_MAX);
+    size_t count =
+        toc_alert_config_match(m->config, e->alert.labels, routes, TOC_ROUTES_PER_ALERT_MAX);
     for (size_t i = 0; i < count; i++)
         dispatch_to(m, e, routes[i], now);
 }
@@ -241,8 +245,8 @@ static bool notify(struct toc_alert_manager *m, struct alert_group *g, struct se
     struct hash_set firing = {s->firing, s->firing_count};
     struct hash_set resolved = {s->resolved, s->resolved_count};
     bool sends_resolved = r->resolved_receiver && r->resolved_receiver->sends_resolved;
-    enum toc_flush_reason reason = toc_notified_decide(&g->log, firing, resolved, sends_resolved,
-                                                       r->repeat_interval_ms, now);
+    enum toc_flush_reason reason =
+        toc_notified_decide(&g->log, firing, resolved, sends_resolved, r->repeat_interval_ms, now);
     if (reason == TOC_FLUSH_NONE)
         return true;
     if (!sends_resolved)

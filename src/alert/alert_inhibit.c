@@ -1,8 +1,8 @@
 /*
- * Inhibition: for each rule the firing sources are indexed by the values of the `equal` labels, so that a
- * target costs one look-up per rule. Of each set of equal values only the longest lasting source is kept, once
- * for sources that are also targets and once for those that are not: an alert on both sides cannot be
- * inhibited by another that is on both sides.
+ * Inhibition: for each rule the firing sources are indexed by the values of the `equal` labels, so
+ * that a target costs one look-up per rule. Of each set of equal values only the longest lasting
+ * source is kept, once for sources that are also targets and once for those that are not: an alert
+ * on both sides cannot be inhibited by another that is on both sides.
  */
 #include "alert/manager_priv.h"
 
@@ -32,7 +32,8 @@ static int64_t end_of(const struct alert_entry *e) {
     return e->alert.ends_at.ms ? e->alert.ends_at.ms : INT64_MAX;
 }
 
-/* The longer lasting; on a tie the smaller fingerprint, so that the choice does not depend on map order. */
+/* The longer lasting; on a tie the smaller fingerprint, so that the choice does not depend on map
+ * order. */
 static const struct alert_entry *longer(const struct alert_entry *a, const struct alert_entry *b) {
     if (!a || end_of(b) != end_of(a))
         return !a || end_of(b) > end_of(a) ? b : a;
@@ -76,7 +77,8 @@ static const struct alert_entry *find_source(const struct toc_inhibit_rule *r,
     return found;
 }
 
-static void apply(struct toc_alert_manager *m, const struct toc_inhibit_rule *r, struct toc_ts now) {
+static void apply(struct toc_alert_manager *m, const struct toc_inhibit_rule *r,
+                  struct toc_ts now) {
     struct toc_arena arena = TOC_ARENA_INIT;
     struct toc_map sources = TOC_MAP_INIT;
     const struct toc_map_entry *slot;

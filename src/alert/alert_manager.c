@@ -75,7 +75,8 @@ static int load_group(void *ctx, struct toc_sv key, struct toc_sv value) {
     return 0; /* one bad record must not cost the others */
 }
 
-/* Binding an alert to its groups writes, so alerts are only collected while the store is being read. */
+/* Binding an alert to its groups writes, so alerts are only collected while the store is being
+ * read. */
 static int collect_alert(void *ctx, struct toc_sv key, struct toc_sv value) {
     struct load *l = ctx;
     (void)key;
@@ -98,9 +99,9 @@ int toc_alert_manager_load(struct toc_alert_manager *m, struct toc_ts now, struc
     toc_mutex_lock(&m->mutex);
     int rc = toc_silence_load_all(m, now, err);
     if (!rc && store)
-        rc = store->each(store, "alert_group", load_group, &l, NULL);
+        rc = store->each(store, "alert_group", load_group, &l, err);
     if (!rc && store)
-        rc = store->each(store, "alert", collect_alert, &l, NULL);
+        rc = store->each(store, "alert", collect_alert, &l, err);
     if (rc)
         (void)toc_errf(err, rc, "alert state cannot be read: %s", toc_strerror(rc));
     bind_alerts(&l, now);
@@ -109,8 +110,8 @@ int toc_alert_manager_load(struct toc_alert_manager *m, struct toc_ts now, struc
     return rc;
 }
 
-void toc_alert_manager_set_config(struct toc_alert_manager *m,
-                                  struct toc_alert_config *take_config, struct toc_ts now) {
+void toc_alert_manager_set_config(struct toc_alert_manager *m, struct toc_alert_config *take_config,
+                                  struct toc_ts now) {
     const struct toc_map_entry *slot;
     toc_mutex_lock(&m->mutex);
     toc_group_unbind_all(m);
@@ -124,7 +125,9 @@ void toc_alert_manager_set_config(struct toc_alert_manager *m,
     toc_mutex_unlock(&m->mutex);
 }
 
-struct toc_alert_sink *toc_alert_manager_sink(struct toc_alert_manager *m) { return &m->sink; }
+struct toc_alert_sink *toc_alert_manager_sink(struct toc_alert_manager *m) {
+    return &m->sink;
+}
 
 static int check_labels(struct toc_labels l, const char *what, struct toc_err *err) {
     for (size_t i = 0; i < l.count; i++)

@@ -1,11 +1,11 @@
 /*
- * The alert manager: takes alerts from rules, detectors, the doctor and from outside, merges them by
- * fingerprint, routes and groups them, applies silences, inhibition and time intervals, and says when which
- * group is to be notified. Alertmanager's semantics (0.34); see docs/design/alert.md.
+ * The alert manager: takes alerts from rules, detectors, the doctor and from outside, merges them
+ * by fingerprint, routes and groups them, applies silences, inhibition and time intervals, and says
+ * when which group is to be notified. Alertmanager's semantics (0.34); see docs/design/alert.md.
  *
- * Pure: time comes in as `now`; drive it with toc_alert_manager_tick at (or after) toc_alert_manager_next_due.
- * Thread-safe by one mutex of rank TOC_LOCK_ALERT. Callbacks run under it: they may take locks of higher
- * rank and must not call back.
+ * Pure: time comes in as `now`; drive it with toc_alert_manager_tick at (or after)
+ * toc_alert_manager_next_due. Thread-safe by one mutex of rank TOC_LOCK_ALERT. Callbacks run under
+ * it: they may take locks of higher rank and must not call back.
  */
 #ifndef TOC_ALERT_ALERT_MANAGER_H
 #define TOC_ALERT_ALERT_MANAGER_H
@@ -18,12 +18,12 @@
 struct toc_alert_manager;
 
 /* Why a group is notified; the texts are those of notification_reason. X(enum, text) */
-#define TOC_FLUSH_REASON_TABLE(X)                                   \
-    X(TOC_FLUSH_NONE, "none")                                       \
-    X(TOC_FLUSH_FIRST, "first notification")                        \
-    X(TOC_FLUSH_CHANGED, "new alerts added")                        \
-    X(TOC_FLUSH_ALL_RESOLVED, "all alerts resolved")                \
-    X(TOC_FLUSH_SOME_RESOLVED, "some alerts resolved")              \
+#define TOC_FLUSH_REASON_TABLE(X)                      \
+    X(TOC_FLUSH_NONE, "none")                          \
+    X(TOC_FLUSH_FIRST, "first notification")           \
+    X(TOC_FLUSH_CHANGED, "new alerts added")           \
+    X(TOC_FLUSH_ALL_RESOLVED, "all alerts resolved")   \
+    X(TOC_FLUSH_SOME_RESOLVED, "some alerts resolved") \
     X(TOC_FLUSH_REPEAT, "repeat interval elapsed")
 
 enum toc_flush_reason {
@@ -54,12 +54,12 @@ struct toc_alert_view {
     const struct toc_alert *alert;
     uint64_t fingerprint;
     bool is_resolved;
-    bool is_processed;                 /* routed at least once */
-    const struct toc_sv *silenced_by;  /* silence ids */
+    bool is_processed;                /* routed at least once */
+    const struct toc_sv *silenced_by; /* silence ids */
     size_t silenced_count;
-    const uint64_t *inhibited_by;      /* fingerprints */
+    const uint64_t *inhibited_by; /* fingerprints */
     size_t inhibited_count;
-    const struct toc_sv *muted_by;     /* time interval names */
+    const struct toc_sv *muted_by; /* time interval names */
     size_t muted_count;
     const struct toc_sv *receivers;
     size_t receiver_count;
@@ -70,10 +70,10 @@ static inline bool toc_alert_view_is_suppressed(const struct toc_alert_view *v) 
 }
 
 enum toc_alert_event {
-    TOC_ALERT_FIRING,       /* new, or again after it was resolved */
-    TOC_ALERT_UPDATED,      /* annotations, value or finding changed while firing */
+    TOC_ALERT_FIRING,  /* new, or again after it was resolved */
+    TOC_ALERT_UPDATED, /* annotations, value or finding changed while firing */
     TOC_ALERT_RESOLVED,
-    TOC_ALERT_SUPPRESSED,   /* silenced or inhibited from now on */
+    TOC_ALERT_SUPPRESSED, /* silenced or inhibited from now on */
     TOC_ALERT_UNSUPPRESSED
 };
 
@@ -84,19 +84,19 @@ struct toc_alert_observer {
 };
 
 struct toc_alert_manager_options {
-    /* True when the notification is accepted for good (written to the outbox); false: it is offered again
-     * after group_interval. Required. */
+    /* True when the notification is accepted for good (written to the outbox); false: it is offered
+     * again after group_interval. Required. */
     bool (*flush)(void *ctx, const struct toc_alert_flush *f);
     void *flush_ctx;
     struct toc_alert_observer *observer;     /* may be NULL */
     struct toc_blob_store *store;            /* alerts, groups, notification log; NULL: not kept */
     struct toc_silence_store *silence_store; /* may be NULL */
     struct toc_zone_source zones;
-    uint64_t id_seed;         /* for silence ids: random in the daemon, fixed in tests */
-    size_t max_alerts;        /* default 20000 */
-    size_t max_groups;        /* default 10000 */
-    size_t max_silences;      /* default 10000 */
-    int64_t retention_ms;     /* of expired silences and of the log; default 120 h */
+    uint64_t id_seed;     /* for silence ids: random in the daemon, fixed in tests */
+    size_t max_alerts;    /* default 20000 */
+    size_t max_groups;    /* default 10000 */
+    size_t max_silences;  /* default 10000 */
+    int64_t retention_ms; /* of expired silences and of the log; default 120 h */
 };
 
 /* Takes the configuration. */
@@ -107,13 +107,13 @@ void toc_alert_manager_free(struct toc_alert_manager **m);
 int toc_alert_manager_load(struct toc_alert_manager *m, struct toc_ts now,
                            struct toc_err *err) TOC_MUST_CHECK;
 /* Swaps the configuration: routes and groups are rebuilt, the notification log prevents repeats. */
-void toc_alert_manager_set_config(struct toc_alert_manager *m,
-                                  struct toc_alert_config *take_config, struct toc_ts now);
+void toc_alert_manager_set_config(struct toc_alert_manager *m, struct toc_alert_config *take_config,
+                                  struct toc_ts now);
 
 /* The sink for alerts from inside; ends_at 0 means firing until told otherwise. */
 struct toc_alert_sink *toc_alert_manager_sink(struct toc_alert_manager *m);
-/* An alert from outside (API): missing times are filled in as Alertmanager does (resolve_timeout), bad ones
- * refused with upstream's text. */
+/* An alert from outside (API): missing times are filled in as Alertmanager does (resolve_timeout),
+ * bad ones refused with upstream's text. */
 int toc_alert_manager_post(struct toc_alert_manager *m, const struct toc_alert *alert,
                            struct toc_ts now, struct toc_err *err) TOC_MUST_CHECK;
 
@@ -140,7 +140,8 @@ struct toc_alert_filter {
     const struct toc_matcher_list *matchers;              /* NULL = all */
     struct toc_sv receiver;                               /* anchored RE2; empty = all */
 };
-#define TOC_ALERT_FILTER_ALL ((struct toc_alert_filter){true, true, true, true, true, NULL, {NULL, 0}})
+#define TOC_ALERT_FILTER_ALL \
+    ((struct toc_alert_filter){true, true, true, true, true, NULL, {NULL, 0}})
 
 typedef void toc_on_alert_view(void *ctx, const struct toc_alert_view *v);
 /* Unresolved alerts in order of their fingerprints. TOC_EPARSE for a bad receiver expression. */
@@ -167,10 +168,10 @@ void toc_alert_manager_each_receiver(struct toc_alert_manager *m, toc_on_receive
 struct toc_alert_stats {
     size_t alerts_firing, alerts_suppressed, groups, silences_active;
     uint64_t alerts_received;
-    uint64_t alerts_dropped_limit;  /* over max_alerts */
-    uint64_t groups_dropped_limit;  /* over max_groups */
+    uint64_t alerts_dropped_limit; /* over max_alerts */
+    uint64_t groups_dropped_limit; /* over max_groups */
     uint64_t flushes, flushes_refused;
-    uint64_t store_failures;        /* state that could not be written */
+    uint64_t store_failures; /* state that could not be written */
 };
 struct toc_alert_stats toc_alert_manager_stats(struct toc_alert_manager *m);
 

@@ -27,8 +27,8 @@ struct toc_alert_view toc_alert_view_of(const struct toc_alert_manager *m,
                                         const struct alert_entry *e, struct toc_ts now,
                                         struct view_space *space) {
     const struct toc_alert_route *routes[TOC_ROUTES_PER_ALERT_MAX];
-    size_t count = toc_alert_config_match(m->config, e->alert.labels, routes,
-                                          TOC_ROUTES_PER_ALERT_MAX);
+    size_t count =
+        toc_alert_config_match(m->config, e->alert.labels, routes, TOC_ROUTES_PER_ALERT_MAX);
     size_t muted = 0;
     for (size_t i = 0; i < count; i++) {
         space->receivers[i] = routes[i]->receiver;
@@ -177,7 +177,8 @@ struct toc_alert_stats toc_alert_manager_stats(struct toc_alert_manager *m) {
         s.groups += ((const struct alert_group *)slot->value)->is_live;
     for (size_t i = 0; i < m->silences.count; i++) {
         const struct silence *one = m->silences.items[i];
-        s.silences_active += one->ends_at.ms > m->last_tick.ms && one->starts_at.ms <= m->last_tick.ms;
+        s.silences_active +=
+            one->ends_at.ms > m->last_tick.ms && one->starts_at.ms <= m->last_tick.ms;
     }
     toc_mutex_unlock(&m->mutex);
     return s;

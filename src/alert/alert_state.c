@@ -17,7 +17,8 @@ static void save(struct toc_alert_manager *m, uint64_t fingerprint, struct toc_s
     char key[17];
     struct toc_blob_store *store = m->options.store;
     store_key(fingerprint, key);
-    if (store && store->put(store, ALERT_NS, toc_sv_cstr(key), value, NULL))
+    if (store && (value.n ? store->put(store, ALERT_NS, toc_sv_cstr(key), value, NULL)
+                          : store->remove(store, ALERT_NS, toc_sv_cstr(key), NULL)))
         m->stats.store_failures++;
 }
 
@@ -27,8 +28,8 @@ static bool overlaps(const struct toc_alert *old, const struct toc_alert *a) {
     return a->starts_at.ms <= old_end && end >= old->starts_at.ms;
 }
 
-/* Two versions of one alert: earliest start; the younger decides about the end, except that a later explicit
- * end outlives it. */
+/* Two versions of one alert: earliest start; the younger decides about the end, except that a later
+ * explicit end outlives it. */
 static void merge(const struct alert_entry *old, struct toc_alert *a, struct toc_ts now) {
     const struct toc_alert *o = &old->alert;
     if (!overlaps(o, a))
@@ -115,8 +116,8 @@ void toc_alert_take(struct toc_alert_manager *m, const struct toc_alert *a, bool
     if (!is_new)
         merge(e, &merged, now);
     uint64_t hash = content_hash(&merged);
-    unsigned flags = (e->flags & ENTRY_SUPPRESSED) |
-                     (ends_by_timeout ? (unsigned)ENTRY_ENDS_BY_TIMEOUT : 0);
+    unsigned flags =
+        (e->flags & ENTRY_SUPPRESSED) | (ends_by_timeout ? (unsigned)ENTRY_ENDS_BY_TIMEOUT : 0);
     if (assign(e, &merged, flags)) {
         m->stats.alerts_dropped_limit++;
         if (is_new)
@@ -144,7 +145,8 @@ static void tell(struct toc_alert_manager *m, enum toc_alert_event event, struct
     o->on_change(o, event, &view, now);
 }
 
-/* Notes in the store what the observer is about to be told, so that a restart does not tell it twice. */
+/* Notes in the store what the observer is about to be told, so that a restart does not tell it
+ * twice. */
 static void note(struct toc_alert_manager *m, struct alert_entry *e, unsigned flags,
                  struct toc_ts updated_at) {
     struct toc_alert copy = e->alert;

@@ -57,8 +57,8 @@ int toc_alert_read_old_matchers(const struct toc_yaml *mapping, enum toc_match_o
         struct toc_sv value;
         int rc = toc_yaml_string(n, &value, err);
         if (!rc && op == TOC_MATCH_RE && toc_yaml_is_null(n))
-            rc = toc_err_at(err, TOC_EINVAL, n->line, n->column,
-                            "invalid regexp value for %.*s", TOC_SV_ARG(n->key));
+            rc = toc_err_at(err, TOC_EINVAL, n->line, n->column, "invalid regexp value for %.*s",
+                            TOC_SV_ARG(n->key));
         if (!rc && !toc_label_name_is_classic(n->key))
             rc = toc_err_at(err, TOC_EINVAL, n->key_line, n->key_column,
                             "invalid label name \"%.*s\"", TOC_SV_ARG(n->key));
@@ -113,8 +113,9 @@ static int read_inhibit_rule(struct toc_alert_config *c, const struct toc_yaml *
     if (!rc)
         rc = read_inhibit_side(n, "target_match", "target_match_re", "target_matchers",
                                &out->target, err);
-    return rc ? rc : toc_alert_read_strings(toc_yaml_get(n, "equal"), &c->arena, &out->equal,
-                                            &out->equal_count, err);
+    return rc ? rc
+              : toc_alert_read_strings(toc_yaml_get(n, "equal"), &c->arena, &out->equal,
+                                       &out->equal_count, err);
 }
 
 static int check_list(const struct toc_yaml *list, struct toc_err *err) {
@@ -150,8 +151,8 @@ static int read_interval(struct toc_alert_config *c, const struct toc_yaml *n, c
     if (!rc && !out->name.n)
         rc = toc_err_at(err, TOC_EINVAL, n->line, n->column, "missing name in %s", what);
     if (!rc && toc_alert_config_interval(c, out->name))
-        rc = toc_err_at(err, TOC_EDUPLICATE, name->line, name->column,
-                        "%s \"%.*s\" is not unique", what, TOC_SV_ARG(out->name));
+        rc = toc_err_at(err, TOC_EDUPLICATE, name->line, name->column, "%s \"%.*s\" is not unique",
+                        what, TOC_SV_ARG(out->name));
     if (rc)
         return rc;
     c->interval_count++;
@@ -193,8 +194,8 @@ static int read_document(struct toc_alert_config *c, const struct toc_yaml *doc,
     if (!rc)
         rc = read_intervals(c, doc, zones, err);
     if (!rc && !toc_yaml_get(doc, "route"))
-        rc = toc_errf(err, TOC_EINVAL, doc->count ? "no routes provided"
-                                                  : "no route provided in config");
+        rc = toc_errf(err, TOC_EINVAL,
+                      doc->count ? "no routes provided" : "no route provided in config");
     if (!rc)
         rc = toc_alert_read_route(c, toc_yaml_get(doc, "route"), err);
     return rc ? rc : read_inhibit_rules(c, toc_yaml_get(doc, "inhibit_rules"), err);

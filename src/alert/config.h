@@ -1,7 +1,7 @@
 /*
- * alertmanager.yml with upstream's keys (alertmanager 0.34) and texts, plus our receivers: routes, receivers,
- * inhibition, time intervals. Immutable after parsing. Receivers keep their YAML nodes: the wiring builds the
- * channels from them.
+ * alertmanager.yml with upstream's keys (alertmanager 0.34) and texts, plus our receivers: routes,
+ * receivers, inhibition, time intervals. Immutable after parsing. Receivers keep their YAML nodes:
+ * the wiring builds the channels from them.
  */
 #ifndef TOC_ALERT_CONFIG_H
 #define TOC_ALERT_CONFIG_H
@@ -14,9 +14,9 @@
 
 /* One entry of a `<name>_configs` list. */
 struct toc_alert_integration {
-    struct toc_sv type;           /* "email", "webhook", "sms", … */
-    const struct toc_yaml *node;  /* its mapping */
-    bool sends_resolved;          /* send_resolved, with the default of its type */
+    struct toc_sv type;          /* "email", "webhook", "sms", … */
+    const struct toc_yaml *node; /* its mapping */
+    bool sends_resolved;         /* send_resolved, with the default of its type */
 };
 
 struct toc_alert_receiver {
@@ -66,8 +66,8 @@ struct toc_alert_config {
     size_t interval_count;
 };
 
-/* Copies the text. Errors carry line and column; their texts are upstream's. `zones` may be NULL: then only
- * UTC is known. */
+/* Copies the text. Errors carry line and column; their texts are upstream's. `zones` may be NULL:
+ * then only UTC is known. */
 int toc_alert_config_parse(struct toc_sv text, const struct toc_zone_source *zones,
                            struct toc_alert_config **out, struct toc_err *err) TOC_MUST_CHECK;
 void toc_alert_config_free(struct toc_alert_config **c);

@@ -1,6 +1,6 @@
 /*
- * Receivers and global settings. One table says which keys each channel knows and what it needs; channels of
- * our own leave their keys to notify/.
+ * Receivers and global settings. One table says which keys each channel knows and what it needs;
+ * channels of our own leave their keys to notify/.
  */
 #include <stdio.h>
 
@@ -25,23 +25,32 @@ static const char http_fields[] =
 
 /*
  * X(type, send_resolved, has_http, keys, own, global, error)
- * own/global: space-separated keys of the entry and of global, one of which must be there, else the error.
+ * own/global: space-separated keys of the entry and of global, one of which must be there, else the
+ * error.
  * "*" as keys: read by the channel itself.
  */
 #define INTEGRATION_TABLE(X)                                                                       \
-    X("discord", true, true, "webhook_url webhook_url_file title message content username "        \
-      "avatar_url", "webhook_url webhook_url_file", "",                                            \
+    X("discord", true, true,                                                                       \
+      "webhook_url webhook_url_file title message content username "                               \
+      "avatar_url",                                                                                \
+      "webhook_url webhook_url_file", "",                                                          \
       "one of webhook_url or webhook_url_file must be configured")                                 \
-    X("email", false, false, "to from smarthost hello auth_username auth_password "                \
+    X("email", false, false,                                                                       \
+      "to from smarthost hello auth_username auth_password "                                       \
       "auth_password_file auth_secret auth_secret_file auth_identity require_tls tls_config "      \
-      "force_implicit_tls headers html text threading", "to", "",                                  \
-      "missing to address in email config")                                                        \
-    X("incidentio", true, true, "url url_file alert_source_token alert_source_token_file "         \
-      "max_alerts timeout", "url url_file", "", "one of url or url_file must be configured")       \
-    X("jira", true, true, "api_url api_type project summary description labels priority "          \
-      "issue_type resolve_transition reopen_transition wont_fix_resolution reopen_duration fields",\
+      "force_implicit_tls headers html text threading",                                            \
+      "to", "", "missing to address in email config")                                              \
+    X("incidentio", true, true,                                                                    \
+      "url url_file alert_source_token alert_source_token_file "                                   \
+      "max_alerts timeout",                                                                        \
+      "url url_file", "", "one of url or url_file must be configured")                             \
+    X("jira", true, true,                                                                          \
+      "api_url api_type project summary description labels priority "                              \
+      "issue_type resolve_transition reopen_transition wont_fix_resolution reopen_duration "       \
+      "fields",                                                                                    \
       "project", "", "missing project in jira_config")                                             \
-    X("mattermost", true, true, "webhook_url webhook_url_file channel username icon_url "          \
+    X("mattermost", true, true,                                                                    \
+      "webhook_url webhook_url_file channel username icon_url "                                    \
       "icon_emoji fallback color pretext text author_name author_link author_icon title "          \
       "title_link fields thumb_url footer footer_icon image_url attachments type props priority",  \
       "webhook_url webhook_url_file", "mattermost_webhook_url mattermost_webhook_url_file",        \
@@ -52,46 +61,61 @@ static const char http_fields[] =
     X("msteamsv2", true, true, "webhook_url webhook_url_file title text",                          \
       "webhook_url webhook_url_file", "",                                                          \
       "one of webhook_url or webhook_url_file must be configured")                                 \
-    X("opsgenie", true, true, "api_key api_key_file api_url message description source details "   \
-      "entity responders actions tags note priority update_alerts", "api_key api_key_file",        \
-      "opsgenie_api_key opsgenie_api_key_file",                                                    \
+    X("opsgenie", true, true,                                                                      \
+      "api_key api_key_file api_url message description source details "                           \
+      "entity responders actions tags note priority update_alerts",                                \
+      "api_key api_key_file", "opsgenie_api_key opsgenie_api_key_file",                            \
       "no global OpsGenie API Key set either inline or in a file")                                 \
-    X("pagerduty", true, true, "routing_key routing_key_file service_key service_key_file url "    \
+    X("pagerduty", true, true,                                                                     \
+      "routing_key routing_key_file service_key service_key_file url "                             \
       "client client_url description severity class component group source details images links "  \
-      "timeout", "routing_key routing_key_file service_key service_key_file", "",                  \
+      "timeout",                                                                                   \
+      "routing_key routing_key_file service_key service_key_file", "",                             \
       "missing service or routing key in PagerDuty config")                                        \
-    X("pushover", true, true, "user_key user_key_file token token_file title message url "         \
-      "url_title device sound priority retry expire ttl html monospace", "user_key user_key_file", \
-      "", "one of user_key or user_key_file must be configured")                                   \
-    X("rocketchat", true, true, "api_url token token_file token_id token_id_file channel color "   \
+    X("pushover", true, true,                                                                      \
+      "user_key user_key_file token token_file title message url "                                 \
+      "url_title device sound priority retry expire ttl html monospace",                           \
+      "user_key user_key_file", "", "one of user_key or user_key_file must be configured")         \
+    X("rocketchat", true, true,                                                                    \
+      "api_url token token_file token_id token_id_file channel color "                             \
       "title title_link text emoji icon_url fields short_fields image_url thumb_url link_names "   \
-      "actions", "token token_file", "rocketchat_token rocketchat_token_file",                     \
+      "actions",                                                                                   \
+      "token token_file", "rocketchat_token rocketchat_token_file",                                \
       "no global Rocketchat Token set either inline or in a file")                                 \
-    X("slack", false, true, "api_url api_url_file app_token app_token_file app_url channel "       \
+    X("slack", false, true,                                                                        \
+      "api_url api_url_file app_token app_token_file app_url channel "                             \
       "username color title title_link pretext text message_text fields short_fields footer "      \
       "fallback callback_id icon_emoji icon_url image_url thumb_url link_names mrkdwn_in actions " \
-      "update_message timeout", "api_url api_url_file app_token app_token_file",                   \
+      "update_message timeout",                                                                    \
+      "api_url api_url_file app_token app_token_file",                                             \
       "slack_api_url slack_api_url_file slack_app_token slack_app_token_file",                     \
       "no Slack API URL nor App token set either inline or in a file")                             \
-    X("sns", true, true, "api_url sigv4 topic_arn phone_number target_arn subject message "        \
-      "attributes use_aws_http_client", "topic_arn phone_number target_arn", "",                   \
+    X("sns", true, true,                                                                           \
+      "api_url sigv4 topic_arn phone_number target_arn subject message "                           \
+      "attributes use_aws_http_client",                                                            \
+      "topic_arn phone_number target_arn", "",                                                     \
       "must provide either a Target ARN, Topic ARN, or Phone Number for SNS config")               \
-    X("telegram", true, true, "api_url bot_token bot_token_file chat_id chat_id_file "             \
-      "message_thread_id message disable_notifications parse_mode", "bot_token bot_token_file",    \
-      "telegram_bot_token telegram_bot_token_file",                                                \
+    X("telegram", true, true,                                                                      \
+      "api_url bot_token bot_token_file chat_id chat_id_file "                                     \
+      "message_thread_id message disable_notifications parse_mode",                                \
+      "bot_token bot_token_file", "telegram_bot_token telegram_bot_token_file",                    \
       "missing bot_token or bot_token_file on telegram_config")                                    \
-    X("victorops", true, true, "api_key api_key_file api_url routing_key message_type "            \
-      "entity_display_name state_message monitoring_tool custom_fields", "api_key api_key_file",   \
-      "victorops_api_key victorops_api_key_file", "no global VictorOps API Key set")               \
+    X("victorops", true, true,                                                                     \
+      "api_key api_key_file api_url routing_key message_type "                                     \
+      "entity_display_name state_message monitoring_tool custom_fields",                           \
+      "api_key api_key_file", "victorops_api_key victorops_api_key_file",                          \
+      "no global VictorOps API Key set")                                                           \
     X("webex", true, true, "api_url room_id message", "room_id", "",                               \
       "missing room_id on webex_config")                                                           \
     X("webhook", true, true, "url url_file max_alerts timeout payload", "url url_file", "",        \
       "one of url or url_file must be configured")                                                 \
-    X("wechat", false, true, "api_secret api_secret_file corp_id api_url message message_type "    \
-      "agent_id to_user to_party to_tag", "api_secret api_secret_file",                            \
-      "wechat_api_secret wechat_api_secret_file",                                                  \
+    X("wechat", false, true,                                                                       \
+      "api_secret api_secret_file corp_id api_url message message_type "                           \
+      "agent_id to_user to_party to_tag",                                                          \
+      "api_secret api_secret_file", "wechat_api_secret wechat_api_secret_file",                    \
       "no global Wechat Api Secret set either inline or in a file")                                \
     X("sms", true, true, "*", "", "", "")                                                          \
+    X("twilio", true, true, "*", "", "", "")                                                       \
     X("ntfy", true, true, "*", "", "", "")
 
 struct integration_row {
@@ -163,7 +187,8 @@ static int check_http(const struct toc_yaml *parent, struct toc_err *err) {
 
 static const char slack_post_url[] = "https://slack.com/api/chat.postMessage";
 
-/* A token and a webhook exclude each other; the API's own address beside a token is an old workaround. */
+/* A token and a webhook exclude each other; the API's own address beside a token is an old
+ * workaround. */
 static int check_global_slack(const struct toc_yaml *node, struct toc_err *err) {
     const struct toc_yaml *url = toc_yaml_get(node, "slack_api_url");
     bool is_api = url && toc_sv_eq_cstr(url->scalar, slack_post_url);
@@ -210,15 +235,17 @@ static int check_slack(const struct toc_alert_config *c, const struct toc_yaml *
     int rc = update ? toc_yaml_bool(update, &updates, err) : 0;
     (void)c;
     if (!rc && updates && url && !toc_sv_eq_cstr(url->scalar, slack_post_url))
-        rc = toc_err_at(err, TOC_EINVAL, n->line, n->column,
-                        "update_message can only be used with bot tokens. api_url must be set to %s",
-                        slack_post_url);
+        rc =
+            toc_err_at(err, TOC_EINVAL, n->line, n->column,
+                       "update_message can only be used with bot tokens. api_url must be set to %s",
+                       slack_post_url);
     return rc;
 }
 
 static int check_needs(const struct toc_alert_config *c, const struct integration_row *row,
                        const struct toc_yaml *n, struct toc_err *err) {
-    if (row->own[0] && !has_any(n, row->own) && !(row->global[0] && has_any(c->global, row->global)))
+    if (row->own[0] && !has_any(n, row->own) &&
+        !(row->global[0] && has_any(c->global, row->global)))
         return toc_err_at(err, TOC_EINVAL, n->line, n->column, "%s", row->error);
     if (!strcmp(row->type, "email"))
         return check_email(c, n, err);
@@ -258,7 +285,8 @@ static int count_integrations(const struct toc_yaml *receiver, size_t *out, stru
         if (!find_row(n->key))
             return toc_err_at(err, TOC_EUNKNOWN_KEY, n->key_line, n->key_column,
                               "yaml: unmarshal errors:\n  line %d: field %.*s not found in type "
-                              "config.plain", n->key_line, TOC_SV_ARG(toc_sv_sub(n->key, 0, 100)));
+                              "config.plain",
+                              n->key_line, TOC_SV_ARG(toc_sv_sub(n->key, 0, 100)));
         if (n->type != TOC_YAML_SEQUENCE && !toc_yaml_is_null(n))
             return toc_err_at(err, TOC_ETYPE, n->line, n->column, "expected a list");
         *out += n->type == TOC_YAML_SEQUENCE ? n->count : 0;

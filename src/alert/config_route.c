@@ -37,8 +37,9 @@ static int read_group_by(struct reader *r, const struct toc_yaml *list,
                                   "duplicated label \"%.*s\" in group_by", TOC_SV_ARG(name));
     }
     if (out->groups_by_all && out->group_by_count > 1)
-        return toc_err_at(r->err, TOC_EINVAL, list->line, list->column,
-                          "cannot have wildcard group_by (`...`) and other labels at the same time");
+        return toc_err_at(
+            r->err, TOC_EINVAL, list->line, list->column,
+            "cannot have wildcard group_by (`...`) and other labels at the same time");
     return 0;
 }
 
@@ -65,9 +66,9 @@ static int read_interval_names(struct reader *r, const struct toc_yaml *list, st
     int rc = toc_alert_read_strings(list, &r->config->arena, out, count, r->err);
     for (size_t i = 0; i < *count && !rc; i++)
         if (!toc_alert_config_interval(r->config, (*out)[i]))
-            rc = toc_err_at(r->err, TOC_ENOENT, list->items[i].line, list->items[i].column,
-                            "undefined time interval \"%.*s\" used in route",
-                            TOC_SV_ARG((*out)[i]));
+            rc =
+                toc_err_at(r->err, TOC_ENOENT, list->items[i].line, list->items[i].column,
+                           "undefined time interval \"%.*s\" used in route", TOC_SV_ARG((*out)[i]));
     return rc;
 }
 
@@ -78,7 +79,8 @@ static int read_route_matchers(struct reader *r, const struct toc_yaml *node,
     if (!rc)
         rc = toc_alert_read_old_matchers(toc_yaml_get(node, "match_re"), TOC_MATCH_RE,
                                          &out->matchers, r->err);
-    return rc ? rc : toc_alert_read_matchers(toc_yaml_get(node, "matchers"), &out->matchers, r->err);
+    return rc ? rc
+              : toc_alert_read_matchers(toc_yaml_get(node, "matchers"), &out->matchers, r->err);
 }
 
 static int check_labels(struct reader *r, const struct toc_yaml *labels) {
@@ -121,8 +123,8 @@ static int read_own(struct reader *r, const struct toc_yaml *node, struct toc_al
     if (!rc)
         rc = read_times(r, node, out);
     if (!rc)
-        rc = read_interval_names(r, toc_yaml_get(node, "mute_time_intervals"),
-                                 &out->mute_intervals, &out->mute_count);
+        rc = read_interval_names(r, toc_yaml_get(node, "mute_time_intervals"), &out->mute_intervals,
+                                 &out->mute_count);
     if (!rc)
         rc = read_interval_names(r, toc_yaml_get(node, "active_time_intervals"),
                                  &out->active_intervals, &out->active_count);
@@ -170,8 +172,8 @@ static int read_children(struct reader *r, const struct toc_yaml *node,
     if (r->routes > MAX_ROUTES || depth > MAX_DEPTH)
         return toc_err_at(r->err, TOC_ELIMIT, list->line, list->column,
                           "more than %d routes or %d levels", MAX_ROUTES, MAX_DEPTH);
-    parent->routes = TOC_ARENA_NEW_ARRAY(&r->config->arena, struct toc_alert_route,
-                                         list->count + 1);
+    parent->routes =
+        TOC_ARENA_NEW_ARRAY(&r->config->arena, struct toc_alert_route, list->count + 1);
     if (!parent->routes)
         return TOC_ENOMEM;
     parent->route_count = list->count;

@@ -1,4 +1,5 @@
-/* The inside of the alert manager, shared by its files. Everything here is called under the mutex. */
+/* The inside of the alert manager, shared by its files. Everything here is called under the mutex.
+ */
 #ifndef TOC_ALERT_MANAGER_PRIV_H
 #define TOC_ALERT_MANAGER_PRIV_H
 
@@ -53,9 +54,9 @@ struct notified {
 
 struct alert_group {
     const struct toc_alert_route *route; /* NULL until an alert binds it (after a load or reload) */
-    struct toc_labels labels; /* owned */
-    struct toc_sv key;        /* owned: route key + labels, as shown */
-    struct toc_sv id;         /* owned: receiver, route id, labels; identity in store and map */
+    struct toc_labels labels;            /* owned */
+    struct toc_sv key;                   /* owned: route key + labels, as shown */
+    struct toc_sv id; /* owned: receiver, route id, labels; identity in store and map */
     struct toc_ts next_flush;
     bool is_live; /* false: empty, only its log is kept */
     bool has_flushed;

@@ -5,22 +5,29 @@ struct cursor {
     size_t at;
 };
 
-static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+static bool is_blank(char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
 static void skip_blanks(struct cursor *c) {
     while (c->at < c->text.n && is_blank(c->text.p[c->at]))
         c->at++;
 }
 
-static char peek(const struct cursor *c) { return c->at < c->text.n ? c->text.p[c->at] : '\0'; }
+static char peek(const struct cursor *c) {
+    return c->at < c->text.n ? c->text.p[c->at] : '\0';
+}
 
-static bool is_reserved(char c) { return c == '\0' || is_blank(c) || strchr("{}!=~,\\\"'`", c); }
+static bool is_reserved(char c) {
+    return c == '\0' || is_blank(c) || strchr("{}!=~,\\\"'`", c);
+}
 
 static int fail(const struct cursor *c, const char *expected, struct toc_err *err) {
     if (c->at >= c->text.n)
         return toc_errf(err, TOC_EPARSE, "matcher `%.*s`: end of input: expected %s",
                         TOC_SV_ARG(toc_sv_sub(c->text, 0, 200)), expected);
-    return toc_err_at(err, TOC_EPARSE, 0, (int)c->at + 1, "matcher `%.*s`: %zu: unexpected %c: expected %s",
+    return toc_err_at(err, TOC_EPARSE, 0, (int)c->at + 1,
+                      "matcher `%.*s`: %zu: unexpected %c: expected %s",
                       TOC_SV_ARG(toc_sv_sub(c->text, 0, 200)), c->at, c->text.p[c->at], expected);
 }
 
@@ -52,7 +59,8 @@ static int parse_quoted(struct cursor *c, struct toc_buf *out, struct toc_err *e
     return fail(c, "a closing double quote", err);
 }
 
-static int parse_word(struct cursor *c, const char *what, struct toc_buf *out, struct toc_err *err) {
+static int parse_word(struct cursor *c, const char *what, struct toc_buf *out,
+                      struct toc_err *err) {
     skip_blanks(c);
     if (peek(c) == '"')
         return parse_quoted(c, out, err);
@@ -196,7 +204,8 @@ static size_t classic_end(struct toc_sv text, size_t from) {
 
 static int parse_classic(struct toc_sv text, struct toc_matcher_list *list, struct toc_err *err) {
     struct toc_sv rest = toc_sv_trim(text);
-    bool opens = toc_sv_starts_with(rest, TOC_SV("{")), closes = toc_sv_ends_with(rest, TOC_SV("}"));
+    bool opens = toc_sv_starts_with(rest, TOC_SV("{")),
+         closes = toc_sv_ends_with(rest, TOC_SV("}"));
     if (opens && closes)
         rest = toc_sv_sub(rest, 1, rest.n - 2);
     else if (opens || closes)

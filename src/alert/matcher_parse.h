@@ -1,6 +1,6 @@
 /*
- * Alertmanager's matcher text: `a=b`, `{severity=~"warning|critical", team!=""}`. The UTF-8 grammar is tried
- * first, then the classic one.
+ * Alertmanager's matcher text: `a=b`, `{severity=~"warning|critical", team!=""}`. The UTF-8 grammar
+ * is tried first, then the classic one.
  */
 #ifndef TOC_ALERT_MATCHER_PARSE_H
 #define TOC_ALERT_MATCHER_PARSE_H

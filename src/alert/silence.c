@@ -26,10 +26,14 @@ void toc_silence_free(struct silence *s) {
 }
 
 static struct toc_silence_record record_of(const struct silence *s) {
-    return (struct toc_silence_record){
-        toc_sv_cstr(s->id),         toc_sv_cstr(s->matcher_text), s->starts_at,
-        s->ends_at,                 s->updated_at,                toc_sv_cstr(s->created_by),
-        toc_sv_cstr(s->comment),    s->is_until_resolved};
+    return (struct toc_silence_record){toc_sv_cstr(s->id),
+                                       toc_sv_cstr(s->matcher_text),
+                                       s->starts_at,
+                                       s->ends_at,
+                                       s->updated_at,
+                                       toc_sv_cstr(s->created_by),
+                                       toc_sv_cstr(s->comment),
+                                       s->is_until_resolved};
 }
 
 static int save(struct toc_alert_manager *m, const struct silence *s) {
@@ -88,8 +92,7 @@ static int check(const struct toc_silence_record *r, const struct toc_matcher_li
         return toc_errf(err, TOC_EINVAL,
                         "Failed to create silence: start time must be before end time");
     if (r->ends_at.ms < now.ms)
-        return toc_errf(err, TOC_EINVAL,
-                        "Failed to create silence: end time can't be in the past");
+        return toc_errf(err, TOC_EINVAL, "Failed to create silence: end time can't be in the past");
     return 0;
 }
 
@@ -304,8 +307,8 @@ struct sort_item {
 
 /* Active by end, pending by start, expired by end with the latest first. */
 static int compare_silences(const void *a, const void *b) {
-    static const int rank[] = {[TOC_SILENCE_ACTIVE] = 0, [TOC_SILENCE_PENDING] = 1,
-                               [TOC_SILENCE_EXPIRED] = 2};
+    static const int rank[] = {
+        [TOC_SILENCE_ACTIVE] = 0, [TOC_SILENCE_PENDING] = 1, [TOC_SILENCE_EXPIRED] = 2};
     const struct sort_item *x = a, *y = b;
     if (x->state != y->state)
         return rank[x->state] - rank[y->state];

@@ -1,6 +1,6 @@
 /*
- * Silences: who muted what until when. The set lives in the alert manager; this header holds the types that
- * callers and the wiring see.
+ * Silences: who muted what until when. The set lives in the alert manager; this header holds the
+ * types that callers and the wiring see.
  */
 #ifndef TOC_ALERT_SILENCE_H
 #define TOC_ALERT_SILENCE_H

@@ -155,8 +155,8 @@ static int read_location(const struct toc_yaml *n, const struct toc_zone_source 
 
 static int read_spec(const struct toc_yaml *n, const struct toc_zone_source *zones,
                      struct toc_arena *a, struct toc_time_spec *out, struct toc_err *err) {
-    static const char *const keys[] = {"times",  "weekdays", "days_of_month", "months",
-                                       "years", "location", NULL};
+    static const char *const keys[] = {"times",    "weekdays", "days_of_month", "months", "years",
+                                       "location", NULL};
     int rc = toc_yaml_check_keys(n, keys, err);
     if (!rc)
         rc = read_times(toc_yaml_get(n, "times"), a, &out->times, err);

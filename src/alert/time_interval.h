@@ -1,6 +1,6 @@
 /*
- * Time intervals of Alertmanager: named lists of specs by which routes are muted or active. Local time comes
- * from an offset function, so that this folder needs no zone files and no clock.
+ * Time intervals of Alertmanager: named lists of specs by which routes are muted or active. Local
+ * time comes from an offset function, so that this folder needs no zone files and no clock.
  */
 #ifndef TOC_ALERT_TIME_INTERVAL_H
 #define TOC_ALERT_TIME_INTERVAL_H
@@ -10,7 +10,8 @@
 #include "base/time.h"
 #include "codec/yaml.h"
 
-/* Minutes east of UTC in `location` at `at`; false when the zone is unknown. "UTC" is never asked. */
+/* Minutes east of UTC in `location` at `at`; false when the zone is unknown. "UTC" is never asked.
+ */
 struct toc_zone_source {
     bool (*offset)(void *ctx, struct toc_sv location, struct toc_ts at, int *out_minutes);
     void *ctx;

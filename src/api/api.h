@@ -21,6 +21,8 @@ struct toc_api *toc_api_new(const struct toc_api_parts *parts);
 void toc_api_free(struct toc_api **api);
 
 void toc_api_handle(void *api, const struct toc_http_request *req, struct toc_http_response *res);
+/* Tells every open event stream; json is one object on one line. Any thread. */
+void toc_api_publish(struct toc_api *api, const char *type, struct toc_sv json);
 /* Largest body for a path, for toc_http_server_options.body_limit. */
 size_t toc_api_body_limit(void *api, struct toc_sv method, struct toc_sv path);
 

@@ -27,6 +27,11 @@ struct toc_api_call {
     struct toc_json_writer json; /* onto res->body */
 };
 
+#define TOC_SESSION_COOKIE "tocsin_session"
+
+/* What the request brings along for the guard. */
+struct toc_credentials toc_api_credentials(const struct toc_http_request *req);
+
 static inline struct toc_sv toc_api_param(const struct toc_api_call *c, const char *name) {
     return toc_http_param_get(c->req, name);
 }
@@ -59,10 +64,6 @@ bool toc_prom_duration(struct toc_api_call *c, const char *name, int64_t fallbac
 /* [ seconds, "value" ] */
 void toc_prom_point(struct toc_json_writer *w, int64_t t_ms, double value);
 void toc_json_labels(struct toc_json_writer *w, struct toc_labels labels);
-struct toc_promql_series;
-/* "histogram" or "histograms" of a series in upstream's JSON shape. */
-void toc_prom_histograms(struct toc_json_writer *w, const struct toc_promql_series *s,
-                         bool is_matrix);
 
 /* X-list of handlers: one declaration each, used by the route table. */
 #define TOC_API_HANDLERS(X)                                                                    \
@@ -75,9 +76,9 @@ void toc_prom_histograms(struct toc_json_writer *w, const struct toc_promql_seri
     X(am_silences_get) X(am_silences_post) X(am_silence_get) X(am_silence_delete)              \
     X(status) X(incidents) X(incident) X(incident_acknowledge) X(incident_assign)              \
     X(incident_comment) X(incident_mitigate) X(incident_verdict) X(incident_resolve)           \
-    X(incident_review) X(incident_summary) X(incident_proposal) X(incident_proposal_apply)     \
-    X(incident_ack_page) X(incident_ack_link) X(changes) X(runs) X(detectors) X(receivers)     \
-    X(receiver_test) X(deliveries) X(discovery) X(ingest_run) X(events) X(session_get)         \
+    X(incident_review) X(incident_summary)     \
+    X(incident_ack_page) X(incident_ack_link) X(changes) X(runs) X(receivers)     \
+    X(receiver_test) X(deliveries) /* discovery */ X(ingest_run) X(events) X(session_get)         \
     X(session_post) X(session_delete) X(tokens_get) X(tokens_post) X(tokens_delete)
 
 #define X(name) toc_api_handler toc_api_##name;

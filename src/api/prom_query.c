@@ -58,21 +58,13 @@ static void write_series(struct toc_json_writer *w, const struct toc_promql_seri
     toc_json_begin_object(w);
     toc_json_key(w, "metric");
     toc_json_labels(w, s->labels);
-    bool has_floats = false, has_histograms = false;
+    toc_json_key(w, is_matrix ? "values" : "value");
+    if (is_matrix)
+        toc_json_begin_array(w);
     for (size_t i = 0; i < s->count; i++)
-        *(s->points[i].histogram ? &has_histograms : &has_floats) = true;
-    if (has_floats) {
-        toc_json_key(w, is_matrix ? "values" : "value");
-        if (is_matrix)
-            toc_json_begin_array(w);
-        for (size_t i = 0; i < s->count; i++)
-            if (!s->points[i].histogram)
-                toc_prom_point(w, s->points[i].t_ms, s->points[i].value);
-        if (is_matrix)
-            toc_json_end_array(w);
-    }
-    if (has_histograms)
-        toc_prom_histograms(w, s, is_matrix);
+        toc_prom_point(w, s->points[i].t_ms, s->points[i].value);
+    if (is_matrix)
+        toc_json_end_array(w);
     toc_json_end_object(w);
 }
 

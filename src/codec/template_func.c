@@ -3,6 +3,7 @@
 
 #include "base/num.h"
 #include "base/time.h"
+#include "codec/json_writer.h"
 #include "codec/template_priv.h"
 #include "codec/text.h"
 #include "codec/regex_expand.h"
@@ -265,6 +266,15 @@ static int escape(struct toc_template_call *c, void (*fn)(struct toc_sv, struct 
 static int call_html(struct toc_template_call *c) { return escape(c, toc_html_escape); }
 static int call_urlquery(struct toc_template_call *c) { return escape(c, toc_percent_encode); }
 
+static void append_json(struct toc_sv s, struct toc_buf *out) {
+    struct toc_json_writer w;
+    toc_json_writer_init(&w, out);
+    toc_json_string(&w, s);
+}
+
+/* A quoted JSON string of the value's text. */
+static int call_toJson(struct toc_template_call *c) { return escape(c, append_json); }
+
 /* Notifications are plain text or escaped by their channel: nothing to mark as safe. */
 static int call_safeHtml(struct toc_template_call *c) {
     c->out = c->args[0];
@@ -428,6 +438,7 @@ static int call_reReplaceAll(struct toc_template_call *c) {
     X("toLower", 1, 1, call_toLower)                                  \
     X("trimSpace", 1, 1, call_trimSpace)                              \
     X("html", 1, 1, call_html)                                        \
+    X("toJson", 1, 1, call_toJson)                                    \
     X("safeHtml", 1, 1, call_safeHtml)                                \
     X("urlquery", 1, 1, call_urlquery)                                \
     X("join", 2, 2, call_join)                                        \

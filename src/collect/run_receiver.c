@@ -279,6 +279,7 @@ static int put_locked(struct toc_run_receiver *r, const struct toc_run_body *bod
         rc = write_points(r, err);
     if (rc) {
         undo(r);
+        r->failed_body = r->body_number;
         return rc;
     }
     count_accepted(r);

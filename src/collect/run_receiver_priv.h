@@ -35,7 +35,7 @@ struct toc_run_receiver {
     uint64_t described; /* metadata of the fixed metrics was sent */
     /* the body at hand */
     struct toc_ts now;
-    uint64_t body_number;
+    uint64_t body_number, failed_body; /* failed_body: the last one that was undone */
     struct toc_arena line_arena, body_arena;
     struct { TOC_VEC_FIELDS(struct toc_point) } points;
     struct { TOC_VEC_FIELDS(struct toc_run_touch) } touched;

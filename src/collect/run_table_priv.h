@@ -68,6 +68,7 @@ struct toc_run_series {
     struct toc_labels labels; /* owned */
     uint64_t body;
     size_t point;
+    int64_t last_t_ms; /* of the last point */
 };
 
 struct toc_run *toc_run_new(struct toc_sv name);

@@ -90,7 +90,7 @@ void toc_guard_free(struct toc_guard **g);
 
 enum { TOC_SECRET_TEXT_MAX = 64, TOC_ACTOR_MAX = 128 };
 
-/* --- tokens ------------------------------------------------------------------------------------- */
+/* --- tokens --- */
 
 /* When no token exists yet (first start), makes the admin token "admin" and writes its secret into `out`;
  * the caller puts it into an owner-only file and says where. *out_is_new tells which. */
@@ -112,7 +112,7 @@ int toc_guard_token_add(struct toc_guard *g, const struct toc_token_request *r, 
  * TOC_ECONFLICT for the last admin token. */
 int toc_guard_token_remove(struct toc_guard *g, int64_t id, struct toc_err *err) TOC_MUST_CHECK;
 
-/* --- requests ----------------------------------------------------------------------------------- */
+/* --- requests --- */
 
 /* What a request brings along. Absent = empty view. */
 struct toc_credentials {
@@ -146,7 +146,7 @@ int toc_guard_authorise(struct toc_guard *g, const struct toc_credentials *c,
 int toc_guard_check_origin(struct toc_guard *g, const struct toc_credentials *c,
                            bool changes_state, struct toc_err *err) TOC_MUST_CHECK;
 
-/* --- browser sessions ---------------------------------------------------------------------------- */
+/* --- browser sessions --- */
 
 struct toc_session {
     char cookie[TOC_SECRET_TEXT_MAX]; /* for Set-Cookie; empty from toc_guard_session_get */
@@ -163,7 +163,7 @@ int toc_guard_session_get(struct toc_guard *g, const struct toc_credentials *c, 
 int toc_guard_logout(struct toc_guard *g, const struct toc_credentials *c, struct toc_ts now,
                      struct toc_err *err) TOC_MUST_CHECK;
 
-/* --- audit -------------------------------------------------------------------------------------- */
+/* --- audit --- */
 
 /* One row of the hash-chained log per state change, refused ones too. Durable when it returns 0. Verification:
  * toc_audit_verify of statedb/audit.h. */

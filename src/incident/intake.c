@@ -3,11 +3,9 @@
  *
  *   alert known?  ── yes ─→ its flags change; the incident follows (evaluate)
  *        │ no
- *   open incident of the same subject, not older than the window allows? ─→ join: promote or cascade
- *        │ no
- *   same kind and rule closed less than reopen_ms ago? ─→ re-open and join
- *        │ no
- *   a new incident
+ *   open incident of the same subject, not older than the window allows? ─→ join: promote or
+ * cascade │ no same kind and rule closed less than reopen_ms ago? ─→ re-open and join │ no a new
+ * incident
  */
 #include <math.h>
 #include <stdio.h>
@@ -29,7 +27,7 @@ struct observed {
     char key[512];
 };
 
-/* --- reading an alert ---------------------------------------------------------------------------- */
+/* --- reading an alert --- */
 
 static struct toc_sv label(const struct toc_alert *a, const char *name) {
     return toc_labels_get(a->labels, toc_sv_cstr(name));
@@ -89,7 +87,7 @@ static void observe(const struct toc_alert *a, struct toc_ts now, struct observe
     subject_key(a, o->key, sizeof o->key);
 }
 
-/* --- filling an incident from its root alert ----------------------------------------------------- */
+/* --- filling an incident from its root alert --- */
 
 static bool is_subject_label(struct toc_sv name) {
     return !toc_sv_eq(name, TOC_SV("alertname")) && !toc_sv_eq(name, TOC_SV("severity")) &&
@@ -127,8 +125,11 @@ static void set_evidence(struct toc_incident *i, const struct observed *o, struc
     struct toc_incident_evidence items[TOC_INCIDENT_EVIDENCE_MAX];
     const struct toc_finding *f = o->alert->finding;
     struct toc_buf urls = TOC_BUF_INIT, expr = TOC_BUF_INIT;
-    struct toc_evidence plain = {.title = o->title, .value = o->alert->value, .threshold = NAN,
-                                 .expected_lower = NAN, .expected_upper = NAN};
+    struct toc_evidence plain = {.title = o->title,
+                                 .value = o->alert->value,
+                                 .threshold = NAN,
+                                 .expected_lower = NAN,
+                                 .expected_upper = NAN};
     generator_expr(o->alert->generator_url, &expr);
     plain.expr = toc_buf_sv(&expr);
     bool has_own = f && f->evidence_count;
@@ -169,7 +170,7 @@ static void set_root(struct toc_incident *i, const struct observed *o, struct to
         i->started_at = o->started_at;
 }
 
-/* --- alerts of an incident ----------------------------------------------------------------------- */
+/* --- alerts of an incident --- */
 
 void toc_live_set_alert(struct toc_live *l, size_t index, bool is_firing, bool is_suppressed) {
     struct toc_incident_alert *a = &l->i.alerts.items[index];
@@ -216,8 +217,11 @@ static void add_cascade(struct toc_incident_manager *m, struct toc_live *l,
         return;
     }
     struct toc_label room[SUBJECT_LABELS_MAX];
-    struct toc_cascade c = {.kind = o->kind, .title = o->title, .rule = o->rule,
-                            .subject = subject_of(o->alert, room), .started_at = o->started_at,
+    struct toc_cascade c = {.kind = o->kind,
+                            .title = o->title,
+                            .rule = o->rule,
+                            .subject = subject_of(o->alert, room),
+                            .started_at = o->started_at,
                             .count = 1};
     if (!toc_incident_add_cascade(&l->i, &c)) {
         m->cascades_dropped++;
@@ -229,8 +233,12 @@ static void add_cascade(struct toc_incident_manager *m, struct toc_live *l,
 
 static void promote(struct toc_incident_manager *m, struct toc_live *l, const struct observed *o,
                     struct toc_ts now) {
-    struct toc_cascade old = {.kind = l->i.kind, .title = l->i.title, .rule = l->i.rule,
-                              .subject = l->i.subject, .started_at = l->i.started_at, .count = 1};
+    struct toc_cascade old = {.kind = l->i.kind,
+                              .title = l->i.title,
+                              .rule = l->i.rule,
+                              .subject = l->i.subject,
+                              .started_at = l->i.started_at,
+                              .count = 1};
     if (!toc_incident_add_cascade(&l->i, &old))
         m->cascades_dropped++;
     toc_live_entry(l, TOC_SYSTEM_ACTOR, TOC_TIMELINE_ROOT_CHANGED, now,
@@ -251,8 +259,9 @@ static void join(struct toc_incident_manager *m, struct toc_live *l, const struc
     else
         add_cascade(m, l, o, now);
     if (o->severity > l->i.severity) {
-        toc_live_entry(l, TOC_SYSTEM_ACTOR, TOC_TIMELINE_CASCADE, now, "Severity rises from %s to %s",
-                       toc_severity_text(l->i.severity), toc_severity_text(o->severity));
+        toc_live_entry(l, TOC_SYSTEM_ACTOR, TOC_TIMELINE_CASCADE, now,
+                       "Severity rises from %s to %s", toc_severity_text(l->i.severity),
+                       toc_severity_text(o->severity));
         l->i.severity = o->severity;
     }
 }
@@ -271,7 +280,7 @@ static struct toc_live *open_new(struct toc_incident_manager *m, const struct ob
     return l;
 }
 
-/* --- the state follows the alerts ---------------------------------------------------------------- */
+/* --- the state follows the alerts --- */
 
 static void move(struct toc_live *l, enum toc_incident_state to, struct toc_ts now,
                  enum toc_timeline_type type, const char *text) {
@@ -325,7 +334,7 @@ void toc_live_evaluate(struct toc_live *l, struct toc_ts now) {
              "All alerts have resolved; watching whether it stays so");
 }
 
-/* --- one observation ----------------------------------------------------------------------------- */
+/* --- one observation --- */
 
 /* May the known alert, which fires again, bring its closed incident back? */
 static bool may_return(const struct toc_incident_manager *m, const struct toc_live *l,
@@ -334,10 +343,11 @@ static bool may_return(const struct toc_incident_manager *m, const struct toc_li
     return is_recent && l->i.state != TOC_INCIDENT_REVIEWED;
 }
 
-/* A person called it a false alarm or a duplicate: a flapping alert does not page again for a while. */
+/* A person called it a false alarm or a duplicate: a flapping alert does not page again for a
+ * while. */
 static bool stays_closed(const struct toc_live *l) {
-    bool is_judged = l->i.state == TOC_INCIDENT_FALSE_ALARM ||
-                     l->i.state == TOC_INCIDENT_DUPLICATE_OF;
+    bool is_judged =
+        l->i.state == TOC_INCIDENT_FALSE_ALARM || l->i.state == TOC_INCIDENT_DUPLICATE_OF;
     return is_judged && !toc_kind_info(l->i.kind)->is_hard;
 }
 
@@ -452,7 +462,7 @@ void toc_incident_intake_alert(struct toc_incident_manager *m, const struct toc_
     toc_incident_intake(m, alert, &change, 1, now);
 }
 
-/* --- time ---------------------------------------------------------------------------------------- */
+/* --- time --- */
 
 static void expire_alerts(struct toc_live *l, struct toc_ts now) {
     for (size_t n = 0; l->firing_count && n < l->i.alerts.count; n++) {

@@ -86,16 +86,18 @@ static int acknowledge(struct toc_incident *i, const struct toc_incident_action 
                        struct toc_ts now, struct toc_err *err) {
     bool is_done = i->state == TOC_INCIDENT_ACKNOWLEDGED || i->state == TOC_INCIDENT_MITIGATING;
     if (is_done)
-        return toc_errf(err, TOC_ECONFLICT, "incident %s has been acknowledged already by %.*s", i->id,
-                        TOC_SV_ARG(i->acknowledged_by));
+        return toc_errf(err, TOC_ECONFLICT, "incident %s has been acknowledged already by %.*s",
+                        i->id, TOC_SV_ARG(i->acknowledged_by));
     return take_over(i, TOC_INCIDENT_ACKNOWLEDGED, a, now, err);
 }
 
 static int assign(struct toc_incident *i, const struct toc_incident_action *a,
                   struct toc_err *err) {
     if (i->state == TOC_INCIDENT_REVIEWED)
-        return toc_errf(err, TOC_ECONFLICT, "incident %s has been reviewed: there is nothing left to "
-                                            "assign", i->id);
+        return toc_errf(err, TOC_ECONFLICT,
+                        "incident %s has been reviewed: there is nothing left to "
+                        "assign",
+                        i->id);
     if (!a->assignee.n || a->assignee.n > NAME_MAX_BYTES)
         return toc_errf(err, TOC_EINVAL, "assignee: a name of 1 to %d bytes is needed",
                         NAME_MAX_BYTES);
@@ -132,7 +134,8 @@ static int undo_closing_verdict(struct toc_incident *i, size_t firing_count, str
                               err);
 }
 
-/* A hard kind that still fires is recorded as a false alarm but stays open until it has recovered. */
+/* A hard kind that still fires is recorded as a false alarm but stays open until it has recovered.
+ */
 static int call_false(struct toc_incident *i, size_t firing_count, struct toc_ts now,
                       struct toc_err *err) {
     if (toc_kind_info(i->kind)->is_hard && firing_count)
@@ -156,7 +159,8 @@ static int call_duplicate(struct toc_incident *i, struct toc_sv other, struct to
 static int give_verdict(struct toc_incident *i, const struct toc_incident_action *a,
                         size_t firing_count, struct toc_ts now, struct toc_err *err) {
     if (i->state == TOC_INCIDENT_REVIEWED)
-        return toc_errf(err, TOC_ECONFLICT, "incident %s has been reviewed: its verdict stands", i->id);
+        return toc_errf(err, TOC_ECONFLICT, "incident %s has been reviewed: its verdict stands",
+                        i->id);
     if (a->verdict == i->verdict)
         return toc_errf(err, TOC_ECONFLICT, "incident %s has the verdict \"%s\" already", i->id,
                         toc_verdict_text(i->verdict));
@@ -173,7 +177,8 @@ static int give_verdict(struct toc_incident *i, const struct toc_incident_action
         rc = call_duplicate(i, a->duplicate_of, now, err);
         break;
     default:
-        return toc_errf(err, TOC_EINVAL, "verdict: one of true, false, expected, duplicate is needed");
+        return toc_errf(err, TOC_EINVAL,
+                        "verdict: one of true, false, expected, duplicate is needed");
     }
     if (rc == 0)
         i->verdict = a->verdict;
@@ -182,10 +187,11 @@ static int give_verdict(struct toc_incident *i, const struct toc_incident_action
 
 static int check_action(const struct toc_incident_action *a, struct toc_err *err) {
     if (!a->actor.n || a->actor.n > NAME_MAX_BYTES)
-        return toc_errf(err, TOC_EINVAL, "actor: a name of 1 to %d bytes is needed", NAME_MAX_BYTES);
+        return toc_errf(err, TOC_EINVAL, "actor: a name of 1 to %d bytes is needed",
+                        NAME_MAX_BYTES);
     if (a->comment.n > COMMENT_MAX_BYTES)
-        return toc_errf(err, TOC_ELIMIT, "comment: %zu bytes are over the limit of %d", a->comment.n,
-                        COMMENT_MAX_BYTES);
+        return toc_errf(err, TOC_ELIMIT, "comment: %zu bytes are over the limit of %d",
+                        a->comment.n, COMMENT_MAX_BYTES);
     if (!toc_sv_is_utf8(a->comment) || !toc_sv_is_utf8(a->actor) || !toc_sv_is_utf8(a->assignee))
         return toc_errf(err, TOC_EINVAL, "comment: not well-formed UTF-8");
     if (a->type == TOC_INCIDENT_ACTION_COMMENT && !toc_sv_trim(a->comment).n)
@@ -216,7 +222,9 @@ static int dispatch(struct toc_incident *i, const struct toc_incident_action *a,
     TOC_UNREACHABLE();
 }
 
-static const char *join_comment(struct toc_sv comment) { return comment.n ? ": " : ""; }
+static const char *join_comment(struct toc_sv comment) {
+    return comment.n ? ": " : "";
+}
 
 static enum toc_timeline_type describe(const struct toc_incident *i,
                                        const struct toc_incident_action *a, size_t firing_count,

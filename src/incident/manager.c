@@ -15,7 +15,7 @@ enum {
     DEFAULT_GRACE_MS = 5 * 60 * 1000,
 };
 
-/* --- live incidents ----------------------------------------------------------------------------- */
+/* --- live incidents --- */
 
 struct toc_live *toc_live_new(struct toc_incident_manager *m) {
     struct toc_live *l = TOC_NEW(struct toc_live);
@@ -126,7 +126,7 @@ void toc_live_persist(struct toc_incident_manager *m, struct toc_live *l, struct
     tell(m, &l->i, events);
 }
 
-/* --- start and end ------------------------------------------------------------------------------ */
+/* --- start and end --- */
 
 static struct toc_incident_options with_defaults(struct toc_incident_options o) {
     if (!o.causal_window_ms)
@@ -207,7 +207,7 @@ int toc_incident_listen(struct toc_incident_manager *m, toc_on_incident_event *f
     return rc;
 }
 
-/* --- changes by persons and deliveries ----------------------------------------------------------- */
+/* --- changes by persons and deliveries --- */
 
 /* A changed copy on its way into the store. */
 struct change {
@@ -217,6 +217,8 @@ struct change {
         TOC_VEC_FIELDS(struct toc_timeline_entry)
     } entries;
     unsigned events;
+    const struct toc_change *recorded; /* NULL: none */
+    int64_t recorded_id;
 };
 
 static int change_begin(struct toc_incident_manager *m, struct toc_sv id, struct change *c,
@@ -243,7 +245,9 @@ static void change_take(struct toc_live *l, struct change *c) {
 static int change_commit(struct toc_incident_manager *m, struct change *c, struct toc_incident *out,
                          struct toc_err *err) {
     struct toc_incident_store *s = m->options.store;
-    int rc = s->save(s, &c->copy, c->entries.items, c->entries.count, err);
+    int rc = c->recorded ? s->save_with_change(s, &c->copy, c->entries.items, c->entries.count,
+                                               c->recorded, &c->recorded_id, err)
+                         : s->save(s, &c->copy, c->entries.items, c->entries.count, err);
     if (rc)
         m->save_errors++;
     if (rc == 0 && out)
@@ -379,7 +383,26 @@ int toc_incident_note(struct toc_incident_manager *m, struct toc_sv id, struct t
     return rc;
 }
 
-/* --- reading ------------------------------------------------------------------------------------ */
+int toc_incident_record_change(struct toc_incident_manager *m, struct toc_sv id,
+                               const struct toc_change *change, struct toc_sv text,
+                               int64_t *out_change_id, struct toc_err *err) {
+    struct change c;
+    struct toc_timeline_entry e = {change->at, change->actor, TOC_TIMELINE_THRESHOLD, text};
+    toc_mutex_lock(&m->mutex);
+    int rc = change_begin(m, id, &c, err);
+    if (rc == 0) {
+        c.recorded = change;
+        c.copy.updated_at = change->at;
+        TOC_VEC_PUSH(&c.entries, e);
+        rc = change_commit(m, &c, NULL, err);
+    }
+    toc_mutex_unlock(&m->mutex);
+    if (rc == 0)
+        *out_change_id = c.recorded_id;
+    return rc;
+}
+
+/* --- reading --- */
 
 int toc_incident_get(struct toc_incident_manager *m, struct toc_sv id, struct toc_incident *out,
                      struct toc_err *err) {

@@ -57,7 +57,7 @@ typedef void toc_on_incident_event(void *ctx, enum toc_incident_event event,
 int toc_incident_listen(struct toc_incident_manager *m, toc_on_incident_event *fn, void *ctx)
     TOC_MUST_CHECK;
 
-/* --- alerts ------------------------------------------------------------------------------------- */
+/* --- alerts --- */
 
 enum toc_intake_change { TOC_INTAKE_FIRING, TOC_INTAKE_RESOLVED, TOC_INTAKE_SUPPRESSED };
 
@@ -72,7 +72,7 @@ void toc_incident_intake(struct toc_incident_manager *m, const struct toc_alert 
 /* Time passes: verified recovery, expiry, re-opening, retry of failed writes. Call about once a second. */
 void toc_incident_tick(struct toc_incident_manager *m, struct toc_ts now);
 
-/* --- persons and deliveries ---------------------------------------------------------------------- */
+/* --- persons and deliveries --- */
 
 /* Applies and stores; *out (NULL: not wanted) is the updated incident, the caller's to fini. TOC_ENOENT,
  * TOC_ECONFLICT, TOC_EINVAL, or the store's error, in which case nothing has changed. */
@@ -87,7 +87,12 @@ int toc_incident_note(struct toc_incident_manager *m, struct toc_sv id, struct t
                       enum toc_timeline_type type, struct toc_sv text, struct toc_ts now,
                       struct toc_err *err) TOC_MUST_CHECK;
 
-/* --- reading ------------------------------------------------------------------------------------ */
+/* A change made because of the incident, with its timeline entry, in one transaction. */
+int toc_incident_record_change(struct toc_incident_manager *m, struct toc_sv id,
+                               const struct toc_change *change, struct toc_sv text,
+                               int64_t *out_change_id, struct toc_err *err) TOC_MUST_CHECK;
+
+/* --- reading --- */
 
 /* *out is the caller's to fini. */
 int toc_incident_get(struct toc_incident_manager *m, struct toc_sv id, struct toc_incident *out,

@@ -132,8 +132,9 @@ static void put_durations(struct toc_buf *out, const struct toc_incident *i) {
 static void put_evidence(struct toc_buf *out, const struct toc_incident *i) {
     if (!i->evidence_count)
         return;
-    toc_buf_append_cstr(out, "\n## Evidence\n\n| What | Expression | Value | Threshold | Expected |\n"
-                             "|---|---|---|---|---|\n");
+    toc_buf_append_cstr(out,
+                        "\n## Evidence\n\n| What | Expression | Value | Threshold | Expected |\n"
+                        "|---|---|---|---|---|\n");
     for (size_t n = 0; n < i->evidence_count; n++) {
         const struct toc_evidence *e = &i->evidence[n].shown;
         toc_buf_append_cstr(out, "| ");

@@ -27,7 +27,7 @@ int toc_channel_deliver(const struct toc_channel *c, const struct toc_notificati
         TOC_CHANNEL_TABLE(X)
 #undef X
     };
-    *out = (struct toc_delivery){0};
+    *out = (struct toc_delivery){.is_cancelled = out->is_cancelled, .cancel_ctx = out->cancel_ctx};
     return by_kind[c->kind](c, n, client, out, err);
 }
 
@@ -166,17 +166,42 @@ static void fill_call(const struct toc_channel_http *h, struct toc_channel_reque
     };
 }
 
+/* "https://host:port" of a URL. */
+static struct toc_sv origin_of(struct toc_sv url) {
+    size_t scheme = toc_sv_find(url, TOC_SV("://"));
+    size_t start = scheme == SIZE_MAX ? 0 : scheme + 3;
+    size_t slash = toc_sv_find_char(toc_sv_sub(url, start, url.n), '/');
+    return toc_sv_sub(url, 0, slash == SIZE_MAX ? url.n : start + slash);
+}
+
+/* Paths of webhooks and topics are secrets: of a URL in the reason, only the origin may reach log and ledger. */
+static int fail_redacted(const struct toc_err *why, struct toc_sv url, int rc, struct toc_err *err) {
+    struct toc_sv text = toc_sv_cstr(why->message), origin = origin_of(url);
+    size_t at = origin.n ? toc_sv_find(text, origin) : SIZE_MAX;
+    if (at == SIZE_MAX)
+        return toc_errf(err, rc, "%s", why->message[0] ? why->message : toc_strerror(rc));
+    size_t end = at + origin.n;
+    while (end < text.n && text.p[end] != ' ' && !(text.p[end] == ':' && end + 1 < text.n &&
+                                                    text.p[end + 1] == ' '))
+        end++;
+    return toc_errf(err, rc, "%.*s%s%s", (int)(at + origin.n), text.p,
+                    end > at + origin.n ? "/…" : "", text.p + end);
+}
+
 int toc_channel_send(const struct toc_channel *c, struct toc_channel_request *r,
                      struct toc_http_client *client, struct toc_buf *out_body, int *out_status,
                      struct toc_delivery *d, struct toc_err *err) {
     struct toc_http_call call;
     struct toc_http_result result = {0};
+    struct toc_err why = {0};
     if (toc_buf_error(&r->url) || toc_buf_error(&r->body))
         return toc_errf(err, TOC_ENOMEM, "no memory for this message");
     fill_call(&c->http, r, &call);
-    int rc = toc_http_perform(client, &call, &result, err);
+    call.is_cancelled = d->is_cancelled;
+    call.cancel_ctx = d->cancel_ctx;
+    int rc = toc_http_perform(client, &call, &result, &why);
     if (rc)
-        return rc;
+        return fail_redacted(&why, toc_buf_sv(&r->url), rc, err);
     if (out_status)
         *out_status = result.status;
     if (out_body)

@@ -62,8 +62,8 @@ struct toc_notify_result {
     bool ok;
     char detail[TOC_DELIVERY_DETAIL_MAX];
 };
-/* Sends a real test message now, synchronously, past the outbox; fills up to max results and returns how
- * many. Any thread. */
+/* Sends a real test message now, synchronously, past the outbox; fills up to max results (no more channels are
+ * tried) and returns how many. Any thread. */
 size_t toc_notify_test(const struct toc_receiver *r, struct toc_ts now,
                        struct toc_sv external_url, struct toc_notify_result *out, size_t max);
 

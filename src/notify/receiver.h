@@ -127,6 +127,8 @@ int toc_receiver_check(const struct toc_receiver *r, struct toc_err *err) TOC_MU
 enum { TOC_DELIVERY_DETAIL_MAX = 240 };
 /* What one attempt brought beside its result code. */
 struct toc_delivery {
+    bool (*is_cancelled)(void *ctx); /* set by the caller; polled while waiting for the peer; may be NULL */
+    void *cancel_ctx;
     char detail[TOC_DELIVERY_DETAIL_MAX]; /* for the ledger: "HTTP 200", "accepted by mail.example" */
     int64_t retry_after_ms;               /* the peer asked for it; 0 = it did not */
     bool template_failed;                 /* the default text went out instead */

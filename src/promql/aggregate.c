@@ -35,7 +35,7 @@ static struct toc_labels group_labels(struct toc_eval *e, const struct toc_node 
     return out;
 }
 
-static void assign_groups(struct toc_eval *e, const struct toc_node *n, const struct toc_columns *in,
+static void assign_groups(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *in,
                           struct groups *g) {
     for (size_t i = 0; i < in->count; i++) {
         struct toc_labels labels = group_labels(e, n, in->items[i].labels);
@@ -65,7 +65,7 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-double toc_quantile(double q, double *values, size_t count) {
+double toc_promql_quantile(double q, double *values, size_t count) {
     if (count == 0 || isnan(q))
         return NAN;
     if (q < 0)
@@ -140,19 +140,19 @@ static double fold(enum toc_aggregate_op op, double *v, size_t n, double paramet
     case TOC_AGGREGATE_GROUP: return 1;
     case TOC_AGGREGATE_STDDEV: return sqrt(fold_variance(v, n));
     case TOC_AGGREGATE_STDVAR: return fold_variance(v, n);
-    case TOC_AGGREGATE_QUANTILE: return toc_quantile(parameter, v, n);
+    case TOC_AGGREGATE_QUANTILE: return toc_promql_quantile(parameter, v, n);
     default: return NAN;
     }
 }
 
-static int fold_groups(struct toc_eval *e, const struct toc_node *n, const struct toc_columns *in,
-                       const struct groups *g, const struct toc_column *parameter, struct toc_columns *out) {
+static int fold_groups(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *in,
+                       const struct groups *g, const struct toc_column *parameter, struct toc_eval_columns *out) {
     double *present = toc_arena_calloc(e->arena, in->count + 1, sizeof *present);
     if (!present)
         return TOC_ELIMIT;
     for (size_t i = 0; i < g->count; i++) {
         const struct group *group = &g->items[i];
-        struct toc_column *c = toc_columns_add(e, out, group->labels);
+        struct toc_column *c = toc_eval_columns_add(e, out, group->labels);
         if (!c)
             return TOC_ELIMIT;
         for (size_t step = 0; step < e->step_count; step++) {
@@ -193,7 +193,7 @@ static int by_rank_up(const void *a, const void *b) {
     return by_rank(&x, &y);
 }
 
-static size_t rank_step(const struct toc_node *n, const struct toc_columns *in, const struct group *g,
+static size_t rank_step(const struct toc_node *n, const struct toc_eval_columns *in, const struct group *g,
                         size_t step, struct ranked *out) {
     size_t count = 0;
     for (size_t m = 0; m < g->members.count; m++) {
@@ -209,8 +209,8 @@ static size_t rank_step(const struct toc_node *n, const struct toc_columns *in, 
 
 /* Keeps the input's columns; what is not among the best k of its group becomes absent. An instant query's
  * result is in rank order. */
-static int keep_best(struct toc_eval *e, const struct toc_node *n, const struct toc_columns *in,
-                     const struct groups *g, const struct toc_column *parameter, struct toc_columns *out) {
+static int keep_best(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *in,
+                     const struct groups *g, const struct toc_column *parameter, struct toc_eval_columns *out) {
     struct ranked *ranked = toc_arena_calloc(e->arena, in->count + 1, sizeof *ranked);
     struct toc_column **made = toc_arena_calloc(e->arena, in->count + 1, sizeof(struct toc_column *));
     if (!ranked || !made)
@@ -225,7 +225,7 @@ static int keep_best(struct toc_eval *e, const struct toc_node *n, const struct 
             for (size_t r = 0; r < count && (double)r < trunc(k); r++) {
                 size_t column = ranked[r].column;
                 if (!made[column])
-                    made[column] = toc_columns_add(e, out, in->items[column].labels);
+                    made[column] = toc_eval_columns_add(e, out, in->items[column].labels);
                 if (!made[column])
                     return TOC_ELIMIT;
                 made[column]->values[step] = ranked[r].value;
@@ -237,7 +237,7 @@ static int keep_best(struct toc_eval *e, const struct toc_node *n, const struct 
 /* ---------------------------------------------------------------------------------------- count_values */
 
 static int count_one(struct toc_eval *e, const struct group *g, struct toc_sv label, double v, size_t step,
-                     struct toc_map *made, struct toc_columns *out) {
+                     struct toc_map *made, struct toc_eval_columns *out) {
     struct toc_buf text = TOC_BUF_INIT;
     toc_format_f64(v, &text);
     struct toc_labels_builder b = TOC_LABELS_BUILDER_INIT;
@@ -248,7 +248,7 @@ static int count_one(struct toc_eval *e, const struct group *g, struct toc_sv la
     void *found = toc_map_get(made, toc_map_u64(&hash));
     int rc = 0;
     if (!found) {
-        if (toc_columns_add(e, out, toc_labels_dup_arena(labels, e->arena))) {
+        if (toc_eval_columns_add(e, out, toc_labels_dup_arena(labels, e->arena))) {
             found = (void *)(uintptr_t)out->count;
             toc_map_put(made, toc_map_u64(&hash), found);
         } else {
@@ -264,8 +264,8 @@ static int count_one(struct toc_eval *e, const struct group *g, struct toc_sv la
     return rc;
 }
 
-static int count_values(struct toc_eval *e, struct toc_sv label, const struct toc_columns *in,
-                        const struct groups *g, struct toc_columns *out) {
+static int count_values(struct toc_eval *e, struct toc_sv label, const struct toc_eval_columns *in,
+                        const struct groups *g, struct toc_eval_columns *out) {
     struct toc_map made = {0};
     int rc = label.n && toc_sv_is_utf8(label)
                  ? 0 : toc_errf(e->err, TOC_EINVAL, "invalid label name \"%.*s\"", TOC_SV_ARG(label));
@@ -280,8 +280,8 @@ static int count_values(struct toc_eval *e, struct toc_sv label, const struct to
     return rc;
 }
 
-int toc_eval_aggregate(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out) {
-    struct toc_columns in = {0}, parameter = {0};
+int toc_eval_aggregate(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
+    struct toc_eval_columns in = {0}, parameter = {0};
     struct groups g = {0};
     int rc = toc_eval_node(e, n->left, &in);
     if (rc == 0 && n->right)
@@ -296,7 +296,7 @@ int toc_eval_aggregate(struct toc_eval *e, const struct toc_node *n, struct toc_
     else if (rc == 0)
         rc = fold_groups(e, n, &in, &g, p, out);
     fini_groups(&g);
-    toc_columns_fini(&in);
-    toc_columns_fini(&parameter);
+    toc_eval_columns_fini(&in);
+    toc_eval_columns_fini(&parameter);
     return rc < 0 ? rc : toc_eval_spend(e, 0);
 }

@@ -35,9 +35,9 @@ static double combine(const struct toc_node *n, double a, double b, double kept)
     return v;
 }
 
-static int scalar_scalar(struct toc_eval *e, const struct toc_node *n, const struct toc_columns *a,
-                         const struct toc_columns *b, struct toc_columns *out) {
-    struct toc_column *c = toc_columns_add(e, out, TOC_LABELS_EMPTY);
+static int scalar_scalar(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *a,
+                         const struct toc_eval_columns *b, struct toc_eval_columns *out) {
+    struct toc_column *c = toc_eval_columns_add(e, out, TOC_LABELS_EMPTY);
     if (!c)
         return TOC_ELIMIT;
     for (size_t i = 0; i < e->step_count; i++)
@@ -45,13 +45,13 @@ static int scalar_scalar(struct toc_eval *e, const struct toc_node *n, const str
     return 0;
 }
 
-static int vector_scalar(struct toc_eval *e, const struct toc_node *n, const struct toc_columns *vector,
-                         const struct toc_columns *scalar, bool is_scalar_left, struct toc_columns *out) {
+static int vector_scalar(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *vector,
+                         const struct toc_eval_columns *scalar, bool is_scalar_left, struct toc_eval_columns *out) {
     const double *s = scalar->items[0].values;
     for (size_t i = 0; i < vector->count; i++) {
         const struct toc_column *v = &vector->items[i];
         struct toc_column *c =
-            toc_columns_add(e, out, is_filter(n) ? v->labels : toc_labels_without_name(e, v->labels));
+            toc_eval_columns_add(e, out, is_filter(n) ? v->labels : toc_labels_without_name(e, v->labels));
         if (!c)
             return TOC_ELIMIT;
         for (size_t k = 0; k < e->step_count; k++)
@@ -59,7 +59,7 @@ static int vector_scalar(struct toc_eval *e, const struct toc_node *n, const str
                 c->values[k] = is_scalar_left ? combine(n, s[k], v->values[k], v->values[k])
                                               : combine(n, v->values[k], s[k], v->values[k]);
     }
-    return is_filter(n) ? 0 : toc_columns_merge(e, out);
+    return is_filter(n) ? 0 : toc_eval_columns_merge(e, out);
 }
 
 /* ------------------------------------------------------------------------------------ vector matching */
@@ -92,7 +92,7 @@ struct side_index {
     uint64_t *hashes;
 };
 
-static int index_side(struct toc_eval *e, const struct toc_node *n, const struct toc_columns *c,
+static int index_side(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *c,
                       struct side_index *x) {
     x->next = toc_arena_calloc(e->arena, c->count + 1, sizeof *x->next);
     x->hashes = toc_arena_calloc(e->arena, c->count + 1, sizeof *x->hashes);
@@ -135,12 +135,12 @@ static struct toc_labels result_labels(struct toc_eval *e, const struct toc_node
 struct matching {
     struct toc_eval *e;
     const struct toc_node *n;
-    const struct toc_columns *many, *one;
+    const struct toc_eval_columns *many, *one;
     bool many_is_left;
     struct side_index one_index;
     struct toc_map made; /* hash of result labels → column + 1 */
     uint8_t *used;       /* one-to-one: (group of the one side, step) already matched */
-    struct toc_columns *out;
+    struct toc_eval_columns *out;
 };
 
 static int duplicate(struct matching *m, uint64_t hash, bool is_one_side) {
@@ -167,7 +167,7 @@ static size_t result_column(struct matching *m, struct toc_labels many, struct t
     size_t found = (size_t)(uintptr_t)toc_map_get(&m->made, toc_map_u64(&hash));
     if (found)
         return found;
-    if (!toc_columns_add(m->e, m->out, labels))
+    if (!toc_eval_columns_add(m->e, m->out, labels))
         return 0;
     toc_map_put(&m->made, toc_map_u64(&hash), (void *)(uintptr_t)m->out->count);
     return m->out->count;
@@ -222,8 +222,8 @@ static int check_one_side(struct matching *m) {
     return 0;
 }
 
-static int vector_vector(struct toc_eval *e, const struct toc_node *n, const struct toc_columns *left,
-                         const struct toc_columns *right, struct toc_columns *out) {
+static int vector_vector(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *left,
+                         const struct toc_eval_columns *right, struct toc_eval_columns *out) {
     bool many_is_left = n->cardinality != TOC_MATCH_GROUP_RIGHT;
     struct matching m = {.e = e, .n = n, .many = many_is_left ? left : right,
                          .one = many_is_left ? right : left, .many_is_left = many_is_left, .out = out};
@@ -244,7 +244,7 @@ static int vector_vector(struct toc_eval *e, const struct toc_node *n, const str
 
 /* -------------------------------------------------------------------------------------- set operators */
 
-static bool has_partner(const struct toc_columns *c, const struct side_index *x, uint64_t hash, size_t step) {
+static bool has_partner(const struct toc_eval_columns *c, const struct side_index *x, uint64_t hash, size_t step) {
     for (size_t at = first_match(x, hash); at; at = x->next[at - 1])
         if (!toc_is_absent(c->items[at - 1].values[step]))
             return true;
@@ -252,12 +252,12 @@ static bool has_partner(const struct toc_columns *c, const struct side_index *x,
 }
 
 /* Copies the steps of `in` at which a partner on the other side is there (or is not). */
-static int copy_where(struct toc_eval *e, const struct toc_node *n, const struct toc_columns *in,
-                      const struct toc_columns *other, const struct side_index *x, bool wants_partner,
-                      struct toc_columns *out) {
+static int copy_where(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *in,
+                      const struct toc_eval_columns *other, const struct side_index *x, bool wants_partner,
+                      struct toc_eval_columns *out) {
     for (size_t i = 0; i < in->count; i++) {
         uint64_t hash = toc_labels_hash(signature(e, n, in->items[i].labels));
-        struct toc_column *c = toc_columns_add(e, out, in->items[i].labels);
+        struct toc_column *c = toc_eval_columns_add(e, out, in->items[i].labels);
         if (!c)
             return TOC_ELIMIT;
         for (size_t step = 0; step < e->step_count; step++)
@@ -268,8 +268,8 @@ static int copy_where(struct toc_eval *e, const struct toc_node *n, const struct
     return 0;
 }
 
-static int eval_set(struct toc_eval *e, const struct toc_node *n, const struct toc_columns *left,
-                    const struct toc_columns *right, struct toc_columns *out) {
+static int eval_set(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *left,
+                    const struct toc_eval_columns *right, struct toc_eval_columns *out) {
     struct side_index x = {0};
     int rc;
     if (n->binary == TOC_BINARY_OR) {
@@ -279,7 +279,7 @@ static int eval_set(struct toc_eval *e, const struct toc_node *n, const struct t
         if (rc == 0)
             rc = copy_where(e, n, right, left, &x, false, out);
         if (rc == 0)
-            rc = toc_columns_merge(e, out);
+            rc = toc_eval_columns_merge(e, out);
     } else {
         rc = index_side(e, n, right, &x);
         if (rc == 0)
@@ -289,8 +289,8 @@ static int eval_set(struct toc_eval *e, const struct toc_node *n, const struct t
     return rc;
 }
 
-int toc_eval_binary(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out) {
-    struct toc_columns left = {0}, right = {0};
+int toc_eval_binary(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
+    struct toc_eval_columns left = {0}, right = {0};
     int rc = toc_eval_node(e, n->left, &left);
     if (rc == 0)
         rc = toc_eval_node(e, n->right, &right);
@@ -303,7 +303,7 @@ int toc_eval_binary(struct toc_eval *e, const struct toc_node *n, struct toc_col
         rc = vector_scalar(e, n, a ? &right : &left, a ? &left : &right, a, out);
     else if (rc == 0)
         rc = vector_vector(e, n, &left, &right, out);
-    toc_columns_fini(&left);
-    toc_columns_fini(&right);
+    toc_eval_columns_fini(&left);
+    toc_eval_columns_fini(&right);
     return rc;
 }

@@ -36,9 +36,9 @@ void toc_eval_warn(struct toc_eval *e, const char *fmt, ...) {
     TOC_VEC_PUSH(&e->warnings, toc_arena_dup_sv(e->arena, toc_sv_cstr(text)));
 }
 
-void toc_columns_fini(struct toc_columns *c) { TOC_VEC_FINI(c); }
+void toc_eval_columns_fini(struct toc_eval_columns *c) { TOC_VEC_FINI(c); }
 
-struct toc_column *toc_columns_add(struct toc_eval *e, struct toc_columns *c, struct toc_labels labels) {
+struct toc_column *toc_eval_columns_add(struct toc_eval *e, struct toc_eval_columns *c, struct toc_labels labels) {
     double *values = toc_arena_calloc(e->arena, e->step_count, sizeof *values);
     if (!values) {
         no_memory(e);
@@ -74,7 +74,7 @@ static bool merge_into(struct toc_column *a, const struct toc_column *b, size_t 
     return true;
 }
 
-int toc_columns_merge(struct toc_eval *e, struct toc_columns *c) {
+int toc_eval_columns_merge(struct toc_eval *e, struct toc_eval_columns *c) {
     struct toc_map by_labels = {0};
     size_t kept = 0;
     int rc = 0;
@@ -95,8 +95,8 @@ int toc_columns_merge(struct toc_eval *e, struct toc_columns *c) {
     return rc;
 }
 
-static int eval_number(struct toc_eval *e, double v, struct toc_columns *out) {
-    struct toc_column *c = toc_columns_add(e, out, TOC_LABELS_EMPTY);
+static int eval_number(struct toc_eval *e, double v, struct toc_eval_columns *out) {
+    struct toc_column *c = toc_eval_columns_add(e, out, TOC_LABELS_EMPTY);
     if (!c)
         return TOC_ELIMIT;
     for (size_t i = 0; i < e->step_count; i++)
@@ -104,7 +104,7 @@ static int eval_number(struct toc_eval *e, double v, struct toc_columns *out) {
     return 0;
 }
 
-static int eval_negate(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out) {
+static int eval_negate(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
     int rc = toc_eval_node(e, n->left, out);
     if (rc < 0)
         return rc;
@@ -114,10 +114,10 @@ static int eval_negate(struct toc_eval *e, const struct toc_node *n, struct toc_
             if (!toc_is_absent(out->items[i].values[k]))
                 out->items[i].values[k] = -out->items[i].values[k];
     }
-    return toc_columns_merge(e, out);
+    return toc_eval_columns_merge(e, out);
 }
 
-int toc_eval_node(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out) {
+int toc_eval_node(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
     switch (n->kind) {
     case TOC_NODE_NUMBER:
         return eval_number(e, n->number, out);
@@ -159,7 +159,7 @@ static int copy_points(struct toc_eval *e, const struct toc_column *c, struct to
     return 0;
 }
 
-static int copy_series(struct toc_eval *e, const struct toc_columns *c, struct toc_promql_result *out) {
+static int copy_series(struct toc_eval *e, const struct toc_eval_columns *c, struct toc_promql_result *out) {
     out->series = TOC_ARENA_NEW_ARRAY(e->arena, struct toc_promql_series, c->count + 1);
     if (!out->series)
         return no_memory(e);
@@ -216,7 +216,7 @@ int toc_promql_instant(const struct toc_promql_expr *expr, const struct toc_prom
     e.start_ms = e.end_ms = e.query_start_ms = e.query_end_ms = at_ms;
     e.step_ms = 1;
     e.step_count = 1;
-    struct toc_columns c = {0};
+    struct toc_eval_columns c = {0};
     int rc;
     out->type = expr->root->type;
     if (out->type == TOC_PROMQL_MATRIX)
@@ -233,7 +233,7 @@ int toc_promql_instant(const struct toc_promql_expr *expr, const struct toc_prom
     out->scalar_t_ms = at_ms;
     out->samples_loaded = e.samples;
     keep_notes(&e, out);
-    toc_columns_fini(&c);
+    toc_eval_columns_fini(&c);
     return rc;
 }
 
@@ -253,7 +253,7 @@ int toc_promql_range(const struct toc_promql_expr *expr, const struct toc_promql
     e.end_ms = e.query_end_ms = end_ms;
     e.step_ms = step_ms;
     e.step_count = (size_t)steps;
-    struct toc_columns c = {0};
+    struct toc_eval_columns c = {0};
     int rc = toc_eval_node(&e, expr->root, &c);
     if (rc == 0)
         rc = copy_series(&e, &c, out);
@@ -261,7 +261,7 @@ int toc_promql_range(const struct toc_promql_expr *expr, const struct toc_promql
         qsort(out->series, out->series_count, sizeof *out->series, by_labels);
     out->samples_loaded = e.samples;
     keep_notes(&e, out);
-    toc_columns_fini(&c);
+    toc_eval_columns_fini(&c);
     return rc;
 }
 

@@ -18,7 +18,7 @@ struct toc_column {
 };
 
 /* The value of a node: columns of a vector, or one column of a scalar. */
-struct toc_columns {
+struct toc_eval_columns {
     TOC_VEC_FIELDS(struct toc_column)
     struct toc_sv string;
 };
@@ -42,10 +42,10 @@ static inline int64_t toc_step_ms(const struct toc_eval *e, size_t i) {
 }
 
 /* Computes a node. The columns' vector is on the heap, everything inside in the arena. */
-int toc_eval_node(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out);
-void toc_columns_fini(struct toc_columns *c);
+int toc_eval_node(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out);
+void toc_eval_columns_fini(struct toc_eval_columns *c);
 /* A new column in which every step is absent; NULL without memory (e->err is filled). */
-struct toc_column *toc_columns_add(struct toc_eval *e, struct toc_columns *c, struct toc_labels labels);
+struct toc_column *toc_eval_columns_add(struct toc_eval *e, struct toc_eval_columns *c, struct toc_labels labels);
 /* Counts against the budget and asks for cancellation. */
 int toc_eval_spend(struct toc_eval *e, uint64_t samples);
 /* One note for the person, once. */
@@ -55,21 +55,21 @@ void toc_eval_warn(struct toc_eval *e, const char *fmt, ...) TOC_PRINTF(2, 3);
 struct toc_labels toc_labels_without_name(struct toc_eval *e, struct toc_labels l);
 /* After names were dropped: columns with equal labels become one; TOC_EINVAL when both have a value at a
  * step, as upstream refuses it. */
-int toc_columns_merge(struct toc_eval *e, struct toc_columns *c);
+int toc_eval_columns_merge(struct toc_eval *e, struct toc_eval_columns *c);
 
 /* selector.c */
-int toc_eval_selector(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out);
+int toc_eval_selector(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out);
 /* The times of the samples instead of their values, in seconds. */
-int toc_eval_selector_times(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out);
+int toc_eval_selector_times(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out);
 /* A function over the windows of a range selector or subquery. parameters: parameter_count columns. */
 int toc_eval_windows(struct toc_eval *e, const struct toc_node *range, toc_window_fn *fn,
                      const struct toc_column *parameters, size_t parameter_count, bool keeps_name,
-                     struct toc_columns *out);
+                     struct toc_eval_columns *out);
 
-int toc_eval_aggregate(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out);
-int toc_eval_binary(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out);
-int toc_eval_call(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out);
+int toc_eval_aggregate(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out);
+int toc_eval_binary(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out);
+int toc_eval_call(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out);
 double toc_binary_apply(enum toc_binary_op op, double a, double b);
-double toc_quantile(double q, double *values, size_t count); /* sorts values */
+double toc_promql_quantile(double q, double *values, size_t count); /* sorts values */
 
 #endif

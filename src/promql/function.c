@@ -141,7 +141,7 @@ const char *toc_function_suggest(struct toc_sv name) {
 /* -------------------------------------------------------------------------------------------- calls */
 
 /* The scalar arguments as columns, in order. */
-static int eval_parameters(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out) {
+static int eval_parameters(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
     for (size_t i = 0; i < n->arg_count; i++) {
         if (n->args[i]->type != TOC_PROMQL_SCALAR)
             continue;
@@ -160,13 +160,13 @@ static const struct toc_node *argument_of_type(const struct toc_node *n, enum to
 }
 
 /* The vector argument; vector(time()) where it was left out. */
-static int eval_operand(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out) {
+static int eval_operand(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
     const struct toc_node *operand = argument_of_type(n, TOC_PROMQL_VECTOR);
     return operand ? toc_eval_node(e, operand, out) : toc_call_time(e, n, out);
 }
 
-static int eval_math(struct toc_eval *e, const struct toc_node *n, const struct toc_columns *parameters,
-                     struct toc_columns *out) {
+static int eval_math(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *parameters,
+                     struct toc_eval_columns *out) {
     int rc = eval_operand(e, n, out);
     if (rc < 0)
         return rc;
@@ -184,10 +184,10 @@ static int eval_math(struct toc_eval *e, const struct toc_node *n, const struct 
         out->items[i].values = values;
         out->items[i].labels = toc_labels_without_name(e, out->items[i].labels);
     }
-    return toc_columns_merge(e, out);
+    return toc_eval_columns_merge(e, out);
 }
 
-static int check_quantile(struct toc_eval *e, const struct toc_node *n, const struct toc_columns *parameters) {
+static int check_quantile(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *parameters) {
     if (n->function->window != toc_window_quantile)
         return 0;
     double q = parameters->items[0].values[0];
@@ -196,17 +196,17 @@ static int check_quantile(struct toc_eval *e, const struct toc_node *n, const st
     return 0;
 }
 
-int toc_eval_call(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out) {
+int toc_eval_call(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
     const struct toc_function *f = n->function;
     if (f->call)
         return f->call(e, n, out);
-    struct toc_columns parameters = {0};
+    struct toc_eval_columns parameters = {0};
     int rc = eval_parameters(e, n, &parameters);
     if (rc == 0 && f->math)
         rc = eval_math(e, n, &parameters, out);
     else if (rc == 0 && (rc = check_quantile(e, n, &parameters)) == 0)
         rc = toc_eval_windows(e, argument_of_type(n, TOC_PROMQL_MATRIX), f->window, parameters.items,
                               parameters.count, f->keeps_name, out);
-    toc_columns_fini(&parameters);
+    toc_eval_columns_fini(&parameters);
     return rc;
 }

@@ -6,7 +6,7 @@
 
 struct toc_eval;
 struct toc_node;
-struct toc_columns;
+struct toc_eval_columns;
 
 /* A window of one series: its samples in (start_ms, end_ms]. */
 struct toc_window {
@@ -23,7 +23,7 @@ typedef bool toc_window_fn(const struct toc_window *w, double *out);
 /* One value from one value. */
 typedef double toc_math_fn(double v, const double *parameters);
 /* A function that needs the whole evaluator. */
-typedef int toc_call_fn(struct toc_eval *e, const struct toc_node *call, struct toc_columns *out);
+typedef int toc_call_fn(struct toc_eval *e, const struct toc_node *call, struct toc_eval_columns *out);
 
 enum { TOC_FUNCTION_ARGS_MAX = 5 };
 

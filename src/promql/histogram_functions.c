@@ -85,7 +85,7 @@ struct bucket_groups {
     double *uppers; /* per column; NaN: not a bucket */
 };
 
-static int group_buckets(struct toc_eval *e, const struct toc_columns *in, struct bucket_groups *g) {
+static int group_buckets(struct toc_eval *e, const struct toc_eval_columns *in, struct bucket_groups *g) {
     g->uppers = toc_arena_calloc(e->arena, in->count + 1, sizeof *g->uppers);
     if (!g->uppers)
         return TOC_ELIMIT;
@@ -111,9 +111,9 @@ static int group_buckets(struct toc_eval *e, const struct toc_columns *in, struc
 }
 
 static int quantile_of_group(struct toc_eval *e, const struct bucket_groups *g, const struct bucket_group *group,
-                             const struct toc_columns *in, const double *q, struct toc_columns *out) {
+                             const struct toc_eval_columns *in, const double *q, struct toc_eval_columns *out) {
     struct bucket *buckets = toc_arena_calloc(e->arena, group->columns.count, sizeof *buckets);
-    struct toc_column *c = buckets ? toc_columns_add(e, out, group->labels) : NULL;
+    struct toc_column *c = buckets ? toc_eval_columns_add(e, out, group->labels) : NULL;
     bool was_forced = false;
     if (!c)
         return TOC_ELIMIT;
@@ -134,8 +134,8 @@ static int quantile_of_group(struct toc_eval *e, const struct bucket_groups *g, 
     return 0;
 }
 
-int toc_call_histogram_quantile(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out) {
-    struct toc_columns q = {0}, in = {0};
+int toc_call_histogram_quantile(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
+    struct toc_eval_columns q = {0}, in = {0};
     struct bucket_groups g = {0};
     int rc = toc_eval_node(e, n->args[0], &q);
     if (rc == 0)
@@ -152,7 +152,7 @@ int toc_call_histogram_quantile(struct toc_eval *e, const struct toc_node *n, st
         TOC_VEC_FINI(&g.items[i].columns);
     TOC_VEC_FINI(&g);
     toc_map_fini(&g.by_hash);
-    toc_columns_fini(&q);
-    toc_columns_fini(&in);
+    toc_eval_columns_fini(&q);
+    toc_eval_columns_fini(&in);
     return rc;
 }

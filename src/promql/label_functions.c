@@ -19,14 +19,14 @@ static struct toc_labels with_label(struct toc_eval *e, struct toc_labels l, str
 }
 
 static int string_argument(struct toc_eval *e, const struct toc_node *n, size_t i, struct toc_sv *out) {
-    struct toc_columns c = {0};
+    struct toc_eval_columns c = {0};
     int rc = toc_eval_node(e, n->args[i], &c);
     *out = c.string;
-    toc_columns_fini(&c);
+    toc_eval_columns_fini(&c);
     return rc;
 }
 
-int toc_call_label_replace(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out) {
+int toc_call_label_replace(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
     struct toc_sv target, replacement, source, pattern;
     struct toc_err reason = {0};
     struct toc_regex *regex = NULL;
@@ -52,10 +52,10 @@ int toc_call_label_replace(struct toc_eval *e, const struct toc_node *n, struct 
         toc_buf_fini(&text);
     }
     toc_regex_free(&regex);
-    return toc_columns_merge(e, out);
+    return toc_eval_columns_merge(e, out);
 }
 
-int toc_call_label_join(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out) {
+int toc_call_label_join(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
     struct toc_sv target, separator, source;
     int rc = toc_eval_node(e, n->args[0], out);
     if (rc < 0 || (rc = string_argument(e, n, 1, &target)) < 0 ||
@@ -75,7 +75,7 @@ int toc_call_label_join(struct toc_eval *e, const struct toc_node *n, struct toc
         out->items[i].labels = with_label(e, out->items[i].labels, target, toc_buf_sv(&text));
         toc_buf_fini(&text);
     }
-    return rc < 0 ? rc : toc_columns_merge(e, out);
+    return rc < 0 ? rc : toc_eval_columns_merge(e, out);
 }
 
 /* NaN goes last in both directions. */
@@ -95,18 +95,18 @@ static int descending(const void *a, const void *b) {
 
 /* Only an instant query has an order. */
 static int sort_columns(struct toc_eval *e, const struct toc_node *n, int (*order)(const void *, const void *),
-                        struct toc_columns *out) {
+                        struct toc_eval_columns *out) {
     int rc = toc_eval_node(e, n->args[0], out);
     if (rc == 0 && e->step_count == 1 && out->count)
         qsort(out->items, out->count, sizeof *out->items, order);
     return rc;
 }
 
-int toc_call_sort(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out) {
+int toc_call_sort(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
     return sort_columns(e, n, ascending, out);
 }
 
-int toc_call_sort_desc(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out) {
+int toc_call_sort_desc(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
     return sort_columns(e, n, descending, out);
 }
 
@@ -127,9 +127,9 @@ static struct toc_labels labels_of_selector(struct toc_eval *e, const struct toc
     return out;
 }
 
-static int absent(struct toc_eval *e, const struct toc_columns *in, struct toc_labels labels,
-                  struct toc_columns *out) {
-    struct toc_column *c = toc_columns_add(e, out, labels);
+static int absent(struct toc_eval *e, const struct toc_eval_columns *in, struct toc_labels labels,
+                  struct toc_eval_columns *out) {
+    struct toc_column *c = toc_eval_columns_add(e, out, labels);
     if (!c)
         return TOC_ELIMIT;
     for (size_t k = 0; k < e->step_count; k++) {
@@ -142,12 +142,12 @@ static int absent(struct toc_eval *e, const struct toc_columns *in, struct toc_l
     return 0;
 }
 
-int toc_call_absent(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out) {
-    struct toc_columns in = {0};
+int toc_call_absent(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
+    struct toc_eval_columns in = {0};
     int rc = toc_eval_node(e, n->args[0], &in);
     if (rc == 0)
         rc = absent(e, &in, labels_of_selector(e, n->args[0]), out);
-    toc_columns_fini(&in);
+    toc_eval_columns_fini(&in);
     return rc;
 }
 
@@ -157,11 +157,11 @@ static bool window_is_there(const struct toc_window *w, double *out) {
     return true;
 }
 
-int toc_call_absent_over_time(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out) {
-    struct toc_columns in = {0};
+int toc_call_absent_over_time(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
+    struct toc_eval_columns in = {0};
     int rc = toc_eval_windows(e, n->args[0], window_is_there, NULL, 0, true, &in);
     if (rc == 0)
         rc = absent(e, &in, labels_of_selector(e, n->args[0]), out);
-    toc_columns_fini(&in);
+    toc_eval_columns_fini(&in);
     return rc;
 }

@@ -167,7 +167,7 @@ static double quantile_of(double q, const double *v, size_t n) {
     double space[STACK_VALUES];
     double *copy = n <= STACK_VALUES ? space : toc_xcalloc(n, sizeof *copy);
     memcpy(copy, v, n * sizeof *v);
-    double result = toc_quantile(q, copy, n);
+    double result = toc_promql_quantile(q, copy, n);
     if (copy != space)
         toc_free(copy);
     return result;
@@ -183,7 +183,7 @@ bool toc_window_mad(const struct toc_window *w, double *out) {
     double *distances = toc_xcalloc(w->count, sizeof *distances);
     for (size_t i = 0; i < w->count; i++)
         distances[i] = fabs(w->v[i] - median);
-    *out = toc_quantile(0.5, distances, w->count);
+    *out = toc_promql_quantile(0.5, distances, w->count);
     toc_free(distances);
     return true;
 }

@@ -17,7 +17,7 @@ static int64_t look_ms(const struct toc_eval *e, const struct toc_node *n, size_
 struct instant_ctx {
     struct toc_eval *e;
     const struct toc_node *node;
-    struct toc_columns *out;
+    struct toc_eval_columns *out;
     bool wants_times;
 };
 
@@ -34,7 +34,7 @@ static int on_instant(void *ctx, const struct toc_series_view *s) {
         if (next == 0 || s->t_ms[next - 1] <= t - e->lookback_ms || toc_is_stale_nan(s->values[next - 1]))
             continue;
         if (!values) {
-            struct toc_column *column = toc_columns_add(e, c->out, toc_labels_dup_arena(s->labels, e->arena));
+            struct toc_column *column = toc_eval_columns_add(e, c->out, toc_labels_dup_arena(s->labels, e->arena));
             if (!column)
                 return TOC_ELIMIT;
             values = column->values;
@@ -45,7 +45,7 @@ static int on_instant(void *ctx, const struct toc_series_view *s) {
 }
 
 static int select_instant(struct toc_eval *e, const struct toc_node *n, bool wants_times,
-                          struct toc_columns *out) {
+                          struct toc_eval_columns *out) {
     struct instant_ctx c = {e, n, out, wants_times};
     struct toc_select s = {.matchers = n->matchers,
                            .matcher_count = n->matcher_count,
@@ -54,11 +54,11 @@ static int select_instant(struct toc_eval *e, const struct toc_node *n, bool wan
     return e->options->querier->select(e->options->querier, &s, on_instant, &c, e->err);
 }
 
-int toc_eval_selector(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out) {
+int toc_eval_selector(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
     return select_instant(e, n, false, out);
 }
 
-int toc_eval_selector_times(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out) {
+int toc_eval_selector_times(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
     return select_instant(e, n, true, out);
 }
 
@@ -71,7 +71,7 @@ struct window_ctx {
     const struct toc_column *parameters;
     size_t parameter_count;
     bool keeps_name;
-    struct toc_columns *out;
+    struct toc_eval_columns *out;
     TOC_VEC(int64_t) t_ms; /* samples without staleness markers */
     TOC_VEC(double) values;
 };
@@ -99,7 +99,7 @@ static int slide(struct window_ctx *c, struct toc_labels labels, const int64_t *
             continue;
         if (!values) {
             struct toc_labels kept = toc_labels_dup_arena(labels, e->arena);
-            struct toc_column *column = toc_columns_add(
+            struct toc_column *column = toc_eval_columns_add(
                 e, c->out, c->keeps_name ? kept : toc_labels_without_name(e, kept));
             if (!column)
                 return TOC_ELIMIT;
@@ -151,7 +151,7 @@ static int eval_subquery(struct window_ctx *c) {
     if (inner.step_count > outer->max_samples)
         return toc_errf(outer->err, TOC_ELIMIT, "the subquery has more than %llu steps",
                         (unsigned long long)outer->max_samples);
-    struct toc_columns columns = {0};
+    struct toc_eval_columns columns = {0};
     int rc = toc_eval_node(&inner, n->left, &columns);
     int64_t *times = toc_arena_calloc(outer->arena, inner.step_count, sizeof *times);
     for (size_t i = 0; times && i < inner.step_count; i++)
@@ -166,13 +166,13 @@ static int eval_subquery(struct window_ctx *c) {
         if (rc == 0)
             rc = toc_eval_spend(outer, c->t_ms.count);
     }
-    toc_columns_fini(&columns);
+    toc_eval_columns_fini(&columns);
     return times || rc < 0 ? rc : TOC_ELIMIT;
 }
 
 int toc_eval_windows(struct toc_eval *e, const struct toc_node *range, toc_window_fn *fn,
                      const struct toc_column *parameters, size_t parameter_count, bool keeps_name,
-                     struct toc_columns *out) {
+                     struct toc_eval_columns *out) {
     struct window_ctx c = {.e = e, .node = toc_node_bare(range), .fn = fn, .parameters = parameters,
                            .parameter_count = parameter_count, .keeps_name = keeps_name, .out = out};
     int rc;
@@ -187,5 +187,5 @@ int toc_eval_windows(struct toc_eval *e, const struct toc_node *range, toc_windo
     }
     TOC_VEC_FINI(&c.t_ms);
     TOC_VEC_FINI(&c.values);
-    return rc < 0 || keeps_name ? rc : toc_columns_merge(e, out);
+    return rc < 0 || keeps_name ? rc : toc_eval_columns_merge(e, out);
 }

@@ -5,9 +5,9 @@
 #include "promql/eval_priv.h"
 #include "promql/functions_priv.h"
 
-int toc_call_time(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out) {
+int toc_call_time(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
     (void)n;
-    struct toc_column *c = toc_columns_add(e, out, TOC_LABELS_EMPTY);
+    struct toc_column *c = toc_eval_columns_add(e, out, TOC_LABELS_EMPTY);
     if (!c)
         return TOC_ELIMIT;
     for (size_t i = 0; i < e->step_count; i++)
@@ -15,9 +15,9 @@ int toc_call_time(struct toc_eval *e, const struct toc_node *n, struct toc_colum
     return 0;
 }
 
-int toc_call_pi(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out) {
+int toc_call_pi(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
     (void)n;
-    struct toc_column *c = toc_columns_add(e, out, TOC_LABELS_EMPTY);
+    struct toc_column *c = toc_eval_columns_add(e, out, TOC_LABELS_EMPTY);
     if (!c)
         return TOC_ELIMIT;
     for (size_t i = 0; i < e->step_count; i++)
@@ -25,7 +25,7 @@ int toc_call_pi(struct toc_eval *e, const struct toc_node *n, struct toc_columns
     return 0;
 }
 
-int toc_call_timestamp(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out) {
+int toc_call_timestamp(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
     const struct toc_node *operand = toc_node_bare(n->args[0]);
     bool is_selector = operand->kind == TOC_NODE_SELECTOR;
     int rc = is_selector ? toc_eval_selector_times(e, operand, out) : toc_eval_node(e, operand, out);
@@ -37,17 +37,17 @@ int toc_call_timestamp(struct toc_eval *e, const struct toc_node *n, struct toc_
             if (!toc_is_absent(out->items[i].values[k]))
                 out->items[i].values[k] = (double)toc_step_ms(e, k) / 1000.0;
     }
-    return toc_columns_merge(e, out);
+    return toc_eval_columns_merge(e, out);
 }
 
-int toc_call_vector(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out) {
+int toc_call_vector(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
     return toc_eval_node(e, n->args[0], out);
 }
 
-int toc_call_scalar(struct toc_eval *e, const struct toc_node *n, struct toc_columns *out) {
-    struct toc_columns in = {0};
+int toc_call_scalar(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
+    struct toc_eval_columns in = {0};
     int rc = toc_eval_node(e, n->args[0], &in);
-    struct toc_column *c = rc == 0 ? toc_columns_add(e, out, TOC_LABELS_EMPTY) : NULL;
+    struct toc_column *c = rc == 0 ? toc_eval_columns_add(e, out, TOC_LABELS_EMPTY) : NULL;
     for (size_t k = 0; c && k < e->step_count; k++) {
         size_t count = 0;
         for (size_t i = 0; i < in.count; i++)
@@ -56,7 +56,7 @@ int toc_call_scalar(struct toc_eval *e, const struct toc_node *n, struct toc_col
         if (count != 1)
             c->values[k] = NAN;
     }
-    toc_columns_fini(&in);
+    toc_eval_columns_fini(&in);
     return rc < 0 ? rc : c ? 0 : TOC_ELIMIT;
 }
 

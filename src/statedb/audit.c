@@ -56,8 +56,9 @@ int toc_audit_append(struct toc_statedb *db, const struct toc_audit_entry *entry
         copy_hash(previous, toc_txn_text(&t, 1));
     }
     chain_hash(previous, &e, e.hash);
-    toc_txn_exec(&t, "INSERT INTO audit(seq, at, actor, route, object, outcome, hash) "
-                     "VALUES(?,?,?,?,?,?,?)",
+    toc_txn_exec(&t,
+                 "INSERT INTO audit(seq, at, actor, route, object, outcome, hash) "
+                 "VALUES(?,?,?,?,?,?,?)",
                  "itssssb", e.seq, e.at, e.actor, e.route, e.object, e.outcome,
                  toc_sv_make((const char *)e.hash, sizeof e.hash));
     return toc_txn_end(&t);
@@ -82,8 +83,9 @@ int toc_audit_list(struct toc_statedb *db, size_t limit,
     struct toc_txn t;
     int stopped = 0;
     toc_txn_begin_read(&t, db, err);
-    toc_txn_query(&t, "SELECT seq, at, actor, route, object, outcome, hash FROM audit "
-                      "ORDER BY seq DESC LIMIT ?",
+    toc_txn_query(&t,
+                  "SELECT seq, at, actor, route, object, outcome, hash FROM audit "
+                  "ORDER BY seq DESC LIMIT ?",
                   "i", (int64_t)(limit ? limit : AUDIT_LIMIT_DEFAULT));
     while (!stopped && toc_txn_row(&t)) {
         struct toc_audit_entry e = read_entry(&t);
@@ -101,7 +103,8 @@ static void verify_row(struct toc_txn *t, struct toc_audit_head *head) {
     if (e.seq != seq)
         toc_txn_fail(t, TOC_ECORRUPT, "audit log: row %" PRId64 " is missing", seq);
     else if (memcmp(want, e.hash, sizeof want) != 0)
-        toc_txn_fail(t, TOC_ECORRUPT, "audit log: row %" PRId64 " or one before it was changed", seq);
+        toc_txn_fail(t, TOC_ECORRUPT, "audit log: row %" PRId64 " or one before it was changed",
+                     seq);
     head->count = seq;
     memcpy(head->hash, want, sizeof want);
 }

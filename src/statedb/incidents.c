@@ -52,7 +52,7 @@ static int read_incident(struct toc_txn *t, struct toc_incident *i) {
     return 0;
 }
 
-/* --- writing ------------------------------------------------------------------------------------ */
+/* --- writing --- */
 
 static void assign_id(struct toc_txn *t, const struct toc_incident *i, char *out) {
     struct toc_civil c = toc_ts_civil(i->detected_at);
@@ -154,7 +154,7 @@ static int save_plain(struct toc_incident_store *s, struct toc_incident *i,
     return save(s, i, entries, count, NULL, NULL, err);
 }
 
-/* --- reading ------------------------------------------------------------------------------------ */
+/* --- reading --- */
 
 static void read_alerts(struct toc_txn *t, struct toc_incident *i) {
     toc_txn_query(t,

@@ -27,8 +27,8 @@ const char *toc_outbox_state_text(enum toc_outbox_state state) {
 }
 
 static enum toc_outbox_state parse_state(struct toc_sv s) {
-#define X(name, text)                 \
-    if (toc_sv_eq(s, TOC_SV(text)))   \
+#define X(name, text)               \
+    if (toc_sv_eq(s, TOC_SV(text))) \
         return name;
     TOC_OUTBOX_STATE_TABLE(X)
 #undef X
@@ -60,12 +60,13 @@ int toc_outbox_add(struct toc_statedb *db, const struct toc_outbox_new *item, st
     if (!is_new)
         id = toc_txn_int(&t, 0);
     if (is_new && t.rc == 0) {
-        toc_txn_exec(&t,
-                     "INSERT INTO outbox(idempotency_key, receiver, channel, incident_id, order_key, "
-                     "subject, payload, state, attempt_count, created_at, next_at) "
-                     "VALUES(?,?,?,?,?,?,?,'pending',0,?,?)",
-                     "sssSssbtt", item->idempotency_key, item->receiver, item->channel,
-                     item->incident_id, item->order_key, item->subject, item->payload, now, now);
+        toc_txn_exec(
+            &t,
+            "INSERT INTO outbox(idempotency_key, receiver, channel, incident_id, order_key, "
+            "subject, payload, state, attempt_count, created_at, next_at) "
+            "VALUES(?,?,?,?,?,?,?,'pending',0,?,?)",
+            "sssSssbtt", item->idempotency_key, item->receiver, item->channel, item->incident_id,
+            item->order_key, item->subject, item->payload, now, now);
         id = toc_txn_last_id(&t);
     }
     rc = toc_txn_end(&t);
@@ -77,8 +78,8 @@ int toc_outbox_add(struct toc_statedb *db, const struct toc_outbox_new *item, st
     return rc;
 }
 
-#define ITEM_COLUMNS                                                                          \
-    "id, idempotency_key, receiver, channel, incident_id, order_key, subject, state, "        \
+#define ITEM_COLUMNS                                                                   \
+    "id, idempotency_key, receiver, channel, incident_id, order_key, subject, state, " \
     "attempt_count, created_at, next_at, finished_at"
 
 static struct toc_outbox_item read_item(const struct toc_txn *t) {
@@ -126,7 +127,8 @@ int toc_outbox_next_due(struct toc_statedb *db, struct toc_ts *out, struct toc_e
     toc_txn_begin_read(&t, db, err);
     toc_txn_query(&t,
                   "SELECT min(next_at) FROM outbox WHERE id IN ("
-                  " SELECT min(id) FROM outbox WHERE state = 'pending' GROUP BY order_key)", "");
+                  " SELECT min(id) FROM outbox WHERE state = 'pending' GROUP BY order_key)",
+                  "");
     if (toc_txn_row(&t))
         *out = toc_txn_ts(&t, 0);
     return toc_txn_end(&t);
@@ -158,12 +160,13 @@ int toc_outbox_attempted(struct toc_statedb *db, int64_t id, const struct toc_ou
     bool is_finished = state != TOC_OUTBOX_PENDING;
     toc_txn_begin_write(&t, db, err);
     if (is_pending(&t, id, &attempts)) {
-        toc_txn_exec(&t,
-                     "INSERT INTO outbox_attempts(outbox_id, n, at, ok, is_permanent, detail, next_at) "
-                     "VALUES(?,?,?,?,?,?,?)",
-                     "iitiisT", id, attempts + 1, a->at, (int64_t)a->ok, (int64_t)a->is_permanent,
-                     toc_sv_sub(a->detail, 0, DETAIL_MAX_BYTES),
-                     is_finished ? (struct toc_ts){0} : a->next_at);
+        toc_txn_exec(
+            &t,
+            "INSERT INTO outbox_attempts(outbox_id, n, at, ok, is_permanent, detail, next_at) "
+            "VALUES(?,?,?,?,?,?,?)",
+            "iitiisT", id, attempts + 1, a->at, (int64_t)a->ok, (int64_t)a->is_permanent,
+            toc_sv_sub(a->detail, 0, DETAIL_MAX_BYTES),
+            is_finished ? (struct toc_ts){0} : a->next_at);
         toc_txn_exec(&t,
                      "UPDATE outbox SET state = ?, attempt_count = ?, finished_at = ?, "
                      "next_at = coalesce(?, next_at) WHERE id = ?",
@@ -183,10 +186,11 @@ struct attempts {
 static void read_attempts(struct toc_txn *t, int64_t id, struct toc_arena *arena,
                           struct attempts *out) {
     out->count = 0;
-    toc_txn_query(t,
-                  "SELECT at, ok, is_permanent, detail, next_at FROM (SELECT * FROM outbox_attempts "
-                  "WHERE outbox_id = ? ORDER BY n DESC LIMIT ?) ORDER BY n",
-                  "ii", id, (int64_t)ATTEMPTS_SHOWN_MAX);
+    toc_txn_query(
+        t,
+        "SELECT at, ok, is_permanent, detail, next_at FROM (SELECT * FROM outbox_attempts "
+        "WHERE outbox_id = ? ORDER BY n DESC LIMIT ?) ORDER BY n",
+        "ii", id, (int64_t)ATTEMPTS_SHOWN_MAX);
     while (toc_txn_row(t) && out->count < ATTEMPTS_SHOWN_MAX)
         out->items[out->count++] = (struct toc_outbox_attempt){
             .at = toc_txn_ts(t, 0),
@@ -209,8 +213,7 @@ struct ledger {
     struct toc_arena arena;
 };
 
-static void read_ledger(struct toc_txn *t, const struct toc_outbox_filter *f,
-                        struct ledger *out) {
+static void read_ledger(struct toc_txn *t, const struct toc_outbox_filter *f, struct ledger *out) {
     size_t limit = f->limit ? TOC_MIN(f->limit, LIST_LIMIT_MAX) : LIST_LIMIT_DEFAULT;
     struct toc_sv state = f->has_state ? toc_sv_cstr(toc_outbox_state_text(f->state)) : TOC_SV_NULL;
     toc_txn_query(t,
@@ -256,7 +259,8 @@ int toc_outbox_pending(struct toc_statedb *db,
     toc_txn_begin_read(&t, db, err);
     toc_txn_query(&t,
                   "SELECT receiver, sum(state = 'pending'), sum(state = 'failed') FROM outbox "
-                  "GROUP BY receiver ORDER BY receiver", "");
+                  "GROUP BY receiver ORDER BY receiver",
+                  "");
     while (!stopped && toc_txn_row(&t))
         stopped = fn(ctx, toc_txn_text(&t, 0), (uint64_t)toc_txn_int(&t, 1),
                      (uint64_t)toc_txn_int(&t, 2));

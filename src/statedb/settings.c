@@ -4,8 +4,8 @@
 #include "base/alloc.h"
 #include "statedb/blobs.h"
 #include "statedb/changes.h"
-#include "statedb/silences.h"
 #include "statedb/changes_priv.h"
+#include "statedb/silences.h"
 #include "statedb/statedb_priv.h"
 
 enum { BLOB_KEY_MAX_BYTES = 1024, BLOB_VALUE_MAX_BYTES = 64 << 20, CHANGES_LIMIT_DEFAULT = 100 };
@@ -22,8 +22,9 @@ static int blob_put(struct toc_blob_store *s, const char *ns, struct toc_sv key,
     if (value.n == 0)
         return blob_remove(s, ns, key, err);
     if (key.n > BLOB_KEY_MAX_BYTES || value.n > BLOB_VALUE_MAX_BYTES)
-        return toc_errf(err, TOC_ELIMIT, "%s: a key of %zu and a value of %zu bytes are over the limit",
-                        ns, key.n, value.n);
+        return toc_errf(err, TOC_ELIMIT,
+                        "%s: a key of %zu and a value of %zu bytes are over the limit", ns, key.n,
+                        value.n);
     struct toc_txn t;
     toc_txn_begin_write(&t, blob_db(s), err);
     toc_txn_exec(&t,
@@ -94,14 +95,16 @@ int toc_silences_remove(struct toc_statedb *db, struct toc_sv id, struct toc_err
     return toc_txn_end(&t);
 }
 
-int toc_silences_each(struct toc_statedb *db, int (*fn)(void *ctx, const struct toc_silence_row *row),
-                      void *ctx, struct toc_err *err) {
+int toc_silences_each(struct toc_statedb *db,
+                      int (*fn)(void *ctx, const struct toc_silence_row *row), void *ctx,
+                      struct toc_err *err) {
     struct toc_txn t;
     int stopped = 0;
     toc_txn_begin_read(&t, db, err);
     toc_txn_query(&t,
                   "SELECT id, matchers, starts_at, ends_at, updated_at, created_by, comment, "
-                  "is_until_resolved FROM silences ORDER BY id", "");
+                  "is_until_resolved FROM silences ORDER BY id",
+                  "");
     while (!stopped && toc_txn_row(&t)) {
         struct toc_silence_row r = {
             .id = toc_txn_text(&t, 0),

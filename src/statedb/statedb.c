@@ -10,10 +10,11 @@ enum { APPLICATION_ID = 0x544f4353, BUSY_TIMEOUT_MS = 5000, DEFAULT_READERS = 4 
 
 static int fail_open(struct toc_statedb *db, struct toc_err *err, int rc, const char *reason) {
     if (rc == TOC_ECORRUPT)
-        return toc_errf(err, rc,
-                        "state database %s is damaged or is not an SQLite file (%s): restore it from "
-                        "a backup, or move it away to start with an empty one",
-                        db->path, reason);
+        return toc_errf(
+            err, rc,
+            "state database %s is damaged or is not an SQLite file (%s): restore it from "
+            "a backup, or move it away to start with an empty one",
+            db->path, reason);
     return toc_errf(err, rc, "state database %s cannot be opened: %s (%s)", db->path, reason,
                     toc_strerror(rc));
 }
@@ -35,8 +36,10 @@ static int open_conn(struct toc_statedb *db, struct toc_conn *c, int flags, stru
     sqlite3_db_config(c->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(c->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sqlite3_limit(c->handle, SQLITE_LIMIT_ATTACHED, 0);
-    return run(db, c, "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; "
-                      "PRAGMA cell_size_check=ON;", err);
+    return run(db, c,
+               "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; "
+               "PRAGMA cell_size_check=ON;",
+               err);
 }
 
 static void close_conn(struct toc_conn *c) {

@@ -4,7 +4,7 @@
 
 #include "statedb/statedb_priv.h"
 
-#define TOKEN_COLUMNS \
+#define TOKEN_COLUMNS                                                                    \
     "tokens.id, name, role, scopes, tokens.hash, tokens.created_at, tokens.expires_at, " \
     "last_used_at, created_by"
 enum { TOKEN_COLUMN_COUNT = 9 };
@@ -29,8 +29,9 @@ int toc_tokens_add(struct toc_statedb *db, const struct toc_token_row *r, int64_
     toc_txn_begin_write(&t, db, err);
     toc_txn_query(&t, "SELECT 1 FROM tokens WHERE name = ?", "s", r->name);
     if (toc_txn_row(&t))
-        toc_txn_fail(&t, TOC_EDUPLICATE, "a token named \"%.*s\" exists already: choose another name "
-                                         "or remove that token first",
+        toc_txn_fail(&t, TOC_EDUPLICATE,
+                     "a token named \"%.*s\" exists already: choose another name "
+                     "or remove that token first",
                      TOC_SV_ARG(r->name));
     toc_txn_exec(&t,
                  "INSERT INTO tokens(name, role, scopes, hash, created_at, expires_at, created_by) "

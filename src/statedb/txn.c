@@ -41,8 +41,8 @@ int toc_txn_fail_sqlite(struct toc_txn *t, int sqlite_rc) {
     if (t->rc)
         return t->rc;
     int extended = sqlite3_extended_errcode(t->conn->handle);
-    bool is_unique = extended == SQLITE_CONSTRAINT_UNIQUE ||
-                     extended == SQLITE_CONSTRAINT_PRIMARYKEY;
+    bool is_unique =
+        extended == SQLITE_CONSTRAINT_UNIQUE || extended == SQLITE_CONSTRAINT_PRIMARYKEY;
     t->rc = is_unique ? TOC_EDUPLICATE : toc_sqlite_code(sqlite_rc);
     toc_errf(t->err, t->rc, "state database %s: %s (%s)", t->db->path,
              sqlite3_errmsg(t->conn->handle), toc_strerror(t->rc));
@@ -143,7 +143,8 @@ int toc_txn_end(struct toc_txn *t) {
         return t->rc;
     }
     if (!sqlite3_get_autocommit(t->conn->handle))
-        sqlite3_exec(t->conn->handle, "COMMIT", NULL, NULL, NULL); /* nothing to lose: it only read */
+        sqlite3_exec(t->conn->handle, "COMMIT", NULL, NULL,
+                     NULL); /* nothing to lose: it only read */
     return_reader(t->db, t->conn);
     return t->rc;
 }
@@ -242,7 +243,9 @@ void toc_txn_exec(struct toc_txn *t, const char *sql, const char *types, ...) {
     }
 }
 
-int64_t toc_txn_changes(const struct toc_txn *t) { return sqlite3_changes64(t->conn->handle); }
+int64_t toc_txn_changes(const struct toc_txn *t) {
+    return sqlite3_changes64(t->conn->handle);
+}
 int64_t toc_txn_last_id(const struct toc_txn *t) {
     return sqlite3_last_insert_rowid(t->conn->handle);
 }

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
 
@@ -70,6 +71,10 @@ int toc_vfs_write_file(struct toc_vfs *v, const char *path, struct toc_sv conten
 /* mkdir -p. */
 int toc_vfs_make_dirs(struct toc_vfs *v, const char *path) TOC_MUST_CHECK;
 bool toc_vfs_exists(struct toc_vfs *v, const char *path);
+/* Paths that match a pattern whose last part may hold *, ? and […], sorted; a plain path matches itself, there or
+ * not. Everything lives in the arena. TOC_ELIMIT over max. */
+int toc_vfs_glob(struct toc_vfs *v, const char *pattern, size_t max, struct toc_arena *a,
+                 const char ***out, size_t *out_count, struct toc_err *err) TOC_MUST_CHECK;
 
 /* An exclusive advisory lock on `path` (created) held by this process until toc_lock_release.
  * TOC_ELOCKED when another process has it. */

@@ -31,13 +31,19 @@ static inline int memory_put(struct toc_blob_store *s, const char *ns, struct to
     (void)err;
     struct memory_blobs *m = (struct memory_blobs *)s;
     struct toc_buf full = memory_key(ns, key);
-    if (!value.n) {
-        memory_drop(toc_map_remove(&m->map, toc_buf_sv(&full)));
-    } else {
-        struct toc_buf *copy = TOC_NEW(struct toc_buf);
-        toc_buf_append_sv(copy, value);
-        memory_drop(toc_map_put(&m->map, toc_buf_sv(&full), copy));
-    }
+    struct toc_buf *copy = TOC_NEW(struct toc_buf);
+    toc_buf_append_sv(copy, value);
+    memory_drop(toc_map_put(&m->map, toc_buf_sv(&full), copy));
+    toc_buf_fini(&full);
+    return 0;
+}
+
+static inline int memory_remove(struct toc_blob_store *s, const char *ns, struct toc_sv key,
+                                struct toc_err *err) {
+    struct memory_blobs *m = (struct memory_blobs *)s;
+    struct toc_buf full = memory_key(ns, key);
+    (void)err;
+    memory_drop(toc_map_remove(&m->map, toc_buf_sv(&full)));
     toc_buf_fini(&full);
     return 0;
 }
@@ -55,12 +61,8 @@ static inline int memory_get(struct toc_blob_store *s, const char *ns, struct to
     return 0;
 }
 
-static inline int memory_remove(struct toc_blob_store *s, const char *ns, struct toc_sv key,
-                                struct toc_err *err) {
-    return memory_put(s, ns, key, TOC_SV(""), err);
-}
-
-static inline int memory_each(struct toc_blob_store *s, const char *ns, toc_on_blob *fn,
+static inline int memory_each(struct toc_blob_store *s, const char *ns,
+                              int (*fn)(void *ctx, struct toc_sv key, struct toc_sv value),
                               void *ctx, struct toc_err *err) {
     (void)err;
     struct memory_blobs *m = (struct memory_blobs *)s;
@@ -134,14 +136,10 @@ static inline int memory_silence_each(struct toc_silence_store *s, toc_on_silenc
     struct memory_silences *m = (struct memory_silences *)s;
     int rc = 0;
     for (size_t i = 0; i < m->count && !rc; i++) {
-        struct toc_silence_record r = {toc_sv_cstr(m->rows[i].id),
-                                       toc_sv_cstr(m->rows[i].matchers),
-                                       m->rows[i].starts_at,
-                                       m->rows[i].ends_at,
-                                       m->rows[i].updated_at,
-                                       TOC_SV("ann"),
-                                       TOC_SV("planned"),
-                                       m->rows[i].is_until_resolved};
+        struct toc_silence_record r = {toc_sv_cstr(m->rows[i].id), toc_sv_cstr(m->rows[i].matchers),
+                                       m->rows[i].starts_at,       m->rows[i].ends_at,
+                                       m->rows[i].updated_at,      TOC_SV("ann"),
+                                       TOC_SV("planned"),          m->rows[i].is_until_resolved};
         rc = fn(ctx, &r);
     }
     return rc;

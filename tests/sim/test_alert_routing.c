@@ -1,7 +1,7 @@
 /*
- * The alert manager under a virtual clock that jumps from deadline to deadline: hours of grouping, repeating,
- * silences and restarts in milliseconds. Each notification is written to a journal which is compared with
- * what Alertmanager's rules say.
+ * The alert manager under a virtual clock that jumps from deadline to deadline: hours of grouping,
+ * repeating, silences and restarts in milliseconds. Each notification is written to a journal which
+ * is compared with what Alertmanager's rules say.
  */
 #include "../unit/cmocka_prelude.h"
 
@@ -145,11 +145,10 @@ static void wait_interval_and_repeat_are_exact(void **state) {
     send(&w, "c", false);
     run_to(&w, 6 * 3600);
     /* 30 s wait; new alert at the next 5 m flush; repeat 4 h after that; then the end. */
-    assert_string_equal(toc_buf_cstr(&w.journal),
-                        "30 ops first notification: +a +b\n"
-                        "330 ops new alerts added: +a +b +c\n"
-                        "14730 ops repeat interval elapsed: +a +b +c\n"
-                        "18030 ops all alerts resolved: -a -b -c\n");
+    assert_string_equal(toc_buf_cstr(&w.journal), "30 ops first notification: +a +b\n"
+                                                  "330 ops new alerts added: +a +b +c\n"
+                                                  "14730 ops repeat interval elapsed: +a +b +c\n"
+                                                  "18030 ops all alerts resolved: -a -b -c\n");
     assert_int_equal(toc_alert_manager_stats(w.m).alerts_firing, 0);
     assert_int_equal(toc_alert_manager_next_due(w.m), INT64_MAX);
     world_fini(&w);
@@ -176,13 +175,14 @@ static void refused_notification_is_offered_again(void **state) {
     world_fini(&w);
 }
 
-/* One script of arrivals, silences and ends; `restarts` says before which steps the process is killed. */
+/* One script of arrivals, silences and ends; `restarts` says before which steps the process is
+ * killed. */
 static void play(struct world *w, unsigned restarts, bool with_downtime) {
     static const struct {
         int at_s;
         const char *inst;
         bool is_firing;
-    } script[] = {{0, "a", true},      {12, "b", true},     {95, "c", true},   {400, "b", false},
+    } script[] = {{0, "a", true},      {12, "b", true},     {95, "c", true},    {400, "b", false},
                   {700, "b", true},    {15000, "a", false}, {15010, "d", true}, {16000, "c", false},
                   {17000, "d", false}, {17100, "b", false}};
     char id[37];
@@ -221,11 +221,11 @@ static void restart_anywhere_changes_no_notification(void **state) {
     world_fini(&straight);
 }
 
-static const char inhibiting[] =
-    "route: {receiver: ops, group_by: ['...']}\n"
-    "receivers: [{name: ops, webhook_configs: [{url: 'http://x'}]}]\n"
-    "inhibit_rules:\n"
-    "- {source_matchers: [severity=critical], target_matchers: [severity=warning], equal: [alertname]}\n";
+static const char inhibiting[] = "route: {receiver: ops, group_by: ['...']}\n"
+                                 "receivers: [{name: ops, webhook_configs: [{url: 'http://x'}]}]\n"
+                                 "inhibit_rules:\n"
+                                 "- {source_matchers: [severity=critical], target_matchers: "
+                                 "[severity=warning], equal: [alertname]}\n";
 
 static void critical_inhibits_warning(void **state) {
     struct world w;
@@ -296,17 +296,17 @@ static void silence_until_resolved_ends_with_the_alert(void **state) {
     world_fini(&w);
 }
 
-static const char night[] =
-    "route:\n"
-    "  receiver: ops\n"
-    "  group_by: [alertname]\n"
-    "  routes:\n"
-    "  - matchers: [severity=\"warning\"]\n"
-    "    mute_time_intervals: [night]\n"
-    "receivers: [{name: ops, webhook_configs: [{url: 'http://x'}]}]\n"
-    "time_intervals:\n"
-    "- name: night\n"
-    "  time_intervals: [{times: [{start_time: '00:00', end_time: '06:00'}], weekdays: ['monday:friday']}]\n";
+static const char night[] = "route:\n"
+                            "  receiver: ops\n"
+                            "  group_by: [alertname]\n"
+                            "  routes:\n"
+                            "  - matchers: [severity=\"warning\"]\n"
+                            "    mute_time_intervals: [night]\n"
+                            "receivers: [{name: ops, webhook_configs: [{url: 'http://x'}]}]\n"
+                            "time_intervals:\n"
+                            "- name: night\n"
+                            "  time_intervals: [{times: [{start_time: '00:00', end_time: "
+                            "'06:00'}], weekdays: ['monday:friday']}]\n";
 
 static void muted_route_speaks_in_the_morning(void **state) {
     struct world w;

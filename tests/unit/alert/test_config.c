@@ -162,7 +162,8 @@ static void intervals_know_days_and_zones(void **state) {
         "- name: last\n"
         "  time_intervals: [{days_of_month: ['-1'], months: ['february'], years: ['2024:2026']}]\n"
         "- name: work\n"
-        "  time_intervals: [{times: [{start_time: '09:00', end_time: '17:00'}], location: Local}]\n";
+        "  time_intervals: [{times: [{start_time: '09:00', end_time: '17:00'}], location: "
+        "Local}]\n";
     struct toc_zone_source zones = {zone, NULL};
     struct toc_alert_config *c = NULL;
     struct toc_ts t;

@@ -292,6 +292,14 @@ static void the_later_of_two_lines_in_a_millisecond_stays(void **state) {
     assert_recorded(&f->sink, "train_loss{run=\"r\"}", 2);
 }
 
+static void a_later_body_in_the_same_millisecond_follows_it(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(put(f, "{\"t\":1700000000,\"loss\":1,\"event\":\"start\"}"), 0);
+    assert_int_equal(put(f, "{\"t\":1700000000,\"event\":\"error\"}"), 0);
+    assert_recorded(&f->sink, "train_run_state{run=\"r\"}", 3);
+    assert_int_equal(recorded_last(&f->sink, "train_run_state{run=\"r\"}")->t_ms, 1700000000001);
+}
+
 static void limits_hold(void **state) {
     struct fixture *f = *state;
     struct toc_buf b = TOC_BUF_INIT;
@@ -393,6 +401,7 @@ int main(void) {
         T(a_name_wins_over_its_alias_in_any_order),
         T(ranks_other_than_zero_have_their_own_series),
         T(the_later_of_two_lines_in_a_millisecond_stays),
+        T(a_later_body_in_the_same_millisecond_follows_it),
         T(limits_hold),
         T(save_and_restore_keep_once_only_and_counters),
         T(runs_are_listed_latest_first),

@@ -45,18 +45,27 @@ void incident_fixture_alert(struct incident_fixture *f, enum toc_intake_change c
     struct toc_label labels[] = {{TOC_SV("alertname"), toc_sv_cstr(rule)},
                                  {TOC_SV("rank"), toc_sv_cstr(rank_text)},
                                  {TOC_SV("run"), toc_sv_cstr(subject)}};
-    struct toc_evidence evidence = {.title = TOC_SV("Loss"), .expr = TOC_SV("loss{run=\"a b\"} > 1"),
-                                    .value = NAN, .threshold = 1, .expected_lower = NAN,
+    struct toc_evidence evidence = {.title = TOC_SV("Loss"),
+                                    .expr = TOC_SV("loss{run=\"a b\"} > 1"),
+                                    .value = NAN,
+                                    .threshold = 1,
+                                    .expected_lower = NAN,
                                     .expected_upper = NAN};
     struct toc_cause cause = {TOC_SV("learning rate *too* high"), 0.75, TOC_SV("lr")};
-    struct toc_finding finding = {.kind = kind, .severity = toc_kind_info(kind)->severity,
+    struct toc_finding finding = {.kind = kind,
+                                  .severity = toc_kind_info(kind)->severity,
                                   .title = toc_sv_cstr(toc_kind_info(kind)->title),
-                                  .summary = TOC_SV("It went | wrong"), .action = TOC_SV("Stop it"),
-                                  .has_step = true, .step = 412, .evidence = &evidence,
-                                  .evidence_count = 1, .causes = &cause, .cause_count = 1,
+                                  .summary = TOC_SV("It went | wrong"),
+                                  .action = TOC_SV("Stop it"),
+                                  .has_step = true,
+                                  .step = 412,
+                                  .evidence = &evidence,
+                                  .evidence_count = 1,
+                                  .causes = &cause,
+                                  .cause_count = 1,
                                   .first_seen = {f->now.ms - 1500}};
-    struct toc_alert a = {.labels = {labels, 3}, .starts_at = f->now, .value = NAN,
-                          .finding = &finding};
+    struct toc_alert a = {
+        .labels = {labels, 3}, .starts_at = f->now, .value = NAN, .finding = &finding};
     toc_incident_intake_alert(f->m, &a, change, f->now);
 }
 
@@ -81,8 +90,10 @@ static int act(struct incident_fixture *f, const char *id, const struct toc_inci
 int incident_fixture_act(struct incident_fixture *f, const char *id,
                          enum toc_incident_action_type type, const char *comment,
                          struct toc_err *err) {
-    struct toc_incident_action a = {.type = type, .actor = TOC_SV("anna"),
-                                    .comment = toc_sv_cstr(comment), .assignee = TOC_SV("bert")};
+    struct toc_incident_action a = {.type = type,
+                                    .actor = TOC_SV("anna"),
+                                    .comment = toc_sv_cstr(comment),
+                                    .assignee = TOC_SV("bert")};
     return act(f, id, &a, err);
 }
 
@@ -90,7 +101,8 @@ int incident_fixture_verdict(struct incident_fixture *f, const char *id, enum to
                              const char *duplicate_of, struct toc_err *err) {
     char other[64];
     snprintf(other, sizeof other, "I-20261124-%s", duplicate_of ? duplicate_of : "");
-    struct toc_incident_action a = {.type = TOC_INCIDENT_ACTION_VERDICT, .actor = TOC_SV("anna"),
+    struct toc_incident_action a = {.type = TOC_INCIDENT_ACTION_VERDICT,
+                                    .actor = TOC_SV("anna"),
                                     .verdict = v,
                                     .duplicate_of = toc_sv_cstr(duplicate_of ? other : NULL)};
     return act(f, id, &a, err);

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "incident/summary.h"
 #include "incident_fixture.h"
+#include "sys/thread.h"
 
 static struct incident_fixture g_f;
 
@@ -63,8 +64,8 @@ static void a_recovery_must_hold_before_it_is_believed(void **state) {
 
 static void a_thousand_ranks_are_one_incident(void **state) {
     (void)state;
-    static const enum toc_kind kinds[] = {TOC_KIND_STRAGGLER, TOC_KIND_LOG_NOVELTY,
-                                          TOC_KIND_HANG, TOC_KIND_GPU_LOST};
+    static const enum toc_kind kinds[] = {TOC_KIND_STRAGGLER, TOC_KIND_LOG_NOVELTY, TOC_KIND_HANG,
+                                          TOC_KIND_GPU_LOST};
     char rule[16];
     for (int line = 0; line < 40; line++)
         for (int rank = 0; rank < 512; rank++) {
@@ -139,10 +140,11 @@ static void persons_act_and_refusals_are_sentences(void **state) {
     assert_int_equal(ACT("0009", ACKNOWLEDGE), TOC_ENOENT);
     assert_int_equal(ACT("0001", REVIEW), TOC_ECONFLICT);
     assert_int_equal(ACT("0001", COMMENT), TOC_EINVAL);
-    assert_int_equal(incident_fixture_act(&g_f, "0001", TOC_INCIDENT_ACTION_ACKNOWLEDGE, "on it",
-                                          NULL), 0);
-    assert_int_equal(incident_fixture_act(&g_f, "0001", TOC_INCIDENT_ACTION_ACKNOWLEDGE, NULL, &err),
-                     TOC_ECONFLICT);
+    assert_int_equal(
+        incident_fixture_act(&g_f, "0001", TOC_INCIDENT_ACTION_ACKNOWLEDGE, "on it", NULL), 0);
+    assert_int_equal(
+        incident_fixture_act(&g_f, "0001", TOC_INCIDENT_ACTION_ACKNOWLEDGE, NULL, &err),
+        TOC_ECONFLICT);
     assert_non_null(strstr(err.message, "acknowledged already by anna"));
     assert_int_equal(ACT("0001", ASSIGN), 0);
     assert_int_equal(ACT("0001", MITIGATE), 0);
@@ -157,7 +159,8 @@ static void persons_act_and_refusals_are_sentences(void **state) {
     assert_non_null(strstr(err.message, "its verdict stands"));
     struct toc_buf json = TOC_BUF_INIT;
     assert_int_equal(toc_incident_detail_json(g_f.m, TOC_SV("I-20261124-0001"), &json, NULL), 0);
-    assert_non_null(strstr(toc_buf_cstr(&json), "\"type\":\"acknowledged\",\"text\":\"Acknowledged: on it\""));
+    assert_non_null(
+        strstr(toc_buf_cstr(&json), "\"type\":\"acknowledged\",\"text\":\"Acknowledged: on it\""));
     toc_buf_fini(&json);
     assert_int_equal(g_f.events[TOC_INCIDENT_EVENT_ACKNOWLEDGED], 1);
 }
@@ -200,7 +203,8 @@ static void a_duplicate_names_an_existing_original(void **state) {
                      TOC_EINVAL);
     assert_int_equal(incident_fixture_verdict(&g_f, "0001", TOC_VERDICT_DUPLICATE, "0044", NULL),
                      TOC_ENOENT);
-    assert_int_equal(incident_fixture_verdict(&g_f, "0001", TOC_VERDICT_DUPLICATE, "0002", NULL), 0);
+    assert_int_equal(incident_fixture_verdict(&g_f, "0001", TOC_VERDICT_DUPLICATE, "0002", NULL),
+                     0);
     assert_int_equal(incident_fixture_verdict(&g_f, "0003", TOC_VERDICT_DUPLICATE, "0001", &err),
                      TOC_ECONFLICT);
     assert_non_null(strstr(err.message, "I-20261124-0002"));
@@ -263,7 +267,8 @@ static void a_full_disk_does_not_stop_the_alerting(void **state) {
     struct toc_incident_counters c;
     toc_incident_get_counters(g_f.m, &c);
     assert_int_equal(c.unsaved_count, 1);
-    struct toc_incident_action a = {.type = TOC_INCIDENT_ACTION_ACKNOWLEDGE, .actor = TOC_SV("anna")};
+    struct toc_incident_action a = {.type = TOC_INCIDENT_ACTION_ACKNOWLEDGE,
+                                    .actor = TOC_SV("anna")};
     struct toc_err err = {0};
     struct toc_sv id = TOC_SV("I-20261124-T132000000");
     assert_int_equal(toc_incident_act(g_f.m, id, &a, g_f.now, NULL, &err), TOC_ENOSPC);
@@ -281,7 +286,8 @@ static void the_summary_is_safe_markdown(void **state) {
     FIRE(LOSS_SPIKE, "Spike", "demo<img src=x>|`", 0);
     FIRE(NON_FINITE, "NaN", "demo<img src=x>|`", 0);
     assert_int_equal(incident_fixture_act(&g_f, "0001", TOC_INCIDENT_ACTION_COMMENT,
-                                          "see [here](javascript:x)\n# head", NULL), 0);
+                                          "see [here](javascript:x)\n# head", NULL),
+                     0);
     assert_int_equal(ACT("0001", RESOLVE), 0);
     struct toc_buf a = TOC_BUF_INIT, b = TOC_BUF_INIT;
     assert_int_equal(toc_incident_summary(g_f.m, TOC_SV("I-20261124-0001"), &a, NULL), 0);
@@ -293,7 +299,8 @@ static void the_summary_is_safe_markdown(void **state) {
     assert_null(strstr(text, "[here]("));
     assert_null(strstr(text, "\n# head"));
     assert_non_null(strstr(text, "# I-20261124-0001: Non-finite values in training"));
-    assert_non_null(strstr(text, "| Detected (since the start) | 2026-11-24T13:20:00.000Z | 1.5s |"));
+    assert_non_null(
+        strstr(text, "| Detected (since the start) | 2026-11-24T13:20:00.000Z | 1.5s |"));
     assert_non_null(strstr(text, "| loss_spike | Loss spike |"));
     assert_non_null(strstr(text, "75 %: learning rate \\*too\\* high"));
     toc_buf_fini(&a);
@@ -304,10 +311,53 @@ static void charts_are_linked_with_encoded_expressions(void **state) {
     (void)state;
     FIRE(LOSS_SPIKE, "Spike", "demo", 0);
     struct toc_incident i = get("0001");
-    assert_sv_equal(i.evidence[0].chart_url,
-                    "/#/explore?expr=loss%7Brun%3D%22a%20b%22%7D%20%3E%201"
-                    "&from=1795525798500&to=1795526700000");
+    assert_sv_equal(i.evidence[0].chart_url, "/#/explore?expr=loss%7Brun%3D%22a%20b%22%7D%20%3E%201"
+                                             "&from=1795525798500&to=1795526700000");
     toc_incident_fini(&i);
+}
+
+struct worker {
+    struct toc_thread thread;
+    int number;
+};
+
+static void feed(void *ctx) {
+    const struct worker *w = ctx;
+    char subject[16];
+    snprintf(subject, sizeof subject, "t%d", w->number % 2);
+    struct toc_label labels[] = {{TOC_SV("alertname"), TOC_SV("R")},
+                                 {TOC_SV("run"), toc_sv_cstr(subject)}};
+    struct toc_alert a = {.labels = {labels, 2}, .starts_at = g_f.now};
+    struct toc_sv id = TOC_SV("I-20261124-0001");
+    struct toc_incident_action comment = {
+        .type = TOC_INCIDENT_ACTION_COMMENT, .actor = TOC_SV("anna"), .comment = TOC_SV("x")};
+    for (int n = 0; n < 20; n++) {
+        struct toc_buf json = TOC_BUF_INIT;
+        struct toc_incident_counters counters;
+        toc_incident_intake_alert(g_f.m, &a, n % 3 ? TOC_INTAKE_FIRING : TOC_INTAKE_RESOLVED,
+                                  g_f.now);
+        toc_incident_tick(g_f.m, (struct toc_ts){g_f.now.ms + n * 100});
+        int rc = toc_incident_act(g_f.m, id, &comment, g_f.now, NULL, NULL);
+        assert_true(rc == 0 || rc == TOC_ENOENT);
+        rc = toc_incident_detail_json(g_f.m, id, &json, NULL);
+        assert_true(rc == 0 || rc == TOC_ENOENT);
+        toc_incident_get_counters(g_f.m, &counters);
+        toc_buf_fini(&json);
+    }
+}
+
+static void many_threads_share_the_manager(void **state) {
+    (void)state;
+    struct worker workers[4];
+    for (int n = 0; n < 4; n++) {
+        workers[n] = (struct worker){.number = n};
+        assert_int_equal(toc_thread_start(&workers[n].thread, "feeder", feed, &workers[n]), 0);
+    }
+    for (int n = 0; n < 4; n++)
+        toc_thread_join(&workers[n].thread);
+    FIRE(LOSS_SPIKE, "Spike", "t9", 0);
+    assert_non_null(strstr(incident_fixture_states(&g_f), "0003="));
+    assert_null(strstr(incident_fixture_states(&g_f), "0004="));
 }
 
 int main(void) {
@@ -326,6 +376,7 @@ int main(void) {
         T(alerts_that_nobody_repeats_after_a_restart_expire),
         T(the_summary_is_safe_markdown),
         T(charts_are_linked_with_encoded_expressions),
+        T(many_threads_share_the_manager),
         T(a_full_disk_does_not_stop_the_alerting),
 #undef T
     };

@@ -1,4 +1,5 @@
-/* Random alerts, actions, time and restarts: no illegal state is ever reached, and store and memory agree. */
+/* Random alerts, actions, time and restarts: no illegal state is ever reached, and store and memory
+ * agree. */
 #include "../cmocka_prelude.h"
 
 #include <stdio.h>
@@ -16,13 +17,15 @@ static uint64_t g_seed = 20261124;
 static struct incident_fixture g_f;
 static struct toc_rng g_rng;
 
-static int below(int n) { return (int)toc_rng_below(&g_rng, (uint64_t)n); }
+static int below(int n) {
+    return (int)toc_rng_below(&g_rng, (uint64_t)n);
+}
 
 static void random_alert(void) {
     static const enum toc_kind kinds[] = {TOC_KIND_LOSS_SPIKE, TOC_KIND_NON_FINITE,
                                           TOC_KIND_THROUGHPUT_DROP};
     static const enum toc_intake_change changes[] = {TOC_INTAKE_FIRING, TOC_INTAKE_RESOLVED,
-                                                    TOC_INTAKE_RESOLVED, TOC_INTAKE_SUPPRESSED};
+                                                     TOC_INTAKE_RESOLVED, TOC_INTAKE_SUPPRESSED};
     char subject[16], rule[16];
     int kind = below(3);
     snprintf(subject, sizeof subject, "s%d", below(SUBJECTS));
@@ -35,10 +38,11 @@ static void random_action(void) {
     struct toc_err err = {0};
     snprintf(id, sizeof id, "%04d", below(12) + 1);
     snprintf(other, sizeof other, "%04d", below(12) + 1);
-    enum toc_incident_action_type type = (enum toc_incident_action_type)below(TOC_INCIDENT_ACTION_COUNT);
+    enum toc_incident_action_type type =
+        (enum toc_incident_action_type)below(TOC_INCIDENT_ACTION_COUNT);
     int rc = type == TOC_INCIDENT_ACTION_VERDICT
-                 ? incident_fixture_verdict(&g_f, id, (enum toc_verdict)below(TOC_VERDICT_COUNT), other,
-                                            &err)
+                 ? incident_fixture_verdict(&g_f, id, (enum toc_verdict)below(TOC_VERDICT_COUNT),
+                                            other, &err)
                  : incident_fixture_act(&g_f, id, type, "text", &err);
     bool is_expected = rc == 0 || rc == TOC_ECONFLICT || rc == TOC_ENOENT || rc == TOC_EINVAL;
     assert_true(is_expected);

@@ -45,7 +45,7 @@ void state_fixture_teardown(struct state_fixture *f) {
     rmdir(f->folder);
 }
 
-/* --- failing disk: SQLite's own file layer with two methods replaced ------------------------------ */
+/* --- failing disk: SQLite's own file layer with two methods replaced --- */
 
 static _Atomic int g_fault;
 static sqlite3_vfs g_vfs;
@@ -105,4 +105,6 @@ void state_disk_install(void) {
     sqlite3_vfs_register(&g_vfs, 1);
 }
 
-void state_disk_set(enum disk_fault fault) { atomic_store(&g_fault, (int)fault); }
+void state_disk_set(enum disk_fault fault) {
+    atomic_store(&g_fault, (int)fault);
+}

@@ -45,11 +45,16 @@ static void fill(struct toc_incident *i) {
     toc_incident_set_evidence(i, e, 2);
     struct toc_cause c = {TOC_SV("rate too high"), 0.8, TOC_SV("lr")};
     toc_incident_set_causes(i, &c, 1);
-    struct toc_cascade k = {.kind = TOC_KIND_LOSS_SPIKE, .title = TOC_SV("Loss spike"),
-                            .subject = {pairs, 2}, .started_at = {1795526401000}, .count = 3};
+    struct toc_cascade k = {.kind = TOC_KIND_LOSS_SPIKE,
+                            .title = TOC_SV("Loss spike"),
+                            .subject = {pairs, 2},
+                            .started_at = {1795526401000},
+                            .count = 3};
     toc_incident_add_cascade(i, &k);
-    struct toc_incident_alert a = {.fingerprint = 0xfedcba9876543210, .kind = TOC_KIND_NON_FINITE,
-                                   .is_firing = true, .is_changed = true};
+    struct toc_incident_alert a = {.fingerprint = 0xfedcba9876543210,
+                                   .kind = TOC_KIND_NON_FINITE,
+                                   .is_firing = true,
+                                   .is_changed = true};
     TOC_VEC_PUSH(&i->alerts, a);
 }
 
@@ -72,8 +77,10 @@ static void an_incident_comes_back_as_it_was(void **state) {
     toc_incidents_init(&store, g_f.db);
     struct toc_incident i, back;
     fill(&i);
-    struct toc_timeline_entry e = {.at = i.detected_at, .actor = TOC_SV("tocsin"),
-                                   .type = TOC_TIMELINE_DETECTED, .text = TOC_SV("seen")};
+    struct toc_timeline_entry e = {.at = i.detected_at,
+                                   .actor = TOC_SV("tocsin"),
+                                   .type = TOC_TIMELINE_DETECTED,
+                                   .text = TOC_SV("seen")};
     assert_int_equal(store.base.save(&store.base, &i, &e, 1, NULL), 0);
     assert_string_equal(i.id, "I-20261124-0001");
     assert_false(i.alerts.items[0].is_changed);
@@ -84,11 +91,13 @@ static void an_incident_comes_back_as_it_was(void **state) {
     to_json(&i, &a);
     to_json(&back, &b);
     assert_string_equal(toc_buf_cstr(&a), toc_buf_cstr(&b));
-    assert_non_null(strstr(toc_buf_cstr(&a), "\"value\":\"NaN\",\"threshold\":null,\"expected\":null"));
+    assert_non_null(
+        strstr(toc_buf_cstr(&a), "\"value\":\"NaN\",\"threshold\":null,\"expected\":null"));
     assert_int_equal(back.alerts.count, 1);
     assert_true(back.alerts.items[0].fingerprint == 0xfedcba9876543210);
     int n = 0;
-    assert_int_equal(store.base.timeline(&store.base, toc_sv_cstr(i.id), count_entries, &n, NULL), 0);
+    assert_int_equal(store.base.timeline(&store.base, toc_sv_cstr(i.id), count_entries, &n, NULL),
+                     0);
     assert_int_equal(n, 1);
     toc_buf_fini(&a);
     toc_buf_fini(&b);

@@ -23,9 +23,12 @@ static int teardown(void **state) {
 }
 
 static int64_t add(const char *key, const char *receiver, const char *order, int64_t now) {
-    struct toc_outbox_new n = {.idempotency_key = toc_sv_cstr(key), .receiver = toc_sv_cstr(receiver),
-                               .channel = TOC_SV("email"), .incident_id = TOC_SV("I-1"),
-                               .order_key = toc_sv_cstr(order), .subject = TOC_SV("s"),
+    struct toc_outbox_new n = {.idempotency_key = toc_sv_cstr(key),
+                               .receiver = toc_sv_cstr(receiver),
+                               .channel = TOC_SV("email"),
+                               .incident_id = TOC_SV("I-1"),
+                               .order_key = toc_sv_cstr(order),
+                               .subject = TOC_SV("s"),
                                .payload = TOC_SV("p\0q")};
     int64_t id = 0;
     assert_int_equal(toc_outbox_add(g_f.db, &n, (struct toc_ts){now}, &id, NULL, NULL), 0);
@@ -46,8 +49,11 @@ static void assert_due(int64_t now, const char *want) {
 }
 
 static int attempt(int64_t id, int64_t at, bool ok, bool is_permanent, int64_t next) {
-    struct toc_outbox_attempt a = {.at = {at}, .ok = ok, .is_permanent = is_permanent,
-                                   .detail = TOC_SV("250 queued"), .next_at = {next}};
+    struct toc_outbox_attempt a = {.at = {at},
+                                   .ok = ok,
+                                   .is_permanent = is_permanent,
+                                   .detail = TOC_SV("250 queued"),
+                                   .next_at = {next}};
     struct toc_err err = {0};
     return toc_outbox_attempted(g_f.db, id, &a, &err);
 }
@@ -85,7 +91,8 @@ static void order_within_a_key_is_kept(void **state) {
 
 static int see_delivery(void *ctx, const struct toc_outbox_item *i,
                         const struct toc_outbox_attempt *attempts, size_t count) {
-    toc_buf_printf(ctx, "%.*s=%s(", TOC_SV_ARG(i->idempotency_key), toc_outbox_state_text(i->state));
+    toc_buf_printf(ctx, "%.*s=%s(", TOC_SV_ARG(i->idempotency_key),
+                   toc_outbox_state_text(i->state));
     for (size_t n = 0; n < count; n++)
         toc_buf_printf(ctx, "%d@%d", attempts[n].ok, (int)attempts[n].at.ms);
     toc_buf_printf(ctx, ")");
@@ -140,7 +147,8 @@ static void work(void *ctx) {
         snprintf(key, sizeof key, "%d-%d", w->number, i);
         int64_t id = add(key, "ops", key, 1);
         int seen = 0;
-        assert_int_equal(toc_outbox_due(g_f.db, (struct toc_ts){2}, 10, see_nothing, &seen, NULL), 0);
+        assert_int_equal(toc_outbox_due(g_f.db, (struct toc_ts){2}, 10, see_nothing, &seen, NULL),
+                         0);
         assert_true(seen > 0);
         assert_int_equal(attempt(id, 2, true, false, 0), 0);
     }

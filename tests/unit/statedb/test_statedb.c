@@ -77,8 +77,8 @@ static void a_damaged_page_is_found_on_open(void **state) {
     for (int i = 0; i < 20; i++) {
         char key[8];
         snprintf(key, sizeof key, "%d", i);
-        assert_int_equal(b.base.put(&b.base, "ns", toc_sv_cstr(key), toc_sv_make(big, sizeof big),
-                                    NULL), 0);
+        assert_int_equal(
+            b.base.put(&b.base, "ns", toc_sv_cstr(key), toc_sv_make(big, sizeof big), NULL), 0);
     }
     toc_statedb_close(&g_f.db);
     FILE *f = fopen(g_f.path, "r+");
@@ -137,13 +137,22 @@ static void blobs_live_in_namespaces(void **state) {
     toc_blobs_init(&b, g_f.db);
     struct toc_blob_store *s = &b.base;
     struct toc_buf out = TOC_BUF_INIT;
-    assert_int_equal(s->put(s, "a", TOC_SV("k"), TOC_SV("1\0" "2"), NULL), 0);
+    assert_int_equal(s->put(s, "a", TOC_SV("k"),
+                            TOC_SV("1\0"
+                                   "2"),
+                            NULL),
+                     0);
     assert_int_equal(s->put(s, "b", TOC_SV("k"), TOC_SV("other"), NULL), 0);
-    assert_int_equal(s->put(s, "a", TOC_SV("k"), TOC_SV("3\0" "4"), NULL), 0);
+    assert_int_equal(s->put(s, "a", TOC_SV("k"),
+                            TOC_SV("3\0"
+                                   "4"),
+                            NULL),
+                     0);
     state_fixture_reopen(&g_f);
     toc_blobs_init(&b, g_f.db);
     assert_int_equal(s->get(s, "a", TOC_SV("k"), &out, NULL), 0);
-    assert_sv_equal(toc_buf_sv(&out), "3\0" "4");
+    assert_sv_equal(toc_buf_sv(&out), "3\0"
+                                      "4");
     assert_int_equal(s->remove(s, "a", TOC_SV("k"), NULL), 0);
     assert_int_equal(s->remove(s, "a", TOC_SV("k"), NULL), 0);
     struct toc_err err = {0};
@@ -164,8 +173,11 @@ static int count_silence(void *ctx, const struct toc_silence_row *r) {
 
 static void silences_are_replaced_by_id(void **state) {
     (void)state;
-    struct toc_silence_row r = {.id = TOC_SV("s1"), .matchers = TOC_SV("m"), .ends_at = {50},
-                                .comment = TOC_SV("first"), .is_until_resolved = true};
+    struct toc_silence_row r = {.id = TOC_SV("s1"),
+                                .matchers = TOC_SV("m"),
+                                .ends_at = {50},
+                                .comment = TOC_SV("first"),
+                                .is_until_resolved = true};
     assert_int_equal(toc_silences_put(g_f.db, &r, NULL), 0);
     r.comment = TOC_SV("second");
     assert_int_equal(toc_silences_put(g_f.db, &r, NULL), 0);
@@ -181,8 +193,11 @@ static void silences_are_replaced_by_id(void **state) {
 
 static void the_audit_chain_finds_every_change(void **state) {
     (void)state;
-    struct toc_audit_entry e = {.at = {1000}, .actor = TOC_SV("anna"), .route = TOC_SV("POST x"),
-                                .object = TOC_SV("I-1"), .outcome = TOC_SV("ok")};
+    struct toc_audit_entry e = {.at = {1000},
+                                .actor = TOC_SV("anna"),
+                                .route = TOC_SV("POST x"),
+                                .object = TOC_SV("I-1"),
+                                .outcome = TOC_SV("ok")};
     for (int i = 0; i < 5; i++)
         assert_int_equal(toc_audit_append(g_f.db, &e, NULL), 0);
     struct toc_audit_head head;
@@ -211,7 +226,8 @@ static void audit_rows_cannot_be_changed_or_removed(void **state) {
     sqlite3 *raw = NULL;
     sqlite3_open(g_f.path, &raw);
     assert_int_equal(sqlite3_exec(raw, "DELETE FROM audit", NULL, NULL, NULL), SQLITE_CONSTRAINT);
-    assert_int_equal(sqlite3_exec(raw, "UPDATE audit SET at=2", NULL, NULL, NULL), SQLITE_CONSTRAINT);
+    assert_int_equal(sqlite3_exec(raw, "UPDATE audit SET at=2", NULL, NULL, NULL),
+                     SQLITE_CONSTRAINT);
     sqlite3_close(raw);
 }
 
@@ -276,8 +292,12 @@ static int see_change(void *ctx, const struct toc_change *c) {
 
 static void changes_are_listed_newest_first(void **state) {
     (void)state;
-    struct toc_change c = {.kind = TOC_SV("threshold"), .subject = TOC_SV("R"), .before = TOC_SV("1"),
-                           .after = TOC_SV("2"), .actor = TOC_SV("anna"), .at = {5}};
+    struct toc_change c = {.kind = TOC_SV("threshold"),
+                           .subject = TOC_SV("R"),
+                           .before = TOC_SV("1"),
+                           .after = TOC_SV("2"),
+                           .actor = TOC_SV("anna"),
+                           .at = {5}};
     int64_t id = 0;
     assert_int_equal(toc_changes_add(g_f.db, &c, &id, NULL), 0);
     c.before = TOC_SV("2");

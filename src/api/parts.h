@@ -1,0 +1,48 @@
+/* What the API speaks to. Everything is borrowed; NULL where a part is switched off. */
+#ifndef TOC_API_PARTS_H
+#define TOC_API_PARTS_H
+
+#include "alert/alert_manager.h"
+#include "collect/run_receiver.h"
+#include "collect/scrape.h"
+#include "guard/guard.h"
+#include "incident/manager.h"
+#include "metricdb/metricdb.h"
+#include "model/querier.h"
+#include "model/sink.h"
+#include "notify/outbox.h"
+#include "rules/rules.h"
+#include "statedb/statedb.h"
+#include "sys/clock.h"
+
+/* A condition that makes the daemon less than well. */
+typedef void toc_on_problem(void *ctx, const char *kind, const char *text, struct toc_ts since);
+typedef void toc_on_metric(void *ctx, const char *name, const char *type, const char *help,
+                           const char *label, const char *label_value, double value);
+
+struct toc_api_parts {
+    struct toc_clock *clock;
+    struct toc_querier *querier;
+    struct toc_sink *sink;
+    struct toc_metricdb *metrics;
+    struct toc_statedb *state;
+    struct toc_guard *guard;
+    struct toc_rules *rules;
+    struct toc_alert_manager *alerts;
+    struct toc_incident_manager *incidents;
+    struct toc_notifier *notifier;
+    struct toc_scraper *scraper;
+    struct toc_run_receiver *runs;
+    const unsigned char *ack_key; /* TOC_ACK_KEY_BYTES */
+    struct toc_ts started_at;
+    const char *config_text; /* as read, secrets removed; NULL: none */
+    const char *external_url;
+    bool has_tls;
+    /* Answered by the daemon itself. */
+    void *daemon;
+    void (*each_problem)(void *daemon, toc_on_problem *fn, void *ctx);
+    void (*each_metric)(void *daemon, toc_on_metric *fn, void *ctx);
+    int (*reload)(void *daemon, struct toc_err *err);
+};
+
+#endif

@@ -1,0 +1,154 @@
+/* Health, status, changes, discovery, detectors: how the daemon itself is doing. */
+#include "api/api_priv.h"
+#include "base/num.h"
+#include "statedb/changes.h"
+#include "sys/env.h"
+
+extern const size_t toc_web_asset_count;
+
+void toc_api_healthy(struct toc_api_call *c) {
+    c->res->content_type = "text/plain; charset=utf-8";
+    toc_buf_append_cstr(&c->res->body, "Tocsin is healthy.\n");
+}
+
+void toc_api_ready(struct toc_api_call *c) {
+    c->res->content_type = "text/plain; charset=utf-8";
+    toc_buf_append_cstr(&c->res->body, "Tocsin is ready.\n");
+}
+
+void toc_api_reload(struct toc_api_call *c) {
+    struct toc_err err = {0};
+    int rc = c->api->parts.reload(c->api->parts.daemon, &err);
+    if (rc < 0)
+        toc_api_fail(c, rc == TOC_EPARSE || rc == TOC_EUNKNOWN_KEY ? rc : TOC_EINVAL, &err);
+}
+
+struct problems {
+    struct toc_json_writer *w;
+    int count;
+};
+
+static void write_problem(void *ctx, const char *kind, const char *text, struct toc_ts since) {
+    struct problems *p = ctx;
+    toc_json_begin_object(p->w);
+    toc_json_kv_cstr(p->w, "kind", kind);
+    toc_json_kv_cstr(p->w, "text", text);
+    toc_json_kv_time(p->w, "since", since);
+    toc_json_end_object(p->w);
+    p->count++;
+}
+
+struct target_counts {
+    int64_t up, down;
+};
+
+static void count_target(void *ctx, const struct toc_target_info *t) {
+    struct target_counts *n = ctx;
+    n->up += t->health == TOC_TARGET_UP;
+    n->down += t->health == TOC_TARGET_DOWN;
+}
+
+static void count_run(void *ctx, const struct toc_run_info *r) {
+    *(int64_t *)ctx += r->state != TOC_RUN_FINISHED && r->state != TOC_RUN_FAILED;
+}
+
+static void write_counts(struct toc_api_call *c) {
+    const struct toc_api_parts *p = &c->api->parts;
+    struct toc_rules_stats rules = toc_rules_stats(p->rules);
+    struct toc_alert_stats alerts = toc_alert_manager_stats(p->alerts);
+    struct toc_incident_counters incidents;
+    struct toc_metricdb_stats metrics;
+    struct target_counts targets = {0};
+    int64_t runs = 0;
+    toc_incident_get_counters(p->incidents, &incidents);
+    toc_metricdb_stats(p->metrics, &metrics);
+    toc_scraper_list(p->scraper, count_target, &targets);
+    toc_run_receiver_list(p->runs, count_run, &runs);
+    toc_json_key(&c->json, "counts");
+    toc_json_begin_object(&c->json);
+    toc_json_kv_int(&c->json, "alerts_firing", (int64_t)alerts.alerts_firing);
+    toc_json_kv_int(&c->json, "alerts_pending", (int64_t)rules.alerts_pending);
+    toc_json_kv_int(&c->json, "incidents_open", (int64_t)incidents.open_count);
+    toc_json_kv_int(&c->json, "series", (int64_t)metrics.series);
+    toc_json_kv_int(&c->json, "samples_total", (int64_t)metrics.samples_total);
+    toc_json_kv_int(&c->json, "targets_up", targets.up);
+    toc_json_kv_int(&c->json, "targets_down", targets.down);
+    toc_json_kv_int(&c->json, "runs_running", runs);
+    toc_json_end_object(&c->json);
+}
+
+void toc_api_status(struct toc_api_call *c) {
+    struct problems problems = {&c->json, 0};
+    const struct toc_api_parts *p = &c->api->parts;
+    toc_json_begin_object(&c->json);
+    toc_json_kv_cstr(&c->json, "version", TOC_VERSION);
+    toc_json_kv_time(&c->json, "started_at", p->started_at);
+    toc_json_kv_time(&c->json, "now", c->now);
+    toc_json_key(&c->json, "problems");
+    toc_json_begin_array(&c->json);
+    p->each_problem(p->daemon, write_problem, &problems);
+    toc_json_end_array(&c->json);
+    toc_json_kv_cstr(&c->json, "health", problems.count ? "degraded" : "ok");
+    write_counts(c);
+    toc_json_kv_int(&c->json, "rss_bytes", (int64_t)toc_process_rss_bytes());
+    toc_json_kv_bool(&c->json, "ui_built", toc_web_asset_count > 0);
+    toc_json_end_object(&c->json);
+}
+
+struct metrics_writer {
+    struct toc_buf *out;
+    const char *last_name;
+};
+
+static void write_metric(void *ctx, const char *name, const char *type, const char *help,
+                         const char *label, const char *label_value, double value) {
+    struct metrics_writer *w = ctx;
+    if (!w->last_name || strcmp(w->last_name, name) != 0)
+        toc_buf_printf(w->out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+    w->last_name = name;
+    if (label)
+        toc_buf_printf(w->out, "%s{%s=\"%s\"} ", name, label, label_value);
+    else
+        toc_buf_printf(w->out, "%s ", name);
+    toc_format_f64(value, w->out);
+    toc_buf_append_char(w->out, '\n');
+}
+
+void toc_api_self_metrics(struct toc_api_call *c) {
+    struct metrics_writer w = {&c->res->body, NULL};
+    c->res->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    c->api->parts.each_metric(c->api->parts.daemon, write_metric, &w);
+}
+
+static int write_change(void *ctx, const struct toc_change *change) {
+    struct toc_json_writer *w = ctx;
+    toc_json_begin_object(w);
+    toc_json_kv_int(w, "id", change->id);
+    toc_json_kv_string(w, "kind", change->kind);
+    toc_json_kv_string(w, "subject", change->subject);
+    toc_json_kv_string(w, "before", change->before);
+    toc_json_kv_string(w, "after", change->after);
+    toc_json_kv_string(w, "actor", change->actor);
+    toc_json_kv_time(w, "at", change->at);
+    toc_json_kv_string(w, "incident_id", change->incident_id);
+    toc_json_end_object(w);
+    return 0;
+}
+
+void toc_api_changes(struct toc_api_call *c) {
+    struct toc_err err = {0};
+    size_t limit;
+    if (!toc_api_limit(c, 100, 1000, &limit))
+        return;
+    toc_json_begin_object(&c->json);
+    toc_json_key(&c->json, "changes");
+    toc_json_begin_array(&c->json);
+    int rc = toc_changes_list(c->api->parts.state, toc_api_param(c, "incident"), limit, write_change,
+                              &c->json, &err);
+    if (rc < 0) {
+        toc_api_fail(c, rc, &err);
+        return;
+    }
+    toc_json_end_array(&c->json);
+    toc_json_end_object(&c->json);
+}

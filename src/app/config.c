@@ -1,0 +1,350 @@
+#include "app/config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/vec.h"
+#include "rules/builtin_packs.h"
+#include "sys/env.h"
+#include "sys/vfs.h"
+#include "sys/zone.h"
+
+enum { CONFIG_MAX_BYTES = 4 << 20, RULE_FILES_MAX = 1000 };
+
+/* The Alertmanager configuration of a stock start: everything goes to a receiver without channels, so that
+ * incidents are opened and nothing is sent. */
+static const char g_default_alerting[] =
+    "route:\n  receiver: default\n  group_by: ['...']\n  group_wait: 2s\n  group_interval: 1m\n"
+    "  repeat_interval: 12h\nreceivers:\n  - name: default\n";
+
+struct sections {
+    const struct toc_yaml *global, *scrape_configs, *rule_files, *detectors, *storage, *host, *gpu,
+        *discovery, *runs, *auth, *tls, *rules, *incident, *notify;
+    struct toc_sv listen, data_dir, external_url, log_level, alertmanager_file;
+};
+
+#define AT(member) offsetof(struct sections, member)
+static const struct toc_schema_key g_top[] = {
+    {"listen", TOC_SCHEMA_STRING, AT(listen), false, "127.0.0.1:9797", 0, 0, "HOST:PORT of the one port"},
+    {"data_dir", TOC_SCHEMA_STRING, AT(data_dir), false, "./tocsin-data", 0, 0, "where everything is kept"},
+    {"external_url", TOC_SCHEMA_STRING, AT(external_url), false, "", 0, 0, "how people reach the UI, for links"},
+    {"log_level", TOC_SCHEMA_STRING, AT(log_level), false, "info", 0, 0, "debug, info, warn or error"},
+    {"alertmanager_file", TOC_SCHEMA_STRING, AT(alertmanager_file), false, "", 0, 0,
+     "Alertmanager's configuration: routes and receivers"},
+    {"global", TOC_SCHEMA_NODE, AT(global), false, NULL, 0, 0, "defaults of scraping and rules"},
+    {"scrape_configs", TOC_SCHEMA_NODE, AT(scrape_configs), false, NULL, 0, 0, "targets, as in prometheus.yml"},
+    {"rule_files", TOC_SCHEMA_NODE, AT(rule_files), false, NULL, 0, 0, "rule files, as in prometheus.yml"},
+    {"detectors", TOC_SCHEMA_NODE, AT(detectors), false, NULL, 0, 0, "anomaly detectors"},
+    {"storage", TOC_SCHEMA_NODE, AT(storage), false, NULL, 0, 0, "durability, retention, limits"},
+    {"host", TOC_SCHEMA_NODE, AT(host), false, NULL, 0, 0, "this machine"},
+    {"gpu", TOC_SCHEMA_NODE, AT(gpu), false, NULL, 0, 0, "NVIDIA GPUs through NVML"},
+    {"discovery", TOC_SCHEMA_NODE, AT(discovery), false, NULL, 0, 0, "well-known local endpoints"},
+    {"runs", TOC_SCHEMA_NODE, AT(runs), false, NULL, 0, 0, "folders with metric files of training runs"},
+    {"auth", TOC_SCHEMA_NODE, AT(auth), false, NULL, 0, 0, "who may do what"},
+    {"tls", TOC_SCHEMA_NODE, AT(tls), false, NULL, 0, 0, "certificate and key"},
+    {"rules", TOC_SCHEMA_NODE, AT(rules), false, NULL, 0, 0, "built-in rules"},
+    {"incident", TOC_SCHEMA_NODE, AT(incident), false, NULL, 0, 0, "correlation and recovery"},
+    {"notify", TOC_SCHEMA_NODE, AT(notify), false, NULL, 0, 0, "delivery of notifications"},
+    {0},
+};
+#undef AT
+
+/* Scalars of the smaller sections, with their defaults. */
+struct scalars {
+    struct toc_sv durability, loopback, cert_file, key_file;
+    int64_t retention_ms, max_series, host_interval_ms, gpu_interval_ms, hold_ms, reopen_ms, window_ms,
+        max_age_ms;
+    bool host_enabled, gpu_enabled, discovery_enabled, builtin;
+    const struct toc_yaml *run_dirs, *allowed_hosts;
+};
+
+#define AT(member) offsetof(struct scalars, member)
+static const struct toc_schema_key g_storage[] = {
+    {"durability", TOC_SCHEMA_STRING, AT(durability), false, "group", 0, 0, "sync, group or os"},
+    {"retention", TOC_SCHEMA_DURATION, AT(retention_ms), false, "15d", 0, 0, "how long samples are kept"},
+    {"max_series", TOC_SCHEMA_INT, AT(max_series), false, "1000000", 1, 1e9, "active series"},
+    {0},
+};
+static const struct toc_schema_key g_host[] = {
+    {"enabled", TOC_SCHEMA_BOOL, AT(host_enabled), false, "true", 0, 0, "collect this machine's metrics"},
+    {"interval", TOC_SCHEMA_DURATION, AT(host_interval_ms), false, "1s", 0, 0, "how often"},
+    {0},
+};
+static const struct toc_schema_key g_gpu[] = {
+    {"enabled", TOC_SCHEMA_BOOL, AT(gpu_enabled), false, "true", 0, 0, "collect GPU metrics when NVML is there"},
+    {"interval", TOC_SCHEMA_DURATION, AT(gpu_interval_ms), false, "1s", 0, 0, "how often"},
+    {0},
+};
+static const struct toc_schema_key g_discovery[] = {
+    {"enabled", TOC_SCHEMA_BOOL, AT(discovery_enabled), false, "true", 0, 0, "look at ports on loopback"},
+    {0},
+};
+static const struct toc_schema_key g_runs[] = {
+    {"directories", TOC_SCHEMA_NODE, AT(run_dirs), false, NULL, 0, 0, "default [./runs]"},
+    {0},
+};
+static const struct toc_schema_key g_auth[] = {
+    {"loopback", TOC_SCHEMA_STRING, AT(loopback), false, "read", 0, 0, "token, read or open"},
+    {"allowed_hosts", TOC_SCHEMA_NODE, AT(allowed_hosts), false, NULL, 0, 0, "names by which the server is called"},
+    {0},
+};
+static const struct toc_schema_key g_tls[] = {
+    {"cert_file", TOC_SCHEMA_STRING, AT(cert_file), true, NULL, 0, 0, "PEM"},
+    {"key_file", TOC_SCHEMA_STRING, AT(key_file), true, NULL, 0, 0, "PEM"},
+    {0},
+};
+static const struct toc_schema_key g_rules[] = {
+    {"builtin", TOC_SCHEMA_BOOL, AT(builtin), false, "true", 0, 0, "the rule packs that ship with Tocsin"},
+    {0},
+};
+static const struct toc_schema_key g_incident[] = {
+    {"resolve_hold", TOC_SCHEMA_DURATION, AT(hold_ms), false, "10s", 0, 0, "quiet time before recovery is believed"},
+    {"reopen_window", TOC_SCHEMA_DURATION, AT(reopen_ms), false, "5m", 0, 0, "a re-fire within re-opens"},
+    {"causal_window", TOC_SCHEMA_DURATION, AT(window_ms), false, "60s", 0, 0, "alerts this close belong together"},
+    {0},
+};
+static const struct toc_schema_key g_notify[] = {
+    {"max_age", TOC_SCHEMA_DURATION, AT(max_age_ms), false, "24h", 0, 0, "when a delivery is given up"},
+    {0},
+};
+#undef AT
+
+static int read_sections(const struct sections *s, struct scalars *out, struct toc_err *err) {
+    const struct {
+        const struct toc_yaml *node;
+        const struct toc_schema_key *keys;
+        bool only_when_there;
+    } all[] = {{s->storage, g_storage, false}, {s->host, g_host, false},
+               {s->gpu, g_gpu, false},         {s->discovery, g_discovery, false},
+               {s->runs, g_runs, false},       {s->auth, g_auth, false},
+               {s->tls, g_tls, true},          {s->rules, g_rules, false},
+               {s->incident, g_incident, false}, {s->notify, g_notify, false}};
+    static const struct toc_yaml empty = {.type = TOC_YAML_MAPPING};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (!all[i].node && all[i].only_when_there)
+            continue;
+        int rc = toc_schema_read(all[i].node ? all[i].node : &empty, all[i].keys, out, err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* Copies of the texts of a list; absent gives none. */
+static int read_paths(struct toc_config *c, const struct toc_yaml *list, const char *what,
+                      struct toc_config_paths *out, struct toc_err *err) {
+    if (!list)
+        return 0;
+    if (list->type != TOC_YAML_SEQUENCE)
+        return toc_err_at(err, TOC_ETYPE, list->line, list->column, "%s must be a list", what);
+    out->items = TOC_ARENA_NEW_ARRAY(&c->arena, const char *, list->count + 1);
+    for (size_t i = 0; out->items && i < list->count; i++) {
+        struct toc_sv text;
+        int rc = toc_yaml_string(&list->items[i], &text, err);
+        if (rc < 0)
+            return rc;
+        out->items[out->count++] = toc_arena_dup_sv(&c->arena, text).p;
+    }
+    return 0;
+}
+
+static int set_choices(struct toc_config *c, const struct scalars *s, struct toc_err *err) {
+    static const char *const durabilities[] = {"group", "sync", "os"};
+    static const enum toc_durability values[] = {TOC_DURABILITY_GROUP, TOC_DURABILITY_SYNC, TOC_DURABILITY_OS};
+    size_t i = 0;
+    while (i < 3 && !toc_sv_eq_cstr(s->durability, durabilities[i]))
+        i++;
+    if (i == 3)
+        return toc_errf(err, TOC_EINVAL, "storage.durability must be sync, group or os, got \"%.*s\"",
+                        TOC_SV_ARG(s->durability));
+    c->durability = values[i];
+    c->loopback = toc_loopback_parse(s->loopback);
+    if (c->loopback == TOC_LOOPBACK_COUNT)
+        return toc_errf(err, TOC_EINVAL, "auth.loopback must be token, read or open, got \"%.*s\"",
+                        TOC_SV_ARG(s->loopback));
+    if (s->host_interval_ms < 100 || s->gpu_interval_ms < 100)
+        return toc_errf(err, TOC_EINVAL, "host.interval and gpu.interval must be at least 100ms");
+    return 0;
+}
+
+static void set_scalars(struct toc_config *c, const struct sections *top, const struct scalars *s) {
+    c->listen = top->listen;
+    c->data_dir = top->data_dir;
+    c->external_url = top->external_url;
+    c->log_level = top->log_level;
+    c->alertmanager_file = top->alertmanager_file;
+    c->tls_cert_file = s->cert_file;
+    c->tls_key_file = s->key_file;
+    c->retention_ms = s->retention_ms;
+    c->max_series = s->max_series;
+    c->host_enabled = s->host_enabled;
+    c->gpu_enabled = s->gpu_enabled;
+    c->discovery_enabled = s->discovery_enabled;
+    c->builtin_rules = s->builtin;
+    c->host_interval_ms = s->host_interval_ms;
+    c->gpu_interval_ms = s->gpu_interval_ms;
+    c->incident_hold_ms = s->hold_ms;
+    c->incident_reopen_ms = s->reopen_ms;
+    c->incident_window_ms = s->window_ms;
+    c->notify_max_age_ms = s->max_age_ms;
+    c->detectors = top->detectors;
+}
+
+/* ------------------------------------------------------------------------------- files referred to */
+
+static const char *resolve(struct toc_config *c, struct toc_sv path) {
+    struct toc_buf full = TOC_BUF_INIT;
+    if (path.n && path.p[0] != '/' && c->base_dir)
+        toc_buf_printf(&full, "%s/", c->base_dir);
+    toc_buf_append_sv(&full, path);
+    const char *kept = toc_arena_dup_sv(&c->arena, toc_buf_sv(&full)).p;
+    toc_buf_fini(&full);
+    return kept;
+}
+
+static int read_file(const char *path, struct toc_buf *out, struct toc_err *err) {
+    int rc = toc_vfs_read_file(toc_vfs_system(), path, CONFIG_MAX_BYTES, out);
+    return rc < 0 ? toc_errf(err, rc, "cannot read %s: %s", path, toc_strerror(rc)) : 0;
+}
+
+static int add_rule_file(struct toc_config *c, const char *name, struct toc_sv text, struct toc_err *err) {
+    struct toc_rule_file *file = NULL;
+    int rc = toc_rule_file_parse(toc_sv_cstr(name), text, false, &file, err);
+    if (rc < 0)
+        return rc;
+    c->rule_files = toc_xrealloc(c->rule_files, (c->rule_file_count + 1) * sizeof(struct toc_rule_file *));
+    c->rule_files[c->rule_file_count++] = file;
+    return 0;
+}
+
+static int load_rule_files(struct toc_config *c, const struct toc_yaml *list, struct toc_err *err) {
+    struct toc_config_paths paths = {0}, found = {0};
+    int rc = read_paths(c, list, "rule_files", &paths, err);
+    for (size_t i = 0; i < paths.count && rc == 0; i++) {
+        rc = toc_vfs_glob(toc_vfs_system(), resolve(c, toc_sv_cstr(paths.items[i])), RULE_FILES_MAX, &c->arena,
+                          &found.items, &found.count, err);
+        for (size_t k = 0; k < found.count && rc == 0; k++) {
+            struct toc_buf text = TOC_BUF_INIT;
+            rc = read_file(found.items[k], &text, err);
+            if (rc == 0)
+                rc = add_rule_file(c, found.items[k], toc_buf_sv(&text), err);
+            toc_buf_fini(&text);
+        }
+    }
+    for (size_t i = 0; c->builtin_rules && rc == 0 && i < toc_builtin_pack_count; i++)
+        rc = add_rule_file(c, toc_builtin_packs[i].name, toc_builtin_packs[i].text, err);
+    return rc;
+}
+
+static int load_alerting(struct toc_config *c, struct toc_err *err) {
+    struct toc_buf text = TOC_BUF_INIT;
+    struct toc_zone_source zones = {toc_zone_offset, NULL};
+    int rc = 0;
+    const char *path = NULL;
+    if (c->alertmanager_file.n) {
+        path = resolve(c, c->alertmanager_file);
+        rc = read_file(path, &text, err);
+    } else {
+        toc_buf_append_cstr(&text, g_default_alerting);
+    }
+    if (rc == 0) {
+        rc = toc_alert_config_parse(toc_buf_sv(&text), &zones, &c->alerting, err);
+        if (rc == 0)
+            rc = toc_receivers_build(c->alerting, c->base_dir, &c->receivers, err);
+        if (rc < 0 && path)
+            rc = toc_err_prefix(err, "%s:%d:%d: ", path, err->line, err->column);
+    }
+    toc_buf_fini(&text);
+    return rc;
+}
+
+static int read_evaluation_interval(const struct toc_yaml *global, int64_t *out_ms, struct toc_err *err) {
+    const struct toc_yaml *n = global ? toc_yaml_get(global, "evaluation_interval") : NULL;
+    *out_ms = 5000;
+    return n ? toc_yaml_duration(n, out_ms, err) : 0;
+}
+
+static int load_parts(struct toc_config *c, const struct sections *top, const struct scalars *s,
+                      struct toc_err *err) {
+    struct toc_scrape_global global = toc_scrape_global_default();
+    global.base_dir = c->base_dir;
+    int rc = toc_scrape_global_read(top->global, &global, err);
+    if (rc == 0)
+        rc = read_evaluation_interval(top->global, &c->evaluation_interval_ms, err);
+    if (rc == 0)
+        rc = toc_scrape_set_read(top->scrape_configs, &global, &c->scrape, err);
+    if (rc == 0)
+        rc = read_paths(c, s->allowed_hosts, "auth.allowed_hosts", &c->allowed_hosts, err);
+    if (rc == 0)
+        rc = read_paths(c, s->run_dirs, "runs.directories", &c->run_dirs, err);
+    if (rc == 0 && !s->run_dirs) {
+        static const char *defaults[] = {"./runs"};
+        c->run_dirs = (struct toc_config_paths){defaults, 1};
+    }
+    if (rc == 0)
+        rc = load_rule_files(c, top->rule_files, err);
+    if (rc == 0)
+        rc = load_alerting(c, err);
+    return rc;
+}
+
+static int parse(struct toc_config *c, struct toc_sv text, struct toc_err *err) {
+    const struct toc_yaml *root;
+    struct sections top = {0};
+    struct scalars s = {0};
+    int rc = toc_yaml_parse(text, &c->arena, &root, err);
+    if (rc == 0 && root->type != TOC_YAML_MAPPING)
+        rc = toc_err_at(err, TOC_ETYPE, root->line, root->column, "the file must be a mapping of sections");
+    if (rc == 0)
+        rc = toc_schema_read(root, g_top, &top, err);
+    if (rc == 0)
+        rc = read_sections(&top, &s, err);
+    if (rc == 0)
+        rc = set_choices(c, &s, err);
+    if (rc < 0)
+        return rc;
+    set_scalars(c, &top, &s);
+    return load_parts(c, &top, &s, err);
+}
+
+static void set_base_dir(struct toc_config *c) {
+    const char *slash = c->path ? strrchr(c->path, '/') : NULL;
+    if (slash)
+        c->base_dir = toc_arena_dup_sv(&c->arena, toc_sv_make(c->path, (size_t)(slash - c->path))).p;
+}
+
+int toc_config_load(const char *path, struct toc_config **out, struct toc_err *err) {
+    struct toc_config *c = TOC_NEW(struct toc_config);
+    struct toc_buf text = TOC_BUF_INIT;
+    int rc = 0;
+    c->path = path ? toc_arena_dup_sv(&c->arena, toc_sv_cstr(path)).p : NULL;
+    set_base_dir(c);
+    if (path)
+        rc = read_file(path, &text, err);
+    if (rc == 0) {
+        rc = parse(c, toc_arena_dup_sv(&c->arena, toc_buf_sv(&text)), err);
+        if (rc < 0 && path && err->line > 0 && !strstr(err->message, path))
+            toc_err_prefix(err, "%s:%d:%d: ", path, err->line, err->column);
+    }
+    toc_buf_fini(&text);
+    if (rc < 0)
+        toc_config_free(&c);
+    *out = c;
+    return rc;
+}
+
+void toc_config_free(struct toc_config **cp) {
+    struct toc_config *c = *cp;
+    if (!c)
+        return;
+    toc_scrape_set_unref(&c->scrape);
+    for (size_t i = 0; i < c->rule_file_count; i++)
+        toc_rule_file_free(&c->rule_files[i]);
+    toc_free(c->rule_files);
+    toc_alert_config_free(&c->alerting);
+    toc_receiver_set_unref(&c->receivers);
+    toc_arena_fini(&c->arena);
+    toc_free(c);
+    *cp = NULL;
+}

@@ -1,0 +1,69 @@
+/*
+ * tocsin.yml: one schema table per section, upstream's keys where upstream has the section (global,
+ * scrape_configs, rule_files), everything optional. Errors carry file:line:column.
+ */
+#ifndef TOC_APP_CONFIG_H
+#define TOC_APP_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "alert/config.h"
+#include "base/arena.h"
+#include "base/error.h"
+#include "codec/yaml.h"
+#include "collect/scrape_config.h"
+#include "guard/guard.h"
+#include "metricdb/metricdb.h"
+#include "notify/receiver.h"
+#include "rules/rule_file.h"
+
+struct toc_config_paths {
+    const char **items; /* in the arena */
+    size_t count;
+};
+
+/* Everything lives in the arena, or is owned by the members that say so. */
+struct toc_config {
+    struct toc_arena arena;
+    const char *path; /* NULL: defaults */
+    const char *base_dir;
+
+    struct toc_sv listen, data_dir, external_url, log_level;
+    struct toc_sv tls_cert_file, tls_key_file;
+    enum toc_loopback_mode loopback;
+    struct toc_config_paths allowed_hosts;
+
+    enum toc_durability durability;
+    int64_t retention_ms, max_series;
+
+    bool host_enabled, gpu_enabled, discovery_enabled, builtin_rules;
+    int64_t host_interval_ms, gpu_interval_ms;
+    struct toc_config_paths run_dirs;
+
+    int64_t evaluation_interval_ms;
+    struct toc_sv alertmanager_file;
+    const struct toc_yaml *detectors; /* NULL: the built-in ones only */
+
+    int64_t incident_hold_ms, incident_reopen_ms, incident_window_ms;
+    int64_t notify_max_age_ms;
+
+    /* owned */
+    struct toc_scrape_set *scrape;
+    struct toc_rule_file **rule_files;
+    size_t rule_file_count;
+    struct toc_alert_config *alerting;
+    struct toc_receiver_set *receivers;
+};
+
+/* path NULL: the defaults. Reads and validates everything it refers to (rule files, the Alertmanager file,
+ * certificates); changes nothing on failure. err->message is complete: "FILE:LINE:COL: reason". */
+int toc_config_load(const char *path, struct toc_config **out, struct toc_err *err) TOC_MUST_CHECK;
+void toc_config_free(struct toc_config **c);
+
+/* The receivers of an Alertmanager configuration with their channels; secrets are read from their files. */
+int toc_receivers_build(const struct toc_alert_config *c, const char *base_dir,
+                        struct toc_receiver_set **out, struct toc_err *err) TOC_MUST_CHECK;
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * What one target remembers between scrapes: series by the raw text of the exposition line, so that a line seen
+ * before costs one look-up, and which of them were there last time, so that those that vanish get a staleness
+ * marker. Used by one thread at a time.
+ */
+#ifndef TOC_COLLECT_SCRAPE_CACHE_PRIV_H
+#define TOC_COLLECT_SCRAPE_CACHE_PRIV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/map.h"
+#include "base/vec.h"
+#include "codec/exposition.h"
+#include "collect/scrape_config.h"
+#include "model/sink.h"
+
+/* X(enum, name, only with extra_scrape_metrics) */
+#define TOC_SCRAPE_REPORT_TABLE(X)                                                            \
+    X(REPORT_UP, "up", false)                                                                 \
+    X(REPORT_DURATION, "scrape_duration_seconds", false)                                      \
+    X(REPORT_SCRAPED, "scrape_samples_scraped", false)                                        \
+    X(REPORT_POST_RELABEL, "scrape_samples_post_metric_relabeling", false)                    \
+    X(REPORT_ADDED, "scrape_series_added", false)                                             \
+    X(REPORT_TIMEOUT, "scrape_timeout_seconds", true)                                         \
+    X(REPORT_SAMPLE_LIMIT, "scrape_sample_limit", true)                                       \
+    X(REPORT_BODY_BYTES, "scrape_body_size_bytes", true)
+
+enum scrape_report {
+#define X(name, text, extra) name,
+    TOC_SCRAPE_REPORT_TABLE(X)
+#undef X
+    REPORT_COUNT
+};
+
+struct scrape_series {
+    struct toc_labels labels; /* owned */
+    struct scrape_series *same_hash;
+    uint64_t hash, cycle; /* cycle that saw it last */
+    bool is_alive;        /* written by the last good scrape */
+    bool is_tracked;      /* gets staleness markers */
+    bool is_report;       /* made by the scraper, not by the target */
+};
+
+struct scrape_meta;
+
+struct scrape_cache {
+    struct toc_map texts;   /* raw series text → struct scrape_series, or a mark for dropped ones */
+    struct toc_map by_hash; /* hash of the labels → chain of struct scrape_series */
+    struct toc_map metas;   /* metric → struct scrape_meta */
+    struct {
+        TOC_VEC_FIELDS(struct scrape_series *)
+    } series;
+    struct {
+        TOC_VEC_FIELDS(struct toc_point)
+    } points; /* of this cycle, ready for the sink */
+    struct scrape_series *reports[REPORT_COUNT];
+    struct toc_labels target; /* labels of the target, owned */
+    struct toc_arena scratch;
+    uint64_t cycle;
+    uint64_t dropped_future, dropped_duplicate; /* samples, since the target began */
+};
+
+struct scrape_input {
+    const struct toc_scrape_config *config;
+    enum toc_exposition_format format;
+    struct toc_sv body;
+    int64_t t_ms;
+};
+
+struct scrape_counts {
+    size_t scraped, post_relabel, added;
+};
+
+void toc_scrape_cache_init(struct scrape_cache *c, struct toc_labels target);
+void toc_scrape_cache_fini(struct scrape_cache *c);
+/* The rules that turn samples into series have changed: forgets the texts, keeps the series. */
+void toc_scrape_cache_forget_texts(struct scrape_cache *c);
+/* Reads one answer; afterwards points hold its samples and the markers of series that vanished. A negative result
+ * (TOC_EPARSE, TOC_ELIMIT, …): points hold markers for all series instead. Counts are filled either way. */
+int toc_scrape_cache_ingest(struct scrape_cache *c, const struct scrape_input *in,
+                            struct scrape_counts *out, struct toc_err *err) TOC_MUST_CHECK;
+/* The target did not answer: points hold markers for all series. */
+void toc_scrape_cache_end_series(struct scrape_cache *c, int64_t t_ms);
+void toc_scrape_cache_report(struct scrape_cache *c, enum scrape_report which, int64_t t_ms,
+                             double value);
+/* Sends what has changed in types, help texts and units. */
+void toc_scrape_cache_send_metadata(struct scrape_cache *c, struct toc_sink *sink);
+
+#endif

@@ -1,0 +1,258 @@
+/* One scrape: request, reading, report series, write. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "collect/scrape_priv.h"
+
+enum { SECRET_BYTES_MAX = 64 << 10, ALIGN_TOLERANCE_MS = 2, REDIRECTS_MAX = 10 };
+
+struct outcome {
+    int rc;
+    struct scrape_counts counts;
+    double duration_s;
+    double body_bytes;
+    struct toc_err err;
+};
+
+/* The file's text without the line end, in `out`; the text itself when there is no file. */
+static int read_secret(struct toc_scraper *s, struct toc_sv text, struct toc_sv file, struct toc_buf *out,
+                       struct toc_err *err) {
+    if (!file.n) {
+        toc_buf_append_sv(out, text);
+        return 0;
+    }
+    int rc = toc_vfs_read_file(s->vfs, file.p, SECRET_BYTES_MAX, out);
+    if (rc < 0)
+        return toc_errf(err, rc, "cannot read the secret file %s: %s", file.p, toc_strerror(rc));
+    while (out->n && (out->p[out->n - 1] == '\n' || out->p[out->n - 1] == '\r' || out->p[out->n - 1] == ' '))
+        out->n--;
+    return 0;
+}
+
+static bool is_cancelled(void *ctx) {
+    struct scrape_target *t = ctx;
+    return atomic_load_explicit(&t->is_removed, memory_order_relaxed);
+}
+
+static const char *text_or_null(struct toc_sv s) { return s.n ? s.p : NULL; }
+
+static void set_call(struct scrape_target *t, struct toc_http_call *call) {
+    const struct toc_scrape_config *c = t->plan.config;
+    *call = (struct toc_http_call){
+        .url = t->url,
+        .ca_file = text_or_null(c->ca_file),
+        .cert_file = text_or_null(c->cert_file),
+        .key_file = text_or_null(c->key_file),
+        .insecure_skip_verify = c->insecure_skip_verify,
+        .proxy_url = text_or_null(c->proxy_url),
+        .connect_timeout_ms = t->plan.timeout_ms,
+        .timeout_ms = t->plan.timeout_ms,
+        .max_response_bytes = c->limits.body_size_limit ? (size_t)c->limits.body_size_limit : (size_t)1 << 30,
+        .max_redirects = c->follow_redirects ? REDIRECTS_MAX : 0,
+        .is_cancelled = is_cancelled,
+        .cancel_ctx = t,
+    };
+}
+
+/* Headers and credentials around the call itself. */
+static int perform(struct toc_scraper *s, struct scrape_target *t, struct toc_http_result *result,
+                   struct toc_err *err) {
+    const struct toc_scrape_config *c = t->plan.config;
+    struct toc_buf accept = TOC_BUF_INIT, timeout = TOC_BUF_INIT, password = TOC_BUF_INIT,
+                   credentials = TOC_BUF_INIT, authorization = TOC_BUF_INIT;
+    struct toc_http_call call;
+    set_call(t, &call);
+    toc_buf_printf(&accept, "Accept: %s", c->accept);
+    toc_buf_printf(&timeout, "X-Prometheus-Scrape-Timeout-Seconds: %g", (double)t->plan.timeout_ms / 1000);
+    int rc = read_secret(s, c->password, c->password_file, &password, err);
+    if (rc == 0)
+        rc = read_secret(s, c->credentials, c->credentials_file, &credentials, err);
+    bool is_bearer = toc_sv_eq_nocase(c->auth_type, TOC_SV("Bearer"));
+    if (credentials.n && !is_bearer)
+        toc_buf_printf(&authorization, "Authorization: %.*s %s", TOC_SV_ARG(c->auth_type),
+                       toc_buf_cstr(&credentials));
+    const char *headers[5] = {toc_buf_cstr(&accept), toc_buf_cstr(&timeout)};
+    size_t n = 2;
+    if (authorization.n)
+        headers[n++] = toc_buf_cstr(&authorization);
+    if (!c->enable_compression)
+        headers[n++] = "Accept-Encoding: identity";
+    call.headers = headers;
+    call.user = text_or_null(c->user);
+    call.password = call.user ? toc_buf_cstr(&password) : NULL;
+    call.bearer_token = credentials.n && is_bearer ? toc_buf_cstr(&credentials) : NULL;
+    *result = (struct toc_http_result){0};
+    if (rc == 0)
+        rc = toc_http_perform(t->client, &call, result, err);
+    toc_buf_fini(&accept);
+    toc_buf_fini(&timeout);
+    toc_buf_fini(&password);
+    toc_buf_fini(&credentials);
+    toc_buf_fini(&authorization);
+    return rc;
+}
+
+static const char *status_text(int status) {
+    static const struct {
+        int status;
+        const char *text;
+    } rows[] = {{301, "Moved Permanently"}, {302, "Found"}, {400, "Bad Request"}, {401, "Unauthorized"},
+                {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"},
+                {429, "Too Many Requests"}, {500, "Internal Server Error"}, {502, "Bad Gateway"},
+                {503, "Service Unavailable"}, {504, "Gateway Timeout"}};
+    for (size_t i = 0; i < TOC_ARRAY_LEN(rows); i++)
+        if (rows[i].status == status)
+            return rows[i].text;
+    return "";
+}
+
+static int format_of(const struct toc_scrape_config *c, const char *content_type,
+                     enum toc_exposition_format *out, struct toc_err *err) {
+    struct toc_sv type = toc_sv_cstr(content_type);
+    struct toc_sv media = toc_sv_trim(toc_sv_sub(type, 0, toc_sv_find_char(type, ';')));
+    bool is_openmetrics = toc_sv_eq_nocase(media, TOC_SV("application/openmetrics-text"));
+    if (!is_openmetrics && !toc_sv_eq_nocase(media, TOC_SV("text/plain"))) {
+        if (c->fallback_protocol < 0)
+            return toc_errf(err, TOC_EPROTOCOL,
+                            "received unsupported Content-Type \"%s\" and no fallback_scrape_protocol "
+                            "specified for target", content_type);
+        is_openmetrics = c->fallback_protocol == TOC_SCRAPE_OPENMETRICS_1 ||
+                         c->fallback_protocol == TOC_SCRAPE_OPENMETRICS_0;
+    }
+    *out = is_openmetrics ? TOC_EXPOSITION_OPENMETRICS : TOC_EXPOSITION_TEXT;
+    return 0;
+}
+
+static int check_answer(const struct toc_http_result *r, struct toc_err *err) {
+    if (r->status == 200)
+        return 0;
+    return toc_errf(err, TOC_EPROTOCOL, "server returned HTTP status %d%s%s", r->status,
+                    status_text(r->status)[0] ? " " : "", status_text(r->status));
+}
+
+/* Asks and reads; afterwards the cache holds the points. */
+static void ask(struct toc_scraper *s, struct scrape_target *t, int64_t t_ms, struct outcome *o) {
+    struct toc_http_result result;
+    struct scrape_input in = {.config = t->plan.config, .t_ms = t_ms};
+    struct toc_mono start = toc_clock_mono(s->clock);
+    o->rc = perform(s, t, &result, &o->err);
+    o->body_bytes = o->rc == TOC_ELIMIT ? -1 : (double)result.body.n;
+    if (o->rc == TOC_ELIMIT)
+        snprintf(o->err.message, sizeof o->err.message, "body size limit exceeded: more than %lld bytes",
+                 (long long)t->plan.config->limits.body_size_limit);
+    if (o->rc == 0)
+        o->rc = check_answer(&result, &o->err);
+    if (o->rc == 0)
+        o->rc = format_of(t->plan.config, result.content_type, &in.format, &o->err);
+    o->duration_s = (double)(toc_clock_mono(s->clock).ns - start.ns) / 1e9;
+    if (o->rc == 0) {
+        in.body = toc_buf_sv(&result.body);
+        o->rc = toc_scrape_cache_ingest(&t->cache, &in, &o->counts, &o->err);
+        if (o->rc < 0 && o->err.line)
+            toc_err_prefix(&o->err, "line %d, column %d: ", o->err.line, o->err.column);
+    } else {
+        toc_scrape_cache_end_series(&t->cache, t_ms);
+    }
+    toc_http_result_fini(&result);
+}
+
+static void add_reports(struct scrape_target *t, int64_t t_ms, const struct outcome *o) {
+    const struct toc_scrape_config *c = t->plan.config;
+    const double values[REPORT_COUNT] = {
+        [REPORT_UP] = o->rc == 0,
+        [REPORT_DURATION] = o->duration_s,
+        [REPORT_SCRAPED] = (double)o->counts.scraped,
+        [REPORT_POST_RELABEL] = (double)o->counts.post_relabel,
+        [REPORT_ADDED] = (double)o->counts.added,
+        [REPORT_TIMEOUT] = (double)t->plan.timeout_ms / 1000,
+        [REPORT_SAMPLE_LIMIT] = (double)c->limits.sample_limit,
+        [REPORT_BODY_BYTES] = o->body_bytes,
+    };
+    static const bool is_extra[REPORT_COUNT] = {
+#define X(name, text, extra) [name] = (extra),
+        TOC_SCRAPE_REPORT_TABLE(X)
+#undef X
+    };
+    for (int i = 0; i < REPORT_COUNT; i++)
+        if (!is_extra[i] || c->extra_scrape_metrics)
+            toc_scrape_cache_report(&t->cache, (enum scrape_report)i, t_ms, values[i]);
+}
+
+static int write_points(struct toc_scraper *s, struct scrape_target *t, struct toc_err *err) {
+    struct toc_write_result written = {0};
+    if (!t->cache.points.count)
+        return 0;
+    int rc = s->sink->write(s->sink, t->cache.points.items, t->cache.points.count, &written, err);
+    if (rc < 0) {
+        atomic_fetch_add(&s->counters.write_failures, 1);
+        return rc;
+    }
+    size_t rejected = 0;
+    for (int i = 0; i < TOC_REJECT_REASON_COUNT; i++)
+        rejected += written.rejected[i];
+    atomic_fetch_add(&s->counters.samples, written.accepted);
+    atomic_fetch_add(&s->counters.samples_rejected, rejected);
+    return 0;
+}
+
+/* The planned moment when the real one is close to it, so that deltas are constant and compress. */
+static int64_t scrape_time(struct scrape_target *t, int64_t now_ms) {
+    int64_t interval = t->plan.interval_ms;
+    if (t->aligned_ms == 0 || now_ms < t->aligned_ms)
+        t->aligned_ms = now_ms;
+    t->aligned_ms += (now_ms - t->aligned_ms) / interval * interval;
+    int64_t tolerance = TOC_MIN((int64_t)ALIGN_TOLERANCE_MS, interval / 100);
+    return now_ms - t->aligned_ms <= tolerance ? t->aligned_ms : now_ms;
+}
+
+static void publish(struct toc_scraper *s, struct scrape_target *t, int64_t t_ms, const struct outcome *o) {
+    toc_mutex_lock(&s->mutex);
+    t->last_scrape = (struct toc_ts){t_ms};
+    t->last_duration_s = o->duration_s;
+    t->health = o->rc == 0 ? TOC_TARGET_UP : TOC_TARGET_DOWN;
+    t->last_samples = o->counts.scraped;
+    toc_sv_copy(toc_sv_cstr(o->rc < 0 ? o->err.message : ""), t->last_error, sizeof t->last_error);
+    toc_mutex_unlock(&s->mutex);
+}
+
+void toc_scrape_run(struct toc_scraper *s, struct scrape_target *t) {
+    struct outcome o = {0};
+    struct toc_err write_err = {0};
+    if (!t->client)
+        t->client = toc_http_client_new();
+    int64_t t_ms = scrape_time(t, toc_clock_now(s->clock).ms);
+    uint64_t dropped = t->cache.dropped_future + t->cache.dropped_duplicate;
+    ask(s, t, t_ms, &o);
+    if (o.rc == TOC_ECANCELED && is_cancelled(t))
+        return; /* whoever removed it ends its series */
+    add_reports(t, t_ms, &o);
+    int rc = write_points(s, t, &write_err);
+    if (rc < 0 && o.rc == 0) {
+        o.rc = rc;
+        o.err = write_err;
+        toc_err_prefix(&o.err, "the samples were not stored: ");
+    }
+    if (o.rc == 0)
+        toc_scrape_cache_send_metadata(&t->cache, s->sink);
+    atomic_fetch_add(&s->counters.scrapes, 1);
+    atomic_fetch_add(&s->counters.scrapes_failed, o.rc < 0);
+    atomic_fetch_add(&s->counters.samples_dropped,
+                     t->cache.dropped_future + t->cache.dropped_duplicate - dropped);
+    publish(s, t, t_ms, &o);
+}
+
+void toc_scrape_end(struct toc_scraper *s, struct scrape_target *t) {
+    struct toc_err err = {0};
+    int64_t t_ms = toc_clock_now(s->clock).ms;
+    if (t->last_scrape.ms == 0)
+        return; /* nothing was written */
+    /* Never at or before the last samples, which the marker would clash with. */
+    t_ms = TOC_MAX(t_ms, t->last_scrape.ms + 1);
+    toc_scrape_cache_end_series(&t->cache, t_ms);
+    for (int i = 0; i < REPORT_COUNT; i++)
+        if (i < REPORT_TIMEOUT || t->plan.config->extra_scrape_metrics)
+            toc_scrape_cache_report(&t->cache, (enum scrape_report)i, t_ms, toc_stale_nan());
+    if (write_points(s, t, &err) < 0)
+        err.code = 0; /* counted; there is nobody left to tell */
+}

@@ -1,0 +1,222 @@
+#include "diagnose/doctor.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "diagnose/doctor_priv.h"
+
+static const struct toc_doctor_limits default_limits = {
+#define X(member, value, unit, meaning) .member = (value),
+    TOC_DOCTOR_LIMIT_TABLE(X)
+#undef X
+};
+
+static void on_event(struct toc_run_listener *l, const struct toc_run_event *e);
+
+static void compile(struct toc_matcher *m, const char *pattern) {
+    int rc = toc_matcher_init(m, TOC_MATCH_RE, TOC_METRIC_NAME, toc_sv_cstr(pattern), NULL);
+    TOC_ASSERT(rc == 0);
+}
+
+struct toc_doctor *toc_doctor_new(const struct toc_doctor_options *o) {
+    struct toc_doctor *d = TOC_NEW(struct toc_doctor);
+    d->o = *o;
+#define X(member, value, unit, meaning) \
+    if (!(o->limits.member > 0))        \
+        d->o.limits.member = default_limits.member;
+    TOC_DOCTOR_LIMIT_TABLE(X)
+#undef X
+    snprintf(d->runbook_base, sizeof d->runbook_base, "%s",
+             o->runbook_base ? o->runbook_base : "/docs/runbooks/");
+    d->listener.on_event = on_event;
+    toc_mutex_init(&d->mutex, TOC_LOCK_DIAGNOSE);
+    toc_mutex_init(&d->queue_mutex, TOC_LOCK_QUEUE);
+    compile(&d->run_metrics,
+            "train_(step|loss|grad_norm|learning_rate|step_seconds|memory_bytes|memory_limit_bytes|"
+            "run_state|restarts_total|layer_grad_norm|layer_nonfinite_ratio)");
+    compile(&d->server_metrics,
+            "(vllm|sglang):((e2e_request_latency|time_to_first_token)_seconds_(bucket|count|sum)|"
+            "request_success_total|num_requests_total|num_aborted_requests_total)|"
+            "http_requests_total");
+    compile(&d->pressure_metrics, "node_pressure_cpu_waiting_seconds_total");
+    return d;
+}
+
+static void event_fini(struct toc_doctor_event *e) {
+    for (size_t i = 0; i < e->layers.count; i++)
+        toc_free((void *)(uintptr_t)e->layers.items[i].p);
+    TOC_VEC_FINI(&e->layers);
+    toc_free((void *)(uintptr_t)e->run.p);
+}
+
+void toc_doctor_free(struct toc_doctor **pd) {
+    if (!pd || !*pd)
+        return;
+    struct toc_doctor *d = *pd;
+    for (size_t i = 0; i < d->runs.count; i++)
+        toc_run_model_free(d->runs.items[i]);
+    for (size_t i = 0; i < d->servers.count; i++)
+        toc_server_model_free(d->servers.items[i]);
+    for (size_t i = 0; i < d->queue.count; i++)
+        event_fini(&d->queue.items[i]);
+    TOC_VEC_FINI(&d->runs);
+    TOC_VEC_FINI(&d->servers);
+    TOC_VEC_FINI(&d->queue);
+    toc_map_fini(&d->run_by_name);
+    toc_map_fini(&d->server_by_key);
+    toc_matcher_fini(&d->run_metrics);
+    toc_matcher_fini(&d->server_metrics);
+    toc_matcher_fini(&d->pressure_metrics);
+    toc_mutex_fini(&d->mutex);
+    toc_mutex_fini(&d->queue_mutex);
+    toc_free(d);
+    *pd = NULL;
+}
+
+struct toc_run_listener *toc_doctor_listener(struct toc_doctor *d) { return &d->listener; }
+
+static struct toc_sv own(struct toc_sv s) { return toc_sv_make(toc_sv_dup_cstr(s), s.n); }
+
+static void on_event(struct toc_run_listener *l, const struct toc_run_event *e) {
+    enum { QUEUE_MAX = 10000 };
+    struct toc_doctor *d = TOC_CONTAINER_OF(l, struct toc_doctor, listener);
+    struct toc_doctor_event copy = {.run = own(e->run), .kind = e->kind, .t_ms = e->t.ms,
+                                    .has_step = e->has_step, .step = e->step, .state = e->state};
+    toc_sv_copy(e->message, copy.text, sizeof copy.text);
+    for (size_t i = 0; e->kind == TOC_RUN_EVENT_LAYERS && i < e->layer_count; i++)
+        TOC_VEC_PUSH(&copy.layers, own(e->layers[i]));
+    toc_mutex_lock(&d->queue_mutex);
+    bool is_full = d->queue.count >= QUEUE_MAX;
+    if (!is_full)
+        TOC_VEC_PUSH(&d->queue, copy);
+    toc_mutex_unlock(&d->queue_mutex);
+    if (is_full) /* the samples of the lines say most of it again */
+        event_fini(&copy);
+}
+
+static void take_events(struct toc_doctor *d) {
+    struct { TOC_VEC_FIELDS(struct toc_doctor_event) } taken;
+    toc_mutex_lock(&d->queue_mutex);
+    taken.items = d->queue.items;
+    taken.count = d->queue.count;
+    taken.capacity = d->queue.capacity;
+    d->queue.items = NULL;
+    d->queue.count = d->queue.capacity = 0;
+    toc_mutex_unlock(&d->queue_mutex);
+    for (size_t i = 0; i < taken.count; i++) {
+        struct toc_run_model *m = toc_doctor_run(d, taken.items[i].run);
+        if (m)
+            toc_run_model_event(m, &taken.items[i], d->now_ms);
+        event_fini(&taken.items[i]);
+    }
+    TOC_VEC_FINI(&taken);
+}
+
+static const struct {
+    enum toc_case_id id;
+    toc_judge_run *judge;
+} run_judges[] = {
+    {CASE_NON_FINITE, toc_judge_non_finite}, {CASE_OOM, toc_judge_oom},
+    {CASE_CRASH, toc_judge_crash},           {CASE_HANG, toc_judge_hang},
+    {CASE_DIVERGENCE, toc_judge_divergence}, {CASE_LOSS_SPIKE, toc_judge_loss_spike},
+    {CASE_VANISHING, toc_judge_vanishing},   {CASE_THROUGHPUT, toc_judge_throughput},
+    {CASE_MEMORY, toc_judge_memory},         {CASE_RESTARTS, toc_judge_restarts},
+};
+
+static const struct {
+    enum toc_case_id id;
+    toc_judge_server *judge;
+} server_judges[] = {
+    {CASE_LATENCY, toc_judge_latency},
+    {CASE_TTFT, toc_judge_ttft},
+    {CASE_ERRORS, toc_judge_errors},
+};
+
+static void judge_run(struct toc_doctor *d, struct toc_run_model *m) {
+    struct toc_label subject = {TOC_SV("run"), m->name};
+    for (size_t i = 0; i < TOC_ARRAY_LEN(run_judges); i++) {
+        struct toc_case *c = &m->cases[run_judges[i].id];
+        enum toc_verdict v = run_judges[i].judge(d, m, c);
+        toc_case_settle(d, c, run_judges[i].id, v, &subject, 1);
+    }
+}
+
+static void judge_server(struct toc_doctor *d, struct toc_server_model *m) {
+    struct toc_label subject[] = {{TOC_SV("instance"), m->instance}, {TOC_SV("job"), m->job}};
+    for (size_t i = 0; i < TOC_ARRAY_LEN(server_judges); i++) {
+        struct toc_case *c = &m->cases[server_judges[i].id];
+        enum toc_verdict v = server_judges[i].judge(d, m, c);
+        toc_case_settle(d, c, server_judges[i].id, v, subject, TOC_ARRAY_LEN(subject));
+    }
+}
+
+/* When the whole machine slept, nobody made progress and nobody is to blame for it. */
+static void note_blindness(struct toc_doctor *d) {
+    enum { LONGEST_TICK_MS = 5000 };
+    int64_t gap_ms = d->last_tick_ms ? d->now_ms - d->last_tick_ms : 0;
+    for (size_t i = 0; gap_ms > LONGEST_TICK_MS && i < d->runs.count; i++)
+        d->runs.items[i]->blind_ms += gap_ms;
+}
+
+static int tick_locked(struct toc_doctor *d, struct toc_err *err) {
+    note_blindness(d);
+    int rc = toc_doctor_read_pressure(d, err);
+    if (!rc)
+        rc = toc_doctor_read_runs(d, err);
+    if (!rc)
+        rc = toc_doctor_read_servers(d, err);
+    if (rc)
+        return rc;
+    take_events(d);
+    for (size_t i = 0; i < d->runs.count; i++)
+        judge_run(d, d->runs.items[i]);
+    for (size_t i = 0; i < d->servers.count; i++)
+        judge_server(d, d->servers.items[i]);
+    d->last_tick_ms = d->now_ms;
+    return 0;
+}
+
+int toc_doctor_tick(struct toc_doctor *d, struct toc_ts now, struct toc_err *err) {
+    toc_mutex_lock(&d->mutex);
+    int rc = 0;
+    if (now.ms > d->now_ms) { /* a clock that steps back is waited for */
+        d->now_ms = now.ms;
+        rc = tick_locked(d, err);
+    }
+    toc_mutex_unlock(&d->mutex);
+    return rc;
+}
+
+void toc_doctor_adopt(struct toc_doctor *d, const struct toc_alert *alert) {
+    enum toc_kind kind = toc_kind_parse(toc_labels_get(alert->labels, TOC_SV("kind")));
+    struct toc_sv run = toc_labels_get(alert->labels, TOC_SV("run"));
+    struct toc_sv instance = toc_labels_get(alert->labels, TOC_SV("instance"));
+    toc_mutex_lock(&d->mutex);
+    for (int i = 0; i < CASE_COUNT; i++) {
+        if (toc_case_kind((enum toc_case_id)i) != kind)
+            continue;
+        bool is_server = i >= CASE_LATENCY;
+        struct toc_run_model *m = is_server || !run.n ? NULL : toc_doctor_run(d, run);
+        struct toc_server_model *s =
+            is_server ? toc_doctor_server(d, toc_labels_get(alert->labels, TOC_SV("job")), instance)
+                      : NULL;
+        struct toc_case *c = m ? &m->cases[i] : s ? &s->cases[i] : NULL;
+        if (c && !c->is_open) {
+            c->is_open = true;
+            c->started_ms = alert->starts_at.ms;
+            c->told_ms = alert->updated_at.ms;
+        }
+    }
+    toc_mutex_unlock(&d->mutex);
+}
+
+bool toc_doctor_is_open(struct toc_doctor *d, struct toc_sv run, enum toc_kind kind) {
+    bool is_open = false;
+    toc_mutex_lock(&d->mutex);
+    const struct toc_run_model *m = toc_map_get(&d->run_by_name, run);
+    for (int i = 0; m && i < CASE_COUNT; i++)
+        is_open |= m->cases[i].is_open && toc_case_kind((enum toc_case_id)i) == kind;
+    toc_mutex_unlock(&d->mutex);
+    return is_open;
+}

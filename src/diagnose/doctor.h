@@ -1,0 +1,84 @@
+/*
+ * The training and serving doctor: watches the series of runs (train_*) and of inference servers, and says what is
+ * wrong with them in the vocabulary of model/finding.h: which step, which layer, since when, why probably, what to
+ * do first. It touches no socket, file or clock: it is driven by `toc_doctor_tick` with a time, reads through
+ * a querier and speaks through an alert sink. The same code judges live data and stored history.
+ */
+#ifndef TOC_DIAGNOSE_DOCTOR_H
+#define TOC_DIAGNOSE_DOCTOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "model/alert.h"
+#include "model/querier.h"
+#include "model/run.h"
+
+/*
+ * X(member, default, unit, meaning): every threshold of the doctor. Zero in the options means the default.
+ * docs/design/diagnose.md explains each; a test compares.
+ */
+#define TOC_DOCTOR_LIMIT_TABLE(X)                                                                  \
+    X(hang_floor_s, 60, "s", "a run without progress for less than this never hangs")              \
+    X(hang_fast_floor_s, 20, "s", "the same for a run whose steps take less than a second")        \
+    X(hang_first_step_s, 600, "s", "limit while too few steps were seen to know their length")     \
+    X(hang_abandoned_s, 3600, "s", "after this silence a hang is history and its alert ends")      \
+    X(spike_sigma, 10, "sigma", "a loss spike is this far above the loss before it")               \
+    X(divergence_sigma, 8, "sigma", "divergence: this far above the loss before it")               \
+    X(divergence_ratio, 0.2, "ratio", "and by at least this share of that loss")                   \
+    X(divergence_hold_s, 5, "s", "for this long")                                                  \
+    X(lr_jump_ratio, 5, "ratio", "a learning rate that grew this much is named as the cause")      \
+    X(vanishing_ratio, 0.001, "ratio", "gradient of the first layer over that of the last")        \
+    X(vanishing_norm, 0.0001, "", "and the first layer's gradient itself")                         \
+    X(vanishing_drop, 0.01, "ratio", "or: a layer's gradient over its own history")                \
+    X(vanishing_hold_s, 5, "s", "for this long")                                                   \
+    X(slow_ratio, 3, "ratio", "a step takes this many times its usual length")                     \
+    X(slow_hold_s, 11, "s", "for this long")                                                        \
+    X(slow_mild_ratio, 1.5, "ratio", "or this many times")                                         \
+    X(slow_mild_hold_s, 120, "s", "for this long")                                                 \
+    X(contention_ratio, 0.4, "ratio", "tasks wait for a CPU this share of the time: busy machine") \
+    X(slow_contended_ratio, 8, "ratio", "what counts as slow on a busy machine")                   \
+    X(memory_eta_s, 900, "s", "memory growth matters when the limit is nearer than this")          \
+    X(memory_growth_ratio, 0.04, "ratio", "growth in the window as a share of the limit")          \
+    X(memory_window_s, 12, "s", "window of the growth")                                            \
+    X(oom_ratio, 0.95, "ratio", "a run that dies above this share of its limit died of memory")    \
+    X(restart_storm_count, 4, "", "restarts in the window that make a storm")                      \
+    X(restart_storm_window_s, 1800, "s", "window of the restarts")                                 \
+    X(latency_slo_s, 10, "s", "99 of 100 requests are answered in less")                           \
+    X(ttft_slo_s, 2, "s", "99 of 100 requests see their first token in less")                      \
+    X(latency_ratio, 3, "ratio", "or: requests take this many times their usual time")             \
+    X(latency_hold_s, 9, "s", "for this long")                                                     \
+    X(error_ratio, 0.1, "ratio", "share of requests that fail")                                    \
+    X(error_count, 5, "", "and at least this many failures in the window")                         \
+    X(over_hold_s, 3600, "s", "a dead run that stays dead: its alert ends after this")
+
+struct toc_doctor_limits {
+#define X(member, value, unit, meaning) double member;
+    TOC_DOCTOR_LIMIT_TABLE(X)
+#undef X
+};
+
+struct toc_doctor_options {
+    struct toc_querier *querier;
+    struct toc_alert_sink *alerts;
+    const char *runbook_base; /* NULL: "/docs/runbooks/"; the kind and ".md" follow */
+    struct toc_doctor_limits limits;
+};
+
+struct toc_doctor; /* opaque */
+struct toc_doctor *toc_doctor_new(const struct toc_doctor_options *o);
+void toc_doctor_free(struct toc_doctor **d);
+
+/* Where the run receiver reports events; valid until toc_doctor_free. Any thread; never blocks on a judgement. */
+struct toc_run_listener *toc_doctor_listener(struct toc_doctor *d);
+/* Reads what is new, judges, and tells the sink about alerts that open, change or end. Meant to run each second.
+ * When the querier fails nothing is judged: blind is neither healthy nor ill. */
+int toc_doctor_tick(struct toc_doctor *d, struct toc_ts now, struct toc_err *err) TOC_MUST_CHECK;
+/* Takes over an alert of the doctor's that was firing before a restart, so that it can end. Ignores others. */
+void toc_doctor_adopt(struct toc_doctor *d, const struct toc_alert *alert);
+/* Is an alert of that kind open for the run? Any thread. */
+bool toc_doctor_is_open(struct toc_doctor *d, struct toc_sv run, enum toc_kind kind);
+
+#endif

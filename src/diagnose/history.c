@@ -1,0 +1,80 @@
+#include "diagnose/history_priv.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double toc_quantile(double *v, size_t n, double q) {
+    if (!n)
+        return NAN;
+    qsort(v, n, sizeof *v, by_value);
+    double at = q * (double)(n - 1);
+    size_t low = (size_t)at;
+    double part = at - (double)low;
+    return low + 1 < n ? v[low] * (1 - part) + v[low + 1] * part : v[low];
+}
+
+double toc_median(double *v, size_t n) { return toc_quantile(v, n, 0.5); }
+
+double toc_mad(double *v, size_t n, double center) {
+    for (size_t i = 0; i < n; i++)
+        v[i] = fabs(v[i] - center);
+    return 1.4826 * toc_median(v, n);
+}
+
+void toc_bins_reset(struct toc_bins *b) { *b = (struct toc_bins){0}; }
+
+static void close_bin(struct toc_bins *b) {
+    if (!b->open_count)
+        return;
+    double v[TOC_BIN_SAMPLES];
+    for (size_t i = 0; i < b->open_count; i++)
+        v[i] = b->open[i];
+    struct toc_bin bin = {b->open_t_ms, (float)toc_median(v, b->open_count), (float)b->seen};
+    if (b->count == TOC_BINS) {
+        b->start = (b->start + 1) % TOC_BINS;
+        b->count--;
+    }
+    b->items[(b->start + b->count++) % TOC_BINS] = bin;
+    b->open_count = b->seen = 0;
+}
+
+void toc_bins_add(struct toc_bins *b, int64_t t_ms, double value) {
+    int64_t second = t_ms / 1000;
+    if (b->open_count && second != b->open_s)
+        close_bin(b);
+    if (!b->open_count) {
+        b->open_s = second;
+        b->open_t_ms = t_ms;
+    }
+    b->seen++;
+    if (b->open_count < TOC_BIN_SAMPLES)
+        b->open[b->open_count++] = (float)value;
+    else /* past the reservoir the newest displace in turn: still a fair sample of the second */
+        b->open[b->seen % TOC_BIN_SAMPLES] = (float)value;
+}
+
+void toc_bins_settle(struct toc_bins *b, int64_t now_ms) {
+    if (b->open_count && now_ms / 1000 > b->open_s)
+        close_bin(b);
+}
+
+size_t toc_bins_window(const struct toc_bins *b, int64_t from_ms, int64_t to_ms, double *out,
+                       size_t max) {
+    size_t n = 0;
+    for (size_t i = 0; i < b->count && n < max; i++) {
+        const struct toc_bin *bin = &b->items[(b->start + i) % TOC_BINS];
+        if (bin->t_ms >= from_ms && bin->t_ms < to_ms)
+            out[n++] = bin->median;
+    }
+    return n;
+}
+
+int64_t toc_bins_first_ms(const struct toc_bins *b) {
+    return b->count ? b->items[b->start].t_ms : INT64_MAX;
+}

@@ -1,0 +1,300 @@
+/* Kinds that show in the pace and the appetite of a run: hang, throughput_drop, memory_growth. */
+#include <math.h>
+#include <stdio.h>
+
+#include "base/num.h"
+#include "diagnose/doctor_priv.h"
+
+static const double none = NAN;
+
+/* 95th percentile of the time between steps, NaN while too few were seen. */
+static double usual_interval(const struct toc_run_model *m) {
+    enum { LEAST = 20 };
+    double v[TOC_RECENT];
+    size_t n = TOC_MIN(m->interval_count, (size_t)TOC_RECENT);
+    if (n < LEAST)
+        return NAN;
+    for (size_t i = 0; i < n; i++)
+        v[i] = m->intervals[i];
+    return toc_quantile(v, n, 0.95);
+}
+
+/* How long a run may go without a step, in seconds. */
+static double hang_limit(const struct toc_doctor *d, const struct toc_run_model *m) {
+    enum { SLOW_FACTOR = 3, FAST_FACTOR = 20 };
+    const struct toc_doctor_limits *l = &d->o.limits;
+    double p95 = usual_interval(m);
+    if (!isfinite(p95))
+        return l->hang_first_step_s;
+    if (p95 < 1)
+        return TOC_MAX(l->hang_fast_floor_s, FAST_FACTOR * p95);
+    return TOC_MAX(l->hang_floor_s, SLOW_FACTOR * p95);
+}
+
+static void fill_hang(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c,
+                      double silent_s, double limit_s) {
+    bool reports_go_on = d->now_ms - m->last_seen_ms < 5000;
+    double p95 = usual_interval(m), step = toc_run_step_at(m, INT64_MAX);
+    toc_case_begin(c, TOC_KIND_HANG, m->progress_seen_ms);
+    toc_case_step(c, step);
+    toc_case_title(c, "%.*s: no step for %.0f s, stuck at step %.0f", TOC_SV_ARG(m->name), silent_s,
+                   isfinite(step) ? step : 0);
+    toc_case_summary(c,
+                     "The run says it is running, but step %.0f was its last; a step usually takes "
+                     "%.2g s. %s",
+                     isfinite(step) ? step : 0, isfinite(p95) ? p95 : 0,
+                     reports_go_on ? "Its reports go on, so the process lives."
+                                   : "Its reports stopped as well.");
+    toc_case_action(c, "Take the stacks of the training processes (py-spy dump, gdb), look for a rank "
+                       "that waits in a collective or a data loader that blocks; then restart from "
+                       "the last checkpoint.");
+    toc_case_evidence(c, "Time since the last step", "s",
+                      (struct toc_evidence_numbers){silent_s, limit_s, 0, isfinite(p95) ? p95 : none},
+                      "time() - train_last_step_timestamp_seconds{run=\"%.*s\"}",
+                      TOC_SV_ARG(m->name));
+    if (reports_go_on)
+        toc_case_cause(c, 0.5, "reports go on without a step",
+                       "The training loop waits: data loader, collective or lock");
+    else
+        toc_case_cause(c, 0.5, "steps and reports ended together",
+                       "The process is stopped, dead or cut off from the network");
+}
+
+enum toc_verdict toc_judge_hang(struct toc_doctor *d, struct toc_run_model *m,
+                                struct toc_case *c) {
+    if (!m->steps.count || m->is_dormant)
+        return VERDICT_UNKNOWN;
+    if (!toc_run_is_running(m) || m->cases[CASE_OOM].is_open)
+        return VERDICT_CALM;
+    double silent_s = (double)(d->now_ms - m->progress_seen_ms - m->blind_ms) / 1000;
+    double limit_s = hang_limit(d, m);
+    if (silent_s <= limit_s || silent_s > d->o.limits.hang_abandoned_s)
+        return VERDICT_CALM;
+    fill_hang(d, m, c, silent_s, limit_s);
+    return VERDICT_ILL;
+}
+
+/* Step lengths: as reported, else derived from the times of the steps. */
+static const struct toc_bins *step_bins(const struct toc_run_model *m) {
+    return m->step_seconds.count ? &m->step_seconds : &m->derived_step_seconds;
+}
+
+struct pace {
+    double usual, sigma, now;
+    size_t bins;
+    int64_t since_ms;
+};
+
+/* Usual length of a step before `until`, from up to five minutes. */
+static bool usual_pace(const struct toc_run_model *m, int64_t until_ms, struct pace *out) {
+    enum { WINDOW_MS = 300000, WARM_UP_MS = 3000, LEAST_BINS = 10 };
+    const struct toc_bins *b = step_bins(m);
+    double v[TOC_BINS];
+    if (!b->count)
+        return false;
+    int64_t from_ms = TOC_MAX(until_ms - WINDOW_MS, toc_bins_first_ms(b) + WARM_UP_MS);
+    size_t n = toc_bins_window(b, from_ms, until_ms, v, TOC_BINS);
+    if (n < LEAST_BINS && b->count >= LEAST_BINS * 2) /* a slow run: minutes hold few steps */
+        n = toc_bins_window(b, 0, until_ms, v, TOC_BINS);
+    if (n < LEAST_BINS)
+        return false;
+    out->usual = toc_median(v, n);
+    out->sigma = toc_mad(v, n, out->usual);
+    return out->usual > 0;
+}
+
+/* Are nearly all steps within the last `hold_s` longer than `line`? One quick second in ten is forgiven. */
+static bool is_slow_for(const struct toc_run_model *m, double hold_s, double line,
+                        struct pace *p) {
+    enum { LEAST_BINS = 4 };
+    const struct toc_bins *b = step_bins(m);
+    int64_t from_ms = m->last_t_ms - (int64_t)(hold_s * 1000), oldest_ms = INT64_MAX;
+    double v[TOC_BINS];
+    size_t n = 0, slow = 0;
+    for (size_t i = b->count; i-- > 0;) {
+        const struct toc_bin *bin = &b->items[(b->start + i) % TOC_BINS];
+        if (bin->t_ms < from_ms)
+            break;
+        oldest_ms = bin->t_ms;
+        slow += bin->median > line;
+        v[n++] = bin->median;
+    }
+    /* After a silence the window is mostly empty: what it holds speaks for a moment only. */
+    bool is_covered = n >= LEAST_BINS && (double)(m->last_t_ms - oldest_ms) >= 750 * hold_s;
+    if (!is_covered || toc_bins_first_ms(b) > from_ms)
+        return false;
+    p->bins = n;
+    p->now = toc_median(v, n);
+    p->since_ms = from_ms;
+    return slow * 10 >= n * 9;
+}
+
+static void fill_throughput(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c,
+                            const struct pace *p, double line) {
+    double step = toc_run_step_at(m, p->since_ms);
+    bool is_reported = m->step_seconds.count > 0;
+    toc_case_begin(c, TOC_KIND_THROUGHPUT_DROP, p->since_ms);
+    toc_case_step(c, step);
+    toc_case_title(c, "%.*s: steps take %.3g s, %.1f times as long as usual", TOC_SV_ARG(m->name),
+                   p->now, p->now / p->usual);
+    toc_case_summary(c, "Since about step %.0f a step takes %.3g s; before it took %.3g s.",
+                     isfinite(step) ? step : 0, p->now, p->usual);
+    toc_case_action(c, "Look at the data loader's wait, at the GPU's clocks and throttle reasons, and "
+                       "at what else runs on the machine.");
+    if (is_reported)
+        toc_case_evidence(c, "Time per step", "s",
+                          (struct toc_evidence_numbers){p->now, line, p->usual - 3 * p->sigma,
+                                                        p->usual + 3 * p->sigma},
+                          "train_step_seconds{run=\"%.*s\"}", TOC_SV_ARG(m->name));
+    else
+        toc_case_evidence(c, "Time per step", "s",
+                          (struct toc_evidence_numbers){p->now, line, p->usual - 3 * p->sigma,
+                                                        p->usual + 3 * p->sigma},
+                          "1 / rate(train_step{run=\"%.*s\"}[30s])", TOC_SV_ARG(m->name));
+    if (toc_doctor_is_contended(d, d->o.limits.slow_hold_s))
+        toc_case_cause(c, 0.7, "rate(node_pressure_cpu_waiting_seconds_total[30s])",
+                       "The machine's CPUs are busy with other work");
+    toc_case_cause(c, 0.4, "", "The input pipeline no longer keeps up");
+    toc_case_cause(c, 0.3, "", "The device is throttled or shared");
+}
+
+enum toc_verdict toc_judge_throughput(struct toc_doctor *d, struct toc_run_model *m,
+                                      struct toc_case *c) {
+    const struct toc_doctor_limits *l = &d->o.limits;
+    struct pace p = {0};
+    if (!step_bins(m)->count || m->is_dormant)
+        return VERDICT_UNKNOWN;
+    if (!toc_run_is_running(m))
+        return toc_run_is_over(m) ? VERDICT_CALM : VERDICT_UNKNOWN;
+    if (d->now_ms - m->last_seen_ms > 5000)
+        return VERDICT_UNKNOWN; /* no steps, no pace: that is for `hang` to say */
+    if (toc_case_is_known(c)) {
+        p.usual = c->reference;
+        return is_slow_for(m, l->slow_hold_s, 1.3 * p.usual, &p) &&
+                       d->now_ms - c->started_ms < 30 * 60 * 1000
+                   ? VERDICT_ILL
+                   : VERDICT_CALM;
+    }
+    bool is_busy = toc_doctor_is_contended(d, d->o.limits.slow_hold_s);
+    double fast = is_busy ? l->slow_contended_ratio : l->slow_ratio;
+    double hold_s = l->slow_hold_s;
+    if (!usual_pace(m, m->last_t_ms - (int64_t)(hold_s * 1000) - 2000, &p))
+        return VERDICT_UNKNOWN;
+    double line = TOC_MAX(fast * p.usual, p.usual + 4 * p.sigma);
+    bool is_slow = is_slow_for(m, hold_s, line, &p);
+    if (!is_slow) { /* mild slowness counts only when it lasts, longer still on a busy machine */
+        hold_s = l->slow_mild_hold_s * (is_busy ? 3 : 1);
+        if (!usual_pace(m, m->last_t_ms - (int64_t)(hold_s * 1000) - 2000, &p))
+            return VERDICT_CALM;
+        line = TOC_MAX(l->slow_mild_ratio * p.usual, p.usual + 4 * p.sigma);
+        is_slow = is_slow_for(m, hold_s, line, &p);
+    }
+    if (!is_slow)
+        return VERDICT_CALM;
+    c->reference = p.usual;
+    fill_throughput(d, m, c, &p, line);
+    return VERDICT_ILL;
+}
+
+/* Theil–Sen: the median of the slopes of all pairs; a few jumps do not move it. */
+static double robust_slope(const double *v, const double *t, size_t n) {
+    enum { MAX = 64 };
+    double slopes[MAX * (MAX - 1) / 2];
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = i + 1; j < n; j++)
+            if (t[j] != t[i])
+                slopes[k++] = (v[j] - v[i]) / (t[j] - t[i]);
+    return toc_median(slopes, k);
+}
+
+struct growth {
+    double bytes_per_s, grown, largest_jump, span_s, eta_s, rising_share;
+    int64_t since_ms;
+};
+
+static bool measure_growth(const struct toc_run_model *m, double window_s, struct growth *out) {
+    enum { MAX = 60, LEAST = 8 };
+    double v[MAX], t[MAX];
+    size_t n = 0, rising = 0, from = 0;
+    const struct toc_bins *b = &m->memory;
+    int64_t from_ms = m->last_t_ms - (int64_t)(window_s * 1000);
+    for (size_t i = b->count; i-- > 0 && n < MAX;) { /* newest first */
+        const struct toc_bin *bin = &b->items[(b->start + i) % TOC_BINS];
+        if (bin->t_ms < from_ms && n >= LEAST)
+            break;
+        v[n] = (double)bin->median * 1024;
+        t[n++] = (double)(bin->t_ms - m->last_t_ms) / 1000;
+        from = i;
+    }
+    if (n < LEAST)
+        return false;
+    out->largest_jump = 0;
+    for (size_t i = 0; i + 1 < n; i++) {
+        rising += v[i] > v[i + 1];
+        out->largest_jump = TOC_MAX(out->largest_jump, v[i] - v[i + 1]);
+    }
+    out->rising_share = (double)rising / (double)(n - 1);
+    out->bytes_per_s = robust_slope(v, t, n);
+    out->grown = v[0] - v[n - 1];
+    out->span_s = t[0] - t[n - 1];
+    out->since_ms = b->items[(b->start + from) % TOC_BINS].t_ms;
+    out->eta_s = out->bytes_per_s > 0 ? (m->memory_limit - v[0]) / out->bytes_per_s : INFINITY;
+    return true;
+}
+
+static void fill_memory(struct toc_run_model *m, struct toc_case *c, const struct growth *g) {
+    struct toc_buf now = TOC_BUF_INIT, rate = TOC_BUF_INIT, limit = TOC_BUF_INIT;
+    double step = toc_run_step_at(m, g->since_ms);
+    toc_format_bytes(m->memory_now, &now);
+    toc_format_bytes(g->bytes_per_s, &rate);
+    toc_format_bytes(m->memory_limit, &limit);
+    toc_case_begin(c, TOC_KIND_MEMORY_GROWTH, g->since_ms);
+    toc_case_step(c, step);
+    toc_case_title(c, "%.*s: memory grows %s/s, out of memory in about %.0f s", TOC_SV_ARG(m->name),
+                   toc_buf_cstr(&rate), TOC_MAX(g->eta_s, 0));
+    toc_case_summary(c, "%s of %s are in use and grow steadily since about step %.0f.",
+                     toc_buf_cstr(&now), toc_buf_cstr(&limit), isfinite(step) ? step : 0);
+    toc_case_action(c, "Save a checkpoint now. Look for what is kept from step to step: losses that hold "
+                       "their graph, lists of outputs, caches without a limit.");
+    toc_case_evidence(c, "Memory in use", "bytes",
+                      (struct toc_evidence_numbers){m->memory_now, m->memory_limit, none, none},
+                      "train_memory_bytes{run=\"%.*s\"}", TOC_SV_ARG(m->name));
+    toc_case_evidence(c, "Growth per second", "bytes",
+                      (struct toc_evidence_numbers){g->bytes_per_s, none, none, none},
+                      "deriv(train_memory_bytes{run=\"%.*s\"}[1m])", TOC_SV_ARG(m->name));
+    toc_case_cause(c, 0.6, "growth from step to step", "Something is kept that each step adds to");
+    toc_buf_fini(&now);
+    toc_buf_fini(&rate);
+    toc_buf_fini(&limit);
+}
+
+enum toc_verdict toc_judge_memory(struct toc_doctor *d, struct toc_run_model *m,
+                                  struct toc_case *c) {
+    enum { WARM_UP_MS = 8000, CALM_ETA_S = 3600 };
+    const struct toc_doctor_limits *l = &d->o.limits;
+    struct growth g, before;
+    if (!(m->memory_limit > 0) || m->is_dormant || !m->memory.count)
+        return VERDICT_UNKNOWN;
+    if (toc_run_is_over(m))
+        return VERDICT_CALM;
+    if (d->now_ms - m->last_seen_ms > 5000 || !measure_growth(m, l->memory_window_s, &g))
+        return VERDICT_UNKNOWN;
+    if (toc_case_is_known(c))
+        return g.eta_s < CALM_ETA_S && g.rising_share > 0.3 ? VERDICT_ILL : VERDICT_CALM;
+    /* Filling caches and arenas at the start of a run is growth too, but it ends. */
+    bool is_warm = g.since_ms - m->memory_first_ms >= WARM_UP_MS ||
+                   m->memory_now > 0.8 * m->memory_limit;
+    /* Steady: most bins rise, and the slope they share explains the growth (one jump does not). */
+    bool is_steady = g.rising_share >= 0.7 && g.bytes_per_s * g.span_s >= 0.5 * g.grown &&
+                     g.largest_jump <= 0.4 * g.grown &&
+                     g.grown >= l->memory_growth_ratio * m->memory_limit;
+    if (!is_warm || !is_steady || g.eta_s > l->memory_eta_s)
+        return VERDICT_CALM;
+    /* The last third must grow as the whole does: a step that is over is no leak. */
+    if (measure_growth(m, l->memory_window_s / 3, &before) &&
+        before.bytes_per_s < 0.3 * g.bytes_per_s)
+        return VERDICT_CALM;
+    fill_memory(m, c, &g);
+    return VERDICT_ILL;
+}

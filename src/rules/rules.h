@@ -1,0 +1,113 @@
+/*
+ * The rule manager: evaluates recording and alert rules on their grid, writes their series, keeps
+ * the state of alerts (inactive → pending → firing → resolved) and hands alerts to a sink.
+ * Prometheus' semantics; state survives restarts through a blob store. See docs/design/rules.md.
+ *
+ * Pure: time comes in as `now`. Drive it with toc_rules_evaluate_due at (or after)
+ * toc_rules_next_due. Thread-safe by one mutex of rank TOC_LOCK_RULES, held while one group is
+ * evaluated; the querier, sinks and store may take locks of higher rank and must not call back.
+ */
+#ifndef TOC_RULES_RULES_H
+#define TOC_RULES_RULES_H
+
+#include "model/alert.h"
+#include "model/blob_store.h"
+#include "model/querier.h"
+#include "model/sink.h"
+#include "rules/rule_file.h"
+
+struct toc_rules;
+
+struct toc_rules_options {
+    struct toc_querier *querier;
+    struct toc_sink *sink; /* recorded series and ALERTS */
+    struct toc_alert_sink *alerts;
+    struct toc_blob_store *store;  /* NULL: state is not kept */
+    int64_t (*mono_ns)(void *ctx); /* for evaluation times; NULL: they read 0 */
+    void *mono_ctx;
+    int64_t default_interval_ms;     /* default 15 s */
+    int64_t default_query_offset_ms; /* default 0 */
+    int64_t resend_delay_ms;         /* default 1 m */
+    int64_t outage_tolerance_ms;     /* pending alerts older than this at start are dropped; 1 h */
+    int64_t lookback_ms;             /* default 5 m */
+    uint64_t max_samples;            /* per query; default 50 000 000 */
+    size_t max_query_bytes;          /* default 256 MiB */
+    struct toc_labels external_labels; /* borrowed for the life of the manager */
+    struct toc_sv external_url;        /* the same */
+};
+
+struct toc_rules *toc_rules_new(const struct toc_rules_options *o);
+void toc_rules_free(struct toc_rules **m);
+/* Replaces all rules. Rules of the same file, group and name keep their state; those that are gone
+ * end their alerts and series. At the first call state comes from the store. Takes the files. */
+void toc_rules_set_files(struct toc_rules *m, struct toc_rule_file **take_files, size_t count,
+                         struct toc_ts now);
+/* The next slot in ms since the epoch; INT64_MAX without groups. */
+int64_t toc_rules_next_due(struct toc_rules *m);
+/* Evaluates every group whose slot has come, once, at the latest slot; slots missed are counted. */
+void toc_rules_evaluate_due(struct toc_rules *m, struct toc_ts now);
+
+/* Puts another number into the root comparison of all rules of this name (`EXPR op NUMBER`). It
+ * holds until cleared, also over toc_rules_set_files; the caller keeps it over restarts and sets it
+ * again before or after set_files. TOC_ENOENT (kept for later) when no rule has the name,
+ * TOC_EUNSUPPORTED. */
+int toc_rules_set_threshold(struct toc_rules *m, struct toc_sv rule_name, double number,
+                            struct toc_err *err) TOC_MUST_CHECK;
+/* Back to what the file says. TOC_ENOENT. */
+int toc_rules_clear_threshold(struct toc_rules *m, struct toc_sv rule_name) TOC_MUST_CHECK;
+
+enum toc_rule_alert_state { TOC_RULE_INACTIVE, TOC_RULE_PENDING, TOC_RULE_FIRING };
+const char *toc_rule_alert_state_text(enum toc_rule_alert_state s);
+
+enum toc_rule_health { TOC_RULE_HEALTH_UNKNOWN, TOC_RULE_HEALTH_OK, TOC_RULE_HEALTH_ERR };
+const char *toc_rule_health_text(enum toc_rule_health h);
+
+/* Views for /api/v1/rules and /api/v1/alerts; borrowed for the call. */
+struct toc_rule_alert_view {
+    struct toc_labels labels, annotations;
+    enum toc_rule_alert_state state; /* pending or firing */
+    struct toc_ts active_at;
+    struct toc_ts keep_firing_since; /* 0 = unset */
+    double value;
+};
+
+struct toc_rule_view {
+    const struct toc_rule *rule;
+    enum toc_rule_alert_state state; /* the highest of its alerts */
+    struct toc_sv query;             /* canonical text in force */
+    bool is_overridden;    /* a threshold was set; rule->expr_text is what the file says */
+    double threshold;      /* the number in force; NaN when there is none */
+    double file_threshold; /* the number of the file; NaN when there is none */
+    enum toc_rule_health health;
+    struct toc_sv last_error;
+    double evaluation_s;
+    struct toc_ts last_evaluation; /* 0 = never */
+    size_t last_result_count;      /* elements of the last result */
+    struct toc_ts last_match;      /* last evaluation with a result; 0 = never */
+    const struct toc_rule_alert_view *alerts;
+    size_t alert_count;
+};
+
+struct toc_rule_group_view {
+    struct toc_sv file;
+    const struct toc_rule_group *group;
+    int64_t interval_ms;
+    double evaluation_s;
+    struct toc_ts last_evaluation;
+    uint64_t evaluations, missed;
+    const struct toc_rule_view *rules;
+    size_t rule_count;
+};
+typedef void toc_on_rule_group(void *ctx, const struct toc_rule_group_view *g);
+/* In the order of files and groups. */
+void toc_rules_each_group(struct toc_rules *m, toc_on_rule_group *fn, void *ctx);
+
+struct toc_rules_stats {
+    size_t groups, rules, alerts_pending, alerts_firing;
+    uint64_t evaluations, failures, missed;
+    uint64_t samples_written, samples_rejected;
+    uint64_t store_failures;
+};
+struct toc_rules_stats toc_rules_stats(struct toc_rules *m);
+
+#endif

@@ -1,0 +1,85 @@
+/* What the API shows of groups, rules and their alerts. */
+#include "base/alloc.h"
+#include "rules/rules_priv.h"
+
+static size_t view_alerts(const struct rule_state *s, struct toc_rule_alert_view *out) {
+    size_t n = 0;
+    for (size_t i = 0; i < s->active.count; i++) {
+        const struct active_alert *a = &s->active.items[i];
+        if (a->state != TOC_RULE_INACTIVE)
+            out[n++] = (struct toc_rule_alert_view){a->labels,    a->annotations, a->state,
+                                                    a->active_at, a->keep_since,  a->value};
+    }
+    return n;
+}
+
+static void view_rule(const struct rule_state *s, struct toc_rule_alert_view *alerts,
+                      struct toc_rule_view *out) {
+    *out = (struct toc_rule_view){
+        .rule = s->rule,
+        .query = s->query_text,
+        .is_overridden = s->override != NULL,
+        .threshold = s->threshold,
+        .file_threshold = s->file_threshold,
+        .health = s->health,
+        .last_error = toc_sv_cstr(s->last_error),
+        .evaluation_s = s->evaluation_s,
+        .last_evaluation = s->last_evaluation,
+        .last_result_count = s->last_result_count,
+        .last_match = s->last_match,
+        .alerts = alerts,
+        .alert_count = view_alerts(s, alerts),
+    };
+    for (size_t i = 0; i < out->alert_count; i++)
+        out->state = TOC_MAX(out->state, alerts[i].state);
+}
+
+static void view_group(const struct group_state *g, toc_on_rule_group *fn, void *ctx) {
+    size_t total = 0, used = 0, n = g->group->rule_count;
+    for (size_t i = 0; i < n; i++)
+        total += g->rules[i].active.count;
+    struct toc_rule_alert_view *alerts = TOC_NEW_ARRAY(struct toc_rule_alert_view, total + 1);
+    struct toc_rule_view *rules = TOC_NEW_ARRAY(struct toc_rule_view, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        view_rule(&g->rules[i], alerts + used, &rules[i]);
+        used += rules[i].alert_count;
+    }
+    struct toc_rule_group_view v = {g->file,
+                                    g->group,
+                                    g->interval_ms,
+                                    g->evaluation_s,
+                                    g->last_evaluation,
+                                    g->evaluations,
+                                    g->missed,
+                                    rules,
+                                    n};
+    fn(ctx, &v);
+    toc_free(alerts);
+    toc_free(rules);
+}
+
+void toc_rules_each_group(struct toc_rules *m, toc_on_rule_group *fn, void *ctx) {
+    toc_mutex_lock(&m->mutex);
+    for (size_t g = 0; g < m->group_count; g++)
+        view_group(&m->groups[g], fn, ctx);
+    toc_mutex_unlock(&m->mutex);
+}
+
+struct toc_rules_stats toc_rules_stats(struct toc_rules *m) {
+    toc_mutex_lock(&m->mutex);
+    struct toc_rules_stats s = m->stats;
+    s.groups = m->group_count;
+    for (size_t g = 0; g < m->group_count; g++) {
+        const struct group_state *group = &m->groups[g];
+        s.rules += group->group->rule_count;
+        for (size_t i = 0; i < group->group->rule_count; i++) {
+            const struct rule_state *r = &group->rules[i];
+            for (size_t k = 0; k < r->active.count; k++) {
+                s.alerts_pending += r->active.items[k].state == TOC_RULE_PENDING;
+                s.alerts_firing += r->active.items[k].state == TOC_RULE_FIRING;
+            }
+        }
+    }
+    toc_mutex_unlock(&m->mutex);
+    return s;
+}
