@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "app/demo_command.h"
+#include "app/detect_command.h"
 #include "app/incident_command.h"
 #include "app/query_command.h"
 #include "app/run_command.h"
@@ -16,6 +17,7 @@ static const struct toc_command g_commands[] = {
     {"alert", toc_alert_command, "list alerts; send test messages", toc_alert_usage},
     {"silence", toc_silence_command, "add, list and end silences", toc_silence_usage},
     {"query", toc_query_command, "PromQL from the command line", toc_query_usage},
+    {"detect", toc_detect_command, "find anomalies in the columns of a CSV file", toc_detect_usage},
     {"check", toc_check_command, "check configuration and rule files", toc_check_usage},
     {"token", toc_token_command, "access tokens", toc_token_usage},
     {"db", toc_db_command, "verify and back up the data directory", toc_db_usage},

@@ -1,0 +1,285 @@
+#include "app/detect_command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "app/command.h"
+#include "app/detect_input.h"
+#include "app/options.h"
+#include "app/table.h"
+#include "base/num.h"
+#include "codec/csv.h"
+#include "codec/json_writer.h"
+#include "detect/iforest.h"
+
+const char toc_detect_usage[] =
+    "usage: tocsin detect FILE.csv [--columns A,B] [OPTIONS]      (FILE - is standard input)\n"
+    "\n"
+    "Finds the strange rows of a CSV file with an Isolation Forest (scikit-learn's semantics).\n"
+    "The first line names the columns.\n"
+    "\n"
+    "  -c, --columns A,B       columns to look at (default: all but timestamp, time or date)\n"
+    "  -n, --n-estimators N    trees (default 100)\n"
+    "      --contamination C   share of anomalies in (0, 0.5], or auto (default: offset -0.5)\n"
+    "      --max-samples N     rows per tree: a number, a fraction such as 0.5, or auto\n"
+    "                          (default: 256, or all rows when there are fewer)\n"
+    "      --seed N            of the random numbers (default 0); same seed, same answer\n"
+    "  -o, --output FORM       table, json, csv or scores (default table)\n"
+    "      --exit-zero         exit with 0 although anomalies were found\n"
+    "\n"
+    "score is in [-1, 0), lower is stranger; a row is an anomaly when it lies below the offset.\n"
+    "csv repeats the input and adds score and anomaly (0 or 1). scores prints timestamp,score,alert\n"
+    "with score in (0, 1], higher is stranger, and 0 for rows with missing values.\n"
+    "\n"
+    "Exit code: 1 anomalies found, 0 none (or --exit-zero), 2 bad usage or input.\n";
+
+enum form { FORM_TABLE, FORM_JSON, FORM_CSV, FORM_SCORES };
+
+struct request {
+    const char *columns, *contamination, *max_samples, *output;
+    int64_t seed;
+    bool is_exit_zero;
+    struct toc_iforest_params params;
+    enum form form;
+};
+
+struct verdicts {
+    struct toc_detect_input in;
+    double *scores; /* per complete row */
+    double offset;
+    size_t anomalies;
+};
+
+static bool is_anomaly(const struct verdicts *v, size_t i) {
+    return toc_iforest_is_anomaly(v->scores[i], v->offset);
+}
+
+static int usage_error(const char *option, const char *expected, const char *got) {
+    fprintf(stderr, "tocsin detect: --%s expects %s, got \"%s\" (see tocsin detect --help)\n", option,
+            expected, got);
+    return TOC_EXIT_USAGE;
+}
+
+static int read_form(const char *text, enum form *out) {
+    static const char *const names[] = {"table", "json", "csv", "scores"};
+    for (size_t i = 0; i < TOC_ARRAY_LEN(names); i++)
+        if (!text || strcmp(text, names[i]) == 0) {
+            *out = (enum form)i;
+            return 0;
+        }
+    return usage_error("output", "table, json, csv or scores", text);
+}
+
+static int read_params(struct request *r) {
+    struct toc_iforest_params *p = &r->params;
+    const char *c = r->contamination;
+    if (c && strcmp(c, "auto") != 0 &&
+        (toc_parse_f64(toc_sv_cstr(c), &p->contamination) < 0 ||
+         !(p->contamination > 0 && p->contamination <= 0.5)))
+        return usage_error("contamination", "auto or a share in (0, 0.5]", c);
+    if (r->max_samples && toc_iforest_size_parse(toc_sv_cstr(r->max_samples), &p->max_samples) < 0)
+        return usage_error("max-samples", "auto, a number of rows or a fraction in (0, 1]",
+                           r->max_samples);
+    if (p->n_estimators < 1 || p->n_estimators > TOC_IFOREST_TREES_MAX) {
+        fprintf(stderr, "tocsin detect: --n-estimators must be 1 to %d\n", TOC_IFOREST_TREES_MAX);
+        return TOC_EXIT_USAGE;
+    }
+    p->seed = (uint64_t)r->seed;
+    return read_form(r->output, &r->form);
+}
+
+static int judge(const struct request *r, struct verdicts *v, struct toc_err *err) {
+    struct toc_matrix x = {v->in.values, v->in.complete.count, v->in.columns.count};
+    struct toc_iforest *f;
+    int rc = toc_iforest_fit(&r->params, x, &f, err);
+    if (rc < 0)
+        return rc;
+    v->offset = toc_iforest_info(f).offset;
+    v->scores = toc_try_calloc(x.rows, sizeof *v->scores);
+    rc = v->scores ? toc_iforest_score(f, x, v->scores, err)
+                   : toc_errf(err, TOC_ENOMEM, "no memory for %zu scores", x.rows);
+    toc_iforest_free(&f);
+    for (size_t i = 0; rc == 0 && i < x.rows; i++)
+        v->anomalies += is_anomaly(v, i);
+    return rc;
+}
+
+static void summarise(const struct verdicts *v, FILE *to) {
+    size_t rows = v->in.complete.count;
+    if (v->anomalies == 0)
+        fprintf(to, "No anomalies found in %zu row%s (offset %.4f).\n", rows, rows == 1 ? "" : "s",
+                v->offset);
+    else
+        fprintf(to, "Anomalies found: %zu of %zu rows (offset %.4f).\n", v->anomalies, rows,
+                v->offset);
+}
+
+static void print_table(const struct verdicts *v) {
+    const char *titles[TOC_TABLE_COLUMNS_MAX];
+    char *owned[TOC_TABLE_COLUMNS_MAX];
+    size_t shown = TOC_MIN(v->in.columns.count, (size_t)TOC_TABLE_COLUMNS_MAX - 3);
+    for (size_t c = 0; c < shown; c++)
+        titles[c + 1] = owned[c] = toc_sv_dup_cstr(v->in.header[v->in.columns.items[c]]);
+    titles[0] = "row";
+    titles[shown + 1] = "score";
+    titles[shown + 2] = "verdict";
+    struct toc_table t;
+    toc_table_init(&t, titles, shown + 3);
+    for (size_t i = 0; i < v->in.complete.count; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "%zu", v->in.complete.items[i] + 1);
+        toc_table_add(&t, toc_sv_cstr(text));
+        for (size_t c = 0; c < shown; c++)
+            toc_table_add(&t, v->in.rows.items[v->in.complete.items[i]][v->in.columns.items[c]]);
+        snprintf(text, sizeof text, "%.4f", v->scores[i]);
+        toc_table_add(&t, toc_sv_cstr(text));
+        toc_table_add(&t, is_anomaly(v, i) ? TOC_SV("ANOMALY") : TOC_SV("normal"));
+    }
+    toc_table_print(&t, TOC_OUTPUT_TABLE);
+    toc_table_fini(&t);
+    for (size_t c = 0; c < shown; c++)
+        toc_free(owned[c]);
+    if (shown < v->in.columns.count)
+        fprintf(stderr, "tocsin detect: %zu more columns were used but are not shown\n",
+                v->in.columns.count - shown);
+    putchar('\n');
+}
+
+static void write_row_json(const struct verdicts *v, size_t i, struct toc_json_writer *w) {
+    toc_json_begin_object(w);
+    toc_json_kv_int(w, "row", (int64_t)v->in.complete.items[i] + 1);
+    toc_json_key(w, "values");
+    toc_json_begin_object(w);
+    for (size_t c = 0; c < v->in.columns.count; c++) {
+        toc_json_key_sv(w, v->in.header[v->in.columns.items[c]]);
+        toc_json_double(w, v->in.values[i * v->in.columns.count + c]);
+    }
+    toc_json_end_object(w);
+    toc_json_kv_double(w, "score", v->scores[i]);
+    toc_json_kv_double(w, "decision", v->scores[i] - v->offset);
+    toc_json_kv_bool(w, "anomaly", is_anomaly(v, i));
+    toc_json_end_object(w);
+}
+
+static void write_json(const struct request *r, const struct verdicts *v, struct toc_buf *out) {
+    struct toc_json_writer w;
+    toc_json_writer_init(&w, out);
+    toc_json_begin_object(&w);
+    toc_json_kv_int(&w, "n_estimators", r->params.n_estimators);
+    toc_json_kv_int(&w, "seed", r->seed);
+    toc_json_kv_double(&w, "offset", v->offset);
+    toc_json_kv_int(&w, "anomalies", (int64_t)v->anomalies);
+    toc_json_key(&w, "rows");
+    toc_json_begin_array(&w);
+    for (size_t i = 0; i < v->in.complete.count; i++)
+        write_row_json(v, i, &w);
+    toc_json_end_array(&w);
+    toc_json_end_object(&w);
+    toc_buf_append_char(out, '\n');
+}
+
+static void write_csv(const struct verdicts *v, struct toc_buf *out) {
+    for (size_t c = 0; c < v->in.header_count; c++) {
+        toc_csv_write_field(out, v->in.header[c]);
+        toc_buf_append_char(out, ',');
+    }
+    toc_buf_append_cstr(out, "score,anomaly\n");
+    for (size_t i = 0; i < v->in.complete.count; i++) {
+        for (size_t c = 0; c < v->in.header_count; c++) {
+            toc_csv_write_field(out, v->in.rows.items[v->in.complete.items[i]][c]);
+            toc_buf_append_char(out, ',');
+        }
+        toc_format_f64(v->scores[i], out);
+        toc_buf_append_cstr(out, is_anomaly(v, i) ? ",1\n" : ",0\n");
+    }
+}
+
+/* One line per input row, also for those that could not be judged. */
+static void write_scores(const struct verdicts *v, struct toc_buf *out) {
+    size_t next = 0;
+    toc_buf_append_cstr(out, "timestamp,score,alert\n");
+    for (size_t row = 0; row < v->in.rows.count; row++) {
+        bool has_score = next < v->in.complete.count && v->in.complete.items[next] == row;
+        if (v->in.time_column == SIZE_MAX)
+            toc_buf_printf(out, "%zu", row + 1);
+        else
+            toc_csv_write_field(out, v->in.rows.items[row][v->in.time_column]);
+        toc_buf_printf(out, ",%.12f,%d\n", has_score ? -v->scores[next] : 0,
+                       has_score && is_anomaly(v, next));
+        next += has_score;
+    }
+}
+
+static int print(const struct request *r, const struct verdicts *v) {
+    struct toc_buf out = TOC_BUF_INIT;
+    if (r->form == FORM_TABLE)
+        print_table(v);
+    else if (r->form == FORM_JSON)
+        write_json(r, v, &out);
+    else if (r->form == FORM_CSV)
+        write_csv(v, &out);
+    else
+        write_scores(v, &out);
+    int rc = toc_buf_error(&out);
+    if (rc == 0 && out.n > 0)
+        fwrite(out.p, 1, out.n, stdout);
+    toc_buf_fini(&out);
+    summarise(v, r->form == FORM_TABLE ? stdout : stderr);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        rc = TOC_EIO;
+    if (rc < 0)
+        fprintf(stderr, "tocsin detect: cannot write the result: %s\n", toc_strerror(rc));
+    return rc;
+}
+
+static void complain(const char *path, const struct toc_err *err) {
+    const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
+    if (err->line > 0 && err->column > 0)
+        fprintf(stderr, "tocsin detect: %s:%d:%d: %s\n", name, err->line, err->column, err->message);
+    else if (err->line > 0)
+        fprintf(stderr, "tocsin detect: %s:%d: %s\n", name, err->line, err->message);
+    else
+        fprintf(stderr, "tocsin detect: %s\n", err->message);
+}
+
+static int detect(const struct request *r, const char *path) {
+    struct verdicts v = {0};
+    struct toc_err err = {0};
+    int code = TOC_EXIT_USAGE;
+    int rc = toc_detect_input_read(&v.in, path, r->columns, r->form == FORM_SCORES, &err);
+    if (rc == 0)
+        rc = judge(r, &v, &err);
+    if (rc < 0)
+        complain(path, &err);
+    else if (print(r, &v) == 0)
+        code = v.anomalies > 0 && !r->is_exit_zero ? TOC_EXIT_FAILED : TOC_EXIT_OK;
+    toc_free(v.scores);
+    toc_detect_input_fini(&v.in);
+    return code;
+}
+
+int toc_detect_command(int argc, char **argv) {
+    struct request r = {.params = toc_iforest_params_default()};
+    const struct toc_option options[] = {
+        {"columns", 'c', TOC_OPTION_STRING, &r.columns},
+        {"n-estimators", 'n', TOC_OPTION_INT, &r.params.n_estimators},
+        {"contamination", 0, TOC_OPTION_STRING, &r.contamination},
+        {"max-samples", 0, TOC_OPTION_STRING, &r.max_samples},
+        {"seed", 0, TOC_OPTION_INT, &r.seed},
+        {"output", 'o', TOC_OPTION_STRING, &r.output},
+        {"exit-zero", 0, TOC_OPTION_FLAG, &r.is_exit_zero},
+        {0},
+    };
+    int count, rc = toc_options_parse(argc, argv, options, toc_detect_usage, &count);
+    if (rc != 0)
+        return rc < 0 ? 0 : rc;
+    rc = read_params(&r);
+    if (rc != 0)
+        return rc;
+    if (count != 1) {
+        fprintf(stderr, "tocsin detect: %s (see tocsin detect --help)\n",
+                count == 0 ? "name a CSV file, or - for standard input" : "one file at a time");
+        return TOC_EXIT_USAGE;
+    }
+    return detect(&r, argv[1]);
+}
