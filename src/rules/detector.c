@@ -139,7 +139,8 @@ static void train_if_due(struct toc_detectors *d, struct detector *x, int64_t at
     bool has_model = x->forest != NULL || x->trained_at.ms > 0;
     int64_t retry_ms = TOC_MAX(x->config.interval_ms, (int64_t)TOC_DETECTOR_RETRY_MS);
     x->next_train_ms = at_ms + (rc < 0 && !has_model ? retry_ms : x->config.train_interval_ms);
-    d->stats.training_failures += rc < 0 && rc != TOC_ENODATA;
+    x->is_training_failing = rc < 0 && rc != TOC_ENODATA;
+    d->stats.training_failures += x->is_training_failing;
     toc_sv_copy(toc_sv_cstr(err.message), x->train_error, sizeof x->train_error);
     if (rc == TOC_ENODATA && has_model)
         x->train_error[0] = '\0'; /* the old model goes on */
@@ -214,9 +215,9 @@ void toc_detectors_run_due(struct toc_detectors *d, struct toc_ts now) {
 }
 
 static enum toc_detector_state state_of(const struct detector *x) {
-    if (x->last_error[0])
+    if (x->last_error[0] || x->is_training_failing)
         return TOC_DETECTOR_FAILING;
-    if (x->judged > 0 || (x->forest && !x->train_error[0]))
+    if (x->judged > 0 || x->forest)
         return TOC_DETECTOR_READY;
     return TOC_DETECTOR_LEARNING;
 }

@@ -248,10 +248,10 @@ static int64_t training_step(const struct detector_config *c) {
     return c->interval_ms * (is_fixed ? 1 : TOC_MAX(stride, 1));
 }
 
-int toc_detector_train(struct toc_detectors *d, struct detector *x, int64_t at_ms,
-                       struct toc_err *err) {
+static int train_with_step(struct toc_detectors *d, struct detector *x, int64_t at_ms, int64_t step,
+                           struct toc_err *err) {
     const struct detector_config *c = &x->config;
-    int64_t step = training_step(c), end = at_ms - c->interval_ms;
+    int64_t end = at_ms - c->interval_ms;
     int64_t steps = TOC_MIN(c->history_ms / step, (int64_t)2 * TOC_DETECTOR_POINTS_MAX);
     struct detector_grid g;
     int rc = toc_detector_query(d, c, end - (steps - 1) * step, end, step, &g, err);
@@ -259,6 +259,18 @@ int toc_detector_train(struct toc_detectors *d, struct detector *x, int64_t at_m
         rc = c->method == TOC_DETECTOR_FOREST ? train_forest(d, x, at_ms, &g, err)
                                               : train_robust(d, x, at_ms, &g, err);
     toc_detector_grid_fini(&g);
+    return rc;
+}
+
+int toc_detector_train(struct toc_detectors *d, struct detector *x, int64_t at_ms,
+                       struct toc_err *err) {
+    int64_t step = training_step(&x->config);
+    int rc = train_with_step(d, x, at_ms, step, err);
+    /* Young history has too few points on the thinned grid, but may have enough on the live one. */
+    if (rc == TOC_ENODATA && step > x->config.interval_ms && !x->forest) {
+        toc_err_reset(err);
+        rc = train_with_step(d, x, at_ms, x->config.interval_ms, err);
+    }
     if (rc < 0)
         return rc;
     x->model_version++;

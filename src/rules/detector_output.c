@@ -30,7 +30,8 @@ static void add(struct detector_output *o, const struct detector *x, struct toc_
     if (taken.n)
         toc_labels_builder_set(&b, TOC_SV("exported_detector"), taken);
     toc_labels_builder_set(&b, TOC_SV("detector"), x->config.name);
-    toc_labels_builder_set(&b, TOC_SV("feature"), feature);
+    if (feature.n)
+        toc_labels_builder_set(&b, TOC_SV("feature"), feature);
     toc_labels_builder_set(&b, TOC_METRIC_NAME, g_names[metric]);
     p.labels = toc_labels_dup_arena(toc_labels_builder_finish(&b), &o->arena);
     toc_labels_builder_fini(&b);

@@ -89,6 +89,7 @@ struct detector {
     double last_score;
     size_t judged, anomalies;
     char last_error[TOC_ERR_MESSAGE_MAX], train_error[TOC_ERR_MESSAGE_MAX];
+    bool is_training_failing; /* by more than too little history */
 };
 
 struct toc_detectors {

@@ -143,7 +143,10 @@ static int decode(struct toc_detectors *d, struct toc_sv bytes, struct detector 
     x->trained_at.ms = toc_read_zigzag(&r);
     x->training_points = toc_read_varint(&r);
     bool is_same = toc_read_u8(&r) == (uint8_t)x->config.method;
-    if (r.error || !is_same || x->trained_at.ms > now.ms)
+    /* A window whose values are older than training would look back says nothing of today. */
+    bool is_old = x->config.method == TOC_DETECTOR_ROBUST_Z &&
+                  now.ms - x->trained_at.ms > x->config.history_ms;
+    if (r.error || !is_same || is_old || x->trained_at.ms > now.ms)
         return r.error ? r.error : TOC_ENOENT;
     int rc = x->config.method == TOC_DETECTOR_FOREST ? decode_forest(&r, x) : 0;
     if (rc == 0)
