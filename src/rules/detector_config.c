@@ -1,0 +1,399 @@
+/* The section `detectors:` and the built-in detectors. */
+#include <math.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/num.h"
+#include "rules/detector_priv.h"
+
+#define HOUR_MS 3600000.0
+#define DAY_MS (24 * HOUR_MS)
+
+/* What the file says, before it is checked; strings are borrowed from the document. */
+struct entry {
+    struct toc_sv name, expr, method, direction, normalise, denoise;
+    const struct toc_yaml *features, *contamination, *threshold;
+    int64_t window_ms, interval_ms, train_interval_ms, history_ms, n_estimators, min_points, seed;
+    bool is_enabled;
+};
+
+#define AT(member) offsetof(struct entry, member)
+static const struct toc_schema_key g_keys[] = {
+    {"name", TOC_SCHEMA_STRING, AT(name), true, NULL, 0, 0, "value of the label detector"},
+    {"enabled", TOC_SCHEMA_BOOL, AT(is_enabled), false, "true", 0, 0,
+     "false switches a built-in detector off"},
+    {"expr", TOC_SCHEMA_STRING, AT(expr), false, "", 0, 0, "PromQL; each of its series is judged"},
+    {"features", TOC_SCHEMA_NODE, AT(features), false, NULL, 0, 0,
+     "name: expr, several, joined by identical labels (isolation_forest)"},
+    {"method", TOC_SCHEMA_STRING, AT(method), false, "robust_z", 0, 0, "robust_z or isolation_forest"},
+    {"window", TOC_SCHEMA_DURATION, AT(window_ms), false, "1h", 10000, 30 * DAY_MS,
+     "robust_z: span of the baseline"},
+    {"interval", TOC_SCHEMA_DURATION, AT(interval_ms), false, "15s", 1000, HOUR_MS,
+     "distance of evaluations"},
+    {"train_interval", TOC_SCHEMA_DURATION, AT(train_interval_ms), false, "1h", 60000, 30 * DAY_MS,
+     "distance of trainings"},
+    {"history", TOC_SCHEMA_DURATION, AT(history_ms), false, "0s", 0, 90 * DAY_MS,
+     "how far back training reads; 0: twice the window, or 24h for a forest"},
+    {"n_estimators", TOC_SCHEMA_INT, AT(n_estimators), false, "100", 1, 1000, "trees of a forest"},
+    {"contamination", TOC_SCHEMA_NODE, AT(contamination), false, NULL, 0, 0,
+     "share of anomalies in (0, 0.5], or auto"},
+    {"threshold", TOC_SCHEMA_NODE, AT(threshold), false, NULL, 0, 0,
+     "score over which a value is an anomaly; robust_z 6, forest: from contamination"},
+    {"direction", TOC_SCHEMA_STRING, AT(direction), false, "both", 0, 0, "both, up or down (robust_z)"},
+    {"min_points", TOC_SCHEMA_INT, AT(min_points), false, "30", 8, TOC_DETECTOR_POINTS_MAX,
+     "values needed before anything is judged"},
+    {"normalise", TOC_SCHEMA_STRING, AT(normalise), false, "none", 0, 0,
+     "none, zscore, minmax or robust, per series (isolation_forest)"},
+    {"denoise", TOC_SCHEMA_STRING, AT(denoise), false, "none", 0, 0, "none, median, ewma or hampel"},
+    {"seed", TOC_SCHEMA_INT, AT(seed), false, "0", 0, 9e15, "of the forest's random numbers"},
+    {0},
+};
+#undef AT
+
+/* Cheap detectors that only write series. X(name, method, window, interval, direction, threshold, min_points,
+ * features) */
+#define HOST_BY "by (instance, job) "
+#define VLLM_BY "by (instance, job, model_name) "
+static const struct builtin {
+    const char *name;
+    enum toc_detector_method method;
+    int64_t window_ms, interval_ms;
+    enum toc_detector_direction direction;
+    double threshold;
+    int64_t min_points;
+    struct {
+        const char *name, *expr;
+    } features[4];
+} g_builtins[] = {
+    {"train_loss", TOC_DETECTOR_ROBUST_Z, 600000, 5000, TOC_DIRECTION_UP, 6, 30,
+     {{"", "train_loss"}}},
+    {"train_step_seconds", TOC_DETECTOR_ROBUST_Z, 600000, 5000, TOC_DIRECTION_UP, 6, 30,
+     {{"", "train_step_seconds"}}},
+    {"vllm_e2e_latency", TOC_DETECTOR_ROBUST_Z, 3600000, 15000, TOC_DIRECTION_UP, 6, 30,
+     {{"", "sum " VLLM_BY "(rate(vllm:e2e_request_latency_seconds_sum[1m])) / sum " VLLM_BY
+           "(rate(vllm:e2e_request_latency_seconds_count[1m]))"}}},
+    {"host", TOC_DETECTOR_FOREST, 3600000, 5000, TOC_DIRECTION_BOTH, 0.7, 120,
+     {{"cpu_busy", "1 - avg " HOST_BY "(rate(node_cpu_seconds_total{mode=\"idle\"}[30s]))"},
+      {"memory_used_ratio", "1 - max " HOST_BY "(node_memory_MemAvailable_bytes) / max " HOST_BY
+                            "(node_memory_MemTotal_bytes)"},
+      {"disk_busy", "sum " HOST_BY "(rate(node_disk_io_time_seconds_total[30s])) or 0 * max " HOST_BY
+                    "(node_memory_MemTotal_bytes)"},
+      {"network_bytes", "sum " HOST_BY "(rate(node_network_receive_bytes_total{device!=\"lo\"}[30s])) + "
+                        "sum " HOST_BY "(rate(node_network_transmit_bytes_total{device!=\"lo\"}[30s]))"
+                        " or 0 * max " HOST_BY "(node_memory_MemTotal_bytes)"}}},
+};
+
+static struct toc_sv dup_sv(struct toc_sv s) {
+    return toc_sv_make(toc_sv_dup_cstr(s), s.n);
+}
+
+static void free_sv(struct toc_sv *s) {
+    toc_free((void *)(uintptr_t)s->p);
+    *s = TOC_SV_NULL;
+}
+
+void toc_detector_config_fini(struct detector_config *c) {
+    free_sv(&c->name);
+    for (size_t i = 0; i < c->feature_count; i++) {
+        free_sv(&c->features[i].name);
+        free_sv(&c->features[i].text);
+        toc_promql_expr_free(&c->features[i].expr);
+    }
+    *c = (struct detector_config){0};
+}
+
+void toc_detector_configs_fini(struct detector_configs *c) {
+    for (size_t i = 0; i < c->count; i++)
+        toc_detector_config_fini(&c->items[i]);
+    TOC_VEC_FINI(c);
+}
+
+/* `at` is where the expression stands; NULL for a built-in one. */
+static int add_feature(struct detector_config *c, struct toc_sv name, struct toc_sv text,
+                       const struct toc_yaml *at, struct toc_err *err) {
+    struct toc_err why = {0};
+    int line = at ? at->line : 0, column = at ? at->column : 0;
+    if (c->feature_count == TOC_DETECTOR_FEATURES_MAX)
+        return toc_err_at(err, TOC_ELIMIT, line, column, "more than %d features",
+                          TOC_DETECTOR_FEATURES_MAX);
+    struct detector_feature f = {0};
+    int rc = toc_promql_parse(text, &f.expr, &why);
+    if (rc < 0)
+        return toc_err_at(err, rc, line, column, "expression \"%.*s\": %s",
+                          TOC_SV_ARG(toc_sv_sub(text, 0, 200)), why.message);
+    enum toc_promql_type type = toc_promql_expr_type(f.expr);
+    if (type != TOC_PROMQL_VECTOR && type != TOC_PROMQL_SCALAR) {
+        toc_promql_expr_free(&f.expr);
+        return toc_err_at(err, TOC_ETYPE, line, column,
+                          "the expression must be an instant vector: put a function such as "
+                          "avg_over_time() around a range");
+    }
+    f.name = dup_sv(name);
+    f.text = dup_sv(text);
+    c->features[c->feature_count++] = f;
+    return 0;
+}
+
+static int read_features(const struct entry *e, const struct toc_yaml *node,
+                         struct detector_config *c, struct toc_err *err) {
+    const struct toc_yaml *expr = toc_yaml_get(node, "expr"), *list = e->features;
+    if ((expr != NULL) == (list != NULL))
+        return toc_err_at(err, TOC_EINVAL, node->line, node->column,
+                          "give either expr or features");
+    if (expr)
+        return add_feature(c, TOC_SV(""), e->expr, expr, err);
+    if (list->type != TOC_YAML_MAPPING || list->count == 0)
+        return toc_err_at(err, TOC_ETYPE, list->line, list->column,
+                          "features must be a mapping of names to expressions");
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < list->count; i++) {
+        struct toc_sv text;
+        if (list->items[i].key.n == 0 || list->items[i].key.n > 63)
+            return toc_err_at(err, TOC_EINVAL, list->items[i].line, list->items[i].column,
+                              "a feature's name must have 1 to 63 characters");
+        rc = toc_yaml_string(&list->items[i], &text, err);
+        if (rc == 0)
+            rc = add_feature(c, list->items[i].key, text, &list->items[i], err);
+    }
+    return rc;
+}
+
+static int choose(struct toc_sv text, const char *const *names, const char *what,
+                  const struct toc_yaml *node, int *out, struct toc_err *err) {
+    struct toc_buf list = TOC_BUF_INIT;
+    for (int i = 0; names[i]; i++) {
+        if (toc_sv_eq_cstr(text, names[i])) {
+            *out = i;
+            toc_buf_fini(&list);
+            return 0;
+        }
+        toc_buf_printf(&list, "%s%s", i ? ", " : "", names[i]);
+    }
+    const struct toc_yaml *at = toc_yaml_get(node, what);
+    int rc = toc_err_at(err, TOC_EINVAL, at ? at->line : node->line, at ? at->column : node->column,
+                        "%s is \"%.*s\"; give one of %s", what, TOC_SV_ARG(toc_sv_sub(text, 0, 60)),
+                        toc_buf_cstr(&list));
+    toc_buf_fini(&list);
+    return rc;
+}
+
+static int read_words(const struct entry *e, const struct toc_yaml *node, struct detector_config *c,
+                      struct toc_err *err) {
+#define X(name, text, help) text,
+    static const char *const methods[] = {TOC_DETECTOR_METHOD_TABLE(X) NULL};
+    static const char *const denoises[] = {TOC_DENOISE_TABLE(X) NULL};
+    static const char *const normalises[] = {TOC_NORMALISE_TABLE(X) NULL};
+#undef X
+    static const char *const directions[] = {"both", "up", "down", NULL};
+    int method = 0, direction = 0, denoise = 0, normalise = 0;
+    int rc = choose(e->method, methods, "method", node, &method, err);
+    if (rc == 0)
+        rc = choose(e->direction, directions, "direction", node, &direction, err);
+    if (rc == 0)
+        rc = choose(e->denoise, denoises, "denoise", node, &denoise, err);
+    if (rc == 0)
+        rc = choose(e->normalise, normalises, "normalise", node, &normalise, err);
+    c->method = (enum toc_detector_method)method;
+    c->direction = (enum toc_detector_direction)direction;
+    c->preprocess.denoise = (enum toc_denoise)denoise;
+    c->preprocess.normalise = (enum toc_normalise)normalise;
+    return rc;
+}
+
+static int read_contamination(const struct toc_yaml *n, double *out, struct toc_err *err) {
+    struct toc_sv text;
+    *out = 0;
+    if (!n || (toc_yaml_string(n, &text, NULL) == 0 && toc_sv_eq(text, TOC_SV("auto"))))
+        return 0;
+    int rc = toc_yaml_double(n, out, err);
+    if (rc == 0 && !(*out > 0 && *out <= 0.5))
+        rc = toc_err_at(err, TOC_EINVAL, n->line, n->column,
+                        "contamination must be auto or a share in (0, 0.5]");
+    return rc;
+}
+
+static int read_threshold(const struct toc_yaml *n, struct detector_config *c, struct toc_err *err) {
+    bool is_forest = c->method == TOC_DETECTOR_FOREST;
+    c->threshold = is_forest ? NAN : 6;
+    if (!n)
+        return 0;
+    int rc = toc_yaml_double(n, &c->threshold, err);
+    double most = is_forest ? 1 : TOC_ROBUST_Z_MAX;
+    if (rc == 0 && !(c->threshold > 0 && c->threshold < most))
+        rc = toc_err_at(err, TOC_EINVAL, n->line, n->column,
+                        "threshold must lie between 0 and %g for %s", most,
+                        is_forest ? "isolation_forest" : "robust_z");
+    return rc;
+}
+
+/* Keys that mean nothing for the method are refused instead of ignored. */
+static int check_method(const struct detector_config *c, const struct toc_yaml *node,
+                        struct toc_err *err) {
+    static const char *const forest_only[] = {"features", "normalise", "contamination",
+                                              "n_estimators", "seed", NULL};
+    static const char *const robust_only[] = {"direction", "window", NULL};
+    bool is_forest = c->method == TOC_DETECTOR_FOREST;
+    for (const char *const *key = is_forest ? robust_only : forest_only; *key; key++) {
+        const struct toc_yaml *n = toc_yaml_get(node, *key);
+        if (n)
+            return toc_err_at(err, TOC_EINVAL, n->key_line, n->key_column,
+                              "%s has no meaning for method %s: remove it", *key,
+                              is_forest ? "isolation_forest" : "robust_z");
+    }
+    return 0;
+}
+
+static int check_sizes(const struct detector_config *c, const struct toc_yaml *node,
+                       struct toc_err *err) {
+    size_t points = toc_detector_window_points(c);
+    if (c->method != TOC_DETECTOR_ROBUST_Z)
+        return 0;
+    if (points > TOC_DETECTOR_POINTS_MAX || points < (size_t)c->min_points)
+        return toc_err_at(err, TOC_EINVAL, node->line, node->column,
+                          "window / interval gives %zu values; it must lie between min_points (%lld) "
+                          "and %d",
+                          points, (long long)c->min_points, TOC_DETECTOR_POINTS_MAX);
+    return 0;
+}
+
+static void set_history(struct detector_config *c) {
+    if (c->history_ms <= 0)
+        c->history_ms = c->method == TOC_DETECTOR_FOREST ? (int64_t)DAY_MS : 2 * c->window_ms;
+    c->history_ms = TOC_MAX(c->history_ms, c->interval_ms * c->min_points);
+}
+
+static void set_hashes(struct detector_config *c) {
+    struct toc_buf b = TOC_BUF_INIT;
+    toc_buf_printf(&b, "%d|%d|%d|%lld|%lld|%.17g|%lld|%lld", (int)c->method, (int)c->preprocess.denoise,
+                   (int)c->preprocess.normalise, (long long)c->interval_ms, (long long)c->n_estimators,
+                   c->contamination, (long long)c->seed, (long long)c->window_ms);
+    for (size_t i = 0; i < c->feature_count; i++)
+        toc_buf_printf(&b, "|%zu:%.*s|%zu:%.*s", c->features[i].name.n, TOC_SV_ARG(c->features[i].name),
+                       c->features[i].text.n, TOC_SV_ARG(c->features[i].text));
+    c->model_hash = toc_hash64(b.p, b.n, 0);
+    toc_buf_printf(&b, "|%.17g|%d|%lld|%lld|%lld|%d", c->threshold, (int)c->direction,
+                   (long long)c->train_interval_ms, (long long)c->history_ms, (long long)c->min_points,
+                   c->is_builtin);
+    c->hash = toc_hash64(b.p, b.n, 0);
+    toc_buf_fini(&b);
+}
+
+static int check_name(struct toc_sv name, const struct toc_yaml *node, struct toc_err *err) {
+    bool is_good = name.n > 0 && name.n <= 63 && toc_sv_is_utf8(name) &&
+                   toc_sv_find_char(name, '/') == SIZE_MAX;
+    if (is_good)
+        return 0;
+    return toc_err_at(err, TOC_EINVAL, node->line, node->column,
+                      "a detector's name must have 1 to 63 bytes, UTF-8, without \"/\"");
+}
+
+static int read_entry(const struct toc_yaml *node, const struct entry *e, struct detector_config *c,
+                      struct toc_err *err) {
+    c->window_ms = e->window_ms;
+    c->interval_ms = e->interval_ms;
+    c->train_interval_ms = e->train_interval_ms;
+    c->history_ms = e->history_ms;
+    c->n_estimators = e->n_estimators;
+    c->min_points = e->min_points;
+    c->seed = e->seed;
+    int rc = read_words(e, node, c, err);
+    if (rc == 0)
+        rc = check_method(c, node, err);
+    if (rc == 0)
+        rc = read_features(e, node, c, err);
+    if (rc == 0)
+        rc = read_contamination(e->contamination, &c->contamination, err);
+    if (rc == 0)
+        rc = read_threshold(e->threshold, c, err);
+    if (rc == 0)
+        rc = check_sizes(c, node, err);
+    set_history(c);
+    return rc;
+}
+
+static struct detector_config *find(struct detector_configs *c, struct toc_sv name) {
+    for (size_t i = 0; i < c->count; i++)
+        if (toc_sv_eq(c->items[i].name, name))
+            return &c->items[i];
+    return NULL;
+}
+
+/* An entry takes the place of a built-in detector of its name, or ends it. */
+static int add_entry(struct detector_configs *all, const struct toc_yaml *node, struct toc_err *err) {
+    struct entry e = {0};
+    int rc = toc_schema_read(node, g_keys, &e, err);
+    if (rc == 0)
+        rc = check_name(e.name, node, err);
+    if (rc < 0)
+        return rc;
+    struct detector_config *old = find(all, e.name), fresh = {0};
+    if (old && !old->is_builtin)
+        return toc_err_at(err, TOC_EDUPLICATE, node->line, node->column,
+                          "two detectors are called \"%.*s\"", TOC_SV_ARG(e.name));
+    if (e.is_enabled) {
+        fresh.name = dup_sv(e.name);
+        rc = read_entry(node, &e, &fresh, err);
+        set_hashes(&fresh);
+    }
+    if (rc < 0) {
+        toc_err_prefix(err, "detector \"%.*s\": ", TOC_SV_ARG(e.name));
+        toc_detector_config_fini(&fresh);
+        return rc;
+    }
+    if (old) {
+        toc_detector_config_fini(old);
+        TOC_VEC_REMOVE(all, (size_t)(old - all->items));
+    }
+    if (e.is_enabled)
+        TOC_VEC_PUSH(all, fresh);
+    return 0;
+}
+
+static int add_builtin(struct detector_configs *all, const struct builtin *b, struct toc_err *err) {
+    struct detector_config c = {.name = dup_sv(toc_sv_cstr(b->name)),
+                                .method = b->method,
+                                .window_ms = b->window_ms,
+                                .interval_ms = b->interval_ms,
+                                .train_interval_ms = (int64_t)HOUR_MS,
+                                .history_ms = b->method == TOC_DETECTOR_FOREST ? 6 * (int64_t)HOUR_MS : 0,
+                                .n_estimators = 100,
+                                .min_points = b->min_points,
+                                .threshold = b->threshold,
+                                .direction = b->direction,
+                                .is_builtin = true};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < TOC_ARRAY_LEN(b->features) && b->features[i].expr; i++)
+        rc = add_feature(&c, toc_sv_cstr(b->features[i].name), toc_sv_cstr(b->features[i].expr), NULL,
+                         err);
+    set_history(&c);
+    set_hashes(&c);
+    TOC_VEC_PUSH(all, c);
+    return rc;
+}
+
+int toc_detector_configs_read(const struct toc_yaml *list, struct detector_configs *out,
+                              struct toc_err *err) {
+    *out = (struct detector_configs){0};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < TOC_ARRAY_LEN(g_builtins); i++)
+        rc = add_builtin(out, &g_builtins[i], err);
+    bool has_list = list && !toc_yaml_is_null(list);
+    if (rc == 0 && has_list && list->type != TOC_YAML_SEQUENCE)
+        rc = toc_err_at(err, TOC_ETYPE, list->line, list->column, "detectors must be a list");
+    if (rc == 0 && has_list && list->count > TOC_DETECTORS_MAX)
+        rc = toc_err_at(err, TOC_ELIMIT, list->line, list->column, "more than %d detectors",
+                        TOC_DETECTORS_MAX);
+    for (size_t i = 0; rc == 0 && has_list && i < list->count; i++)
+        rc = add_entry(out, &list->items[i], err);
+    if (rc < 0)
+        toc_detector_configs_fini(out);
+    return rc;
+}
+
+int toc_detectors_check(const struct toc_yaml *list, struct toc_err *err) {
+    struct detector_configs all;
+    int rc = toc_detector_configs_read(list, &all, err);
+    if (rc == 0)
+        toc_detector_configs_fini(&all);
+    return rc;
+}
