@@ -13,6 +13,7 @@
 #include "model/querier.h"
 #include "model/sink.h"
 #include "notify/outbox.h"
+#include "rules/detector.h"
 #include "rules/rules.h"
 #include "statedb/statedb.h"
 #include "sys/clock.h"
@@ -30,6 +31,7 @@ struct toc_api_parts {
     struct toc_statedb *state;
     struct toc_guard *guard;
     struct toc_rules *rules;
+    struct toc_detectors *detectors;
     struct toc_alert_manager *alerts;
     struct toc_incident_manager *incidents;
     struct toc_threshold_access *thresholds;

@@ -59,6 +59,10 @@ static const struct toc_route g_routes[] = {
     {POST, T "/incidents/{}/resolve", TOC_ACCESS_RESPOND, true, 64 * KIB, toc_api_incident_resolve},
     {POST, T "/incidents/{}/review", TOC_ACCESS_RESPOND, true, 64 * KIB, toc_api_incident_review},
     {GET, T "/incidents/{}/summary", TOC_ACCESS_READ, false, 0, toc_api_incident_summary},
+    {GET, T "/incidents/{}/proposal", TOC_ACCESS_READ, false, 0, toc_api_incident_proposal},
+    {POST, T "/incidents/{}/proposal/apply", TOC_ACCESS_EDIT, true, 64 * KIB,
+     toc_api_incident_proposal_apply},
+    /* The signed link in a message: the token in the query is the authority. */
     {GET, T "/incidents/{}/ack", TOC_ACCESS_PUBLIC, false, 0, toc_api_incident_ack_page},
     {POST, T "/incidents/{}/acknowledge-link", TOC_ACCESS_PUBLIC, true, 4 * KIB,
      toc_api_incident_ack_link},
@@ -67,6 +71,7 @@ static const struct toc_route g_routes[] = {
     {GET, T "/receivers", TOC_ACCESS_READ, false, 0, toc_api_receivers},
     {POST, T "/receivers/{}/test", TOC_ACCESS_EDIT, true, 4 * KIB, toc_api_receiver_test},
     {GET, T "/deliveries", TOC_ACCESS_READ, false, 0, toc_api_deliveries},
+    {GET, T "/detectors", TOC_ACCESS_READ, false, 0, toc_api_detectors},
     {GET, T "/discovery", TOC_ACCESS_READ, false, 0, toc_api_discovery},
     {POST, T "/ingest/run", TOC_ACCESS_INGEST, false, 8 * MIB, toc_api_ingest_run},
     {GET, T "/events", TOC_ACCESS_READ, false, 0, toc_api_events},

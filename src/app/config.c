@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/vec.h"
 #include "rules/builtin_packs.h"
+#include "rules/detector.h"
 #include "sys/env.h"
 #include "sys/vfs.h"
 #include "sys/zone.h"
@@ -294,6 +295,8 @@ static int load_parts(struct toc_config *c, const struct sections *top, const st
     }
     if (rc == 0)
         rc = load_rule_files(c, top->rule_files, err);
+    if (rc == 0)
+        rc = toc_detectors_check(c->detectors, err);
     if (rc == 0)
         rc = load_alerting(c, err);
     return rc;

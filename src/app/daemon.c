@@ -153,6 +153,13 @@ static int start_rules(struct toc_daemon *d, struct toc_err *err) {
     return toc_threshold_adapter_restore(&d->thresholds, err);
 }
 
+static int start_detectors(struct toc_daemon *d, struct toc_err *err) {
+    const struct toc_detectors_options o = {.querier = toc_metricdb_querier(d->metrics),
+                                            .sink = toc_metricdb_sink(d->metrics), .store = &d->blobs.base};
+    d->detectors = toc_detectors_new(&o);
+    return toc_detectors_set(d->detectors, d->config->detectors, d->started_at, err);
+}
+
 static int start_doctor(struct toc_daemon *d, struct toc_err *err) {
     struct toc_alert_filter all = TOC_ALERT_FILTER_ALL;
     const struct toc_doctor_options o = {.querier = toc_metricdb_querier(d->metrics),
@@ -191,7 +198,7 @@ static int start_collectors(struct toc_daemon *d, uint16_t own_port, struct toc_
 static void make_api(struct toc_daemon *d) {
     const struct toc_api_parts parts = {
         .clock = d->clock, .querier = toc_metricdb_querier(d->metrics), .sink = toc_metricdb_sink(d->metrics),
-        .metrics = d->metrics, .state = d->state, .guard = d->guard, .rules = d->rules, .alerts = d->alerts,
+        .metrics = d->metrics, .state = d->state, .guard = d->guard, .rules = d->rules, .detectors = d->detectors, .alerts = d->alerts,
         .incidents = d->incidents, .thresholds = &d->thresholds.base, .notifier = d->notifier,
         .scraper = d->scraper, .discover = d->discover, .runs = d->runs, .ack_key = d->ack_key,
         .started_at = d->started_at, .external_url = d->url, .has_tls = d->config->tls_cert_file.n > 0,
@@ -261,6 +268,8 @@ static int start_parts(struct toc_daemon *d, struct toc_err *err) {
     if (rc == 0)
         rc = start_rules(d, err);
     if (rc == 0)
+        rc = start_detectors(d, err);
+    if (rc == 0)
         rc = start_doctor(d, err);
     if (rc == 0)
         rc = start_collectors(d, port, err);
@@ -316,6 +325,7 @@ void toc_daemon_stop(struct toc_daemon **dp) {
     toc_host_free(&d->host);
     toc_nvml_free(&d->nvml);
     toc_doctor_free(&d->doctor);
+    toc_detectors_free(&d->detectors);
     toc_rules_free(&d->rules);
     toc_alert_manager_free(&d->alerts);
     toc_notifier_stop(&d->notifier);
@@ -337,6 +347,7 @@ void toc_daemon_stop(struct toc_daemon **dp) {
 /* What can change while running: targets, rules, routes and receivers. The rest needs a restart. */
 static void apply(struct toc_daemon *d, struct toc_config *fresh) {
     struct toc_ts now = toc_clock_now(d->clock);
+    struct toc_err err = {0};
     toc_scraper_load(d->scraper, toc_scrape_set_ref(fresh->scrape));
     toc_rules_set_files(d->rules, fresh->rule_files, fresh->rule_file_count, now);
     fresh->rule_file_count = 0;
@@ -344,6 +355,9 @@ static void apply(struct toc_daemon *d, struct toc_config *fresh) {
     fresh->receivers = NULL;
     toc_alert_manager_set_config(d->alerts, fresh->alerting, now);
     fresh->alerting = NULL;
+    /* The section was checked when the file was loaded. */
+    if (toc_detectors_set(d->detectors, fresh->detectors, now, &err) < 0)
+        toc_log(TOC_LOG_ERROR, "detectors", "%s", err.message);
 }
 
 int toc_daemon_reload(struct toc_daemon *d, struct toc_err *err) {

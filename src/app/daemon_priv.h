@@ -48,6 +48,7 @@ struct toc_daemon {
     struct toc_incidents incident_store;
     struct toc_guard *guard;
     struct toc_rules *rules;
+    struct toc_detectors *detectors;
     struct toc_alert_manager *alerts;
     struct toc_silence_adapter silences;
     struct toc_incident_manager *incidents;

@@ -67,6 +67,8 @@ static void judge(void *ctx) {
         struct toc_ts now = toc_clock_now(d->clock);
         if (toc_rules_next_due(d->rules) <= now.ms)
             toc_rules_evaluate_due(d->rules, now);
+        if (toc_detectors_next_due(d->detectors) <= now.ms)
+            toc_detectors_run_due(d->detectors, now);
         if (mono_ms(d) >= next_second) {
             next_second = mono_ms(d) + SECOND_MS;
             if (toc_doctor_tick(d->doctor, now, &err) < 0)

@@ -83,7 +83,10 @@ static double rate_jump(struct toc_doctor *d, const struct toc_run_model *m, int
     size_t n = toc_bins_window(&m->rate, t_ms - 120000, t_ms - 20000, v, TOC_BINS);
     if (n < 3)
         n = toc_bins_window(&m->rate, 0, t_ms - 8000, v, TOC_BINS);
-    double before = toc_history_median(v, n);
+    /* The highest of before: a warm-up that climbs is no jump. */
+    double before = 0;
+    for (size_t i = 0; i < n; i++)
+        before = TOC_MAX(before, v[i]);
     const struct toc_sample_at *now = toc_recent_at(&m->rates, 0);
     return n && now && before > 0 ? now->value / before : 1;
 }
@@ -386,6 +389,10 @@ enum toc_verdict toc_judge_vanishing(struct toc_doctor *d, struct toc_run_model 
         return VERDICT_UNKNOWN;
     if (!toc_run_is_running(m))
         return toc_run_is_over(m) ? VERDICT_CALM : VERDICT_UNKNOWN;
+    /* Weights that a diverging loss has driven into saturation have small gradients: a consequence. */
+    if (!c->is_open && (m->cases[CASE_DIVERGENCE].is_open || m->cases[CASE_LOSS_SPIKE].is_open ||
+                        m->cases[CASE_NON_FINITE].is_open))
+        return VERDICT_CALM;
     for (size_t i = 0; i < n; i++) {
         struct toc_layer_model *l = &m->layers.items[order[i]];
         int64_t since = isfinite(l->grad) && l->seen ? low_since(d, l, first, last) : 0;
