@@ -134,9 +134,19 @@ static int start_alerts(struct toc_daemon *d, struct toc_err *err) {
     return toc_alert_manager_load(d->alerts, d->started_at, err);
 }
 
-static void adopt_alert(void *doctor, const struct toc_alert_view *v) {
-    if (!v->is_resolved)
-        toc_doctor_adopt(doctor, v->alert);
+/* What the doctor needs of an alert, copied: its lock comes before the alert manager's. */
+struct firing {
+    TOC_VEC_FIELDS(struct toc_alert)
+    struct toc_arena arena;
+};
+
+static void keep_firing(void *ctx, const struct toc_alert_view *v) {
+    struct firing *f = ctx;
+    if (v->is_resolved)
+        return;
+    struct toc_alert copy = {.labels = toc_labels_dup_arena(v->alert->labels, &f->arena),
+                             .starts_at = v->alert->starts_at, .updated_at = v->alert->updated_at};
+    TOC_VEC_PUSH(f, copy);
 }
 
 static int start_rules(struct toc_daemon *d, struct toc_err *err) {
@@ -160,12 +170,19 @@ static int start_detectors(struct toc_daemon *d, struct toc_err *err) {
     return toc_detectors_set(d->detectors, d->config->detectors, d->started_at, err);
 }
 
+/* The doctor takes over what was firing before the restart, so that it can end. */
 static int start_doctor(struct toc_daemon *d, struct toc_err *err) {
     struct toc_alert_filter all = TOC_ALERT_FILTER_ALL;
+    struct firing firing = {0};
     const struct toc_doctor_options o = {.querier = toc_metricdb_querier(d->metrics),
                                          .alerts = toc_alert_manager_sink(d->alerts)};
     d->doctor = toc_doctor_new(&o);
-    return toc_alert_manager_each_alert(d->alerts, &all, d->started_at, adopt_alert, d->doctor, err);
+    int rc = toc_alert_manager_each_alert(d->alerts, &all, d->started_at, keep_firing, &firing, err);
+    for (size_t i = 0; i < firing.count; i++)
+        toc_doctor_adopt(d->doctor, &firing.items[i]);
+    TOC_VEC_FINI(&firing);
+    toc_arena_fini(&firing.arena);
+    return rc;
 }
 
 /* ----------------------------------------------------------------------------------------- collectors */

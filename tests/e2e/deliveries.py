@@ -128,7 +128,6 @@ receivers:
     sms_configs:
       - to: "+491700000001"
         url: {base}/sms
-        body: '{{{{"phone": "{{{{ .To }}}}", "message": "{{{{ .Text }}}}"}}}}'
         success_body: queued
     twilio_configs:
       - to: "+491700000002"
@@ -192,8 +191,8 @@ def check_http(c, gateway, index, status):
     c.equal((len(hook['alerts']), alert['status'], alert['labels']['severity']), (1, status, 'critical'), 'webhook alert')
     c.check(len(alert['fingerprint']) == 16 and alert['startsAt'].endswith('Z'), 'webhook fingerprint and time')
     sms = json.loads(gateway.to('/sms')[index][2])
-    c.equal(sms['phone'], '+491700000001', 'SMS number')
-    c.check('queue of r1' in sms['message'], f"SMS text: {sms['message']}")
+    c.equal(sms['to'], '+491700000001', 'SMS number')
+    c.check('queue of r1' in sms['text'], f"SMS text: {sms['text']}")
     twilio = urllib.parse.parse_qs(gateway.to('/twilio')[index][2].decode())
     c.equal((twilio['To'], twilio['From']), (['+491700000002'], ['+15550001111']), 'Twilio form')
     c.equal(gateway.to('/twilio')[index][1]['Authorization'],
