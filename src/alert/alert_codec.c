@@ -104,7 +104,8 @@ static int decode_finding(struct toc_reader *r, struct toc_arena *a, struct toc_
     f->kind = toc_kind_parse(toc_read_string(r));
     if (f->kind == TOC_KIND_COUNT)
         f->kind = TOC_KIND_THRESHOLD; /* a kind of a later release */
-    f->severity = (enum toc_severity)TOC_MIN(toc_read_u8(r), TOC_SEVERITY_CRITICAL);
+    uint8_t severity = toc_read_u8(r);
+    f->severity = severity < TOC_SEVERITY_CRITICAL ? (enum toc_severity)severity : TOC_SEVERITY_CRITICAL;
     f->title = toc_read_string(r);
     f->summary = toc_read_string(r);
     f->action = toc_read_string(r);

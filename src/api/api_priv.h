@@ -76,9 +76,9 @@ void toc_json_labels(struct toc_json_writer *w, struct toc_labels labels);
     X(am_silences_get) X(am_silences_post) X(am_silence_get) X(am_silence_delete)              \
     X(status) X(incidents) X(incident) X(incident_acknowledge) X(incident_assign)              \
     X(incident_comment) X(incident_mitigate) X(incident_verdict) X(incident_resolve)           \
-    X(incident_review) X(incident_summary)     \
+    X(incident_review) X(incident_summary) X(incident_proposal) X(incident_proposal_apply)     \
     X(incident_ack_page) X(incident_ack_link) X(changes) X(runs) X(receivers)     \
-    X(receiver_test) X(deliveries) /* discovery */ X(ingest_run) X(events) X(session_get)         \
+    X(receiver_test) X(deliveries) X(discovery) X(detectors) X(ingest_run) X(events) X(session_get)         \
     X(session_post) X(session_delete) X(tokens_get) X(tokens_post) X(tokens_delete)
 
 #define X(name) toc_api_handler toc_api_##name;

@@ -3,14 +3,17 @@
 #define TOC_API_PARTS_H
 
 #include "alert/alert_manager.h"
+#include "collect/discover.h"
 #include "collect/run_receiver.h"
 #include "collect/scrape.h"
 #include "guard/guard.h"
 #include "incident/manager.h"
+#include "incident/proposal.h"
 #include "metricdb/metricdb.h"
 #include "model/querier.h"
 #include "model/sink.h"
 #include "notify/outbox.h"
+#include "rules/detector.h"
 #include "rules/rules.h"
 #include "statedb/statedb.h"
 #include "sys/clock.h"
@@ -28,10 +31,13 @@ struct toc_api_parts {
     struct toc_statedb *state;
     struct toc_guard *guard;
     struct toc_rules *rules;
+    struct toc_detectors *detectors;
     struct toc_alert_manager *alerts;
     struct toc_incident_manager *incidents;
+    struct toc_threshold_access *thresholds;
     struct toc_notifier *notifier;
     struct toc_scraper *scraper;
+    struct toc_discover *discover; /* NULL: switched off */
     struct toc_run_receiver *runs;
     const unsigned char *ack_key; /* TOC_ACK_KEY_BYTES */
     struct toc_ts started_at;

@@ -152,3 +152,50 @@ void toc_api_changes(struct toc_api_call *c) {
     toc_json_end_array(&c->json);
     toc_json_end_object(&c->json);
 }
+
+static void write_found(void *ctx, const struct toc_discover_info *i) {
+    struct toc_json_writer *w = ctx;
+    if (i->kind.n == 0)
+        return;
+    toc_json_begin_object(w);
+    toc_json_kv_string(w, "url", i->url);
+    toc_json_kv_string(w, "kind", i->kind);
+    toc_json_kv_string(w, "name", i->name);
+    toc_json_kv_cstr(w, "state", i->state == TOC_DISCOVER_GONE ? "down" : "up");
+    toc_json_kv_time(w, "since", i->since);
+    toc_json_end_object(w);
+}
+
+void toc_api_discovery(struct toc_api_call *c) {
+    toc_json_begin_object(&c->json);
+    toc_json_key(&c->json, "found");
+    toc_json_begin_array(&c->json);
+    if (c->api->parts.discover)
+        toc_discover_list(c->api->parts.discover, write_found, &c->json);
+    toc_json_end_array(&c->json);
+    toc_json_end_object(&c->json);
+}
+
+static void write_detector(void *ctx, const struct toc_detector_view *v) {
+    struct toc_json_writer *w = ctx;
+    toc_json_begin_object(w);
+    toc_json_kv_string(w, "name", v->name);
+    toc_json_kv_string(w, "expr", v->expr);
+    toc_json_kv_string(w, "method", v->method);
+    toc_json_kv_string(w, "state", v->state);
+    toc_json_kv_int(w, "model_version", v->model_version);
+    toc_json_kv_time(w, "trained_at", v->trained_at);
+    toc_json_kv_int(w, "training_points", (int64_t)v->training_points);
+    toc_json_kv_double(w, "last_score", v->last_score);
+    toc_json_kv_string(w, "last_error", v->last_error);
+    toc_json_end_object(w);
+}
+
+void toc_api_detectors(struct toc_api_call *c) {
+    toc_json_begin_object(&c->json);
+    toc_json_key(&c->json, "detectors");
+    toc_json_begin_array(&c->json);
+    toc_detectors_each(c->api->parts.detectors, write_detector, &c->json);
+    toc_json_end_array(&c->json);
+    toc_json_end_object(&c->json);
+}

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/vec.h"
 #include "rules/builtin_packs.h"
+#include "rules/detector.h"
 #include "sys/env.h"
 #include "sys/vfs.h"
 #include "sys/zone.h"
@@ -218,6 +219,18 @@ static int add_rule_file(struct toc_config *c, const char *name, struct toc_sv t
     return 0;
 }
 
+static int add_builtin_packs(struct toc_config *c, struct toc_err *err) {
+    size_t count;
+    const struct toc_builtin_pack *packs = toc_builtin_packs(&count);
+    int rc = 0;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "builtin/%s", packs[i].name);
+        rc = add_rule_file(c, name, packs[i].yaml, err);
+    }
+    return rc;
+}
+
 static int load_rule_files(struct toc_config *c, const struct toc_yaml *list, struct toc_err *err) {
     struct toc_config_paths paths = {0}, found = {0};
     int rc = read_paths(c, list, "rule_files", &paths, err);
@@ -232,9 +245,7 @@ static int load_rule_files(struct toc_config *c, const struct toc_yaml *list, st
             toc_buf_fini(&text);
         }
     }
-    for (size_t i = 0; c->builtin_rules && rc == 0 && i < toc_builtin_pack_count; i++)
-        rc = add_rule_file(c, toc_builtin_packs[i].name, toc_builtin_packs[i].text, err);
-    return rc;
+    return rc == 0 && c->builtin_rules ? add_builtin_packs(c, err) : rc;
 }
 
 static int load_alerting(struct toc_config *c, struct toc_err *err) {
@@ -284,6 +295,8 @@ static int load_parts(struct toc_config *c, const struct sections *top, const st
     }
     if (rc == 0)
         rc = load_rule_files(c, top->rule_files, err);
+    if (rc == 0)
+        rc = toc_detectors_check(c->detectors, err);
     if (rc == 0)
         rc = load_alerting(c, err);
     return rc;

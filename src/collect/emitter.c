@@ -115,7 +115,8 @@ static bool is_gone(const struct toc_emitter *e, const struct toc_emitter_series
     return s->cycle != e->cycle && (e->groups_run >> s->group & 1);
 }
 
-/* Frees what the markers of this cycle stood for; the points borrow its labels, so after the write. */
+/* Frees what the markers of this cycle stood for; the points borrow its labels, so after the
+ * write. */
 static void forget_gone(struct toc_emitter *e) {
     size_t kept = 0;
     for (size_t i = 0; i < e->series.count; i++) {

@@ -1,6 +1,7 @@
 /*
- * What a collector writes to: series identities are built once and kept, each cycle refills one array of
- * points, and a series that its group no longer reports gets a staleness marker. One thread at a time.
+ * What a collector writes to: series identities are built once and kept, each cycle refills one
+ * array of points, and a series that its group no longer reports gets a staleness marker. One
+ * thread at a time.
  */
 #ifndef TOC_COLLECT_EMITTER_H
 #define TOC_COLLECT_EMITTER_H
@@ -41,11 +42,11 @@ void toc_emitter_init(struct toc_emitter *e, struct toc_labels base);
 void toc_emitter_fini(struct toc_emitter *e);
 /* Starts a cycle: all points get this time. */
 void toc_emitter_begin(struct toc_emitter *e, struct toc_ts now);
-/* What follows belongs to `group` (< TOC_EMITTER_GROUPS_MAX); series of a group that runs in a cycle without
- * reporting them are ended, groups that do not run are left alone. */
+/* What follows belongs to `group` (< TOC_EMITTER_GROUPS_MAX); series of a group that runs in a
+ * cycle without reporting them are ended, groups that do not run are left alone. */
 void toc_emitter_group(struct toc_emitter *e, unsigned group);
-/* One sample. Labels always in the same order for a name; empty values are dropped. A second one of the same
- * series in a cycle is ignored. */
+/* One sample. Labels always in the same order for a name; empty values are dropped. A second one
+ * of the same series in a cycle is ignored. */
 void toc_emitter_put(struct toc_emitter *e, const char *name, enum toc_metric_type type,
                      const struct toc_label *labels, size_t count, double value);
 /* Hands the cycle to the sink, with staleness markers and the metadata of new metrics. */

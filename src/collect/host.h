@@ -1,7 +1,8 @@
 /*
- * The machine under the names, types and labels of node_exporter 1.5 (collectors cpu, meminfo, diskstats, netdev,
- * filesystem, loadavg, stat, vmstat, pressure, uname, time, filefd, sockstat, processes), plus the own
- * control group as tocsin_cgroup_*. Meant to run each second. One thread at a time.
+ * The machine under the names, types and labels of node_exporter 1.5 (collectors cpu, meminfo,
+ * diskstats, netdev, filesystem, loadavg, stat, vmstat, pressure, uname, time, filefd, sockstat,
+ * processes), plus the own control group as tocsin_cgroup_*. Meant to run each second. One thread
+ * at a time.
  */
 #ifndef TOC_COLLECT_HOST_H
 #define TOC_COLLECT_HOST_H

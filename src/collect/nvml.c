@@ -254,7 +254,8 @@ static void put_utilization(struct gpu_writer *w) {
 static void put_memory(struct gpu_writer *w) {
     static const double mib = 1024.0 * 1024.0;
     const struct toc_nvml_api *api = &w->n->api;
-    /* The version field carries the size of the struct, so that the library can tell callers apart. */
+    /* The version field carries the size of the struct, so that the library can tell callers
+     * apart. */
     struct nvml_memory_v2 m2 = {.version = (unsigned)sizeof m2 | 2u << 24};
     struct nvml_memory m = {0};
     if (api->memory_v2 && answered(w, api->memory_v2(w->d->handle, &m2))) {
@@ -306,14 +307,15 @@ static void put_errors(struct gpu_writer *w) {
 
 static void put_memory_temperature(struct gpu_writer *w) {
     struct nvml_field f = {.field = NVML_FIELD_MEMORY_TEMP};
-    /* The value's type says which member is set; for a temperature it is one of the unsigned ones. */
+    /* The value's type says which member is set; for a temperature it is one of the unsigned
+     * ones. */
     if (w->n->api.fields && answered(w, w->n->api.fields(w->d->handle, 1, &f)) &&
         f.result == NVML_OK && f.type != 0)
         put(w, "DCGM_FI_DEV_MEMORY_TEMP", TOC_METRIC_GAUGE, f.value.u32);
 }
 
-/* The last code as a gauge, because dashboards expect it, and a counter per code, because a gauge that never
- * resets hides the second error of a kind. */
+/* The last code as a gauge, because dashboards expect it, and a counter per code, because a
+ * gauge that never resets hides the second error of a kind. */
 static void put_xids(struct gpu_writer *w) {
     char code[24];
     snprintf(code, sizeof code, "%llu", (unsigned long long)w->d->last_xid);
@@ -325,7 +327,8 @@ static void put_xids(struct gpu_writer *w) {
         struct xid_count *x = &w->d->xids[i];
         snprintf(code, sizeof code, "%llu", (unsigned long long)x->code);
         w->labels[LABELS] = (struct toc_label){TOC_SV("xid"), toc_sv_cstr(code)};
-        /* The first sample of a counter is 0, one cycle before the count, so that increase() sees it. */
+        /* The first sample of a counter is 0, one cycle before the count, so that increase()
+         * sees it. */
         toc_emitter_put(&w->n->out, "tocsin_gpu_xid_errors_total", TOC_METRIC_COUNTER, w->labels,
                         LABELS + 1, x->is_written ? (double)x->count : 0);
         x->is_written = true;

@@ -1,7 +1,7 @@
 /*
  * The part of NVML's binary interface that is used, declared from its public documentation
- * (docs.nvidia.com/deploy/nvml-api): types, codes and a table of functions. The newest name of a function
- * comes first; what the library lacks stays NULL and counts as "not supported".
+ * (docs.nvidia.com/deploy/nvml-api): types, codes and a table of functions. The newest name of a
+ * function comes first; what the library lacks stays NULL and counts as "not supported".
  */
 #ifndef TOC_COLLECT_NVML_API_PRIV_H
 #define TOC_COLLECT_NVML_API_PRIV_H
@@ -60,41 +60,41 @@ struct nvml_field {
 };
 
 /* X(member, parameters, newest symbol, older symbol or NULL) */
-#define TOC_NVML_FUNCTIONS(X)                                                                       \
-    X(init, (void), "nvmlInit_v2", "nvmlInit")                                                      \
-    X(shutdown, (void), "nvmlShutdown", NULL)                                                       \
-    X(driver_version, (char *, unsigned), "nvmlSystemGetDriverVersion", NULL)                       \
-    X(count, (unsigned *), "nvmlDeviceGetCount_v2", "nvmlDeviceGetCount")                           \
-    X(by_index, (unsigned, toc_nvml_device *), "nvmlDeviceGetHandleByIndex_v2",                     \
-      "nvmlDeviceGetHandleByIndex")                                                                 \
-    X(uuid, (toc_nvml_device, char *, unsigned), "nvmlDeviceGetUUID", NULL)                         \
-    X(name, (toc_nvml_device, char *, unsigned), "nvmlDeviceGetName", NULL)                         \
-    X(minor, (toc_nvml_device, unsigned *), "nvmlDeviceGetMinorNumber", NULL)                       \
-    X(pci, (toc_nvml_device, struct nvml_pci *), "nvmlDeviceGetPciInfo_v3", NULL)                   \
-    X(utilization, (toc_nvml_device, struct nvml_utilization *), "nvmlDeviceGetUtilizationRates",   \
-      NULL)                                                                                         \
-    X(memory_v2, (toc_nvml_device, struct nvml_memory_v2 *), "nvmlDeviceGetMemoryInfo_v2", NULL)    \
-    X(memory, (toc_nvml_device, struct nvml_memory *), "nvmlDeviceGetMemoryInfo", NULL)             \
-    X(power, (toc_nvml_device, unsigned *), "nvmlDeviceGetPowerUsage", NULL)                        \
-    X(power_limit, (toc_nvml_device, unsigned *), "nvmlDeviceGetEnforcedPowerLimit", NULL)          \
+#define TOC_NVML_FUNCTIONS(X)                                                                      \
+    X(init, (void), "nvmlInit_v2", "nvmlInit")                                                     \
+    X(shutdown, (void), "nvmlShutdown", NULL)                                                      \
+    X(driver_version, (char *, unsigned), "nvmlSystemGetDriverVersion", NULL)                      \
+    X(count, (unsigned *), "nvmlDeviceGetCount_v2", "nvmlDeviceGetCount")                          \
+    X(by_index, (unsigned, toc_nvml_device *), "nvmlDeviceGetHandleByIndex_v2",                    \
+      "nvmlDeviceGetHandleByIndex")                                                                \
+    X(uuid, (toc_nvml_device, char *, unsigned), "nvmlDeviceGetUUID", NULL)                        \
+    X(name, (toc_nvml_device, char *, unsigned), "nvmlDeviceGetName", NULL)                        \
+    X(minor, (toc_nvml_device, unsigned *), "nvmlDeviceGetMinorNumber", NULL)                      \
+    X(pci, (toc_nvml_device, struct nvml_pci *), "nvmlDeviceGetPciInfo_v3", NULL)                  \
+    X(utilization, (toc_nvml_device, struct nvml_utilization *), "nvmlDeviceGetUtilizationRates",  \
+      NULL)                                                                                        \
+    X(memory_v2, (toc_nvml_device, struct nvml_memory_v2 *), "nvmlDeviceGetMemoryInfo_v2", NULL)   \
+    X(memory, (toc_nvml_device, struct nvml_memory *), "nvmlDeviceGetMemoryInfo", NULL)            \
+    X(power, (toc_nvml_device, unsigned *), "nvmlDeviceGetPowerUsage", NULL)                       \
+    X(power_limit, (toc_nvml_device, unsigned *), "nvmlDeviceGetEnforcedPowerLimit", NULL)         \
     X(energy, (toc_nvml_device, unsigned long long *), "nvmlDeviceGetTotalEnergyConsumption", NULL) \
-    X(temperature, (toc_nvml_device, int, unsigned *), "nvmlDeviceGetTemperature", NULL)            \
-    X(clock, (toc_nvml_device, int, unsigned *), "nvmlDeviceGetClockInfo", NULL)                    \
-    X(ecc, (toc_nvml_device, int, int, unsigned long long *), "nvmlDeviceGetTotalEccErrors", NULL)  \
-    X(reasons, (toc_nvml_device, unsigned long long *), "nvmlDeviceGetCurrentClocksEventReasons",   \
-      "nvmlDeviceGetCurrentClocksThrottleReasons")                                                  \
-    X(violation, (toc_nvml_device, int, struct nvml_violation *), "nvmlDeviceGetViolationStatus",   \
-      NULL)                                                                                         \
-    X(pcie_replay, (toc_nvml_device, unsigned *), "nvmlDeviceGetPcieReplayCounter", NULL)           \
-    X(encoder, (toc_nvml_device, unsigned *, unsigned *), "nvmlDeviceGetEncoderUtilization", NULL)  \
-    X(decoder, (toc_nvml_device, unsigned *, unsigned *), "nvmlDeviceGetDecoderUtilization", NULL)  \
-    X(remapped, (toc_nvml_device, unsigned *, unsigned *, unsigned *, unsigned *),                  \
-      "nvmlDeviceGetRemappedRows", NULL)                                                            \
-    X(fields, (toc_nvml_device, int, struct nvml_field *), "nvmlDeviceGetFieldValues", NULL)        \
-    X(event_set_new, (void **), "nvmlEventSetCreate", NULL)                                         \
-    X(event_set_free, (void *), "nvmlEventSetFree", NULL)                                           \
-    X(event_register, (toc_nvml_device, unsigned long long, void *), "nvmlDeviceRegisterEvents",    \
-      NULL)                                                                                         \
+    X(temperature, (toc_nvml_device, int, unsigned *), "nvmlDeviceGetTemperature", NULL)           \
+    X(clock, (toc_nvml_device, int, unsigned *), "nvmlDeviceGetClockInfo", NULL)                   \
+    X(ecc, (toc_nvml_device, int, int, unsigned long long *), "nvmlDeviceGetTotalEccErrors", NULL) \
+    X(reasons, (toc_nvml_device, unsigned long long *), "nvmlDeviceGetCurrentClocksEventReasons",  \
+      "nvmlDeviceGetCurrentClocksThrottleReasons")                                                 \
+    X(violation, (toc_nvml_device, int, struct nvml_violation *), "nvmlDeviceGetViolationStatus",  \
+      NULL)                                                                                        \
+    X(pcie_replay, (toc_nvml_device, unsigned *), "nvmlDeviceGetPcieReplayCounter", NULL)          \
+    X(encoder, (toc_nvml_device, unsigned *, unsigned *), "nvmlDeviceGetEncoderUtilization", NULL) \
+    X(decoder, (toc_nvml_device, unsigned *, unsigned *), "nvmlDeviceGetDecoderUtilization", NULL) \
+    X(remapped, (toc_nvml_device, unsigned *, unsigned *, unsigned *, unsigned *),                 \
+      "nvmlDeviceGetRemappedRows", NULL)                                                           \
+    X(fields, (toc_nvml_device, int, struct nvml_field *), "nvmlDeviceGetFieldValues", NULL)       \
+    X(event_set_new, (void **), "nvmlEventSetCreate", NULL)                                        \
+    X(event_set_free, (void *), "nvmlEventSetFree", NULL)                                          \
+    X(event_register, (toc_nvml_device, unsigned long long, void *), "nvmlDeviceRegisterEvents",   \
+      NULL)                                                                                        \
     X(event_wait, (void *, struct nvml_event *, unsigned), "nvmlEventSetWait_v2", "nvmlEventSetWait")
 
 struct toc_nvml_api {
@@ -104,7 +104,8 @@ struct toc_nvml_api {
 #undef X
 };
 
-/* Loads the library and its functions. TOC_ENOENT without it, TOC_EUNSUPPORTED when a basic one is missing. */
+/* Loads the library and its functions. TOC_ENOENT without it, TOC_EUNSUPPORTED when a basic one
+ * is missing. */
 int toc_nvml_api_open(const char *library, struct toc_nvml_api *out) TOC_MUST_CHECK;
 void toc_nvml_api_close(struct toc_nvml_api *api);
 

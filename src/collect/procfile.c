@@ -110,7 +110,8 @@ bool toc_text_word(struct toc_sv *rest, struct toc_sv *out_word) {
     return out_word->n > 0;
 }
 
-/* Plain integers are nearly all there is in /proc: the exact path for them, the general one for the rest. */
+/* Plain integers are nearly all there is in /proc: the exact path for them, the general one for
+ * the rest. */
 bool toc_text_number(struct toc_sv *rest, double *out) {
     struct toc_sv word;
     if (!toc_text_word(rest, &word))

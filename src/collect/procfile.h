@@ -1,5 +1,5 @@
-/* Small kernel text files (/proc, /sys) that are read again and again: handles stay open, one buffer is
- * reused. One thread at a time. */
+/* Small kernel text files (/proc, /sys) that are read again and again: handles stay open, one
+ * buffer is reused. One thread at a time. */
 #ifndef TOC_COLLECT_PROCFILE_H
 #define TOC_COLLECT_PROCFILE_H
 
@@ -21,8 +21,8 @@ struct toc_procfs {
 
 void toc_procfs_init(struct toc_procfs *p, struct toc_vfs *vfs, const char *root);
 void toc_procfs_fini(struct toc_procfs *p);
-/* Content of `path`, valid until the next read; at most 4 MiB. TOC_ENOENT when it is not there. The handle is
- * kept for the next time: for files that are read each cycle. */
+/* Content of `path`, valid until the next read; at most 4 MiB. TOC_ENOENT when it is not there.
+ * The handle is kept for the next time: for files that are read each cycle. */
 int toc_procfs_read(struct toc_procfs *p, const char *path, struct toc_sv *out) TOC_MUST_CHECK;
 /* The same without keeping the handle, for files of processes and devices that come and go. */
 int toc_procfs_read_once(struct toc_procfs *p, const char *path, struct toc_sv *out)

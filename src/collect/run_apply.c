@@ -75,7 +75,8 @@ static struct toc_run_series *series_new(const struct writer *w, struct toc_sv m
     return s;
 }
 
-/* The series of a metric, the values of its extra labels and the rank; NULL over the run's limit. */
+/* The series of a metric, the values of its extra labels and the rank; NULL over the run's
+ * limit. */
 static struct toc_run_series *series_get(const struct writer *w, struct toc_sv metric,
                                          const struct toc_label *extra, size_t count) {
     char key[KEY_MAX];
@@ -102,8 +103,8 @@ static void put_series(const struct writer *w, struct toc_run_series *s, int64_t
         r->pending.samples_rejected++;
         return;
     }
-    /* Two lines in the same millisecond: the later one's value stays. In one body it replaces the former; a
-     * former one that is stored already is followed one millisecond later. */
+    /* Two lines in the same millisecond: the later one's value stays. In one body it replaces
+     * the former; a former one that is stored already is followed one millisecond later. */
     if (s->body == r->body_number && r->points.items[s->point].t_ms == t_ms) {
         r->points.items[s->point].value = value;
         return;
@@ -125,7 +126,8 @@ static void put_nonfinite(const struct writer *w, int kind, int64_t t_ms, double
     put_series(w, series_get(w, TOC_SV("train_nonfinite_total"), &l, 1), t_ms, value);
 }
 
-/* Counters start at 0 just before the first line, so that increase() sees an event on that very line. */
+/* Counters start at 0 just before the first line, so that increase() sees an event on that very
+ * line. */
 static void announce(const struct writer *w, struct toc_run_rank *k) {
     if (k->is_announced)
         return;
@@ -144,7 +146,8 @@ static void put_info(const struct writer *w) {
     size_t n = 0;
     for (; n < l.count && n < TOC_RUN_LABELS_MAX; n++)
         labels[n] = l.items[n];
-    /* The key of a cached series is made of label values only: the set's hash tells two sets apart. */
+    /* The key of a cached series is made of label values only: the set's hash tells two sets
+     * apart. */
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)toc_labels_hash(l));
     struct toc_sv metric = TOC_SV("train_run_info"), key = toc_sv_cstr(hash);
     struct toc_run_series *s = toc_map_get(&w->run->series, key);

@@ -212,7 +212,8 @@ static int push_value(const struct toc_run_decoder *d, struct toc_run_line *line
     return 0;
 }
 
-/* prefix + name with every byte outside [a-zA-Z0-9_] made '_'; a name that has the prefix keeps it. */
+/* prefix + name with every byte outside [a-zA-Z0-9_] made '_'; a name that has the prefix keeps
+ * it. */
 static struct toc_sv metric_name(struct toc_arena *a, const char *prefix, struct toc_sv name) {
     size_t n = toc_sv_starts_with(name, toc_sv_cstr(prefix)) ? 0 : strlen(prefix);
     char *p = toc_arena_alloc(a, n + name.n + 1);

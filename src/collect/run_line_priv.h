@@ -1,5 +1,5 @@
-/* One report of the run line protocol, decoded and checked, but not yet applied. Everything lives in the arena or
- * in the body. */
+/* One report of the run line protocol, decoded and checked, but not yet applied. Everything
+ * lives in the arena or in the body. */
 #ifndef TOC_COLLECT_RUN_LINE_PRIV_H
 #define TOC_COLLECT_RUN_LINE_PRIV_H
 
@@ -92,7 +92,8 @@ int toc_run_set_field(const struct toc_run_decoder *d, struct toc_run_line *line
                       struct toc_sv name, const struct toc_run_raw *raw) TOC_MUST_CHECK;
 int toc_run_add_label(const struct toc_run_decoder *d, struct toc_run_line *line,
                       struct toc_sv name, struct toc_sv value) TOC_MUST_CHECK;
-/* A new layer with room for `stats` statistics; NULL with d->err set when there is no room or the name is bad. */
+/* A new layer with room for `stats` statistics; NULL with d->err set when there is no room or
+ * the name is bad. */
 struct toc_run_layer *toc_run_add_layer(const struct toc_run_decoder *d, struct toc_run_line *line,
                                         struct toc_sv name, size_t stats);
 int toc_run_add_stat(const struct toc_run_decoder *d, struct toc_run_line *line,

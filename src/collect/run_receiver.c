@@ -1,7 +1,8 @@
 /*
- * A body is decoded and applied line by line to the run table while every change is noted, then its points go to
- * the sink in one write. If a line is malformed or the sink refuses, the notes are played back and
- * nothing has happened; that is what makes "all lines or none" and "503: send it again" true.
+ * A body is decoded and applied line by line to the run table while every change is noted, then its
+ * points go to the sink in one write. If a line is malformed or the sink refuses, the notes are
+ * played back and nothing has happened; that is what makes "all lines or none" and "503: send it
+ * again" true.
  */
 #include "collect/run_receiver_priv.h"
 

@@ -1,6 +1,6 @@
 /*
- * Takes reports of training runs (docs/design/run-protocol.md), turns them into series, remembers each run and tells
- * a listener about its events. All functions may be called from any thread.
+ * Takes reports of training runs (docs/design/run-protocol.md), turns them into series, remembers
+ * each run and tells a listener about its events. All functions may be called from any thread.
  */
 #ifndef TOC_COLLECT_RUN_RECEIVER_H
 #define TOC_COLLECT_RUN_RECEIVER_H
@@ -38,8 +38,9 @@ struct toc_run_body {
     int first_line;      /* number of the first line in error messages; 0 = 1 */
 };
 
-/* All lines or none. 0: accepted and durable. TOC_EPARSE: malformed, err names line, reason and remedy (HTTP
- * 400). TOC_ELIMIT: body too large (413). Anything else: not now (503), nothing was taken. */
+/* All lines or none. 0: accepted and durable. TOC_EPARSE: malformed, err names line, reason and
+ * remedy (HTTP 400). TOC_ELIMIT: body too large (413). Anything else: not now (503), nothing was
+ * taken. */
 int toc_run_receiver_put(struct toc_run_receiver *r, const struct toc_run_body *body,
                          struct toc_ts now, struct toc_err *err) TOC_MUST_CHECK;
 
@@ -75,8 +76,9 @@ struct toc_run_counters {
 };
 struct toc_run_counters toc_run_receiver_counters(struct toc_run_receiver *r);
 
-/* What must survive a restart (once-only marks, counters, layer order), as bytes; and back. The caller stores
- * them wherever state lives. Restoring refuses damaged bytes with TOC_ECORRUPT and changes nothing. */
+/* What must survive a restart (once-only marks, counters, layer order), as bytes; and back. The
+ * caller stores them wherever state lives. Restoring refuses damaged bytes with TOC_ECORRUPT and
+ * changes nothing. */
 void toc_run_receiver_save(struct toc_run_receiver *r, struct toc_buf *out);
 int toc_run_receiver_restore(struct toc_run_receiver *r, struct toc_sv bytes) TOC_MUST_CHECK;
 

@@ -44,7 +44,8 @@ struct toc_run_receiver {
     struct toc_run_counters pending;
 };
 
-/* Applies one line to the run and appends its points. TOC_EPARSE when it goes beyond a limit of the run. */
+/* Applies one line to the run and appends its points. TOC_EPARSE when it goes beyond a limit of
+ * the run. */
 int toc_run_apply(struct toc_run_receiver *r, struct toc_run *run, const struct toc_run_line *line,
                   struct toc_err *err) TOC_MUST_CHECK;
 /* Remembers an event for the listener; line may be NULL. */

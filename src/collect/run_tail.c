@@ -110,8 +110,8 @@ static struct tailed *file_new(struct toc_run_tail *t, const char *path,
     return f;
 }
 
-/* The file that had this path was renamed or removed. Its new name may come later in the same listing: what is
- * known of it stays under no name until the poll ends. */
+/* The file that had this path was renamed or removed. Its new name may come later in the same
+ * listing: what is known of it stays under no name until the poll ends. */
 static void leave_ghost(struct toc_run_tail *t, const struct tailed *f) {
     struct tailed *ghost = TOC_NEW(struct tailed);
     ghost->path = toc_xstrdup("");

@@ -1,8 +1,9 @@
 /*
- * The training and serving doctor: watches the series of runs (train_*) and of inference servers, and says what is
- * wrong with them in the vocabulary of model/finding.h: which step, which layer, since when, why probably, what to
- * do first. It touches no socket, file or clock: it is driven by `toc_doctor_tick` with a time, reads through
- * a querier and speaks through an alert sink. The same code judges live data and stored history.
+ * The training and serving doctor: watches the series of runs (train_*) and of inference servers,
+ * and says what is wrong with them in the vocabulary of model/finding.h: which step, which layer,
+ * since when, why probably, what to do first. It touches no socket, file or clock: it is driven by
+ * `toc_doctor_tick` with a time, reads through a querier and speaks through an alert sink. The same
+ * code judges live data and stored history.
  */
 #ifndef TOC_DIAGNOSE_DOCTOR_H
 #define TOC_DIAGNOSE_DOCTOR_H
@@ -17,8 +18,8 @@
 #include "model/run.h"
 
 /*
- * X(member, default, unit, meaning): every threshold of the doctor. Zero in the options means the default.
- * docs/design/diagnose.md explains each; a test compares.
+ * X(member, default, unit, meaning): every threshold of the doctor. Zero in the options means the
+ * default. docs/design/diagnose.md explains each; a test compares.
  */
 #define TOC_DOCTOR_LIMIT_TABLE(X)                                                                  \
     X(hang_floor_s, 60, "s", "a run without progress for less than this never hangs")              \
@@ -35,7 +36,7 @@
     X(vanishing_drop, 0.01, "ratio", "or: a layer's gradient over its own history")                \
     X(vanishing_hold_s, 5, "s", "for this long")                                                   \
     X(slow_ratio, 3, "ratio", "a step takes this many times its usual length")                     \
-    X(slow_hold_s, 11, "s", "for this long")                                                        \
+    X(slow_hold_s, 11, "s", "for this long")                                                       \
     X(slow_mild_ratio, 1.5, "ratio", "or this many times")                                         \
     X(slow_mild_hold_s, 120, "s", "for this long")                                                 \
     X(contention_ratio, 0.4, "ratio", "tasks wait for a CPU this share of the time: busy machine") \
@@ -71,12 +72,14 @@ struct toc_doctor; /* opaque */
 struct toc_doctor *toc_doctor_new(const struct toc_doctor_options *o);
 void toc_doctor_free(struct toc_doctor **d);
 
-/* Where the run receiver reports events; valid until toc_doctor_free. Any thread; never blocks on a judgement. */
+/* Where the run receiver reports events; valid until toc_doctor_free. Any thread; never blocks
+ * on a judgement. */
 struct toc_run_listener *toc_doctor_listener(struct toc_doctor *d);
-/* Reads what is new, judges, and tells the sink about alerts that open, change or end. Meant to run each second.
- * When the querier fails nothing is judged: blind is neither healthy nor ill. */
+/* Reads what is new, judges, and tells the sink about alerts that open, change or end. Meant to
+ * run each second. When the querier fails nothing is judged: blind is neither healthy nor ill. */
 int toc_doctor_tick(struct toc_doctor *d, struct toc_ts now, struct toc_err *err) TOC_MUST_CHECK;
-/* Takes over an alert of the doctor's that was firing before a restart, so that it can end. Ignores others. */
+/* Takes over an alert of the doctor's that was firing before a restart, so that it can end.
+ * Ignores others. */
 void toc_doctor_adopt(struct toc_doctor *d, const struct toc_alert *alert);
 /* Is an alert of that kind open for the run? Any thread. */
 bool toc_doctor_is_open(struct toc_doctor *d, struct toc_sv run, enum toc_kind kind);

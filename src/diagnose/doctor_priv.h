@@ -197,7 +197,8 @@ void toc_run_model_free(struct toc_run_model *m);
 void toc_server_model_free(struct toc_server_model *m);
 void toc_run_model_event(struct toc_run_model *m, const struct toc_doctor_event *e, int64_t now_ms);
 struct toc_layer_model *toc_run_model_layer(struct toc_run_model *m, struct toc_sv name);
-/* Layers sorted by their place in the network; indices into m->layers, valid until the next layer. */
+/* Layers sorted by their place in the network; indices into m->layers, valid until the next
+ * layer. */
 size_t toc_run_model_layer_order(const struct toc_run_model *m, size_t *out, size_t max);
 
 /* Cases (case.c). */
@@ -214,11 +215,13 @@ struct toc_evidence_numbers {
 };
 void toc_case_evidence(struct toc_case *c, const char *title, const char *unit,
                        struct toc_evidence_numbers n, const char *expr_fmt, ...) TOC_PRINTF(5, 6);
-/* Opens, refreshes or ends the case's alert after a verdict. subject: labels that name who is ill. */
+/* Opens, refreshes or ends the case's alert after a verdict. subject: labels that name who is
+ * ill. */
 void toc_case_settle(struct toc_doctor *d, struct toc_case *c, enum toc_case_id id,
                      enum toc_verdict v, const struct toc_label *subject, size_t subject_count);
 void toc_case_fini(struct toc_case *c);
-/* Open, and opened by us: what was adopted after a restart has neither finding nor reference yet. */
+/* Open, and opened by us: what was adopted after a restart has neither finding nor reference
+ * yet. */
 static inline bool toc_case_is_known(const struct toc_case *c) {
     return c->is_open && c->finding.title.n > 0;
 }

@@ -9,7 +9,7 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-double toc_quantile(double *v, size_t n, double q) {
+double toc_history_quantile(double *v, size_t n, double q) {
     if (!n)
         return NAN;
     qsort(v, n, sizeof *v, by_value);
@@ -19,12 +19,12 @@ double toc_quantile(double *v, size_t n, double q) {
     return low + 1 < n ? v[low] * (1 - part) + v[low + 1] * part : v[low];
 }
 
-double toc_median(double *v, size_t n) { return toc_quantile(v, n, 0.5); }
+double toc_history_median(double *v, size_t n) { return toc_history_quantile(v, n, 0.5); }
 
-double toc_mad(double *v, size_t n, double center) {
+double toc_history_mad(double *v, size_t n, double center) {
     for (size_t i = 0; i < n; i++)
         v[i] = fabs(v[i] - center);
-    return 1.4826 * toc_median(v, n);
+    return 1.4826 * toc_history_median(v, n);
 }
 
 void toc_bins_reset(struct toc_bins *b) { *b = (struct toc_bins){0}; }
@@ -35,7 +35,7 @@ static void close_bin(struct toc_bins *b) {
     double v[TOC_BIN_SAMPLES];
     for (size_t i = 0; i < b->open_count; i++)
         v[i] = b->open[i];
-    struct toc_bin bin = {b->open_t_ms, (float)toc_median(v, b->open_count), (float)b->seen};
+    struct toc_bin bin = {b->open_t_ms, (float)toc_history_median(v, b->open_count), (float)b->seen};
     if (b->count == TOC_BINS) {
         b->start = (b->start + 1) % TOC_BINS;
         b->count--;

@@ -1,4 +1,5 @@
-/* Short memories of numbers: one bin per second with its median, and the robust statistics over them. */
+/* Short memories of numbers: one bin per second with its median, and the robust statistics over
+ * them. */
 #ifndef TOC_DIAGNOSE_HISTORY_PRIV_H
 #define TOC_DIAGNOSE_HISTORY_PRIV_H
 
@@ -35,9 +36,9 @@ size_t toc_bins_window(const struct toc_bins *b, int64_t from_ms, int64_t to_ms,
 int64_t toc_bins_first_ms(const struct toc_bins *b);
 
 /* Statistics of an array, which they reorder. NaN when n is 0. */
-double toc_median(double *v, size_t n);
-double toc_quantile(double *v, size_t n, double q);
+double toc_history_median(double *v, size_t n);
+double toc_history_quantile(double *v, size_t n, double q);
 /* 1.4826 * median of the absolute deviations from `center`. */
-double toc_mad(double *v, size_t n, double center);
+double toc_history_mad(double *v, size_t n, double center);
 
 #endif

@@ -1,4 +1,5 @@
-/* Kinds that show in the numbers of training itself: non_finite, divergence, loss_spike, vanishing_gradient. */
+/* Kinds that show in the numbers of training itself: non_finite, divergence, loss_spike,
+ * vanishing_gradient. */
 #include <math.h>
 #include <stdio.h>
 
@@ -16,7 +17,8 @@ static const struct toc_layer_model *first_bad_layer(const struct toc_run_model 
             earliest = TOC_MIN(earliest, m->layers.items[i].bad_since_ms);
     if (earliest == INT64_MAX)
         return NULL;
-    /* NaN spreads through the whole network in a step: only the first report says where it began. */
+    /* NaN spreads through the whole network in a step: only the first report says where it
+     * began. */
     size_t n = toc_run_model_layer_order(m, order, MAX);
     for (size_t i = 0; i < n; i++)
         if (m->layers.items[order[i]].bad_since_ms == earliest)
@@ -81,7 +83,10 @@ static double rate_jump(struct toc_doctor *d, const struct toc_run_model *m, int
     size_t n = toc_bins_window(&m->rate, t_ms - 120000, t_ms - 20000, v, TOC_BINS);
     if (n < 3)
         n = toc_bins_window(&m->rate, 0, t_ms - 8000, v, TOC_BINS);
-    double before = toc_median(v, n);
+    /* The highest of before: a warm-up that climbs is no jump. */
+    double before = 0;
+    for (size_t i = 0; i < n; i++)
+        before = TOC_MAX(before, v[i]);
     const struct toc_sample_at *now = toc_recent_at(&m->rates, 0);
     return n && now && before > 0 ? now->value / before : 1;
 }
@@ -167,13 +172,14 @@ static struct usual usual_loss(const struct toc_run_model *m, int64_t until_ms) 
         return (struct usual){NAN, NAN};
     for (size_t i = 0; i < n; i++)
         w[i] = v[i];
-    struct usual u = {.median = toc_median(w, n)};
+    struct usual u = {.median = toc_history_median(w, n)};
     /* Noise is what differs from one bin to the next; the trend of a falling loss is none of it. */
     for (size_t i = 0; i + 1 < n; i++)
         w[i] = v[i + 1] - v[i];
-    u.sigma = toc_mad(w, n - 1, 0) / sqrt(2);
-    /* v is still in order of time: the most recent level counts when it is higher than the median */
-    double recent = toc_median(v + n - TOC_MIN(n, (size_t)8), TOC_MIN(n, (size_t)8));
+    u.sigma = toc_history_mad(w, n - 1, 0) / sqrt(2);
+    /* v is still in order of time: the most recent level counts when it is higher than the
+     * median */
+    double recent = toc_history_median(v + n - TOC_MIN(n, (size_t)8), TOC_MIN(n, (size_t)8));
     u.median = TOC_MAX(u.median, recent);
     u.sigma = TOC_MAX(u.sigma, 0.01 * fabs(u.median) + 1e-9);
     return u;
@@ -214,7 +220,8 @@ enum toc_verdict toc_judge_divergence(struct toc_doctor *d, struct toc_run_model
     size_t bins = 0;
     double peak = 0, jump = rate_jump(d, m, now_ms);
     bool has_cause = jump >= l->lr_jump_ratio;
-    if (toc_case_is_known(c)) { /* against the line of its opening: the ill level must not become the usual one */
+    /* Against the line of its opening: the ill level must not become the usual one. */
+    if (toc_case_is_known(c)) {
         measure_run_above(m, c->reference, &bins, &since_ms, &peak);
         return bins && d->now_ms - c->started_ms < NEW_NORMAL_MS ? VERDICT_ILL : VERDICT_CALM;
     }
@@ -382,6 +389,10 @@ enum toc_verdict toc_judge_vanishing(struct toc_doctor *d, struct toc_run_model 
         return VERDICT_UNKNOWN;
     if (!toc_run_is_running(m))
         return toc_run_is_over(m) ? VERDICT_CALM : VERDICT_UNKNOWN;
+    /* Weights that a diverging loss has driven into saturation have small gradients: a consequence. */
+    if (!c->is_open && (m->cases[CASE_DIVERGENCE].is_open || m->cases[CASE_LOSS_SPIKE].is_open ||
+                        m->cases[CASE_NON_FINITE].is_open))
+        return VERDICT_CALM;
     for (size_t i = 0; i < n; i++) {
         struct toc_layer_model *l = &m->layers.items[order[i]];
         int64_t since = isfinite(l->grad) && l->seen ? low_since(d, l, first, last) : 0;

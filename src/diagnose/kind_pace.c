@@ -16,7 +16,7 @@ static double usual_interval(const struct toc_run_model *m) {
         return NAN;
     for (size_t i = 0; i < n; i++)
         v[i] = m->intervals[i];
-    return toc_quantile(v, n, 0.95);
+    return toc_history_quantile(v, n, 0.95);
 }
 
 /* How long a run may go without a step, in seconds. */
@@ -98,12 +98,13 @@ static bool usual_pace(const struct toc_run_model *m, int64_t until_ms, struct p
         n = toc_bins_window(b, 0, until_ms, v, TOC_BINS);
     if (n < LEAST_BINS)
         return false;
-    out->usual = toc_median(v, n);
-    out->sigma = toc_mad(v, n, out->usual);
+    out->usual = toc_history_median(v, n);
+    out->sigma = toc_history_mad(v, n, out->usual);
     return out->usual > 0;
 }
 
-/* Are nearly all steps within the last `hold_s` longer than `line`? One quick second in ten is forgiven. */
+/* Are nearly all steps within the last `hold_s` longer than `line`? One quick second in ten is
+ * forgiven. */
 static bool is_slow_for(const struct toc_run_model *m, double hold_s, double line,
                         struct pace *p) {
     enum { LEAST_BINS = 4 };
@@ -124,7 +125,7 @@ static bool is_slow_for(const struct toc_run_model *m, double hold_s, double lin
     if (!is_covered || toc_bins_first_ms(b) > from_ms)
         return false;
     p->bins = n;
-    p->now = toc_median(v, n);
+    p->now = toc_history_median(v, n);
     p->since_ms = from_ms;
     return slow * 10 >= n * 9;
 }
@@ -205,7 +206,7 @@ static double robust_slope(const double *v, const double *t, size_t n) {
         for (size_t j = i + 1; j < n; j++)
             if (t[j] != t[i])
                 slopes[k++] = (v[j] - v[i]) / (t[j] - t[i]);
-    return toc_median(slopes, k);
+    return toc_history_median(slopes, k);
 }
 
 struct growth {

@@ -57,7 +57,8 @@ static int by_bound(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Quantile of the cumulative buckets summed over entries newer than from_ms; NaN without requests. */
+/* Quantile of the cumulative buckets summed over entries newer than from_ms; NaN without
+ * requests. */
 static double bucket_quantile(const struct toc_server_model *m, const struct signal *s,
                               int64_t from_ms, double q) {
     const double *bounds = (const double *)(const void *)((const char *)m + s->bounds_at);
@@ -124,15 +125,15 @@ static void draw(const struct toc_server_model *m, const struct signal *s, doubl
     int64_t from_ms = recent_from(m, hold_s);
     size_t n = means_between(m, s, 0, from_ms - 3000, v);
     *p = (struct picture){.usual_scrapes = n, .since_ms = from_ms};
-    p->usual = toc_median(v, n);
-    p->sigma = n ? toc_mad(v, n, p->usual) : NAN;
+    p->usual = toc_history_median(v, n);
+    p->sigma = n ? toc_history_mad(v, n, p->usual) : NAN;
     if (frozen > 0)
         p->usual = frozen;
     double line = TOC_MAX(ratio * p->usual, p->usual + 4 * p->sigma);
     p->recent = means_between(m, s, from_ms, INT64_MAX, v);
     for (size_t i = 0; i < p->recent; i++)
         p->slow += v[i] > line;
-    p->now = toc_median(v, p->recent);
+    p->now = toc_history_median(v, p->recent);
     p->p99 = bucket_quantile(m, s, from_ms, 0.99);
     for (size_t i = 0; i < m->count && entry_newest(m, i)->t_ms >= from_ms; i++)
         p->requests += float_at(entry_newest(m, i), s->count_at);
@@ -207,7 +208,8 @@ struct errors {
     double requests, errors, usual_ratio;
 };
 
-/* Servers count their requests, their HTTP layer counts them again: the one with more errors speaks. */
+/* Servers count their requests, their HTTP layer counts them again: the one with more errors
+ * speaks. */
 static struct errors count_errors(const struct toc_server_model *m, int64_t from_ms, bool http) {
     double old_requests = 0, old_errors = 0;
     struct errors r = {0};

@@ -90,7 +90,8 @@ struct toc_layer_model *toc_run_model_layer(struct toc_run_model *m, struct toc_
     return &m->layers.items[m->layers.count - 1];
 }
 
-/* Names with numbers in natural order ("blocks.2" before "blocks.10"): the best guess until the run tells. */
+/* Names with numbers in natural order ("blocks.2" before "blocks.10"): the best guess until the
+ * run tells. */
 static int natural_cmp(struct toc_sv a, struct toc_sv b) {
     size_t i = 0, j = 0;
     while (i < a.n && j < b.n) {
@@ -340,7 +341,8 @@ static int read_run(struct toc_doctor *d, struct toc_run_model *m, struct toc_er
     struct toc_select select = {
         .matchers = matchers,
         .matcher_count = 2,
-        /* A batch may become visible series by series: look a little further back than the newest. */
+        /* A batch may become visible series by series: look a little further back than the
+         * newest. */
         .min_ms = is_first ? d->now_ms - TOC_BACKFILL_MS : m->last_t_ms - OVERLAP_MS,
         .max_ms = d->now_ms + 3600 * 1000, /* a sender's clock may be ahead */
     };

@@ -1,6 +1,6 @@
 /*
- * Inference servers as they are seen through their own metrics: counters of each series become differences per
- * scrape, summed over the series of one instance.
+ * Inference servers as they are seen through their own metrics: counters of each series become
+ * differences per scrape, summed over the series of one instance.
  */
 #include <math.h>
 #include <stdio.h>
@@ -76,7 +76,8 @@ struct toc_server_model *toc_doctor_server(struct toc_doctor *d, struct toc_sv j
     return m;
 }
 
-/* The entry of a scrape; scrapes come in order of time, but the series of one may be read in two ticks. */
+/* The entry of a scrape; scrapes come in order of time, but the series of one may be read in two
+ * ticks. */
 static struct toc_server_entry *entry_at(struct toc_server_model *m, int64_t t_ms) {
     for (size_t i = 0; i < m->count && i < 8; i++) {
         struct toc_server_entry *e =
@@ -113,7 +114,8 @@ static size_t bound_index(double *bounds, size_t *count, struct toc_sv le) {
     return (*count)++;
 }
 
-/* Growth of a counter since its last sample: a fall is a restart of the server. False for the first sample. */
+/* Growth of a counter since its last sample: a fall is a restart of the server. False for the
+ * first sample. */
 static bool growth_of(struct toc_sample_at *last, int64_t t_ms, double v, double *out) {
     bool is_first = last->t_ms == 0;
     *out = v >= last->value ? v - last->value : v;
@@ -166,7 +168,8 @@ static void add_growth(struct toc_server_model *m, struct toc_server_entry *e, i
     }
 }
 
-/* X(identity of a counter) is its label set's hash: collisions would need 2^32 series of one server. */
+/* X(identity of a counter) is its label set's hash: collisions would need 2^32 series of one
+ * server. */
 static struct toc_sample_at *counter_get(struct toc_server_model *m, struct toc_labels l) {
     enum { MAX = 20000 };
     uint64_t hash = toc_labels_hash(l);
@@ -204,8 +207,8 @@ static int on_series(void *ctx, const struct toc_series_view *s) {
     return 0;
 }
 
-/* Series come one by one with all their samples: the reading of a first look must be entered in order of time, so
- * a look back is made in slices. */
+/* Series come one by one with all their samples: the reading of a first look must be entered in
+ * order of time, so a look back is made in slices. */
 int toc_doctor_read_servers(struct toc_doctor *d, struct toc_err *err) {
     enum { SLICE_MS = 30000, FIRST_LOOK_MS = 300000, OVERLAP_MS = 30000 };
     int64_t from_ms = d->last_tick_ms ? d->last_tick_ms - OVERLAP_MS : d->now_ms - FIRST_LOOK_MS;
@@ -246,11 +249,20 @@ int toc_doctor_read_pressure(struct toc_doctor *d, struct toc_err *err) {
     return rc < 0 ? rc : 0;
 }
 
-bool toc_doctor_is_contended(const struct toc_doctor *d, double window_s) {
-    int64_t window_ms = (int64_t)(window_s * 1000) + 1000;
-    double v[64], sum = 0;
-    size_t n = toc_bins_window(&d->pressure, d->now_ms - window_ms, INT64_MAX, v, 64);
+static double mean_pressure(const struct toc_doctor *d, int64_t from_ms, int64_t to_ms) {
+    double v[TOC_BINS], sum = 0;
+    size_t n = toc_bins_window(&d->pressure, from_ms, to_ms, v, TOC_BINS);
     for (size_t i = 0; i < n; i++)
         sum += v[i];
-    return n && sum >= d->o.limits.contention_ratio * (double)n;
+    return n ? sum / (double)n : 0;
+}
+
+bool toc_doctor_is_contended(const struct toc_doctor *d, double window_s) {
+    enum { BEFORE_MS = 300000 };
+    static const double increase = 0.2;
+    int64_t from_ms = d->now_ms - (int64_t)(window_s * 1000) - 1000;
+    double now = mean_pressure(d, from_ms, INT64_MAX);
+    /* A machine that was as busy before has that in what is usual: it explains no change. */
+    double before = mean_pressure(d, from_ms - BEFORE_MS, from_ms - 2000);
+    return now >= d->o.limits.contention_ratio && now >= before + increase;
 }

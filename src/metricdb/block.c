@@ -4,9 +4,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "base/hash.h"
 #include "metricdb/block_format.h"
-#include "metricdb/chunk.h"
 
 #define INDEX_FILE_MAX ((size_t)2 << 30)
 
@@ -93,8 +91,6 @@ int toc_block_open(struct toc_vfs *vfs, const char *path, struct toc_block **out
     child(path, "chunks", file, sizeof file);
     if (!rc)
         rc = vfs->info(vfs, file, &info);
-    if (!rc)
-        rc = vfs->open(vfs, file, TOC_OPEN_READ, &b->chunks);
     b->bytes += info.size_bytes;
     if (rc)
         toc_block_unref(&b);
@@ -112,13 +108,23 @@ void toc_block_unref(struct toc_block **block) {
     *block = NULL;
     if (!b || atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) != 1)
         return;
-    if (b->chunks)
-        toc_file_close(b->vfs, &b->chunks);
+    toc_block_index_unref(&b->index);
     if (b->is_deleted)
         delete_folder(b);
-    toc_block_index_unref(&b->index);
     toc_free(b->path);
     toc_free(b);
+}
+
+static int open_chunks(const struct toc_block *b, struct toc_block_index **io_index) {
+    char path[4096];
+    struct toc_file *f = NULL;
+    child(b->path, "chunks", path, sizeof path);
+    int rc = b->vfs->open(b->vfs, path, TOC_OPEN_READ, &f);
+    if (rc)
+        toc_block_index_unref(io_index);
+    else
+        toc_block_index_take_file(*io_index, b->vfs, f);
+    return rc;
 }
 
 int toc_block_load_index(const struct toc_block *b, struct toc_block_index **out,
@@ -135,32 +141,9 @@ int toc_block_load_index(const struct toc_block *b, struct toc_block_index **out
             rc = toc_block_index_parse(&bytes, out);
         toc_buf_fini(&bytes);
         if (!rc)
-            return 0;
+            return open_chunks(b, out);
         ++*out_damaged;
     }
-    return rc;
-}
-
-int toc_block_read_chunk(const struct toc_block *b, const struct toc_block_chunk *c,
-                         struct toc_buf *scratch, struct toc_columns *out) {
-    size_t want = (size_t)c->bytes + 4;
-    toc_buf_reset(scratch);
-    char *to = toc_buf_reserve(scratch, want);
-    if (!to)
-        return TOC_ENOMEM;
-    int64_t got = b->vfs->pread(b->vfs, b->chunks, to, want, c->offset);
-    if (got != (int64_t)want)
-        return got < 0 ? (int)got : TOC_ECORRUPT;
-    uint32_t crc;
-    memcpy(&crc, to + c->bytes, 4);
-    if (crc != toc_crc32c(0, to, c->bytes))
-        return TOC_ECORRUPT;
-    toc_columns_reserve(out, TOC_CHUNK_SAMPLES_MAX);
-    size_t n = 0;
-    int rc = toc_chunk_decode(toc_sv_make(to, c->bytes), out->t_ms + out->count,
-                              out->values + out->count, &n);
-    if (!rc)
-        out->count += n;
     return rc;
 }
 

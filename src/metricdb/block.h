@@ -59,11 +59,15 @@ void toc_block_writer_abort(struct toc_block_writer **w);
 
 /* --- reading --- */
 
-/* A loaded index; immutable, counted. */
+/* A loaded index with the open chunks file of its block; immutable, counted. */
 struct toc_block_index;
 struct toc_block_index *toc_block_index_ref(struct toc_block_index *x);
 void toc_block_index_unref(struct toc_block_index **x);
+/* What it counts in the cache: its memory, with a minimum that bounds open files as well. */
 size_t toc_block_index_bytes(const struct toc_block_index *x);
+/* Hands over the file that toc_block_read_chunk reads. */
+void toc_block_index_take_file(struct toc_block_index *x, struct toc_vfs *vfs,
+                               struct toc_file *take_file);
 /* From the bytes of an index file, which are taken over. TOC_ECORRUPT when they are none. */
 int toc_block_index_parse(struct toc_buf *take_bytes, struct toc_block_index **out)
     TOC_MUST_CHECK;
@@ -86,7 +90,6 @@ struct toc_block {
     char *path;
     struct toc_block_meta meta;
     uint64_t bytes;             /* on disk */
-    struct toc_file *chunks;    /* pread only: any thread */
     struct toc_block_index *index; /* under the blocks lock; NULL when not loaded */
     uint64_t last_use;
     bool is_deleted;            /* remove the folder with the last reference */
@@ -96,11 +99,11 @@ int toc_block_open(struct toc_vfs *vfs, const char *path, struct toc_block **out
                    unsigned *out_damaged) TOC_MUST_CHECK;
 struct toc_block *toc_block_ref(struct toc_block *b);
 void toc_block_unref(struct toc_block **b);
-/* Loads the index from disk. */
+/* Loads the index from disk and opens the chunks file, so that only blocks in use hold a descriptor. */
 int toc_block_load_index(const struct toc_block *b, struct toc_block_index **out,
                          unsigned *out_damaged) TOC_MUST_CHECK;
-/* Appends the samples of a chunk. TOC_ECORRUPT when it is damaged. */
-int toc_block_read_chunk(const struct toc_block *b, const struct toc_block_chunk *c,
+/* Appends the samples of a chunk; any thread. TOC_ECORRUPT when it is damaged. */
+int toc_block_read_chunk(const struct toc_block_index *x, const struct toc_block_chunk *c,
                          struct toc_buf *scratch, struct toc_columns *out) TOC_MUST_CHECK;
 
 /* Removes a folder and the files in it; what is missing is fine. */

@@ -5,6 +5,9 @@
 #include "base/hash.h"
 #include "metricdb/block.h"
 #include "metricdb/block_format.h"
+#include "metricdb/chunk.h"
+
+enum { COUNTS_AT_LEAST = 128 * 1024 };
 
 struct pair {
     struct toc_sv name, value, postings;
@@ -18,6 +21,8 @@ struct name {
 
 struct toc_block_index {
     atomic_uint refs;
+    struct toc_vfs *vfs;
+    struct toc_file *chunks;
     struct toc_buf bytes;
     struct toc_block_meta meta;
     struct pair *pairs; /* by number */
@@ -159,6 +164,8 @@ void toc_block_index_unref(struct toc_block_index **index) {
     *index = NULL;
     if (!x || atomic_fetch_sub_explicit(&x->refs, 1, memory_order_acq_rel) != 1)
         return;
+    if (x->chunks)
+        toc_file_close(x->vfs, &x->chunks);
     toc_buf_fini(&x->bytes);
     toc_free(x->pairs);
     toc_free(x->order);
@@ -167,7 +174,37 @@ void toc_block_index_unref(struct toc_block_index **index) {
 }
 
 size_t toc_block_index_bytes(const struct toc_block_index *x) {
-    return x->bytes.capacity + x->pair_count * (sizeof(struct pair) + 4);
+    size_t n = x->bytes.capacity + x->pair_count * (sizeof(struct pair) + 4);
+    return TOC_MAX(n, COUNTS_AT_LEAST);
+}
+
+void toc_block_index_take_file(struct toc_block_index *x, struct toc_vfs *vfs,
+                               struct toc_file *take_file) {
+    x->vfs = vfs;
+    x->chunks = take_file;
+}
+
+int toc_block_read_chunk(const struct toc_block_index *x, const struct toc_block_chunk *c,
+                         struct toc_buf *scratch, struct toc_columns *out) {
+    size_t want = (size_t)c->bytes + 4;
+    toc_buf_reset(scratch);
+    char *to = toc_buf_reserve(scratch, want);
+    if (!to)
+        return TOC_ENOMEM;
+    int64_t got = x->vfs->pread(x->vfs, x->chunks, to, want, c->offset);
+    if (got != (int64_t)want)
+        return got < 0 ? (int)got : TOC_ECORRUPT;
+    uint32_t crc;
+    memcpy(&crc, to + c->bytes, 4);
+    if (crc != toc_crc32c(0, to, c->bytes))
+        return TOC_ECORRUPT;
+    toc_columns_reserve(out, TOC_CHUNK_SAMPLES_MAX);
+    size_t n = 0;
+    int rc = toc_chunk_decode(toc_sv_make(to, c->bytes), out->t_ms + out->count,
+                              out->values + out->count, &n);
+    if (!rc)
+        out->count += n;
+    return rc;
 }
 
 const struct toc_block_meta *toc_block_index_meta(const struct toc_block_index *x) {

@@ -151,6 +151,7 @@ static void destroy(struct toc_metricdb **out) {
     toc_blocks_fini(&db->blocks);
     toc_head_fini(&db->head);
     toc_metricdb_fini_notes(db);
+    toc_metricdb_free_seal(&db->untrimmed);
     TOC_VEC_FINI(&db->dead_series);
     toc_mutex_fini(&db->maintain_mutex);
     toc_mutex_fini(&db->notes_mutex);

@@ -2,24 +2,23 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "base/arena.h"
 #include "metricdb/metricdb_priv.h"
 #include "sys/log.h"
 
-enum { WINDOWS_PER_STEP = 8, DRAIN_MS = 60000, RETRY_MS = 10000 };
+enum { WINDOWS_PER_STEP = 8, DRAIN_MS = 5000, RETRY_MS = 10000 };
 
 struct row {
-    struct toc_labels labels;
+    const struct toc_index *index;
     struct toc_series *series;
     size_t samples; /* that went into the block */
 };
 
-struct seal {
+struct toc_seal {
     struct toc_metricdb *db;
     int64_t min_ms, max_ms;
-    struct toc_arena arena;
     TOC_VEC(struct row) rows;
     uint64_t samples;
+    bool is_listed;
 };
 
 /* --- what to seal --- */
@@ -73,9 +72,8 @@ static int64_t seal_boundary(struct toc_metricdb *db, const struct bounds *b) {
 
 /* --- one block --- */
 
-static void gather(struct seal *s) {
+static void gather(struct toc_seal *s) {
     struct toc_head *h = &s->db->head;
-    struct toc_label items[TOC_SERIES_LABELS_MAX];
     toc_rwlock_read(&h->index_lock);
     for (size_t i = 0; i < h->index.all.count; i++) {
         uint32_t id = h->index.all.items[i];
@@ -84,24 +82,31 @@ static void gather(struct seal *s) {
         struct toc_series *series = shard->slots.items[id / TOC_HEAD_SHARDS].series;
         bool wanted = toc_series_overlaps(series, s->min_ms, s->max_ms);
         toc_mutex_unlock(&shard->mutex);
-        if (!wanted)
-            continue;
-        struct toc_labels l = toc_series_labels(h, series, items);
-        struct toc_label *kept = TOC_ARENA_NEW_ARRAY(&s->arena, struct toc_label, l.count);
-        if (!kept)
-            break;
-        memcpy(kept, items, l.count * sizeof *kept);
-        TOC_VEC_PUSH(&s->rows, ((struct row){{kept, l.count}, series, 0}));
+        if (wanted)
+            TOC_VEC_PUSH(&s->rows, ((struct row){&h->index, series, 0}));
     }
     toc_rwlock_unlock(&h->index_lock);
 }
 
+/* Order of toc_labels_cmp; equal pairs are told by their ids. */
 static int by_labels(const void *a, const void *b) {
-    return toc_labels_cmp(((const struct row *)a)->labels, ((const struct row *)b)->labels);
+    const struct row *x = a, *y = b;
+    size_t n = TOC_MIN(x->series->pair_count, y->series->pair_count);
+    for (size_t i = 0; i < n; i++) {
+        if (x->series->pairs[i] == y->series->pairs[i])
+            continue;
+        struct toc_label mine = toc_index_label(x->index, x->series->pairs[i]);
+        struct toc_label theirs = toc_index_label(y->index, y->series->pairs[i]);
+        int c = toc_sv_cmp(mine.name, theirs.name);
+        return c ? c : toc_sv_cmp(mine.value, theirs.value);
+    }
+    return (x->series->pair_count > y->series->pair_count) -
+           (x->series->pair_count < y->series->pair_count);
 }
 
-static int write_rows(struct seal *s, struct toc_block_writer *w) {
+static int write_rows(struct toc_seal *s, struct toc_block_writer *w) {
     struct toc_columns c = {0};
+    struct toc_label items[TOC_SERIES_LABELS_MAX];
     int rc = 0;
     for (size_t i = 0; i < s->rows.count && !rc; i++) {
         struct row *row = &s->rows.items[i];
@@ -112,7 +117,8 @@ static int write_rows(struct seal *s, struct toc_block_writer *w) {
         toc_mutex_unlock(&shard->mutex);
         row->samples = c.count;
         s->samples += c.count;
-        rc = toc_block_writer_add(w, row->labels, c.t_ms, c.values, c.count);
+        rc = toc_block_writer_add(w, toc_series_labels(&s->db->head, row->series, items), c.t_ms,
+                                  c.values, c.count);
     }
     toc_columns_fini(&c);
     return rc;
@@ -130,7 +136,7 @@ static int publish(struct toc_metricdb *db, uint64_t id) {
     return rc;
 }
 
-static void trim(struct seal *s) {
+static void trim(struct toc_seal *s) {
     for (size_t i = 0; i < s->rows.count; i++) {
         struct row *row = &s->rows.items[i];
         struct toc_head_shard *shard = toc_head_shard_of_id(&s->db->head, row->series->id);
@@ -141,16 +147,14 @@ static void trim(struct seal *s) {
     }
 }
 
-static int write_block(struct seal *s) {
+static int write_block(struct toc_seal *s) {
     struct toc_metricdb *db = s->db;
-    struct toc_block_meta meta = {.id = db->next_block,
+    struct toc_block_meta meta = {.id = db->next_block++, /* never tried twice */
                                   .range_min = s->min_ms,
                                   .range_max = s->max_ms};
     struct toc_block_writer *w = NULL;
     meta.first_unsealed = toc_wal_rotate(db->wal);
     gather(s);
-    if (s->arena.overflowed)
-        return TOC_ENOMEM;
     if (!s->rows.count)
         return 0;
     qsort(s->rows.items, s->rows.count, sizeof *s->rows.items, by_labels);
@@ -167,44 +171,74 @@ static int write_block(struct seal *s) {
         rc = publish(db, meta.id);
     if (rc)
         return rc;
-    db->next_block++;
     atomic_fetch_add_explicit(&db->blocks_sealed, 1, memory_order_relaxed);
-    /* Selects that began before the block was listed still read these samples from the head. */
-    if (toc_head_drain_selects(&db->head, DRAIN_MS))
-        trim(s);
+    s->is_listed = true;
     return 0;
 }
 
-static int seal_window(struct toc_metricdb *db, int64_t min_ms, int64_t max_ms) {
-    struct seal s = {.db = db, .min_ms = min_ms, .max_ms = max_ms};
-    if (atomic_load_explicit(&db->sealed_ms, memory_order_relaxed) < max_ms)
-        atomic_store_explicit(&db->sealed_ms, max_ms, memory_order_release);
-    int rc = write_block(&s);
-    TOC_VEC_FINI(&s.rows);
-    toc_arena_fini(&s.arena);
+void toc_metricdb_free_seal(struct toc_seal **seal) {
+    if (!*seal)
+        return;
+    TOC_VEC_FINI(&(*seal)->rows);
+    toc_free(*seal);
+    *seal = NULL;
+}
+
+/* Takes what is in the newest block out of the head. Selects that began before the block was listed still
+ * read these samples from the head: while one runs, false. */
+static bool finish_trim(struct toc_metricdb *db) {
+    if (db->untrimmed) {
+        if (!toc_head_drain_selects(&db->head, DRAIN_MS))
+            return false;
+        trim(db->untrimmed);
+        toc_metricdb_free_seal(&db->untrimmed);
+    }
+    return true;
+}
+
+static struct bounds fresh_bounds(struct toc_metricdb *db) {
     for (int i = 0; i < TOC_HEAD_SHARDS; i++)
         toc_head_rebound(&db->head.shards[i]);
+    return head_bounds(db);
+}
+
+static int seal_window(struct toc_metricdb *db, int64_t min_ms, int64_t max_ms) {
+    struct toc_seal *s = TOC_NEW(struct toc_seal);
+    *s = (struct toc_seal){.db = db, .min_ms = min_ms, .max_ms = max_ms};
+    if (atomic_load_explicit(&db->sealed_ms, memory_order_relaxed) < max_ms)
+        atomic_store_explicit(&db->sealed_ms, max_ms, memory_order_release);
+    int rc = write_block(s);
+    if (s->is_listed)
+        db->untrimmed = s;
+    else
+        toc_metricdb_free_seal(&s);
     return rc;
 }
 
 static int seal(struct toc_metricdb *db) {
+    bool worked = db->untrimmed != NULL;
+    if (!finish_trim(db))
+        return 0;
     struct bounds b = head_bounds(db);
     int64_t boundary = seal_boundary(db, &b), before = INT64_MIN;
-    bool worked = false;
     int rc = 0;
-    for (int i = 0; i < WINDOWS_PER_STEP && !rc && b.min_ms <= boundary && b.min_ms != before; i++) {
+    for (int i = 0; i < WINDOWS_PER_STEP && !rc; i++) {
+        if (b.min_ms > boundary || b.min_ms == before)
+            break;
         int64_t start = align_down(b.min_ms, db->limits.block_span_ms);
         int64_t end = TOC_MIN(start + db->limits.block_span_ms - 1, boundary);
         before = b.min_ms;
         rc = seal_window(db, start, end);
-        b = head_bounds(db);
         worked = true;
+        if (!finish_trim(db))
+            return rc;
+        b = fresh_bounds(db);
     }
     if (!worked || rc)
         return rc;
     /* What lies before the oldest sample of the head is in blocks. */
     uint64_t current = toc_wal_rotate(db->wal);
-    b = head_bounds(db);
+    b = fresh_bounds(db);
     return toc_wal_drop(db->wal, current, b.samples ? b.min_ms - 1 : INT64_MAX - 1);
 }
 

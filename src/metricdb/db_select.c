@@ -26,6 +26,7 @@ struct selection {
     void *ctx;
     struct toc_block **blocks;
     unsigned ticket;
+    int failure; /* a chunk could not be read for another reason than damage */
     TOC_VEC(struct origin) origins;
     TOC_VEC(struct source) sources;
     struct toc_columns columns;
@@ -63,14 +64,15 @@ static void gather_head(struct selection *q) {
     TOC_VEC_FINI(&ids);
 }
 
-static void gather_block(struct selection *q, struct toc_block *b) {
+/* Damage is noted and the rest answered; anything else must not pass for "there is no data". */
+static int gather_block(struct selection *q, struct toc_block *b) {
     struct origin o = {.block = b};
     struct toc_ids ids = {0};
     unsigned damaged = 0;
     int rc = toc_blocks_index(&q->db->blocks, b, &o.index, &damaged);
     note_index_damage(q, b, damaged);
     if (rc)
-        return;
+        return rc == TOC_ECORRUPT ? 0 : rc;
     toc_block_index_match(o.index, q->s->matchers, q->s->matcher_count, &ids);
     TOC_VEC_RESERVE(&q->sources, q->sources.count + ids.count);
     for (size_t i = 0; i < ids.count; i++) {
@@ -84,6 +86,7 @@ static void gather_block(struct selection *q, struct toc_block *b) {
     }
     TOC_VEC_PUSH(&q->origins, o);
     TOC_VEC_FINI(&ids);
+    return 0;
 }
 
 static struct toc_labels labels_of(const struct selection *q, const struct source *x,
@@ -131,8 +134,11 @@ static bool read_block(struct selection *q, const struct source *x) {
         if (q->s->labels_only)
             return true;
         size_t from = q->columns.count;
-        if (toc_block_read_chunk(o->block, c, &q->scratch, &q->columns))
+        int rc = toc_block_read_chunk(o->index, c, &q->scratch, &q->columns);
+        if (rc == TOC_ECORRUPT || rc == TOC_EIO)
             note_chunk_loss(q, o->block, labels, c);
+        else if (rc)
+            q->failure = rc;
         else
             toc_columns_clip(&q->columns, from, q->s->min_ms, q->s->max_ms);
     }
@@ -158,6 +164,8 @@ static int emit(struct selection *q, const struct source *group, size_t count) {
         any |= group[i].series ? read_head(q, &group[i]) : read_block(q, &group[i]);
     if (count > 1)
         toc_columns_sort(&q->columns);
+    if (q->failure)
+        return q->failure;
     if (!any || (!q->s->labels_only && !q->columns.count))
         return 0;
     struct toc_series_view view = {
@@ -224,7 +232,8 @@ static struct toc_labels keep_labels(struct selection *q, const struct source *x
 }
 
 static int emit_sorted(struct selection *q, struct group *groups, size_t count) {
-    qsort(groups, count, sizeof *groups, by_labels);
+    if (count > 1)
+        qsort(groups, count, sizeof *groups, by_labels);
     int rc = 0;
     for (size_t i = 0; i < count && !rc; i++)
         rc = emit(q, q->sources.items + groups[i].first, groups[i].count);
@@ -280,10 +289,15 @@ static int select_series(struct toc_querier *querier, const struct toc_select *s
      * found in both, never in none. */
     gather_head(&q);
     size_t blocks = toc_blocks_overlapping(&db->blocks, s->min_ms, s->max_ms, &q.blocks);
-    for (size_t i = 0; i < blocks; i++)
-        gather_block(&q, q.blocks[i]);
-    int rc = run(&q);
-    if (rc == TOC_ELIMIT)
+    int rc = 0;
+    for (size_t i = 0; i < blocks && !rc; i++)
+        rc = gather_block(&q, q.blocks[i]);
+    bool gathered = !rc;
+    if (gathered)
+        rc = run(&q);
+    if (!gathered || q.failure)
+        toc_errf(err, rc, "cannot read a block in %s: %s", db->block_dir, toc_strerror(rc));
+    else if (rc == TOC_ELIMIT)
         toc_errf(err, rc, "the selection has too many series to sort");
     toc_head_leave_select(&db->head, q.ticket);
     for (size_t i = 0; i < q.origins.count; i++)

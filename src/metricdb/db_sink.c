@@ -135,8 +135,11 @@ static int write_points(struct toc_sink *sink, const struct toc_point *points, s
             reject(&b, TOC_REJECT_TOO_FAR_IN_FUTURE);
             continue;
         }
-        struct toc_series *s = lock_series(db, p->labels, &shard, &reason);
+        bool too_old = p->t_ms <= b.floor_ms; /* no series is made for it */
+        struct toc_series *s = too_old ? toc_head_series_lock(&db->head, p->labels, 0, &shard)
+                                       : lock_series(db, p->labels, &shard, &reason);
         if (!s) {
+            reason = too_old ? TOC_REJECT_TOO_OLD : reason;
             reject(&b, reason);
             continue;
         }

@@ -196,13 +196,17 @@ void toc_head_leave_select(struct toc_head *h, unsigned ticket) {
 
 bool toc_head_drain_selects(struct toc_head *h, int64_t timeout_ms) {
     toc_rwlock_write(&h->index_lock);
-    unsigned old = h->epoch++ & 1;
+    /* One epoch at a time may be ending, or its counter would be shared with a later one. */
+    h->epoch += !h->is_draining;
+    h->is_draining = true;
+    unsigned old = (h->epoch - 1) & 1;
     toc_rwlock_unlock(&h->index_lock);
     while (atomic_load_explicit(&h->selects[old], memory_order_acquire)) {
         if (timeout_ms-- <= 0)
             return false;
         toc_sleep_ms(1);
     }
+    h->is_draining = false;
     return true;
 }
 

@@ -63,6 +63,7 @@ struct toc_head {
      * (read), the epoch moves under it (write). */
     atomic_uint selects[2];
     unsigned epoch;
+    bool is_draining; /* the epoch before this one has not ended yet */
 };
 
 /* Columns that grow; what a select decodes into. */
@@ -122,7 +123,8 @@ struct toc_labels toc_series_labels(const struct toc_head *h, const struct toc_s
 /* Enters a select (under the index lock); returns what to leave with. */
 unsigned toc_head_enter_select(struct toc_head *h);
 void toc_head_leave_select(struct toc_head *h, unsigned ticket);
-/* Waits until every select that runs now has ended; false after timeout_ms. One caller at a time. */
+/* Waits until every select that runs now has ended; false after timeout_ms: call again, it goes on waiting
+ * for the same ones. One caller at a time. */
 bool toc_head_drain_selects(struct toc_head *h, int64_t timeout_ms);
 
 /* Recomputes the bounds of a shard. Takes its lock. */

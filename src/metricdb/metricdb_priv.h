@@ -15,6 +15,8 @@ struct toc_metadata_row {
     enum toc_metric_type type;
 };
 
+struct toc_seal; /* a block in the making */
+
 struct toc_metricdb {
     struct toc_sink sink;
     struct toc_querier querier;
@@ -31,8 +33,9 @@ struct toc_metricdb {
     /* Samples at or before it are in blocks; INT64_MIN before the first block. */
     _Atomic int64_t sealed_ms;
 
-    /* One maintenance step at a time; guards the four below. */
+    /* One maintenance step at a time; guards the five below. */
     struct toc_mutex maintain_mutex;
+    struct toc_seal *untrimmed; /* a listed block whose samples are still in the head */
     struct toc_ids dead_series;
     uint64_t next_block;
     int64_t next_try_mono_ns; /* after a failed step */
@@ -63,6 +66,8 @@ void toc_metricdb_init_sink(struct toc_metricdb *db);
 void toc_metricdb_init_querier(struct toc_metricdb *db);
 /* db_replay.c: reads the log into the head and makes db->wal. */
 int toc_metricdb_replay(struct toc_metricdb *db, struct toc_err *err) TOC_MUST_CHECK;
+/* db_maintain.c */
+void toc_metricdb_free_seal(struct toc_seal **seal);
 /* db_notes.c */
 void toc_metricdb_load_metadata(struct toc_metricdb *db);
 int toc_metricdb_save_metadata(struct toc_metricdb *db) TOC_MUST_CHECK;

@@ -83,12 +83,12 @@ void toc_columns_sort(struct toc_columns *c) {
 static size_t chunk_bytes(const struct toc_head_chunk *c) { return sizeof *c + c->n; }
 
 static struct toc_head_chunk *make_chunk(const int64_t *t, const double *v, size_t n) {
-    static _Thread_local struct toc_buf scratch;
-    toc_buf_reset(&scratch);
+    struct toc_buf scratch = TOC_BUF_INIT;
     toc_chunk_encode(t, v, n, &scratch);
     struct toc_head_chunk *c = toc_xalloc(sizeof *c + scratch.n);
     *c = (struct toc_head_chunk){t[0], t[n - 1], (uint16_t)n, (uint16_t)scratch.n};
     memcpy(c->bytes, scratch.p, scratch.n);
+    toc_buf_fini(&scratch);
     return c;
 }
 

@@ -91,11 +91,11 @@ static int verify_wal(struct verify *v) {
 
 /* --- blocks --- */
 
-static void verify_chunk(struct verify *v, const struct toc_block *b, struct toc_labels labels,
-                         const struct toc_block_chunk *c) {
+static void verify_chunk(struct verify *v, const struct toc_block_index *x,
+                         struct toc_labels labels, const struct toc_block_chunk *c) {
     v->out->chunks++;
     v->columns.count = 0;
-    int rc = toc_block_read_chunk(b, c, &v->scratch, &v->columns);
+    int rc = toc_block_read_chunk(x, c, &v->scratch, &v->columns);
     size_t n = v->columns.count;
     if (!rc && (n != c->samples || v->columns.t_ms[0] != c->min_ms ||
                 v->columns.t_ms[n - 1] != c->max_ms))
@@ -115,8 +115,7 @@ static void verify_chunk(struct verify *v, const struct toc_block *b, struct toc
     report(v, &loss, "a chunk");
 }
 
-static void verify_series(struct verify *v, const struct toc_block *b,
-                          const struct toc_block_index *x) {
+static void verify_series(struct verify *v, const struct toc_block_index *x) {
     struct toc_block_chunks chunks = {0};
     struct toc_label items[TOC_SERIES_LABELS_MAX];
     struct toc_labels labels;
@@ -128,7 +127,7 @@ static void verify_series(struct verify *v, const struct toc_block *b,
             continue;
         }
         for (size_t k = 0; k < chunks.count; k++)
-            verify_chunk(v, b, labels, &chunks.items[k]);
+            verify_chunk(v, x, labels, &chunks.items[k]);
     }
     TOC_VEC_FINI(&chunks);
 }
@@ -150,7 +149,7 @@ static void verify_block(struct verify *v, const char *path) {
     else if (headers || indexes)
         report(v, &loss, "one of the two copies of a block index");
     if (!rc) {
-        verify_series(v, b, x);
+        verify_series(v, x);
         toc_block_index_unref(&x);
     }
     toc_block_unref(&b);

@@ -217,7 +217,7 @@ static int sync_file(struct toc_wal *w) {
 
 /* Writes the batch to the current segment; current.bytes moves only when it is whole (and synced). */
 static int write_records(struct toc_wal *w, bool sync) {
-    static _Thread_local struct toc_wal_record_builder builder;
+    struct toc_wal_record_builder builder = {0};
     uint64_t at = w->current.bytes, sequence = w->next_sequence;
     toc_buf_reset(&w->out);
     int rc = 0;

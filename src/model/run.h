@@ -1,6 +1,6 @@
 /*
- * Training runs as they travel from whoever receives their reports to whoever judges them: states, events and
- * the listener. The wire form is docs/design/run-protocol.md.
+ * Training runs as they travel from whoever receives their reports to whoever judges them: states,
+ * events and the listener. The wire form is docs/design/run-protocol.md.
  */
 #ifndef TOC_MODEL_RUN_H
 #define TOC_MODEL_RUN_H

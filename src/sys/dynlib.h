@@ -7,7 +7,8 @@
 
 struct toc_dynlib;
 
-/* Loads by file name ("libx.so.1": the loader's search path; or a path). TOC_ENOENT when it is not there. */
+/* Loads by file name ("libx.so.1": the loader's search path; or a path). TOC_ENOENT when it is
+ * not there. */
 int toc_dynlib_open(const char *name, struct toc_dynlib **out) TOC_MUST_CHECK;
 /* Address of a symbol, NULL when the library lacks it. Copy it into a function pointer. */
 void *toc_dynlib_symbol(struct toc_dynlib *lib, const char *symbol);

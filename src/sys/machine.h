@@ -1,4 +1,5 @@
-/* What the kernel says about this machine beyond files: names, time zone, file systems. Any thread. */
+/* What the kernel says about this machine beyond files: names, time zone, file systems. Any
+ * thread. */
 #ifndef TOC_SYS_MACHINE_H
 #define TOC_SYS_MACHINE_H
 
@@ -13,8 +14,8 @@ struct toc_uname {
 };
 int toc_uname(struct toc_uname *out) TOC_MUST_CHECK;
 
-/* statfs(2) of the file system at path. A dead network mount blocks the caller: call such paths from a thread
- * that may wait. */
+/* statfs(2) of the file system at path. A dead network mount blocks the caller: call such paths
+ * from a thread that may wait. */
 struct toc_fs_stat {
     uint64_t size_bytes, free_bytes, avail_bytes, files, files_free;
 };

@@ -167,7 +167,8 @@ static void apply(struct toc_buf *to, const struct pending *p) {
         memset(room, 0, end - to->n);
         to->n = end;
     }
-    memcpy(to->p + p->at, p->bytes, p->n);
+    if (p->n)
+        memcpy(to->p + p->at, p->bytes, p->n);
 }
 
 static void put(struct node *n, uint64_t at, const void *p, size_t size) {

@@ -1,5 +1,6 @@
-/* Prints what the host collector reads, twice, as exposition text: material for node_exporter_diff.py and for a
- * look at its cost (--cost N: N cycles, then CPU microseconds per cycle; --gpu [LIBRARY]: the NVIDIA GPUs). */
+/* Prints what the host collector reads, twice, as exposition text: material for
+ * node_exporter_diff.py and for a look at its cost (--cost N: N cycles, then CPU microseconds
+ * per cycle; --gpu [LIBRARY]: the NVIDIA GPUs). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* The control group this process (and a job started beside it) lives in: version 2, or version 1's memory
- * controller. The machine's memory says nothing about a container's limit; this does. */
+/* The control group this process (and a job started beside it) lives in: version 2, or version
+ * 1's memory controller. The machine's memory says nothing about a container's limit; this does. */
 #include "collect/host/host_priv.h"
 
 #include <math.h>

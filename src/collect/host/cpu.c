@@ -5,7 +5,8 @@
 #include "base/alloc.h"
 #include "base/num.h"
 
-/* /proc/stat's columns; the last two are time given to guests, which the first two contain as well. */
+/* /proc/stat's columns; the last two are time given to guests, which the first two contain as
+ * well. */
 static const char *const modes[TOC_CPU_MODES] = {"user", "nice",    "system", "idle", "iowait",
                                                  "irq",  "softirq", "steal",  "user", "nice"};
 enum { MODE_IDLE = 3, MODE_GUEST = 8 };
@@ -15,8 +16,8 @@ static const double seconds_per_tick = 0.01;
 /* An idle counter that falls by more than this is a CPU that was taken offline and came back. */
 static const double hotplug_ticks = 300;
 
-/* The kernel's per-mode counters may step back a little (idle and iowait are estimates): a counter that
- * falls would look like a restart to rate(), so the highest value is kept. */
+/* The kernel's per-mode counters may step back a little (idle and iowait are estimates): a
+ * counter that falls would look like a restart to rate(), so the highest value is kept. */
 static void keep_rising(struct toc_host_cpu *kept, const struct toc_host_cpu *seen) {
     if (kept->ticks[MODE_IDLE] - seen->ticks[MODE_IDLE] >= hotplug_ticks)
         *kept = (struct toc_host_cpu){0};

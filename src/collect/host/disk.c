@@ -6,8 +6,8 @@
 #include "base/num.h"
 #include "shim/regex.h"
 
-/* X(metric, type, scale): the columns of /proc/diskstats behind the device name, in order. Kernels before
- * 4.18 lack the discards, before 5.5 the flushes. */
+/* X(metric, type, scale): the columns of /proc/diskstats behind the device name, in order.
+ * Kernels before 4.18 lack the discards, before 5.5 the flushes. */
 #define DISK_COLUMNS(X)                                                       \
     X("node_disk_reads_completed_total", TOC_METRIC_COUNTER, 1)               \
     X("node_disk_reads_merged_total", TOC_METRIC_COUNTER, 1)                  \
@@ -65,7 +65,8 @@ struct toc_udev_info {
 #undef X
 };
 
-/* Properties change when a disk is swapped; reading them each second would cost more than all counters. */
+/* Properties change when a disk is swapped; reading them each second would cost more than all
+ * counters. */
 enum { UDEV_REFRESH_CYCLES = 60 };
 
 static void udev_free(struct toc_udev_info *u) {
@@ -174,7 +175,8 @@ static void put_disk_line(struct toc_host *h, struct toc_sv line) {
     struct toc_sv major, minor, device;
     double value;
     if (!toc_text_word(&line, &major) || !toc_text_word(&line, &minor) ||
-        !toc_text_word(&line, &device) || major.n > 16 || minor.n > 16 || toc_regex_matches(h->disk_exclude, device))
+        !toc_text_word(&line, &device) || major.n > 16 || minor.n > 16 ||
+        toc_regex_matches(h->disk_exclude, device))
         return;
     for (size_t i = 0; i < TOC_ARRAY_LEN(columns) && toc_text_number(&line, &value); i++)
         toc_host_put1(h, columns[i].metric, columns[i].type, TOC_SV("device"), device,

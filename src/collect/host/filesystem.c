@@ -1,7 +1,7 @@
 /*
- * statfs of a dead network mount never returns. So file systems of a remote type are asked by a thread
- * each, which may hang without holding up anything else; the collector takes the last answer and calls a
- * mount whose answer is late an error.
+ * statfs of a dead network mount never returns. So file systems of a remote type are asked by a
+ * thread each, which may hang without holding up anything else; the collector takes the last answer
+ * and calls a mount whose answer is late an error.
  */
 #include "collect/host/host_priv.h"
 

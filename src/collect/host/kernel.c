@@ -32,7 +32,8 @@ static void put_stat_line(struct toc_host *h, struct toc_sv line) {
 }
 
 int toc_host_stat(struct toc_host *h) {
-    /* The CPU part has just read the file, but its text may be gone; a second read costs microseconds. */
+    /* The CPU part has just read the file, but its text may be gone; a second read costs
+     * microseconds. */
     struct toc_sv text, line;
     int rc = toc_procfs_read(&h->fs, "/proc/stat", &text);
     if (rc)

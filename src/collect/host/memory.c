@@ -75,7 +75,8 @@ int toc_host_vmstat(struct toc_host *h) {
     return rc;
 }
 
-/* X(resource, line, metric). The share of CPU time in which everything stalled is always 0 for a machine. */
+/* X(resource, line, metric). The share of CPU time in which everything stalled is always 0 for a
+ * machine. */
 #define PRESSURE_FIELDS(X)                                             \
     X("cpu", "some", "node_pressure_cpu_waiting_seconds_total")        \
     X("io", "some", "node_pressure_io_waiting_seconds_total")          \

@@ -1,6 +1,7 @@
 /*
- * An NVML with two made-up GPUs, steered by the test through fake_nvml. Lacks some functions on purpose (there is no
- * nvmlDeviceGetMemoryInfo_v2 and no clock-event name), as older drivers do. Only what the collector uses.
+ * An NVML with two made-up GPUs, steered by the test through fake_nvml. Lacks some functions on
+ * purpose (there is no nvmlDeviceGetMemoryInfo_v2 and no clock-event name), as older drivers do.
+ * Only what the collector uses.
  */
 #include "fake_nvml.h"
 

@@ -51,7 +51,7 @@ static int setup(void **state) {
              "  eth0:284195101 6354 1 2 3 4 5 6 251717 3308 7 8 9 10 11 12\n");
     put_file(f, "/sys/class/net/eth0/statistics/rx_nohandler", "77\n");
     put_file(f, "/proc/1/mounts", "/dev/root / ext4 ro,relatime 0 0\nproc /proc proc rw 0 0\n"
-                                  "x /gone\\040away ext4 rw 0 0\n");
+                                  "x /gone\\040away ext4 rw 0 0\nsrv:/x / nfs4 rw 0 0\n");
     put_file(f, "/proc/self/cgroup", "0::/job.slice\n");
     put_file(f, "/sys/fs/cgroup/job.slice/memory.current", "1048576\n");
     put_file(f, "/sys/fs/cgroup/job.slice/memory.max", "max\n");
@@ -139,6 +139,8 @@ static void known_files_give_known_series(void **state) {
                        ", mountpoint=\"/\"}", 1);
     assert_recorded(s, "node_filesystem_device_error{device=\"x\", fstype=\"ext4\", " I
                        ", mountpoint=\"/gone away\"}", 1);
+    assert_recorded(s, "node_filesystem_device_error{device=\"srv:/x\", fstype=\"nfs4\", " I
+                       ", mountpoint=\"/\"}", 0);
     assert_recorded(s, "tocsin_cgroup_memory_max_bytes{" I "}", INFINITY);
     assert_recorded(s, "tocsin_cgroup_memory_events_total{event=\"oom_kill\", " I "}", 2);
     assert_recorded(s, "tocsin_cgroup_cpu_usage_seconds_total{" I "}", 1.5);

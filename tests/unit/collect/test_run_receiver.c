@@ -187,7 +187,8 @@ static void a_malformed_line_refuses_the_whole_body(void **state) {
             fail_msg("%s: %s", bad[i].line, f->err.message);
         assert_int_equal(f->sink.points.count, 0);
     }
-    /* nothing of the refused bodies stayed: seq 5 is still new, the counters are 0, the layer unknown */
+    /* nothing of the refused bodies stayed: seq 5 is still new, the counters are 0, the layer
+     * unknown */
     assert_int_equal(put(f, "{\"t\":1700000009,\"session\":\"s\",\"seq\":5,\"step\":2,\"loss\":1,"
                             "\"event\":\"checkpoint\"}"),
                      0);

@@ -1,5 +1,5 @@
-/* A small world under virtual time: series in memory behind a querier, a training run and a server that write to
- * them, the doctor that reads, and a record of what it said. */
+/* A small world under virtual time: series in memory behind a querier, a training run and a
+ * server that write to them, the doctor that reads, and a record of what it said. */
 #ifndef TOC_TESTS_DIAGNOSE_SIM_H
 #define TOC_TESTS_DIAGNOSE_SIM_H
 
@@ -61,7 +61,7 @@ struct sim {
     int bad_layer;                                /* -1 = none */
     double hiccup_until_s, hiccup;
     bool has_pressure; /* the machine says how long tasks waited for a CPU */
-    double waited_s;
+    double waited_s, pressure; /* pressure: from other work, share of the time */
     /* the server */
     bool has_server;
     double latency_s, error_share;
@@ -321,7 +321,7 @@ static inline void sim_tick(struct sim *s) {
     struct toc_err err = {0};
     sim_hiccup(s);
     if (s->has_pressure) {
-        s->waited_s += s->hiccup > 1 ? 1 - 1 / s->hiccup : 0.1 * toc_rng_unit(&s->rng);
+        s->waited_s += s->pressure > 0 ? s->pressure : s->hiccup > 1 ? 1 - 1 / s->hiccup : 0.1 * toc_rng_unit(&s->rng);
         sim_put(s, "node_pressure_cpu_waiting_seconds_total", s->waited_s);
     }
     s->memory += s->leak_per_s;

@@ -216,15 +216,26 @@ static void slow_steps_are_a_throughput_drop(void **state) {
 
 static void slow_steps_on_a_busy_machine_are_no_surprise(void **state) {
     struct sim *s = *state;
-    double waited = 0;
-    sim_run(s, 25);
+    s->has_pressure = true;
+    sim_run(s, 30);
     s->slow = 4;
-    for (int i = 0; i < 60; i++) {
-        waited += 0.8;
-        sim_put(s, "node_pressure_cpu_waiting_seconds_total", waited);
-        sim_run(s, 1);
-    }
+    s->pressure = 0.8;
+    sim_run(s, 60);
+    s->slow = 1;
+    s->pressure = 0;
+    sim_run(s, 30);
     expect_nothing(s);
+}
+
+static void what_was_busy_before_explains_nothing(void **state) {
+    struct sim *s = *state;
+    s->has_pressure = true;
+    s->pressure = 0.8;
+    sim_run(s, 60);
+    int64_t fault_ms = s->now_ms;
+    s->slow = 5;
+    sim_run(s, 20);
+    expect_one(s, "throughput_drop", fault_ms, 15);
 }
 
 static void a_leak_is_predicted(void **state) {
@@ -437,6 +448,7 @@ int main(int argc, char **argv) {
         T(a_sleeping_machine_hangs_nobody),
         T(slow_steps_are_a_throughput_drop),
         T(slow_steps_on_a_busy_machine_are_no_surprise),
+        T(what_was_busy_before_explains_nothing),
         T(a_leak_is_predicted),
         T(a_step_up_in_memory_is_no_leak),
         T(oom_says_so_and_is_no_crash),

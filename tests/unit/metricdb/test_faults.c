@@ -228,6 +228,25 @@ static void any_failing_call_loses_nothing_acknowledged(void **state) {
     printf("%llu runs with a failing call\n", (unsigned long long)total);
 }
 
+static void an_unreadable_block_is_an_error_not_an_empty_answer(void **state) {
+    (void)state;
+    static struct ledger l;
+    memset(&l, 0, sizeof l);
+    struct fixture f;
+    struct toc_err err = {0};
+    fixture_init(&f, g_seed);
+    run_load(&f, &l, 90);
+    toc_vfs_sim_fail(f.disk, TOC_SIM_OPEN, 1, TOC_EIO, true);
+    struct toc_select s = {.min_ms = INT64_MIN, .max_ms = INT64_MAX};
+    struct toc_querier *q = toc_metricdb_querier(f.db);
+    struct fixture_found x = {0};
+    assert_int_equal(q->select(q, &s, fixture_count, &x, &err), TOC_EIO);
+    assert_true(err.message[0]);
+    toc_vfs_sim_fail(f.disk, 0, 0, 0, false);
+    assert_int_equal(missing(&f, &l), 0);
+    fixture_fini(&f);
+}
+
 /* --- flipped bits --- */
 
 struct files {
@@ -308,6 +327,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_full_disk_refuses_writes_serves_reads_and_recovers),
         cmocka_unit_test(too_much_pending_is_refused_up_front),
         cmocka_unit_test(any_failing_call_loses_nothing_acknowledged),
+        cmocka_unit_test(an_unreadable_block_is_an_error_not_an_empty_answer),
         cmocka_unit_test(one_flipped_bit_costs_one_record_or_one_chunk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

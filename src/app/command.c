@@ -1,0 +1,38 @@
+#include "app/command.h"
+
+#include <string.h>
+
+#include "app/demo_command.h"
+#include "app/detect_command.h"
+#include "app/incident_command.h"
+#include "app/query_command.h"
+#include "app/run_command.h"
+#include "app/various_commands.h"
+
+/* A command without a summary is for the program itself. */
+static const struct toc_command g_commands[] = {
+    {"run", toc_run_command, "the daemon: collect, store, watch, alert, serve the UI", toc_run_usage},
+    {"demo", toc_demo_command, "the daemon beside a real small training run, with faults on request", toc_demo_usage},
+    {"incident", toc_incident_command, "list, acknowledge, comment, judge and resolve incidents", toc_incident_usage},
+    {"alert", toc_alert_command, "list alerts; send test messages", toc_alert_usage},
+    {"silence", toc_silence_command, "add, list and end silences", toc_silence_usage},
+    {"query", toc_query_command, "PromQL from the command line", toc_query_usage},
+    {"detect", toc_detect_command, "find anomalies in the columns of a CSV file", toc_detect_usage},
+    {"check", toc_check_command, "check configuration and rule files", toc_check_usage},
+    {"token", toc_token_command, "access tokens", toc_token_usage},
+    {"db", toc_db_command, "verify and back up the data directory", toc_db_usage},
+    {"demo-train", toc_demo_train_command, NULL, NULL},
+    {"demo-serve", toc_demo_serve_command, NULL, NULL},
+};
+
+const struct toc_command *toc_commands(unsigned long *out_count) {
+    *out_count = sizeof g_commands / sizeof g_commands[0];
+    return g_commands;
+}
+
+const struct toc_command *toc_command_find(const char *name) {
+    for (unsigned long i = 0; i < sizeof g_commands / sizeof g_commands[0]; i++)
+        if (strcmp(name, g_commands[i].name) == 0)
+            return &g_commands[i];
+    return NULL;
+}

@@ -1,0 +1,386 @@
+#include "app/daemon.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "app/daemon_priv.h"
+#include "net/http_client.h"
+#include "sys/env.h"
+#include "sys/log.h"
+#include "sys/process.h"
+#include "sys/random.h"
+#include "sys/socket.h"
+#include "sys/zone.h"
+
+/* ------------------------------------------------------------------------------------ small helpers */
+
+static int split_listen(const char *text, char *host, size_t host_size, uint16_t *port, struct toc_err *err) {
+    const char *colon = strrchr(text, ':');
+    unsigned n = 0;
+    char rest;
+    if (!colon || sscanf(colon + 1, "%u%c", &n, &rest) != 1 || n > 65535 ||
+        !toc_sv_copy(toc_sv_make(text, (size_t)(colon - text)), host, host_size) || !host[0])
+        return toc_errf(err, TOC_EINVAL, "the address to listen on must be HOST:PORT, got \"%s\"", text);
+    *port = (uint16_t)n;
+    return 0;
+}
+
+static const char *path_in(struct toc_daemon *d, char *out, size_t size, const char *name) {
+    snprintf(out, size, "%s/%s", d->data_dir, name);
+    return out;
+}
+
+static int read_whole(const char *path, struct toc_buf *out, struct toc_err *err) {
+    int rc = toc_vfs_read_file(toc_vfs_system(), path, 1 << 20, out);
+    return rc < 0 ? toc_errf(err, rc, "cannot read %s: %s", path, toc_strerror(rc)) : 0;
+}
+
+static int64_t mono_ns(void *clock) { return toc_clock_mono(clock).ns; }
+
+/* -------------------------------------------------------------------------------------------- stores */
+
+static int open_stores(struct toc_daemon *d, struct toc_err *err) {
+    char path[600];
+    int rc = toc_vfs_make_dirs(toc_vfs_system(), d->data_dir);
+    if (rc < 0)
+        return toc_errf(err, rc, "cannot make the data directory %s: %s", d->data_dir, toc_strerror(rc));
+    const struct toc_metricdb_options metrics = {
+        .clock = d->clock, .dir = path_in(d, path, sizeof path, "metrics"), .durability = d->config->durability,
+        .limits = {.retention_ms = d->config->retention_ms, .max_series = (uint64_t)d->config->max_series}};
+    rc = toc_metricdb_open(&metrics, &d->metrics, err);
+    if (rc < 0)
+        return rc;
+    const struct toc_statedb_options state = {
+        .vfs = toc_vfs_system(), .path = path_in(d, path, sizeof path, "state.db"), .clock = d->clock};
+    rc = toc_statedb_open(&state, &d->state, err);
+    if (rc < 0)
+        return rc;
+    toc_blobs_init(&d->blobs, d->state);
+    toc_incidents_init(&d->incident_store, d->state);
+    return 0;
+}
+
+/* The key that signs acknowledge links: made once, kept with the state. */
+static int load_ack_key(struct toc_daemon *d, struct toc_err *err) {
+    struct toc_buf key = TOC_BUF_INIT;
+    struct toc_blob_store *blobs = &d->blobs.base;
+    int rc = blobs->get(blobs, "key", TOC_SV("ack"), &key, err);
+    if (rc == TOC_ENOENT || (rc == 0 && key.n != sizeof d->ack_key)) {
+        toc_random_bytes(d->ack_key, sizeof d->ack_key);
+        rc = blobs->put(blobs, "key", TOC_SV("ack"), toc_sv_make((const char *)d->ack_key, sizeof d->ack_key), err);
+    } else if (rc == 0) {
+        memcpy(d->ack_key, key.p, sizeof d->ack_key);
+    }
+    toc_buf_fini(&key);
+    return rc;
+}
+
+static int start_guard(struct toc_daemon *d, struct toc_err *err) {
+    char secret[TOC_SECRET_TEXT_MAX];
+    struct toc_sv hosts[64];
+    size_t count = d->config->allowed_hosts.count < 64 ? d->config->allowed_hosts.count : 64;
+    for (size_t i = 0; i < count; i++)
+        hosts[i] = toc_sv_cstr(d->config->allowed_hosts.items[i]);
+    const struct toc_guard_options o = {.db = d->state, .loopback = d->config->loopback, .allowed_hosts = hosts,
+                                        .allowed_host_count = count};
+    int rc = toc_guard_new(&o, &d->guard, err);
+    if (rc == 0)
+        rc = toc_guard_first_token(d->guard, d->started_at, secret, &d->made_token, err);
+    path_in(d, d->token_path, sizeof d->token_path, "token");
+    if (rc == 0 && d->made_token) {
+        rc = toc_vfs_write_file(toc_vfs_system(), d->token_path, toc_sv_cstr(secret));
+        if (rc < 0)
+            toc_errf(err, rc, "cannot write the token file %s: %s", d->token_path, toc_strerror(rc));
+    }
+    return rc;
+}
+
+/* --------------------------------------------------------------------------------- judging and telling */
+
+static int start_incidents(struct toc_daemon *d, struct toc_err *err) {
+    const struct toc_incident_options o = {.store = &d->incident_store.base,
+                                           .causal_window_ms = d->config->incident_window_ms,
+                                           .reopen_ms = d->config->incident_reopen_ms,
+                                           .hold_ms = d->config->incident_hold_ms};
+    int rc = toc_incident_manager_new(&o, d->started_at, &d->incidents, err);
+    if (rc == 0)
+        rc = toc_incident_listen(d->incidents, toc_daemon_on_incident, d);
+    toc_observer_init(&d->observer, d->incidents);
+    return rc;
+}
+
+static int start_notifier(struct toc_daemon *d, struct toc_err *err) {
+    const struct toc_notifier_options o = {.db = d->state, .clock = d->clock,
+                                           .max_age_ms = d->config->notify_max_age_ms,
+                                           .on_event = toc_daemon_on_delivery, .event_ctx = d};
+    int rc = toc_notifier_start(&o, &d->notifier, err);
+    if (rc == 0) {
+        toc_notifier_set_receivers(d->notifier, d->config->receivers);
+        d->config->receivers = NULL;
+    }
+    return rc;
+}
+
+static int start_alerts(struct toc_daemon *d, struct toc_err *err) {
+    uint64_t seed;
+    toc_random_bytes(&seed, sizeof seed);
+    toc_silence_adapter_init(&d->silences, d->state);
+    const struct toc_alert_manager_options o = {.flush = toc_daemon_flush, .flush_ctx = d,
+                                                .observer = &d->observer.base, .store = &d->blobs.base,
+                                                .silence_store = &d->silences.base,
+                                                .zones = {toc_zone_offset, NULL}, .id_seed = seed};
+    d->alerts = toc_alert_manager_new(&o, d->config->alerting);
+    d->config->alerting = NULL;
+    return toc_alert_manager_load(d->alerts, d->started_at, err);
+}
+
+static void adopt_alert(void *doctor, const struct toc_alert_view *v) {
+    if (!v->is_resolved)
+        toc_doctor_adopt(doctor, v->alert);
+}
+
+static int start_rules(struct toc_daemon *d, struct toc_err *err) {
+    const struct toc_rules_options o = {.querier = toc_metricdb_querier(d->metrics),
+                                        .sink = toc_metricdb_sink(d->metrics),
+                                        .alerts = toc_alert_manager_sink(d->alerts), .store = &d->blobs.base,
+                                        .mono_ns = mono_ns, .mono_ctx = d->clock,
+                                        .default_interval_ms = d->config->evaluation_interval_ms,
+                                        .external_url = toc_sv_cstr(d->url)};
+    d->rules = toc_rules_new(&o);
+    toc_rules_set_files(d->rules, d->config->rule_files, d->config->rule_file_count, d->started_at);
+    d->config->rule_file_count = 0;
+    toc_threshold_adapter_init(&d->thresholds, d->rules, &d->blobs.base);
+    return toc_threshold_adapter_restore(&d->thresholds, err);
+}
+
+static int start_detectors(struct toc_daemon *d, struct toc_err *err) {
+    const struct toc_detectors_options o = {.querier = toc_metricdb_querier(d->metrics),
+                                            .sink = toc_metricdb_sink(d->metrics), .store = &d->blobs.base};
+    d->detectors = toc_detectors_new(&o);
+    return toc_detectors_set(d->detectors, d->config->detectors, d->started_at, err);
+}
+
+static int start_doctor(struct toc_daemon *d, struct toc_err *err) {
+    struct toc_alert_filter all = TOC_ALERT_FILTER_ALL;
+    const struct toc_doctor_options o = {.querier = toc_metricdb_querier(d->metrics),
+                                         .alerts = toc_alert_manager_sink(d->alerts)};
+    d->doctor = toc_doctor_new(&o);
+    return toc_alert_manager_each_alert(d->alerts, &all, d->started_at, adopt_alert, d->doctor, err);
+}
+
+/* ----------------------------------------------------------------------------------------- collectors */
+
+static int start_collectors(struct toc_daemon *d, uint16_t own_port, struct toc_err *err) {
+    struct toc_sink *sink = toc_metricdb_sink(d->metrics);
+    const struct toc_run_receiver_options runs = {.sink = sink, .listener = toc_doctor_listener(d->doctor)};
+    d->runs = toc_run_receiver_new(&runs);
+    const struct toc_run_tail_options tail = {.receiver = d->runs, .dirs = d->config->run_dirs.items,
+                                              .dir_count = d->config->run_dirs.count};
+    d->tail = toc_run_tail_new(&tail);
+    toc_daemon_restore_state(d);
+    if (d->config->host_enabled)
+        d->host = toc_host_new(&(struct toc_host_options){.instance = d->instance});
+    if (d->config->gpu_enabled)
+        d->nvml = toc_nvml_new(&(struct toc_nvml_options){.instance = d->instance});
+    d->scraper = toc_scraper_new(&(struct toc_scraper_options){.sink = sink, .clock = d->clock});
+    toc_scraper_load(d->scraper, toc_scrape_set_ref(d->config->scrape));
+    int rc = toc_scraper_start(d->scraper, err);
+    if (rc == 0 && d->config->discovery_enabled) {
+        const struct toc_discover_options o = {.scraper = d->scraper, .clock = d->clock, .own_port = own_port};
+        d->discover = toc_discover_new(&o);
+        rc = toc_discover_start(d->discover, err);
+    }
+    return rc;
+}
+
+/* ----------------------------------------------------------------------------------------------- web */
+
+static void make_api(struct toc_daemon *d) {
+    const struct toc_api_parts parts = {
+        .clock = d->clock, .querier = toc_metricdb_querier(d->metrics), .sink = toc_metricdb_sink(d->metrics),
+        .metrics = d->metrics, .state = d->state, .guard = d->guard, .rules = d->rules, .detectors = d->detectors, .alerts = d->alerts,
+        .incidents = d->incidents, .thresholds = &d->thresholds.base, .notifier = d->notifier,
+        .scraper = d->scraper, .discover = d->discover, .runs = d->runs, .ack_key = d->ack_key,
+        .started_at = d->started_at, .external_url = d->url, .has_tls = d->config->tls_cert_file.n > 0,
+        .daemon = d, .each_problem = toc_daemon_each_problem, .each_metric = toc_daemon_each_metric,
+        .reload = (int (*)(void *, struct toc_err *))toc_daemon_reload};
+    d->api = toc_api_new(&parts);
+}
+
+static int check_address(const struct toc_daemon *d, const char *host, struct toc_err *err) {
+    if (toc_host_is_loopback(host) || d->options.insecure)
+        return 0;
+    if (d->config->tls_cert_file.n == 0)
+        return toc_errf(err, TOC_EFORBIDDEN, "refusing to listen on %s without TLS: set tls.cert_file and tls.key_file, "
+                        "listen on 127.0.0.1, or say --insecure if the network is trusted", host);
+    return 0;
+}
+
+static int listen_on(struct toc_daemon *d, const char *host, uint16_t port, struct toc_err *err) {
+    struct toc_buf cert = TOC_BUF_INIT, key = TOC_BUF_INIT;
+    char path[512];
+    int rc = 0;
+    bool has_tls = d->config->tls_cert_file.n > 0;
+    if (has_tls && (rc = read_whole(toc_sv_copy(d->config->tls_cert_file, path, sizeof path) ? path : "", &cert, err)) == 0)
+        rc = read_whole(toc_sv_copy(d->config->tls_key_file, path, sizeof path) ? path : "", &key, err);
+    if (rc == 0) {
+        const struct toc_http_server_options o = {
+            .host = host, .port = port, .handler = toc_api_handle, .body_limit = toc_api_body_limit, .ctx = d->api,
+            .tls_cert_pem = has_tls ? toc_buf_cstr(&cert) : NULL, .tls_key_pem = has_tls ? toc_buf_cstr(&key) : NULL};
+        rc = toc_http_server_start(&o, &d->server, err);
+    }
+    if (rc == 0) {
+        bool is_v6 = strchr(host, ':') && host[0] != '[';
+        snprintf(d->url, sizeof d->url, "%s://%s%s%s:%u", has_tls ? "https" : "http", is_v6 ? "[" : "", host,
+                 is_v6 ? "]" : "", toc_http_server_port(d->server));
+    }
+    toc_buf_fini(&cert);
+    toc_buf_fini(&key);
+    return rc;
+}
+
+/* ------------------------------------------------------------------------------------ start and stop */
+
+static int start_parts(struct toc_daemon *d, struct toc_err *err) {
+    char host[64], text[128];
+    uint16_t port = 0;
+    if (d->options.listen)
+        toc_sv_copy(toc_sv_cstr(d->options.listen), text, sizeof text);
+    else
+        toc_sv_copy(d->config->listen, text, sizeof text);
+    int rc = split_listen(text, host, sizeof host, &port, err);
+    if (rc == 0)
+        rc = check_address(d, host, err);
+    if (rc == 0)
+        rc = open_stores(d, err);
+    if (rc == 0) /* links in messages; the real port follows when any free one was asked for */
+        snprintf(d->url, sizeof d->url, "http://%s:%u", host, port);
+    if (rc == 0)
+        rc = load_ack_key(d, err);
+    if (rc == 0)
+        rc = start_guard(d, err);
+    if (rc == 0)
+        rc = start_incidents(d, err);
+    if (rc == 0)
+        rc = start_notifier(d, err);
+    if (rc == 0)
+        rc = start_alerts(d, err);
+    if (rc == 0)
+        rc = start_rules(d, err);
+    if (rc == 0)
+        rc = start_detectors(d, err);
+    if (rc == 0)
+        rc = start_doctor(d, err);
+    if (rc == 0)
+        rc = start_collectors(d, port, err);
+    if (rc == 0) {
+        make_api(d);
+        rc = listen_on(d, host, port, err);
+    }
+    return rc < 0 ? rc : toc_daemon_start_threads(d, err);
+}
+
+static void set_log_level(const struct toc_config *c) {
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    for (int i = 0; i < 4; i++)
+        if (toc_sv_eq_cstr(c->log_level, names[i]))
+            toc_log_set_level((enum toc_log_level)i);
+}
+
+int toc_daemon_start(const struct toc_daemon_options *o, struct toc_daemon **out, struct toc_err *err) {
+    struct toc_daemon *d = TOC_NEW(struct toc_daemon);
+    d->options = *o;
+    d->clock = toc_clock_system();
+    d->started_at = toc_clock_now(d->clock);
+    toc_mutex_init(&d->reload_mutex, TOC_LOCK_APP);
+    toc_event_init(&d->stopping);
+    toc_hostname(d->instance, sizeof d->instance);
+    toc_process_raise_file_limit();
+    int rc = toc_config_load(o->config_path, &d->config, err);
+    if (rc == 0)
+        rc = toc_net_init(err);
+    if (rc == 0) {
+        set_log_level(d->config);
+        toc_sv_copy(o->data_dir ? toc_sv_cstr(o->data_dir) : d->config->data_dir, d->data_dir, sizeof d->data_dir);
+        rc = start_parts(d, err);
+    }
+    if (rc < 0) {
+        toc_daemon_stop(&d);
+        return rc;
+    }
+    *out = d;
+    return 0;
+}
+
+void toc_daemon_stop(struct toc_daemon **dp) {
+    struct toc_daemon *d = *dp;
+    if (!d)
+        return;
+    toc_http_server_stop(&d->server); /* first: nothing new comes in */
+    toc_daemon_join_threads(d);
+    toc_discover_free(&d->discover);
+    toc_scraper_free(&d->scraper);
+    toc_run_tail_free(&d->tail);
+    toc_run_receiver_free(&d->runs);
+    toc_host_free(&d->host);
+    toc_nvml_free(&d->nvml);
+    toc_doctor_free(&d->doctor);
+    toc_detectors_free(&d->detectors);
+    toc_rules_free(&d->rules);
+    toc_alert_manager_free(&d->alerts);
+    toc_notifier_stop(&d->notifier);
+    toc_incident_manager_free(&d->incidents);
+    toc_api_free(&d->api);
+    toc_guard_free(&d->guard);
+    toc_metricdb_close(&d->metrics);
+    toc_statedb_close(&d->state);
+    toc_config_free(&d->config);
+    toc_event_fini(&d->stopping);
+    toc_mutex_fini(&d->reload_mutex);
+    toc_net_fini();
+    toc_free(d);
+    *dp = NULL;
+}
+
+/* ------------------------------------------------------------------------------------------- reloading */
+
+/* What can change while running: targets, rules, routes and receivers. The rest needs a restart. */
+static void apply(struct toc_daemon *d, struct toc_config *fresh) {
+    struct toc_ts now = toc_clock_now(d->clock);
+    struct toc_err err = {0};
+    toc_scraper_load(d->scraper, toc_scrape_set_ref(fresh->scrape));
+    toc_rules_set_files(d->rules, fresh->rule_files, fresh->rule_file_count, now);
+    fresh->rule_file_count = 0;
+    toc_notifier_set_receivers(d->notifier, fresh->receivers);
+    fresh->receivers = NULL;
+    toc_alert_manager_set_config(d->alerts, fresh->alerting, now);
+    fresh->alerting = NULL;
+    /* The section was checked when the file was loaded. */
+    if (toc_detectors_set(d->detectors, fresh->detectors, now, &err) < 0)
+        toc_log(TOC_LOG_ERROR, "detectors", "%s", err.message);
+}
+
+int toc_daemon_reload(struct toc_daemon *d, struct toc_err *err) {
+    struct toc_config *fresh = NULL;
+    struct toc_err reason = {0};
+    toc_mutex_lock(&d->reload_mutex);
+    int rc = toc_config_load(d->options.config_path, &fresh, &reason);
+    if (rc == 0) {
+        apply(d, fresh);
+        d->config_problem[0] = 0;
+        toc_log(TOC_LOG_INFO, "config", "the configuration was read again");
+    } else {
+        snprintf(d->config_problem, sizeof d->config_problem, "the configuration was not applied: %s", reason.message);
+        d->config_problem_since = toc_clock_now(d->clock);
+        toc_log(TOC_LOG_ERROR, "config", "%s", d->config_problem);
+        if (err)
+            *err = reason;
+    }
+    toc_mutex_unlock(&d->reload_mutex);
+    toc_config_free(&fresh);
+    return rc;
+}
+
+const char *toc_daemon_url(const struct toc_daemon *d) { return d->url; }
+const char *toc_daemon_token_path(const struct toc_daemon *d) { return d->token_path; }
+bool toc_daemon_made_token(const struct toc_daemon *d) { return d->made_token; }

@@ -1,0 +1,100 @@
+/* The daemon's parts, shared by its files. */
+#ifndef TOC_APP_DAEMON_PRIV_H
+#define TOC_APP_DAEMON_PRIV_H
+
+#include "api/api.h"
+#include "api/parts.h"
+#include "app/config.h"
+#include "app/daemon.h"
+#include "base/vec.h"
+#include "collect/host.h"
+#include "collect/nvml.h"
+#include "collect/run_tail.h"
+#include "diagnose/doctor.h"
+#include "incident/proposal.h"
+#include "notify/ack_link.h"
+#include "statedb/blobs.h"
+#include "statedb/incidents.h"
+#include "sys/thread.h"
+
+struct toc_silence_adapter {
+    struct toc_silence_store base;
+    struct toc_statedb *db;
+};
+
+struct toc_threshold_adapter {
+    struct toc_threshold_access base;
+    struct toc_rules *rules;
+    struct toc_blob_store *blobs;
+};
+
+struct toc_observer_adapter {
+    struct toc_alert_observer base;
+    struct toc_incident_manager *incidents;
+};
+
+struct toc_daemon {
+    struct toc_daemon_options options;
+    struct toc_config *config;
+    struct toc_clock *clock;
+    struct toc_ts started_at;
+    char data_dir[512], url[128], token_path[600], instance[128];
+    bool made_token;
+    unsigned char ack_key[TOC_ACK_KEY_BYTES];
+
+    struct toc_metricdb *metrics;
+    struct toc_statedb *state;
+    struct toc_blobs blobs;
+    struct toc_incidents incident_store;
+    struct toc_guard *guard;
+    struct toc_rules *rules;
+    struct toc_detectors *detectors;
+    struct toc_alert_manager *alerts;
+    struct toc_silence_adapter silences;
+    struct toc_incident_manager *incidents;
+    struct toc_observer_adapter observer;
+    struct toc_threshold_adapter thresholds;
+    struct toc_notifier *notifier;
+    struct toc_doctor *doctor;
+    struct toc_run_receiver *runs;
+    struct toc_run_tail *tail;
+    struct toc_host *host;
+    struct toc_nvml *nvml;
+    struct toc_scraper *scraper;
+    struct toc_discover *discover;
+    struct toc_api *api;
+    struct toc_http_server *server;
+
+    struct toc_event stopping;
+    struct toc_thread engine, collector, gpu, keeper;
+
+    struct toc_mutex reload_mutex; /* TOC_LOCK_APP */
+    char config_problem[600];      /* under it; "" when the last load was good */
+    struct toc_ts config_problem_since;
+};
+
+/* wiring.c */
+bool toc_daemon_flush(void *daemon, const struct toc_alert_flush *f);
+void toc_observer_init(struct toc_observer_adapter *o, struct toc_incident_manager *m);
+void toc_silence_adapter_init(struct toc_silence_adapter *a, struct toc_statedb *db);
+void toc_threshold_adapter_init(struct toc_threshold_adapter *a, struct toc_rules *rules,
+                                struct toc_blob_store *blobs);
+/* Puts the thresholds that people applied back in force. */
+int toc_threshold_adapter_restore(struct toc_threshold_adapter *a, struct toc_err *err) TOC_MUST_CHECK;
+void toc_daemon_on_delivery(void *daemon, const struct toc_notifier_event *e);
+void toc_daemon_on_incident(void *daemon, enum toc_incident_event event, const struct toc_incident *i);
+
+/* engine.c */
+int toc_daemon_start_threads(struct toc_daemon *d, struct toc_err *err) TOC_MUST_CHECK;
+void toc_daemon_join_threads(struct toc_daemon *d);
+/* What must survive a restart of the collectors. */
+void toc_daemon_save_state(struct toc_daemon *d);
+void toc_daemon_restore_state(struct toc_daemon *d);
+
+/* self.c */
+void toc_daemon_each_problem(void *daemon, toc_on_problem *fn, void *ctx);
+void toc_daemon_each_metric(void *daemon, toc_on_metric *fn, void *ctx);
+/* Writes the self-metrics as series. */
+void toc_daemon_write_self(struct toc_daemon *d, struct toc_ts now);
+
+#endif

@@ -1,0 +1,158 @@
+/* The daemon's own threads: collecting, judging, keeping house. */
+#include <string.h>
+
+#include "app/daemon_priv.h"
+#include "statedb/outbox.h"
+#include "sys/log.h"
+
+enum {
+    ENGINE_TICK_MS = 200,
+    SECOND_MS = 1000,
+    SAVE_EVERY_MS = 10 * 1000,
+    SELF_EVERY_MS = 5 * 1000,
+    PRUNE_EVERY_MS = 3600 * 1000,
+};
+static const int64_t OUTBOX_KEPT_MS = (int64_t)30 * 24 * 3600 * 1000;
+
+static int64_t mono_ms(struct toc_daemon *d) { return toc_clock_mono(d->clock).ns / 1000000; }
+
+/* One line per kind of trouble and minute, not one per second. */
+static void complain(const char *component, int64_t *last_ms, int64_t now_ms, const struct toc_err *err) {
+    if (*last_ms && now_ms - *last_ms < 60000)
+        return;
+    *last_ms = now_ms;
+    toc_log(TOC_LOG_WARN, component, "%s", err->message);
+}
+
+/* Sleeps until the next multiple of `period` on the monotonic clock; true: stop. */
+static bool wait_for_beat(struct toc_daemon *d, int64_t period_ms) {
+    int64_t now = mono_ms(d);
+    return toc_event_wait_ms(&d->stopping, period_ms - now % period_ms);
+}
+
+static void collect(void *ctx) {
+    struct toc_daemon *d = ctx;
+    int64_t complained_host = 0, complained_tail = 0, next_host = 0;
+    do {
+        struct toc_err err = {0};
+        struct toc_ts now = toc_clock_now(d->clock);
+        int64_t mono = mono_ms(d);
+        if (d->host && mono >= next_host) {
+            next_host = mono - mono % d->config->host_interval_ms + d->config->host_interval_ms;
+            if (toc_host_collect(d->host, now, toc_metricdb_sink(d->metrics), &err) < 0)
+                complain("host", &complained_host, mono, &err);
+        }
+        err = (struct toc_err){0};
+        if (toc_run_tail_poll(d->tail, now, &err) < 0)
+            complain("runs", &complained_tail, mono, &err);
+    } while (!wait_for_beat(d, d->config->host_interval_ms < SECOND_MS ? d->config->host_interval_ms : SECOND_MS));
+}
+
+/* On its own thread: a lost GPU makes NVML calls take seconds. */
+static void collect_gpu(void *ctx) {
+    struct toc_daemon *d = ctx;
+    int64_t complained = 0;
+    do {
+        struct toc_err err = {0};
+        if (toc_nvml_collect(d->nvml, toc_clock_now(d->clock), toc_metricdb_sink(d->metrics), &err) < 0)
+            complain("gpu", &complained, mono_ms(d), &err);
+    } while (!wait_for_beat(d, d->config->gpu_interval_ms));
+}
+
+static void judge(void *ctx) {
+    struct toc_daemon *d = ctx;
+    int64_t complained = 0, next_second = 0;
+    do {
+        struct toc_err err = {0};
+        struct toc_ts now = toc_clock_now(d->clock);
+        if (toc_rules_next_due(d->rules) <= now.ms)
+            toc_rules_evaluate_due(d->rules, now);
+        if (toc_detectors_next_due(d->detectors) <= now.ms)
+            toc_detectors_run_due(d->detectors, now);
+        if (mono_ms(d) >= next_second) {
+            next_second = mono_ms(d) + SECOND_MS;
+            if (toc_doctor_tick(d->doctor, now, &err) < 0)
+                complain("doctor", &complained, mono_ms(d), &err);
+            toc_incident_tick(d->incidents, now);
+        }
+        if (toc_alert_manager_next_due(d->alerts) <= now.ms)
+            toc_alert_manager_tick(d->alerts, now);
+    } while (!toc_event_wait_ms(&d->stopping, ENGINE_TICK_MS));
+}
+
+static void keep_house(void *ctx) {
+    struct toc_daemon *d = ctx;
+    int64_t next_save = 0, next_self = 0, next_prune = 0, complained = 0;
+    do {
+        struct toc_err err = {0};
+        struct toc_ts now = toc_clock_now(d->clock);
+        int64_t mono = mono_ms(d);
+        if (toc_metricdb_maintain(d->metrics, &err) < 0)
+            complain("metricdb", &complained, mono, &err);
+        if (mono >= next_self) {
+            next_self = mono + SELF_EVERY_MS;
+            toc_daemon_write_self(d, now);
+        }
+        if (mono >= next_save) {
+            next_save = mono + SAVE_EVERY_MS;
+            toc_daemon_save_state(d);
+        }
+        if (mono >= next_prune) {
+            next_prune = mono + PRUNE_EVERY_MS;
+            uint64_t removed;
+            if (toc_outbox_prune(d->state, (struct toc_ts){now.ms - OUTBOX_KEPT_MS}, &removed, &err) < 0)
+                complain("state", &complained, mono, &err);
+        }
+    } while (!toc_event_wait_ms(&d->stopping, SECOND_MS));
+    toc_daemon_save_state(d);
+}
+
+/* ------------------------------------------------------------------------------- state of collectors */
+
+static void save_blob(struct toc_daemon *d, const char *key, struct toc_buf *bytes) {
+    struct toc_err err = {0};
+    if (d->blobs.base.put(&d->blobs.base, "collect", toc_sv_cstr(key), toc_buf_sv(bytes), &err) < 0)
+        toc_log(TOC_LOG_WARN, "state", "the state of %s could not be kept: %s", key, err.message);
+    toc_buf_reset(bytes);
+}
+
+void toc_daemon_save_state(struct toc_daemon *d) {
+    struct toc_buf bytes = TOC_BUF_INIT;
+    toc_run_receiver_save(d->runs, &bytes);
+    save_blob(d, "runs", &bytes);
+    toc_run_tail_save(d->tail, &bytes);
+    save_blob(d, "tail", &bytes);
+    toc_buf_fini(&bytes);
+}
+
+void toc_daemon_restore_state(struct toc_daemon *d) {
+    struct toc_buf bytes = TOC_BUF_INIT;
+    struct toc_blob_store *blobs = &d->blobs.base;
+    if (blobs->get(blobs, "collect", TOC_SV("runs"), &bytes, NULL) == 0 &&
+        toc_run_receiver_restore(d->runs, toc_buf_sv(&bytes)) < 0)
+        toc_log(TOC_LOG_WARN, "runs", "the stored state of training runs is damaged; it starts anew");
+    toc_buf_reset(&bytes);
+    if (blobs->get(blobs, "collect", TOC_SV("tail"), &bytes, NULL) == 0 &&
+        toc_run_tail_restore(d->tail, toc_buf_sv(&bytes)) < 0)
+        toc_log(TOC_LOG_WARN, "runs", "the stored positions of tailed files are damaged; files are read again");
+    toc_buf_fini(&bytes);
+}
+
+int toc_daemon_start_threads(struct toc_daemon *d, struct toc_err *err) {
+    int rc = toc_thread_start(&d->collector, "collect", collect, d);
+    if (rc == 0 && d->nvml)
+        rc = toc_thread_start(&d->gpu, "gpu", collect_gpu, d);
+    if (rc == 0)
+        rc = toc_thread_start(&d->engine, "engine", judge, d);
+    if (rc == 0)
+        rc = toc_thread_start(&d->keeper, "keeper", keep_house, d);
+    return rc < 0 ? toc_errf(err, rc, "a thread could not be started: %s", toc_strerror(rc)) : 0;
+}
+
+void toc_daemon_join_threads(struct toc_daemon *d) {
+    toc_event_set(&d->stopping);
+    toc_thread_join(&d->collector);
+    toc_thread_join(&d->gpu);
+    toc_thread_join(&d->engine);
+    toc_thread_join(&d->keeper);
+}

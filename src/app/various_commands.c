@@ -1,0 +1,400 @@
+#include "app/various_commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "app/client.h"
+#include "app/command.h"
+#include "app/config.h"
+#include "app/table.h"
+#include "codec/json_writer.h"
+#include "codec/text.h"
+#include "metricdb/metricdb.h"
+#include "statedb/audit.h"
+#include "sys/clock.h"
+#include "sys/env.h"
+#include "sys/vfs.h"
+
+static void print_json(const struct toc_json *v) {
+    struct toc_buf out = TOC_BUF_INIT;
+    toc_json_write(v, &out);
+    puts(toc_buf_cstr(&out));
+    toc_buf_fini(&out);
+}
+
+static int usage_error(const char *command, const char *text) {
+    fprintf(stderr, "tocsin %s: %s (see tocsin %s --help)\n", command, text, command);
+    return TOC_EXIT_USAGE;
+}
+
+static void print_rows(const struct toc_json *list, const char *const *titles, size_t columns, enum toc_output output) {
+    struct toc_table t;
+    if (output == TOC_OUTPUT_JSON) {
+        print_json(list);
+        return;
+    }
+    toc_table_init(&t, titles, columns);
+    for (size_t i = 0; i < list->count; i++)
+        for (size_t c = 0; c < columns; c++)
+            toc_table_add_json(&t, toc_json_get(&list->items[i], titles[c]));
+    toc_table_print(&t, output);
+    toc_table_fini(&t);
+}
+
+/* GET path, then the member `key` of the answer (or the answer itself) as rows. */
+static int list(const struct toc_client_options *o, const char *path, const char *key, const char *const *titles,
+                size_t columns, enum toc_output output) {
+    struct toc_answer a;
+    int rc = toc_client_call(o, "GET", path, NULL, &a);
+    const struct toc_json *rows = rc == 0 && key ? toc_json_get(a.json, key) : a.json;
+    if (rc == 0 && rows)
+        print_rows(rows, titles, columns, output);
+    toc_answer_fini(&a);
+    return rc;
+}
+
+/* --------------------------------------------------------------------------------------------- alert */
+
+const char toc_alert_usage[] = "usage: tocsin alert list [OPTIONS]\n"
+                               "       tocsin alert receivers [OPTIONS]\n"
+                               "       tocsin alert test-receiver NAME [OPTIONS]\n"
+                               "\n"
+                               "test-receiver sends a real test message by every channel of the receiver.\n"
+                               "\n" TOC_CLIENT_OPTIONS_HELP;
+
+static int test_receiver(const struct toc_client_options *o, const char *name, enum toc_output output) {
+    static const char *const titles[] = {"channel", "ok", "detail"};
+    struct toc_buf path = TOC_BUF_INIT, body = TOC_BUF_INIT;
+    struct toc_answer a;
+    toc_buf_append_cstr(&path, "/api/tocsin/v1/receivers/");
+    toc_percent_encode(toc_sv_cstr(name), &path);
+    toc_buf_append_cstr(&path, "/test");
+    toc_buf_append_cstr(&body, "{}");
+    int rc = toc_client_call(o, "POST", toc_buf_cstr(&path), &body, &a);
+    const struct toc_json *results = rc == 0 ? toc_json_get(a.json, "results") : NULL;
+    if (results)
+        print_rows(results, titles, 3, output);
+    for (size_t i = 0; results && i < results->count; i++) {
+        const struct toc_json *ok = toc_json_get(&results->items[i], "ok");
+        if (!ok || !ok->boolean)
+            rc = TOC_EXIT_FAILED;
+    }
+    toc_answer_fini(&a);
+    toc_buf_fini(&path);
+    toc_buf_fini(&body);
+    return rc;
+}
+
+int toc_alert_command(int argc, char **argv) {
+    static const char *const alert_titles[] = {"state", "activeAt", "value", "labels"};
+    static const char *const receiver_titles[] = {"name", "channels", "last_delivery"};
+    struct toc_client_options o = {0};
+    enum toc_output output;
+    const struct toc_option options[] = {TOC_CLIENT_OPTIONS(&o), {0}};
+    int count, rc = toc_options_parse(argc, argv, options, toc_alert_usage, &count);
+    if (rc != 0)
+        return rc < 0 ? 0 : rc;
+    if ((rc = toc_client_output("alert", &o, &output)) != 0)
+        return rc;
+    if (count == 1 && strcmp(argv[1], "receivers") == 0)
+        return list(&o, "/api/tocsin/v1/receivers", "receivers", receiver_titles, 3, output);
+    if (count == 2 && strcmp(argv[1], "test-receiver") == 0)
+        return test_receiver(&o, argv[2], output);
+    if (count != 1 || strcmp(argv[1], "list") != 0)
+        return usage_error("alert", "expected list, receivers or test-receiver NAME");
+    struct toc_answer a;
+    rc = toc_client_call(&o, "GET", "/api/v1/alerts", NULL, &a);
+    const struct toc_json *data = rc == 0 ? toc_json_get(a.json, "data") : NULL;
+    if (data && toc_json_get(data, "alerts"))
+        print_rows(toc_json_get(data, "alerts"), alert_titles, 4, output);
+    toc_answer_fini(&a);
+    return rc;
+}
+
+/* ------------------------------------------------------------------------------------------- silence */
+
+const char toc_silence_usage[] =
+    "usage: tocsin silence list [OPTIONS]\n"
+    "       tocsin silence add NAME=VALUE… --duration 2h --comment TEXT [--author NAME] [OPTIONS]\n"
+    "       tocsin silence expire ID [OPTIONS]\n"
+    "\n"
+    "Matchers are as in Alertmanager: name=value, name!=value, name=~regex, name!~regex.\n"
+    "\n" TOC_CLIENT_OPTIONS_HELP;
+
+static int write_matchers(struct toc_json_writer *w, char **texts, int count) {
+    struct toc_matcher_list matchers = {0};
+    struct toc_err err = {0};
+    int rc = 0;
+    for (int i = 0; i < count && rc == 0; i++)
+        rc = toc_matcher_list_parse(&matchers, toc_sv_cstr(texts[i]), &err);
+    if (rc < 0)
+        fprintf(stderr, "tocsin silence: %s\n", err.message);
+    toc_json_begin_array(w);
+    for (size_t i = 0; i < matchers.count; i++) {
+        const struct toc_matcher *m = &matchers.items[i];
+        toc_json_begin_object(w);
+        toc_json_kv_string(w, "name", m->name);
+        toc_json_kv_string(w, "value", m->value);
+        toc_json_kv_bool(w, "isRegex", m->op == TOC_MATCH_RE || m->op == TOC_MATCH_NRE);
+        toc_json_kv_bool(w, "isEqual", m->op == TOC_MATCH_EQ || m->op == TOC_MATCH_RE);
+        toc_json_end_object(w);
+    }
+    toc_json_end_array(w);
+    toc_matcher_list_fini(&matchers);
+    return rc;
+}
+
+static int add_silence(const struct toc_client_options *o, char **texts, int count, int64_t duration_ms,
+                       const char *author, const char *comment) {
+    struct toc_buf body = TOC_BUF_INIT;
+    struct toc_json_writer w;
+    struct toc_ts now = toc_clock_now(toc_clock_system());
+    const char *user = toc_env_get("USER");
+    toc_json_writer_init(&w, &body);
+    toc_json_begin_object(&w);
+    toc_json_key(&w, "matchers");
+    int rc = write_matchers(&w, texts, count);
+    toc_json_kv_time(&w, "startsAt", now);
+    toc_json_kv_time(&w, "endsAt", (struct toc_ts){now.ms + duration_ms});
+    toc_json_kv_cstr(&w, "createdBy", author ? author : user ? user : "tocsin");
+    toc_json_kv_cstr(&w, "comment", comment);
+    toc_json_end_object(&w);
+    struct toc_answer a = {0};
+    if (rc < 0)
+        rc = TOC_EXIT_USAGE;
+    else if ((rc = toc_client_call(o, "POST", "/api/v2/silences", &body, &a)) == 0) {
+        const struct toc_json *id = toc_json_get(a.json, "silenceID");
+        if (id)
+            printf("%.*s\n", TOC_SV_ARG(id->string));
+    }
+    toc_answer_fini(&a);
+    toc_buf_fini(&body);
+    return rc;
+}
+
+int toc_silence_command(int argc, char **argv) {
+    static const char *const titles[] = {"id", "status", "matchers", "endsAt", "createdBy", "comment"};
+    struct toc_client_options o = {0};
+    enum toc_output output;
+    int64_t duration_ms = 3600 * 1000;
+    const char *author = NULL, *comment = NULL;
+    const struct toc_option options[] = {
+        TOC_CLIENT_OPTIONS(&o),
+        {"duration", 'd', TOC_OPTION_DURATION, &duration_ms},
+        {"author", 'a', TOC_OPTION_STRING, &author},
+        {"comment", 'm', TOC_OPTION_STRING, &comment},
+        {0},
+    };
+    int count, rc = toc_options_parse(argc, argv, options, toc_silence_usage, &count);
+    if (rc != 0)
+        return rc < 0 ? 0 : rc;
+    if ((rc = toc_client_output("silence", &o, &output)) != 0)
+        return rc;
+    if (count == 1 && strcmp(argv[1], "list") == 0)
+        return list(&o, "/api/v2/silences", NULL, titles, 6, output);
+    if (count >= 2 && strcmp(argv[1], "add") == 0)
+        return comment ? add_silence(&o, argv + 2, count - 1, duration_ms, author, comment)
+                       : usage_error("silence", "--comment TEXT is missing: say why");
+    if (count == 2 && strcmp(argv[1], "expire") == 0) {
+        struct toc_buf path = TOC_BUF_INIT;
+        struct toc_answer a;
+        toc_buf_append_cstr(&path, "/api/v2/silence/");
+        toc_percent_encode(toc_sv_cstr(argv[2]), &path);
+        rc = toc_client_call(&o, "DELETE", toc_buf_cstr(&path), NULL, &a);
+        toc_answer_fini(&a);
+        toc_buf_fini(&path);
+        return rc;
+    }
+    return usage_error("silence", "expected list, add MATCHER… or expire ID");
+}
+
+/* --------------------------------------------------------------------------------------------- token */
+
+const char toc_token_usage[] =
+    "usage: tocsin token list [OPTIONS]\n"
+    "       tocsin token add NAME ROLE [--expires 30d] [OPTIONS]\n"
+    "       tocsin token remove ID [OPTIONS]\n"
+    "\n"
+    "Roles: viewer, responder, editor, admin, auditor. The secret is printed once.\n"
+    "\n" TOC_CLIENT_OPTIONS_HELP;
+
+static int add_token(const struct toc_client_options *o, const char *name, const char *role, int64_t expires_ms) {
+    struct toc_buf body = TOC_BUF_INIT;
+    struct toc_json_writer w;
+    struct toc_answer a;
+    toc_json_writer_init(&w, &body);
+    toc_json_begin_object(&w);
+    toc_json_kv_cstr(&w, "name", name);
+    toc_json_kv_cstr(&w, "role", role);
+    if (expires_ms)
+        toc_json_kv_int(&w, "expires_in_s", expires_ms / 1000);
+    toc_json_end_object(&w);
+    int rc = toc_client_call(o, "POST", "/api/tocsin/v1/tokens", &body, &a);
+    const struct toc_json *token = rc == 0 ? toc_json_get(a.json, "token") : NULL;
+    if (token)
+        printf("%.*s\n", TOC_SV_ARG(token->string));
+    toc_answer_fini(&a);
+    toc_buf_fini(&body);
+    return rc;
+}
+
+int toc_token_command(int argc, char **argv) {
+    static const char *const titles[] = {"id", "name", "role", "scopes", "expires_at", "last_used_at"};
+    struct toc_client_options o = {0};
+    enum toc_output output;
+    int64_t expires_ms = 0;
+    const struct toc_option options[] = {
+        TOC_CLIENT_OPTIONS(&o), {"expires", 0, TOC_OPTION_DURATION, &expires_ms}, {0}};
+    int count, rc = toc_options_parse(argc, argv, options, toc_token_usage, &count);
+    if (rc != 0)
+        return rc < 0 ? 0 : rc;
+    if ((rc = toc_client_output("token", &o, &output)) != 0)
+        return rc;
+    if (count == 1 && strcmp(argv[1], "list") == 0)
+        return list(&o, "/api/tocsin/v1/tokens", "tokens", titles, 6, output);
+    if (count == 3 && strcmp(argv[1], "add") == 0)
+        return add_token(&o, argv[2], argv[3], expires_ms);
+    if (count == 2 && strcmp(argv[1], "remove") == 0) {
+        char path[128];
+        struct toc_answer a;
+        snprintf(path, sizeof path, "/api/tocsin/v1/tokens/%.40s", argv[2]);
+        rc = toc_client_call(&o, "DELETE", path, NULL, &a);
+        toc_answer_fini(&a);
+        return rc;
+    }
+    return usage_error("token", "expected list, add NAME ROLE or remove ID");
+}
+
+/* --------------------------------------------------------------------------------------------- check */
+
+const char toc_check_usage[] = "usage: tocsin check config FILE…\n"
+                               "       tocsin check rules FILE…\n"
+                               "\n"
+                               "Reads the files and everything they refer to; prints what is wrong as FILE:LINE:COLUMN.\n"
+                               "Exit code 1 when something is.\n";
+
+static int check_config(const char *path) {
+    struct toc_config *c = NULL;
+    struct toc_err err = {0};
+    if (toc_config_load(path, &c, &err) < 0) {
+        printf("FAILED %s\n  %s\n", path, err.message);
+        return TOC_EXIT_FAILED;
+    }
+    printf("ok     %s: %zu scrape configs, %zu rule files, %zu receivers\n", path, toc_scrape_set_count(c->scrape),
+           c->rule_file_count, c->receivers->count);
+    toc_config_free(&c);
+    return 0;
+}
+
+static int check_rules(const char *path) {
+    struct toc_buf text = TOC_BUF_INIT;
+    struct toc_rule_file *f = NULL;
+    struct toc_err err = {0};
+    size_t rules = 0;
+    int rc = toc_vfs_read_file(toc_vfs_system(), path, 16 << 20, &text);
+    if (rc < 0)
+        toc_errf(&err, rc, "cannot read %s: %s", path, toc_strerror(rc));
+    else
+        rc = toc_rule_file_parse(toc_sv_cstr(path), toc_buf_sv(&text), false, &f, &err);
+    for (size_t i = 0; f && i < f->group_count; i++)
+        rules += f->groups[i].rule_count;
+    if (rc < 0)
+        printf("FAILED %s\n  %s\n", path, err.message);
+    else
+        printf("ok     %s: %zu rules in %zu groups\n", path, rules, f->group_count);
+    toc_rule_file_free(&f);
+    toc_buf_fini(&text);
+    return rc < 0 ? TOC_EXIT_FAILED : 0;
+}
+
+int toc_check_command(int argc, char **argv) {
+    const struct toc_option options[] = {{0}};
+    int count, rc = toc_options_parse(argc, argv, options, toc_check_usage, &count);
+    if (rc != 0)
+        return rc < 0 ? 0 : rc;
+    bool is_config = count >= 2 && strcmp(argv[1], "config") == 0;
+    bool is_rules = count >= 2 && strcmp(argv[1], "rules") == 0;
+    if (!is_config && !is_rules)
+        return usage_error("check", "expected config FILE… or rules FILE…");
+    for (int i = 2; i <= count; i++) {
+        int one = is_config ? check_config(argv[i]) : check_rules(argv[i]);
+        rc = one ? one : rc;
+    }
+    return rc;
+}
+
+/* ------------------------------------------------------------------------------------------------ db */
+
+const char toc_db_usage[] = "usage: tocsin db verify [--data DIR]\n"
+                            "       tocsin db backup FILE [--data DIR]\n"
+                            "\n"
+                            "verify  reads every log record, block, chunk, the state database and the audit chain\n"
+                            "backup  writes a consistent copy of the state database to FILE\n";
+
+static void print_damage(void *ctx, const struct toc_metricdb_loss *loss, const char *what) {
+    (void)ctx;
+    printf("damaged %s at %llu: %s%s%s\n", loss->path, (unsigned long long)loss->offset, what,
+           loss->series[0] ? ", series " : "", loss->series);
+}
+
+static int open_state(const char *dir, struct toc_statedb **out) {
+    char path[600];
+    struct toc_err err = {0};
+    snprintf(path, sizeof path, "%s/state.db", dir);
+    const struct toc_statedb_options o = {.vfs = toc_vfs_system(), .path = path, .clock = toc_clock_system()};
+    int rc = toc_statedb_open(&o, out, &err);
+    if (rc < 0)
+        fprintf(stderr, "tocsin db: %s\n", err.message);
+    return rc;
+}
+
+static int verify(const char *dir) {
+    char path[600];
+    struct toc_metricdb_verdict v = {0};
+    struct toc_err err = {0};
+    struct toc_statedb *state = NULL;
+    struct toc_audit_head head;
+    snprintf(path, sizeof path, "%s/metrics", dir);
+    int rc = toc_metricdb_verify(toc_vfs_system(), path, print_damage, NULL, &v, &err);
+    if (rc == 0)
+        printf("metrics: %llu log records, %llu blocks, %llu chunks, %llu samples, %llu damaged\n",
+               (unsigned long long)v.wal_records, (unsigned long long)v.blocks, (unsigned long long)v.chunks,
+               (unsigned long long)v.samples, (unsigned long long)v.damaged);
+    if (rc == 0 && (rc = open_state(dir, &state)) < 0)
+        return TOC_EXIT_FAILED;
+    if (rc == 0)
+        rc = toc_statedb_verify(state, &err);
+    if (rc == 0)
+        rc = toc_audit_verify(state, &head, &err);
+    if (rc == 0)
+        printf("state: sound, %lld audit entries in an unbroken chain\n", (long long)head.count);
+    else
+        fprintf(stderr, "tocsin db: %s\n", err.message);
+    toc_statedb_close(&state);
+    return rc < 0 || v.damaged ? TOC_EXIT_FAILED : 0;
+}
+
+static int backup(const char *dir, const char *target) {
+    struct toc_statedb *state = NULL;
+    struct toc_err err = {0};
+    if (open_state(dir, &state) < 0)
+        return TOC_EXIT_FAILED;
+    int rc = toc_statedb_backup(state, target, &err);
+    if (rc < 0)
+        fprintf(stderr, "tocsin db: %s\n", err.message);
+    toc_statedb_close(&state);
+    return rc < 0 ? TOC_EXIT_FAILED : 0;
+}
+
+int toc_db_command(int argc, char **argv) {
+    const char *dir = "./tocsin-data";
+    const struct toc_option options[] = {{"data", 0, TOC_OPTION_STRING, &dir}, {0}};
+    int count, rc = toc_options_parse(argc, argv, options, toc_db_usage, &count);
+    if (rc != 0)
+        return rc < 0 ? 0 : rc;
+    if (count == 1 && strcmp(argv[1], "verify") == 0)
+        return verify(dir);
+    if (count == 2 && strcmp(argv[1], "backup") == 0)
+        return backup(dir, argv[2]);
+    return usage_error("db", "expected verify or backup FILE");
+}
