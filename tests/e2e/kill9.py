@@ -45,10 +45,11 @@ class Counter:
         return self.n
 
 
-def sample_writer(counter):
+def sample_writer(counter, start):
     def work(daemon):
         n = counter.next()
-        return n if daemon.report('ledger', t=time.time(), count=n) == 204 else None
+        # A millisecond each: two samples of one series at one time would be one sample.
+        return n if daemon.report('ledger', t=round(start + n / 1000, 3), count=n) == 204 else None
     return work
 
 
@@ -92,8 +93,9 @@ def main():
                                               'discovery: {enabled: false}\nglobal: {evaluation_interval: 1s}\n')
         with Daemon(config=directory / 'tocsin.yml') as d:
             incident = open_incident(d)
+            start = time.time() - 600
             for _ in range(options.cycles):
-                writers = [Writer(d, sample_writer(samples)), Writer(d, comment_writer(notes, incident))]
+                writers = [Writer(d, sample_writer(samples, start)), Writer(d, comment_writer(notes, incident))]
                 for w in writers:
                     w.start()
                 time.sleep(rng.uniform(0.05, 0.9))
