@@ -1,0 +1,223 @@
+// The UI in headless Chromium against a real daemon: an incident is acknowledged, commented, judged and resolved in the
+// browser; every screen in both languages and themes passes axe and fits 390 px; nothing violates the CSP.
+// Usage: node ui.test.mjs TOCSIN_BINARY [--screenshots DIR]
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const web = new URL("../../web/package.json", import.meta.url);
+const require = createRequire(web);
+const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
+
+function skip(reason) { console.log(`skipped: ${reason}`); process.exit(77); }
+if (!CHROMIUM) skip("no Chromium is installed");
+let playwright;
+try { playwright = require("playwright-core"); require.resolve("axe-core"); } catch { skip("the npm packages of web/ are not installed"); }
+const AXE = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+
+const binary = process.argv[2];
+const screenshots = process.argv.includes("--screenshots") ? process.argv[process.argv.indexOf("--screenshots") + 1] : null;
+let passed = 0, failed = 0;
+function check(isGood, text) {
+  if (isGood) passed++;
+  else { failed++; console.log(`FAILED ${text}`); }
+  return isGood;
+}
+const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
+
+// ------------------------------------------------------------------------------------------- the daemon
+const root = mkdtempSync(join(tmpdir(), "tocsin-web-"));
+writeFileSync(join(root, "rules.yml"), `
+groups:
+  - name: web
+    interval: 1s
+    rules:
+      - alert: QueueTooLong
+        expr: train_queue_length > 5
+        labels: {severity: warning}
+        annotations: {summary: "queue of {{ $labels.run }} is {{ $value }}", runbook_url: "https://runbooks.example/queue"}
+`);
+writeFileSync(join(root, "tocsin.yml"), `
+rule_files: [rules.yml]
+rules: {builtin: false}
+discovery: {enabled: false}
+incident: {resolve_hold: 1s}
+global: {evaluation_interval: 1s}
+`);
+const daemon = spawn(binary, ["run", "--config", join(root, "tocsin.yml"), "--data", join(root, "data"), "--listen", "127.0.0.1:0"],
+  { stdio: ["ignore", "ignore", "pipe"] });
+const url = await new Promise((resolve, reject) => {
+  let text = "";
+  daemon.stderr.on("data", (d) => { text += d; const m = /is running: (\S+)/.exec(text); if (m) resolve(m[1]); });
+  daemon.on("exit", () => reject(new Error(text)));
+});
+const token = readFileSync(join(root, "data", "token"), "utf8").trim();
+const api = async (path) => (await fetch(`${url}/api/tocsin/v1${path}`)).json();
+const report = (fields) => fetch(`${url}/api/tocsin/v1/ingest/run?run=web`, { method: "POST", body: JSON.stringify({ t: Date.now() / 1000, ...fields }) + "\n" });
+
+async function feed(value, seconds) {
+  for (let i = 0; i < seconds * 4; i++) {
+    await report({ step: Math.round(Date.now() / 250) % 1000000, queue_length: value + (i % 2), loss: 2 + Math.random() / 10, grad_norm: 1, step_seconds: 0.25 });
+    await sleep(250);
+  }
+}
+
+// ------------------------------------------------------------------------------------------ the browser
+const browser = await playwright.chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
+const problems = [];
+async function newPage(options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: "en-GB", ...options });
+  const page = await context.newPage();
+  page.on("pageerror", (e) => problems.push(`page error: ${e.message}`));
+  page.on("console", (m) => { if (m.type() === "error" && /Content.Security.Policy/i.test(m.text())) problems.push(`CSP: ${m.text()}`); });
+  return page;
+}
+
+async function logIn(page) {
+  await page.goto(`${url}/#/now`);
+  await page.click("[data-action=login]");
+  await page.fill("dialog input[name=token]", token);
+  await page.click("dialog button:not(.quiet)");
+  await page.waitForSelector("header button:has-text('admin')");
+}
+
+async function axe(page, where) {
+  await page.evaluate(AXE);
+  const result = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));
+  for (const v of result.violations)
+    check(false, `${where}: axe ${v.id} (${v.help}) at ${v.nodes.slice(0, 3).map((n) => n.target.join(" ")).join("; ")}`);
+  if (!result.violations.length) passed++;
+}
+
+async function fits(page, where) {
+  const [scroll, width] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
+  check(scroll <= width, `${where}: ${scroll} px wide in a window of ${width} px`);
+}
+
+async function handleIncident(page, id) {
+  const act = async (name, type) => {
+    await page.click(`[data-action=${name}]`);
+    for (let i = 0; i < 50; i++) {
+      if ((await api(`/incidents/${id}`)).timeline.some((e) => e.type === type)) return check(true);
+      await sleep(100);
+    }
+    return check(false, `the button ${name} leads to a timeline entry ${type}`);
+  };
+  await page.goto(`${url}/#/incident/${id}`);
+  await page.waitForSelector("[data-action=acknowledge]");
+  await page.waitForSelector(".evidence canvas");
+  check(await page.locator("h1").innerText().then((t) => t.includes("queue of web")), "the incident's title is shown");
+  await act("acknowledge", "acknowledged");
+  await page.fill("input[name=comment]", "<b>hostile</b> & comment");
+  await act("comment", "comment");
+  await page.fill("input[name=assignee]", "ada");
+  await act("assign", "assigned");
+  await page.waitForSelector(".timeline >> text=<b>hostile</b>");
+  check(await page.locator(".timeline b >> text=hostile").count() === 0, "text from outside stays text");
+}
+
+async function judge(page, id) {
+  await page.selectOption("select[name=verdict]", "false");
+  await page.click("[data-action=verdict]");
+  await page.waitForSelector("[data-action=apply]", { timeout: 15000 });
+  check((await page.locator("table.effect tbody tr").count()) === 2, "the effect of the proposal is shown");
+  await page.click("[data-action=apply]");
+  await page.click("[data-action=confirm-apply]");
+  for (let i = 0; i < 50 && !(await api("/changes")).changes.length; i++) await sleep(100);
+  const change = (await api("/changes")).changes[0];
+  check(change?.incident_id === id && change?.kind === "threshold", "the applied threshold is recorded");
+  await page.click("[data-action=summary]");
+  await page.waitForSelector("pre.summary >> text=QueueTooLong");
+  check((await api(`/incidents/${id}`)).verdict === "false", "the verdict is stored");
+}
+
+async function explore(page) {
+  await page.goto(`${url}/#/explore?expr=train_queue_length&range=300`);
+  await page.waitForSelector(".chart canvas");
+  await page.click("button[aria-pressed=false]");
+  await page.waitForSelector("table >> text=train_queue_length");
+  check(page.url().includes("view=table"), "the view is in the URL");
+  await page.fill("#expr", "sum(");
+  await page.click("[data-action=run]");
+  await page.waitForSelector(".error");
+  check((await page.locator(".error").first().innerText()).includes("parse error"), "an error is explained");
+}
+
+async function keyboard(page) {
+  await page.goto(`${url}/#/now`);
+  await page.keyboard.press("Tab");
+  check(await page.evaluate(() => document.activeElement?.className === "skip"), "the first stop is the skip link");
+  await page.evaluate(() => document.activeElement?.blur());
+  await page.keyboard.press("g");
+  await page.keyboard.press("e");
+  await page.waitForSelector("#expr");
+  check(page.url().includes("#/explore"), "g e goes to Explore");
+}
+
+async function everyScreen(id) {
+  const screens = ["now", "incidents", `incident/${id}`, "alerts", "runs", "explore?expr=train_loss&range=300"];
+  for (const colorScheme of ["light", "dark"])
+    for (const language of ["en", "zh"])
+      for (const width of [1280, 390]) {
+        const page = await newPage({ colorScheme, viewport: { width, height: 844 } });
+        await page.addInitScript((l) => localStorage.setItem("tocsin.language", l), language);
+        for (const screen of screens) {
+          const where = `${screen.split("?")[0]} ${colorScheme} ${language} ${width}px`;
+          await page.goto(`${url}/#/${screen}`);
+          await page.waitForSelector("main h1");
+          await page.waitForTimeout(1200);
+          await axe(page, where);
+          await fits(page, where);
+          if (language === "zh") check(/[\u4e00-\u9fff]/.test(await page.locator("nav").innerText()), `${where}: the menu is Chinese`);
+        }
+        await page.context().close();
+      }
+}
+
+async function takePictures(id) {
+  mkdirSync(screenshots, { recursive: true });
+  const page = await newPage({ colorScheme: "dark" });
+  await page.goto(`${url}/#/now`);
+  await page.waitForTimeout(4000);
+  await page.screenshot({ path: join(screenshots, "now.png") });
+  await page.goto(`${url}/#/incident/${id}`);
+  await page.waitForTimeout(3000);
+  await page.screenshot({ path: join(screenshots, "incident.png") });
+  await page.context().close();
+}
+
+try {
+  await feed(1, 24);
+  await feed(8, 4);
+  let open = [];
+  for (let i = 0; i < 50 && !open.length; i++) { open = (await api("/incidents?state=open")).incidents; await sleep(200); }
+  if (check(open.length === 1, "one incident is open")) {
+    const id = open[0].id;
+    const page = await newPage();
+    await page.goto(`${url}/#/now`);
+    await page.waitForSelector(".incidents a");
+    await page.waitForSelector(".charts canvas", { timeout: 10000 });
+    if (screenshots) await takePictures(id);
+    await logIn(page);
+    await handleIncident(page, id);
+    await feed(1, 5);
+    for (let i = 0; i < 100 && !(await api(`/incidents/${id}`)).resolved_at; i++) await sleep(200);
+    await page.reload();
+    await page.waitForSelector("[data-action=verdict]");
+    await judge(page, id);
+    await explore(page);
+    await keyboard(page);
+    await everyScreen(id);
+  }
+  for (const p of new Set(problems)) check(false, p);
+} catch (e) {
+  check(false, `${e.stack}`);
+} finally {
+  await browser.close();
+  daemon.kill("SIGKILL");
+  rmSync(root, { recursive: true, force: true });
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed || !passed ? 1 : 0);
