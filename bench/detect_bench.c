@@ -11,7 +11,9 @@
 #include "sys/clock.h"
 #include "sys/vfs.h"
 
-static struct toc_mono now(void) { return toc_clock_mono(toc_clock_system()); }
+static struct toc_mono now(void) {
+    return toc_clock_mono(toc_clock_system());
+}
 
 static double seconds_since(struct toc_mono start) {
     return (double)(now().ns - start.ns) / 1e9;
@@ -44,7 +46,8 @@ int main(int argc, char **argv) {
         fprintf(stderr, "detect_bench: %s: %s\n", argv[1], toc_strerror(rc));
         return 1;
     }
-    struct toc_matrix x = {(const double *)(void *)file.p, file.n / sizeof(double) / columns, columns};
+    struct toc_matrix x = {(const double *)(void *)file.p, file.n / sizeof(double) / columns,
+                           columns};
     struct toc_iforest_params p = toc_iforest_params_default();
     p.n_estimators = atol(argv[3]);
     struct toc_iforest *f;

@@ -28,7 +28,8 @@ const char toc_detect_usage[] =
     "      --exit-zero         exit with 0 although anomalies were found\n"
     "\n"
     "score is in [-1, 0), lower is stranger; a row is an anomaly when it lies below the offset.\n"
-    "csv repeats the input and adds score and anomaly (0 or 1). scores prints timestamp,score,alert\n"
+    "csv repeats the input and adds score and anomaly (0 or 1). scores prints "
+    "timestamp,score,alert\n"
     "with score in (0, 1], higher is stranger, and 0 for rows with missing values.\n"
     "\n"
     "Exit code: 1 anomalies found, 0 none (or --exit-zero), 2 bad usage or input.\n";
@@ -55,8 +56,8 @@ static bool is_anomaly(const struct verdicts *v, size_t i) {
 }
 
 static int usage_error(const char *option, const char *expected, const char *got) {
-    fprintf(stderr, "tocsin detect: --%s expects %s, got \"%s\" (see tocsin detect --help)\n", option,
-            expected, got);
+    fprintf(stderr, "tocsin detect: --%s expects %s, got \"%s\" (see tocsin detect --help)\n",
+            option, expected, got);
     return TOC_EXIT_USAGE;
 }
 
@@ -235,7 +236,8 @@ static int print(const struct request *r, const struct verdicts *v) {
 static void complain(const char *path, const struct toc_err *err) {
     const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
     if (err->line > 0 && err->column > 0)
-        fprintf(stderr, "tocsin detect: %s:%d:%d: %s\n", name, err->line, err->column, err->message);
+        fprintf(stderr, "tocsin detect: %s:%d:%d: %s\n", name, err->line, err->column,
+                err->message);
     else if (err->line > 0)
         fprintf(stderr, "tocsin detect: %s:%d: %s\n", name, err->line, err->message);
     else

@@ -25,9 +25,9 @@ static int read_stdin(struct toc_buf *out) {
 
 static int read_text(struct toc_detect_input *in, const char *path, struct toc_err *err) {
     bool is_stdin = strcmp(path, "-") == 0;
-    int rc = is_stdin ? read_stdin(&in->text)
-                      : toc_vfs_read_file(toc_vfs_system(), path, TOC_DETECT_INPUT_BYTES_MAX,
-                                          &in->text);
+    int rc = is_stdin
+                 ? read_stdin(&in->text)
+                 : toc_vfs_read_file(toc_vfs_system(), path, TOC_DETECT_INPUT_BYTES_MAX, &in->text);
     const char *name = is_stdin ? "standard input" : path;
     if (rc == TOC_ELIMIT)
         return toc_errf(err, rc, "%s is larger than %d MiB; give fewer rows", name,
@@ -113,7 +113,8 @@ static int choose_columns(struct toc_detect_input *in, const char *columns, stru
                               "two columns are called \"%.*s\"", TOC_SV_ARG(name));
         for (size_t i = 0; i < in->columns.count; i++)
             if (in->columns.items[i] == at)
-                return toc_errf(err, TOC_EINVAL, "--columns names \"%.*s\" twice", TOC_SV_ARG(name));
+                return toc_errf(err, TOC_EINVAL, "--columns names \"%.*s\" twice",
+                                TOC_SV_ARG(name));
         TOC_VEC_PUSH(&in->columns, at);
     }
     if (in->columns.count == 0)
@@ -132,11 +133,12 @@ static int read_cell(const struct toc_detect_input *in, struct toc_sv cell, int 
     if (rc == 0 && fabs(*out) <= 3.4028234663852886e38)
         return 0;
     const char *what = is_missing ? "a missing value" : rc < 0 ? "not a number" : "out of range";
-    return toc_err_at(err, TOC_EPARSE, line, column_of(in, cell),
-                      "column %.*s: \"%.*s\" is %s; remove or fill such rows, or choose other columns "
-                      "with --columns",
-                      TOC_SV_ARG(in->header[column]), (int)TOC_MIN(cell.n, (size_t)40),
-                      cell.p ? cell.p : "", what);
+    return toc_err_at(
+        err, TOC_EPARSE, line, column_of(in, cell),
+        "column %.*s: \"%.*s\" is %s; remove or fill such rows, or choose other columns "
+        "with --columns",
+        TOC_SV_ARG(in->header[column]), (int)TOC_MIN(cell.n, (size_t)40), cell.p ? cell.p : "",
+        what);
 }
 
 static int read_row(struct toc_detect_input *in, size_t row, int line, bool allows_missing,
@@ -145,7 +147,8 @@ static int read_row(struct toc_detect_input *in, size_t row, int line, bool allo
     bool is_complete = true;
     for (size_t i = 0; i < in->columns.count; i++) {
         size_t column = in->columns.items[i];
-        int rc = read_cell(in, in->rows.items[row][column], line, column, allows_missing, &to[i], err);
+        int rc =
+            read_cell(in, in->rows.items[row][column], line, column, allows_missing, &to[i], err);
         if (rc < 0)
             return rc;
         is_complete = is_complete && rc == 0;

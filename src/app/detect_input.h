@@ -19,14 +19,15 @@ struct toc_detect_input {
     size_t header_count;
     TOC_VEC(const struct toc_sv *) rows; /* fields as written, header_count each */
     TOC_VEC(size_t) columns;             /* chosen ones, indices into the header */
-    size_t time_column;                  /* "timestamp", "time" or "date"; SIZE_MAX when there is none */
-    double *values;                      /* complete rows only, one after the other */
-    TOC_VEC(size_t) complete;            /* their indices in rows */
+    size_t time_column;       /* "timestamp", "time" or "date"; SIZE_MAX when there is none */
+    double *values;           /* complete rows only, one after the other */
+    TOC_VEC(size_t) complete; /* their indices in rows */
 };
 
-/* Reads path ("-" is standard input). `columns`: names separated by commas, NULL for all but the time column. An
- * empty cell or NaN makes the row incomplete where `allows_missing`, else it is refused. TOC_EPARSE with line and
- * column, TOC_ENOENT and the like for the file. Fini it in any case. */
+/* Reads path ("-" is standard input). `columns`: names separated by commas, NULL for all but the
+ * time column. An empty cell or NaN makes the row incomplete where `allows_missing`, else it is
+ * refused. TOC_EPARSE with line and column, TOC_ENOENT and the like for the file. Fini it in any
+ * case. */
 int toc_detect_input_read(struct toc_detect_input *in, const char *path, const char *columns,
                           bool allows_missing, struct toc_err *err) TOC_MUST_CHECK;
 void toc_detect_input_fini(struct toc_detect_input *in);

@@ -1,10 +1,11 @@
 /*
- * Isolation Forest (Liu, Ting, Zhou, ICDM 2008) with the semantics of scikit-learn's IsolationForest: the same
- * parameters, scores in [-1, 0) where lower is stranger, offset, decision and prediction. Random numbers are
- * our own (seeded), so forests agree in distribution, not bit by bit.
+ * Isolation Forest (Liu, Ting, Zhou, ICDM 2008) with the semantics of scikit-learn's
+ * IsolationForest: the same parameters, scores in [-1, 0) where lower is stranger, offset, decision
+ * and prediction. Random numbers are our own (seeded), so forests agree in distribution, not bit by
+ * bit.
  *
- * Inputs are compared as float32, as there; NaN, infinities and values beyond float32 are refused with their
- * row and column. A fitted forest is immutable: any number of threads may score with it.
+ * Inputs are compared as float32, as there; NaN, infinities and values beyond float32 are refused
+ * with their row and column. A fitted forest is immutable: any number of threads may score with it.
  */
 #ifndef TOC_DETECT_IFOREST_H
 #define TOC_DETECT_IFOREST_H
@@ -37,7 +38,8 @@ struct toc_iforest_size {
 
 struct toc_iforest_params {
     int64_t n_estimators;
-    struct toc_iforest_size max_samples;  /* auto: min(256, rows); a count above the rows means all rows */
+    struct toc_iforest_size
+        max_samples; /* auto: min(256, rows); a count above the rows means all rows */
     struct toc_iforest_size max_features; /* auto: all */
     double contamination;                 /* 0: auto (offset -0.5), else in (0, 0.5] */
     bool bootstrap;                       /* draw rows with replacement */
@@ -45,13 +47,14 @@ struct toc_iforest_params {
 };
 /* 100 trees, everything else auto, seed 0. */
 struct toc_iforest_params toc_iforest_params_default(void);
-/* "auto", a whole number, or a fraction written with a point ("0.5"; "1.0" is all, "1" is one). TOC_EPARSE. */
+/* "auto", a whole number, or a fraction written with a point ("0.5"; "1.0" is all, "1" is one).
+ * TOC_EPARSE. */
 int toc_iforest_size_parse(struct toc_sv text, struct toc_iforest_size *out) TOC_MUST_CHECK;
 
 struct toc_iforest; /* opaque */
 
-/* Trains. TOC_EINVAL for bad parameters or values (the message names them), TOC_ELIMIT over the limits above,
- * TOC_ENODATA without rows, TOC_ENOMEM. */
+/* Trains. TOC_EINVAL for bad parameters or values (the message names them), TOC_ELIMIT over the
+ * limits above, TOC_ENODATA without rows, TOC_ENOMEM. */
 int toc_iforest_fit(const struct toc_iforest_params *p, struct toc_matrix x,
                     struct toc_iforest **out, struct toc_err *err) TOC_MUST_CHECK;
 void toc_iforest_free(struct toc_iforest **f);
@@ -60,7 +63,9 @@ void toc_iforest_free(struct toc_iforest **f);
 int toc_iforest_score(const struct toc_iforest *f, struct toc_matrix x, double *out_scores,
                       struct toc_err *err) TOC_MUST_CHECK;
 /* decision_function = score - offset; predict: anomaly when it is below 0 (strictly). */
-static inline bool toc_iforest_is_anomaly(double score, double offset) { return score - offset < 0; }
+static inline bool toc_iforest_is_anomaly(double score, double offset) {
+    return score - offset < 0;
+}
 
 struct toc_iforest_info {
     size_t trees, columns, max_samples, nodes;
@@ -71,16 +76,17 @@ struct toc_iforest_info toc_iforest_info(const struct toc_iforest *f);
 /* Average path length of an unsuccessful search in a tree of n rows: c(n). */
 double toc_iforest_average_path(size_t n);
 
-/* The code that walks the trees; both give the same bits. AUTO takes the fastest this processor has. */
+/* The code that walks the trees; both give the same bits. AUTO takes the fastest this processor
+ * has. */
 enum toc_iforest_kernel { TOC_IFOREST_KERNEL_AUTO, TOC_IFOREST_KERNEL_PORTABLE };
 int toc_iforest_score_with(const struct toc_iforest *f, enum toc_iforest_kernel kernel,
-                           struct toc_matrix x, double *out_scores, struct toc_err *err)
-    TOC_MUST_CHECK;
+                           struct toc_matrix x, double *out_scores,
+                           struct toc_err *err) TOC_MUST_CHECK;
 
-/* Versioned, checksummed bytes; decoding checks every index, so that any bytes give a usable forest or an
- * error (TOC_EVERSION, TOC_ETRUNCATED, TOC_ECORRUPT, TOC_ELIMIT). */
+/* Versioned, checksummed bytes; decoding checks every index, so that any bytes give a usable forest
+ * or an error (TOC_EVERSION, TOC_ETRUNCATED, TOC_ECORRUPT, TOC_ELIMIT). */
 void toc_iforest_encode(const struct toc_iforest *f, struct toc_buf *out);
-int toc_iforest_decode(struct toc_sv bytes, struct toc_iforest **out, struct toc_err *err)
-    TOC_MUST_CHECK;
+int toc_iforest_decode(struct toc_sv bytes, struct toc_iforest **out,
+                       struct toc_err *err) TOC_MUST_CHECK;
 
 #endif

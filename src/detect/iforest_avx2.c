@@ -1,6 +1,6 @@
 /*
- * The same walk with AVX2: eight rows per vector, four vectors per tree in flight. Per level and vector three
- * gathers (threshold, link, value); threshold and link share a cache line.
+ * The same walk with AVX2: eight rows per vector, four vectors per tree in flight. Per level and
+ * vector three gathers (threshold, link, value); threshold and link share a cache line.
  */
 #include "detect/iforest_priv.h"
 
@@ -9,9 +9,8 @@
 
 enum { LANES = 8 };
 
-__attribute__((target("avx2"))) static inline __m256i step(const struct toc_iforest_node *nodes,
-                                                           const float *x, __m256i at,
-                                                           __m256i lane) {
+__attribute__((target("avx2"))) static inline __m256i
+step(const struct toc_iforest_node *nodes, const float *x, __m256i at, __m256i lane) {
     const __m256i feature_mask = _mm256_set1_epi32(TOC_IFOREST_FEATURE_MASK);
     __m256 threshold = _mm256_i32gather_ps(&nodes->threshold, at, 8);
     __m256i link = _mm256_i32gather_epi32((const int *)&nodes->link, at, 8);
@@ -60,6 +59,8 @@ toc_iforest_walk *toc_iforest_walk_avx2(void) {
 
 #else
 
-toc_iforest_walk *toc_iforest_walk_avx2(void) { return NULL; }
+toc_iforest_walk *toc_iforest_walk_avx2(void) {
+    return NULL;
+}
 
 #endif

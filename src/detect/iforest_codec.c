@@ -53,7 +53,8 @@ void toc_iforest_encode(const struct toc_iforest *f, struct toc_buf *out) {
         toc_buf_append_u32(out, toc_crc32c(0, out->p + start, out->n - start));
 }
 
-/* A node is either a leaf (to itself, +inf) or has both children behind it: walks end and stay inside. */
+/* A node is either a leaf (to itself, +inf) or has both children behind it: walks end and stay
+ * inside. */
 static bool is_node_sound(const struct toc_iforest *f, const struct toc_iforest_node *n,
                           uint32_t at, uint32_t count) {
     uint32_t child = n->link >> TOC_IFOREST_FEATURE_BITS;
@@ -149,10 +150,10 @@ static int decode_head(struct toc_reader *r, struct toc_iforest *f, uint64_t *ou
     if (r->error)
         return r->error;
     if (columns == 0 || columns > TOC_IFOREST_COLUMNS_MAX || samples == 0 ||
-        samples > TOC_IFOREST_SAMPLES_MAX || *out_trees == 0 ||
-        *out_trees > TOC_IFOREST_TREES_MAX)
+        samples > TOC_IFOREST_SAMPLES_MAX || *out_trees == 0 || *out_trees > TOC_IFOREST_TREES_MAX)
         return TOC_ELIMIT;
-    if (!(f->offset >= -1 && f->offset <= 0) || !(f->contamination >= 0 && f->contamination <= 0.5) ||
+    if (!(f->offset >= -1 && f->offset <= 0) ||
+        !(f->contamination >= 0 && f->contamination <= 0.5) ||
         *out_trees > toc_reader_left(r) / TREE_BYTES_MIN)
         return TOC_ECORRUPT;
     f->columns = columns;
@@ -193,7 +194,8 @@ int toc_iforest_decode(struct toc_sv bytes, struct toc_iforest **out, struct toc
     if (rc < 0)
         return toc_errf(err, rc, "stored isolation forest: %s", toc_strerror(rc));
     struct toc_iforest *f = TOC_NEW(struct toc_iforest);
-    struct toc_reader r = toc_reader_make(toc_sv_sub(bytes, sizeof MAGIC, bytes.n - sizeof MAGIC - 4));
+    struct toc_reader r =
+        toc_reader_make(toc_sv_sub(bytes, sizeof MAGIC, bytes.n - sizeof MAGIC - 4));
     rc = decode_body(&r, f);
     if (rc < 0) {
         toc_iforest_free(&f);

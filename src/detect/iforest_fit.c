@@ -54,10 +54,11 @@ void toc_iforest_free(struct toc_iforest **f) {
 int toc_iforest_check_values(struct toc_matrix x, struct toc_err *err) {
     for (size_t i = 0; i < x.rows * x.columns; i++)
         if (!(fabs(x.values[i]) <= (double)FLT_MAX))
-            return toc_errf(err, TOC_EINVAL,
-                            "row %zu, column %zu: %g is not a number that float32 can hold; remove or "
-                            "fill such rows",
-                            i / x.columns + 1, i % x.columns + 1, x.values[i]);
+            return toc_errf(
+                err, TOC_EINVAL,
+                "row %zu, column %zu: %g is not a number that float32 can hold; remove or "
+                "fill such rows",
+                i / x.columns + 1, i % x.columns + 1, x.values[i]);
     return 0;
 }
 
@@ -174,7 +175,8 @@ static void shuffle_front(struct toc_rng *rng, uint32_t *items, size_t count, si
     }
 }
 
-/* With replacement scikit-learn weights rows by how often they were drawn; a tree counts each once. */
+/* With replacement scikit-learn weights rows by how often they were drawn; a tree counts each once.
+ */
 static size_t draw_with_replacement(struct builder *b) {
     size_t kept = 0;
     for (size_t i = 0; i < b->plan.samples; i++) {
@@ -291,7 +293,8 @@ static void make_leaf(struct builder *b, uint32_t first, const struct branch *at
     f->path[i] = (float)((double)at->depth + toc_iforest_average_path(at->end - at->begin));
 }
 
-/* Splits `at` in place: it becomes its left child, *out_right the other. False when it is a leaf. */
+/* Splits `at` in place: it becomes its left child, *out_right the other. False when it is a leaf.
+ */
 static bool split_branch(struct builder *b, struct toc_iforest_tree *tree, struct branch *at,
                          struct branch *out_right) {
     struct split s;

@@ -1,11 +1,12 @@
 /*
- * The flattened forest. All trees share one node array; a tree is a run of nodes, its root first. The two
- * children of a node lie side by side, so a step is  next = child + (x > threshold)  without a branch.
+ * The flattened forest. All trees share one node array; a tree is a run of nodes, its root first.
+ * The two children of a node lie side by side, so a step is  next = child + (x > threshold) without
+ * a branch.
  *
  *     link:  child index within the tree << FEATURE_BITS | feature
  *
- * A leaf points to itself and has threshold +inf: walking on stays there, so every row of a block takes exactly
- * `depth` steps and eight rows walk in one vector.
+ * A leaf points to itself and has threshold +inf: walking on stays there, so every row of a block
+ * takes exactly `depth` steps and eight rows walk in one vector.
  */
 #ifndef TOC_DETECT_IFOREST_PRIV_H
 #define TOC_DETECT_IFOREST_PRIV_H
@@ -46,7 +47,8 @@ static inline bool toc_iforest_node_is_leaf(const struct toc_iforest_node *n, ui
     return n->link >> TOC_IFOREST_FEATURE_BITS == at;
 }
 
-/* Adds each lane's path length over all trees to sum. x holds TOC_IFOREST_BLOCK lanes per column. */
+/* Adds each lane's path length over all trees to sum. x holds TOC_IFOREST_BLOCK lanes per column.
+ */
 typedef void toc_iforest_walk(const struct toc_iforest *f, const float *x, double *sum);
 void toc_iforest_walk_portable(const struct toc_iforest *f, const float *x, double *sum);
 /* NULL when this processor has none. */

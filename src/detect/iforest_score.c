@@ -28,8 +28,7 @@ void toc_iforest_walk_portable(const struct toc_iforest *f, const float *x, doub
 }
 
 static toc_iforest_walk *choose_walk(enum toc_iforest_kernel kernel) {
-    toc_iforest_walk *fast =
-        kernel == TOC_IFOREST_KERNEL_AUTO ? toc_iforest_walk_avx2() : NULL;
+    toc_iforest_walk *fast = kernel == TOC_IFOREST_KERNEL_AUTO ? toc_iforest_walk_avx2() : NULL;
     return fast ? fast : toc_iforest_walk_portable;
 }
 

@@ -14,9 +14,15 @@ static const char *const denoise_names[] = {TOC_DENOISE_TABLE(X)};
 static const char *const normalise_names[] = {TOC_NORMALISE_TABLE(X)};
 #undef X
 
-const char *toc_change_text(enum toc_change c) { return change_names[c]; }
-const char *toc_denoise_text(enum toc_denoise d) { return denoise_names[d]; }
-const char *toc_normalise_text(enum toc_normalise n) { return normalise_names[n]; }
+const char *toc_change_text(enum toc_change c) {
+    return change_names[c];
+}
+const char *toc_denoise_text(enum toc_denoise d) {
+    return denoise_names[d];
+}
+const char *toc_normalise_text(enum toc_normalise n) {
+    return normalise_names[n];
+}
 
 static int find_name(struct toc_sv s, const char *const *names, size_t count, const char *what,
                      struct toc_err *err) {
@@ -96,7 +102,8 @@ static void smooth_ewma(double *values, size_t count, size_t window) {
     }
 }
 
-/* Median of the window that ends at each value, or that median only where the value stands out of it. */
+/* Median of the window that ends at each value, or that median only where the value stands out of
+ * it. */
 static int smooth_window(enum toc_denoise denoise, double *values, size_t count, size_t window) {
     struct toc_robust_window w;
     int rc = toc_robust_window_init(&w, window);
@@ -128,8 +135,8 @@ int64_t toc_preprocess_series(const struct toc_preprocess *p, int64_t *t_ms, dou
     return rc < 0 ? rc : (int64_t)count;
 }
 
-struct toc_normalisation toc_normalise_fit(enum toc_normalise n, const double *values,
-                                           size_t count, double *scratch) {
+struct toc_normalisation toc_normalise_fit(enum toc_normalise n, const double *values, size_t count,
+                                           double *scratch) {
     struct toc_normalisation out = {0, 1};
     if (count == 0 || n == TOC_NORMALISE_NONE)
         return out;

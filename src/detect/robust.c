@@ -7,11 +7,13 @@
 #include "base/error.h"
 #include "detect/stats.h"
 
-#define MAD_TO_STDDEV 1.4826022185056018       /* 1 / Phi^-1(3/4) */
+#define MAD_TO_STDDEV 1.4826022185056018         /* 1 / Phi^-1(3/4) */
 #define MEAN_DEVIATION_TO_STDDEV 1.2533141373155 /* sqrt(pi / 2) */
 #define CONSTANT_UNIT_RATIO 0.01
 
-double toc_robust_median(double *values, size_t count) { return toc_quantile_select(values, count, 0.5); }
+double toc_robust_median(double *values, size_t count) {
+    return toc_quantile_select(values, count, 0.5);
+}
 
 /* Inverse of erfc by Newton steps on the logarithm: full precision for p down to 1e-300. */
 double toc_normal_two_sided(double p) {
@@ -131,9 +133,11 @@ void toc_robust_window_add(struct toc_robust_window *w, double value) {
     w->count++;
 }
 
-/* Deviations below the median fall towards it, those above rise away: two sorted runs, the k-th of both. */
+/* Deviations below the median fall towards it, those above rise away: two sorted runs, the k-th of
+ * both. */
 static double kth_deviation(const double *sorted, size_t count, double median, size_t k) {
-    size_t below = lower_bound(sorted, count, median); /* deviations median - sorted[below - 1 - i] */
+    size_t below =
+        lower_bound(sorted, count, median); /* deviations median - sorted[below - 1 - i] */
     size_t low = k + 1 > count - below ? k + 1 - (count - below) : 0;
     size_t high = TOC_MIN(k + 1, below);
     while (low < high) { /* how many of the k + 1 smallest lie below the median */

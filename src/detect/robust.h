@@ -1,10 +1,12 @@
 /*
- * Robust location and scale: median, median absolute deviation, robust z-score and the expected band that
- * follows from it. One pass of history, or a sliding window of bounded memory. Pure; no locks.
+ * Robust location and scale: median, median absolute deviation, robust z-score and the expected
+ * band that follows from it. One pass of history, or a sliding window of bounded memory. Pure; no
+ * locks.
  *
- * When the MAD is 0 because more than half of the values are equal, the mean absolute deviation takes over. When all
- * values are equal there is no scale: the deviation is measured in units of 1 % of the median, and never counts for
- * more than the history can prove: after n equal values a change has a surprise of about 1 / (n + 1).
+ * When the MAD is 0 because more than half of the values are equal, the mean absolute deviation
+ * takes over. When all values are equal there is no scale: the deviation is measured in units of 1
+ * % of the median, and never counts for more than the history can prove: after n equal values a
+ * change has a surprise of about 1 / (n + 1).
  */
 #ifndef TOC_DETECT_ROBUST_H
 #define TOC_DETECT_ROBUST_H
@@ -18,9 +20,10 @@
 struct toc_robust {
     size_t count;
     double median;
-    double mad;       /* raw median absolute deviation */
-    double scale;     /* in the unit of a standard deviation; > 0 when count > 0 */
-    double z_limit;   /* |z| never exceeds it; about the surprise of a first change for a constant history */
+    double mad;     /* raw median absolute deviation */
+    double scale;   /* in the unit of a standard deviation; > 0 when count > 0 */
+    double z_limit; /* |z| never exceeds it; about the surprise of a first change for a constant
+                       history */
     bool is_constant;
 };
 
@@ -39,8 +42,8 @@ double toc_robust_median(double *values, size_t count); /* reorders; NaN when em
 /* Two-sided normal quantile: the z that |Z| exceeds with probability p, 0 < p < 1. */
 double toc_normal_two_sided(double p);
 
-/* The last `capacity` finite values, kept sorted as well: O(log n) comparisons and one memmove per value,
- * 16 bytes per slot. */
+/* The last `capacity` finite values, kept sorted as well: O(log n) comparisons and one memmove per
+ * value, 16 bytes per slot. */
 enum { TOC_ROBUST_WINDOW_MAX = 16384 };
 struct toc_robust_window {
     double *ring, *sorted; /* owned */

@@ -4,9 +4,17 @@
 #include <stdlib.h>
 
 static void stats_empty(struct toc_stats *out) {
-    *out = (struct toc_stats){.min = NAN, .max = NAN, .sum = NAN, .mean = NAN, .variance = NAN,
-                              .stddev = NAN, .sample_variance = NAN, .skewness = NAN,
-                              .excess_kurtosis = NAN, .first = NAN, .last = NAN};
+    *out = (struct toc_stats){.min = NAN,
+                              .max = NAN,
+                              .sum = NAN,
+                              .mean = NAN,
+                              .variance = NAN,
+                              .stddev = NAN,
+                              .sample_variance = NAN,
+                              .skewness = NAN,
+                              .excess_kurtosis = NAN,
+                              .first = NAN,
+                              .last = NAN};
 }
 
 void toc_stats_compute(const double *values, size_t count, struct toc_stats *out) {
@@ -124,7 +132,9 @@ static double interpolate(double a, double b, double t) {
     return t < 0.5 ? a + (b - a) * t : b - (b - a) * (1 - t);
 }
 
-static double clamp_unit(double q) { return q < 0 ? 0 : q > 1 ? 1 : q; }
+static double clamp_unit(double q) {
+    return q < 0 ? 0 : q > 1 ? 1 : q;
+}
 
 double toc_quantile_sorted(const double *sorted, size_t count, double q) {
     if (count == 0 || isnan(q))

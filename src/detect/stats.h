@@ -1,7 +1,7 @@
 /*
- * Statistics of a window of values: one pass for the moments (Welford, with Terriberry's higher orders), quickselect
- * for order statistics. Pure functions; any thread. Values must be finite: drop NaN and infinities before
- * (toc_finite_compact).
+ * Statistics of a window of values: one pass for the moments (Welford, with Terriberry's higher
+ * orders), quickselect for order statistics. Pure functions; any thread. Values must be finite:
+ * drop NaN and infinities before (toc_finite_compact).
  */
 #ifndef TOC_DETECT_STATS_H
 #define TOC_DETECT_STATS_H
@@ -12,7 +12,7 @@
 struct toc_stats {
     size_t count;
     double min, max, sum, mean;
-    double variance;        /* population, as PromQL's stdvar_over_time */
+    double variance; /* population, as PromQL's stdvar_over_time */
     double stddev;
     double sample_variance; /* n - 1; 0 for one value */
     double skewness;        /* m3 / m2^1.5; 0 for a constant window */
@@ -36,14 +36,14 @@ void toc_welford_merge(struct toc_welford *a, const struct toc_welford *b);
 
 /* The k-th smallest (0-based, k < count). Reorders values. */
 double toc_select_kth(double *values, size_t count, size_t k);
-/* Quantile with linear interpolation between ranks, as numpy.percentile and PromQL do. q is clamped to [0, 1];
- * NaN when count is 0. The first reorders its values, the second needs them sorted. */
+/* Quantile with linear interpolation between ranks, as numpy.percentile and PromQL do. q is clamped
+ * to [0, 1]; NaN when count is 0. The first reorders its values, the second needs them sorted. */
 double toc_quantile_select(double *values, size_t count, double q);
 double toc_quantile_sorted(const double *sorted, size_t count, double q);
 void toc_sort_f64(double *values, size_t count);
 
-/* Least-squares slope of the values per second, and the value the line has at the last time. NaN with fewer than
- * two distinct times. */
+/* Least-squares slope of the values per second, and the value the line has at the last time. NaN
+ * with fewer than two distinct times. */
 struct toc_slope {
     double per_second;
     double at_end;

@@ -30,7 +30,9 @@ int toc_threshold_op_parse(const char *text, enum toc_threshold_op *out) {
     return TOC_EINVAL;
 }
 
-const char *toc_threshold_op_text(enum toc_threshold_op op) { return op_texts[op]; }
+const char *toc_threshold_op_text(enum toc_threshold_op op) {
+    return op_texts[op];
+}
 
 static bool is_upper(enum toc_threshold_op op) {
     return op == TOC_THRESHOLD_GT || op == TOC_THRESHOLD_GE;
@@ -94,8 +96,8 @@ void toc_threshold_simulate(const struct toc_threshold_rule *rule, const struct 
     }
 }
 
-/* History as the rule feels it, mirrored so that large is alarming: for every sample the level that was held all through
- * the last `for_ms`. */
+/* History as the rule feels it, mirrored so that large is alarming: for every sample the level that
+ * was held all through the last `for_ms`. */
 struct sustained {
     double *levels;
     size_t count, samples; /* levels; finite values they came from */
@@ -188,7 +190,8 @@ struct level {
     bool is_from_tail;
 };
 
-/* Exponential tail above the 98th percentile; the median of the excesses, so that one giant does not set the scale. */
+/* Exponential tail above the 98th percentile; the median of the excesses, so that one giant does
+ * not set the scale. */
 static double tail_level(double *levels, size_t count) {
     double u = toc_quantile_sorted(levels, count, TAIL_QUANTILE);
     size_t first = count;
@@ -295,7 +298,8 @@ static void decide(struct toc_threshold_proposal *p, const struct toc_threshold_
     p->proposed = p->current;
     if (s->count < TOC_THRESHOLD_SAMPLES_MIN ||
         s->max_ms - s->min_ms < FOR_HISTORY_RATIO_MIN * rule->for_ms) {
-        refuse(p, "not enough data: at least 60 samples and ten times the rule's \"for\" are needed");
+        refuse(p,
+               "not enough data: at least 60 samples and ten times the rule's \"for\" are needed");
         return;
     }
     if (!choose_level(s, &l)) {

@@ -1,7 +1,8 @@
 /*
- * A better static threshold after a false alarm, and what it would have done: peaks over threshold on the stored
- * history (the level that the tail of the history exceeds once in ten histories), bounded so that a proposal can
- * never amount to switching the rule off. Pure; times are those of the samples.
+ * A better static threshold after a false alarm, and what it would have done: peaks over threshold
+ * on the stored history (the level that the tail of the history exceeds once in ten histories),
+ * bounded so that a proposal can never amount to switching the rule off. Pure; times are those of
+ * the samples.
  */
 #ifndef TOC_DETECT_THRESHOLD_H
 #define TOC_DETECT_THRESHOLD_H
@@ -27,8 +28,8 @@ struct toc_history {
 struct toc_threshold_rule {
     enum toc_threshold_op op;
     double threshold;
-    int64_t for_ms;     /* how long the condition must hold */
-    int64_t gap_ms;     /* silence longer than this ends an alert; 0 = 5 minutes */
+    int64_t for_ms; /* how long the condition must hold */
+    int64_t gap_ms; /* silence longer than this ends an alert; 0 = 5 minutes */
 };
 
 struct toc_threshold_effect {
@@ -48,8 +49,8 @@ enum { TOC_THRESHOLD_BUCKETS_MAX = 200, TOC_THRESHOLD_SAMPLES_MIN = 60 };
 
 struct toc_threshold_proposal {
     bool is_available;
-    double threshold;            /* NaN when not available */
-    char reason[256];            /* for a person: why so, or why there is none */
+    double threshold; /* NaN when not available */
+    char reason[256]; /* for a person: why so, or why there is none */
     char method[160];
     size_t samples;
     double history_s;
@@ -57,8 +58,8 @@ struct toc_threshold_proposal {
     struct toc_threshold_bucket buckets[TOC_THRESHOLD_BUCKETS_MAX];
     size_t bucket_count;
 };
-/* After the verdict "false alarm" the whole history counts as normal. At most 200 buckets. TOC_ENOMEM; "not enough
- * data" and the like are no errors but a proposal that is not available. */
+/* After the verdict "false alarm" the whole history counts as normal. At most 200 buckets.
+ * TOC_ENOMEM; "not enough data" and the like are no errors but a proposal that is not available. */
 int toc_threshold_propose(const struct toc_threshold_rule *rule, const struct toc_history *series,
                           size_t series_count, struct toc_threshold_proposal *out) TOC_MUST_CHECK;
 

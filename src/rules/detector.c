@@ -131,14 +131,27 @@ int64_t toc_detectors_next_due(struct toc_detectors *d) {
     return due;
 }
 
+/* A model of a young history is replaced when twice as much is there, later every train_interval.
+ */
+static int64_t next_training(const struct detector *x, int rc) {
+    const struct detector_config *c = &x->config;
+    int64_t retry_ms = TOC_MAX(c->interval_ms, (int64_t)TOC_DETECTOR_RETRY_MS);
+    bool has_model = x->forest != NULL || x->trained_at.ms > 0;
+    if (rc < 0 && !has_model)
+        return retry_ms;
+    uint64_t known = TOC_MIN(x->training_points, (uint64_t)TOC_DETECTOR_POINTS_MAX);
+    if (rc == 0 && c->method == TOC_DETECTOR_FOREST)
+        return TOC_MIN(c->train_interval_ms, TOC_MAX(retry_ms, (int64_t)known * c->interval_ms));
+    return c->train_interval_ms;
+}
+
 static void train_if_due(struct toc_detectors *d, struct detector *x, int64_t at_ms) {
     struct toc_err err = {0};
     if (at_ms < x->next_train_ms)
         return;
     int rc = toc_detector_train(d, x, at_ms, &err);
     bool has_model = x->forest != NULL || x->trained_at.ms > 0;
-    int64_t retry_ms = TOC_MAX(x->config.interval_ms, (int64_t)TOC_DETECTOR_RETRY_MS);
-    x->next_train_ms = at_ms + (rc < 0 && !has_model ? retry_ms : x->config.train_interval_ms);
+    x->next_train_ms = at_ms + next_training(x, rc);
     x->is_training_failing = rc < 0 && rc != TOC_ENODATA;
     d->stats.training_failures += x->is_training_failing;
     toc_sv_copy(toc_sv_cstr(err.message), x->train_error, sizeof x->train_error);
@@ -147,8 +160,8 @@ static void train_if_due(struct toc_detectors *d, struct detector *x, int64_t at
 }
 
 /* One series of the newest step: judged, learned, written. */
-static void run_series(struct toc_detectors *d, struct detector *x, const struct detector_row_set *r,
-                       struct detector_output *o, int64_t at_ms) {
+static void run_series(struct toc_detectors *d, struct detector *x,
+                       const struct detector_row_set *r, struct detector_output *o, int64_t at_ms) {
     struct detector_series *s = toc_detector_series(d, x, r->labels);
     struct judgement j;
     if (!s)

@@ -1,17 +1,18 @@
 /*
- * Detectors: anomaly models that run beside the rules. Each evaluates its expressions on a grid, judges every
- * series by a model trained on stored history and writes what it thinks as series:
+ * Detectors: anomaly models that run beside the rules. Each evaluates its expressions on a grid,
+ * judges every series by a model trained on stored history and writes what it thinks as series:
  *
- *     tocsin_anomaly_score     robust_z: |z| in the watched direction; isolation_forest: 0…1, higher is stranger
- *     tocsin_anomaly           1 when the score is over the threshold, else 0
+ *     tocsin_anomaly_score     robust_z: |z| in the watched direction; isolation_forest: 0…1,
+ * higher is stranger tocsin_anomaly           1 when the score is over the threshold, else 0
  *     tocsin_anomaly_rate      share of anomalies among the last 60 evaluations
  *     tocsin_expected_lower, tocsin_expected_upper      the band of normal values
  *
- * with detector="NAME" and the labels of the series. A detector never pages; rules may use its series.
+ * with detector="NAME" and the labels of the series. A detector never pages; rules may use its
+ * series.
  *
- * Pure: time comes in as `now`. Drive it with toc_detectors_run_due at (or after) toc_detectors_next_due.
- * Thread-safe by one mutex of rank TOC_LOCK_RULES, held while one detector runs; querier, sink and store
- * must not call back. See docs/design/detect.md.
+ * Pure: time comes in as `now`. Drive it with toc_detectors_run_due at (or after)
+ * toc_detectors_next_due. Thread-safe by one mutex of rank TOC_LOCK_RULES, held while one detector
+ * runs; querier, sink and store must not call back. See docs/design/detect.md.
  */
 #ifndef TOC_RULES_DETECTOR_H
 #define TOC_RULES_DETECTOR_H
@@ -33,9 +34,9 @@
     X(TOC_DETECTOR_FOREST, "isolation_forest", "Isolation Forest over one or more features")
 
 /* X(enum, name) */
-#define TOC_DETECTOR_STATE_TABLE(X)                                          \
-    X(TOC_DETECTOR_LEARNING, "learning") /* not enough values yet */         \
-    X(TOC_DETECTOR_READY, "ready")                                           \
+#define TOC_DETECTOR_STATE_TABLE(X)                                  \
+    X(TOC_DETECTOR_LEARNING, "learning") /* not enough values yet */ \
+    X(TOC_DETECTOR_READY, "ready")                                   \
     X(TOC_DETECTOR_FAILING, "failing") /* the last run or training failed */
 
 #define X(name, ...) name,
@@ -60,14 +61,16 @@ void toc_detectors_free(struct toc_detectors **d);
 
 /* Is the section `detectors:` sound? TOC_E… with line and column. NULL is. Builds nothing. */
 int toc_detectors_check(const struct toc_yaml *list, struct toc_err *err) TOC_MUST_CHECK;
-/* Replaces all detectors: the built-in ones, and over them those of the list (NULL: none). Detectors whose entry
- * did not change keep their state, others take their model from the store. Nothing changes on error. */
+/* Replaces all detectors: the built-in ones, and over them those of the list (NULL: none).
+ * Detectors whose entry did not change keep their state, others take their model from the store.
+ * Nothing changes on error. */
 int toc_detectors_set(struct toc_detectors *d, const struct toc_yaml *list, struct toc_ts now,
                       struct toc_err *err) TOC_MUST_CHECK;
 
 /* The next slot in ms since the epoch; INT64_MAX without detectors. */
 int64_t toc_detectors_next_due(struct toc_detectors *d);
-/* Trains and evaluates every detector whose slot has come, once, at the latest slot; missed slots are counted. */
+/* Trains and evaluates every detector whose slot has come, once, at the latest slot; missed slots
+ * are counted. */
 void toc_detectors_run_due(struct toc_detectors *d, struct toc_ts now);
 
 /* For GET detectors; borrowed for the call. */
@@ -77,7 +80,7 @@ struct toc_detector_view {
     struct toc_sv method; /* text of the table */
     struct toc_sv state;
     bool is_builtin;
-    int64_t model_version; /* 0: none yet */
+    int64_t model_version;    /* 0: none yet */
     struct toc_ts trained_at; /* 0: never */
     uint64_t training_points;
     double last_score; /* highest of the last evaluation; NaN without one */
@@ -88,17 +91,17 @@ typedef void toc_on_detector(void *ctx, const struct toc_detector_view *v);
 void toc_detectors_each(struct toc_detectors *d, toc_on_detector *fn, void *ctx);
 
 /* X(field, help) — counters since start. */
-#define TOC_DETECTORS_COUNTER_TABLE(X)                                             \
-    X(evaluations, "detectors evaluated")                                          \
-    X(evaluation_failures, "evaluations that failed")                              \
-    X(missed, "slots that were skipped")                                           \
-    X(trainings, "models trained")                                                 \
-    X(training_failures, "trainings that failed")                                  \
-    X(anomalies, "series judged anomalous, once per evaluation")                   \
-    X(values_skipped, "values that were not finite")                               \
-    X(series_dropped, "series over the limit, once per evaluation")                \
-    X(samples_written, "samples accepted by the store")                            \
-    X(samples_rejected, "samples refused by the store or lost by a failed write")  \
+#define TOC_DETECTORS_COUNTER_TABLE(X)                                            \
+    X(evaluations, "detectors evaluated")                                         \
+    X(evaluation_failures, "evaluations that failed")                             \
+    X(missed, "slots that were skipped")                                          \
+    X(trainings, "models trained")                                                \
+    X(training_failures, "trainings that failed")                                 \
+    X(anomalies, "series judged anomalous, once per evaluation")                  \
+    X(values_skipped, "values that were not finite")                              \
+    X(series_dropped, "series over the limit, once per evaluation")               \
+    X(samples_written, "samples accepted by the store")                           \
+    X(samples_rejected, "samples refused by the store or lost by a failed write") \
     X(store_failures, "models that could not be saved or read")
 
 struct toc_detectors_stats {

@@ -25,7 +25,8 @@ static const struct toc_schema_key g_keys[] = {
     {"expr", TOC_SCHEMA_STRING, AT(expr), false, "", 0, 0, "PromQL; each of its series is judged"},
     {"features", TOC_SCHEMA_NODE, AT(features), false, NULL, 0, 0,
      "name: expr, several, joined by identical labels (isolation_forest)"},
-    {"method", TOC_SCHEMA_STRING, AT(method), false, "robust_z", 0, 0, "robust_z or isolation_forest"},
+    {"method", TOC_SCHEMA_STRING, AT(method), false, "robust_z", 0, 0,
+     "robust_z or isolation_forest"},
     {"window", TOC_SCHEMA_DURATION, AT(window_ms), false, "1h", 10000, 30 * DAY_MS,
      "robust_z: span of the baseline"},
     {"interval", TOC_SCHEMA_DURATION, AT(interval_ms), false, "15s", 1000, HOUR_MS,
@@ -39,20 +40,24 @@ static const struct toc_schema_key g_keys[] = {
      "share of anomalies in (0, 0.5], or auto"},
     {"threshold", TOC_SCHEMA_NODE, AT(threshold), false, NULL, 0, 0,
      "score over which a value is an anomaly; robust_z 6, forest: from contamination"},
-    {"direction", TOC_SCHEMA_STRING, AT(direction), false, "both", 0, 0, "both, up or down (robust_z)"},
+    {"direction", TOC_SCHEMA_STRING, AT(direction), false, "both", 0, 0,
+     "both, up or down (robust_z)"},
     {"min_points", TOC_SCHEMA_INT, AT(min_points), false, "30", 8, TOC_DETECTOR_POINTS_MAX,
      "values needed before anything is judged"},
     {"normalise", TOC_SCHEMA_STRING, AT(normalise), false, "none", 0, 0,
      "none, zscore, minmax or robust, per series (isolation_forest)"},
-    {"denoise", TOC_SCHEMA_STRING, AT(denoise), false, "none", 0, 0, "none, median, ewma or hampel"},
+    {"denoise", TOC_SCHEMA_STRING, AT(denoise), false, "none", 0, 0,
+     "none, median, ewma or hampel"},
     {"seed", TOC_SCHEMA_INT, AT(seed), false, "0", 0, 9e15, "of the forest's random numbers"},
     {0},
 };
 #undef AT
 
-/* Cheap detectors that only write series. X(name, method, window, interval, direction, threshold, min_points,
- * features) */
+/* Cheap detectors that only write series. */
 #define HOST_BY "by (instance, job) "
+/* A machine without disks or cards has 0 instead of no row. */
+#define OR_0 " or 0 * max " HOST_BY "(node_memory_MemTotal_bytes)"
+#define WIRE "{device!=\"lo\"}[30s]"
 #define VLLM_BY "by (instance, job, model_name) "
 static const struct builtin {
     const char *name;
@@ -65,22 +70,45 @@ static const struct builtin {
         const char *name, *expr;
     } features[4];
 } g_builtins[] = {
-    {"train_loss", TOC_DETECTOR_ROBUST_Z, 600000, 5000, TOC_DIRECTION_UP, 6, 30,
-     {{"", "train_loss"}}},
-    {"train_step_seconds", TOC_DETECTOR_ROBUST_Z, 600000, 5000, TOC_DIRECTION_UP, 6, 30,
-     {{"", "train_step_seconds"}}},
-    {"vllm_e2e_latency", TOC_DETECTOR_ROBUST_Z, 3600000, 15000, TOC_DIRECTION_UP, 6, 30,
-     {{"", "sum " VLLM_BY "(rate(vllm:e2e_request_latency_seconds_sum[1m])) / sum " VLLM_BY
-           "(rate(vllm:e2e_request_latency_seconds_count[1m]))"}}},
-    {"host", TOC_DETECTOR_FOREST, 3600000, 5000, TOC_DIRECTION_BOTH, 0.7, 120,
-     {{"cpu_busy", "1 - avg " HOST_BY "(rate(node_cpu_seconds_total{mode=\"idle\"}[30s]))"},
-      {"memory_used_ratio", "1 - max " HOST_BY "(node_memory_MemAvailable_bytes) / max " HOST_BY
-                            "(node_memory_MemTotal_bytes)"},
-      {"disk_busy", "sum " HOST_BY "(rate(node_disk_io_time_seconds_total[30s])) or 0 * max " HOST_BY
-                    "(node_memory_MemTotal_bytes)"},
-      {"network_bytes", "sum " HOST_BY "(rate(node_network_receive_bytes_total{device!=\"lo\"}[30s])) + "
-                        "sum " HOST_BY "(rate(node_network_transmit_bytes_total{device!=\"lo\"}[30s]))"
-                        " or 0 * max " HOST_BY "(node_memory_MemTotal_bytes)"}}},
+    {.name = "train_loss",
+     .method = TOC_DETECTOR_ROBUST_Z,
+     .window_ms = 600000,
+     .interval_ms = 5000,
+     .direction = TOC_DIRECTION_UP,
+     .threshold = 6,
+     .min_points = 30,
+     .features = {{"", "train_loss"}}},
+    {.name = "train_step_seconds",
+     .method = TOC_DETECTOR_ROBUST_Z,
+     .window_ms = 600000,
+     .interval_ms = 5000,
+     .direction = TOC_DIRECTION_UP,
+     .threshold = 6,
+     .min_points = 30,
+     .features = {{"", "train_step_seconds"}}},
+    {.name = "vllm_e2e_latency",
+     .method = TOC_DETECTOR_ROBUST_Z,
+     .window_ms = 3600000,
+     .interval_ms = 15000,
+     .direction = TOC_DIRECTION_UP,
+     .threshold = 6,
+     .min_points = 30,
+     .features = {{"", "sum " VLLM_BY "(rate(vllm:e2e_request_latency_seconds_sum[1m])) / "
+                       "sum " VLLM_BY "(rate(vllm:e2e_request_latency_seconds_count[1m]))"}}},
+    {.name = "host",
+     .method = TOC_DETECTOR_FOREST,
+     .window_ms = 3600000,
+     .interval_ms = 5000,
+     .threshold = 0.7,
+     .min_points = 60,
+     .features = {{"cpu_busy",
+                   "1 - avg " HOST_BY "(rate(node_cpu_seconds_total{mode=\"idle\"}[30s]))"},
+                  {"memory_used_ratio", "1 - max " HOST_BY "(node_memory_MemAvailable_bytes) / "
+                                        "max " HOST_BY "(node_memory_MemTotal_bytes)"},
+                  {"disk_busy", "sum " HOST_BY "(rate(node_disk_io_time_seconds_total[30s]))" OR_0},
+                  {"network_bytes",
+                   "sum " HOST_BY "(rate(node_network_receive_bytes_total" WIRE ")) + "
+                   "sum " HOST_BY "(rate(node_network_transmit_bytes_total" WIRE "))" OR_0}}},
 };
 
 static struct toc_sv dup_sv(struct toc_sv s) {
@@ -212,7 +240,8 @@ static int read_contamination(const struct toc_yaml *n, double *out, struct toc_
     return rc;
 }
 
-static int read_threshold(const struct toc_yaml *n, struct detector_config *c, struct toc_err *err) {
+static int read_threshold(const struct toc_yaml *n, struct detector_config *c,
+                          struct toc_err *err) {
     bool is_forest = c->method == TOC_DETECTOR_FOREST;
     c->threshold = is_forest ? NAN : 6;
     if (!n)
@@ -229,8 +258,8 @@ static int read_threshold(const struct toc_yaml *n, struct detector_config *c, s
 /* Keys that mean nothing for the method are refused instead of ignored. */
 static int check_method(const struct detector_config *c, const struct toc_yaml *node,
                         struct toc_err *err) {
-    static const char *const forest_only[] = {"features", "normalise", "contamination",
-                                              "n_estimators", "seed", NULL};
+    static const char *const forest_only[] = {"features",     "normalise", "contamination",
+                                              "n_estimators", "seed",      NULL};
     static const char *const robust_only[] = {"direction", "window", NULL};
     bool is_forest = c->method == TOC_DETECTOR_FOREST;
     for (const char *const *key = is_forest ? robust_only : forest_only; *key; key++) {
@@ -249,10 +278,11 @@ static int check_sizes(const struct detector_config *c, const struct toc_yaml *n
     if (c->method != TOC_DETECTOR_ROBUST_Z)
         return 0;
     if (points > TOC_DETECTOR_POINTS_MAX || points < (size_t)c->min_points)
-        return toc_err_at(err, TOC_EINVAL, node->line, node->column,
-                          "window / interval gives %zu values; it must lie between min_points (%lld) "
-                          "and %d",
-                          points, (long long)c->min_points, TOC_DETECTOR_POINTS_MAX);
+        return toc_err_at(
+            err, TOC_EINVAL, node->line, node->column,
+            "window / interval gives %zu values; it must lie between min_points (%lld) "
+            "and %d",
+            points, (long long)c->min_points, TOC_DETECTOR_POINTS_MAX);
     return 0;
 }
 
@@ -264,16 +294,18 @@ static void set_history(struct detector_config *c) {
 
 static void set_hashes(struct detector_config *c) {
     struct toc_buf b = TOC_BUF_INIT;
-    toc_buf_printf(&b, "%d|%d|%d|%lld|%lld|%.17g|%lld|%lld", (int)c->method, (int)c->preprocess.denoise,
-                   (int)c->preprocess.normalise, (long long)c->interval_ms, (long long)c->n_estimators,
-                   c->contamination, (long long)c->seed, (long long)c->window_ms);
+    toc_buf_printf(&b, "%d|%d|%d|%lld|%lld|%.17g|%lld|%lld", (int)c->method,
+                   (int)c->preprocess.denoise, (int)c->preprocess.normalise,
+                   (long long)c->interval_ms, (long long)c->n_estimators, c->contamination,
+                   (long long)c->seed, (long long)c->window_ms);
     for (size_t i = 0; i < c->feature_count; i++)
-        toc_buf_printf(&b, "|%zu:%.*s|%zu:%.*s", c->features[i].name.n, TOC_SV_ARG(c->features[i].name),
-                       c->features[i].text.n, TOC_SV_ARG(c->features[i].text));
+        toc_buf_printf(&b, "|%zu:%.*s|%zu:%.*s", c->features[i].name.n,
+                       TOC_SV_ARG(c->features[i].name), c->features[i].text.n,
+                       TOC_SV_ARG(c->features[i].text));
     c->model_hash = toc_hash64(b.p, b.n, 0);
     toc_buf_printf(&b, "|%.17g|%d|%lld|%lld|%lld|%d", c->threshold, (int)c->direction,
-                   (long long)c->train_interval_ms, (long long)c->history_ms, (long long)c->min_points,
-                   c->is_builtin);
+                   (long long)c->train_interval_ms, (long long)c->history_ms,
+                   (long long)c->min_points, c->is_builtin);
     c->hash = toc_hash64(b.p, b.n, 0);
     toc_buf_fini(&b);
 }
@@ -319,7 +351,8 @@ static struct detector_config *find(struct detector_configs *c, struct toc_sv na
 }
 
 /* An entry takes the place of a built-in detector of its name, or ends it. */
-static int add_entry(struct detector_configs *all, const struct toc_yaml *node, struct toc_err *err) {
+static int add_entry(struct detector_configs *all, const struct toc_yaml *node,
+                     struct toc_err *err) {
     struct entry e = {0};
     int rc = toc_schema_read(node, g_keys, &e, err);
     if (rc == 0)
@@ -355,7 +388,8 @@ static int add_builtin(struct detector_configs *all, const struct builtin *b, st
                                 .window_ms = b->window_ms,
                                 .interval_ms = b->interval_ms,
                                 .train_interval_ms = (int64_t)HOUR_MS,
-                                .history_ms = b->method == TOC_DETECTOR_FOREST ? 6 * (int64_t)HOUR_MS : 0,
+                                .history_ms =
+                                    b->method == TOC_DETECTOR_FOREST ? 6 * (int64_t)HOUR_MS : 0,
                                 .n_estimators = 100,
                                 .min_points = b->min_points,
                                 .threshold = b->threshold,
@@ -363,8 +397,8 @@ static int add_builtin(struct detector_configs *all, const struct builtin *b, st
                                 .is_builtin = true};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < TOC_ARRAY_LEN(b->features) && b->features[i].expr; i++)
-        rc = add_feature(&c, toc_sv_cstr(b->features[i].name), toc_sv_cstr(b->features[i].expr), NULL,
-                         err);
+        rc = add_feature(&c, toc_sv_cstr(b->features[i].name), toc_sv_cstr(b->features[i].expr),
+                         NULL, err);
     set_history(&c);
     set_hashes(&c);
     TOC_VEC_PUSH(all, c);

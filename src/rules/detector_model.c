@@ -9,7 +9,9 @@
 #define BAND_TAIL 0.005 /* a forest's band: this share of training values lies on either side */
 enum { NORM_VALUES_MIN = 8 };
 
-static bool is_usable(double v) { return fabs(v) <= (double)FLT_MAX; }
+static bool is_usable(double v) {
+    return fabs(v) <= (double)FLT_MAX;
+}
 
 struct detector_series *toc_detector_series(struct toc_detectors *d, struct detector *x,
                                             struct toc_labels labels) {
@@ -22,7 +24,7 @@ struct detector_series *toc_detector_series(struct toc_detectors *d, struct dete
         s = TOC_NEW(struct detector_series);
         s->labels = toc_labels_dup(labels);
         if (x->config.preprocess.denoise != TOC_DENOISE_NONE)
-            s->tail = TOC_NEW_ARRAY(double, x->config.feature_count * TOC_DETECTOR_TAIL);
+            s->tail = TOC_NEW_ARRAY(double, x->config.feature_count *TOC_DETECTOR_TAIL);
         toc_map_put(&x->series, toc_buf_sv(&key), s);
         d->series_count++;
     }
@@ -148,7 +150,8 @@ static int normalise_series(const struct detector_config *c, struct detector_ser
         s->has_norms = s->has_norms && count >= NORM_VALUES_MIN;
         s->norms[f] = toc_normalise_fit(c->preprocess.normalise, column, count, column + g->steps);
         for (size_t i = 0; i < g->steps; i++)
-            cells[i * g->features + f] = toc_normalise_apply(&s->norms[f], cells[i * g->features + f]);
+            cells[i * g->features + f] =
+                toc_normalise_apply(&s->norms[f], cells[i * g->features + f]);
     }
     toc_free(column);
     return 0;

@@ -3,11 +3,11 @@
 #include "rules/detector_priv.h"
 
 /* X(metric, help): the three that every judged series has, then the band per feature. */
-#define SERIES_TABLE(X)                                                                               \
-    X("tocsin_anomaly_score", "How strange the newest value is; the scale depends on the method.")   \
-    X("tocsin_anomaly", "1 when the score is over the detector's threshold, else 0.")                \
-    X("tocsin_anomaly_rate", "Share of anomalies among the last 60 evaluations.")                    \
-    X("tocsin_expected_lower", "Lower end of the band of normal values.")                            \
+#define SERIES_TABLE(X)                                                                            \
+    X("tocsin_anomaly_score", "How strange the newest value is; the scale depends on the method.") \
+    X("tocsin_anomaly", "1 when the score is over the detector's threshold, else 0.")              \
+    X("tocsin_anomaly_rate", "Share of anomalies among the last 60 evaluations.")                  \
+    X("tocsin_expected_lower", "Lower end of the band of normal values.")                          \
     X("tocsin_expected_upper", "Upper end of the band of normal values.")
 
 enum { SCORE, ANOMALY, RATE, LOWER, UPPER };

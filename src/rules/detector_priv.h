@@ -18,13 +18,13 @@
 enum {
     TOC_DETECTOR_FEATURES_MAX = 16,
     TOC_DETECTORS_MAX = 200,
-    TOC_DETECTOR_POINTS_MAX = 2000,    /* per series in one training query or window */
-    TOC_DETECTOR_ROWS_MAX = 20000,     /* of one forest training */
-    TOC_DETECTOR_CELLS_MAX = 8 << 20,  /* steps x features x series of one query */
-    TOC_DETECTOR_TAIL = 64,            /* raw values kept for denoising */
+    TOC_DETECTOR_POINTS_MAX = 2000,   /* per series in one training query or window */
+    TOC_DETECTOR_ROWS_MAX = 20000,    /* of one forest training */
+    TOC_DETECTOR_CELLS_MAX = 8 << 20, /* steps x features x series of one query */
+    TOC_DETECTOR_TAIL = 64,           /* raw values kept for denoising */
     TOC_DETECTOR_VERSIONS_KEPT = 5,
-    TOC_DETECTOR_RATE_SPAN = 60,       /* evaluations behind tocsin_anomaly_rate */
-    TOC_DETECTOR_RETRY_MS = 30000,     /* next attempt without a model */
+    TOC_DETECTOR_RATE_SPAN = 60,   /* evaluations behind tocsin_anomaly_rate */
+    TOC_DETECTOR_RETRY_MS = 30000, /* next attempt without a model */
 };
 
 enum toc_detector_direction { TOC_DIRECTION_BOTH, TOC_DIRECTION_UP, TOC_DIRECTION_DOWN };
@@ -65,9 +65,9 @@ static inline size_t toc_detector_window_points(const struct detector_config *c)
 
 /* What is known of one series; labels without the metric name. */
 struct detector_series {
-    struct toc_labels labels; /* owned */
-    struct toc_robust_window window;  /* robust_z: processed values before the current one */
-    double *tail;                     /* features x TOC_DETECTOR_TAIL raw values; NULL without denoising */
+    struct toc_labels labels;        /* owned */
+    struct toc_robust_window window; /* robust_z: processed values before the current one */
+    double *tail; /* features x TOC_DETECTOR_TAIL raw values; NULL without denoising */
     size_t tail_count[TOC_DETECTOR_FEATURES_MAX];
     struct toc_normalisation norms[TOC_DETECTOR_FEATURES_MAX]; /* forest */
     bool has_norms;
@@ -79,7 +79,7 @@ struct detector_series {
 
 struct detector {
     struct detector_config config;
-    struct toc_map series;  /* encoded labels → struct detector_series * (owned) */
+    struct toc_map series; /* encoded labels → struct detector_series * (owned) */
     struct toc_iforest *forest;
     double band_lower[TOC_DETECTOR_FEATURES_MAX], band_upper[TOC_DETECTOR_FEATURES_MAX];
     int64_t model_version;

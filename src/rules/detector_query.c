@@ -22,8 +22,8 @@ static struct detector_row_set *row_set(struct detector_grid *g, struct toc_labe
     uintptr_t at = (uintptr_t)toc_map_get(&g->by_labels, toc_buf_sv(&key));
     size_t cells = g->steps * g->features;
     if (!at && (g->series.count + 1) * cells <= TOC_DETECTOR_CELLS_MAX) {
-        struct detector_row_set fresh = {
-            .labels = labels, .cells = TOC_ARENA_NEW_ARRAY(&g->arena, double, cells)};
+        struct detector_row_set fresh = {.labels = labels,
+                                         .cells = TOC_ARENA_NEW_ARRAY(&g->arena, double, cells)};
         for (size_t i = 0; fresh.cells && i < cells; i++)
             fresh.cells[i] = NAN;
         if (fresh.cells) {
@@ -40,9 +40,10 @@ static int say_twice(const struct detector_config *c, size_t feature, struct toc
                      struct toc_err *err) {
     struct toc_buf text = TOC_BUF_INIT;
     toc_labels_format(labels, &text);
-    int rc = toc_errf(err, TOC_EDUPLICATE,
-                      "expression \"%.*s\" has two series with the labels %.200s; aggregate them",
-                      TOC_SV_ARG(toc_sv_sub(c->features[feature].text, 0, 120)), toc_buf_cstr(&text));
+    int rc =
+        toc_errf(err, TOC_EDUPLICATE,
+                 "expression \"%.*s\" has two series with the labels %.200s; aggregate them",
+                 TOC_SV_ARG(toc_sv_sub(c->features[feature].text, 0, 120)), toc_buf_cstr(&text));
     toc_buf_fini(&text);
     return rc;
 }
@@ -52,9 +53,10 @@ static int add_series(struct detector_grid *g, const struct detector_config *c, 
     struct toc_labels labels = without_name(s->labels, &g->arena);
     struct detector_row_set *r = row_set(g, labels);
     if (!r || g->arena.overflowed)
-        return toc_errf(err, TOC_ELIMIT,
-                        "more than %d values in one query; shorten history or narrow the expression",
-                        TOC_DETECTOR_CELLS_MAX);
+        return toc_errf(
+            err, TOC_ELIMIT,
+            "more than %d values in one query; shorten history or narrow the expression",
+            TOC_DETECTOR_CELLS_MAX);
     for (size_t i = 0; i < s->count; i++) {
         size_t step = (size_t)((s->points[i].t_ms - g->start_ms) / g->step_ms);
         if (s->points[i].histogram || step >= g->steps)
@@ -75,7 +77,8 @@ static int query_feature(struct toc_detectors *d, const struct detector_config *
                                    .max_bytes = (size_t)256 << 20};
     struct toc_promql_result r = {0};
     int64_t end_ms = g->start_ms + (int64_t)(g->steps - 1) * g->step_ms;
-    int rc = toc_promql_range(c->features[feature].expr, &o, g->start_ms, end_ms, g->step_ms, &r, err);
+    int rc =
+        toc_promql_range(c->features[feature].expr, &o, g->start_ms, end_ms, g->step_ms, &r, err);
     for (size_t i = 0; rc == 0 && i < r.series_count; i++)
         rc = add_series(g, c, feature, &r.series[i], err);
     toc_promql_result_fini(&r);

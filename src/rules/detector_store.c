@@ -1,8 +1,9 @@
 /*
- * Models in the store, namespace "detector", key NAME/VERSION (ten digits), the last five versions of each:
+ * Models in the store, namespace "detector", key NAME/VERSION (ten digits), the last five versions
+ * of each:
  *
- *     u8 format · u64 hash of what the model depends on · zigzag trained_at · varint points · u8 method
- *     robust_z:          varint series × {labels, varint n, n × f64 window, oldest first}
+ *     u8 format · u64 hash of what the model depends on · zigzag trained_at · varint points · u8
+ * method robust_z:          varint series × {labels, varint n, n × f64 window, oldest first}
  *     isolation_forest:  varint length, forest · features × {f64 lower, f64 upper}
  *                        varint series × {labels, features × {f64 centre, f64 scale}}
  */
@@ -34,7 +35,8 @@ static void encode_series(const struct detector *x, struct toc_buf *out) {
         toc_labels_encode(s->labels, out);
         if (x->config.method == TOC_DETECTOR_ROBUST_Z)
             encode_window(&s->window, out);
-        for (size_t f = 0; x->config.method == TOC_DETECTOR_FOREST && f < x->config.feature_count; f++) {
+        for (size_t f = 0; x->config.method == TOC_DETECTOR_FOREST && f < x->config.feature_count;
+             f++) {
             toc_buf_append_f64(out, s->has_norms ? s->norms[f].centre : 0);
             toc_buf_append_f64(out, s->has_norms ? s->norms[f].scale : 0);
         }
@@ -70,7 +72,8 @@ void toc_detector_save(struct toc_detectors *d, const struct detector *x) {
     encode(x, &value);
     int rc = toc_buf_error(&value);
     if (rc == 0)
-        rc = store->put(store, NAMESPACE, key_of(x, x->model_version, key), toc_buf_sv(&value), NULL);
+        rc = store->put(store, NAMESPACE, key_of(x, x->model_version, key), toc_buf_sv(&value),
+                        NULL);
     int64_t old = x->model_version - TOC_DETECTOR_VERSIONS_KEPT;
     if (rc == 0 && old > 0)
         rc = store->remove(store, NAMESPACE, key_of(x, old, key), NULL);
@@ -115,7 +118,8 @@ static int decode_series(struct toc_detectors *d, struct toc_reader *r, struct d
             break;
         }
         s->seen_ms = now.ms;
-        rc = x->config.method == TOC_DETECTOR_FOREST ? decode_norms(r, x, s) : decode_window(r, x, s);
+        rc = x->config.method == TOC_DETECTOR_FOREST ? decode_norms(r, x, s)
+                                                     : decode_window(r, x, s);
     }
     toc_arena_fini(&arena);
     return rc;

@@ -1,5 +1,6 @@
-/* Oracle: a forest that decodes scores any finite row in [-1, 0], with both kernels alike, and encodes to the
- * same bytes again. The checksum is repaired first, so that mutations reach the decoder behind it. */
+/* Oracle: a forest that decodes scores any finite row in [-1, 0], with both kernels alike, and
+ * encodes to the same bytes again. The checksum is repaired first, so that mutations reach the
+ * decoder behind it. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,8 +32,7 @@ static void check_round_trip(const struct toc_iforest *f, const char *bytes, siz
     struct toc_iforest *back = NULL;
     toc_iforest_encode(f, &out);
     /* Long forms of small varints are accepted but never written. */
-    if (toc_buf_error(&out) || out.n > size ||
-        (out.n == size && memcmp(out.p, bytes, size) != 0) ||
+    if (toc_buf_error(&out) || out.n > size || (out.n == size && memcmp(out.p, bytes, size) != 0) ||
         toc_iforest_decode(toc_buf_sv(&out), &back, NULL) != 0)
         abort();
     toc_iforest_free(&back);

@@ -5,12 +5,12 @@
 #include <string.h>
 
 #include "../cmocka_prelude.h"
-#include "near.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/rng.h"
 #include "detect/iforest.h"
 #include "detect/stats.h"
+#include "near.h"
 
 static uint64_t g_seed = 1;
 
@@ -39,7 +39,8 @@ static size_t flagged(const double *scores, size_t n, double offset, size_t *out
     return count;
 }
 
-/* With 8 rows the interpolated percentile at 0.1 lies between the two lowest scores: one row, always. */
+/* With 8 rows the interpolated percentile at 0.1 lies between the two lowest scores: one row,
+ * always. */
 static void founding_example_flags_row_3_or_5(void **state) {
     (void)state;
     int third = 0;
@@ -219,7 +220,8 @@ static void sizes_as_sklearn(void **state) {
     static const struct {
         const char *text;
         size_t samples;
-    } cases[] = {{"auto", 256}, {"100", 100}, {"5000", 1000}, {"0.5", 500}, {"1.0", 1000}, {"1", 1}};
+    } cases[] = {{"auto", 256}, {"100", 100},  {"5000", 1000},
+                 {"0.5", 500},  {"1.0", 1000}, {"1", 1}};
     for (size_t i = 0; i < TOC_ARRAY_LEN(cases); i++) {
         struct toc_iforest_params p = toc_iforest_params_default();
         p.n_estimators = 3;

@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "../cmocka_prelude.h"
-#include "near.h"
 #include "base/attrs.h"
 #include "detect/preprocess.h"
+#include "near.h"
 
 enum { N = 8 };
 
@@ -79,8 +79,7 @@ static void normalisations(void **state) {
     assert_true(toc_normalise_apply(&r, 4.5) == 0);
     const double constant[] = {4, 4, 4};
     for (int n = 0; n <= TOC_NORMALISE_ROBUST; n++) {
-        struct toc_normalisation c =
-            toc_normalise_fit((enum toc_normalise)n, constant, 3, scratch);
+        struct toc_normalisation c = toc_normalise_fit((enum toc_normalise)n, constant, 3, scratch);
         assert_true(c.scale == 1);
     }
 }

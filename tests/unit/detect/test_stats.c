@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "../cmocka_prelude.h"
-#include "near.h"
 #include "base/rng.h"
 #include "detect/stats.h"
+#include "near.h"
 
 static uint64_t g_seed = 1;
 

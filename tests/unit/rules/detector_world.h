@@ -1,4 +1,5 @@
-/* Detectors under virtual time: series in memory, a blob store in memory, a clock that is a number. */
+/* Detectors under virtual time: series in memory, a blob store in memory, a clock that is a number.
+ */
 #ifndef TOC_TESTS_RULES_DETECTOR_WORLD_H
 #define TOC_TESTS_RULES_DETECTOR_WORLD_H
 
@@ -33,8 +34,8 @@ static struct blob *blob_find(struct memory_store *m, struct toc_sv key) {
     return NULL;
 }
 
-static int blob_put(struct toc_blob_store *s, const char *ns, struct toc_sv key, struct toc_sv value,
-                    struct toc_err *err) {
+static int blob_put(struct toc_blob_store *s, const char *ns, struct toc_sv key,
+                    struct toc_sv value, struct toc_err *err) {
     struct memory_store *m = (struct memory_store *)s;
     struct blob *b = blob_find(m, key);
     (void)err;
@@ -49,8 +50,8 @@ static int blob_put(struct toc_blob_store *s, const char *ns, struct toc_sv key,
     return 0;
 }
 
-static int blob_get(struct toc_blob_store *s, const char *ns, struct toc_sv key, struct toc_buf *out,
-                    struct toc_err *err) {
+static int blob_get(struct toc_blob_store *s, const char *ns, struct toc_sv key,
+                    struct toc_buf *out, struct toc_err *err) {
     struct blob *b = blob_find((struct memory_store *)s, key);
     (void)ns, (void)err;
     if (b)
@@ -114,7 +115,8 @@ static void world_fini(struct world *w) {
     toc_memory_querier_fini(&w->in);
     toc_memory_querier_fini(&w->out);
     while (w->blobs.count)
-        assert_int_equal(blob_remove(&w->blobs.store, "", toc_sv_cstr(w->blobs.items[0].key), NULL), 0);
+        assert_int_equal(blob_remove(&w->blobs.store, "", toc_sv_cstr(w->blobs.items[0].key), NULL),
+                         0);
     TOC_VEC_FINI(&w->blobs);
 }
 

@@ -1,17 +1,17 @@
 /* Detectors from configuration to written series, under virtual time. */
 #include "detector_world.h"
 
-#define NO_BUILTINS                                                    \
-    "- {name: train_loss, enabled: false}\n"                           \
-    "- {name: train_step_seconds, enabled: false}\n"                   \
-    "- {name: vllm_e2e_latency, enabled: false}\n"                     \
+#define NO_BUILTINS                                  \
+    "- {name: train_loss, enabled: false}\n"         \
+    "- {name: train_step_seconds, enabled: false}\n" \
+    "- {name: vllm_e2e_latency, enabled: false}\n"   \
     "- {name: host, enabled: false}\n"
-#define ROBUST                                                                                   \
-    NO_BUILTINS                                                                                  \
+#define ROBUST  \
+    NO_BUILTINS \
     "- {name: load, expr: load, method: robust_z, window: 10m, interval: 10s, threshold: 6}\n"
-#define FOREST                                                                                    \
-    NO_BUILTINS                                                                                   \
-    "- {name: pair, method: isolation_forest, features: {cpu: cpu, mem: mem}, interval: 10s,\n"   \
+#define FOREST                                                                                  \
+    NO_BUILTINS                                                                                 \
+    "- {name: pair, method: isolation_forest, features: {cpu: cpu, mem: mem}, interval: 10s,\n" \
     "   history: 1h, train_interval: 10m, threshold: 0.65, min_points: 50, seed: 3}\n"
 
 static void set(struct world *w, const char *yaml) {
@@ -75,7 +75,8 @@ static void direction_decides_which_side_counts(void **state) {
         char yaml[800];
         world_init(&w);
         snprintf(yaml, sizeof yaml,
-                 NO_BUILTINS "- {name: load, expr: load, window: 10m, interval: 10s, direction: %s}\n",
+                 NO_BUILTINS
+                 "- {name: load, expr: load, window: 10m, interval: 10s, direction: %s}\n",
                  directions[i]);
         set(&w, yaml);
         feed_load(&w, 900);
@@ -120,7 +121,8 @@ static void forest_sees_a_strange_combination(void **state) {
     double lower = last_out(&w, "tocsin_expected_lower", "detector=pair,feature=cpu,instance=a");
     double upper = last_out(&w, "tocsin_expected_upper", "detector=pair,feature=cpu,instance=a");
     assert_true(lower > 0.2 && lower < 0.35 && upper > 0.45 && upper < 0.6);
-    assert_true(!isnan(last_out(&w, "tocsin_expected_upper", "detector=pair,feature=mem,instance=a")));
+    assert_true(
+        !isnan(last_out(&w, "tocsin_expected_upper", "detector=pair,feature=mem,instance=a")));
     w.now_ms += 1;
     put(&w, "cpu", "instance=a", 0.99);
     put(&w, "mem", "instance=a", 0.95);
@@ -152,7 +154,8 @@ static void normalisation_makes_instances_comparable(void **state) {
     world_init(&w);
     set(&w, NO_BUILTINS
         "- {name: pair, method: isolation_forest, features: {cpu: cpu, mem: mem}, interval: 10s,\n"
-        "   history: 30m, train_interval: 10m, threshold: 0.7, min_points: 50, normalise: robust}\n");
+        "   history: 30m, train_interval: 10m, threshold: 0.7, min_points: 50, normalise: "
+        "robust}\n");
     for (int i = 0; i < 240; i++) {
         w.now_ms += 10000;
         for (int k = 0; k < 2; k++) {
@@ -303,7 +306,8 @@ static void vanished_series_end(void **state) {
     size_t written = out_series(&w, "tocsin_anomaly", "detector=load,instance=a")->values.count;
     w.now_ms += 700000;
     catch_up(&w);
-    assert_int_equal(out_series(&w, "tocsin_anomaly", "detector=load,instance=a")->values.count, written);
+    assert_int_equal(out_series(&w, "tocsin_anomaly", "detector=load,instance=a")->values.count,
+                     written);
     assert_int_equal(toc_detectors_stats(w.detectors).series, 0); /* forgotten after its window */
     world_fini(&w);
 }
@@ -351,8 +355,8 @@ static void denoising_hides_a_lone_spike(void **state) {
     (void)state;
     struct world w;
     world_init(&w);
-    set(&w, NO_BUILTINS
-        "- {name: load, expr: load, window: 10m, interval: 10s, denoise: median}\n");
+    set(&w,
+        NO_BUILTINS "- {name: load, expr: load, window: 10m, interval: 10s, denoise: median}\n");
     feed_load(&w, 900);
     w.now_ms += 10000;
     put(&w, "load", "instance=a", 90);
@@ -401,7 +405,8 @@ static void builtins_rest_without_data_and_work_with_it(void **state) {
         put(&w, "node_memory_MemAvailable_bytes", "instance=h,job=node", 4e9 + 1e7 * (i % 10));
         put(&w, "node_memory_MemTotal_bytes", "instance=h,job=node", 8e9);
         put(&w, "node_network_receive_bytes_total", "device=eth0,instance=h,job=node", network);
-        put(&w, "node_network_transmit_bytes_total", "device=eth0,instance=h,job=node", network / 2);
+        put(&w, "node_network_transmit_bytes_total", "device=eth0,instance=h,job=node",
+            network / 2);
         put(&w, "train_loss", "run=r", 3 * exp(-i / 500.0) + 0.02 * toc_rng_normal(&w.rng));
         catch_up(&w);
     }
