@@ -26,7 +26,7 @@ const messages = {
   offline: ["The daemon does not answer. What you see is old.", "守护进程没有响应，页面内容可能已过期。"],
   loading: ["Loading…", "加载中…"],
   health: ["Health", "健康"],
-  health_ok: ["All is well", "一切正常"],
+  health_ok: ["Tocsin is working", "Tocsin 运行正常"],
   health_degraded: ["Degraded", "部分降级"],
   health_failing: ["Failing", "故障"],
   noIncidents: ["No open incident.", "没有未关闭的事件。"],
