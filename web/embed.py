@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""embed.py OUT.c DIST: the files below DIST as the table of src/api/web_assets.h, gzip-compressed.
+"""embed.py OUT.c DIST RUNBOOKS: the files below DIST, and the run books as /docs/runbooks/KIND.md, as the table of
+src/api/web_assets.h, gzip-compressed.
 
-Without DIST/index.html the table is empty: the daemon then says that it has no UI. OUT.c is rewritten only when it
+Without DIST/index.html only the run books are there: the daemon then says that it has no UI. OUT.c is rewritten only when it
 changes, so that an unchanged UI does not rebuild the daemon.
 """
 import gzip
@@ -11,18 +12,21 @@ import re
 import sys
 
 TYPES = {'.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8',
-         '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml', '.json': 'application/json'}
+         '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml', '.json': 'application/json', '.md': 'text/markdown; charset=utf-8'}
 
 
 def main():
     out, dist = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
     rows, arrays = [], []
     files = sorted(f for f in dist.rglob('*') if f.suffix in TYPES) if (dist / 'index.html').exists() else []
-    for i, f in enumerate(files):
+    paths = ['/' + f.relative_to(dist).as_posix() for f in files]
+    books = sorted(pathlib.Path(sys.argv[3]).glob('*.md'))
+    paths += ['/docs/runbooks/' + f.name for f in books]
+    files += books
+    for i, (f, path) in enumerate(zip(files, paths)):
         data = gzip.compress(f.read_bytes(), 9, mtime=0)
         body = ','.join(str(b) for b in data)
         arrays.append(f'static const unsigned char asset_{i}[] = {{{body}}};')
-        path = '/' + f.relative_to(dist).as_posix()
         etag = hashlib.sha256(f.read_bytes()).hexdigest()[:16]
         hashed = 'true' if re.search(r'\.[0-9a-f]{10}\.', path) else 'false'
         rows.append(f'    {{"{path}", "{TYPES[f.suffix]}", asset_{i}, sizeof asset_{i}, "\\"{etag}\\"", {hashed}}},')

@@ -27,6 +27,9 @@ struct toc_api_call {
     struct toc_json_writer json; /* onto res->body */
 };
 
+/* Was the web UI there when the program was built? */
+bool toc_api_has_ui(void);
+
 #define TOC_SESSION_COOKIE "tocsin_session"
 
 /* What the request brings along for the guard. */

@@ -4,8 +4,6 @@
 #include "statedb/changes.h"
 #include "sys/env.h"
 
-extern const size_t toc_web_asset_count;
-
 void toc_api_healthy(struct toc_api_call *c) {
     c->res->content_type = "text/plain; charset=utf-8";
     toc_buf_append_cstr(&c->res->body, "Tocsin is healthy.\n");
@@ -91,7 +89,7 @@ void toc_api_status(struct toc_api_call *c) {
     toc_json_kv_cstr(&c->json, "health", problems.count ? "degraded" : "ok");
     write_counts(c);
     toc_json_kv_int(&c->json, "rss_bytes", (int64_t)toc_process_rss_bytes());
-    toc_json_kv_bool(&c->json, "ui_built", toc_web_asset_count > 0);
+    toc_json_kv_bool(&c->json, "ui_built", toc_api_has_ui());
     toc_json_end_object(&c->json);
 }
 

@@ -1,4 +1,4 @@
-/* The embedded web UI. Unknown paths without an extension get the application (it routes by itself). */
+/* The embedded web UI and run books. Unknown paths without an extension get the application (it routes by itself). */
 #include "api/api_priv.h"
 #include "api/web_assets.h"
 
@@ -8,6 +8,8 @@ static const struct toc_web_asset *find_asset(struct toc_sv path) {
             return &toc_web_assets[i];
     return NULL;
 }
+
+bool toc_api_has_ui(void) { return find_asset(TOC_SV("/index.html")) != NULL; }
 
 static const char g_no_ui[] =
     "<!doctype html><html lang=en><meta charset=utf-8><title>Tocsin</title>"
@@ -23,7 +25,7 @@ static void answer_without_ui(struct toc_api_call *c) {
 void toc_api_ui(struct toc_api_call *c) {
     struct toc_sv path = c->req->path;
     bool is_page = toc_sv_find_char(path, '.') == SIZE_MAX;
-    if (is_page && toc_web_asset_count == 0) {
+    if (is_page && !toc_api_has_ui()) {
         answer_without_ui(c);
         return;
     }

@@ -371,7 +371,6 @@ void toc_scrape_cache_end_series(struct scrape_cache *c, int64_t t_ms) {
 /* The scrape was good: who is new, who has vanished? */
 static void settle(struct ingest *g) {
     struct scrape_cache *c = g->c;
-    size_t alive = 0;
     for (size_t i = 0; i < c->series.count; i++) {
         struct scrape_series *s = c->series.items[i];
         if (s->is_report)
@@ -382,7 +381,6 @@ static void settle(struct ingest *g) {
         } else if (s->is_alive) {
             push_marker(c, s, g->in->t_ms);
         }
-        alive += s->is_alive;
     }
 }
 

@@ -109,7 +109,7 @@ static void put_histogram(struct world *w, const char *metric, double t, bool is
 static void measure(struct world *w, double t, const struct trouble *x) {
     put2(w, "node_filesystem_size_bytes", "mountpoint", "/", 1e11);
     put2(w, "node_filesystem_avail_bytes", "mountpoint", "/",
-         x->disk_left ? x->disk_left * 1e11 : 4e10 - 1e5 * t);
+         x->disk_left > 0 ? x->disk_left * 1e11 : 4e10 - 1e5 * t);
     put2(w, "node_filesystem_readonly", "mountpoint", "/", 0);
     put2(w, "node_memory_MemTotal_bytes", "", "", 8e9);
     put2(w, "node_memory_MemAvailable_bytes", "", "", 2e9);
