@@ -1,12 +1,24 @@
 /* The embedded web UI and run books. Unknown paths without an extension get the application (it routes by itself). */
+#include <stdio.h>
+
 #include "api/api_priv.h"
 #include "api/web_assets.h"
 
-static const struct toc_web_asset *find_asset(struct toc_sv path) {
+static const struct toc_web_asset *find_exact(struct toc_sv path) {
     for (size_t i = 0; i < toc_web_asset_count; i++)
         if (toc_sv_eq_cstr(path, toc_web_assets[i].path))
             return &toc_web_assets[i];
     return NULL;
+}
+
+/* Run books are linked with and without their suffix. */
+static const struct toc_web_asset *find_asset(struct toc_sv path) {
+    const struct toc_web_asset *a = find_exact(path);
+    char text[160];
+    if (a || !toc_sv_starts_with(path, TOC_SV("/docs/runbooks/")) || path.n > 128)
+        return a;
+    snprintf(text, sizeof text, "%.*s.md", TOC_SV_ARG(path));
+    return find_exact(toc_sv_cstr(text));
 }
 
 bool toc_api_has_ui(void) { return find_asset(TOC_SV("/index.html")) != NULL; }
@@ -24,7 +36,8 @@ static void answer_without_ui(struct toc_api_call *c) {
 
 void toc_api_ui(struct toc_api_call *c) {
     struct toc_sv path = c->req->path;
-    bool is_page = toc_sv_find_char(path, '.') == SIZE_MAX;
+    bool is_page = toc_sv_find_char(path, '.') == SIZE_MAX &&
+                   !toc_sv_starts_with(path, TOC_SV("/docs/"));
     if (is_page && !toc_api_has_ui()) {
         answer_without_ui(c);
         return;

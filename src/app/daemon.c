@@ -155,7 +155,7 @@ static int start_rules(struct toc_daemon *d, struct toc_err *err) {
                                         .alerts = toc_alert_manager_sink(d->alerts), .store = &d->blobs.base,
                                         .mono_ns = mono_ns, .mono_ctx = d->clock,
                                         .default_interval_ms = d->config->evaluation_interval_ms,
-                                        .external_url = toc_sv_cstr(d->url)};
+                                        .external_url = toc_sv_cstr(d->link_base)};
     d->rules = toc_rules_new(&o);
     toc_rules_set_files(d->rules, d->config->rule_files, d->config->rule_file_count, d->started_at);
     d->config->rule_file_count = 0;
@@ -218,7 +218,7 @@ static void make_api(struct toc_daemon *d) {
         .metrics = d->metrics, .state = d->state, .guard = d->guard, .rules = d->rules, .detectors = d->detectors, .alerts = d->alerts,
         .incidents = d->incidents, .thresholds = &d->thresholds.base, .notifier = d->notifier,
         .scraper = d->scraper, .discover = d->discover, .runs = d->runs, .ack_key = d->ack_key,
-        .started_at = d->started_at, .external_url = d->url, .has_tls = d->config->tls_cert_file.n > 0,
+        .started_at = d->started_at, .external_url = d->link_base, .has_tls = d->config->tls_cert_file.n > 0,
         .daemon = d, .each_problem = toc_daemon_each_problem, .each_metric = toc_daemon_each_metric,
         .reload = (int (*)(void *, struct toc_err *))toc_daemon_reload};
     d->api = toc_api_new(&parts);
@@ -270,8 +270,11 @@ static int start_parts(struct toc_daemon *d, struct toc_err *err) {
         rc = check_address(d, host, err);
     if (rc == 0)
         rc = open_stores(d, err);
-    if (rc == 0) /* links in messages; the real port follows when any free one was asked for */
+    if (rc == 0) { /* the real port follows when any free one was asked for */
         snprintf(d->url, sizeof d->url, "http://%s:%u", host, port);
+        toc_sv_copy(d->config->external_url.n ? d->config->external_url : toc_sv_cstr(d->url), d->link_base,
+                    sizeof d->link_base);
+    }
     if (rc == 0)
         rc = load_ack_key(d, err);
     if (rc == 0)

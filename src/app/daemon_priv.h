@@ -38,7 +38,7 @@ struct toc_daemon {
     struct toc_config *config;
     struct toc_clock *clock;
     struct toc_ts started_at;
-    char data_dir[512], url[128], token_path[600], instance[128];
+    char data_dir[512], url[128], link_base[256], token_path[600], instance[128];
     bool made_token;
     unsigned char ack_key[TOC_ACK_KEY_BYTES];
 
