@@ -212,8 +212,10 @@ static int read_file(const char *path, struct toc_buf *out, struct toc_err *err)
 static int add_rule_file(struct toc_config *c, const char *name, struct toc_sv text, struct toc_err *err) {
     struct toc_rule_file *file = NULL;
     int rc = toc_rule_file_parse(toc_sv_cstr(name), text, false, &file, err);
-    if (rc < 0)
+    if (rc < 0) {
+        err->line = 0; /* its message says the place */
         return rc;
+    }
     c->rule_files = toc_xrealloc(c->rule_files, (c->rule_file_count + 1) * sizeof(struct toc_rule_file *));
     c->rule_files[c->rule_file_count++] = file;
     return 0;
@@ -263,8 +265,10 @@ static int load_alerting(struct toc_config *c, struct toc_err *err) {
         rc = toc_alert_config_parse(toc_buf_sv(&text), &zones, &c->alerting, err);
         if (rc == 0)
             rc = toc_receivers_build(c->alerting, c->base_dir, &c->receivers, err);
-        if (rc < 0 && path)
+        if (rc < 0 && path) {
             rc = toc_err_prefix(err, "%s:%d:%d: ", path, err->line, err->column);
+            err->line = 0; /* the place is said */
+        }
     }
     toc_buf_fini(&text);
     return rc;
