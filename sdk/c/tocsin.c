@@ -45,7 +45,8 @@ static bool is_absent(double v) {
     return bits == ABSENT_BITS;
 }
 
-/* --------------------------------------------------------------------------------------------- text */
+/* ---------------------------------------------------------------------------------------------
+ * text */
 
 struct text {
     char *p;
@@ -78,7 +79,9 @@ static void put(struct text *t, const char *s, size_t n) {
     }
 }
 
-static void put_cstr(struct text *t, const char *s) { put(t, s, strlen(s)); }
+static void put_cstr(struct text *t, const char *s) {
+    put(t, s, strlen(s));
+}
 
 __attribute__((format(printf, 2, 3))) static void putf(struct text *t, const char *fmt, ...) {
     char small[512];
@@ -127,7 +130,8 @@ static void put_field(struct text *t, const char *name, double v) {
     put_number(t, v);
 }
 
-/* ---------------------------------------------------------------------------------------------- run */
+/* ----------------------------------------------------------------------------------------------
+ * run */
 
 struct line {
     struct line *next;
@@ -199,8 +203,8 @@ static const char *state_text(enum tocsin_state s) {
     return names[s <= TOCSIN_FAILED ? s : TOCSIN_RUNNING];
 }
 
-/* What every line begins with. seq is assigned here: the caller holds the mutex until the line is queued, so lines of
- * a session are queued in the order of their numbers. */
+/* What every line begins with. seq is assigned here: the caller holds the mutex until the line is
+ * queued, so lines of a session are queued in the order of their numbers. */
 static void begin_line(struct tocsin_run *run, struct text *t) {
     int64_t ms = now_ms(CLOCK_REALTIME);
     putf(t, "{\"t\":%lld.%03d,", (long long)(ms / 1000), (int)(ms % 1000));
@@ -221,10 +225,14 @@ static void put_layer(struct text *t, const struct tocsin_layer *l) {
         const char *name;
         double value;
     } fields[] = {
-        {"grad_norm", l->grad_norm},       {"param_mean", l->param_mean},
-        {"param_std", l->param_std},       {"param_min", l->param_min},
-        {"param_max", l->param_max},       {"update_ratio", l->update_ratio},
-        {"zero_grad_ratio", l->zero_grad_ratio}, {"nonfinite_ratio", l->nonfinite_ratio},
+        {"grad_norm", l->grad_norm},
+        {"param_mean", l->param_mean},
+        {"param_std", l->param_std},
+        {"param_min", l->param_min},
+        {"param_max", l->param_max},
+        {"update_ratio", l->update_ratio},
+        {"zero_grad_ratio", l->zero_grad_ratio},
+        {"nonfinite_ratio", l->nonfinite_ratio},
     };
     put_string(t, l->name);
     put_cstr(t, ":{");
@@ -248,9 +256,14 @@ static void finish_line(struct tocsin_run *run, struct text *t) {
 
 struct tocsin_report tocsin_report_init(int64_t step) {
     double none = tocsin_absent();
-    return (struct tocsin_report){.step = step, .loss = none, .grad_norm = none, .lr = none,
-                                  .step_seconds = none, .tokens_per_second = none,
-                                  .memory_bytes = none, .memory_limit_bytes = none};
+    return (struct tocsin_report){.step = step,
+                                  .loss = none,
+                                  .grad_norm = none,
+                                  .lr = none,
+                                  .step_seconds = none,
+                                  .tokens_per_second = none,
+                                  .memory_bytes = none,
+                                  .memory_limit_bytes = none};
 }
 
 struct tocsin_layer tocsin_layer_init(const char *name) {
@@ -323,7 +336,8 @@ uint64_t tocsin_dropped(const struct tocsin_run *run) {
     return n;
 }
 
-/* ------------------------------------------------------------------------------------------- sender */
+/* -------------------------------------------------------------------------------------------
+ * sender */
 
 static bool wait_for(int fd, short events) {
     struct pollfd p = {.fd = fd, .events = events};
@@ -385,8 +399,8 @@ static bool send_all(int fd, const char *p, size_t n) {
     return true;
 }
 
-/* Reads one answer; its status, or 0 when the connection broke. Bodies are small and are read so that the
- * connection can be used again; one without a length closes it. */
+/* Reads one answer; its status, or 0 when the connection broke. Bodies are small and are read so
+ * that the connection can be used again; one without a length closes it. */
 static int read_answer(struct tocsin_run *run) {
     char answer[ANSWER_MAX_BYTES + 1];
     size_t n = 0;
@@ -542,7 +556,8 @@ int tocsin_flush(struct tocsin_run *run, int timeout_ms) {
     return rc;
 }
 
-/* ------------------------------------------------------------------------------------ start and end */
+/* ------------------------------------------------------------------------------------ start and
+ * end */
 
 static const char *option_or_env(const char *option, const char *name, const char *fallback) {
     if (option)

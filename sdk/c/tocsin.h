@@ -1,6 +1,6 @@
 /*
- * Tocsin's C SDK: a training loop says where it is, in two calls. One header and one source (tocsin.c), C11, POSIX
- * threads and sockets, nothing else. Apache-2.0.
+ * Tocsin's C SDK: a training loop says where it is, in two calls. One header and one source
+ * (tocsin.c), C11, POSIX threads and sockets, nothing else. Apache-2.0.
  *
  *     struct tocsin_run *run = tocsin_init(&(struct tocsin_options){.run = "my-model"});
  *     for (…) {
@@ -10,9 +10,10 @@
  *     }
  *     tocsin_finish(run, TOCSIN_FINISHED, NULL);
  *
- * A report is formatted in the caller's thread (microseconds), put into a bounded ring and sent by one background
- * thread. No call blocks on the network, none ends the job, each accepts a NULL run. When the ring is full the oldest
- * lines go and are counted. The format is docs/design/run-protocol.md. All functions may be called from any thread.
+ * A report is formatted in the caller's thread (microseconds), put into a bounded ring and sent by
+ * one background thread. No call blocks on the network, none ends the job, each accepts a NULL run.
+ * When the ring is full the oldest lines go and are counted. The format is
+ * docs/design/run-protocol.md. All functions may be called from any thread.
  */
 #ifndef TOCSIN_H
 #define TOCSIN_H
@@ -50,8 +51,8 @@ enum tocsin_state {
     TOCSIN_FAILED
 };
 
-/* Statistics of one layer's parameters and gradients. Not-a-number in a field that was not computed must be said
- * by TOCSIN_ABSENT, because a NaN is data here. */
+/* Statistics of one layer's parameters and gradients. Not-a-number in a field that was not computed
+ * must be said by TOCSIN_ABSENT, because a NaN is data here. */
 struct tocsin_layer {
     const char *name; /* layers in the order of the network */
     double grad_norm, param_mean, param_std, param_min, param_max;
@@ -87,8 +88,8 @@ struct tocsin_layer tocsin_layer_init(const char *name);
 
 struct tocsin_run;
 
-/* Starts the background thread and says that the run has begun. NULL when there is no memory or no thread: then
- * every other call does nothing. */
+/* Starts the background thread and says that the run has begun. NULL when there is no memory or no
+ * thread: then every other call does nothing. */
 struct tocsin_run *tocsin_init(const struct tocsin_options *options);
 void tocsin_report(struct tocsin_run *run, const struct tocsin_report *report);
 /* event: "checkpoint", "restart", "error"; message for people, may be NULL. */
@@ -97,7 +98,8 @@ void tocsin_event(struct tocsin_run *run, int64_t step, const char *event, const
 int tocsin_flush(struct tocsin_run *run, int timeout_ms);
 /* Lines lost so far: ring full, refused by the daemon, file not writable. */
 uint64_t tocsin_dropped(const struct tocsin_run *run);
-/* Says how it ended (TOCSIN_FINISHED or TOCSIN_FAILED, with a message or NULL), flushes for at most 2 s, frees. */
+/* Says how it ended (TOCSIN_FINISHED or TOCSIN_FAILED, with a message or NULL), flushes for at most
+ * 2 s, frees. */
 void tocsin_finish(struct tocsin_run *run, enum tocsin_state state, const char *message);
 
 #ifdef __cplusplus

@@ -17,7 +17,8 @@ void toc_api_am_status(struct toc_api_call *c) {
     toc_json_raw(&c->json, TOC_SV("{\"status\":\"disabled\",\"peers\":[]}"));
     toc_json_key(&c->json, "versionInfo");
     toc_json_begin_object(&c->json);
-    static const char *const empty[] = {"branch", "buildDate", "buildUser", "goVersion", "revision"};
+    static const char *const empty[] = {"branch", "buildDate", "buildUser", "goVersion",
+                                        "revision"};
     for (size_t i = 0; i < 5; i++)
         toc_json_kv_cstr(&c->json, empty[i], "");
     toc_json_kv_cstr(&c->json, "version", TOC_VERSION);
@@ -41,18 +42,23 @@ void toc_api_am_receivers(struct toc_api_call *c) {
     toc_json_end_array(&c->json);
 }
 
-/* ------------------------------------------------------------------------------------ reading alerts */
+/* ------------------------------------------------------------------------------------ reading
+ * alerts */
 
 static bool flag(struct toc_api_call *c, const char *name) {
     return !toc_sv_eq(toc_api_param(c, name), TOC_SV("false"));
 }
 
 /* The parameters active, silenced, inhibited, unprocessed, muted, filter, receiver. */
-static bool read_filter(struct toc_api_call *c, struct toc_matcher_list *matchers, struct toc_alert_filter *f) {
+static bool read_filter(struct toc_api_call *c, struct toc_matcher_list *matchers,
+                        struct toc_alert_filter *f) {
     struct toc_err err = {0};
-    *f = (struct toc_alert_filter){.active = flag(c, "active"), .silenced = flag(c, "silenced"),
-                                   .inhibited = flag(c, "inhibited"), .unprocessed = flag(c, "unprocessed"),
-                                   .muted = flag(c, "muted"), .matchers = matchers,
+    *f = (struct toc_alert_filter){.active = flag(c, "active"),
+                                   .silenced = flag(c, "silenced"),
+                                   .inhibited = flag(c, "inhibited"),
+                                   .unprocessed = flag(c, "unprocessed"),
+                                   .muted = flag(c, "muted"),
+                                   .matchers = matchers,
                                    .receiver = toc_api_param(c, "receiver")};
     for (size_t i = 0; i < c->req->param_count; i++) {
         if (!toc_sv_eq(c->req->params[i].name, TOC_SV("filter")))
@@ -65,7 +71,8 @@ static bool read_filter(struct toc_api_call *c, struct toc_matcher_list *matcher
     return true;
 }
 
-static void write_ids(struct toc_json_writer *w, const char *key, const struct toc_sv *ids, size_t n) {
+static void write_ids(struct toc_json_writer *w, const char *key, const struct toc_sv *ids,
+                      size_t n) {
     toc_json_key(w, key);
     toc_json_begin_array(w);
     for (size_t i = 0; i < n; i++)
@@ -76,8 +83,10 @@ static void write_ids(struct toc_json_writer *w, const char *key, const struct t
 static void write_status(struct toc_json_writer *w, const struct toc_alert_view *v) {
     toc_json_key(w, "status");
     toc_json_begin_object(w);
-    toc_json_kv_cstr(w, "state", !v->is_processed ? "unprocessed"
-                                 : v->silenced_count || v->inhibited_count || v->muted_count ? "suppressed" : "active");
+    toc_json_kv_cstr(w, "state",
+                     !v->is_processed                                            ? "unprocessed"
+                     : v->silenced_count || v->inhibited_count || v->muted_count ? "suppressed"
+                                                                                 : "active");
     write_ids(w, "silencedBy", v->silenced_by, v->silenced_count);
     toc_json_key(w, "inhibitedBy");
     toc_json_begin_array(w);
@@ -102,8 +111,9 @@ static void write_alert(void *ctx, const struct toc_alert_view *v) {
     toc_json_labels(w, v->alert->annotations);
     toc_json_kv_time(w, "startsAt", v->alert->starts_at);
     /* 0 would be null; upstream always has a time here. */
-    toc_json_kv_time(w, "endsAt", v->alert->ends_at.ms ? v->alert->ends_at
-                                                       : (struct toc_ts){v->alert->updated_at.ms + 300000});
+    toc_json_kv_time(w, "endsAt",
+                     v->alert->ends_at.ms ? v->alert->ends_at
+                                          : (struct toc_ts){v->alert->updated_at.ms + 300000});
     toc_json_kv_time(w, "updatedAt", v->alert->updated_at);
     toc_json_kv_string(w, "generatorURL", v->alert->generator_url);
     toc_json_kv_cstr(w, "fingerprint", fingerprint);
@@ -125,7 +135,8 @@ void toc_api_am_alerts_get(struct toc_api_call *c) {
     struct toc_err err = {0};
     if (read_filter(c, &matchers, &f)) {
         toc_json_begin_array(&c->json);
-        int rc = toc_alert_manager_each_alert(c->api->parts.alerts, &f, c->now, write_alert, &c->json, &err);
+        int rc = toc_alert_manager_each_alert(c->api->parts.alerts, &f, c->now, write_alert,
+                                              &c->json, &err);
         toc_json_end_array(&c->json);
         if (rc < 0)
             fail_plain(c, 400, err.message);
@@ -156,7 +167,8 @@ void toc_api_am_groups(struct toc_api_call *c) {
     struct toc_err err = {0};
     if (read_filter(c, &matchers, &f)) {
         toc_json_begin_array(&c->json);
-        int rc = toc_alert_manager_each_group(c->api->parts.alerts, &f, c->now, write_group, &c->json, &err);
+        int rc = toc_alert_manager_each_group(c->api->parts.alerts, &f, c->now, write_group,
+                                              &c->json, &err);
         toc_json_end_array(&c->json);
         if (rc < 0)
             fail_plain(c, 400, err.message);
@@ -164,9 +176,11 @@ void toc_api_am_groups(struct toc_api_call *c) {
     toc_matcher_list_fini(&matchers);
 }
 
-/* ------------------------------------------------------------------------------------ posting alerts */
+/* ------------------------------------------------------------------------------------ posting
+ * alerts */
 
-static int read_labels(const struct toc_json *object, struct toc_labels_builder *b, struct toc_err *err) {
+static int read_labels(const struct toc_json *object, struct toc_labels_builder *b,
+                       struct toc_err *err) {
     if (!object)
         return 0;
     if (object->type != TOC_JSON_OBJECT)
@@ -180,7 +194,8 @@ static int read_labels(const struct toc_json *object, struct toc_labels_builder 
     return 0;
 }
 
-static int read_time(const struct toc_json *object, const char *key, struct toc_ts *out, struct toc_err *err) {
+static int read_time(const struct toc_json *object, const char *key, struct toc_ts *out,
+                     struct toc_err *err) {
     struct toc_sv text;
     int rc = toc_json_get_string(object, key, TOC_SV_NULL, &text, err);
     *out = (struct toc_ts){0};
@@ -193,9 +208,11 @@ static int read_time(const struct toc_json *object, const char *key, struct toc_
 }
 
 static int post_alert(struct toc_api_call *c, const struct toc_json *item, struct toc_err *err) {
-    struct toc_labels_builder labels = TOC_LABELS_BUILDER_INIT, annotations = TOC_LABELS_BUILDER_INIT;
+    struct toc_labels_builder labels = TOC_LABELS_BUILDER_INIT,
+                              annotations = TOC_LABELS_BUILDER_INIT;
     struct toc_alert a = {.value = __builtin_nan(""), .updated_at = c->now};
-    int rc = item->type == TOC_JSON_OBJECT ? 0 : toc_errf(err, TOC_ETYPE, "an alert must be an object");
+    int rc =
+        item->type == TOC_JSON_OBJECT ? 0 : toc_errf(err, TOC_ETYPE, "an alert must be an object");
     if (rc == 0)
         rc = read_labels(toc_json_get(item, "labels"), &labels, err);
     if (rc == 0)
@@ -219,7 +236,8 @@ static int post_alert(struct toc_api_call *c, const struct toc_json *item, struc
 void toc_api_am_alerts_post(struct toc_api_call *c) {
     const struct toc_json *list;
     struct toc_err err = {0};
-    if (toc_json_parse(c->req->body, c->req->arena, &list, &err) < 0 || list->type != TOC_JSON_ARRAY) {
+    if (toc_json_parse(c->req->body, c->req->arena, &list, &err) < 0 ||
+        list->type != TOC_JSON_ARRAY) {
         fail_plain(c, 400, err.message[0] ? err.message : "the body must be an array of alerts");
         return;
     }
@@ -234,7 +252,8 @@ void toc_api_am_alerts_post(struct toc_api_call *c) {
         fail_plain(c, 400, first.message);
 }
 
-/* ------------------------------------------------------------------------------------------ silences */
+/* ------------------------------------------------------------------------------------------
+ * silences */
 
 static void write_silence(void *ctx, const struct toc_silence_view *v) {
     struct toc_json_writer *w = ctx;
@@ -266,16 +285,19 @@ static void write_silence(void *ctx, const struct toc_silence_view *v) {
 
 void toc_api_am_silences_get(struct toc_api_call *c) {
     toc_json_begin_array(&c->json);
-    toc_alert_manager_each_silence(c->api->parts.alerts, TOC_SV_NULL, c->now, write_silence, &c->json);
+    toc_alert_manager_each_silence(c->api->parts.alerts, TOC_SV_NULL, c->now, write_silence,
+                                   &c->json);
     toc_json_end_array(&c->json);
 }
 
 void toc_api_am_silence_get(struct toc_api_call *c) {
-    if (toc_alert_manager_each_silence(c->api->parts.alerts, c->params[0], c->now, write_silence, &c->json) == 0)
+    if (toc_alert_manager_each_silence(c->api->parts.alerts, c->params[0], c->now, write_silence,
+                                       &c->json) == 0)
         fail_plain(c, 404, "silence not found");
 }
 
-static int read_matcher(const struct toc_json *m, struct toc_matcher_list *out, struct toc_err *err) {
+static int read_matcher(const struct toc_json *m, struct toc_matcher_list *out,
+                        struct toc_err *err) {
     struct toc_sv name, value;
     bool is_regex, is_equal;
     int rc = toc_json_get_string(m, "name", TOC_SV(""), &name, err);
@@ -292,12 +314,15 @@ static int read_matcher(const struct toc_json *m, struct toc_matcher_list *out, 
     return toc_matcher_list_add(out, op, name, value, err);
 }
 
-static int set_silence(struct toc_api_call *c, const struct toc_json *body, char out_id[37], struct toc_err *err) {
+static int set_silence(struct toc_api_call *c, const struct toc_json *body, char out_id[37],
+                       struct toc_err *err) {
     struct toc_matcher_list matchers = {0};
     struct toc_silence_record r = {0};
     struct toc_buf text = TOC_BUF_INIT;
     const struct toc_json *list = toc_json_get(body, "matchers");
-    int rc = list && list->type == TOC_JSON_ARRAY ? 0 : toc_errf(err, TOC_EINVAL, "matchers in body is required");
+    int rc = list && list->type == TOC_JSON_ARRAY
+                 ? 0
+                 : toc_errf(err, TOC_EINVAL, "matchers in body is required");
     for (size_t i = 0; rc == 0 && i < list->count; i++)
         rc = read_matcher(&list->items[i], &matchers, err);
     if (rc == 0)
@@ -326,7 +351,8 @@ void toc_api_am_silences_post(struct toc_api_call *c) {
     const struct toc_json *body;
     struct toc_err err = {0};
     char id[37];
-    if (toc_json_parse(c->req->body, c->req->arena, &body, &err) < 0 || body->type != TOC_JSON_OBJECT) {
+    if (toc_json_parse(c->req->body, c->req->arena, &body, &err) < 0 ||
+        body->type != TOC_JSON_OBJECT) {
         fail_plain(c, 400, err.message[0] ? err.message : "the body must be a silence");
         return;
     }
@@ -344,5 +370,6 @@ void toc_api_am_silence_delete(struct toc_api_call *c) {
     struct toc_err err = {0};
     int rc = toc_alert_manager_expire_silence(c->api->parts.alerts, c->params[0], c->now, &err);
     if (rc < 0)
-        fail_plain(c, rc == TOC_ENOENT ? 404 : 500, err.message[0] ? err.message : "silence not found");
+        fail_plain(c, rc == TOC_ENOENT ? 404 : 500,
+                   err.message[0] ? err.message : "silence not found");
 }

@@ -46,11 +46,16 @@ struct toc_credentials toc_api_credentials(const struct toc_http_request *req) {
 
 static enum toc_permission permission_of(enum toc_access access) {
     switch (access) {
-    case TOC_ACCESS_INGEST: return TOC_PERM_INGEST;
-    case TOC_ACCESS_RESPOND: return TOC_PERM_RESPOND;
-    case TOC_ACCESS_EDIT: return TOC_PERM_EDIT;
-    case TOC_ACCESS_ADMIN: return TOC_PERM_ADMIN;
-    default: return TOC_PERM_READ;
+    case TOC_ACCESS_INGEST:
+        return TOC_PERM_INGEST;
+    case TOC_ACCESS_RESPOND:
+        return TOC_PERM_RESPOND;
+    case TOC_ACCESS_EDIT:
+        return TOC_PERM_EDIT;
+    case TOC_ACCESS_ADMIN:
+        return TOC_PERM_ADMIN;
+    default:
+        return TOC_PERM_READ;
     }
 }
 
@@ -92,7 +97,8 @@ static void audit(struct toc_api_call *c, const struct toc_principal *who) {
     snprintf(route, sizeof route, "%s %s", c->route->method, c->route->pattern);
     snprintf(outcome, sizeof outcome, "%d", c->res->status);
     if (toc_guard_audit(c->api->parts.guard, who, toc_sv_cstr(route), c->req->path,
-                        toc_sv_cstr(outcome), c->now, &err) < 0 && c->res->status < 300)
+                        toc_sv_cstr(outcome), c->now, &err) < 0 &&
+        c->res->status < 300)
         toc_http_response_header(c->res, "Warning", "199 - \"the audit log could not be written\"");
 }
 
@@ -100,9 +106,10 @@ static void add_security_headers(struct toc_api_call *c) {
     struct toc_http_response *r = c->res;
     toc_http_response_header(r, "X-Content-Type-Options", "nosniff");
     toc_http_response_header(r, "Referrer-Policy", "no-referrer");
-    toc_http_response_header(r, "Content-Security-Policy",
-                             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-                             "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'");
+    toc_http_response_header(
+        r, "Content-Security-Policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'");
     toc_http_response_header(r, "Cross-Origin-Opener-Policy", "same-origin");
     if (c->api->parts.has_tls)
         toc_http_response_header(r, "Strict-Transport-Security", "max-age=31536000");

@@ -1,6 +1,6 @@
 /*
- * The HTTP face of Tocsin: routes, authorisation, and one handler file per resource. `toc_api_handle` is the
- * handler given to net/http_server.h; it may run on many threads at once.
+ * The HTTP face of Tocsin: routes, authorisation, and one handler file per resource.
+ * `toc_api_handle` is the handler given to net/http_server.h; it may run on many threads at once.
  */
 #ifndef TOC_API_API_H
 #define TOC_API_API_H

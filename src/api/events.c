@@ -16,8 +16,8 @@ struct toc_api_events {
 
 struct stream {
     struct toc_api_events *events;
-    uint64_t at;           /* next event to send */
-    struct toc_buf rest;   /* of a frame that did not fit */
+    uint64_t at;         /* next event to send */
+    struct toc_buf rest; /* of a frame that did not fit */
     size_t rest_at;
     int64_t last_write_ns;
 };
@@ -115,7 +115,8 @@ int toc_api_events_open(struct toc_api_events *e, struct toc_http_stream *out) {
 
 void toc_api_events(struct toc_api_call *c) {
     if (toc_api_events_open(c->api->events, &c->res->stream) < 0) {
-        toc_api_problem(c, 503, "too_many_streams", "%d live streams are open; close one", STREAMS_MAX);
+        toc_api_problem(c, 503, "too_many_streams", "%d live streams are open; close one",
+                        STREAMS_MAX);
         return;
     }
     c->res->content_type = "text/event-stream";

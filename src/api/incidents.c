@@ -17,7 +17,8 @@ void toc_api_incidents(struct toc_api_call *c) {
     if (!toc_api_limit(c, 100, 1000, &f.limit))
         return;
     if (state.n && !toc_sv_eq(state, TOC_SV("open")) && !toc_sv_eq(state, TOC_SV("all"))) {
-        toc_api_problem(c, 400, "invalid", "state must be open or all, got \"%.*s\"", TOC_SV_ARG(state));
+        toc_api_problem(c, 400, "invalid", "state must be open or all, got \"%.*s\"",
+                        TOC_SV_ARG(state));
         return;
     }
     f.is_open_only = !toc_sv_eq(state, TOC_SV("all"));
@@ -40,7 +41,9 @@ static void answer_detail(struct toc_api_call *c, struct toc_sv id) {
         toc_api_fail(c, rc, &err);
 }
 
-void toc_api_incident(struct toc_api_call *c) { answer_detail(c, c->params[0]); }
+void toc_api_incident(struct toc_api_call *c) {
+    answer_detail(c, c->params[0]);
+}
 
 /* Applies the action of the body and answers with the incident. */
 static void act(struct toc_api_call *c, struct toc_incident_action *a) {
@@ -98,7 +101,8 @@ void toc_api_incident_verdict(struct toc_api_call *c) {
         return;
     a.verdict = toc_verdict_parse(verdict);
     if (a.verdict == TOC_VERDICT_COUNT || a.verdict == TOC_VERDICT_NONE)
-        toc_api_problem(c, 400, "invalid", "verdict must be true, false, expected or duplicate, got \"%.*s\"",
+        toc_api_problem(c, 400, "invalid",
+                        "verdict must be true, false, expected or duplicate, got \"%.*s\"",
                         TOC_SV_ARG(verdict));
     else
         act(c, &a);
@@ -112,12 +116,13 @@ void toc_api_incident_summary(struct toc_api_call *c) {
         toc_api_fail(c, rc, &err);
 }
 
-/* --------------------------------------------------------------------------------- acknowledge links */
+/* --------------------------------------------------------------------------------- acknowledge
+ * links */
 
 static bool link_is_good(struct toc_api_call *c) {
     struct toc_err err = {0};
-    int rc = toc_ack_token_verify(c->api->parts.ack_key, c->params[0], toc_api_param(c, "token"), c->now,
-                                  &err);
+    int rc = toc_ack_token_verify(c->api->parts.ack_key, c->params[0], toc_api_param(c, "token"),
+                                  c->now, &err);
     if (rc == TOC_ETOO_OLD)
         toc_api_problem(c, 403, "link_expired", "this link has expired; acknowledge in the web UI");
     else if (rc < 0)
@@ -125,14 +130,16 @@ static bool link_is_good(struct toc_api_call *c) {
     return rc >= 0;
 }
 
-static void page(struct toc_api_call *c, const char *title, const char *body_format, struct toc_sv text) {
+static void page(struct toc_api_call *c, const char *title, const char *body_format,
+                 struct toc_sv text) {
     struct toc_buf safe = TOC_BUF_INIT;
     toc_html_escape(text, &safe);
     c->res->content_type = "text/html; charset=utf-8";
     toc_buf_printf(&c->res->body,
                    "<!doctype html><html lang=en><meta charset=utf-8>"
                    "<meta name=viewport content=\"width=device-width, initial-scale=1\">"
-                   "<title>%s</title><h1>%s</h1>", title, title);
+                   "<title>%s</title><h1>%s</h1>",
+                   title, title);
     toc_buf_append_cstr(&c->res->body, body_format);
     toc_buf_append_sv(&c->res->body, toc_buf_sv(&safe));
     toc_buf_fini(&safe);
@@ -162,7 +169,8 @@ void toc_api_incident_ack_link(struct toc_api_call *c) {
         return;
     struct toc_incident_action a = {.type = TOC_INCIDENT_ACTION_ACKNOWLEDGE,
                                     .actor = TOC_SV("link"),
-                                    .comment = TOC_SV("acknowledged by the link of a notification")};
+                                    .comment =
+                                        TOC_SV("acknowledged by the link of a notification")};
     int rc = toc_incident_act(c->api->parts.incidents, c->params[0], &a, c->now, NULL, &err);
     if (rc < 0)
         toc_api_fail(c, rc, &err);

@@ -59,11 +59,13 @@ void toc_api_receiver_test(struct toc_api_call *c) {
     struct toc_receiver_set *set = toc_notifier_receivers(c->api->parts.notifier);
     const struct toc_receiver *r = toc_receiver_find(set, c->params[0]);
     if (!r) {
-        toc_api_problem(c, 404, "not_found", "there is no receiver \"%.*s\"", TOC_SV_ARG(c->params[0]));
+        toc_api_problem(c, 404, "not_found", "there is no receiver \"%.*s\"",
+                        TOC_SV_ARG(c->params[0]));
     } else if (r->channel_count == 0) {
         toc_api_problem(c, 409, "conflict", "receiver \"%s\" has no channel to send by", r->name);
     } else {
-        size_t n = toc_notify_test(r, c->now, toc_sv_cstr(c->api->parts.external_url), results, CHANNELS_MAX);
+        size_t n = toc_notify_test(r, c->now, toc_sv_cstr(c->api->parts.external_url), results,
+                                   CHANNELS_MAX);
         toc_json_begin_object(&c->json);
         toc_json_key(&c->json, "results");
         toc_json_begin_array(&c->json);

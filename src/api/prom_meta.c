@@ -1,4 +1,5 @@
-/* metadata, rules, alerts, targets and the status endpoints: how Prometheus would see the daemon. */
+/* metadata, rules, alerts, targets and the status endpoints: how Prometheus would see the daemon.
+ */
 #include <math.h>
 
 #include "api/api_priv.h"
@@ -34,12 +35,14 @@ static int write_metadata(void *ctx, const struct toc_metric_metadata *m) {
 void toc_api_prom_metadata(struct toc_api_call *c) {
     toc_prom_begin(c);
     toc_json_begin_object(&c->json);
-    toc_metricdb_metadata(c->api->parts.metrics, toc_api_param(c, "metric"), write_metadata, &c->json);
+    toc_metricdb_metadata(c->api->parts.metrics, toc_api_param(c, "metric"), write_metadata,
+                          &c->json);
     toc_json_end_object(&c->json);
     toc_prom_end(c);
 }
 
-/* --------------------------------------------------------------------------------------------- rules */
+/* ---------------------------------------------------------------------------------------------
+ * rules */
 
 struct rules_writer {
     struct toc_json_writer *w;
@@ -60,7 +63,8 @@ static void write_alert(struct toc_json_writer *w, const struct toc_rule_alert_v
     toc_json_end_object(w);
 }
 
-static void write_texts(struct toc_json_writer *w, const char *key, const struct toc_rule_text *t, size_t n) {
+static void write_texts(struct toc_json_writer *w, const char *key, const struct toc_rule_text *t,
+                        size_t n) {
     toc_json_key(w, key);
     toc_json_begin_object(w);
     for (size_t i = 0; i < n; i++) {
@@ -122,11 +126,13 @@ static void write_group(void *ctx, const struct toc_rule_group_view *g) {
 void toc_api_prom_rules(struct toc_api_call *c) {
     struct toc_sv type = toc_api_param(c, "type");
     if (type.n && !toc_sv_eq(type, TOC_SV("alert")) && !toc_sv_eq(type, TOC_SV("record"))) {
-        toc_prom_error(c, 400, "bad_data", "invalid parameter \"type\": not supported value \"%.*s\"",
+        toc_prom_error(c, 400, "bad_data",
+                       "invalid parameter \"type\": not supported value \"%.*s\"",
                        TOC_SV_ARG(type));
         return;
     }
-    struct rules_writer w = {&c->json, !toc_sv_eq(type, TOC_SV("record")), !toc_sv_eq(type, TOC_SV("alert"))};
+    struct rules_writer w = {&c->json, !toc_sv_eq(type, TOC_SV("record")),
+                             !toc_sv_eq(type, TOC_SV("alert"))};
     toc_prom_begin(c);
     toc_json_begin_object(&c->json);
     toc_json_key(&c->json, "groups");
@@ -143,13 +149,16 @@ static void write_group_alerts(void *ctx, const struct toc_rule_group_view *g) {
             write_alert(ctx, &g->rules[i].alerts[k]);
 }
 
-/* Alerts that rules do not make (the doctor's, those from outside) are listed beside the rules' own. */
+/* Alerts that rules do not make (the doctor's, those from outside) are listed beside the rules'
+ * own. */
 static void write_other_alert(void *ctx, const struct toc_alert_view *v) {
     struct toc_json_writer *w = ctx;
     if (v->is_resolved)
         return;
-    struct toc_rule_alert_view a = {.labels = v->alert->labels, .annotations = v->alert->annotations,
-                                    .state = TOC_RULE_FIRING, .active_at = v->alert->starts_at,
+    struct toc_rule_alert_view a = {.labels = v->alert->labels,
+                                    .annotations = v->alert->annotations,
+                                    .state = TOC_RULE_FIRING,
+                                    .active_at = v->alert->starts_at,
                                     .value = v->alert->value};
     if (toc_sv_eq(toc_labels_get(a.labels, TOC_SV("source")), TOC_SV("doctor")))
         write_alert(w, &a);
@@ -163,7 +172,8 @@ void toc_api_prom_alerts(struct toc_api_call *c) {
     toc_json_key(&c->json, "alerts");
     toc_json_begin_array(&c->json);
     toc_rules_each_group(c->api->parts.rules, write_group_alerts, &c->json);
-    int rc = toc_alert_manager_each_alert(c->api->parts.alerts, &all, c->now, write_other_alert, &c->json, &err);
+    int rc = toc_alert_manager_each_alert(c->api->parts.alerts, &all, c->now, write_other_alert,
+                                          &c->json, &err);
     if (rc < 0) {
         toc_prom_error(c, 500, "internal", "%s", err.message);
         return;
@@ -173,7 +183,8 @@ void toc_api_prom_alerts(struct toc_api_call *c) {
     toc_prom_end(c);
 }
 
-/* ------------------------------------------------------------------------------------------- targets */
+/* -------------------------------------------------------------------------------------------
+ * targets */
 
 static void kv_seconds_text(struct toc_json_writer *w, const char *key, int64_t ms) {
     struct toc_buf text = TOC_BUF_INIT;
@@ -212,7 +223,8 @@ static void write_dropped(void *ctx, struct toc_sv pool, struct toc_labels disco
 
 void toc_api_prom_targets(struct toc_api_call *c) {
     struct toc_sv state = toc_api_param(c, "state");
-    bool active = !toc_sv_eq(state, TOC_SV("dropped")), dropped = !toc_sv_eq(state, TOC_SV("active"));
+    bool active = !toc_sv_eq(state, TOC_SV("dropped")),
+         dropped = !toc_sv_eq(state, TOC_SV("active"));
     toc_prom_begin(c);
     toc_json_begin_object(&c->json);
     toc_json_key(&c->json, "activeTargets");
@@ -229,7 +241,8 @@ void toc_api_prom_targets(struct toc_api_call *c) {
     toc_prom_end(c);
 }
 
-/* -------------------------------------------------------------------------------------------- status */
+/* --------------------------------------------------------------------------------------------
+ * status */
 
 void toc_api_prom_buildinfo(struct toc_api_call *c) {
     toc_prom_begin(c);

@@ -30,9 +30,8 @@ static bool start_deadline(struct toc_api_call *c, struct deadline *d) {
 }
 
 static struct toc_promql_options query_options(struct toc_api_call *c, struct deadline *d) {
-    return (struct toc_promql_options){.querier = c->api->parts.querier,
-                                       .is_cancelled = is_past,
-                                       .cancel_ctx = d};
+    return (struct toc_promql_options){
+        .querier = c->api->parts.querier, .is_cancelled = is_past, .cancel_ctx = d};
 }
 
 static void answer_error(struct toc_api_call *c, int rc, const struct toc_err *err) {
@@ -42,7 +41,8 @@ static void answer_error(struct toc_api_call *c, int rc, const struct toc_err *e
         toc_prom_error(c, 400, "bad_data", "invalid parameter \"query\": %d:%d: parse error: %s",
                        err->line, err->column, err->message);
     else
-        toc_prom_error(c, 422, "execution", "%s", err->message[0] ? err->message : toc_strerror(rc));
+        toc_prom_error(c, 422, "execution", "%s",
+                       err->message[0] ? err->message : toc_strerror(rc));
 }
 
 static bool parse_query(struct toc_api_call *c, struct toc_promql_expr **out) {
@@ -136,7 +136,8 @@ static bool read_range(struct toc_api_call *c, int64_t *start, int64_t *end, int
     static const char *const required[] = {"start", "end", "step"};
     for (size_t i = 0; i < 3; i++) {
         if (toc_api_param(c, required[i]).n == 0) {
-            toc_prom_error(c, 400, "bad_data", "invalid parameter \"%s\": it is missing", required[i]);
+            toc_prom_error(c, 400, "bad_data", "invalid parameter \"%s\": it is missing",
+                           required[i]);
             return false;
         }
     }
@@ -144,16 +145,19 @@ static bool read_range(struct toc_api_call *c, int64_t *start, int64_t *end, int
         !toc_prom_duration(c, "step", 0, step))
         return false;
     if (*end < *start) {
-        toc_prom_error(c, 400, "bad_data", "invalid parameter \"end\": end timestamp must not be before start time");
+        toc_prom_error(c, 400, "bad_data",
+                       "invalid parameter \"end\": end timestamp must not be before start time");
         return false;
     }
     if (*step <= 0) {
-        toc_prom_error(c, 400, "bad_data", "invalid parameter \"step\": zero or negative query "
+        toc_prom_error(c, 400, "bad_data",
+                       "invalid parameter \"step\": zero or negative query "
                        "resolution step widths are not accepted. Try a positive integer");
         return false;
     }
     if (((uint64_t)*end - (uint64_t)*start) / (uint64_t)*step > POINTS_PER_SERIES_MAX) {
-        toc_prom_error(c, 400, "bad_data", "exceeded maximum resolution of 11,000 points per "
+        toc_prom_error(c, 400, "bad_data",
+                       "exceeded maximum resolution of 11,000 points per "
                        "timeseries. Try decreasing the query resolution (?step=XX)");
         return false;
     }
@@ -169,7 +173,8 @@ void toc_api_prom_query_range(struct toc_api_call *c) {
         return;
     enum toc_promql_type type = toc_promql_expr_type(expr);
     if (type != TOC_PROMQL_SCALAR && type != TOC_PROMQL_VECTOR) {
-        toc_prom_error(c, 400, "bad_data", "invalid parameter \"query\": invalid expression type "
+        toc_prom_error(c, 400, "bad_data",
+                       "invalid parameter \"query\": invalid expression type "
                        "\"%s\" for range query, must be Scalar or instant Vector",
                        type == TOC_PROMQL_STRING ? "string" : "range vector");
         toc_promql_expr_free(&expr);

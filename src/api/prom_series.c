@@ -43,7 +43,8 @@ static bool add_match(struct toc_api_call *c, struct match_set *set, struct toc_
     toc_promql_visit_selectors(expr, keep_matchers, s);
     set->exprs[set->count++] = expr;
     if (toc_promql_expr_type(expr) != TOC_PROMQL_VECTOR || s->matcher_count == 0) {
-        toc_prom_error(c, 400, "bad_data", "invalid parameter \"match[]\": \"%.*s\" is not a series selector",
+        toc_prom_error(c, 400, "bad_data",
+                       "invalid parameter \"match[]\": \"%.*s\" is not a series selector",
                        TOC_SV_ARG(text));
         return false;
     }
@@ -82,7 +83,8 @@ static bool read_limit(struct toc_api_call *c, size_t *out) {
     struct toc_sv text = toc_api_param(c, "limit");
     uint64_t n = NO_LIMIT;
     if (text.n && toc_parse_u64(text, &n) < 0) {
-        toc_prom_error(c, 400, "bad_data", "invalid parameter \"limit\": \"%.*s\" is not a whole number",
+        toc_prom_error(c, 400, "bad_data",
+                       "invalid parameter \"limit\": \"%.*s\" is not a whole number",
                        TOC_SV_ARG(text));
         return false;
     }
@@ -206,7 +208,9 @@ static void answer_label_strings(struct toc_api_call *c, const struct toc_sv *na
     fini_matches(&set);
 }
 
-void toc_api_prom_labels(struct toc_api_call *c) { answer_label_strings(c, NULL); }
+void toc_api_prom_labels(struct toc_api_call *c) {
+    answer_label_strings(c, NULL);
+}
 
 void toc_api_prom_label_values(struct toc_api_call *c) {
     struct toc_sv name = c->params[0];

@@ -1,4 +1,5 @@
-/* After a false alarm: the proposed threshold with its effect on stored history, and applying it. */
+/* After a false alarm: the proposed threshold with its effect on stored history, and applying it.
+ */
 #include <math.h>
 
 #include "api/api_priv.h"
@@ -42,12 +43,13 @@ void toc_api_incident_proposal_apply(struct toc_api_call *c) {
     struct toc_err err = {0};
     if (!toc_api_body(c, &body) || !toc_api_body_string(c, body, "comment", &comment))
         return;
-    if (!body || toc_json_get_double(body, "threshold", NAN, &threshold, &err) < 0 || !isfinite(threshold)) {
+    if (!body || toc_json_get_double(body, "threshold", NAN, &threshold, &err) < 0 ||
+        !isfinite(threshold)) {
         toc_api_problem(c, 400, "invalid", "the body needs \"threshold\", a finite number");
         return;
     }
-    int rc = toc_incident_proposal_apply(&options, c->params[0], threshold, toc_sv_cstr(c->actor), comment, c->now,
-                                         &applied, &err);
+    int rc = toc_incident_proposal_apply(&options, c->params[0], threshold, toc_sv_cstr(c->actor),
+                                         comment, c->now, &applied, &err);
     if (rc < 0)
         toc_api_fail(c, rc, &err);
     else

@@ -55,16 +55,26 @@ static void restart_body(struct toc_api_call *c) {
 
 static const char *title_of(int status) {
     switch (status) {
-    case 400: return "Bad request";
-    case 401: return "Not authenticated";
-    case 403: return "Not allowed";
-    case 404: return "Not found";
-    case 405: return "Method not allowed";
-    case 409: return "Conflict";
-    case 413: return "Too large";
-    case 429: return "Too many requests";
-    case 503: return "Unavailable";
-    default: return status < 500 ? "Request refused" : "Failed";
+    case 400:
+        return "Bad request";
+    case 401:
+        return "Not authenticated";
+    case 403:
+        return "Not allowed";
+    case 404:
+        return "Not found";
+    case 405:
+        return "Method not allowed";
+    case 409:
+        return "Conflict";
+    case 413:
+        return "Too large";
+    case 429:
+        return "Too many requests";
+    case 503:
+        return "Unavailable";
+    default:
+        return status < 500 ? "Request refused" : "Failed";
     }
 }
 
@@ -131,8 +141,9 @@ bool toc_api_limit(struct toc_api_call *c, size_t fallback, size_t max, size_t *
     struct toc_sv text = toc_api_param(c, "limit");
     uint64_t n = fallback;
     if (text.p && (toc_parse_u64(text, &n) < 0 || n == 0 || n > max)) {
-        toc_api_problem(c, 400, "invalid", "limit must be a whole number from 1 to %zu, got \"%.*s\"",
-                        max, TOC_SV_ARG(text));
+        toc_api_problem(c, 400, "invalid",
+                        "limit must be a whole number from 1 to %zu, got \"%.*s\"", max,
+                        TOC_SV_ARG(text));
         return false;
     }
     *out = (size_t)n;
@@ -145,9 +156,12 @@ void toc_prom_begin(struct toc_api_call *c) {
     toc_json_key(&c->json, "data");
 }
 
-void toc_prom_end(struct toc_api_call *c) { toc_json_end_object(&c->json); }
+void toc_prom_end(struct toc_api_call *c) {
+    toc_json_end_object(&c->json);
+}
 
-void toc_prom_error(struct toc_api_call *c, int status, const char *error_type, const char *fmt, ...) {
+void toc_prom_error(struct toc_api_call *c, int status, const char *error_type, const char *fmt,
+                    ...) {
     struct toc_buf text = TOC_BUF_INIT;
     va_list ap;
     va_start(ap, fmt);
@@ -179,12 +193,14 @@ bool toc_prom_time(struct toc_api_call *c, const char *name, int64_t fallback_ms
         *out_ms = t.ms;
         return true;
     }
-    toc_prom_error(c, 400, "bad_data", "invalid parameter \"%s\": cannot parse \"%.*s\" to a valid timestamp",
-                   name, TOC_SV_ARG(text));
+    toc_prom_error(c, 400, "bad_data",
+                   "invalid parameter \"%s\": cannot parse \"%.*s\" to a valid timestamp", name,
+                   TOC_SV_ARG(text));
     return false;
 }
 
-bool toc_prom_duration(struct toc_api_call *c, const char *name, int64_t fallback_ms, int64_t *out_ms) {
+bool toc_prom_duration(struct toc_api_call *c, const char *name, int64_t fallback_ms,
+                       int64_t *out_ms) {
     struct toc_sv text = toc_api_param(c, name);
     *out_ms = fallback_ms;
     if (!text.p || text.n == 0)
@@ -196,8 +212,9 @@ bool toc_prom_duration(struct toc_api_call *c, const char *name, int64_t fallbac
     }
     if (toc_duration_parse(text, out_ms, NULL) == 0)
         return true;
-    toc_prom_error(c, 400, "bad_data", "invalid parameter \"%s\": cannot parse \"%.*s\" to a valid duration",
-                   name, TOC_SV_ARG(text));
+    toc_prom_error(c, 400, "bad_data",
+                   "invalid parameter \"%s\": cannot parse \"%.*s\" to a valid duration", name,
+                   TOC_SV_ARG(text));
     return false;
 }
 

@@ -1,7 +1,7 @@
 /*
- * The one table of routes. Each row says who may call it (role), whether it changes state (then a browser
- * session needs its CSRF token and the call is audited), how large its body may be, and who answers. A row
- * without these fields does not compile.
+ * The one table of routes. Each row says who may call it (role), whether it changes state (then a
+ * browser session needs its CSRF token and the call is audited), how large its body may be, and who
+ * answers. A row without these fields does not compile.
  */
 #ifndef TOC_API_ROUTE_H
 #define TOC_API_ROUTE_H
@@ -16,11 +16,11 @@ typedef void toc_api_handler(struct toc_api_call *c);
 
 /* What a route does; loopback.{read,ingest} may be open without a token (guard decides). */
 enum toc_access {
-    TOC_ACCESS_PUBLIC, /* anybody: health, the UI's files, logging in */
-    TOC_ACCESS_READ,   /* viewer */
-    TOC_ACCESS_INGEST, /* sends data */
+    TOC_ACCESS_PUBLIC,  /* anybody: health, the UI's files, logging in */
+    TOC_ACCESS_READ,    /* viewer */
+    TOC_ACCESS_INGEST,  /* sends data */
     TOC_ACCESS_RESPOND, /* responder: handles incidents */
-    TOC_ACCESS_EDIT,   /* editor: silences, thresholds, receivers */
+    TOC_ACCESS_EDIT,    /* editor: silences, thresholds, receivers */
     TOC_ACCESS_ADMIN
 };
 
@@ -36,8 +36,8 @@ struct toc_route {
 enum { TOC_ROUTE_PARAMS_MAX = 3 };
 
 struct toc_route_match {
-    const struct toc_route *route; /* NULL: nothing there */
-    bool is_method_wrong;          /* the path exists, the method does not */
+    const struct toc_route *route;              /* NULL: nothing there */
+    bool is_method_wrong;                       /* the path exists, the method does not */
     struct toc_sv params[TOC_ROUTE_PARAMS_MAX]; /* borrowed from the path */
     size_t param_count;
 };

@@ -12,11 +12,14 @@ struct run_list {
 
 static const char *state_of(const struct toc_run_info *r, struct toc_ts now) {
     switch (r->state) {
-    case TOC_RUN_FINISHED: return "finished";
-    case TOC_RUN_FAILED: return "failed";
+    case TOC_RUN_FINISHED:
+        return "finished";
+    case TOC_RUN_FAILED:
+        return "failed";
     case TOC_RUN_RUNNING:
         return now.ms - r->last_line_at.ms > STALLED_AFTER_MS ? "stalled" : "running";
-    default: return "paused";
+    default:
+        return "paused";
     }
 }
 
@@ -60,7 +63,8 @@ void toc_api_ingest_run(struct toc_api_call *c) {
     struct toc_run_body body = {.run = toc_api_param(c, "run"), .bytes = c->req->body};
     struct toc_err err = {0};
     if (format.n && !toc_sv_eq(format, TOC_SV("jsonl")) && !toc_sv_eq(format, TOC_SV("csv"))) {
-        toc_api_problem(c, 400, "invalid", "format must be jsonl or csv, got \"%.*s\"", TOC_SV_ARG(format));
+        toc_api_problem(c, 400, "invalid", "format must be jsonl or csv, got \"%.*s\"",
+                        TOC_SV_ARG(format));
         return;
     }
     if (body.run.n == 0) {

@@ -12,8 +12,9 @@ static void write_session(struct toc_api_call *c, const struct toc_session *s) {
 }
 
 static void set_cookie(struct toc_api_call *c, const char *value, const char *age) {
-    toc_http_response_header(c->res, "Set-Cookie", TOC_SESSION_COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict%s%s",
-                             value, c->api->parts.has_tls ? "; Secure" : "", age);
+    toc_http_response_header(c->res, "Set-Cookie",
+                             TOC_SESSION_COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict%s%s", value,
+                             c->api->parts.has_tls ? "; Secure" : "", age);
 }
 
 void toc_api_session_get(struct toc_api_call *c) {
@@ -95,13 +96,16 @@ void toc_api_tokens_post(struct toc_api_call *c) {
     int64_t expires_s = 0, id;
     char secret[TOC_SECRET_TEXT_MAX];
     if (!toc_api_body(c, &body) || !toc_api_body_string(c, body, "name", &r.name) ||
-        !toc_api_body_string(c, body, "role", &role) || !toc_api_body_string(c, body, "scopes", &r.scopes))
+        !toc_api_body_string(c, body, "role", &role) ||
+        !toc_api_body_string(c, body, "scopes", &r.scopes))
         return;
     r.role = toc_role_parse(role);
-    int rc = r.role == TOC_ROLE_COUNT
-                 ? toc_errf(&err, TOC_EINVAL, "role must be viewer, responder, editor, admin or auditor, got \"%.*s\"",
-                            TOC_SV_ARG(role))
-                 : toc_json_get_int(body, "expires_in_s", 0, &expires_s, &err);
+    int rc =
+        r.role == TOC_ROLE_COUNT
+            ? toc_errf(&err, TOC_EINVAL,
+                       "role must be viewer, responder, editor, admin or auditor, got \"%.*s\"",
+                       TOC_SV_ARG(role))
+            : toc_json_get_int(body, "expires_in_s", 0, &expires_s, &err);
     if (rc == 0 && (expires_s < 0 || expires_s > INT64_MAX / 1000))
         rc = toc_errf(&err, TOC_EINVAL, "expires_in_s must be a positive number of seconds");
     r.expires_in_ms = expires_s * 1000;
@@ -121,7 +125,8 @@ void toc_api_tokens_delete(struct toc_api_call *c) {
     struct toc_err err = {0};
     int64_t id;
     if (toc_parse_i64(c->params[0], &id) < 0) {
-        toc_api_problem(c, 404, "not_found", "there is no token \"%.*s\"", TOC_SV_ARG(c->params[0]));
+        toc_api_problem(c, 404, "not_found", "there is no token \"%.*s\"",
+                        TOC_SV_ARG(c->params[0]));
         return;
     }
     int rc = toc_guard_token_remove(c->api->parts.guard, id, &err);

@@ -141,8 +141,8 @@ void toc_api_changes(struct toc_api_call *c) {
     toc_json_begin_object(&c->json);
     toc_json_key(&c->json, "changes");
     toc_json_begin_array(&c->json);
-    int rc = toc_changes_list(c->api->parts.state, toc_api_param(c, "incident"), limit, write_change,
-                              &c->json, &err);
+    int rc = toc_changes_list(c->api->parts.state, toc_api_param(c, "incident"), limit,
+                              write_change, &c->json, &err);
     if (rc < 0) {
         toc_api_fail(c, rc, &err);
         return;

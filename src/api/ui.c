@@ -1,4 +1,5 @@
-/* The embedded web UI and run books. Unknown paths without an extension get the application (it routes by itself). */
+/* The embedded web UI and run books. Unknown paths without an extension get the application (it
+ * routes by itself). */
 #include <stdio.h>
 
 #include "api/api_priv.h"
@@ -21,11 +22,14 @@ static const struct toc_web_asset *find_asset(struct toc_sv path) {
     return find_exact(toc_sv_cstr(text));
 }
 
-bool toc_api_has_ui(void) { return find_asset(TOC_SV("/index.html")) != NULL; }
+bool toc_api_has_ui(void) {
+    return find_asset(TOC_SV("/index.html")) != NULL;
+}
 
 static const char g_no_ui[] =
     "<!doctype html><html lang=en><meta charset=utf-8><title>Tocsin</title>"
-    "<h1>Tocsin is running</h1><p>This build has no web UI: npm could not be reached when it was built. "
+    "<h1>Tocsin is running</h1><p>This build has no web UI: npm could not be reached when it was "
+    "built. "
     "Run <code>./dev build</code> again with network access. The API and the command line work: "
     "<code>tocsin incident list</code>, <a href=\"/metrics\">/metrics</a>.</p>";
 
@@ -36,8 +40,8 @@ static void answer_without_ui(struct toc_api_call *c) {
 
 void toc_api_ui(struct toc_api_call *c) {
     struct toc_sv path = c->req->path;
-    bool is_page = toc_sv_find_char(path, '.') == SIZE_MAX &&
-                   !toc_sv_starts_with(path, TOC_SV("/docs/"));
+    bool is_page =
+        toc_sv_find_char(path, '.') == SIZE_MAX && !toc_sv_starts_with(path, TOC_SV("/docs/"));
     if (is_page && !toc_api_has_ui()) {
         answer_without_ui(c);
         return;

@@ -85,11 +85,12 @@ static void say_refusal(const char *path, const struct toc_answer *a) {
         text = toc_sv_sub(toc_buf_sv(&a->body), 0, 300);
     fprintf(stderr, "tocsin: %.*s (%s answered %d)\n", TOC_SV_ARG(text), path, a->status);
     if (a->status == 401)
-        fprintf(stderr, "tocsin: give a token by TOCSIN_TOKEN, --token-file or --data DIR of the daemon\n");
+        fprintf(stderr,
+                "tocsin: give a token by TOCSIN_TOKEN, --token-file or --data DIR of the daemon\n");
 }
 
-static int perform(const struct toc_client_options *o, struct toc_http_call *call,
-                   const char *path, struct toc_answer *out) {
+static int perform(const struct toc_client_options *o, struct toc_http_call *call, const char *path,
+                   struct toc_answer *out) {
     struct toc_err err = {0};
     struct toc_buf url = TOC_BUF_INIT, token = TOC_BUF_INIT;
     *out = (struct toc_answer){0};
@@ -108,7 +109,9 @@ static int perform(const struct toc_client_options *o, struct toc_http_call *cal
     rc = toc_http_perform(client, call, &result, &err);
     if (rc < 0) {
         fprintf(stderr, "tocsin: cannot reach the daemon: %s\n", err.message);
-        fprintf(stderr, "tocsin: is it running? start it with `tocsin run`, or name it with --server URL\n");
+        fprintf(
+            stderr,
+            "tocsin: is it running? start it with `tocsin run`, or name it with --server URL\n");
         rc = TOC_EXIT_UNREACHABLE;
     } else {
         out->status = result.status;

@@ -1,6 +1,6 @@
 /*
- * Client side of the command line: finds the server and the token, sends one request, turns every failure into
- * a sentence and an exit code.
+ * Client side of the command line: finds the server and the token, sends one request, turns every
+ * failure into a sentence and an exit code.
  */
 #ifndef TOC_APP_CLIENT_H
 #define TOC_APP_CLIENT_H
@@ -20,16 +20,17 @@ struct toc_client_options {
 };
 
 /* Rows for an option table: --server, --token-file, --data, --output/-o. */
-#define TOC_CLIENT_OPTIONS(o)                                            \
-    {"server", 's', TOC_OPTION_STRING, &(o)->server},                    \
-    {"token-file", 0, TOC_OPTION_STRING, &(o)->token_file},              \
-    {"data", 0, TOC_OPTION_STRING, &(o)->data_dir},                      \
-    {"output", 'o', TOC_OPTION_STRING, &(o)->output}
+#define TOC_CLIENT_OPTIONS(o)                                   \
+    {"server", 's', TOC_OPTION_STRING, &(o)->server},           \
+        {"token-file", 0, TOC_OPTION_STRING, &(o)->token_file}, \
+        {"data", 0, TOC_OPTION_STRING, &(o)->data_dir}, {       \
+        "output", 'o', TOC_OPTION_STRING, &(o)->output          \
+    }
 
-#define TOC_CLIENT_OPTIONS_HELP                                                        \
-    "  --server URL        the daemon (default http://127.0.0.1:9797, $TOCSIN_SERVER)\n" \
+#define TOC_CLIENT_OPTIONS_HELP                                                           \
+    "  --server URL        the daemon (default http://127.0.0.1:9797, $TOCSIN_SERVER)\n"  \
     "  --token-file FILE   file with the token (default $TOCSIN_TOKEN, then DIR/token)\n" \
-    "  --data DIR          data directory of a local daemon (default ./tocsin-data)\n"  \
+    "  --data DIR          data directory of a local daemon (default ./tocsin-data)\n"    \
     "  -o, --output FORM   table, json, ndjson or csv (default table)\n"
 
 enum toc_output { TOC_OUTPUT_TABLE, TOC_OUTPUT_JSON, TOC_OUTPUT_NDJSON, TOC_OUTPUT_CSV };

@@ -11,9 +11,12 @@
 
 /* A command without a summary is for the program itself. */
 static const struct toc_command g_commands[] = {
-    {"run", toc_run_command, "the daemon: collect, store, watch, alert, serve the UI", toc_run_usage},
-    {"demo", toc_demo_command, "the daemon beside a real small training run, with faults on request", toc_demo_usage},
-    {"incident", toc_incident_command, "list, acknowledge, comment, judge and resolve incidents", toc_incident_usage},
+    {"run", toc_run_command, "the daemon: collect, store, watch, alert, serve the UI",
+     toc_run_usage},
+    {"demo", toc_demo_command,
+     "the daemon beside a real small training run, with faults on request", toc_demo_usage},
+    {"incident", toc_incident_command, "list, acknowledge, comment, judge and resolve incidents",
+     toc_incident_usage},
     {"alert", toc_alert_command, "list alerts; send test messages", toc_alert_usage},
     {"silence", toc_silence_command, "add, list and end silences", toc_silence_usage},
     {"query", toc_query_command, "PromQL from the command line", toc_query_usage},

@@ -5,7 +5,7 @@
 /* Exit codes, documented in tocsin(1). */
 enum toc_exit {
     TOC_EXIT_OK = 0,
-    TOC_EXIT_FAILED = 1,  /* a check or test failed, an anomaly was found */
+    TOC_EXIT_FAILED = 1, /* a check or test failed, an anomaly was found */
     TOC_EXIT_USAGE = 2,
     TOC_EXIT_LINT = 3,
     TOC_EXIT_UNREACHABLE = 4,

@@ -13,8 +13,8 @@
 
 enum { CONFIG_MAX_BYTES = 4 << 20, RULE_FILES_MAX = 1000 };
 
-/* The Alertmanager configuration of a stock start: everything goes to a receiver without channels, so that
- * incidents are opened and nothing is sent. */
+/* The Alertmanager configuration of a stock start: everything goes to a receiver without channels,
+ * so that incidents are opened and nothing is sent. */
 static const char g_default_alerting[] =
     "route:\n  receiver: default\n  group_by: ['...']\n  group_wait: 2s\n  group_interval: 1m\n"
     "  repeat_interval: 12h\nreceivers:\n  - name: default\n";
@@ -27,21 +27,28 @@ struct sections {
 
 #define AT(member) offsetof(struct sections, member)
 static const struct toc_schema_key g_top[] = {
-    {"listen", TOC_SCHEMA_STRING, AT(listen), false, "127.0.0.1:9797", 0, 0, "HOST:PORT of the one port"},
-    {"data_dir", TOC_SCHEMA_STRING, AT(data_dir), false, "./tocsin-data", 0, 0, "where everything is kept"},
-    {"external_url", TOC_SCHEMA_STRING, AT(external_url), false, "", 0, 0, "how people reach the UI, for links"},
-    {"log_level", TOC_SCHEMA_STRING, AT(log_level), false, "info", 0, 0, "debug, info, warn or error"},
+    {"listen", TOC_SCHEMA_STRING, AT(listen), false, "127.0.0.1:9797", 0, 0,
+     "HOST:PORT of the one port"},
+    {"data_dir", TOC_SCHEMA_STRING, AT(data_dir), false, "./tocsin-data", 0, 0,
+     "where everything is kept"},
+    {"external_url", TOC_SCHEMA_STRING, AT(external_url), false, "", 0, 0,
+     "how people reach the UI, for links"},
+    {"log_level", TOC_SCHEMA_STRING, AT(log_level), false, "info", 0, 0,
+     "debug, info, warn or error"},
     {"alertmanager_file", TOC_SCHEMA_STRING, AT(alertmanager_file), false, "", 0, 0,
      "Alertmanager's configuration: routes and receivers"},
     {"global", TOC_SCHEMA_NODE, AT(global), false, NULL, 0, 0, "defaults of scraping and rules"},
-    {"scrape_configs", TOC_SCHEMA_NODE, AT(scrape_configs), false, NULL, 0, 0, "targets, as in prometheus.yml"},
-    {"rule_files", TOC_SCHEMA_NODE, AT(rule_files), false, NULL, 0, 0, "rule files, as in prometheus.yml"},
+    {"scrape_configs", TOC_SCHEMA_NODE, AT(scrape_configs), false, NULL, 0, 0,
+     "targets, as in prometheus.yml"},
+    {"rule_files", TOC_SCHEMA_NODE, AT(rule_files), false, NULL, 0, 0,
+     "rule files, as in prometheus.yml"},
     {"detectors", TOC_SCHEMA_NODE, AT(detectors), false, NULL, 0, 0, "anomaly detectors"},
     {"storage", TOC_SCHEMA_NODE, AT(storage), false, NULL, 0, 0, "durability, retention, limits"},
     {"host", TOC_SCHEMA_NODE, AT(host), false, NULL, 0, 0, "this machine"},
     {"gpu", TOC_SCHEMA_NODE, AT(gpu), false, NULL, 0, 0, "NVIDIA GPUs through NVML"},
     {"discovery", TOC_SCHEMA_NODE, AT(discovery), false, NULL, 0, 0, "well-known local endpoints"},
-    {"runs", TOC_SCHEMA_NODE, AT(runs), false, NULL, 0, 0, "folders with metric files of training runs"},
+    {"runs", TOC_SCHEMA_NODE, AT(runs), false, NULL, 0, 0,
+     "folders with metric files of training runs"},
     {"auth", TOC_SCHEMA_NODE, AT(auth), false, NULL, 0, 0, "who may do what"},
     {"tls", TOC_SCHEMA_NODE, AT(tls), false, NULL, 0, 0, "certificate and key"},
     {"rules", TOC_SCHEMA_NODE, AT(rules), false, NULL, 0, 0, "built-in rules"},
@@ -54,8 +61,8 @@ static const struct toc_schema_key g_top[] = {
 /* Scalars of the smaller sections, with their defaults. */
 struct scalars {
     struct toc_sv durability, loopback, cert_file, key_file;
-    int64_t retention_ms, max_series, host_interval_ms, gpu_interval_ms, hold_ms, reopen_ms, window_ms,
-        max_age_ms;
+    int64_t retention_ms, max_series, host_interval_ms, gpu_interval_ms, hold_ms, reopen_ms,
+        window_ms, max_age_ms;
     bool host_enabled, gpu_enabled, discovery_enabled, builtin;
     const struct toc_yaml *run_dirs, *allowed_hosts;
 };
@@ -63,22 +70,26 @@ struct scalars {
 #define AT(member) offsetof(struct scalars, member)
 static const struct toc_schema_key g_storage[] = {
     {"durability", TOC_SCHEMA_STRING, AT(durability), false, "group", 0, 0, "sync, group or os"},
-    {"retention", TOC_SCHEMA_DURATION, AT(retention_ms), false, "15d", 0, 0, "how long samples are kept"},
+    {"retention", TOC_SCHEMA_DURATION, AT(retention_ms), false, "15d", 0, 0,
+     "how long samples are kept"},
     {"max_series", TOC_SCHEMA_INT, AT(max_series), false, "1000000", 1, 1e9, "active series"},
     {0},
 };
 static const struct toc_schema_key g_host[] = {
-    {"enabled", TOC_SCHEMA_BOOL, AT(host_enabled), false, "true", 0, 0, "collect this machine's metrics"},
+    {"enabled", TOC_SCHEMA_BOOL, AT(host_enabled), false, "true", 0, 0,
+     "collect this machine's metrics"},
     {"interval", TOC_SCHEMA_DURATION, AT(host_interval_ms), false, "1s", 0, 0, "how often"},
     {0},
 };
 static const struct toc_schema_key g_gpu[] = {
-    {"enabled", TOC_SCHEMA_BOOL, AT(gpu_enabled), false, "true", 0, 0, "collect GPU metrics when NVML is there"},
+    {"enabled", TOC_SCHEMA_BOOL, AT(gpu_enabled), false, "true", 0, 0,
+     "collect GPU metrics when NVML is there"},
     {"interval", TOC_SCHEMA_DURATION, AT(gpu_interval_ms), false, "1s", 0, 0, "how often"},
     {0},
 };
 static const struct toc_schema_key g_discovery[] = {
-    {"enabled", TOC_SCHEMA_BOOL, AT(discovery_enabled), false, "true", 0, 0, "look at ports on loopback"},
+    {"enabled", TOC_SCHEMA_BOOL, AT(discovery_enabled), false, "true", 0, 0,
+     "look at ports on loopback"},
     {0},
 };
 static const struct toc_schema_key g_runs[] = {
@@ -87,7 +98,8 @@ static const struct toc_schema_key g_runs[] = {
 };
 static const struct toc_schema_key g_auth[] = {
     {"loopback", TOC_SCHEMA_STRING, AT(loopback), false, "read", 0, 0, "token, read or open"},
-    {"allowed_hosts", TOC_SCHEMA_NODE, AT(allowed_hosts), false, NULL, 0, 0, "names by which the server is called"},
+    {"allowed_hosts", TOC_SCHEMA_NODE, AT(allowed_hosts), false, NULL, 0, 0,
+     "names by which the server is called"},
     {0},
 };
 static const struct toc_schema_key g_tls[] = {
@@ -96,17 +108,22 @@ static const struct toc_schema_key g_tls[] = {
     {0},
 };
 static const struct toc_schema_key g_rules[] = {
-    {"builtin", TOC_SCHEMA_BOOL, AT(builtin), false, "true", 0, 0, "the rule packs that ship with Tocsin"},
+    {"builtin", TOC_SCHEMA_BOOL, AT(builtin), false, "true", 0, 0,
+     "the rule packs that ship with Tocsin"},
     {0},
 };
 static const struct toc_schema_key g_incident[] = {
-    {"resolve_hold", TOC_SCHEMA_DURATION, AT(hold_ms), false, "10s", 0, 0, "quiet time before recovery is believed"},
-    {"reopen_window", TOC_SCHEMA_DURATION, AT(reopen_ms), false, "5m", 0, 0, "a re-fire within re-opens"},
-    {"causal_window", TOC_SCHEMA_DURATION, AT(window_ms), false, "60s", 0, 0, "alerts this close belong together"},
+    {"resolve_hold", TOC_SCHEMA_DURATION, AT(hold_ms), false, "10s", 0, 0,
+     "quiet time before recovery is believed"},
+    {"reopen_window", TOC_SCHEMA_DURATION, AT(reopen_ms), false, "5m", 0, 0,
+     "a re-fire within re-opens"},
+    {"causal_window", TOC_SCHEMA_DURATION, AT(window_ms), false, "60s", 0, 0,
+     "alerts this close belong together"},
     {0},
 };
 static const struct toc_schema_key g_notify[] = {
-    {"max_age", TOC_SCHEMA_DURATION, AT(max_age_ms), false, "24h", 0, 0, "when a delivery is given up"},
+    {"max_age", TOC_SCHEMA_DURATION, AT(max_age_ms), false, "24h", 0, 0,
+     "when a delivery is given up"},
     {0},
 };
 #undef AT
@@ -116,11 +133,16 @@ static int read_sections(const struct sections *s, struct scalars *out, struct t
         const struct toc_yaml *node;
         const struct toc_schema_key *keys;
         bool only_when_there;
-    } all[] = {{s->storage, g_storage, false}, {s->host, g_host, false},
-               {s->gpu, g_gpu, false},         {s->discovery, g_discovery, false},
-               {s->runs, g_runs, false},       {s->auth, g_auth, false},
-               {s->tls, g_tls, true},          {s->rules, g_rules, false},
-               {s->incident, g_incident, false}, {s->notify, g_notify, false}};
+    } all[] = {{s->storage, g_storage, false},
+               {s->host, g_host, false},
+               {s->gpu, g_gpu, false},
+               {s->discovery, g_discovery, false},
+               {s->runs, g_runs, false},
+               {s->auth, g_auth, false},
+               {s->tls, g_tls, true},
+               {s->rules, g_rules, false},
+               {s->incident, g_incident, false},
+               {s->notify, g_notify, false}};
     static const struct toc_yaml empty = {.type = TOC_YAML_MAPPING};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (!all[i].node && all[i].only_when_there)
@@ -152,12 +174,14 @@ static int read_paths(struct toc_config *c, const struct toc_yaml *list, const c
 
 static int set_choices(struct toc_config *c, const struct scalars *s, struct toc_err *err) {
     static const char *const durabilities[] = {"group", "sync", "os"};
-    static const enum toc_durability values[] = {TOC_DURABILITY_GROUP, TOC_DURABILITY_SYNC, TOC_DURABILITY_OS};
+    static const enum toc_durability values[] = {TOC_DURABILITY_GROUP, TOC_DURABILITY_SYNC,
+                                                 TOC_DURABILITY_OS};
     size_t i = 0;
     while (i < 3 && !toc_sv_eq_cstr(s->durability, durabilities[i]))
         i++;
     if (i == 3)
-        return toc_errf(err, TOC_EINVAL, "storage.durability must be sync, group or os, got \"%.*s\"",
+        return toc_errf(err, TOC_EINVAL,
+                        "storage.durability must be sync, group or os, got \"%.*s\"",
                         TOC_SV_ARG(s->durability));
     c->durability = values[i];
     c->loopback = toc_loopback_parse(s->loopback);
@@ -192,7 +216,8 @@ static void set_scalars(struct toc_config *c, const struct sections *top, const 
     c->detectors = top->detectors;
 }
 
-/* ------------------------------------------------------------------------------- files referred to */
+/* ------------------------------------------------------------------------------- files referred to
+ */
 
 static const char *resolve(struct toc_config *c, struct toc_sv path) {
     struct toc_buf full = TOC_BUF_INIT;
@@ -209,14 +234,16 @@ static int read_file(const char *path, struct toc_buf *out, struct toc_err *err)
     return rc < 0 ? toc_errf(err, rc, "cannot read %s: %s", path, toc_strerror(rc)) : 0;
 }
 
-static int add_rule_file(struct toc_config *c, const char *name, struct toc_sv text, struct toc_err *err) {
+static int add_rule_file(struct toc_config *c, const char *name, struct toc_sv text,
+                         struct toc_err *err) {
     struct toc_rule_file *file = NULL;
     int rc = toc_rule_file_parse(toc_sv_cstr(name), text, false, &file, err);
     if (rc < 0) {
         err->line = 0; /* its message says the place */
         return rc;
     }
-    c->rule_files = toc_xrealloc(c->rule_files, (c->rule_file_count + 1) * sizeof(struct toc_rule_file *));
+    c->rule_files =
+        toc_xrealloc(c->rule_files, (c->rule_file_count + 1) * sizeof(struct toc_rule_file *));
     c->rule_files[c->rule_file_count++] = file;
     return 0;
 }
@@ -237,8 +264,8 @@ static int load_rule_files(struct toc_config *c, const struct toc_yaml *list, st
     struct toc_config_paths paths = {0}, found = {0};
     int rc = read_paths(c, list, "rule_files", &paths, err);
     for (size_t i = 0; i < paths.count && rc == 0; i++) {
-        rc = toc_vfs_glob(toc_vfs_system(), resolve(c, toc_sv_cstr(paths.items[i])), RULE_FILES_MAX, &c->arena,
-                          &found.items, &found.count, err);
+        rc = toc_vfs_glob(toc_vfs_system(), resolve(c, toc_sv_cstr(paths.items[i])), RULE_FILES_MAX,
+                          &c->arena, &found.items, &found.count, err);
         for (size_t k = 0; k < found.count && rc == 0; k++) {
             struct toc_buf text = TOC_BUF_INIT;
             rc = read_file(found.items[k], &text, err);
@@ -274,7 +301,8 @@ static int load_alerting(struct toc_config *c, struct toc_err *err) {
     return rc;
 }
 
-static int read_evaluation_interval(const struct toc_yaml *global, int64_t *out_ms, struct toc_err *err) {
+static int read_evaluation_interval(const struct toc_yaml *global, int64_t *out_ms,
+                                    struct toc_err *err) {
     const struct toc_yaml *n = global ? toc_yaml_get(global, "evaluation_interval") : NULL;
     *out_ms = 5000;
     return n ? toc_yaml_duration(n, out_ms, err) : 0;
@@ -312,7 +340,8 @@ static int parse(struct toc_config *c, struct toc_sv text, struct toc_err *err) 
     struct scalars s = {0};
     int rc = toc_yaml_parse(text, &c->arena, &root, err);
     if (rc == 0 && root->type != TOC_YAML_MAPPING)
-        rc = toc_err_at(err, TOC_ETYPE, root->line, root->column, "the file must be a mapping of sections");
+        rc = toc_err_at(err, TOC_ETYPE, root->line, root->column,
+                        "the file must be a mapping of sections");
     if (rc == 0)
         rc = toc_schema_read(root, g_top, &top, err);
     if (rc == 0)
@@ -328,7 +357,8 @@ static int parse(struct toc_config *c, struct toc_sv text, struct toc_err *err) 
 static void set_base_dir(struct toc_config *c) {
     const char *slash = c->path ? strrchr(c->path, '/') : NULL;
     if (slash)
-        c->base_dir = toc_arena_dup_sv(&c->arena, toc_sv_make(c->path, (size_t)(slash - c->path))).p;
+        c->base_dir =
+            toc_arena_dup_sv(&c->arena, toc_sv_make(c->path, (size_t)(slash - c->path))).p;
 }
 
 int toc_config_load(const char *path, struct toc_config **out, struct toc_err *err) {

@@ -57,12 +57,14 @@ struct toc_config {
     struct toc_receiver_set *receivers;
 };
 
-/* path NULL: the defaults. Reads and validates everything it refers to (rule files, the Alertmanager file,
- * certificates); changes nothing on failure. err->message is complete: "FILE:LINE:COL: reason". */
+/* path NULL: the defaults. Reads and validates everything it refers to (rule files, the
+ * Alertmanager file, certificates); changes nothing on failure. err->message is complete:
+ * "FILE:LINE:COL: reason". */
 int toc_config_load(const char *path, struct toc_config **out, struct toc_err *err) TOC_MUST_CHECK;
 void toc_config_free(struct toc_config **c);
 
-/* The receivers of an Alertmanager configuration with their channels; secrets are read from their files. */
+/* The receivers of an Alertmanager configuration with their channels; secrets are read from their
+ * files. */
 int toc_receivers_build(const struct toc_alert_config *c, const char *base_dir,
                         struct toc_receiver_set **out, struct toc_err *err) TOC_MUST_CHECK;
 

@@ -12,15 +12,18 @@
 #include "sys/socket.h"
 #include "sys/zone.h"
 
-/* ------------------------------------------------------------------------------------ small helpers */
+/* ------------------------------------------------------------------------------------ small
+ * helpers */
 
-static int split_listen(const char *text, char *host, size_t host_size, uint16_t *port, struct toc_err *err) {
+static int split_listen(const char *text, char *host, size_t host_size, uint16_t *port,
+                        struct toc_err *err) {
     const char *colon = strrchr(text, ':');
     unsigned n = 0;
     char rest;
     if (!colon || sscanf(colon + 1, "%u%c", &n, &rest) != 1 || n > 65535 ||
         !toc_sv_copy(toc_sv_make(text, (size_t)(colon - text)), host, host_size) || !host[0])
-        return toc_errf(err, TOC_EINVAL, "the address to listen on must be HOST:PORT, got \"%s\"", text);
+        return toc_errf(err, TOC_EINVAL, "the address to listen on must be HOST:PORT, got \"%s\"",
+                        text);
     *port = (uint16_t)n;
     return 0;
 }
@@ -35,23 +38,31 @@ static int read_whole(const char *path, struct toc_buf *out, struct toc_err *err
     return rc < 0 ? toc_errf(err, rc, "cannot read %s: %s", path, toc_strerror(rc)) : 0;
 }
 
-static int64_t mono_ns(void *clock) { return toc_clock_mono(clock).ns; }
+static int64_t mono_ns(void *clock) {
+    return toc_clock_mono(clock).ns;
+}
 
-/* -------------------------------------------------------------------------------------------- stores */
+/* --------------------------------------------------------------------------------------------
+ * stores */
 
 static int open_stores(struct toc_daemon *d, struct toc_err *err) {
     char path[600];
     int rc = toc_vfs_make_dirs(toc_vfs_system(), d->data_dir);
     if (rc < 0)
-        return toc_errf(err, rc, "cannot make the data directory %s: %s", d->data_dir, toc_strerror(rc));
+        return toc_errf(err, rc, "cannot make the data directory %s: %s", d->data_dir,
+                        toc_strerror(rc));
     const struct toc_metricdb_options metrics = {
-        .clock = d->clock, .dir = path_in(d, path, sizeof path, "metrics"), .durability = d->config->durability,
-        .limits = {.retention_ms = d->config->retention_ms, .max_series = (uint64_t)d->config->max_series}};
+        .clock = d->clock,
+        .dir = path_in(d, path, sizeof path, "metrics"),
+        .durability = d->config->durability,
+        .limits = {.retention_ms = d->config->retention_ms,
+                   .max_series = (uint64_t)d->config->max_series}};
     rc = toc_metricdb_open(&metrics, &d->metrics, err);
     if (rc < 0)
         return rc;
-    const struct toc_statedb_options state = {
-        .vfs = toc_vfs_system(), .path = path_in(d, path, sizeof path, "state.db"), .clock = d->clock};
+    const struct toc_statedb_options state = {.vfs = toc_vfs_system(),
+                                              .path = path_in(d, path, sizeof path, "state.db"),
+                                              .clock = d->clock};
     rc = toc_statedb_open(&state, &d->state, err);
     if (rc < 0)
         return rc;
@@ -67,7 +78,8 @@ static int load_ack_key(struct toc_daemon *d, struct toc_err *err) {
     int rc = blobs->get(blobs, "key", TOC_SV("ack"), &key, err);
     if (rc == TOC_ENOENT || (rc == 0 && key.n != sizeof d->ack_key)) {
         toc_random_bytes(d->ack_key, sizeof d->ack_key);
-        rc = blobs->put(blobs, "key", TOC_SV("ack"), toc_sv_make((const char *)d->ack_key, sizeof d->ack_key), err);
+        rc = blobs->put(blobs, "key", TOC_SV("ack"),
+                        toc_sv_make((const char *)d->ack_key, sizeof d->ack_key), err);
     } else if (rc == 0) {
         memcpy(d->ack_key, key.p, sizeof d->ack_key);
     }
@@ -81,7 +93,9 @@ static int start_guard(struct toc_daemon *d, struct toc_err *err) {
     size_t count = d->config->allowed_hosts.count < 64 ? d->config->allowed_hosts.count : 64;
     for (size_t i = 0; i < count; i++)
         hosts[i] = toc_sv_cstr(d->config->allowed_hosts.items[i]);
-    const struct toc_guard_options o = {.db = d->state, .loopback = d->config->loopback, .allowed_hosts = hosts,
+    const struct toc_guard_options o = {.db = d->state,
+                                        .loopback = d->config->loopback,
+                                        .allowed_hosts = hosts,
                                         .allowed_host_count = count};
     int rc = toc_guard_new(&o, &d->guard, err);
     if (rc == 0)
@@ -90,12 +104,14 @@ static int start_guard(struct toc_daemon *d, struct toc_err *err) {
     if (rc == 0 && d->made_token) {
         rc = toc_vfs_write_file(toc_vfs_system(), d->token_path, toc_sv_cstr(secret));
         if (rc < 0)
-            toc_errf(err, rc, "cannot write the token file %s: %s", d->token_path, toc_strerror(rc));
+            toc_errf(err, rc, "cannot write the token file %s: %s", d->token_path,
+                     toc_strerror(rc));
     }
     return rc;
 }
 
-/* --------------------------------------------------------------------------------- judging and telling */
+/* --------------------------------------------------------------------------------- judging and
+ * telling */
 
 static int start_incidents(struct toc_daemon *d, struct toc_err *err) {
     const struct toc_incident_options o = {.store = &d->incident_store.base,
@@ -110,9 +126,11 @@ static int start_incidents(struct toc_daemon *d, struct toc_err *err) {
 }
 
 static int start_notifier(struct toc_daemon *d, struct toc_err *err) {
-    const struct toc_notifier_options o = {.db = d->state, .clock = d->clock,
+    const struct toc_notifier_options o = {.db = d->state,
+                                           .clock = d->clock,
                                            .max_age_ms = d->config->notify_max_age_ms,
-                                           .on_event = toc_daemon_on_delivery, .event_ctx = d};
+                                           .on_event = toc_daemon_on_delivery,
+                                           .event_ctx = d};
     int rc = toc_notifier_start(&o, &d->notifier, err);
     if (rc == 0) {
         toc_notifier_set_receivers(d->notifier, d->config->receivers);
@@ -125,10 +143,13 @@ static int start_alerts(struct toc_daemon *d, struct toc_err *err) {
     uint64_t seed;
     toc_random_bytes(&seed, sizeof seed);
     toc_silence_adapter_init(&d->silences, d->state);
-    const struct toc_alert_manager_options o = {.flush = toc_daemon_flush, .flush_ctx = d,
-                                                .observer = &d->observer.base, .store = &d->blobs.base,
+    const struct toc_alert_manager_options o = {.flush = toc_daemon_flush,
+                                                .flush_ctx = d,
+                                                .observer = &d->observer.base,
+                                                .store = &d->blobs.base,
                                                 .silence_store = &d->silences.base,
-                                                .zones = {toc_zone_offset, NULL}, .id_seed = seed};
+                                                .zones = {toc_zone_offset, NULL},
+                                                .id_seed = seed};
     d->alerts = toc_alert_manager_new(&o, d->config->alerting);
     d->config->alerting = NULL;
     return toc_alert_manager_load(d->alerts, d->started_at, err);
@@ -145,15 +166,18 @@ static void keep_firing(void *ctx, const struct toc_alert_view *v) {
     if (v->is_resolved)
         return;
     struct toc_alert copy = {.labels = toc_labels_dup_arena(v->alert->labels, &f->arena),
-                             .starts_at = v->alert->starts_at, .updated_at = v->alert->updated_at};
+                             .starts_at = v->alert->starts_at,
+                             .updated_at = v->alert->updated_at};
     TOC_VEC_PUSH(f, copy);
 }
 
 static int start_rules(struct toc_daemon *d, struct toc_err *err) {
     const struct toc_rules_options o = {.querier = toc_metricdb_querier(d->metrics),
                                         .sink = toc_metricdb_sink(d->metrics),
-                                        .alerts = toc_alert_manager_sink(d->alerts), .store = &d->blobs.base,
-                                        .mono_ns = mono_ns, .mono_ctx = d->clock,
+                                        .alerts = toc_alert_manager_sink(d->alerts),
+                                        .store = &d->blobs.base,
+                                        .mono_ns = mono_ns,
+                                        .mono_ctx = d->clock,
                                         .default_interval_ms = d->config->evaluation_interval_ms,
                                         .external_url = toc_sv_cstr(d->link_base)};
     d->rules = toc_rules_new(&o);
@@ -165,7 +189,8 @@ static int start_rules(struct toc_daemon *d, struct toc_err *err) {
 
 static int start_detectors(struct toc_daemon *d, struct toc_err *err) {
     const struct toc_detectors_options o = {.querier = toc_metricdb_querier(d->metrics),
-                                            .sink = toc_metricdb_sink(d->metrics), .store = &d->blobs.base};
+                                            .sink = toc_metricdb_sink(d->metrics),
+                                            .store = &d->blobs.base};
     d->detectors = toc_detectors_new(&o);
     return toc_detectors_set(d->detectors, d->config->detectors, d->started_at, err);
 }
@@ -177,7 +202,8 @@ static int start_doctor(struct toc_daemon *d, struct toc_err *err) {
     const struct toc_doctor_options o = {.querier = toc_metricdb_querier(d->metrics),
                                          .alerts = toc_alert_manager_sink(d->alerts)};
     d->doctor = toc_doctor_new(&o);
-    int rc = toc_alert_manager_each_alert(d->alerts, &all, d->started_at, keep_firing, &firing, err);
+    int rc =
+        toc_alert_manager_each_alert(d->alerts, &all, d->started_at, keep_firing, &firing, err);
     for (size_t i = 0; i < firing.count; i++)
         toc_doctor_adopt(d->doctor, &firing.items[i]);
     TOC_VEC_FINI(&firing);
@@ -185,13 +211,16 @@ static int start_doctor(struct toc_daemon *d, struct toc_err *err) {
     return rc;
 }
 
-/* ----------------------------------------------------------------------------------------- collectors */
+/* -----------------------------------------------------------------------------------------
+ * collectors */
 
 static int start_collectors(struct toc_daemon *d, uint16_t own_port, struct toc_err *err) {
     struct toc_sink *sink = toc_metricdb_sink(d->metrics);
-    const struct toc_run_receiver_options runs = {.sink = sink, .listener = toc_doctor_listener(d->doctor)};
+    const struct toc_run_receiver_options runs = {.sink = sink,
+                                                  .listener = toc_doctor_listener(d->doctor)};
     d->runs = toc_run_receiver_new(&runs);
-    const struct toc_run_tail_options tail = {.receiver = d->runs, .dirs = d->config->run_dirs.items,
+    const struct toc_run_tail_options tail = {.receiver = d->runs,
+                                              .dirs = d->config->run_dirs.items,
                                               .dir_count = d->config->run_dirs.count};
     d->tail = toc_run_tail_new(&tail);
     toc_daemon_restore_state(d);
@@ -203,24 +232,42 @@ static int start_collectors(struct toc_daemon *d, uint16_t own_port, struct toc_
     toc_scraper_load(d->scraper, toc_scrape_set_ref(d->config->scrape));
     int rc = toc_scraper_start(d->scraper, err);
     if (rc == 0 && d->config->discovery_enabled) {
-        const struct toc_discover_options o = {.scraper = d->scraper, .clock = d->clock, .own_port = own_port};
+        const struct toc_discover_options o = {
+            .scraper = d->scraper, .clock = d->clock, .own_port = own_port};
         d->discover = toc_discover_new(&o);
         rc = toc_discover_start(d->discover, err);
     }
     return rc;
 }
 
-/* ----------------------------------------------------------------------------------------------- web */
+/* -----------------------------------------------------------------------------------------------
+ * web */
 
 static void make_api(struct toc_daemon *d) {
-    const struct toc_api_parts parts = {
-        .clock = d->clock, .querier = toc_metricdb_querier(d->metrics), .sink = toc_metricdb_sink(d->metrics),
-        .metrics = d->metrics, .state = d->state, .guard = d->guard, .rules = d->rules, .detectors = d->detectors, .alerts = d->alerts,
-        .incidents = d->incidents, .thresholds = &d->thresholds.base, .notifier = d->notifier,
-        .scraper = d->scraper, .discover = d->discover, .runs = d->runs, .ack_key = d->ack_key,
-        .started_at = d->started_at, .external_url = d->link_base, .has_tls = d->config->tls_cert_file.n > 0,
-        .daemon = d, .each_problem = toc_daemon_each_problem, .each_metric = toc_daemon_each_metric,
-        .reload = (int (*)(void *, struct toc_err *))toc_daemon_reload};
+    const struct toc_api_parts parts = {.clock = d->clock,
+                                        .querier = toc_metricdb_querier(d->metrics),
+                                        .sink = toc_metricdb_sink(d->metrics),
+                                        .metrics = d->metrics,
+                                        .state = d->state,
+                                        .guard = d->guard,
+                                        .rules = d->rules,
+                                        .detectors = d->detectors,
+                                        .alerts = d->alerts,
+                                        .incidents = d->incidents,
+                                        .thresholds = &d->thresholds.base,
+                                        .notifier = d->notifier,
+                                        .scraper = d->scraper,
+                                        .discover = d->discover,
+                                        .runs = d->runs,
+                                        .ack_key = d->ack_key,
+                                        .started_at = d->started_at,
+                                        .external_url = d->link_base,
+                                        .has_tls = d->config->tls_cert_file.n > 0,
+                                        .daemon = d,
+                                        .each_problem = toc_daemon_each_problem,
+                                        .each_metric = toc_daemon_each_metric,
+                                        .reload =
+                                            (int (*)(void *, struct toc_err *))toc_daemon_reload};
     d->api = toc_api_new(&parts);
 }
 
@@ -228,8 +275,10 @@ static int check_address(const struct toc_daemon *d, const char *host, struct to
     if (toc_host_is_loopback(host) || d->options.insecure)
         return 0;
     if (d->config->tls_cert_file.n == 0)
-        return toc_errf(err, TOC_EFORBIDDEN, "refusing to listen on %s without TLS: set tls.cert_file and tls.key_file, "
-                        "listen on 127.0.0.1, or say --insecure if the network is trusted", host);
+        return toc_errf(err, TOC_EFORBIDDEN,
+                        "refusing to listen on %s without TLS: set tls.cert_file and tls.key_file, "
+                        "listen on 127.0.0.1, or say --insecure if the network is trusted",
+                        host);
     return 0;
 }
 
@@ -238,25 +287,34 @@ static int listen_on(struct toc_daemon *d, const char *host, uint16_t port, stru
     char path[512];
     int rc = 0;
     bool has_tls = d->config->tls_cert_file.n > 0;
-    if (has_tls && (rc = read_whole(toc_sv_copy(d->config->tls_cert_file, path, sizeof path) ? path : "", &cert, err)) == 0)
-        rc = read_whole(toc_sv_copy(d->config->tls_key_file, path, sizeof path) ? path : "", &key, err);
+    if (has_tls &&
+        (rc = read_whole(toc_sv_copy(d->config->tls_cert_file, path, sizeof path) ? path : "",
+                         &cert, err)) == 0)
+        rc = read_whole(toc_sv_copy(d->config->tls_key_file, path, sizeof path) ? path : "", &key,
+                        err);
     if (rc == 0) {
         const struct toc_http_server_options o = {
-            .host = host, .port = port, .handler = toc_api_handle, .body_limit = toc_api_body_limit, .ctx = d->api,
-            .tls_cert_pem = has_tls ? toc_buf_cstr(&cert) : NULL, .tls_key_pem = has_tls ? toc_buf_cstr(&key) : NULL};
+            .host = host,
+            .port = port,
+            .handler = toc_api_handle,
+            .body_limit = toc_api_body_limit,
+            .ctx = d->api,
+            .tls_cert_pem = has_tls ? toc_buf_cstr(&cert) : NULL,
+            .tls_key_pem = has_tls ? toc_buf_cstr(&key) : NULL};
         rc = toc_http_server_start(&o, &d->server, err);
     }
     if (rc == 0) {
         bool is_v6 = strchr(host, ':') && host[0] != '[';
-        snprintf(d->url, sizeof d->url, "%s://%s%s%s:%u", has_tls ? "https" : "http", is_v6 ? "[" : "", host,
-                 is_v6 ? "]" : "", toc_http_server_port(d->server));
+        snprintf(d->url, sizeof d->url, "%s://%s%s%s:%u", has_tls ? "https" : "http",
+                 is_v6 ? "[" : "", host, is_v6 ? "]" : "", toc_http_server_port(d->server));
     }
     toc_buf_fini(&cert);
     toc_buf_fini(&key);
     return rc;
 }
 
-/* ------------------------------------------------------------------------------------ start and stop */
+/* ------------------------------------------------------------------------------------ start and
+ * stop */
 
 static int start_parts(struct toc_daemon *d, struct toc_err *err) {
     char host[64], text[128];
@@ -272,8 +330,8 @@ static int start_parts(struct toc_daemon *d, struct toc_err *err) {
         rc = open_stores(d, err);
     if (rc == 0) { /* the real port follows when any free one was asked for */
         snprintf(d->url, sizeof d->url, "http://%s:%u", host, port);
-        toc_sv_copy(d->config->external_url.n ? d->config->external_url : toc_sv_cstr(d->url), d->link_base,
-                    sizeof d->link_base);
+        toc_sv_copy(d->config->external_url.n ? d->config->external_url : toc_sv_cstr(d->url),
+                    d->link_base, sizeof d->link_base);
     }
     if (rc == 0)
         rc = load_ack_key(d, err);
@@ -307,7 +365,8 @@ static void set_log_level(const struct toc_config *c) {
             toc_log_set_level((enum toc_log_level)i);
 }
 
-int toc_daemon_start(const struct toc_daemon_options *o, struct toc_daemon **out, struct toc_err *err) {
+int toc_daemon_start(const struct toc_daemon_options *o, struct toc_daemon **out,
+                     struct toc_err *err) {
     struct toc_daemon *d = TOC_NEW(struct toc_daemon);
     d->options = *o;
     d->clock = toc_clock_system();
@@ -321,7 +380,8 @@ int toc_daemon_start(const struct toc_daemon_options *o, struct toc_daemon **out
         rc = toc_net_init(err);
     if (rc == 0) {
         set_log_level(d->config);
-        toc_sv_copy(o->data_dir ? toc_sv_cstr(o->data_dir) : d->config->data_dir, d->data_dir, sizeof d->data_dir);
+        toc_sv_copy(o->data_dir ? toc_sv_cstr(o->data_dir) : d->config->data_dir, d->data_dir,
+                    sizeof d->data_dir);
         rc = start_parts(d, err);
     }
     if (rc < 0) {
@@ -362,7 +422,8 @@ void toc_daemon_stop(struct toc_daemon **dp) {
     *dp = NULL;
 }
 
-/* ------------------------------------------------------------------------------------------- reloading */
+/* -------------------------------------------------------------------------------------------
+ * reloading */
 
 /* What can change while running: targets, rules, routes and receivers. The rest needs a restart. */
 static void apply(struct toc_daemon *d, struct toc_config *fresh) {
@@ -390,7 +451,8 @@ int toc_daemon_reload(struct toc_daemon *d, struct toc_err *err) {
         d->config_problem[0] = 0;
         toc_log(TOC_LOG_INFO, "config", "the configuration was read again");
     } else {
-        snprintf(d->config_problem, sizeof d->config_problem, "the configuration was not applied: %s", reason.message);
+        snprintf(d->config_problem, sizeof d->config_problem,
+                 "the configuration was not applied: %s", reason.message);
         d->config_problem_since = toc_clock_now(d->clock);
         toc_log(TOC_LOG_ERROR, "config", "%s", d->config_problem);
         if (err)
@@ -401,6 +463,12 @@ int toc_daemon_reload(struct toc_daemon *d, struct toc_err *err) {
     return rc;
 }
 
-const char *toc_daemon_url(const struct toc_daemon *d) { return d->url; }
-const char *toc_daemon_token_path(const struct toc_daemon *d) { return d->token_path; }
-bool toc_daemon_made_token(const struct toc_daemon *d) { return d->made_token; }
+const char *toc_daemon_url(const struct toc_daemon *d) {
+    return d->url;
+}
+const char *toc_daemon_token_path(const struct toc_daemon *d) {
+    return d->token_path;
+}
+bool toc_daemon_made_token(const struct toc_daemon *d) {
+    return d->made_token;
+}

@@ -16,12 +16,13 @@ struct toc_daemon_options {
     bool insecure;           /* allow a public address without TLS */
 };
 
-/* Opens the data directory, starts every part and listens. On failure everything is closed again and err holds one
- * sentence. */
-int toc_daemon_start(const struct toc_daemon_options *o, struct toc_daemon **out, struct toc_err *err)
-    TOC_MUST_CHECK;
+/* Opens the data directory, starts every part and listens. On failure everything is closed again
+ * and err holds one sentence. */
+int toc_daemon_start(const struct toc_daemon_options *o, struct toc_daemon **out,
+                     struct toc_err *err) TOC_MUST_CHECK;
 void toc_daemon_stop(struct toc_daemon **d);
-/* Reads the configuration again; a bad one changes nothing and becomes a problem that status shows. */
+/* Reads the configuration again; a bad one changes nothing and becomes a problem that status shows.
+ */
 int toc_daemon_reload(struct toc_daemon *d, struct toc_err *err) TOC_MUST_CHECK;
 
 /* "http://127.0.0.1:9797" */

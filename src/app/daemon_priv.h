@@ -80,9 +80,11 @@ void toc_silence_adapter_init(struct toc_silence_adapter *a, struct toc_statedb 
 void toc_threshold_adapter_init(struct toc_threshold_adapter *a, struct toc_rules *rules,
                                 struct toc_blob_store *blobs);
 /* Puts the thresholds that people applied back in force. */
-int toc_threshold_adapter_restore(struct toc_threshold_adapter *a, struct toc_err *err) TOC_MUST_CHECK;
+int toc_threshold_adapter_restore(struct toc_threshold_adapter *a,
+                                  struct toc_err *err) TOC_MUST_CHECK;
 void toc_daemon_on_delivery(void *daemon, const struct toc_notifier_event *e);
-void toc_daemon_on_incident(void *daemon, enum toc_incident_event event, const struct toc_incident *i);
+void toc_daemon_on_incident(void *daemon, enum toc_incident_event event,
+                            const struct toc_incident *i);
 
 /* engine.c */
 int toc_daemon_start_threads(struct toc_daemon *d, struct toc_err *err) TOC_MUST_CHECK;

@@ -37,7 +37,9 @@ void toc_demo_story_free(struct toc_demo_story **sp) {
     *sp = NULL;
 }
 
-size_t toc_demo_story_incident_count(const struct toc_demo_story *s) { return s->incidents.count; }
+size_t toc_demo_story_incident_count(const struct toc_demo_story *s) {
+    return s->incidents.count;
+}
 
 bool toc_demo_story_is_over(const struct toc_demo_story *s) {
     for (size_t i = 0; i < s->incidents.count; i++)
@@ -47,14 +49,15 @@ bool toc_demo_story_is_over(const struct toc_demo_story *s) {
 }
 
 /* NULL when the daemon does not answer. */
-static const struct toc_json *fetch(struct toc_demo_story *s, const char *path, struct toc_arena *a) {
+static const struct toc_json *fetch(struct toc_demo_story *s, const char *path,
+                                    struct toc_arena *a) {
     char url[300];
     struct toc_http_result r;
     struct toc_err err = {0};
     const struct toc_json *json = NULL;
     snprintf(url, sizeof url, "%s%s", s->url, path);
-    if (toc_http_perform(s->client, &(struct toc_http_call){.url = url}, &r, &err) == 0 && r.status == 200 &&
-        toc_json_parse(toc_buf_sv(&r.body), a, &json, &err) < 0)
+    if (toc_http_perform(s->client, &(struct toc_http_call){.url = url}, &r, &err) == 0 &&
+        r.status == 200 && toc_json_parse(toc_buf_sv(&r.body), a, &json, &err) < 0)
         json = NULL;
     toc_http_result_fini(&r);
     return json;
@@ -76,7 +79,8 @@ static struct told *find_told(struct toc_demo_story *s, struct toc_sv id) {
 }
 
 static void tell_evidence(const struct toc_json *incident) {
-    printf("           kind %.*s: %.*s\n", TOC_SV_ARG(text_of(incident, "kind")), TOC_SV_ARG(text_of(incident, "title")));
+    printf("           kind %.*s: %.*s\n", TOC_SV_ARG(text_of(incident, "kind")),
+           TOC_SV_ARG(text_of(incident, "title")));
     const struct toc_json *causes = toc_json_get(incident, "causes");
     if (causes && causes->count)
         printf("           likely cause: %.*s\n", TOC_SV_ARG(text_of(&causes->items[0], "text")));
@@ -94,8 +98,8 @@ static void tell(struct toc_demo_story *s, struct toc_sv id) {
     for (size_t i = t->entries; timeline && i < timeline->count; i++) {
         const struct toc_json *e = &timeline->items[i];
         struct toc_sv at = toc_sv_sub(text_of(e, "at"), 11, 8);
-        printf("%.*s  %-12.*s %.*s  %.*s\n", TOC_SV_ARG(at), TOC_SV_ARG(text_of(e, "type")), TOC_SV_ARG(id),
-               TOC_SV_ARG(text_of(e, "text")));
+        printf("%.*s  %-12.*s %.*s  %.*s\n", TOC_SV_ARG(at), TOC_SV_ARG(text_of(e, "type")),
+               TOC_SV_ARG(id), TOC_SV_ARG(text_of(e, "text")));
         t->entries = i + 1;
     }
     if (incident && !t->evidence_told) {

@@ -1,4 +1,5 @@
-/* Tells the demo's story: polls the daemon's own API and prints each stage of each incident once. */
+/* Tells the demo's story: polls the daemon's own API and prints each stage of each incident once.
+ */
 #ifndef TOC_APP_DEMO_STORY_H
 #define TOC_APP_DEMO_STORY_H
 

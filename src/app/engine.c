@@ -14,10 +14,13 @@ enum {
 };
 static const int64_t OUTBOX_KEPT_MS = (int64_t)30 * 24 * 3600 * 1000;
 
-static int64_t mono_ms(struct toc_daemon *d) { return toc_clock_mono(d->clock).ns / 1000000; }
+static int64_t mono_ms(struct toc_daemon *d) {
+    return toc_clock_mono(d->clock).ns / 1000000;
+}
 
 /* One line per kind of trouble and minute, not one per second. */
-static void complain(const char *component, int64_t *last_ms, int64_t now_ms, const struct toc_err *err) {
+static void complain(const char *component, int64_t *last_ms, int64_t now_ms,
+                     const struct toc_err *err) {
     if (*last_ms && now_ms - *last_ms < 60000)
         return;
     *last_ms = now_ms;
@@ -45,7 +48,8 @@ static void collect(void *ctx) {
         err = (struct toc_err){0};
         if (toc_run_tail_poll(d->tail, now, &err) < 0)
             complain("runs", &complained_tail, mono, &err);
-    } while (!wait_for_beat(d, d->config->host_interval_ms < SECOND_MS ? d->config->host_interval_ms : SECOND_MS));
+    } while (!wait_for_beat(d, d->config->host_interval_ms < SECOND_MS ? d->config->host_interval_ms
+                                                                       : SECOND_MS));
 }
 
 /* On its own thread: a lost GPU makes NVML calls take seconds. */
@@ -54,7 +58,8 @@ static void collect_gpu(void *ctx) {
     int64_t complained = 0;
     do {
         struct toc_err err = {0};
-        if (toc_nvml_collect(d->nvml, toc_clock_now(d->clock), toc_metricdb_sink(d->metrics), &err) < 0)
+        if (toc_nvml_collect(d->nvml, toc_clock_now(d->clock), toc_metricdb_sink(d->metrics),
+                             &err) < 0)
             complain("gpu", &complained, mono_ms(d), &err);
     } while (!wait_for_beat(d, d->config->gpu_interval_ms));
 }
@@ -100,14 +105,16 @@ static void keep_house(void *ctx) {
         if (mono >= next_prune) {
             next_prune = mono + PRUNE_EVERY_MS;
             uint64_t removed;
-            if (toc_outbox_prune(d->state, (struct toc_ts){now.ms - OUTBOX_KEPT_MS}, &removed, &err) < 0)
+            if (toc_outbox_prune(d->state, (struct toc_ts){now.ms - OUTBOX_KEPT_MS}, &removed,
+                                 &err) < 0)
                 complain("state", &complained, mono, &err);
         }
     } while (!toc_event_wait_ms(&d->stopping, SECOND_MS));
     toc_daemon_save_state(d);
 }
 
-/* ------------------------------------------------------------------------------- state of collectors */
+/* ------------------------------------------------------------------------------- state of
+ * collectors */
 
 static void save_blob(struct toc_daemon *d, const char *key, struct toc_buf *bytes) {
     struct toc_err err = {0};
@@ -130,11 +137,13 @@ void toc_daemon_restore_state(struct toc_daemon *d) {
     struct toc_blob_store *blobs = &d->blobs.base;
     if (blobs->get(blobs, "collect", TOC_SV("runs"), &bytes, NULL) == 0 &&
         toc_run_receiver_restore(d->runs, toc_buf_sv(&bytes)) < 0)
-        toc_log(TOC_LOG_WARN, "runs", "the stored state of training runs is damaged; it starts anew");
+        toc_log(TOC_LOG_WARN, "runs",
+                "the stored state of training runs is damaged; it starts anew");
     toc_buf_reset(&bytes);
     if (blobs->get(blobs, "collect", TOC_SV("tail"), &bytes, NULL) == 0 &&
         toc_run_tail_restore(d->tail, toc_buf_sv(&bytes)) < 0)
-        toc_log(TOC_LOG_WARN, "runs", "the stored positions of tailed files are damaged; files are read again");
+        toc_log(TOC_LOG_WARN, "runs",
+                "the stored positions of tailed files are damaged; files are read again");
     toc_buf_fini(&bytes);
 }
 

@@ -54,8 +54,8 @@ static struct toc_sv text_of(const struct toc_json *object, const char *key) {
 }
 
 static void print_rows(const struct toc_json *list, enum toc_output output) {
-    static const char *const titles[] = {"id", "state", "severity", "kind", "started_at", "assignee",
-                                         "title"};
+    static const char *const titles[] = {"id",         "state",    "severity", "kind",
+                                         "started_at", "assignee", "title"};
     struct toc_table t;
     toc_table_init(&t, titles, 7);
     for (size_t i = 0; i < list->count; i++)
@@ -202,7 +202,8 @@ int toc_incident_command(int argc, char **argv) {
         if (strcmp(argv[1], v->name) != 0)
             continue;
         if (count != 2 + v->arguments)
-            return usage_error(count < 2 ? "an incident's ID is missing" : "wrong number of arguments");
+            return usage_error(count < 2 ? "an incident's ID is missing"
+                                         : "wrong number of arguments");
         if (!v->is_post)
             return call(&r, "GET", argv[2], v->action, NULL);
         return post(&r, argv[2], v->action, v->key, v->arguments ? argv[3] : NULL);

@@ -10,7 +10,8 @@ static void print_help(FILE *out) {
     unsigned long count;
     const struct toc_command *commands = toc_commands(&count);
     fputs("Tocsin watches the training and serving of AI models, and says what is going wrong.\n\n"
-          "usage: tocsin COMMAND [ARGUMENT…]\n\n", out);
+          "usage: tocsin COMMAND [ARGUMENT…]\n\n",
+          out);
     for (unsigned long i = 0; i < count; i++)
         if (commands[i].summary)
             fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
@@ -46,7 +47,8 @@ int main(int argc, char **argv) {
         puts("tocsin " TOC_VERSION);
         return 0;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
         print_help(stdout);
         return 0;
     }

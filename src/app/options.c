@@ -74,7 +74,8 @@ static int store(const char *command, const struct toc_option *o, const char *te
     }
     }
     if (rc < 0) {
-        fprintf(stderr, "tocsin %s: --%s expects %s, got \"%s\"\n", command, o->name, expected, text);
+        fprintf(stderr, "tocsin %s: --%s expects %s, got \"%s\"\n", command, o->name, expected,
+                text);
         return TOC_EXIT_USAGE;
     }
     return 0;

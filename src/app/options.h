@@ -1,6 +1,6 @@
 /*
- * Command-line options from a table: `--name VALUE`, `--name=VALUE`, `-n VALUE`, flags, and positional
- * arguments. Errors say what is wrong, suggest the nearest name and point to --help.
+ * Command-line options from a table: `--name VALUE`, `--name=VALUE`, `-n VALUE`, flags, and
+ * positional arguments. Errors say what is wrong, suggest the nearest name and point to --help.
  */
 #ifndef TOC_APP_OPTIONS_H
 #define TOC_APP_OPTIONS_H
@@ -25,14 +25,15 @@ struct toc_option_list {
 };
 
 struct toc_option {
-    const char *name;  /* without dashes */
-    char letter;       /* 0: none */
+    const char *name; /* without dashes */
+    char letter;      /* 0: none */
     enum toc_option_type type;
-    void *value;       /* where it goes; keeps its initial value when absent */
+    void *value; /* where it goes; keeps its initial value when absent */
 };
 
-/* Parses argv[1…]; `options` ends with name == NULL. Positional arguments are moved to argv[1…] and counted.
- * 0; TOC_EXIT_USAGE after a message on stderr; -1 when --help was asked (usage printed on stdout). */
+/* Parses argv[1…]; `options` ends with name == NULL. Positional arguments are moved to argv[1…] and
+ * counted. 0; TOC_EXIT_USAGE after a message on stderr; -1 when --help was asked (usage printed on
+ * stdout). */
 int toc_options_parse(int argc, char **argv, const struct toc_option *options, const char *usage,
                       int *out_positional);
 

@@ -170,7 +170,8 @@ static int range(struct request *r, const char *expr) {
 
 static int list(struct request *r, const char *path, const struct toc_buf *form) {
     struct toc_answer a;
-    int rc = form ? toc_client_form(&r->client, path, form, &a) : toc_client_call(&r->client, "GET", path, NULL, &a);
+    int rc = form ? toc_client_form(&r->client, path, form, &a)
+                  : toc_client_call(&r->client, "GET", path, NULL, &a);
     const struct toc_json *data = rc == 0 ? toc_json_get(a.json, "data") : NULL;
     if (data && r->output == TOC_OUTPUT_JSON)
         print_json(data);
@@ -230,6 +231,7 @@ int toc_query_command(int argc, char **argv) {
         return series(&r, argv + 2, count - 1);
     if (strcmp(verb, "labels") == 0 && count <= 2)
         return labels(&r, count == 2 ? argv[2] : NULL);
-    fprintf(stderr, "tocsin query: expected instant, range, series or labels (see tocsin query --help)\n");
+    fprintf(stderr,
+            "tocsin query: expected instant, range, series or labels (see tocsin query --help)\n");
     return TOC_EXIT_USAGE;
 }

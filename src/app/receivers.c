@@ -15,14 +15,16 @@ struct builder {
     struct toc_err *err;
 };
 
-/* ------------------------------------------------------------------------------------------- reading */
+/* -------------------------------------------------------------------------------------------
+ * reading */
 
 static int fail_node(struct builder *b, const struct toc_yaml *n, const char *text) {
     return toc_err_at(b->err, TOC_EINVAL, n->line, n->column, "%s", text);
 }
 
 /* Copy in the set's arena; NULL when absent. */
-static int read_text(struct builder *b, const struct toc_yaml *map, const char *key, const char **out) {
+static int read_text(struct builder *b, const struct toc_yaml *map, const char *key,
+                     const char **out) {
     const struct toc_yaml *n = map ? toc_yaml_get(map, key) : NULL;
     struct toc_sv text;
     *out = NULL;
@@ -34,7 +36,8 @@ static int read_text(struct builder *b, const struct toc_yaml *map, const char *
     return rc;
 }
 
-static int read_secret_file(struct builder *b, const struct toc_yaml *at, const char *path, const char **out) {
+static int read_secret_file(struct builder *b, const struct toc_yaml *at, const char *path,
+                            const char **out) {
     struct toc_buf full = TOC_BUF_INIT, text = TOC_BUF_INIT;
     if (path[0] != '/' && b->base_dir)
         toc_buf_printf(&full, "%s/", b->base_dir);
@@ -51,7 +54,8 @@ static int read_secret_file(struct builder *b, const struct toc_yaml *at, const 
 }
 
 /* KEY, or the content of KEY_file, or the environment variable KEY_env. */
-static int read_secret(struct builder *b, const struct toc_yaml *map, const char *key, const char **out) {
+static int read_secret(struct builder *b, const struct toc_yaml *map, const char *key,
+                       const char **out) {
     char file_key[64], env_key[64];
     const char *path, *name;
     snprintf(file_key, sizeof file_key, "%s_file", key);
@@ -77,7 +81,8 @@ static int read_flag(struct builder *b, const struct toc_yaml *map, const char *
     return n ? toc_yaml_bool(n, io, b->err) : 0;
 }
 
-static int read_number(struct builder *b, const struct toc_yaml *map, const char *key, int64_t max, int64_t *io) {
+static int read_number(struct builder *b, const struct toc_yaml *map, const char *key, int64_t max,
+                       int64_t *io) {
     const struct toc_yaml *n = map ? toc_yaml_get(map, key) : NULL;
     int rc = n ? toc_yaml_int(n, io, b->err) : 0;
     if (rc == 0 && n && (*io < 0 || *io > max))
@@ -86,7 +91,8 @@ static int read_number(struct builder *b, const struct toc_yaml *map, const char
 }
 
 /* A comma-separated text or a list, NULL-terminated. */
-static int read_list(struct builder *b, const struct toc_yaml *n, const char *const **out, size_t *out_count) {
+static int read_list(struct builder *b, const struct toc_yaml *n, const char *const **out,
+                     size_t *out_count) {
     const char **items = TOC_ARENA_NEW_ARRAY(&b->set->arena, const char *, LIST_MAX + 1);
     size_t count = 0;
     struct toc_sv text, part;
@@ -134,8 +140,8 @@ static int read_headers(struct builder *b, const struct toc_yaml *map, const cha
     return 0;
 }
 
-static int read_tls(struct builder *b, const struct toc_yaml *map, const char **ca, const char **cert,
-                    const char **key, bool *insecure) {
+static int read_tls(struct builder *b, const struct toc_yaml *map, const char **ca,
+                    const char **cert, const char **key, bool *insecure) {
     const struct toc_yaml *tls = map ? toc_yaml_get(map, "tls_config") : NULL;
     int rc = read_text(b, tls, "ca_file", ca);
     if (rc == 0 && cert)
@@ -146,7 +152,8 @@ static int read_tls(struct builder *b, const struct toc_yaml *map, const char **
 }
 
 /* http_config as upstream has it. */
-static int read_http(struct builder *b, const struct toc_yaml *entry, struct toc_channel_http *out) {
+static int read_http(struct builder *b, const struct toc_yaml *entry,
+                     struct toc_channel_http *out) {
     const struct toc_yaml *http = toc_yaml_get(entry, "http_config");
     if (!http && b->global)
         http = toc_yaml_get(b->global, "http_config");
@@ -160,13 +167,14 @@ static int read_http(struct builder *b, const struct toc_yaml *entry, struct toc
     if (rc == 0)
         rc = read_text(b, http, "proxy_url", &out->proxy_url);
     if (rc == 0)
-        rc = read_tls(b, http, &out->ca_file, &out->cert_file, &out->key_file, &out->insecure_skip_verify);
+        rc = read_tls(b, http, &out->ca_file, &out->cert_file, &out->key_file,
+                      &out->insecure_skip_verify);
     return rc;
 }
 
 /* Settings that every channel has. */
-static int read_common(struct builder *b, const struct toc_yaml *entry, const struct toc_alert_integration *i,
-                       struct toc_channel *c) {
+static int read_common(struct builder *b, const struct toc_yaml *entry,
+                       const struct toc_alert_integration *i, struct toc_channel *c) {
     const char *language;
     c->skips_resolved = !i->sends_resolved;
     int rc = read_text(b, entry, "language", &language);
@@ -177,9 +185,11 @@ static int read_common(struct builder *b, const struct toc_yaml *entry, const st
     return rc < 0 ? rc : read_text(b, entry, "text", &c->text_template);
 }
 
-/* ------------------------------------------------------------------------------------------ channels */
+/* ------------------------------------------------------------------------------------------
+ * channels */
 
-static int split_smarthost(struct builder *b, const struct toc_yaml *at, const char *text, struct toc_email_settings *e) {
+static int split_smarthost(struct builder *b, const struct toc_yaml *at, const char *text,
+                           struct toc_email_settings *e) {
     const char *colon = strrchr(text, ':');
     unsigned port;
     if (!colon || sscanf(colon + 1, "%u", &port) != 1 || port == 0 || port > 65535)
@@ -190,7 +200,8 @@ static int split_smarthost(struct builder *b, const struct toc_yaml *at, const c
 }
 
 /* KEY of the entry, else smtp_KEY of global. */
-static int read_smtp(struct builder *b, const struct toc_yaml *entry, const char *key, const char **out) {
+static int read_smtp(struct builder *b, const struct toc_yaml *entry, const char *key,
+                     const char **out) {
     char global_key[64];
     snprintf(global_key, sizeof global_key, "smtp_%s", key);
     int rc = read_secret(b, entry, key, out);
@@ -227,7 +238,9 @@ static int read_email(struct builder *b, const struct toc_yaml *entry, struct to
         rc = read_flag(b, entry, "force_implicit_tls", &is_implicit);
     if (rc == 0)
         rc = read_tls(b, entry, &e->ca_file, NULL, NULL, &e->insecure_skip_verify);
-    e->security = is_implicit || e->port == 465 ? TOC_EMAIL_TLS : requires_tls ? TOC_EMAIL_STARTTLS : TOC_EMAIL_PLAIN;
+    e->security = is_implicit || e->port == 465 ? TOC_EMAIL_TLS
+                  : requires_tls                ? TOC_EMAIL_STARTTLS
+                                                : TOC_EMAIL_PLAIN;
     return rc;
 }
 
@@ -241,8 +254,9 @@ static int read_webhook(struct builder *b, const struct toc_yaml *entry, struct 
 }
 
 static int read_ntfy(struct builder *b, const struct toc_yaml *entry, struct toc_channel *c) {
-    static const char *const keys[] = {"url", "url_file", "token", "token_file", "token_env", "icon_url", "use_headers",
-                                       "language", "title", "text", "send_resolved", "http_config", "headers", NULL};
+    static const char *const keys[] = {
+        "url",      "url_file", "token", "token_file",    "token_env",   "icon_url", "use_headers",
+        "language", "title",    "text",  "send_resolved", "http_config", "headers",  NULL};
     int rc = toc_yaml_check_keys(entry, keys, b->err);
     if (rc == 0)
         rc = read_secret(b, entry, "url", &c->ntfy.url);
@@ -260,9 +274,22 @@ static int read_ntfy(struct builder *b, const struct toc_yaml *entry, struct toc
 }
 
 static int read_sms(struct builder *b, const struct toc_yaml *entry, struct toc_channel *c) {
-    static const char *const keys[] = {"to", "url", "url_file", "method", "body", "content_type", "success_status",
-                                       "success_body", "max_segments", "language", "title", "text", "send_resolved",
-                                       "http_config", "headers", NULL};
+    static const char *const keys[] = {"to",
+                                       "url",
+                                       "url_file",
+                                       "method",
+                                       "body",
+                                       "content_type",
+                                       "success_status",
+                                       "success_body",
+                                       "max_segments",
+                                       "language",
+                                       "title",
+                                       "text",
+                                       "send_resolved",
+                                       "http_config",
+                                       "headers",
+                                       NULL};
     int64_t segments = 0, status = 0;
     int rc = toc_yaml_check_keys(entry, keys, b->err);
     if (rc == 0)
@@ -293,9 +320,20 @@ static int read_sms(struct builder *b, const struct toc_yaml *entry, struct toc_
 }
 
 static int read_twilio(struct builder *b, const struct toc_yaml *entry, struct toc_channel *c) {
-    static const char *const keys[] = {"to", "from", "account_sid", "auth_token", "auth_token_file", "auth_token_env",
-                                       "api_url", "max_segments", "language", "title", "text", "send_resolved",
-                                       "http_config", NULL};
+    static const char *const keys[] = {"to",
+                                       "from",
+                                       "account_sid",
+                                       "auth_token",
+                                       "auth_token_file",
+                                       "auth_token_env",
+                                       "api_url",
+                                       "max_segments",
+                                       "language",
+                                       "title",
+                                       "text",
+                                       "send_resolved",
+                                       "http_config",
+                                       NULL};
     int64_t segments = 0;
     int rc = toc_yaml_check_keys(entry, keys, b->err);
     if (rc == 0)
@@ -312,16 +350,23 @@ static int read_twilio(struct builder *b, const struct toc_yaml *entry, struct t
     return rc < 0 ? rc : read_http(b, entry, &c->http);
 }
 
-/* --------------------------------------------------------------------------------------- one receiver */
+/* --------------------------------------------------------------------------------------- one
+ * receiver */
 
 static int read_settings(struct builder *b, const struct toc_yaml *entry, struct toc_channel *c) {
     switch (c->kind) {
-    case TOC_CHANNEL_EMAIL: return read_email(b, entry, c);
-    case TOC_CHANNEL_SMS: return read_sms(b, entry, c);
-    case TOC_CHANNEL_TWILIO: return read_twilio(b, entry, c);
-    case TOC_CHANNEL_NTFY: return read_ntfy(b, entry, c);
-    case TOC_CHANNEL_WEBHOOK: return read_webhook(b, entry, c);
-    default: return TOC_EUNSUPPORTED;
+    case TOC_CHANNEL_EMAIL:
+        return read_email(b, entry, c);
+    case TOC_CHANNEL_SMS:
+        return read_sms(b, entry, c);
+    case TOC_CHANNEL_TWILIO:
+        return read_twilio(b, entry, c);
+    case TOC_CHANNEL_NTFY:
+        return read_ntfy(b, entry, c);
+    case TOC_CHANNEL_WEBHOOK:
+        return read_webhook(b, entry, c);
+    default:
+        return TOC_EUNSUPPORTED;
     }
 }
 
@@ -341,8 +386,9 @@ static const char *channel_name(struct builder *b, const struct toc_channel *cha
 }
 
 /* SMS go to one number per channel, so that a number that fails is retried alone. */
-static int add_numbers(struct builder *b, const struct toc_yaml *entry, const struct toc_channel *base,
-                       struct toc_channel *channels, size_t *count) {
+static int add_numbers(struct builder *b, const struct toc_yaml *entry,
+                       const struct toc_channel *base, struct toc_channel *channels,
+                       size_t *count) {
     const char *const *numbers;
     size_t n;
     int rc = read_list(b, toc_yaml_get(entry, "to"), &numbers, &n);
@@ -363,13 +409,15 @@ static int add_numbers(struct builder *b, const struct toc_yaml *entry, const st
     return rc;
 }
 
-static int add_channel(struct builder *b, const struct toc_alert_integration *i, struct toc_channel *channels,
-                       size_t *count) {
+static int add_channel(struct builder *b, const struct toc_alert_integration *i,
+                       struct toc_channel *channels, size_t *count) {
     struct toc_channel c = {.kind = toc_channel_kind_parse(i->type)};
     if (c.kind == TOC_CHANNEL_KIND_COUNT)
-        return toc_err_at(b->err, TOC_EUNSUPPORTED, i->node->line, i->node->column,
-                          "%.*s_configs is not supported yet; use webhook_configs, email_configs, ntfy_configs, "
-                          "sms_configs or twilio_configs", TOC_SV_ARG(i->type));
+        return toc_err_at(
+            b->err, TOC_EUNSUPPORTED, i->node->line, i->node->column,
+            "%.*s_configs is not supported yet; use webhook_configs, email_configs, ntfy_configs, "
+            "sms_configs or twilio_configs",
+            TOC_SV_ARG(i->type));
     int rc = read_common(b, i->node, i, &c);
     if (rc == 0)
         rc = read_settings(b, i->node, &c);
@@ -384,8 +432,10 @@ static int add_channel(struct builder *b, const struct toc_alert_integration *i,
     return 0;
 }
 
-static int add_receiver(struct builder *b, const struct toc_alert_receiver *from, struct toc_receiver *out) {
-    struct toc_channel *channels = TOC_ARENA_NEW_ARRAY(&b->set->arena, struct toc_channel, CHANNELS_MAX);
+static int add_receiver(struct builder *b, const struct toc_alert_receiver *from,
+                        struct toc_receiver *out) {
+    struct toc_channel *channels =
+        TOC_ARENA_NEW_ARRAY(&b->set->arena, struct toc_channel, CHANNELS_MAX);
     size_t count = 0;
     if (!channels)
         return TOC_ELIMIT;
@@ -398,10 +448,11 @@ static int add_receiver(struct builder *b, const struct toc_alert_receiver *from
     return count ? toc_receiver_check(out, b->err) : 0;
 }
 
-int toc_receivers_build(const struct toc_alert_config *c, const char *base_dir, struct toc_receiver_set **out,
-                        struct toc_err *err) {
+int toc_receivers_build(const struct toc_alert_config *c, const char *base_dir,
+                        struct toc_receiver_set **out, struct toc_err *err) {
     struct builder b = {toc_receiver_set_new(), c->global, base_dir, err};
-    struct toc_receiver *items = TOC_ARENA_NEW_ARRAY(&b.set->arena, struct toc_receiver, c->receiver_count + 1);
+    struct toc_receiver *items =
+        TOC_ARENA_NEW_ARRAY(&b.set->arena, struct toc_receiver, c->receiver_count + 1);
     int rc = items ? 0 : TOC_ELIMIT;
     for (size_t i = 0; i < c->receiver_count && rc == 0; i++)
         rc = add_receiver(&b, &c->receivers[i], &items[i]);

@@ -10,7 +10,8 @@
 const char toc_run_usage[] =
     "usage: tocsin run [--config FILE] [--data DIR] [--listen HOST:PORT] [--insecure]\n"
     "\n"
-    "Runs the daemon in the foreground: collects from this machine, its GPUs, well-known local endpoints and\n"
+    "Runs the daemon in the foreground: collects from this machine, its GPUs, well-known local "
+    "endpoints and\n"
     "./runs, stores, watches, alerts, and serves the UI.\n"
     "\n"
     "  --config FILE       configuration (default: none, safe defaults)\n"

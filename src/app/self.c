@@ -45,18 +45,21 @@ static void storage_metrics(struct toc_daemon *d, struct emitter *e) {
     gauge(e, "tocsin_head_series", "Series in the head.", (double)s.series);
     counter(e, "tocsin_samples_total", "Samples accepted.", (double)s.samples_total);
     for (int r = 0; r < TOC_REJECT_REASON_COUNT; r++)
-        e->fn(e->ctx, "tocsin_samples_rejected_total", "counter", "Samples refused, by reason.", "reason",
-              toc_reject_text((enum toc_reject_reason)r), (double)s.rejected[r]);
+        e->fn(e->ctx, "tocsin_samples_rejected_total", "counter", "Samples refused, by reason.",
+              "reason", toc_reject_text((enum toc_reject_reason)r), (double)s.rejected[r]);
     gauge(e, "tocsin_wal_bytes", "Size of the write-ahead log.", (double)s.wal_bytes);
     counter(e, "tocsin_wal_fsyncs_total", "Times the log was synced.", (double)s.wal_fsyncs);
-    counter(e, "tocsin_wal_failures_total", "Failed writes or syncs of the log.", (double)s.wal_failures);
+    counter(e, "tocsin_wal_failures_total", "Failed writes or syncs of the log.",
+            (double)s.wal_failures);
     counter(e, "tocsin_corruptions_total", "Damaged records met.", (double)s.corruptions);
     gauge(e, "tocsin_storage_degraded", "1 while samples cannot be stored.", s.is_degraded);
     gauge(e, "tocsin_block_bytes", "Size of all blocks.", (double)s.block_bytes);
     struct toc_statedb_health h;
     toc_statedb_get_health(d->state, &h);
-    counter(e, "tocsin_state_writes_total", "Committed writes of the state database.", (double)h.writes);
-    counter(e, "tocsin_state_write_errors_total", "Refused writes of the state database.", (double)h.write_errors);
+    counter(e, "tocsin_state_writes_total", "Committed writes of the state database.",
+            (double)h.writes);
+    counter(e, "tocsin_state_write_errors_total", "Refused writes of the state database.",
+            (double)h.write_errors);
 }
 
 static void engine_metrics(struct toc_daemon *d, struct emitter *e) {
@@ -66,30 +69,34 @@ static void engine_metrics(struct toc_daemon *d, struct emitter *e) {
     toc_incident_get_counters(d->incidents, &i);
     gauge(e, "tocsin_rules", "Rules loaded.", (double)r.rules);
     counter(e, "tocsin_rule_evaluations_total", "Rule evaluations.", (double)r.evaluations);
-    counter(e, "tocsin_rule_evaluation_failures_total", "Rule evaluations that failed.", (double)r.failures);
-    counter(e, "tocsin_rule_group_missed_total", "Slots of rule groups that were missed.", (double)r.missed);
+    counter(e, "tocsin_rule_evaluation_failures_total", "Rule evaluations that failed.",
+            (double)r.failures);
+    counter(e, "tocsin_rule_group_missed_total", "Slots of rule groups that were missed.",
+            (double)r.missed);
     gauge(e, "tocsin_alerts_pending", "Alerts whose time has not come.", (double)r.alerts_pending);
     gauge(e, "tocsin_alerts_firing", "Alerts that fire.", (double)a.alerts_firing);
-    gauge(e, "tocsin_alerts_suppressed", "Alerts that are silenced or inhibited.", (double)a.alerts_suppressed);
-    counter(e, "tocsin_alerts_dropped_total", "Alerts over the limit.", (double)a.alerts_dropped_limit);
+    gauge(e, "tocsin_alerts_suppressed", "Alerts that are silenced or inhibited.",
+          (double)a.alerts_suppressed);
+    counter(e, "tocsin_alerts_dropped_total", "Alerts over the limit.",
+            (double)a.alerts_dropped_limit);
     counter(e, "tocsin_alert_state_failures_total", "Alert state that could not be written.",
             (double)a.store_failures);
     gauge(e, "tocsin_incidents_open", "Open incidents.", (double)i.open_count);
-    counter(e, "tocsin_incident_save_errors_total", "Incident changes that could not be stored at once.",
-            (double)i.save_errors);
+    counter(e, "tocsin_incident_save_errors_total",
+            "Incident changes that could not be stored at once.", (double)i.save_errors);
 }
 
 static void notify_metrics(struct toc_daemon *d, struct emitter *e) {
     struct toc_notifier_stats s;
     toc_notifier_get_stats(d->notifier, &s);
-#define X(field, name, help)                                                                                  \
-    for (int k = 0; k < TOC_CHANNEL_KIND_COUNT; k++)                                                          \
-        e->fn(e->ctx, name, "counter", help, "channel", toc_channel_kind_text((enum toc_channel_kind)k),      \
-              (double)s.by_kind[k].field);
+#define X(field, name, help)                            \
+    for (int k = 0; k < TOC_CHANNEL_KIND_COUNT; k++)    \
+        e->fn(e->ctx, name, "counter", help, "channel", \
+              toc_channel_kind_text((enum toc_channel_kind)k), (double)s.by_kind[k].field);
     TOC_NOTIFIER_COUNTER_TABLE(X)
 #undef X
-    counter(e, "tocsin_notification_store_errors_total", "Notifications the state database refused.",
-            (double)s.store_errors);
+    counter(e, "tocsin_notification_store_errors_total",
+            "Notifications the state database refused.", (double)s.store_errors);
 }
 
 static void collect_metrics(struct toc_daemon *d, struct emitter *e) {
@@ -97,23 +104,26 @@ static void collect_metrics(struct toc_daemon *d, struct emitter *e) {
     struct toc_run_counters r = toc_run_receiver_counters(d->runs);
     counter(e, "tocsin_scrapes_total", "Scrapes made.", (double)s.scrapes);
     counter(e, "tocsin_scrapes_failed_total", "Scrapes that failed.", (double)s.scrapes_failed);
-    counter(e, "tocsin_run_lines_total", "Lines of training runs accepted.", (double)r.lines_accepted);
-    counter(e, "tocsin_run_bodies_refused_total", "Bodies of training runs refused.", (double)r.bodies_refused);
+    counter(e, "tocsin_run_lines_total", "Lines of training runs accepted.",
+            (double)r.lines_accepted);
+    counter(e, "tocsin_run_bodies_refused_total", "Bodies of training runs refused.",
+            (double)r.bodies_refused);
 }
 
 static void http_metrics(struct toc_daemon *d, struct emitter *e) {
     struct toc_http_server_stats s;
     struct toc_guard_counters g;
     toc_guard_get_counters(d->guard, &g);
-    counter(e, "tocsin_auth_refused_total", "Requests without good credentials.", (double)g.refused_auth);
+    counter(e, "tocsin_auth_refused_total", "Requests without good credentials.",
+            (double)g.refused_auth);
     if (!d->server)
         return;
     toc_http_server_get_stats(d->server, &s);
     counter(e, "tocsin_http_requests_total", "HTTP requests handled.", (double)s.requests);
     counter(e, "tocsin_http_refused_too_large_total", "Request bodies over the limit.",
             (double)s.refused_body_too_large);
-    counter(e, "tocsin_http_closed_idle_total", "Connections cut off because the peer was too slow.",
-            (double)s.closed_timeout);
+    counter(e, "tocsin_http_closed_idle_total",
+            "Connections cut off because the peer was too slow.", (double)s.closed_timeout);
     gauge(e, "tocsin_http_connections", "Open connections.", (double)s.connections_open);
 }
 
@@ -121,9 +131,12 @@ void toc_daemon_each_metric(void *ctx, toc_on_metric *fn, void *fn_ctx) {
     struct toc_daemon *d = ctx;
     struct emitter e = {fn, fn_ctx};
     fn(fn_ctx, "tocsin_build_info", "gauge", "Version of the program.", "version", TOC_VERSION, 1);
-    gauge(&e, "process_resident_memory_bytes", "Resident memory size in bytes.", (double)toc_process_rss_bytes());
-    counter(&e, "process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", toc_process_cpu_s());
-    gauge(&e, "process_start_time_seconds", "Start time of the process since unix epoch in seconds.",
+    gauge(&e, "process_resident_memory_bytes", "Resident memory size in bytes.",
+          (double)toc_process_rss_bytes());
+    counter(&e, "process_cpu_seconds_total", "Total user and system CPU time spent in seconds.",
+            toc_process_cpu_s());
+    gauge(&e, "process_start_time_seconds",
+          "Start time of the process since unix epoch in seconds.",
           (double)d->started_at.ms / 1000.0);
     storage_metrics(d, &e);
     engine_metrics(d, &e);
@@ -132,7 +145,8 @@ void toc_daemon_each_metric(void *ctx, toc_on_metric *fn, void *fn_ctx) {
     http_metrics(d, &e);
 }
 
-/* ---------------------------------------------------------------------------------------- as series */
+/* ---------------------------------------------------------------------------------------- as
+ * series */
 
 struct self_batch {
     struct toc_arena arena;
@@ -141,8 +155,8 @@ struct self_batch {
     int64_t t_ms;
 };
 
-static void add_point(void *ctx, const char *name, const char *type, const char *help, const char *label,
-                      const char *label_value, double value) {
+static void add_point(void *ctx, const char *name, const char *type, const char *help,
+                      const char *label, const char *label_value, double value) {
     struct self_batch *b = ctx;
     struct toc_labels_builder l = TOC_LABELS_BUILDER_INIT;
     (void)type;
@@ -152,7 +166,8 @@ static void add_point(void *ctx, const char *name, const char *type, const char 
     toc_labels_builder_set(&l, TOC_SV("instance"), b->instance);
     if (label)
         toc_labels_builder_set(&l, toc_sv_cstr(label), toc_sv_cstr(label_value));
-    struct toc_point p = {toc_labels_dup_arena(toc_labels_builder_finish(&l), &b->arena), b->t_ms, value};
+    struct toc_point p = {toc_labels_dup_arena(toc_labels_builder_finish(&l), &b->arena), b->t_ms,
+                          value};
     TOC_VEC_PUSH(b, p);
     toc_labels_builder_fini(&l);
 }

@@ -100,11 +100,21 @@ void toc_table_add_json(struct toc_table *t, const struct toc_json *v) {
 
 static void write_value(const struct toc_json *v, struct toc_json_writer *w) {
     switch (v->type) {
-    case TOC_JSON_NULL: toc_json_null(w); break;
-    case TOC_JSON_BOOL: toc_json_bool(w, v->boolean); break;
-    case TOC_JSON_INT: toc_json_int(w, v->integer); break;
-    case TOC_JSON_DOUBLE: toc_json_double(w, v->number); break;
-    case TOC_JSON_STRING: toc_json_string(w, v->string); break;
+    case TOC_JSON_NULL:
+        toc_json_null(w);
+        break;
+    case TOC_JSON_BOOL:
+        toc_json_bool(w, v->boolean);
+        break;
+    case TOC_JSON_INT:
+        toc_json_int(w, v->integer);
+        break;
+    case TOC_JSON_DOUBLE:
+        toc_json_double(w, v->number);
+        break;
+    case TOC_JSON_STRING:
+        toc_json_string(w, v->string);
+        break;
     case TOC_JSON_ARRAY:
         toc_json_begin_array(w);
         for (size_t i = 0; i < v->count; i++)

@@ -27,7 +27,8 @@ static int usage_error(const char *command, const char *text) {
     return TOC_EXIT_USAGE;
 }
 
-static void print_rows(const struct toc_json *list, const char *const *titles, size_t columns, enum toc_output output) {
+static void print_rows(const struct toc_json *list, const char *const *titles, size_t columns,
+                       enum toc_output output) {
     struct toc_table t;
     if (output == TOC_OUTPUT_JSON) {
         print_json(list);
@@ -42,8 +43,8 @@ static void print_rows(const struct toc_json *list, const char *const *titles, s
 }
 
 /* GET path, then the member `key` of the answer (or the answer itself) as rows. */
-static int list(const struct toc_client_options *o, const char *path, const char *key, const char *const *titles,
-                size_t columns, enum toc_output output) {
+static int list(const struct toc_client_options *o, const char *path, const char *key,
+                const char *const *titles, size_t columns, enum toc_output output) {
     struct toc_answer a;
     int rc = toc_client_call(o, "GET", path, NULL, &a);
     const struct toc_json *rows = rc == 0 && key ? toc_json_get(a.json, key) : a.json;
@@ -53,16 +54,19 @@ static int list(const struct toc_client_options *o, const char *path, const char
     return rc;
 }
 
-/* --------------------------------------------------------------------------------------------- alert */
+/* ---------------------------------------------------------------------------------------------
+ * alert */
 
-const char toc_alert_usage[] = "usage: tocsin alert list [OPTIONS]\n"
-                               "       tocsin alert receivers [OPTIONS]\n"
-                               "       tocsin alert test-receiver NAME [OPTIONS]\n"
-                               "\n"
-                               "test-receiver sends a real test message by every channel of the receiver.\n"
-                               "\n" TOC_CLIENT_OPTIONS_HELP;
+const char toc_alert_usage[] =
+    "usage: tocsin alert list [OPTIONS]\n"
+    "       tocsin alert receivers [OPTIONS]\n"
+    "       tocsin alert test-receiver NAME [OPTIONS]\n"
+    "\n"
+    "test-receiver sends a real test message by every channel of the receiver.\n"
+    "\n" TOC_CLIENT_OPTIONS_HELP;
 
-static int test_receiver(const struct toc_client_options *o, const char *name, enum toc_output output) {
+static int test_receiver(const struct toc_client_options *o, const char *name,
+                         enum toc_output output) {
     static const char *const titles[] = {"channel", "ok", "detail"};
     struct toc_buf path = TOC_BUF_INIT, body = TOC_BUF_INIT;
     struct toc_answer a;
@@ -111,7 +115,8 @@ int toc_alert_command(int argc, char **argv) {
     return rc;
 }
 
-/* ------------------------------------------------------------------------------------------- silence */
+/* -------------------------------------------------------------------------------------------
+ * silence */
 
 const char toc_silence_usage[] =
     "usage: tocsin silence list [OPTIONS]\n"
@@ -144,8 +149,8 @@ static int write_matchers(struct toc_json_writer *w, char **texts, int count) {
     return rc;
 }
 
-static int add_silence(const struct toc_client_options *o, char **texts, int count, int64_t duration_ms,
-                       const char *author, const char *comment) {
+static int add_silence(const struct toc_client_options *o, char **texts, int count,
+                       int64_t duration_ms, const char *author, const char *comment) {
     struct toc_buf body = TOC_BUF_INIT;
     struct toc_json_writer w;
     struct toc_ts now = toc_clock_now(toc_clock_system());
@@ -173,7 +178,8 @@ static int add_silence(const struct toc_client_options *o, char **texts, int cou
 }
 
 int toc_silence_command(int argc, char **argv) {
-    static const char *const titles[] = {"id", "status", "matchers", "endsAt", "createdBy", "comment"};
+    static const char *const titles[] = {"id",     "status",    "matchers",
+                                         "endsAt", "createdBy", "comment"};
     struct toc_client_options o = {0};
     enum toc_output output;
     int64_t duration_ms = 3600 * 1000;
@@ -208,7 +214,8 @@ int toc_silence_command(int argc, char **argv) {
     return usage_error("silence", "expected list, add MATCHER… or expire ID");
 }
 
-/* --------------------------------------------------------------------------------------------- token */
+/* ---------------------------------------------------------------------------------------------
+ * token */
 
 const char toc_token_usage[] =
     "usage: tocsin token list [OPTIONS]\n"
@@ -218,7 +225,8 @@ const char toc_token_usage[] =
     "Roles: viewer, responder, editor, admin, auditor. The secret is printed once.\n"
     "\n" TOC_CLIENT_OPTIONS_HELP;
 
-static int add_token(const struct toc_client_options *o, const char *name, const char *role, int64_t expires_ms) {
+static int add_token(const struct toc_client_options *o, const char *name, const char *role,
+                     int64_t expires_ms) {
     struct toc_buf body = TOC_BUF_INIT;
     struct toc_json_writer w;
     struct toc_answer a;
@@ -239,7 +247,8 @@ static int add_token(const struct toc_client_options *o, const char *name, const
 }
 
 int toc_token_command(int argc, char **argv) {
-    static const char *const titles[] = {"id", "name", "role", "scopes", "expires_at", "last_used_at"};
+    static const char *const titles[] = {"id",     "name",       "role",
+                                         "scopes", "expires_at", "last_used_at"};
     struct toc_client_options o = {0};
     enum toc_output output;
     int64_t expires_ms = 0;
@@ -265,13 +274,15 @@ int toc_token_command(int argc, char **argv) {
     return usage_error("token", "expected list, add NAME ROLE or remove ID");
 }
 
-/* --------------------------------------------------------------------------------------------- check */
+/* ---------------------------------------------------------------------------------------------
+ * check */
 
-const char toc_check_usage[] = "usage: tocsin check config FILE…\n"
-                               "       tocsin check rules FILE…\n"
-                               "\n"
-                               "Reads the files and everything they refer to; prints what is wrong as FILE:LINE:COLUMN.\n"
-                               "Exit code 1 when something is.\n";
+const char toc_check_usage[] =
+    "usage: tocsin check config FILE…\n"
+    "       tocsin check rules FILE…\n"
+    "\n"
+    "Reads the files and everything they refer to; prints what is wrong as FILE:LINE:COLUMN.\n"
+    "Exit code 1 when something is.\n";
 
 static int check_config(const char *path) {
     struct toc_config *c = NULL;
@@ -280,8 +291,8 @@ static int check_config(const char *path) {
         printf("FAILED %s\n  %s\n", path, err.message);
         return TOC_EXIT_FAILED;
     }
-    printf("ok     %s: %zu scrape configs, %zu rule files, %zu receivers\n", path, toc_scrape_set_count(c->scrape),
-           c->rule_file_count, c->receivers->count);
+    printf("ok     %s: %zu scrape configs, %zu rule files, %zu receivers\n", path,
+           toc_scrape_set_count(c->scrape), c->rule_file_count, c->receivers->count);
     toc_config_free(&c);
     return 0;
 }
@@ -323,13 +334,15 @@ int toc_check_command(int argc, char **argv) {
     return rc;
 }
 
-/* ------------------------------------------------------------------------------------------------ db */
+/* ------------------------------------------------------------------------------------------------
+ * db */
 
-const char toc_db_usage[] = "usage: tocsin db verify [--data DIR]\n"
-                            "       tocsin db backup FILE [--data DIR]\n"
-                            "\n"
-                            "verify  reads every log record, block, chunk, the state database and the audit chain\n"
-                            "backup  writes a consistent copy of the state database to FILE\n";
+const char toc_db_usage[] =
+    "usage: tocsin db verify [--data DIR]\n"
+    "       tocsin db backup FILE [--data DIR]\n"
+    "\n"
+    "verify  reads every log record, block, chunk, the state database and the audit chain\n"
+    "backup  writes a consistent copy of the state database to FILE\n";
 
 static void print_damage(void *ctx, const struct toc_metricdb_loss *loss, const char *what) {
     (void)ctx;
@@ -341,7 +354,8 @@ static int open_state(const char *dir, struct toc_statedb **out) {
     char path[600];
     struct toc_err err = {0};
     snprintf(path, sizeof path, "%s/state.db", dir);
-    const struct toc_statedb_options o = {.vfs = toc_vfs_system(), .path = path, .clock = toc_clock_system()};
+    const struct toc_statedb_options o = {
+        .vfs = toc_vfs_system(), .path = path, .clock = toc_clock_system()};
     int rc = toc_statedb_open(&o, out, &err);
     if (rc < 0)
         fprintf(stderr, "tocsin db: %s\n", err.message);
@@ -358,8 +372,9 @@ static int verify(const char *dir) {
     int rc = toc_metricdb_verify(toc_vfs_system(), path, print_damage, NULL, &v, &err);
     if (rc == 0)
         printf("metrics: %llu log records, %llu blocks, %llu chunks, %llu samples, %llu damaged\n",
-               (unsigned long long)v.wal_records, (unsigned long long)v.blocks, (unsigned long long)v.chunks,
-               (unsigned long long)v.samples, (unsigned long long)v.damaged);
+               (unsigned long long)v.wal_records, (unsigned long long)v.blocks,
+               (unsigned long long)v.chunks, (unsigned long long)v.samples,
+               (unsigned long long)v.damaged);
     if (rc == 0 && (rc = open_state(dir, &state)) < 0)
         return TOC_EXIT_FAILED;
     if (rc == 0)

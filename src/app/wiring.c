@@ -10,18 +10,24 @@
 #include "statedb/silences.h"
 #include "sys/log.h"
 
-enum { SPARK_WINDOW_MS = 10 * 60 * 1000, SPARK_STEP_MS = 15 * 1000, ALERTS_PER_MESSAGE_MAX = 200,
-       ACK_LINK_LIFE_MS = 24 * 3600 * 1000 };
+enum {
+    SPARK_WINDOW_MS = 10 * 60 * 1000,
+    SPARK_STEP_MS = 15 * 1000,
+    ALERTS_PER_MESSAGE_MAX = 200,
+    ACK_LINK_LIFE_MS = 24 * 3600 * 1000
+};
 
-/* ----------------------------------------------------------------------------- alerts → incidents */
+/* ----------------------------------------------------------------------------- alerts → incidents
+ */
 
-static void on_change(struct toc_alert_observer *o, enum toc_alert_event event, const struct toc_alert_view *v,
-                      struct toc_ts now) {
+static void on_change(struct toc_alert_observer *o, enum toc_alert_event event,
+                      const struct toc_alert_view *v, struct toc_ts now) {
     struct toc_observer_adapter *a = (struct toc_observer_adapter *)o;
     enum toc_intake_change change = TOC_INTAKE_FIRING;
     if (event == TOC_ALERT_RESOLVED)
         change = TOC_INTAKE_RESOLVED;
-    else if (event == TOC_ALERT_SUPPRESSED || (event == TOC_ALERT_UPDATED && toc_alert_view_is_suppressed(v)))
+    else if (event == TOC_ALERT_SUPPRESSED ||
+             (event == TOC_ALERT_UPDATED && toc_alert_view_is_suppressed(v)))
         change = TOC_INTAKE_SUPPRESSED;
     /* The watchdog always fires: it says that the chain works and is nobody's incident. */
     if (toc_sv_eq(toc_labels_get(v->alert->labels, TOC_SV("kind")), TOC_SV("self_watchdog")))
@@ -33,16 +39,20 @@ void toc_observer_init(struct toc_observer_adapter *o, struct toc_incident_manag
     *o = (struct toc_observer_adapter){.base = {on_change}, .incidents = m};
 }
 
-/* ---------------------------------------------------------------------------- groups → notifications */
+/* ---------------------------------------------------------------------------- groups →
+ * notifications */
 
-static struct toc_labels common_of(const struct toc_alert_flush *f, bool annotations, struct toc_arena *a) {
-    struct toc_labels first = annotations ? f->alerts[0].alert->annotations : f->alerts[0].alert->labels;
+static struct toc_labels common_of(const struct toc_alert_flush *f, bool annotations,
+                                   struct toc_arena *a) {
+    struct toc_labels first =
+        annotations ? f->alerts[0].alert->annotations : f->alerts[0].alert->labels;
     struct toc_label *items = toc_arena_calloc(a, first.count + 1, sizeof *items);
     struct toc_labels out = {items, 0};
     for (size_t i = 0; items && i < first.count; i++) {
         bool is_common = true;
         for (size_t k = 1; k < f->count && is_common; k++) {
-            struct toc_labels other = annotations ? f->alerts[k].alert->annotations : f->alerts[k].alert->labels;
+            struct toc_labels other =
+                annotations ? f->alerts[k].alert->annotations : f->alerts[k].alert->labels;
             is_common = toc_sv_eq(toc_labels_get(other, first.items[i].name), first.items[i].value);
         }
         if (is_common)
@@ -57,7 +67,8 @@ static const struct toc_flush_alert *leader_of(const struct toc_alert_flush *f) 
     int best_rank = -1;
     for (size_t i = 0; i < f->count; i++) {
         const struct toc_finding *finding = f->alerts[i].alert->finding;
-        int rank = (finding ? toc_kind_info(finding->kind)->root_rank : 15) + (f->alerts[i].is_resolved ? 0 : 1000);
+        int rank = (finding ? toc_kind_info(finding->kind)->root_rank : 15) +
+                   (f->alerts[i].is_resolved ? 0 : 1000);
         if (rank > best_rank) {
             best_rank = rank;
             best = &f->alerts[i];
@@ -79,12 +90,14 @@ static void set_texts(struct toc_notification *n, const struct toc_alert *a) {
     n->action = f && f->action.n ? f->action : annotation(a, "action");
     n->runbook_url = annotation(a, "runbook_url");
     n->cause = f && f->cause_count ? f->causes[0].text : TOC_SV_NULL;
-    n->severity = f ? f->severity : toc_severity_parse(toc_labels_get(a->labels, TOC_SV("severity")));
+    n->severity =
+        f ? f->severity : toc_severity_parse(toc_labels_get(a->labels, TOC_SV("severity")));
     n->since = f && f->first_seen.ms ? f->first_seen : a->starts_at;
 }
 
 static void set_numbers(struct toc_notification *n, const struct toc_alert *a) {
-    const struct toc_evidence *e = a->finding && a->finding->evidence_count ? &a->finding->evidence[0] : NULL;
+    const struct toc_evidence *e =
+        a->finding && a->finding->evidence_count ? &a->finding->evidence[0] : NULL;
     n->value = e ? e->value : a->value;
     if (e) {
         n->threshold = e->threshold;
@@ -95,18 +108,21 @@ static void set_numbers(struct toc_notification *n, const struct toc_alert *a) {
 }
 
 /* The evidence of the last ten minutes, as a sparkline; nothing when it cannot be computed. */
-static void set_spark(struct toc_daemon *d, struct toc_notification *n, const struct toc_alert *a, struct toc_ts now,
-                      struct toc_arena *arena) {
-    const struct toc_evidence *e = a->finding && a->finding->evidence_count ? &a->finding->evidence[0] : NULL;
+static void set_spark(struct toc_daemon *d, struct toc_notification *n, const struct toc_alert *a,
+                      struct toc_ts now, struct toc_arena *arena) {
+    const struct toc_evidence *e =
+        a->finding && a->finding->evidence_count ? &a->finding->evidence[0] : NULL;
     struct toc_promql_expr *expr = NULL;
     struct toc_promql_result r = {0};
-    struct toc_promql_options o = {.querier = toc_metricdb_querier(d->metrics), .max_samples = 1000000,
-                                   .max_bytes = 16 << 20};
+    struct toc_promql_options o = {
+        .querier = toc_metricdb_querier(d->metrics), .max_samples = 1000000, .max_bytes = 16 << 20};
     if (!e || e->expr.n == 0 || toc_promql_parse(e->expr, &expr, NULL) < 0)
         return;
     enum toc_promql_type type = toc_promql_expr_type(expr);
     bool is_drawable = type == TOC_PROMQL_SCALAR || type == TOC_PROMQL_VECTOR;
-    if (is_drawable && toc_promql_range(expr, &o, now.ms - SPARK_WINDOW_MS, now.ms, SPARK_STEP_MS, &r, NULL) == 0 &&
+    if (is_drawable &&
+        toc_promql_range(expr, &o, now.ms - SPARK_WINDOW_MS, now.ms, SPARK_STEP_MS, &r, NULL) ==
+            0 &&
         r.series_count == 1) {
         double *values = toc_arena_calloc(arena, r.series[0].count + 1, sizeof *values);
         for (size_t i = 0; values && i < r.series[0].count; i++)
@@ -118,8 +134,8 @@ static void set_spark(struct toc_daemon *d, struct toc_notification *n, const st
     toc_promql_expr_free(&expr);
 }
 
-static void set_links(struct toc_daemon *d, struct toc_notification *n, const char *incident_id, struct toc_ts now,
-                      struct toc_arena *a) {
+static void set_links(struct toc_daemon *d, struct toc_notification *n, const char *incident_id,
+                      struct toc_ts now, struct toc_arena *a) {
     struct toc_buf text = TOC_BUF_INIT, token = TOC_BUF_INIT;
     struct toc_sv base = d->config->external_url.n ? d->config->external_url : toc_sv_cstr(d->url);
     n->external_url = base;
@@ -129,7 +145,8 @@ static void set_links(struct toc_daemon *d, struct toc_notification *n, const ch
     toc_buf_printf(&text, "%.*s/#/incident/%s", TOC_SV_ARG(base), incident_id);
     n->incident_url = toc_arena_dup_sv(a, toc_buf_sv(&text));
     if (!n->is_resolved) {
-        toc_ack_token_make(d->ack_key, n->incident_id, (struct toc_ts){now.ms + ACK_LINK_LIFE_MS}, &token);
+        toc_ack_token_make(d->ack_key, n->incident_id, (struct toc_ts){now.ms + ACK_LINK_LIFE_MS},
+                           &token);
         toc_buf_reset(&text);
         toc_ack_link_page(base, n->incident_id, toc_buf_sv(&token), &text);
         n->ack_url = toc_arena_dup_sv(a, toc_buf_sv(&text));
@@ -141,25 +158,30 @@ static void set_links(struct toc_daemon *d, struct toc_notification *n, const ch
     toc_buf_fini(&token);
 }
 
-static void set_alerts(struct toc_notification *n, const struct toc_alert_flush *f, struct toc_arena *a) {
+static void set_alerts(struct toc_notification *n, const struct toc_alert_flush *f,
+                       struct toc_arena *a) {
     size_t count = f->count < ALERTS_PER_MESSAGE_MAX ? f->count : ALERTS_PER_MESSAGE_MAX;
     struct toc_notification_alert *items = toc_arena_calloc(a, count, sizeof *items);
     for (size_t i = 0; items && i < count; i++) {
         const struct toc_alert *alert = f->alerts[i].alert;
-        items[i] = (struct toc_notification_alert){.is_resolved = f->alerts[i].is_resolved, .labels = alert->labels,
-                                                   .annotations = alert->annotations, .starts_at = alert->starts_at,
-                                                   .ends_at = alert->ends_at, .generator_url = alert->generator_url};
+        items[i] = (struct toc_notification_alert){.is_resolved = f->alerts[i].is_resolved,
+                                                   .labels = alert->labels,
+                                                   .annotations = alert->annotations,
+                                                   .starts_at = alert->starts_at,
+                                                   .ends_at = alert->ends_at,
+                                                   .generator_url = alert->generator_url};
     }
     n->alerts = items;
     n->alert_count = items ? count : 0;
     n->truncated_alerts = f->count - n->alert_count;
 }
 
-/* One key per flush: the group, its time and its reason. The same flush offered again after a crash is the same
- * message. */
+/* One key per flush: the group, its time and its reason. The same flush offered again after a crash
+ * is the same message. */
 static struct toc_sv flush_key(const struct toc_alert_flush *f, struct toc_arena *a) {
     struct toc_buf key = TOC_BUF_INIT;
-    toc_buf_printf(&key, "%.*s|%.*s|%lld", TOC_SV_ARG(f->receiver), TOC_SV_ARG(f->group_key), (long long)f->now.ms);
+    toc_buf_printf(&key, "%.*s|%.*s|%lld", TOC_SV_ARG(f->receiver), TOC_SV_ARG(f->group_key),
+                   (long long)f->now.ms);
     struct toc_sv kept = toc_arena_dup_sv(a, toc_buf_sv(&key));
     toc_buf_fini(&key);
     return kept;
@@ -191,8 +213,8 @@ bool toc_daemon_flush(void *ctx, const struct toc_alert_flush *f) {
     set_alerts(&n, f, &arena);
     int rc = toc_notifier_send(d->notifier, &n, NULL, &err);
     if (rc < 0)
-        toc_log(TOC_LOG_ERROR, "notify", "a notification for %.*s could not be kept: %s", TOC_SV_ARG(f->receiver),
-                err.message);
+        toc_log(TOC_LOG_ERROR, "notify", "a notification for %.*s could not be kept: %s",
+                TOC_SV_ARG(f->receiver), err.message);
     toc_arena_fini(&arena);
     return rc == 0;
 }
@@ -204,18 +226,21 @@ void toc_daemon_on_delivery(void *ctx, const struct toc_notifier_event *e) {
     int rc = 0;
     if (e->incident_id.n == 0)
         return;
-    toc_buf_printf(&text, "%.*s by %.*s: %s", TOC_SV_ARG(e->receiver), TOC_SV_ARG(e->channel), e->detail);
+    toc_buf_printf(&text, "%.*s by %.*s: %s", TOC_SV_ARG(e->receiver), TOC_SV_ARG(e->channel),
+                   e->detail);
     if (e->ok)
         rc = toc_incident_notified(d->incidents, e->incident_id, toc_buf_sv(&text), e->at, &err);
-    else if (e->gave_up || e->attempt == 1) /* the ledger has every attempt, the timeline what matters */
-        rc = toc_incident_note(d->incidents, e->incident_id, TOC_SV("tocsin"), TOC_TIMELINE_DELIVERY,
-                               toc_buf_sv(&text), e->at, &err);
+    else if (e->gave_up ||
+             e->attempt == 1) /* the ledger has every attempt, the timeline what matters */
+        rc = toc_incident_note(d->incidents, e->incident_id, TOC_SV("tocsin"),
+                               TOC_TIMELINE_DELIVERY, toc_buf_sv(&text), e->at, &err);
     if (rc < 0 && rc != TOC_ENOENT)
         toc_log(TOC_LOG_WARN, "incident", "a delivery could not be noted: %s", err.message);
     toc_buf_fini(&text);
 }
 
-void toc_daemon_on_incident(void *ctx, enum toc_incident_event event, const struct toc_incident *i) {
+void toc_daemon_on_incident(void *ctx, enum toc_incident_event event,
+                            const struct toc_incident *i) {
     struct toc_daemon *d = ctx;
     struct toc_buf json = TOC_BUF_INIT;
     struct toc_json_writer w;
@@ -227,12 +252,18 @@ void toc_daemon_on_incident(void *ctx, enum toc_incident_event event, const stru
     toc_buf_fini(&json);
 }
 
-/* ------------------------------------------------------------------------------------------ silences */
+/* ------------------------------------------------------------------------------------------
+ * silences */
 
 static int silence_put(struct toc_silence_store *s, const struct toc_silence_record *r) {
-    struct toc_silence_row row = {.id = r->id, .matchers = r->matchers, .starts_at = r->starts_at,
-                                  .ends_at = r->ends_at, .updated_at = r->updated_at, .created_by = r->created_by,
-                                  .comment = r->comment, .is_until_resolved = r->is_until_resolved};
+    struct toc_silence_row row = {.id = r->id,
+                                  .matchers = r->matchers,
+                                  .starts_at = r->starts_at,
+                                  .ends_at = r->ends_at,
+                                  .updated_at = r->updated_at,
+                                  .created_by = r->created_by,
+                                  .comment = r->comment,
+                                  .is_until_resolved = r->is_until_resolved};
     return toc_silences_put(((struct toc_silence_adapter *)s)->db, &row, NULL);
 }
 
@@ -247,9 +278,13 @@ struct each_silence {
 
 static int on_row(void *ctx, const struct toc_silence_row *row) {
     struct each_silence *e = ctx;
-    struct toc_silence_record r = {.id = row->id, .matchers = row->matchers, .starts_at = row->starts_at,
-                                   .ends_at = row->ends_at, .updated_at = row->updated_at,
-                                   .created_by = row->created_by, .comment = row->comment,
+    struct toc_silence_record r = {.id = row->id,
+                                   .matchers = row->matchers,
+                                   .starts_at = row->starts_at,
+                                   .ends_at = row->ends_at,
+                                   .updated_at = row->updated_at,
+                                   .created_by = row->created_by,
+                                   .comment = row->comment,
                                    .is_until_resolved = row->is_until_resolved};
     return e->fn(e->ctx, &r);
 }
@@ -260,10 +295,12 @@ static int silence_each(struct toc_silence_store *s, toc_on_silence_record *fn, 
 }
 
 void toc_silence_adapter_init(struct toc_silence_adapter *a, struct toc_statedb *db) {
-    *a = (struct toc_silence_adapter){.base = {silence_put, silence_remove, silence_each}, .db = db};
+    *a =
+        (struct toc_silence_adapter){.base = {silence_put, silence_remove, silence_each}, .db = db};
 }
 
-/* ---------------------------------------------------------------------------------------- thresholds */
+/* ----------------------------------------------------------------------------------------
+ * thresholds */
 
 #define THRESHOLD_NS "threshold"
 
@@ -287,13 +324,15 @@ static void look_in_group(void *ctx, const struct toc_rule_group_view *g) {
     }
 }
 
-static int threshold_get(struct toc_threshold_access *access, struct toc_sv rule, struct toc_buf *out_expr,
-                         int64_t *out_for_ms, int64_t *out_interval_ms, struct toc_err *err) {
+static int threshold_get(struct toc_threshold_access *access, struct toc_sv rule,
+                         struct toc_buf *out_expr, int64_t *out_for_ms, int64_t *out_interval_ms,
+                         struct toc_err *err) {
     struct toc_threshold_adapter *a = (struct toc_threshold_adapter *)access;
     struct find_rule f = {rule, out_expr, out_for_ms, out_interval_ms, false};
     toc_rules_each_group(a->rules, look_in_group, &f);
     if (!f.is_found)
-        return toc_errf(err, TOC_ENOENT, "\"%.*s\" is not an alert rule with a threshold that could be changed",
+        return toc_errf(err, TOC_ENOENT,
+                        "\"%.*s\" is not an alert rule with a threshold that could be changed",
                         TOC_SV_ARG(rule));
     return 0;
 }
@@ -313,7 +352,8 @@ static int threshold_set(struct toc_threshold_access *access, struct toc_sv rule
 
 void toc_threshold_adapter_init(struct toc_threshold_adapter *a, struct toc_rules *rules,
                                 struct toc_blob_store *blobs) {
-    *a = (struct toc_threshold_adapter){.base = {threshold_get, threshold_set}, .rules = rules, .blobs = blobs};
+    *a = (struct toc_threshold_adapter){
+        .base = {threshold_get, threshold_set}, .rules = rules, .blobs = blobs};
 }
 
 static int restore_one(void *ctx, struct toc_sv rule, struct toc_sv value) {
@@ -324,8 +364,8 @@ static int restore_one(void *ctx, struct toc_sv rule, struct toc_sv value) {
         return 0;
     int rc = toc_rules_set_threshold(a->rules, rule, threshold, &err);
     if (rc < 0 && rc != TOC_ENOENT)
-        toc_log(TOC_LOG_WARN, "rules", "the threshold of %.*s could not be set again: %s", TOC_SV_ARG(rule),
-                err.message);
+        toc_log(TOC_LOG_WARN, "rules", "the threshold of %.*s could not be set again: %s",
+                TOC_SV_ARG(rule), err.message);
     return 0;
 }
 

@@ -11,7 +11,8 @@ struct toc_http_client {
     CURL *curl;
 };
 
-/* Resets the handle and sets what every call has: no signals, no proxy from the environment, time-outs, TLS trust. */
+/* Resets the handle and sets what every call has: no signals, no proxy from the environment,
+ * time-outs, TLS trust. */
 void toc_curl_common(CURL *h, const char *ca_file, bool insecure, int64_t connect_ms,
                      int64_t total_ms);
 /* A URL without what may be secret. */

@@ -21,7 +21,9 @@ int toc_net_init(struct toc_err *err) {
     return 0;
 }
 
-void toc_net_fini(void) { curl_global_cleanup(); }
+void toc_net_fini(void) {
+    curl_global_cleanup();
+}
 
 struct toc_http_client *toc_http_client_new(void) {
     struct toc_http_client *c = TOC_NEW(struct toc_http_client);
@@ -105,15 +107,21 @@ static int code_of(CURLcode rc, const struct call_state *s) {
     if (s->is_over_limit)
         return TOC_ELIMIT;
     switch (rc) {
-    case CURLE_ABORTED_BY_CALLBACK: return TOC_ECANCELED;
-    case CURLE_OPERATION_TIMEDOUT: return TOC_ETIMEDOUT;
+    case CURLE_ABORTED_BY_CALLBACK:
+        return TOC_ECANCELED;
+    case CURLE_OPERATION_TIMEDOUT:
+        return TOC_ETIMEDOUT;
     case CURLE_COULDNT_CONNECT:
     case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY: return TOC_ECONNREFUSED;
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return TOC_ECONNREFUSED;
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL: return TOC_EINVAL;
-    case CURLE_OUT_OF_MEMORY: return TOC_ENOMEM;
-    default: return TOC_EPROTOCOL;
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return TOC_EINVAL;
+    case CURLE_OUT_OF_MEMORY:
+        return TOC_ENOMEM;
+    default:
+        return TOC_EPROTOCOL;
     }
 }
 
@@ -128,7 +136,8 @@ static int fail(CURLcode rc, const struct call_state *s, struct toc_err *err) {
     return toc_errf(err, code, "%s: %s", url, s->error[0] ? s->error : curl_easy_strerror(rc));
 }
 
-void toc_curl_common(CURL *h, const char *ca_file, bool insecure, int64_t connect_ms, int64_t total_ms) {
+void toc_curl_common(CURL *h, const char *ca_file, bool insecure, int64_t connect_ms,
+                     int64_t total_ms) {
     curl_easy_reset(h);
     curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(h, CURLOPT_PROXY, "");
@@ -226,9 +235,10 @@ int toc_http_perform(struct toc_http_client *c, const struct toc_http_call *call
     *out = (struct toc_http_result){0};
     if (!c->curl)
         return toc_errf(err, TOC_ENOMEM, "no memory for an HTTP client");
-    struct call_state state = {
-        .call = call, .result = out,
-        .max_bytes = call->max_response_bytes ? call->max_response_bytes : DEFAULT_RESPONSE_BYTES};
+    struct call_state state = {.call = call,
+                               .result = out,
+                               .max_bytes = call->max_response_bytes ? call->max_response_bytes
+                                                                     : DEFAULT_RESPONSE_BYTES};
     set_call(c->curl, &state);
     struct curl_slist *headers = header_list(call);
     curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
@@ -238,4 +248,6 @@ int toc_http_perform(struct toc_http_client *c, const struct toc_http_call *call
     return rc == CURLE_OK ? 0 : fail(rc, &state, err);
 }
 
-void toc_http_result_fini(struct toc_http_result *r) { toc_buf_fini(&r->body); }
+void toc_http_result_fini(struct toc_http_result *r) {
+    toc_buf_fini(&r->body);
+}

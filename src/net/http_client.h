@@ -20,19 +20,20 @@ void toc_http_client_free(struct toc_http_client **c);
 
 struct toc_http_call {
     const char *url;
-    const char *method;               /* default GET, POST when a body is there */
-    const char *const *headers;       /* "Name: value", NULL-terminated; may be NULL */
+    const char *method;         /* default GET, POST when a body is there */
+    const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
     struct toc_sv body;
-    const char *user, *password;      /* basic auth; may be NULL */
-    const char *bearer_token;         /* may be NULL */
+    const char *user, *password;                /* basic auth; may be NULL */
+    const char *bearer_token;                   /* may be NULL */
     const char *ca_file, *cert_file, *key_file; /* TLS; may be NULL */
     bool insecure_skip_verify;
-    const char *proxy_url;            /* NULL: none (the environment is not consulted) */
-    int64_t connect_timeout_ms;       /* default 5000 */
-    int64_t timeout_ms;               /* default 10000 */
-    size_t max_response_bytes;        /* default 16 MiB, after decompression */
-    unsigned max_redirects;           /* default 0 */
-    bool deny_private_addresses;      /* SSRF guard: refuse loopback, link-local, private targets (after DNS) */
+    const char *proxy_url;       /* NULL: none (the environment is not consulted) */
+    int64_t connect_timeout_ms;  /* default 5000 */
+    int64_t timeout_ms;          /* default 10000 */
+    size_t max_response_bytes;   /* default 16 MiB, after decompression */
+    unsigned max_redirects;      /* default 0 */
+    bool deny_private_addresses; /* SSRF guard: refuse loopback, link-local, private targets (after
+                                    DNS) */
     /* Polled about every 100 ms; true cancels with TOC_ECANCELED. May be NULL. */
     bool (*is_cancelled)(void *ctx);
     void *cancel_ctx;
@@ -47,15 +48,15 @@ struct toc_http_result {
 };
 void toc_http_result_fini(struct toc_http_result *r);
 
-/* 0 whenever the peer answered with any status. TOC_ECONNREFUSED, TOC_ETIMEDOUT, TOC_ELIMIT, TOC_EPROTOCOL,
- * TOC_EFORBIDDEN (guard) …; err says URL (without secrets) and reason. */
+/* 0 whenever the peer answered with any status. TOC_ECONNREFUSED, TOC_ETIMEDOUT, TOC_ELIMIT,
+ * TOC_EPROTOCOL, TOC_EFORBIDDEN (guard) …; err says URL (without secrets) and reason. */
 int toc_http_perform(struct toc_http_client *c, const struct toc_http_call *call,
                      struct toc_http_result *out, struct toc_err *err) TOC_MUST_CHECK;
 
 /* One mail over SMTP. */
 struct toc_smtp_call {
     const char *host;
-    uint16_t port;                 /* default 587 */
+    uint16_t port; /* default 587 */
     enum { TOC_SMTP_PLAIN, TOC_SMTP_STARTTLS, TOC_SMTP_TLS } security;
     const char *user, *password;   /* AUTH when user != NULL */
     const char *from;              /* envelope address */
@@ -65,8 +66,9 @@ struct toc_smtp_call {
     bool insecure_skip_verify;
     int64_t timeout_ms; /* default 20000 */
 };
-/* TOC_EREJECTED when the server refused for good (5xx), TOC_EUNAVAILABLE for 4xx and network trouble. */
-int toc_smtp_send(struct toc_http_client *c, const struct toc_smtp_call *call, struct toc_err *err)
-    TOC_MUST_CHECK;
+/* TOC_EREJECTED when the server refused for good (5xx), TOC_EUNAVAILABLE for 4xx and network
+ * trouble. */
+int toc_smtp_send(struct toc_http_client *c, const struct toc_smtp_call *call,
+                  struct toc_err *err) TOC_MUST_CHECK;
 
 #endif

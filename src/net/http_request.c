@@ -69,7 +69,8 @@ static int add_params(struct request *r, struct toc_sv text) {
             continue;
         size_t equals = toc_sv_find_char(part, '=');
         struct toc_sv name = equals == SIZE_MAX ? part : toc_sv_sub(part, 0, equals);
-        struct toc_sv value = equals == SIZE_MAX ? TOC_SV("") : toc_sv_sub(part, equals + 1, part.n);
+        struct toc_sv value =
+            equals == SIZE_MAX ? TOC_SV("") : toc_sv_sub(part, equals + 1, part.n);
         int rc = decode(r, name, true, &params[n].name);
         if (rc == 0)
             rc = decode(r, value, true, &params[n].value);
@@ -109,7 +110,8 @@ int toc_http_request_begin(struct request *r, const char *method) {
     size_t question = toc_sv_find_char(target, '?');
     struct toc_sv path = toc_sv_sub(target, 0, question == SIZE_MAX ? target.n : question);
     r->public.method = toc_arena_dup_sv(&r->arena, toc_sv_cstr(method));
-    r->public.raw_query = question == SIZE_MAX ? TOC_SV("") : toc_sv_sub(target, question + 1, target.n);
+    r->public.raw_query =
+        question == SIZE_MAX ? TOC_SV("") : toc_sv_sub(target, question + 1, target.n);
     r->public.connection = r->connection;
     r->public.arena = &r->arena;
     const char *type = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Content-Type");
@@ -123,7 +125,8 @@ int toc_http_request_begin(struct request *r, const char *method) {
 }
 
 static int undo_coding(struct request *r, struct toc_err *err) {
-    const char *name = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Content-Encoding");
+    const char *name =
+        MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Content-Encoding");
     enum toc_compression coding;
     int rc = toc_compression_parse(toc_sv_cstr(name ? name : ""), &coding);
     if (rc < 0)

@@ -24,8 +24,8 @@ struct request *toc_http_request_new(const char *target, struct MHD_Connection *
 void toc_http_request_free(struct request **r);
 /* Path, query parameters, peer. TOC_EPARSE for a malformed target. */
 int toc_http_request_begin(struct request *r, const char *method) TOC_MUST_CHECK;
-/* The whole body is there: undoes its coding, reads form fields. TOC_ELIMIT, TOC_EPARSE, TOC_ECORRUPT,
- * TOC_EUNSUPPORTED. */
+/* The whole body is there: undoes its coding, reads form fields. TOC_ELIMIT, TOC_EPARSE,
+ * TOC_ECORRUPT, TOC_EUNSUPPORTED. */
 int toc_http_request_finish(struct request *r, struct toc_err *err) TOC_MUST_CHECK;
 
 #endif

@@ -36,14 +36,16 @@ struct toc_http_server {
         closed_timeout;
 };
 
-/* ------------------------------------------------------------------------------------------ refusals */
+/* ------------------------------------------------------------------------------------------
+ * refusals */
 
 static enum MHD_Result send_problem(struct MHD_Connection *c, unsigned status, const char *code,
                                     const char *detail) {
     char body[512];
     int n = snprintf(body, sizeof body,
                      "{\"type\":\"about:blank\",\"title\":\"Request refused\",\"status\":%u,"
-                     "\"detail\":\"%s\",\"code\":\"%s\"}", status, detail, code);
+                     "\"detail\":\"%s\",\"code\":\"%s\"}",
+                     status, detail, code);
     struct MHD_Response *r =
         MHD_create_response_from_buffer((size_t)n, body, MHD_RESPMEM_MUST_COPY);
     MHD_add_response_header(r, "Content-Type", "application/problem+json");
@@ -53,7 +55,8 @@ static enum MHD_Result send_problem(struct MHD_Connection *c, unsigned status, c
     return result;
 }
 
-/* ------------------------------------------------------------------------------------------ streams */
+/* ------------------------------------------------------------------------------------------
+ * streams */
 
 struct stream {
     struct toc_http_server *server;
@@ -101,13 +104,16 @@ static struct MHD_Response *stream_response(struct toc_http_server *server,
     return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 8192, stream_read, s, stream_close);
 }
 
-/* ------------------------------------------------------------------------------------------ answers */
+/* ------------------------------------------------------------------------------------------
+ * answers */
 
 static bool is_compressible(const char *content_type) {
     return strncmp(content_type, "text/", 5) == 0 || strstr(content_type, "json") != NULL;
 }
 
-static void free_body(void *p) { toc_free(p); }
+static void free_body(void *p) {
+    toc_free(p);
+}
 
 static struct MHD_Response *owned_response(struct toc_buf *body) {
     size_t n = 0;
@@ -115,18 +121,20 @@ static struct MHD_Response *owned_response(struct toc_buf *body) {
     return MHD_create_response_from_buffer_with_free_callback(n, p, free_body);
 }
 
-/* The body of a gzip asset, as the client can take it. *encoding is set when it stays compressed. */
+/* The body of a gzip asset, as the client can take it. *encoding is set when it stays compressed.
+ */
 static struct MHD_Response *static_response(const struct toc_http_response *res, bool takes_gzip,
                                             const char **encoding) {
     if (res->is_static_gzip && !takes_gzip) {
         struct toc_buf plain = TOC_BUF_INIT;
-        if (toc_decompress(TOC_COMPRESSION_GZIP, res->static_body, (size_t)64 << 20, &plain, NULL) == 0)
+        if (toc_decompress(TOC_COMPRESSION_GZIP, res->static_body, (size_t)64 << 20, &plain,
+                           NULL) == 0)
             return owned_response(&plain);
         toc_buf_fini(&plain);
     }
     *encoding = res->is_static_gzip ? "gzip" : NULL;
-    return MHD_create_response_from_buffer(res->static_body.n, (void *)(uintptr_t)res->static_body.p,
-                                           MHD_RESPMEM_PERSISTENT);
+    return MHD_create_response_from_buffer(
+        res->static_body.n, (void *)(uintptr_t)res->static_body.p, MHD_RESPMEM_PERSISTENT);
 }
 
 static struct MHD_Response *body_response(struct toc_http_response *res, const char *content_type,
@@ -170,7 +178,8 @@ static enum MHD_Result answer(struct toc_http_server *s, struct request *r) {
     s->options.handler(s->options.ctx, &r->public, &res);
     if (toc_buf_error(&res.body)) {
         toc_buf_fini(&res.body);
-        return send_problem(r->connection, 500, "too_large", "the answer is too large; ask for less");
+        return send_problem(r->connection, 500, "too_large",
+                            "the answer is too large; ask for less");
     }
     atomic_fetch_add(&s->bytes_out, res.static_body.p ? res.static_body.n : res.body.n);
     struct MHD_Response *m = build_response(s, r, &res);
@@ -180,7 +189,8 @@ static enum MHD_Result answer(struct toc_http_server *s, struct request *r) {
     return result;
 }
 
-/* ----------------------------------------------------------------------------------------- requests */
+/* -----------------------------------------------------------------------------------------
+ * requests */
 
 static size_t body_limit(struct toc_http_server *s, struct request *r) {
     size_t most = s->options.max_body_bytes;
@@ -194,7 +204,8 @@ static size_t body_limit(struct toc_http_server *s, struct request *r) {
 static enum MHD_Result refuse_large(struct toc_http_server *s, struct request *r) {
     char detail[160];
     atomic_fetch_add(&s->refused_body, 1);
-    snprintf(detail, sizeof detail, "the body is larger than the %zu bytes this path takes; send less at once",
+    snprintf(detail, sizeof detail,
+             "the body is larger than the %zu bytes this path takes; send less at once",
              r->max_body_bytes);
     return send_problem(r->connection, 413, "too_large", detail);
 }
@@ -208,7 +219,8 @@ static enum MHD_Result begin(struct toc_http_server *s, struct request *r, const
                             "the request line holds a broken percent escape or control characters");
     }
     r->max_body_bytes = body_limit(s, r);
-    const char *length = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Content-Length");
+    const char *length =
+        MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Content-Length");
     uint64_t n = 0;
     if (length && toc_parse_u64(toc_sv_cstr(length), &n) == 0 && n > r->max_body_bytes)
         return refuse_large(s, r);
@@ -284,7 +296,8 @@ static void on_log(void *ctx, const char *fmt, va_list ap) {
     toc_log(TOC_LOG_DEBUG, "http", "%s", line);
 }
 
-/* ------------------------------------------------------------------------------------- start and stop */
+/* ------------------------------------------------------------------------------------- start and
+ * stop */
 
 static void set_defaults(struct toc_http_server_options *o) {
     o->host = o->host ? o->host : "127.0.0.1";
@@ -298,22 +311,24 @@ static void set_defaults(struct toc_http_server_options *o) {
 
 static struct MHD_Daemon *start_daemon(struct toc_http_server *s, int fd) {
     const struct toc_http_server_options *o = &s->options;
-    struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)o->tls_cert_pem},
-                                   {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)o->tls_key_pem},
-                                   {MHD_OPTION_END, 0, NULL}};
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)o->tls_cert_pem},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)o->tls_key_pem},
+        {MHD_OPTION_END, 0, NULL}};
     struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
-    /* One thread per connection: a handler that waits for the disk or a long query holds up nobody else. */
+    /* One thread per connection: a handler that waits for the disk or a long query holds up nobody
+     * else. */
     unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
                      MHD_USE_POLL | MHD_USE_ERROR_LOG | MHD_USE_ITC |
                      (o->tls_cert_pem ? MHD_USE_TLS : 0);
     return MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_CONNECTION_LIMIT, o->max_connections,
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, o->max_connections_per_ip, MHD_OPTION_CONNECTION_TIMEOUT,
-        o->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, o->max_header_bytes,
-        MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK_BYTES, MHD_OPTION_ARRAY,
-        o->tls_cert_pem ? tls : plain, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_CONNECTION_LIMIT,
+        o->max_connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT, o->max_connections_per_ip,
+        MHD_OPTION_CONNECTION_TIMEOUT, o->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        o->max_header_bytes, MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK_BYTES,
+        MHD_OPTION_ARRAY, o->tls_cert_pem ? tls : plain, MHD_OPTION_END);
 }
 
 int toc_http_server_start(const struct toc_http_server_options *o, struct toc_http_server **out,
@@ -329,10 +344,12 @@ int toc_http_server_start(const struct toc_http_server_options *o, struct toc_ht
     int rc = fd;
     if (fd >= 0) {
         s->daemon = start_daemon(s, fd);
-        rc = s->daemon ? 0
-                       : toc_errf(err, TOC_EINVAL, "the HTTP server did not start%s",
-                                  o->tls_cert_pem ? ": check that certificate and key are PEM and belong "
-                                                    "together" : "");
+        rc = s->daemon
+                 ? 0
+                 : toc_errf(err, TOC_EINVAL, "the HTTP server did not start%s",
+                            o->tls_cert_pem ? ": check that certificate and key are PEM and belong "
+                                              "together"
+                                            : "");
         if (!s->daemon)
             toc_socket_close(fd);
     }
@@ -344,7 +361,9 @@ int toc_http_server_start(const struct toc_http_server_options *o, struct toc_ht
     return 0;
 }
 
-uint16_t toc_http_server_port(const struct toc_http_server *s) { return s->port; }
+uint16_t toc_http_server_port(const struct toc_http_server *s) {
+    return s->port;
+}
 
 void toc_http_server_stop(struct toc_http_server **sp) {
     struct toc_http_server *s = *sp;
@@ -362,8 +381,7 @@ void toc_http_server_stop(struct toc_http_server **sp) {
     *sp = NULL;
 }
 
-void toc_http_server_get_stats(const struct toc_http_server *s,
-                               struct toc_http_server_stats *out) {
+void toc_http_server_get_stats(const struct toc_http_server *s, struct toc_http_server_stats *out) {
     const union MHD_DaemonInfo *info =
         MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
     *out = (struct toc_http_server_stats){

@@ -1,6 +1,7 @@
 /*
- * HTTP/1.1 server (libmicrohttpd). Handlers run on the server's worker threads and answer a fully received
- * request; live streams (server-sent events) hand over a pull function. Limits are on by default.
+ * HTTP/1.1 server (libmicrohttpd). Handlers run on the server's worker threads and answer a fully
+ * received request; live streams (server-sent events) hand over a pull function. Limits are on by
+ * default.
  */
 #ifndef TOC_NET_HTTP_SERVER_H
 #define TOC_NET_HTTP_SERVER_H
@@ -21,16 +22,17 @@ struct toc_http_param {
 };
 
 struct toc_http_request {
-    struct toc_sv method;       /* "GET" */
-    struct toc_sv path;         /* decoded, without the query */
+    struct toc_sv method; /* "GET" */
+    struct toc_sv path;   /* decoded, without the query */
     struct toc_sv raw_query;
-    struct toc_sv body;         /* content-encoding already undone */
+    struct toc_sv body; /* content-encoding already undone */
     struct toc_sv content_type;
-    struct toc_sv peer;         /* "127.0.0.1:54321" */
+    struct toc_sv peer; /* "127.0.0.1:54321" */
     bool peer_is_loopback;
-    const struct toc_http_param *params; /* query and, for form bodies, form fields, in that order */
+    const struct toc_http_param
+        *params; /* query and, for form bodies, form fields, in that order */
     size_t param_count;
-    void *connection; /* for toc_http_header */
+    void *connection;        /* for toc_http_header */
     struct toc_arena *arena; /* lives as long as the request */
 };
 
@@ -45,8 +47,8 @@ struct toc_sv toc_http_cookie(const struct toc_http_request *r, const char *name
 struct toc_http_server;
 void toc_http_stream_wake(struct toc_http_server *s);
 
-/* Pull function of a stream: writes up to max bytes and returns how many, 0 = nothing now (it is asked again
- * after wait_ms or toc_http_stream_wake), negative = end. */
+/* Pull function of a stream: writes up to max bytes and returns how many, 0 = nothing now (it is
+ * asked again after wait_ms or toc_http_stream_wake), negative = end. */
 struct toc_http_stream {
     int64_t (*read)(void *ctx, char *out, size_t max);
     void (*close)(void *ctx); /* once, when the peer has gone or the stream ended */
@@ -55,13 +57,14 @@ struct toc_http_stream {
 
 enum { TOC_HTTP_HEADERS_MAX = 16 };
 struct toc_http_response {
-    int status;               /* default 200 */
-    const char *content_type; /* static text; default "application/json" */
-    struct toc_buf body;      /* owned by the server after the handler returned */
+    int status;                /* default 200 */
+    const char *content_type;  /* static text; default "application/json" */
+    struct toc_buf body;       /* owned by the server after the handler returned */
     struct toc_sv static_body; /* used instead of body when p != NULL; must live for ever */
-    bool is_static_gzip;      /* static_body is gzip; sent so, or inflated for a client that cannot take it */
+    bool is_static_gzip; /* static_body is gzip; sent so, or inflated for a client that cannot take
+                            it */
     struct {
-        const char *name;     /* static text */
+        const char *name; /* static text */
         char value[256];
     } headers[TOC_HTTP_HEADERS_MAX];
     size_t header_count;
@@ -75,18 +78,19 @@ typedef void toc_http_handler(void *ctx, const struct toc_http_request *req,
 
 /* The router above decides by method and path before the body is read. */
 struct toc_http_server_options {
-    const char *host;  /* numeric address, default "127.0.0.1" */
-    uint16_t port;     /* 0 = any free one */
-    unsigned threads;  /* default 4 */
-    unsigned max_connections;         /* default 512 */
-    unsigned max_connections_per_ip;  /* default 256 */
-    size_t max_body_bytes;            /* default 32 MiB, after decompression */
-    size_t max_header_bytes;          /* default 32 KiB */
-    unsigned idle_timeout_s;          /* default 60: also cuts off slow peers */
+    const char *host;                       /* numeric address, default "127.0.0.1" */
+    uint16_t port;                          /* 0 = any free one */
+    unsigned threads;                       /* default 4 */
+    unsigned max_connections;               /* default 512 */
+    unsigned max_connections_per_ip;        /* default 256 */
+    size_t max_body_bytes;                  /* default 32 MiB, after decompression */
+    size_t max_header_bytes;                /* default 32 KiB */
+    unsigned idle_timeout_s;                /* default 60: also cuts off slow peers */
     const char *tls_cert_pem, *tls_key_pem; /* contents; NULL = plain */
     toc_http_handler *handler;
     void *ctx;
-    /* Largest body this request may have (called after the headers); 0 = max_body_bytes. May be NULL. */
+    /* Largest body this request may have (called after the headers); 0 = max_body_bytes. May be
+     * NULL. */
     size_t (*body_limit)(void *ctx, struct toc_sv method, struct toc_sv path);
 };
 

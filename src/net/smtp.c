@@ -34,16 +34,18 @@ static int fail(CURL *h, CURLcode rc, const struct toc_smtp_call *call, unsigned
     const char *text = reason[0] ? reason : curl_easy_strerror(rc);
     /* 5xx is the server's final word (RFC 5321, 4.2.1); 552 and 452 are about space and pass. */
     bool is_final = (status >= 500 && status < 600 && status != 552) || rc == CURLE_LOGIN_DENIED;
-    return toc_errf(err, is_final ? TOC_EREJECTED : TOC_EUNAVAILABLE, "mail server %s port %u: %s%s",
-                    call->host, port, text, rc == CURLE_LOGIN_DENIED ? " (check user and password)" : "");
+    return toc_errf(err, is_final ? TOC_EREJECTED : TOC_EUNAVAILABLE,
+                    "mail server %s port %u: %s%s", call->host, port, text,
+                    rc == CURLE_LOGIN_DENIED ? " (check user and password)" : "");
 }
 
-static void set_call(CURL *h, const struct toc_smtp_call *call, unsigned port, char *url, size_t url_size) {
+static void set_call(CURL *h, const struct toc_smtp_call *call, unsigned port, char *url,
+                     size_t url_size) {
     int64_t total_ms = call->timeout_ms ? call->timeout_ms : DEFAULT_TIMEOUT_MS;
     bool is_tls = call->security == TOC_SMTP_TLS;
     bool is_v6 = strchr(call->host, ':') != NULL && call->host[0] != '[';
-    snprintf(url, url_size, "%s://%s%s%s:%u", is_tls ? "smtps" : "smtp", is_v6 ? "[" : "", call->host,
-             is_v6 ? "]" : "", port);
+    snprintf(url, url_size, "%s://%s%s%s:%u", is_tls ? "smtps" : "smtp", is_v6 ? "[" : "",
+             call->host, is_v6 ? "]" : "", port);
     toc_curl_common(h, call->ca_file, call->insecure_skip_verify, CONNECT_TIMEOUT_MS, total_ms);
     curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
     curl_easy_setopt(h, CURLOPT_URL, url);
@@ -60,7 +62,8 @@ static void set_call(CURL *h, const struct toc_smtp_call *call, unsigned port, c
     curl_easy_setopt(h, CURLOPT_INFILESIZE_LARGE, (curl_off_t)call->message.n);
 }
 
-int toc_smtp_send(struct toc_http_client *c, const struct toc_smtp_call *call, struct toc_err *err) {
+int toc_smtp_send(struct toc_http_client *c, const struct toc_smtp_call *call,
+                  struct toc_err *err) {
     char url[300], reason[CURL_ERROR_SIZE] = "";
     unsigned port = call->port ? call->port : DEFAULT_PORT;
     struct upload upload = {call->message};

@@ -23,7 +23,8 @@ static bool in_list(const struct toc_node *n, struct toc_sv name) {
     return false;
 }
 
-static struct toc_labels group_labels(struct toc_eval *e, const struct toc_node *n, struct toc_labels l) {
+static struct toc_labels group_labels(struct toc_eval *e, const struct toc_node *n,
+                                      struct toc_labels l) {
     struct toc_label *items = toc_arena_calloc(e->arena, l.count + 1, sizeof *items);
     struct toc_labels out = {items, 0};
     for (size_t i = 0; items && i < l.count; i++) {
@@ -35,8 +36,8 @@ static struct toc_labels group_labels(struct toc_eval *e, const struct toc_node 
     return out;
 }
 
-static void assign_groups(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *in,
-                          struct groups *g) {
+static void assign_groups(struct toc_eval *e, const struct toc_node *n,
+                          const struct toc_eval_columns *in, struct groups *g) {
     for (size_t i = 0; i < in->count; i++) {
         struct toc_labels labels = group_labels(e, n, in->items[i].labels);
         uint64_t hash = toc_labels_hash(labels);
@@ -132,21 +133,32 @@ static double fold_extreme(const double *v, size_t n, bool is_max) {
 
 static double fold(enum toc_aggregate_op op, double *v, size_t n, double parameter) {
     switch (op) {
-    case TOC_AGGREGATE_SUM: return fold_sum(v, n);
-    case TOC_AGGREGATE_AVG: return fold_avg(v, n);
-    case TOC_AGGREGATE_MIN: return fold_extreme(v, n, false);
-    case TOC_AGGREGATE_MAX: return fold_extreme(v, n, true);
-    case TOC_AGGREGATE_COUNT: return (double)n;
-    case TOC_AGGREGATE_GROUP: return 1;
-    case TOC_AGGREGATE_STDDEV: return sqrt(fold_variance(v, n));
-    case TOC_AGGREGATE_STDVAR: return fold_variance(v, n);
-    case TOC_AGGREGATE_QUANTILE: return toc_promql_quantile(parameter, v, n);
-    default: return NAN;
+    case TOC_AGGREGATE_SUM:
+        return fold_sum(v, n);
+    case TOC_AGGREGATE_AVG:
+        return fold_avg(v, n);
+    case TOC_AGGREGATE_MIN:
+        return fold_extreme(v, n, false);
+    case TOC_AGGREGATE_MAX:
+        return fold_extreme(v, n, true);
+    case TOC_AGGREGATE_COUNT:
+        return (double)n;
+    case TOC_AGGREGATE_GROUP:
+        return 1;
+    case TOC_AGGREGATE_STDDEV:
+        return sqrt(fold_variance(v, n));
+    case TOC_AGGREGATE_STDVAR:
+        return fold_variance(v, n);
+    case TOC_AGGREGATE_QUANTILE:
+        return toc_promql_quantile(parameter, v, n);
+    default:
+        return NAN;
     }
 }
 
-static int fold_groups(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *in,
-                       const struct groups *g, const struct toc_column *parameter, struct toc_eval_columns *out) {
+static int fold_groups(struct toc_eval *e, const struct toc_node *n,
+                       const struct toc_eval_columns *in, const struct groups *g,
+                       const struct toc_column *parameter, struct toc_eval_columns *out) {
     double *present = toc_arena_calloc(e->arena, in->count + 1, sizeof *present);
     if (!present)
         return TOC_ELIMIT;
@@ -163,13 +175,15 @@ static int fold_groups(struct toc_eval *e, const struct toc_node *n, const struc
                     present[count++] = v;
             }
             if (count)
-                c->values[step] = fold(n->aggregate, present, count, parameter ? parameter->values[step] : 0);
+                c->values[step] =
+                    fold(n->aggregate, present, count, parameter ? parameter->values[step] : 0);
         }
     }
     return 0;
 }
 
-/* ------------------------------------------------------------------------------------- topk, bottomk */
+/* ------------------------------------------------------------------------------------- topk,
+ * bottomk */
 
 struct ranked {
     double value;
@@ -179,8 +193,9 @@ struct ranked {
 static int by_rank(const void *a, const void *b) {
     const struct ranked *x = a, *y = b;
     if (isnan(x->value) || isnan(y->value)) /* NaN is worse than anything */
-        return isnan(x->value) - isnan(y->value) ? isnan(x->value) - isnan(y->value)
-                                                 : (x->column > y->column) - (x->column < y->column);
+        return isnan(x->value) - isnan(y->value)
+                   ? isnan(x->value) - isnan(y->value)
+                   : (x->column > y->column) - (x->column < y->column);
     if (x->value != y->value)
         return x->value < y->value ? 1 : -1;
     return (x->column > y->column) - (x->column < y->column);
@@ -193,8 +208,8 @@ static int by_rank_up(const void *a, const void *b) {
     return by_rank(&x, &y);
 }
 
-static size_t rank_step(const struct toc_node *n, const struct toc_eval_columns *in, const struct group *g,
-                        size_t step, struct ranked *out) {
+static size_t rank_step(const struct toc_node *n, const struct toc_eval_columns *in,
+                        const struct group *g, size_t step, struct ranked *out) {
     size_t count = 0;
     for (size_t m = 0; m < g->members.count; m++) {
         size_t column = g->members.items[m];
@@ -207,12 +222,14 @@ static size_t rank_step(const struct toc_node *n, const struct toc_eval_columns 
     return count;
 }
 
-/* Keeps the input's columns; what is not among the best k of its group becomes absent. An instant query's
- * result is in rank order. */
-static int keep_best(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *in,
-                     const struct groups *g, const struct toc_column *parameter, struct toc_eval_columns *out) {
+/* Keeps the input's columns; what is not among the best k of its group becomes absent. An instant
+ * query's result is in rank order. */
+static int keep_best(struct toc_eval *e, const struct toc_node *n,
+                     const struct toc_eval_columns *in, const struct groups *g,
+                     const struct toc_column *parameter, struct toc_eval_columns *out) {
     struct ranked *ranked = toc_arena_calloc(e->arena, in->count + 1, sizeof *ranked);
-    struct toc_column **made = toc_arena_calloc(e->arena, in->count + 1, sizeof(struct toc_column *));
+    struct toc_column **made =
+        toc_arena_calloc(e->arena, in->count + 1, sizeof(struct toc_column *));
     if (!ranked || !made)
         return TOC_ELIMIT;
     TOC_VEC_RESERVE(out, in->count + 1); /* pointers into out stay valid */
@@ -234,10 +251,11 @@ static int keep_best(struct toc_eval *e, const struct toc_node *n, const struct 
     return 0;
 }
 
-/* ---------------------------------------------------------------------------------------- count_values */
+/* ----------------------------------------------------------------------------------------
+ * count_values */
 
-static int count_one(struct toc_eval *e, const struct group *g, struct toc_sv label, double v, size_t step,
-                     struct toc_map *made, struct toc_eval_columns *out) {
+static int count_one(struct toc_eval *e, const struct group *g, struct toc_sv label, double v,
+                     size_t step, struct toc_map *made, struct toc_eval_columns *out) {
     struct toc_buf text = TOC_BUF_INIT;
     toc_format_f64(v, &text);
     struct toc_labels_builder b = TOC_LABELS_BUILDER_INIT;
@@ -268,7 +286,8 @@ static int count_values(struct toc_eval *e, struct toc_sv label, const struct to
                         const struct groups *g, struct toc_eval_columns *out) {
     struct toc_map made = {0};
     int rc = label.n && toc_sv_is_utf8(label)
-                 ? 0 : toc_errf(e->err, TOC_EINVAL, "invalid label name \"%.*s\"", TOC_SV_ARG(label));
+                 ? 0
+                 : toc_errf(e->err, TOC_EINVAL, "invalid label name \"%.*s\"", TOC_SV_ARG(label));
     for (size_t i = 0; i < g->count && rc == 0; i++)
         for (size_t m = 0; m < g->items[i].members.count && rc == 0; m++)
             for (size_t step = 0; step < e->step_count && rc == 0; step++) {

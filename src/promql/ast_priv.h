@@ -21,13 +21,14 @@ enum toc_node_kind {
 enum toc_at_kind { TOC_AT_NONE, TOC_AT_TIME, TOC_AT_START, TOC_AT_END };
 
 /* X(ENUM, "text", precedence, is comparison, is set operator) */
-#define TOC_BINARY_TABLE(X)                                                          \
-    X(OR, "or", 1, false, true) X(AND, "and", 2, false, true)                        \
-    X(UNLESS, "unless", 2, false, true) X(EQ, "==", 3, true, false)                  \
-    X(NE, "!=", 3, true, false) X(LE, "<=", 3, true, false) X(LT, "<", 3, true, false) \
-    X(GE, ">=", 3, true, false) X(GT, ">", 3, true, false) X(ADD, "+", 4, false, false) \
-    X(SUB, "-", 4, false, false) X(MUL, "*", 5, false, false) X(DIV, "/", 5, false, false) \
-    X(MOD, "%", 5, false, false) X(ATAN2, "atan2", 5, false, false) X(POW, "^", 6, false, false)
+#define TOC_BINARY_TABLE(X)                                                                       \
+    X(OR, "or", 1, false, true)                                                                   \
+    X(AND, "and", 2, false, true) X(UNLESS, "unless", 2, false, true) X(EQ, "==", 3, true, false) \
+        X(NE, "!=", 3, true, false) X(LE, "<=", 3, true, false) X(LT, "<", 3, true, false)        \
+            X(GE, ">=", 3, true, false) X(GT, ">", 3, true, false) X(ADD, "+", 4, false, false)   \
+                X(SUB, "-", 4, false, false) X(MUL, "*", 5, false, false)                         \
+                    X(DIV, "/", 5, false, false) X(MOD, "%", 5, false, false)                     \
+                        X(ATAN2, "atan2", 5, false, false) X(POW, "^", 6, false, false)
 
 enum toc_binary_op {
 #define X(e, text, precedence, comparison, set) TOC_BINARY_##e,
@@ -42,10 +43,11 @@ struct toc_binary_info {
 const struct toc_binary_info *toc_binary_info(enum toc_binary_op op);
 
 #define TOC_AGGREGATE_TABLE(X)                                                              \
-    X(SUM, "sum", false) X(AVG, "avg", false) X(MIN, "min", false) X(MAX, "max", false)     \
-    X(COUNT, "count", false) X(GROUP, "group", false) X(STDDEV, "stddev", false)            \
-    X(STDVAR, "stdvar", false) X(TOPK, "topk", true) X(BOTTOMK, "bottomk", true)            \
-    X(QUANTILE, "quantile", true) X(COUNT_VALUES, "count_values", true)
+    X(SUM, "sum", false)                                                                    \
+    X(AVG, "avg", false) X(MIN, "min", false) X(MAX, "max", false) X(COUNT, "count", false) \
+        X(GROUP, "group", false) X(STDDEV, "stddev", false) X(STDVAR, "stdvar", false)      \
+            X(TOPK, "topk", true) X(BOTTOMK, "bottomk", true) X(QUANTILE, "quantile", true) \
+                X(COUNT_VALUES, "count_values", true)
 
 enum toc_aggregate_op {
 #define X(e, text, parameter) TOC_AGGREGATE_##e,
@@ -57,7 +59,7 @@ const char *toc_aggregate_text(enum toc_aggregate_op op);
 struct toc_node {
     enum toc_node_kind kind;
     enum toc_promql_type type;
-    size_t at, end; /* in the input */
+    size_t at, end;                /* in the input */
     struct toc_node *left, *right; /* operands; left is the only child of unary kinds */
 
     double number;
@@ -66,7 +68,7 @@ struct toc_node {
     /* selector, subquery */
     struct toc_matcher *matchers; /* owned by the expression */
     size_t matcher_count;
-    struct toc_sv metric; /* name in front of the braces, empty when there is none */
+    struct toc_sv metric;      /* name in front of the braces, empty when there is none */
     int64_t range_ms, step_ms; /* step 0: the default */
     int64_t offset_ms;
     enum toc_at_kind at_kind;

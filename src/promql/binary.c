@@ -6,20 +6,34 @@
 
 double toc_binary_apply(enum toc_binary_op op, double a, double b) {
     switch (op) {
-    case TOC_BINARY_ADD: return a + b;
-    case TOC_BINARY_SUB: return a - b;
-    case TOC_BINARY_MUL: return a * b;
-    case TOC_BINARY_DIV: return a / b;
-    case TOC_BINARY_MOD: return fmod(a, b);
-    case TOC_BINARY_POW: return pow(a, b);
-    case TOC_BINARY_ATAN2: return atan2(a, b);
-    case TOC_BINARY_EQ: return a == b;
-    case TOC_BINARY_NE: return a != b;
-    case TOC_BINARY_LT: return a < b;
-    case TOC_BINARY_LE: return a <= b;
-    case TOC_BINARY_GT: return a > b;
-    case TOC_BINARY_GE: return a >= b;
-    default: return NAN;
+    case TOC_BINARY_ADD:
+        return a + b;
+    case TOC_BINARY_SUB:
+        return a - b;
+    case TOC_BINARY_MUL:
+        return a * b;
+    case TOC_BINARY_DIV:
+        return a / b;
+    case TOC_BINARY_MOD:
+        return fmod(a, b);
+    case TOC_BINARY_POW:
+        return pow(a, b);
+    case TOC_BINARY_ATAN2:
+        return atan2(a, b);
+    case TOC_BINARY_EQ:
+        return a == b;
+    case TOC_BINARY_NE:
+        return a != b;
+    case TOC_BINARY_LT:
+        return a < b;
+    case TOC_BINARY_LE:
+        return a <= b;
+    case TOC_BINARY_GT:
+        return a > b;
+    case TOC_BINARY_GE:
+        return a >= b;
+    default:
+        return NAN;
     }
 }
 
@@ -35,8 +49,9 @@ static double combine(const struct toc_node *n, double a, double b, double kept)
     return v;
 }
 
-static int scalar_scalar(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *a,
-                         const struct toc_eval_columns *b, struct toc_eval_columns *out) {
+static int scalar_scalar(struct toc_eval *e, const struct toc_node *n,
+                         const struct toc_eval_columns *a, const struct toc_eval_columns *b,
+                         struct toc_eval_columns *out) {
     struct toc_column *c = toc_eval_columns_add(e, out, TOC_LABELS_EMPTY);
     if (!c)
         return TOC_ELIMIT;
@@ -45,13 +60,15 @@ static int scalar_scalar(struct toc_eval *e, const struct toc_node *n, const str
     return 0;
 }
 
-static int vector_scalar(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *vector,
-                         const struct toc_eval_columns *scalar, bool is_scalar_left, struct toc_eval_columns *out) {
+static int vector_scalar(struct toc_eval *e, const struct toc_node *n,
+                         const struct toc_eval_columns *vector,
+                         const struct toc_eval_columns *scalar, bool is_scalar_left,
+                         struct toc_eval_columns *out) {
     const double *s = scalar->items[0].values;
     for (size_t i = 0; i < vector->count; i++) {
         const struct toc_column *v = &vector->items[i];
-        struct toc_column *c =
-            toc_eval_columns_add(e, out, is_filter(n) ? v->labels : toc_labels_without_name(e, v->labels));
+        struct toc_column *c = toc_eval_columns_add(
+            e, out, is_filter(n) ? v->labels : toc_labels_without_name(e, v->labels));
         if (!c)
             return TOC_ELIMIT;
         for (size_t k = 0; k < e->step_count; k++)
@@ -62,7 +79,8 @@ static int vector_scalar(struct toc_eval *e, const struct toc_node *n, const str
     return is_filter(n) ? 0 : toc_eval_columns_merge(e, out);
 }
 
-/* ------------------------------------------------------------------------------------ vector matching */
+/* ------------------------------------------------------------------------------------ vector
+ * matching */
 
 static bool in_names(const struct toc_sv *names, size_t count, struct toc_sv name) {
     for (size_t i = 0; i < count; i++)
@@ -72,7 +90,8 @@ static bool in_names(const struct toc_sv *names, size_t count, struct toc_sv nam
 }
 
 /* The labels two series must share. */
-static struct toc_labels signature(struct toc_eval *e, const struct toc_node *n, struct toc_labels l) {
+static struct toc_labels signature(struct toc_eval *e, const struct toc_node *n,
+                                   struct toc_labels l) {
     struct toc_label *items = toc_arena_calloc(e->arena, l.count + 1, sizeof *items);
     struct toc_labels out = {items, 0};
     bool is_on = n->has_grouping && !n->is_without;
@@ -92,8 +111,8 @@ struct side_index {
     uint64_t *hashes;
 };
 
-static int index_side(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *c,
-                      struct side_index *x) {
+static int index_side(struct toc_eval *e, const struct toc_node *n,
+                      const struct toc_eval_columns *c, struct side_index *x) {
     x->next = toc_arena_calloc(e->arena, c->count + 1, sizeof *x->next);
     x->hashes = toc_arena_calloc(e->arena, c->count + 1, sizeof *x->hashes);
     if (!x->next || !x->hashes)
@@ -111,8 +130,8 @@ static size_t first_match(const struct side_index *x, uint64_t hash) {
     return (size_t)(uintptr_t)toc_map_get(&x->heads, toc_map_u64(&hash));
 }
 
-static struct toc_labels result_labels(struct toc_eval *e, const struct toc_node *n, struct toc_labels many,
-                                       struct toc_labels one) {
+static struct toc_labels result_labels(struct toc_eval *e, const struct toc_node *n,
+                                       struct toc_labels many, struct toc_labels one) {
     struct toc_labels_builder b = TOC_LABELS_BUILDER_INIT;
     toc_labels_builder_add_all(&b, many);
     if (!is_filter(n))
@@ -149,13 +168,15 @@ static int duplicate(struct matching *m, uint64_t hash, bool is_one_side) {
     toc_labels_format(signature(m->e, m->n, m->one->items[first - 1].labels), &labels);
     int rc;
     if (is_one_side)
-        rc = toc_errf(m->e->err, TOC_EINVAL,
-                      "found duplicate series for the match group %s on the %s hand-side of the operation; "
-                      "many-to-many matching not allowed: matching labels must be unique on one side",
-                      toc_buf_cstr(&labels), m->many_is_left ? "right" : "left");
+        rc = toc_errf(
+            m->e->err, TOC_EINVAL,
+            "found duplicate series for the match group %s on the %s hand-side of the operation; "
+            "many-to-many matching not allowed: matching labels must be unique on one side",
+            toc_buf_cstr(&labels), m->many_is_left ? "right" : "left");
     else
         rc = toc_errf(m->e->err, TOC_EINVAL,
-                      "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)");
+                      "multiple matches for labels: many-to-one matching must be explicit "
+                      "(group_left/group_right)");
     toc_buf_fini(&labels);
     return rc;
 }
@@ -222,11 +243,16 @@ static int check_one_side(struct matching *m) {
     return 0;
 }
 
-static int vector_vector(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *left,
-                         const struct toc_eval_columns *right, struct toc_eval_columns *out) {
+static int vector_vector(struct toc_eval *e, const struct toc_node *n,
+                         const struct toc_eval_columns *left, const struct toc_eval_columns *right,
+                         struct toc_eval_columns *out) {
     bool many_is_left = n->cardinality != TOC_MATCH_GROUP_RIGHT;
-    struct matching m = {.e = e, .n = n, .many = many_is_left ? left : right,
-                         .one = many_is_left ? right : left, .many_is_left = many_is_left, .out = out};
+    struct matching m = {.e = e,
+                         .n = n,
+                         .many = many_is_left ? left : right,
+                         .one = many_is_left ? right : left,
+                         .many_is_left = many_is_left,
+                         .out = out};
     int rc = index_side(e, n, m.one, &m.one_index);
     m.used = toc_arena_calloc(e->arena, m.one->count + 1, e->step_count);
     if (rc == 0 && !m.used)
@@ -242,9 +268,11 @@ static int vector_vector(struct toc_eval *e, const struct toc_node *n, const str
     return rc;
 }
 
-/* -------------------------------------------------------------------------------------- set operators */
+/* -------------------------------------------------------------------------------------- set
+ * operators */
 
-static bool has_partner(const struct toc_eval_columns *c, const struct side_index *x, uint64_t hash, size_t step) {
+static bool has_partner(const struct toc_eval_columns *c, const struct side_index *x, uint64_t hash,
+                        size_t step) {
     for (size_t at = first_match(x, hash); at; at = x->next[at - 1])
         if (!toc_is_absent(c->items[at - 1].values[step]))
             return true;
@@ -252,8 +280,9 @@ static bool has_partner(const struct toc_eval_columns *c, const struct side_inde
 }
 
 /* Copies the steps of `in` at which a partner on the other side is there (or is not). */
-static int copy_where(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *in,
-                      const struct toc_eval_columns *other, const struct side_index *x, bool wants_partner,
+static int copy_where(struct toc_eval *e, const struct toc_node *n,
+                      const struct toc_eval_columns *in, const struct toc_eval_columns *other,
+                      const struct side_index *x, bool wants_partner,
                       struct toc_eval_columns *out) {
     for (size_t i = 0; i < in->count; i++) {
         uint64_t hash = toc_labels_hash(signature(e, n, in->items[i].labels));
@@ -268,8 +297,9 @@ static int copy_where(struct toc_eval *e, const struct toc_node *n, const struct
     return 0;
 }
 
-static int eval_set(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *left,
-                    const struct toc_eval_columns *right, struct toc_eval_columns *out) {
+static int eval_set(struct toc_eval *e, const struct toc_node *n,
+                    const struct toc_eval_columns *left, const struct toc_eval_columns *right,
+                    struct toc_eval_columns *out) {
     struct side_index x = {0};
     int rc;
     if (n->binary == TOC_BINARY_OR) {

@@ -10,15 +10,17 @@ static const uint64_t DEFAULT_MAX_SAMPLES = 50000000;
 static const size_t DEFAULT_MAX_BYTES = (size_t)1 << 30;
 
 static int no_memory(struct toc_eval *e) {
-    return toc_errf(e->err, TOC_ELIMIT, "the query needs more than %zu bytes of memory: ask for fewer series or steps",
+    return toc_errf(e->err, TOC_ELIMIT,
+                    "the query needs more than %zu bytes of memory: ask for fewer series or steps",
                     e->arena->budget_bytes);
 }
 
 int toc_eval_spend(struct toc_eval *e, uint64_t samples) {
     e->samples += samples;
     if (e->samples > e->max_samples)
-        return toc_errf(e->err, TOC_ELIMIT,
-                        "query processing would load too many samples into memory in query execution");
+        return toc_errf(
+            e->err, TOC_ELIMIT,
+            "query processing would load too many samples into memory in query execution");
     if (e->options->is_cancelled && e->options->is_cancelled(e->options->cancel_ctx))
         return toc_errf(e->err, TOC_ECANCELED, "query was canceled");
     return 0;
@@ -36,9 +38,12 @@ void toc_eval_warn(struct toc_eval *e, const char *fmt, ...) {
     TOC_VEC_PUSH(&e->warnings, toc_arena_dup_sv(e->arena, toc_sv_cstr(text)));
 }
 
-void toc_eval_columns_fini(struct toc_eval_columns *c) { TOC_VEC_FINI(c); }
+void toc_eval_columns_fini(struct toc_eval_columns *c) {
+    TOC_VEC_FINI(c);
+}
 
-struct toc_column *toc_eval_columns_add(struct toc_eval *e, struct toc_eval_columns *c, struct toc_labels labels) {
+struct toc_column *toc_eval_columns_add(struct toc_eval *e, struct toc_eval_columns *c,
+                                        struct toc_labels labels) {
     double *values = toc_arena_calloc(e->arena, e->step_count, sizeof *values);
     if (!values) {
         no_memory(e);
@@ -84,7 +89,8 @@ int toc_eval_columns_merge(struct toc_eval *e, struct toc_eval_columns *c) {
         struct toc_column *first = found ? &c->items[(size_t)(uintptr_t)found - 1] : NULL;
         if (first && toc_labels_eq(first->labels, c->items[i].labels)) {
             if (!merge_into(first, &c->items[i], e->step_count))
-                rc = toc_errf(e->err, TOC_EINVAL, "vector cannot contain metrics with the same labelset");
+                rc = toc_errf(e->err, TOC_EINVAL,
+                              "vector cannot contain metrics with the same labelset");
             continue;
         }
         c->items[kept++] = c->items[i];
@@ -142,9 +148,11 @@ int toc_eval_node(struct toc_eval *e, const struct toc_node *n, struct toc_eval_
     return toc_errf(e->err, TOC_ETYPE, "a range vector stands where an instant vector is needed");
 }
 
-/* ------------------------------------------------------------------------------------------- results */
+/* -------------------------------------------------------------------------------------------
+ * results */
 
-static int copy_points(struct toc_eval *e, const struct toc_column *c, struct toc_promql_series *s) {
+static int copy_points(struct toc_eval *e, const struct toc_column *c,
+                       struct toc_promql_series *s) {
     s->labels = c->labels;
     s->count = 0;
     for (size_t i = 0; i < e->step_count; i++)
@@ -155,11 +163,13 @@ static int copy_points(struct toc_eval *e, const struct toc_column *c, struct to
     size_t n = 0;
     for (size_t i = 0; i < e->step_count; i++)
         if (!toc_is_absent(c->values[i]))
-            s->points[n++] = (struct toc_promql_point){.t_ms = toc_step_ms(e, i), .value = c->values[i]};
+            s->points[n++] =
+                (struct toc_promql_point){.t_ms = toc_step_ms(e, i), .value = c->values[i]};
     return 0;
 }
 
-static int copy_series(struct toc_eval *e, const struct toc_eval_columns *c, struct toc_promql_result *out) {
+static int copy_series(struct toc_eval *e, const struct toc_eval_columns *c,
+                       struct toc_promql_result *out) {
     out->series = TOC_ARENA_NEW_ARRAY(e->arena, struct toc_promql_series, c->count + 1);
     if (!out->series)
         return no_memory(e);
@@ -229,7 +239,8 @@ int toc_promql_instant(const struct toc_promql_expr *expr, const struct toc_prom
         rc = copy_series(&e, &c, out);
     if (rc == 0 && out->type != TOC_PROMQL_SCALAR && out->series_count && !is_ordered(expr->root))
         qsort(out->series, out->series_count, sizeof *out->series, by_labels);
-    out->string = out->type == TOC_PROMQL_STRING ? toc_arena_dup_sv(e.arena, c.string) : TOC_SV_NULL;
+    out->string =
+        out->type == TOC_PROMQL_STRING ? toc_arena_dup_sv(e.arena, c.string) : TOC_SV_NULL;
     out->scalar_t_ms = at_ms;
     out->samples_loaded = e.samples;
     keep_notes(&e, out);
@@ -238,8 +249,8 @@ int toc_promql_instant(const struct toc_promql_expr *expr, const struct toc_prom
 }
 
 int toc_promql_range(const struct toc_promql_expr *expr, const struct toc_promql_options *o,
-                     int64_t start_ms, int64_t end_ms, int64_t step_ms, struct toc_promql_result *out,
-                     struct toc_err *err) {
+                     int64_t start_ms, int64_t end_ms, int64_t step_ms,
+                     struct toc_promql_result *out, struct toc_err *err) {
     struct toc_eval e = new_eval(o, out, err);
     out->type = TOC_PROMQL_MATRIX;
     if (step_ms <= 0 || end_ms < start_ms)
@@ -248,7 +259,8 @@ int toc_promql_range(const struct toc_promql_expr *expr, const struct toc_promql
     if (steps > STEPS_MAX)
         return toc_errf(err, TOC_ELIMIT, "more than %d steps", STEPS_MAX);
     if (expr->root->type != TOC_PROMQL_SCALAR && expr->root->type != TOC_PROMQL_VECTOR)
-        return toc_errf(err, TOC_ETYPE, "only scalars and instant vectors have values over a range");
+        return toc_errf(err, TOC_ETYPE,
+                        "only scalars and instant vectors have values over a range");
     e.start_ms = e.query_start_ms = start_ms;
     e.end_ms = e.query_end_ms = end_ms;
     e.step_ms = step_ms;
@@ -270,7 +282,8 @@ void toc_promql_result_fini(struct toc_promql_result *r) {
     *r = (struct toc_promql_result){0};
 }
 
-/* ------------------------------------------------------------------------- range vectors at the root */
+/* ------------------------------------------------------------------------- range vectors at the
+ * root */
 
 struct matrix_ctx {
     struct toc_eval *e;
@@ -292,21 +305,27 @@ static int keep_raw(void *ctx, const struct toc_series_view *s) {
 }
 
 static int64_t reference_time(const struct toc_eval *e, const struct toc_node *n) {
-    int64_t t = n->at_kind == TOC_AT_TIME ? n->at_ms : n->at_kind == TOC_AT_START ? e->query_start_ms
-              : n->at_kind == TOC_AT_END ? e->query_end_ms : e->start_ms;
+    int64_t t = n->at_kind == TOC_AT_TIME    ? n->at_ms
+                : n->at_kind == TOC_AT_START ? e->query_start_ms
+                : n->at_kind == TOC_AT_END   ? e->query_end_ms
+                                             : e->start_ms;
     return t - n->offset_ms;
 }
 
-static int eval_matrix(struct toc_eval *e, const struct toc_node *n, struct toc_promql_result *out) {
+static int eval_matrix(struct toc_eval *e, const struct toc_node *n,
+                       struct toc_promql_result *out) {
     struct matrix_ctx m = {.e = e};
     int rc;
     if (n->kind == TOC_NODE_SELECTOR) {
         int64_t t = reference_time(e, n);
-        struct toc_select s = {.matchers = n->matchers, .matcher_count = n->matcher_count,
-                               .min_ms = t - n->range_ms + 1, .max_ms = t};
+        struct toc_select s = {.matchers = n->matchers,
+                               .matcher_count = n->matcher_count,
+                               .min_ms = t - n->range_ms + 1,
+                               .max_ms = t};
         rc = e->options->querier->select(e->options->querier, &s, keep_raw, &m, e->err);
     } else {
-        rc = toc_errf(e->err, TOC_EUNSUPPORTED, "a subquery needs a function around it, for example max_over_time(…)");
+        rc = toc_errf(e->err, TOC_EUNSUPPORTED,
+                      "a subquery needs a function around it, for example max_over_time(…)");
     }
     out->series = TOC_ARENA_NEW_ARRAY(e->arena, struct toc_promql_series, m.series.count + 1);
     if (rc == 0 && out->series && m.series.count) {

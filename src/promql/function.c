@@ -6,32 +6,105 @@
 #include "promql/functions_priv.h"
 #include "promql/range_functions_priv.h"
 
-static double math_abs(double v, const double *p) { (void)p; return fabs(v); }
-static double math_ceil(double v, const double *p) { (void)p; return ceil(v); }
-static double math_floor(double v, const double *p) { (void)p; return floor(v); }
-static double math_exp(double v, const double *p) { (void)p; return exp(v); }
-static double math_ln(double v, const double *p) { (void)p; return log(v); }
-static double math_log2(double v, const double *p) { (void)p; return log2(v); }
-static double math_log10(double v, const double *p) { (void)p; return log10(v); }
-static double math_sqrt(double v, const double *p) { (void)p; return sqrt(v); }
-static double math_sgn(double v, const double *p) { (void)p; return v > 0 ? 1 : v < 0 ? -1 : v; }
-static double math_sin(double v, const double *p) { (void)p; return sin(v); }
-static double math_cos(double v, const double *p) { (void)p; return cos(v); }
-static double math_tan(double v, const double *p) { (void)p; return tan(v); }
-static double math_asin(double v, const double *p) { (void)p; return asin(v); }
-static double math_acos(double v, const double *p) { (void)p; return acos(v); }
-static double math_atan(double v, const double *p) { (void)p; return atan(v); }
-static double math_sinh(double v, const double *p) { (void)p; return sinh(v); }
-static double math_cosh(double v, const double *p) { (void)p; return cosh(v); }
-static double math_tanh(double v, const double *p) { (void)p; return tanh(v); }
-static double math_asinh(double v, const double *p) { (void)p; return asinh(v); }
-static double math_acosh(double v, const double *p) { (void)p; return acosh(v); }
-static double math_atanh(double v, const double *p) { (void)p; return atanh(v); }
-static double math_deg(double v, const double *p) { (void)p; return v * 180.0 / 3.14159265358979323846; }
-static double math_rad(double v, const double *p) { (void)p; return v * 3.14159265358979323846 / 180.0; }
+static double math_abs(double v, const double *p) {
+    (void)p;
+    return fabs(v);
+}
+static double math_ceil(double v, const double *p) {
+    (void)p;
+    return ceil(v);
+}
+static double math_floor(double v, const double *p) {
+    (void)p;
+    return floor(v);
+}
+static double math_exp(double v, const double *p) {
+    (void)p;
+    return exp(v);
+}
+static double math_ln(double v, const double *p) {
+    (void)p;
+    return log(v);
+}
+static double math_log2(double v, const double *p) {
+    (void)p;
+    return log2(v);
+}
+static double math_log10(double v, const double *p) {
+    (void)p;
+    return log10(v);
+}
+static double math_sqrt(double v, const double *p) {
+    (void)p;
+    return sqrt(v);
+}
+static double math_sgn(double v, const double *p) {
+    (void)p;
+    return v > 0 ? 1 : v < 0 ? -1 : v;
+}
+static double math_sin(double v, const double *p) {
+    (void)p;
+    return sin(v);
+}
+static double math_cos(double v, const double *p) {
+    (void)p;
+    return cos(v);
+}
+static double math_tan(double v, const double *p) {
+    (void)p;
+    return tan(v);
+}
+static double math_asin(double v, const double *p) {
+    (void)p;
+    return asin(v);
+}
+static double math_acos(double v, const double *p) {
+    (void)p;
+    return acos(v);
+}
+static double math_atan(double v, const double *p) {
+    (void)p;
+    return atan(v);
+}
+static double math_sinh(double v, const double *p) {
+    (void)p;
+    return sinh(v);
+}
+static double math_cosh(double v, const double *p) {
+    (void)p;
+    return cosh(v);
+}
+static double math_tanh(double v, const double *p) {
+    (void)p;
+    return tanh(v);
+}
+static double math_asinh(double v, const double *p) {
+    (void)p;
+    return asinh(v);
+}
+static double math_acosh(double v, const double *p) {
+    (void)p;
+    return acosh(v);
+}
+static double math_atanh(double v, const double *p) {
+    (void)p;
+    return atanh(v);
+}
+static double math_deg(double v, const double *p) {
+    (void)p;
+    return v * 180.0 / 3.14159265358979323846;
+}
+static double math_rad(double v, const double *p) {
+    (void)p;
+    return v * 3.14159265358979323846 / 180.0;
+}
 
-static double math_clamp_min(double v, const double *p) { return isnan(v) || isnan(p[0]) ? NAN : fmax(v, p[0]); }
-static double math_clamp_max(double v, const double *p) { return isnan(v) || isnan(p[0]) ? NAN : fmin(v, p[0]); }
+static double math_clamp_min(double v, const double *p) {
+    return isnan(v) || isnan(p[0]) ? NAN : fmax(v, p[0]);
+}
+static double math_clamp_max(double v, const double *p) {
+    return isnan(v) || isnan(p[0]) ? NAN : fmin(v, p[0]);
+}
 static double math_clamp(double v, const double *p) {
     if (p[0] > p[1])
         return toc_stale_nan(); /* no value, as upstream */
@@ -43,9 +116,12 @@ static double math_round(double v, const double *p) {
     return floor(v * inverse + 0.5) / inverse;
 }
 
-#define WINDOW(name, fn) {name, "m", 0, 'v', false, fn, NULL, NULL}
-#define MATH(name, fn) {name, "v", 0, 'v', false, NULL, fn, NULL}
-#define DATE(name, fn) {name, "v", 1, 'v', false, NULL, fn, NULL}
+#define WINDOW(name, fn) \
+    { name, "m", 0, 'v', false, fn, NULL, NULL }
+#define MATH(name, fn) \
+    { name, "v", 0, 'v', false, NULL, fn, NULL }
+#define DATE(name, fn) \
+    { name, "v", 1, 'v', false, NULL, fn, NULL }
 
 static const struct toc_function g_functions[] = {
     MATH("abs", math_abs),
@@ -138,10 +214,12 @@ const char *toc_function_suggest(struct toc_sv name) {
     return best;
 }
 
-/* -------------------------------------------------------------------------------------------- calls */
+/* --------------------------------------------------------------------------------------------
+ * calls */
 
 /* The scalar arguments as columns, in order. */
-static int eval_parameters(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
+static int eval_parameters(struct toc_eval *e, const struct toc_node *n,
+                           struct toc_eval_columns *out) {
     for (size_t i = 0; i < n->arg_count; i++) {
         if (n->args[i]->type != TOC_PROMQL_SCALAR)
             continue;
@@ -152,7 +230,8 @@ static int eval_parameters(struct toc_eval *e, const struct toc_node *n, struct 
     return 0;
 }
 
-static const struct toc_node *argument_of_type(const struct toc_node *n, enum toc_promql_type type) {
+static const struct toc_node *argument_of_type(const struct toc_node *n,
+                                               enum toc_promql_type type) {
     for (size_t i = 0; i < n->arg_count; i++)
         if (n->args[i]->type == type)
             return n->args[i];
@@ -160,13 +239,14 @@ static const struct toc_node *argument_of_type(const struct toc_node *n, enum to
 }
 
 /* The vector argument; vector(time()) where it was left out. */
-static int eval_operand(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
+static int eval_operand(struct toc_eval *e, const struct toc_node *n,
+                        struct toc_eval_columns *out) {
     const struct toc_node *operand = argument_of_type(n, TOC_PROMQL_VECTOR);
     return operand ? toc_eval_node(e, operand, out) : toc_call_time(e, n, out);
 }
 
-static int eval_math(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *parameters,
-                     struct toc_eval_columns *out) {
+static int eval_math(struct toc_eval *e, const struct toc_node *n,
+                     const struct toc_eval_columns *parameters, struct toc_eval_columns *out) {
     int rc = eval_operand(e, n, out);
     if (rc < 0)
         return rc;
@@ -187,7 +267,8 @@ static int eval_math(struct toc_eval *e, const struct toc_node *n, const struct 
     return toc_eval_columns_merge(e, out);
 }
 
-static int check_quantile(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *parameters) {
+static int check_quantile(struct toc_eval *e, const struct toc_node *n,
+                          const struct toc_eval_columns *parameters) {
     if (n->function->window != toc_window_quantile)
         return 0;
     double q = parameters->items[0].values[0];
@@ -205,8 +286,8 @@ int toc_eval_call(struct toc_eval *e, const struct toc_node *n, struct toc_eval_
     if (rc == 0 && f->math)
         rc = eval_math(e, n, &parameters, out);
     else if (rc == 0 && (rc = check_quantile(e, n, &parameters)) == 0)
-        rc = toc_eval_windows(e, argument_of_type(n, TOC_PROMQL_MATRIX), f->window, parameters.items,
-                              parameters.count, f->keeps_name, out);
+        rc = toc_eval_windows(e, argument_of_type(n, TOC_PROMQL_MATRIX), f->window,
+                              parameters.items, parameters.count, f->keeps_name, out);
     toc_eval_columns_fini(&parameters);
     return rc;
 }

@@ -14,7 +14,7 @@ struct toc_window {
     const double *v;
     size_t count;
     int64_t start_ms, end_ms;
-    int64_t eval_ms; /* the step's time: differs from end_ms by offset and @ */
+    int64_t eval_ms;          /* the step's time: differs from end_ms by offset and @ */
     const double *parameters; /* scalar arguments at this step */
 };
 
@@ -23,15 +23,16 @@ typedef bool toc_window_fn(const struct toc_window *w, double *out);
 /* One value from one value. */
 typedef double toc_math_fn(double v, const double *parameters);
 /* A function that needs the whole evaluator. */
-typedef int toc_call_fn(struct toc_eval *e, const struct toc_node *call, struct toc_eval_columns *out);
+typedef int toc_call_fn(struct toc_eval *e, const struct toc_node *call,
+                        struct toc_eval_columns *out);
 
 enum { TOC_FUNCTION_ARGS_MAX = 5 };
 
 struct toc_function {
     const char *name;
     char args[TOC_FUNCTION_ARGS_MAX + 1]; /* v vector, m range vector, s scalar, t string */
-    int optional;     /* how many of the last arguments may be left out; -1: the last repeats */
-    char result;      /* v or s */
+    int optional; /* how many of the last arguments may be left out; -1: the last repeats */
+    char result;  /* v or s */
     bool keeps_name;
     toc_window_fn *window;
     toc_math_fn *math;

@@ -20,7 +20,8 @@ static int by_upper(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Relative difference that float arithmetic on rates may leave between equal buckets (upstream's 1e-12). */
+/* Relative difference that float arithmetic on rates may leave between equal buckets (upstream's
+ * 1e-12). */
 static bool is_almost_equal(double a, double b) {
     if (a == b)
         return true;
@@ -74,7 +75,8 @@ static struct toc_labels without_le(struct toc_eval *e, struct toc_labels l) {
     struct toc_label *items = toc_arena_calloc(e->arena, l.count + 1, sizeof *items);
     struct toc_labels out = {items, 0};
     for (size_t i = 0; items && i < l.count; i++)
-        if (!toc_sv_eq(l.items[i].name, TOC_SV("le")) && !toc_sv_eq(l.items[i].name, TOC_METRIC_NAME))
+        if (!toc_sv_eq(l.items[i].name, TOC_SV("le")) &&
+            !toc_sv_eq(l.items[i].name, TOC_METRIC_NAME))
             items[out.count++] = l.items[i];
     return out;
 }
@@ -85,14 +87,17 @@ struct bucket_groups {
     double *uppers; /* per column; NaN: not a bucket */
 };
 
-static int group_buckets(struct toc_eval *e, const struct toc_eval_columns *in, struct bucket_groups *g) {
+static int group_buckets(struct toc_eval *e, const struct toc_eval_columns *in,
+                         struct bucket_groups *g) {
     g->uppers = toc_arena_calloc(e->arena, in->count + 1, sizeof *g->uppers);
     if (!g->uppers)
         return TOC_ELIMIT;
     for (size_t i = 0; i < in->count; i++) {
         struct toc_sv le = toc_labels_get(in->items[i].labels, TOC_SV("le"));
         if (toc_parse_f64(le, &g->uppers[i]) < 0) {
-            toc_eval_warn(e, "PromQL warning: bucket label \"le\" is missing or has a malformed value of \"%.*s\"",
+            toc_eval_warn(e,
+                          "PromQL warning: bucket label \"le\" is missing or has a malformed value "
+                          "of \"%.*s\"",
                           TOC_SV_ARG(le));
             continue;
         }
@@ -110,8 +115,9 @@ static int group_buckets(struct toc_eval *e, const struct toc_eval_columns *in, 
     return 0;
 }
 
-static int quantile_of_group(struct toc_eval *e, const struct bucket_groups *g, const struct bucket_group *group,
-                             const struct toc_eval_columns *in, const double *q, struct toc_eval_columns *out) {
+static int quantile_of_group(struct toc_eval *e, const struct bucket_groups *g,
+                             const struct bucket_group *group, const struct toc_eval_columns *in,
+                             const double *q, struct toc_eval_columns *out) {
     struct bucket *buckets = toc_arena_calloc(e->arena, group->columns.count, sizeof *buckets);
     struct toc_column *c = buckets ? toc_eval_columns_add(e, out, group->labels) : NULL;
     bool was_forced = false;
@@ -129,12 +135,15 @@ static int quantile_of_group(struct toc_eval *e, const struct bucket_groups *g, 
             c->values[k] = bucket_quantile(q[k], buckets, n, &was_forced);
     }
     if (was_forced)
-        toc_eval_warn(e, "PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see "
-                         "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)");
+        toc_eval_warn(
+            e,
+            "PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see "
+            "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)");
     return 0;
 }
 
-int toc_call_histogram_quantile(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
+int toc_call_histogram_quantile(struct toc_eval *e, const struct toc_node *n,
+                                struct toc_eval_columns *out) {
     struct toc_eval_columns q = {0}, in = {0};
     struct bucket_groups g = {0};
     int rc = toc_eval_node(e, n->args[0], &q);
@@ -143,7 +152,8 @@ int toc_call_histogram_quantile(struct toc_eval *e, const struct toc_node *n, st
     if (rc == 0) {
         double first = q.items[0].values[0];
         if (isnan(first) || first < 0 || first > 1)
-            toc_eval_warn(e, "PromQL warning: quantile value should be between 0 and 1, got %g", first);
+            toc_eval_warn(e, "PromQL warning: quantile value should be between 0 and 1, got %g",
+                          first);
         rc = group_buckets(e, &in, &g);
     }
     for (size_t i = 0; i < g.count && rc == 0; i++)

@@ -18,7 +18,8 @@ static struct toc_labels with_label(struct toc_eval *e, struct toc_labels l, str
     return out;
 }
 
-static int string_argument(struct toc_eval *e, const struct toc_node *n, size_t i, struct toc_sv *out) {
+static int string_argument(struct toc_eval *e, const struct toc_node *n, size_t i,
+                           struct toc_sv *out) {
     struct toc_eval_columns c = {0};
     int rc = toc_eval_node(e, n->args[i], &c);
     *out = c.string;
@@ -26,20 +27,24 @@ static int string_argument(struct toc_eval *e, const struct toc_node *n, size_t 
     return rc;
 }
 
-int toc_call_label_replace(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
+int toc_call_label_replace(struct toc_eval *e, const struct toc_node *n,
+                           struct toc_eval_columns *out) {
     struct toc_sv target, replacement, source, pattern;
     struct toc_err reason = {0};
     struct toc_regex *regex = NULL;
     int rc = toc_eval_node(e, n->args[0], out);
     if (rc < 0 || (rc = string_argument(e, n, 1, &target)) < 0 ||
-        (rc = string_argument(e, n, 2, &replacement)) < 0 || (rc = string_argument(e, n, 3, &source)) < 0 ||
+        (rc = string_argument(e, n, 2, &replacement)) < 0 ||
+        (rc = string_argument(e, n, 3, &source)) < 0 ||
         (rc = string_argument(e, n, 4, &pattern)) < 0)
         return rc;
     if (target.n == 0 || !toc_sv_is_utf8(target))
-        return toc_errf(e->err, TOC_EINVAL, "invalid destination label name in label_replace(): %.*s",
+        return toc_errf(e->err, TOC_EINVAL,
+                        "invalid destination label name in label_replace(): %.*s",
                         TOC_SV_ARG(target));
     if (toc_regex_new(pattern, TOC_REGEX_ANCHORED, &regex, &reason) < 0)
-        return toc_errf(e->err, TOC_EINVAL, "invalid regular expression in label_replace(): %s", reason.message);
+        return toc_errf(e->err, TOC_EINVAL, "invalid regular expression in label_replace(): %s",
+                        reason.message);
     for (size_t i = 0; i < out->count; i++) {
         struct toc_sv value = toc_labels_get(out->items[i].labels, source);
         struct toc_sv groups[GROUPS_MAX];
@@ -55,7 +60,8 @@ int toc_call_label_replace(struct toc_eval *e, const struct toc_node *n, struct 
     return toc_eval_columns_merge(e, out);
 }
 
-int toc_call_label_join(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
+int toc_call_label_join(struct toc_eval *e, const struct toc_node *n,
+                        struct toc_eval_columns *out) {
     struct toc_sv target, separator, source;
     int rc = toc_eval_node(e, n->args[0], out);
     if (rc < 0 || (rc = string_argument(e, n, 1, &target)) < 0 ||
@@ -80,22 +86,24 @@ int toc_call_label_join(struct toc_eval *e, const struct toc_node *n, struct toc
 
 /* NaN goes last in both directions. */
 static int ascending(const void *a, const void *b) {
-    double x = ((const struct toc_column *)a)->values[0], y = ((const struct toc_column *)b)->values[0];
+    double x = ((const struct toc_column *)a)->values[0],
+           y = ((const struct toc_column *)b)->values[0];
     if (isnan(x) || isnan(y))
         return isnan(x) - isnan(y);
     return (x > y) - (x < y);
 }
 
 static int descending(const void *a, const void *b) {
-    double x = ((const struct toc_column *)a)->values[0], y = ((const struct toc_column *)b)->values[0];
+    double x = ((const struct toc_column *)a)->values[0],
+           y = ((const struct toc_column *)b)->values[0];
     if (isnan(x) || isnan(y))
         return isnan(x) - isnan(y);
     return (x < y) - (x > y);
 }
 
 /* Only an instant query has an order. */
-static int sort_columns(struct toc_eval *e, const struct toc_node *n, int (*order)(const void *, const void *),
-                        struct toc_eval_columns *out) {
+static int sort_columns(struct toc_eval *e, const struct toc_node *n,
+                        int (*order)(const void *, const void *), struct toc_eval_columns *out) {
     int rc = toc_eval_node(e, n->args[0], out);
     if (rc == 0 && e->step_count == 1 && out->count)
         qsort(out->items, out->count, sizeof *out->items, order);
@@ -157,7 +165,8 @@ static bool window_is_there(const struct toc_window *w, double *out) {
     return true;
 }
 
-int toc_call_absent_over_time(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
+int toc_call_absent_over_time(struct toc_eval *e, const struct toc_node *n,
+                              struct toc_eval_columns *out) {
     struct toc_eval_columns in = {0};
     int rc = toc_eval_windows(e, n->args[0], window_is_there, NULL, 0, true, &in);
     if (rc == 0)

@@ -46,7 +46,9 @@ static void skip_blanks(struct toc_lexer *l) {
     }
 }
 
-static bool is_alpha(int c) { return c == '_' || (c < 128 && isalpha(c)); }
+static bool is_alpha(int c) {
+    return c == '_' || (c < 128 && isalpha(c));
+}
 
 static void finish(struct toc_lexer *l, struct toc_token *t, enum toc_token_kind kind) {
     t->kind = kind;
@@ -124,7 +126,7 @@ static int read_string(struct toc_lexer *l, struct toc_token *t, struct toc_err 
     int quote = peek(l, 0), rc = 0;
     struct toc_buf text = TOC_BUF_INIT;
     l->at++;
-    for (int c; (c = peek(l, 0)) != quote; ) {
+    for (int c; (c = peek(l, 0)) != quote;) {
         if (c < 0 || (c == '\n' && quote != '`')) {
             rc = toc_lexer_error(l->input, t->at, err, "unterminated quoted string");
             break;
@@ -132,7 +134,8 @@ static int read_string(struct toc_lexer *l, struct toc_token *t, struct toc_err 
         l->at++;
         if (c == '\\' && quote != '`') {
             if (read_escape(l, quote, &text) < 0) {
-                rc = toc_lexer_error(l->input, l->at, err, "unknown escape sequence in a quoted string");
+                rc = toc_lexer_error(l->input, l->at, err,
+                                     "unknown escape sequence in a quoted string");
                 break;
             }
         } else {
@@ -148,7 +151,9 @@ static int read_string(struct toc_lexer *l, struct toc_token *t, struct toc_err 
     return rc;
 }
 
-static bool is_duration_unit(int c) { return c == 'm' || c == 's' || c == 'h' || c == 'd' || c == 'w' || c == 'y'; }
+static bool is_duration_unit(int c) {
+    return c == 'm' || c == 's' || c == 'h' || c == 'd' || c == 'w' || c == 'y';
+}
 
 /* Numbers (decimal, hexadecimal, exponent) and durations ("1h30m"), which begin alike. */
 static int read_number(struct toc_lexer *l, struct toc_token *t, struct toc_err *err) {
@@ -183,7 +188,8 @@ static int read_number(struct toc_lexer *l, struct toc_token *t, struct toc_err 
 
 static void read_name(struct toc_lexer *l, struct toc_token *t) {
     bool takes_colon = l->brace_depth == 0 && l->bracket_depth == 0, has_colon = false;
-    for (int c; (c = peek(l, 0)) >= 0 && (is_alpha(c) || isdigit(c) || (takes_colon && c == ':')); l->at++)
+    for (int c; (c = peek(l, 0)) >= 0 && (is_alpha(c) || isdigit(c) || (takes_colon && c == ':'));
+         l->at++)
         has_colon |= c == ':';
     finish(l, t, has_colon ? TOC_TOKEN_METRIC : TOC_TOKEN_IDENTIFIER);
 }
@@ -193,13 +199,14 @@ static const struct {
     enum toc_token_kind kind;
 } g_operators[] = {
     /* the longer ones first */
-    {"=~", TOC_TOKEN_RE},     {"==", TOC_TOKEN_EQ},     {"!=", TOC_TOKEN_NE},   {"!~", TOC_TOKEN_NRE},
-    {"<=", TOC_TOKEN_LE},     {">=", TOC_TOKEN_GE},     {"(", TOC_TOKEN_LPAREN}, {")", TOC_TOKEN_RPAREN},
-    {"{", TOC_TOKEN_LBRACE},  {"}", TOC_TOKEN_RBRACE},  {"[", TOC_TOKEN_LBRACKET},
-    {"]", TOC_TOKEN_RBRACKET}, {",", TOC_TOKEN_COMMA},  {":", TOC_TOKEN_COLON}, {"@", TOC_TOKEN_AT},
-    {"=", TOC_TOKEN_ASSIGN},  {"<", TOC_TOKEN_LT},      {">", TOC_TOKEN_GT},    {"+", TOC_TOKEN_ADD},
-    {"-", TOC_TOKEN_SUB},     {"*", TOC_TOKEN_MUL},     {"/", TOC_TOKEN_DIV},   {"%", TOC_TOKEN_MOD},
-    {"^", TOC_TOKEN_POW},
+    {"=~", TOC_TOKEN_RE},    {"==", TOC_TOKEN_EQ},      {"!=", TOC_TOKEN_NE},
+    {"!~", TOC_TOKEN_NRE},   {"<=", TOC_TOKEN_LE},      {">=", TOC_TOKEN_GE},
+    {"(", TOC_TOKEN_LPAREN}, {")", TOC_TOKEN_RPAREN},   {"{", TOC_TOKEN_LBRACE},
+    {"}", TOC_TOKEN_RBRACE}, {"[", TOC_TOKEN_LBRACKET}, {"]", TOC_TOKEN_RBRACKET},
+    {",", TOC_TOKEN_COMMA},  {":", TOC_TOKEN_COLON},    {"@", TOC_TOKEN_AT},
+    {"=", TOC_TOKEN_ASSIGN}, {"<", TOC_TOKEN_LT},       {">", TOC_TOKEN_GT},
+    {"+", TOC_TOKEN_ADD},    {"-", TOC_TOKEN_SUB},      {"*", TOC_TOKEN_MUL},
+    {"/", TOC_TOKEN_DIV},    {"%", TOC_TOKEN_MOD},      {"^", TOC_TOKEN_POW},
 };
 
 static void count_depth(struct toc_lexer *l, enum toc_token_kind kind) {
@@ -232,6 +239,6 @@ int toc_lexer_next(struct toc_lexer *l, struct toc_token *t, struct toc_err *err
             return 0;
         }
     }
-    return toc_lexer_error(l->input, l->at, err, "unexpected character: %s%c%s", c < 0x80 ? "'" : "",
-                           c < 0x80 ? c : '?', c < 0x80 ? "'" : "");
+    return toc_lexer_error(l->input, l->at, err, "unexpected character: %s%c%s",
+                           c < 0x80 ? "'" : "", c < 0x80 ? c : '?', c < 0x80 ? "'" : "");
 }

@@ -7,14 +7,16 @@
 #include "base/sv.h"
 
 /* X(enum, text for people) */
-#define TOC_TOKEN_TABLE(X)                                                                       \
-    X(END, "end of input") X(IDENTIFIER, "identifier") X(METRIC, "metric name")                  \
-    X(NUMBER, "number") X(DURATION, "duration") X(STRING, "string")                              \
-    X(LPAREN, "\"(\"") X(RPAREN, "\")\"") X(LBRACE, "\"{\"") X(RBRACE, "\"}\"")                  \
-    X(LBRACKET, "\"[\"") X(RBRACKET, "\"]\"") X(COMMA, "\",\"") X(COLON, "\":\"") X(AT, "\"@\"") \
-    X(ASSIGN, "\"=\"") X(NE, "\"!=\"") X(RE, "\"=~\"") X(NRE, "\"!~\"") X(EQ, "\"==\"")          \
-    X(LT, "\"<\"") X(LE, "\"<=\"") X(GT, "\">\"") X(GE, "\">=\"") X(ADD, "\"+\"") X(SUB, "\"-\"") \
-    X(MUL, "\"*\"") X(DIV, "\"/\"") X(MOD, "\"%\"") X(POW, "\"^\"")
+#define TOC_TOKEN_TABLE(X)                                                                  \
+    X(END, "end of input")                                                                  \
+    X(IDENTIFIER, "identifier") X(METRIC, "metric name") X(NUMBER, "number")                \
+        X(DURATION, "duration") X(STRING, "string") X(LPAREN, "\"(\"") X(RPAREN, "\")\"")   \
+            X(LBRACE, "\"{\"") X(RBRACE, "\"}\"") X(LBRACKET, "\"[\"") X(RBRACKET, "\"]\"") \
+                X(COMMA, "\",\"") X(COLON, "\":\"") X(AT, "\"@\"") X(ASSIGN, "\"=\"")       \
+                    X(NE, "\"!=\"") X(RE, "\"=~\"") X(NRE, "\"!~\"") X(EQ, "\"==\"")        \
+                        X(LT, "\"<\"") X(LE, "\"<=\"") X(GT, "\">\"") X(GE, "\">=\"")       \
+                            X(ADD, "\"+\"") X(SUB, "\"-\"") X(MUL, "\"*\"") X(DIV, "\"/\"") \
+                                X(MOD, "\"%\"") X(POW, "\"^\"")
 
 enum toc_token_kind {
 #define X(e, text) TOC_TOKEN_##e,
@@ -25,10 +27,10 @@ const char *toc_token_text(enum toc_token_kind kind);
 
 struct toc_token {
     enum toc_token_kind kind;
-    size_t at, end;      /* in the input */
-    struct toc_sv text;  /* the input's bytes */
+    size_t at, end;       /* in the input */
+    struct toc_sv text;   /* the input's bytes */
     struct toc_sv string; /* TOC_TOKEN_STRING: unescaped */
-    double number;       /* TOC_TOKEN_NUMBER; a duration in seconds */
+    double number;        /* TOC_TOKEN_NUMBER; a duration in seconds */
 };
 
 struct toc_lexer {

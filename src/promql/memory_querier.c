@@ -25,7 +25,8 @@ void toc_memory_querier_add(struct toc_memory_querier *q, struct toc_labels labe
 static int write_points(struct toc_sink *sink, const struct toc_point *points, size_t count,
                         struct toc_write_result *out, struct toc_err *err) {
     struct toc_memory_querier *q =
-        (struct toc_memory_querier *)(void *)((char *)sink - offsetof(struct toc_memory_querier, sink));
+        (struct toc_memory_querier *)(void *)((char *)sink -
+                                              offsetof(struct toc_memory_querier, sink));
     (void)err;
     *out = (struct toc_write_result){.accepted = count};
     for (size_t i = 0; i < count; i++)
@@ -103,9 +104,10 @@ static int label_values(struct toc_querier *querier, struct toc_sv name, const s
 }
 
 void toc_memory_querier_init(struct toc_memory_querier *q) {
-    *q = (struct toc_memory_querier){
-        .querier = {.select = select_series, .label_names = label_names, .label_values = label_values},
-        .sink = {.write = write_points}};
+    *q = (struct toc_memory_querier){.querier = {.select = select_series,
+                                                 .label_names = label_names,
+                                                 .label_values = label_values},
+                                     .sink = {.write = write_points}};
 }
 
 void toc_memory_querier_clear(struct toc_memory_querier *q) {

@@ -1,4 +1,5 @@
-/* Precedence-climbing parser with type checks. Grammar: prometheus.io/docs/prometheus/latest/querying. */
+/* Precedence-climbing parser with type checks. Grammar:
+ * prometheus.io/docs/prometheus/latest/querying. */
 #include <math.h>
 #include <string.h>
 
@@ -40,7 +41,9 @@ static const char *type_text(enum toc_promql_type t) {
 
 static int parse_expression(struct parser *p, int min_precedence, struct toc_node **out);
 
-static int advance(struct parser *p) { return toc_lexer_next(&p->lexer, &p->token, p->err); }
+static int advance(struct parser *p) {
+    return toc_lexer_next(&p->lexer, &p->token, p->err);
+}
 
 static int fail_at(struct parser *p, size_t at, const char *text) {
     return toc_lexer_error(p->lexer.input, at, p->err, "%s", text);
@@ -48,10 +51,11 @@ static int fail_at(struct parser *p, size_t at, const char *text) {
 
 static int unexpected(struct parser *p, const char *context, const char *expected) {
     if (p->token.kind == TOC_TOKEN_END)
-        return toc_lexer_error(p->lexer.input, p->token.at, p->err, "unexpected end of input in %s, expected %s",
-                               context, expected);
-    return toc_lexer_error(p->lexer.input, p->token.at, p->err, "unexpected %s \"%.*s\" in %s, expected %s",
-                           toc_token_text(p->token.kind), TOC_SV_ARG(p->token.text), context, expected);
+        return toc_lexer_error(p->lexer.input, p->token.at, p->err,
+                               "unexpected end of input in %s, expected %s", context, expected);
+    return toc_lexer_error(
+        p->lexer.input, p->token.at, p->err, "unexpected %s \"%.*s\" in %s, expected %s",
+        toc_token_text(p->token.kind), TOC_SV_ARG(p->token.text), context, expected);
 }
 
 static int expect(struct parser *p, enum toc_token_kind kind, const char *context) {
@@ -61,7 +65,8 @@ static int expect(struct parser *p, enum toc_token_kind kind, const char *contex
 }
 
 static bool is_word(const struct parser *p, const char *word) {
-    return p->token.kind == TOC_TOKEN_IDENTIFIER && toc_sv_eq_nocase(p->token.text, toc_sv_cstr(word));
+    return p->token.kind == TOC_TOKEN_IDENTIFIER &&
+           toc_sv_eq_nocase(p->token.text, toc_sv_cstr(word));
 }
 
 static struct toc_node *new_node(struct parser *p, enum toc_node_kind kind, size_t at) {
@@ -76,21 +81,31 @@ static struct toc_node *new_node(struct parser *p, enum toc_node_kind kind, size
     return n;
 }
 
-/* ---------------------------------------------------------------------------------------- selectors */
+/* ----------------------------------------------------------------------------------------
+ * selectors */
 
 static int op_of(enum toc_token_kind kind, enum toc_match_op *out) {
     switch (kind) {
-    case TOC_TOKEN_ASSIGN: *out = TOC_MATCH_EQ; return 0;
-    case TOC_TOKEN_NE: *out = TOC_MATCH_NE; return 0;
-    case TOC_TOKEN_RE: *out = TOC_MATCH_RE; return 0;
-    case TOC_TOKEN_NRE: *out = TOC_MATCH_NRE; return 0;
-    default: return TOC_EPARSE;
+    case TOC_TOKEN_ASSIGN:
+        *out = TOC_MATCH_EQ;
+        return 0;
+    case TOC_TOKEN_NE:
+        *out = TOC_MATCH_NE;
+        return 0;
+    case TOC_TOKEN_RE:
+        *out = TOC_MATCH_RE;
+        return 0;
+    case TOC_TOKEN_NRE:
+        *out = TOC_MATCH_NRE;
+        return 0;
+    default:
+        return TOC_EPARSE;
     }
 }
 
 /* Appends to n->matchers, which lies in the arena with room for LIST_MAX. */
-static int add_matcher(struct parser *p, struct toc_node *n, enum toc_match_op op, struct toc_sv name,
-                       struct toc_sv value, size_t at) {
+static int add_matcher(struct parser *p, struct toc_node *n, enum toc_match_op op,
+                       struct toc_sv name, struct toc_sv value, size_t at) {
     struct toc_err reason = {0};
     if (n->matcher_count == LIST_MAX)
         return fail_at(p, at, "more than 256 matchers in one selector");
@@ -172,7 +187,8 @@ static int parse_selector(struct parser *p, struct toc_node **out) {
     return 0;
 }
 
-/* ------------------------------------------------------------------------------- calls, aggregations */
+/* ------------------------------------------------------------------------------- calls,
+ * aggregations */
 
 static int parse_labels(struct parser *p, struct toc_sv **out, size_t *out_count) {
     int rc = expect(p, TOC_TOKEN_LPAREN, "grouping opts");
@@ -224,19 +240,22 @@ static int parse_args(struct parser *p, struct toc_node *n, const char *context)
 }
 
 static enum toc_promql_type type_of_letter(char c) {
-    return c == 's' ? TOC_PROMQL_SCALAR : c == 'm' ? TOC_PROMQL_MATRIX
-           : c == 't' ? TOC_PROMQL_STRING : TOC_PROMQL_VECTOR;
+    return c == 's'   ? TOC_PROMQL_SCALAR
+           : c == 'm' ? TOC_PROMQL_MATRIX
+           : c == 't' ? TOC_PROMQL_STRING
+                      : TOC_PROMQL_VECTOR;
 }
 
 static int check_args(struct parser *p, const struct toc_node *n) {
     const struct toc_function *f = n->function;
     size_t most = strlen(f->args), least = most - (size_t)(f->optional < 0 ? 1 : f->optional);
     if (n->arg_count < least || (f->optional >= 0 && n->arg_count > most))
-        return toc_lexer_error(p->lexer.input, n->at, p->err,
-                               "expected %s%zu argument(s) in call to \"%s\", got %zu",
-                               f->optional < 0 || (f->optional && n->arg_count < least) ? "at least "
-                               : f->optional ? "at most " : "",
-                               n->arg_count < least ? least : most, f->name, n->arg_count);
+        return toc_lexer_error(
+            p->lexer.input, n->at, p->err, "expected %s%zu argument(s) in call to \"%s\", got %zu",
+            f->optional < 0 || (f->optional && n->arg_count < least) ? "at least "
+            : f->optional                                            ? "at most "
+                                                                     : "",
+            n->arg_count < least ? least : most, f->name, n->arg_count);
     for (size_t i = 0; i < n->arg_count; i++) {
         char letter = f->args[i < most ? i : most - 1];
         if (n->args[i]->type != type_of_letter(letter))
@@ -255,9 +274,10 @@ static int parse_call(struct parser *p, struct toc_token name, struct toc_node *
     n->function = toc_function_find(name.text);
     if (!n->function) {
         const char *nearest = toc_function_suggest(name.text);
-        return toc_lexer_error(p->lexer.input, name.at, p->err, "unknown function with name \"%.*s\"%s%s%s",
-                               TOC_SV_ARG(name.text), nearest ? "; did you mean \"" : "",
-                               nearest ? nearest : "", nearest ? "\"?" : "");
+        return toc_lexer_error(p->lexer.input, name.at, p->err,
+                               "unknown function with name \"%.*s\"%s%s%s", TOC_SV_ARG(name.text),
+                               nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+                               nearest ? "\"?" : "");
     }
     n->type = type_of_letter(n->function->result);
     int rc = parse_args(p, n, "function call args");
@@ -302,9 +322,10 @@ static int check_aggregate(struct parser *p, struct toc_node *n) {
     size_t want = takes_parameter(n->aggregate) ? 2 : 1;
     const char *name = toc_aggregate_text(n->aggregate);
     if (n->arg_count != want)
-        return toc_lexer_error(p->lexer.input, n->at, p->err,
-                               "wrong number of arguments for aggregate expression \"%s\": expected %zu, got %zu",
-                               name, want, n->arg_count);
+        return toc_lexer_error(
+            p->lexer.input, n->at, p->err,
+            "wrong number of arguments for aggregate expression \"%s\": expected %zu, got %zu",
+            name, want, n->arg_count);
     n->left = n->args[want - 1];
     n->right = want == 2 ? n->args[0] : NULL;
     if (n->left->type != TOC_PROMQL_VECTOR)
@@ -334,7 +355,8 @@ static int parse_aggregate(struct parser *p, int op, size_t at, struct toc_node 
     return rc < 0 ? rc : check_aggregate(p, n);
 }
 
-/* -------------------------------------------------------------------------------- primary and postfix */
+/* -------------------------------------------------------------------------------- primary and
+ * postfix */
 
 static int parse_number(struct parser *p, struct toc_node **out) {
     struct toc_node *n = new_node(p, TOC_NODE_NUMBER, p->token.at);
@@ -354,7 +376,8 @@ static int parse_name(struct parser *p, struct toc_node **out) {
     if (rc < 0)
         return rc;
     int aggregate = aggregate_of(name.text);
-    if (aggregate >= 0 && (p->token.kind == TOC_TOKEN_LPAREN || is_word(p, "by") || is_word(p, "without")))
+    if (aggregate >= 0 &&
+        (p->token.kind == TOC_TOKEN_LPAREN || is_word(p, "by") || is_word(p, "without")))
         return parse_aggregate(p, aggregate, name.at, out);
     if (p->token.kind == TOC_TOKEN_LPAREN && name.kind == TOC_TOKEN_IDENTIFIER)
         return parse_call(p, name, out);
@@ -407,7 +430,8 @@ static int parse_primary(struct parser *p, struct toc_node **out) {
 }
 
 /* A duration or a number of seconds, with an optional sign. */
-static int parse_duration(struct parser *p, const char *context, bool may_be_negative, int64_t *out_ms) {
+static int parse_duration(struct parser *p, const char *context, bool may_be_negative,
+                          int64_t *out_ms) {
     double sign = 1;
     int rc = 0;
     if (may_be_negative && (p->token.kind == TOC_TOKEN_SUB || p->token.kind == TOC_TOKEN_ADD)) {
@@ -449,9 +473,11 @@ static int parse_bracket(struct parser *p, struct toc_node **n) {
     }
     if (base->type != TOC_PROMQL_VECTOR && base->type != TOC_PROMQL_SCALAR)
         return toc_lexer_error(p->lexer.input, base->at, p->err,
-                               "subquery is only allowed on instant vector, got %s instead", type_text(base->type));
+                               "subquery is only allowed on instant vector, got %s instead",
+                               type_text(base->type));
     if (base->type == TOC_PROMQL_SCALAR)
-        return fail_at(p, base->at, "subquery is only allowed on instant vector, got scalar instead");
+        return fail_at(p, base->at,
+                       "subquery is only allowed on instant vector, got scalar instead");
     struct toc_node *sub = new_node(p, TOC_NODE_SUBQUERY, base->at);
     if (!sub)
         return TOC_ELIMIT;
@@ -465,8 +491,9 @@ static int parse_bracket(struct parser *p, struct toc_node **n) {
 
 static int parse_offset(struct parser *p, struct toc_node *n) {
     if (n->kind != TOC_NODE_SELECTOR && n->kind != TOC_NODE_SUBQUERY)
-        return fail_at(p, p->token.at, "offset modifier must be preceded by an instant vector selector or range "
-                                       "vector selector or a subquery");
+        return fail_at(p, p->token.at,
+                       "offset modifier must be preceded by an instant vector selector or range "
+                       "vector selector or a subquery");
     if (n->offset_ms)
         return fail_at(p, p->token.at, "offset may not be set multiple times");
     int rc = advance(p);
@@ -475,8 +502,9 @@ static int parse_offset(struct parser *p, struct toc_node *n) {
 
 static int parse_at(struct parser *p, struct toc_node *n) {
     if (n->kind != TOC_NODE_SELECTOR && n->kind != TOC_NODE_SUBQUERY)
-        return fail_at(p, p->token.at, "@ modifier must be preceded by an instant vector selector or range vector "
-                                       "selector or a subquery");
+        return fail_at(p, p->token.at,
+                       "@ modifier must be preceded by an instant vector selector or range vector "
+                       "selector or a subquery");
     if (n->at_kind)
         return fail_at(p, p->token.at, "@ <timestamp> may not be set multiple times");
     int rc = advance(p);
@@ -519,9 +547,10 @@ static int parse_unary(struct parser *p, struct toc_node **out) {
     if (rc < 0 || (rc = parse_expression(p, 6, out)) < 0)
         return rc;
     if ((*out)->type != TOC_PROMQL_SCALAR && (*out)->type != TOC_PROMQL_VECTOR)
-        return toc_lexer_error(p->lexer.input, at, p->err,
-                               "unary expression only allowed on expressions of type scalar or instant vector, got %s",
-                               type_text((*out)->type));
+        return toc_lexer_error(
+            p->lexer.input, at, p->err,
+            "unary expression only allowed on expressions of type scalar or instant vector, got %s",
+            type_text((*out)->type));
     if (!is_minus)
         return 0;
     struct toc_node *n = new_node(p, TOC_NODE_NEGATE, at);
@@ -533,16 +562,19 @@ static int parse_unary(struct parser *p, struct toc_node **out) {
     return 0;
 }
 
-/* -------------------------------------------------------------------------------- binary operators */
+/* -------------------------------------------------------------------------------- binary operators
+ */
 
 static int binary_of(const struct parser *p) {
     static const struct {
         enum toc_token_kind token;
         int op;
-    } signs[] = {{TOC_TOKEN_EQ, TOC_BINARY_EQ},   {TOC_TOKEN_NE, TOC_BINARY_NE},   {TOC_TOKEN_LE, TOC_BINARY_LE},
-                 {TOC_TOKEN_LT, TOC_BINARY_LT},   {TOC_TOKEN_GE, TOC_BINARY_GE},   {TOC_TOKEN_GT, TOC_BINARY_GT},
-                 {TOC_TOKEN_ADD, TOC_BINARY_ADD}, {TOC_TOKEN_SUB, TOC_BINARY_SUB}, {TOC_TOKEN_MUL, TOC_BINARY_MUL},
-                 {TOC_TOKEN_DIV, TOC_BINARY_DIV}, {TOC_TOKEN_MOD, TOC_BINARY_MOD}, {TOC_TOKEN_POW, TOC_BINARY_POW}};
+    } signs[] = {{TOC_TOKEN_EQ, TOC_BINARY_EQ},   {TOC_TOKEN_NE, TOC_BINARY_NE},
+                 {TOC_TOKEN_LE, TOC_BINARY_LE},   {TOC_TOKEN_LT, TOC_BINARY_LT},
+                 {TOC_TOKEN_GE, TOC_BINARY_GE},   {TOC_TOKEN_GT, TOC_BINARY_GT},
+                 {TOC_TOKEN_ADD, TOC_BINARY_ADD}, {TOC_TOKEN_SUB, TOC_BINARY_SUB},
+                 {TOC_TOKEN_MUL, TOC_BINARY_MUL}, {TOC_TOKEN_DIV, TOC_BINARY_DIV},
+                 {TOC_TOKEN_MOD, TOC_BINARY_MOD}, {TOC_TOKEN_POW, TOC_BINARY_POW}};
     for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)
         if (p->token.kind == signs[i].token)
             return signs[i].op;
@@ -557,7 +589,8 @@ static int parse_matching(struct parser *p, struct toc_node *n) {
     int rc = 0;
     if (is_word(p, "bool")) {
         if (!toc_binary_info(n->binary)->is_comparison)
-            return fail_at(p, p->token.at, "bool modifier can only be used on comparison operators");
+            return fail_at(p, p->token.at,
+                           "bool modifier can only be used on comparison operators");
         n->returns_bool = true;
         rc = advance(p);
     }
@@ -568,9 +601,11 @@ static int parse_matching(struct parser *p, struct toc_node *n) {
             rc = parse_labels(p, &n->grouping, &n->grouping_count);
         if (rc == 0 && (is_word(p, "group_left") || is_word(p, "group_right"))) {
             if (toc_binary_info(n->binary)->is_set)
-                return toc_lexer_error(p->lexer.input, p->token.at, p->err, "no grouping allowed for \"%s\" operation",
+                return toc_lexer_error(p->lexer.input, p->token.at, p->err,
+                                       "no grouping allowed for \"%s\" operation",
                                        toc_binary_info(n->binary)->text);
-            n->cardinality = is_word(p, "group_left") ? TOC_MATCH_GROUP_LEFT : TOC_MATCH_GROUP_RIGHT;
+            n->cardinality =
+                is_word(p, "group_left") ? TOC_MATCH_GROUP_LEFT : TOC_MATCH_GROUP_RIGHT;
             rc = advance(p);
             if (rc == 0 && p->token.kind == TOC_TOKEN_LPAREN)
                 rc = parse_labels(p, &n->include, &n->include_count);
@@ -591,7 +626,8 @@ static int check_binary(struct parser *p, struct toc_node *n) {
     bool are_vectors = a == TOC_PROMQL_VECTOR && b == TOC_PROMQL_VECTOR;
     if (info->is_set && !are_vectors)
         return toc_lexer_error(p->lexer.input, n->at, p->err,
-                               "set operator \"%s\" not allowed in binary scalar expression", info->text);
+                               "set operator \"%s\" not allowed in binary scalar expression",
+                               info->text);
     if (info->is_comparison && are_scalars && !n->returns_bool)
         return fail_at(p, n->at, "comparisons between scalars must use BOOL modifier");
     if (!are_vectors && n->has_grouping)
@@ -600,9 +636,10 @@ static int check_binary(struct parser *p, struct toc_node *n) {
     for (size_t i = 0; n->cardinality && !n->is_without && i < n->grouping_count; i++)
         for (size_t k = 0; k < n->include_count; k++)
             if (toc_sv_eq(n->grouping[i], n->include[k]))
-                return toc_lexer_error(p->lexer.input, n->at, p->err,
-                                       "label \"%.*s\" must not occur in ON and GROUP clause at once",
-                                       TOC_SV_ARG(n->grouping[i]));
+                return toc_lexer_error(
+                    p->lexer.input, n->at, p->err,
+                    "label \"%.*s\" must not occur in ON and GROUP clause at once",
+                    TOC_SV_ARG(n->grouping[i]));
     return 0;
 }
 
@@ -640,7 +677,8 @@ static int parse_expression(struct parser *p, int min_precedence, struct toc_nod
     return rc;
 }
 
-/* ------------------------------------------------------------------------------------------- public */
+/* -------------------------------------------------------------------------------------------
+ * public */
 
 int toc_promql_parse(struct toc_sv text, struct toc_promql_expr **out, struct toc_err *err) {
     struct toc_err ignored = {0};
@@ -681,7 +719,9 @@ void toc_promql_expr_free(struct toc_promql_expr **ep) {
     *ep = NULL;
 }
 
-enum toc_promql_type toc_promql_expr_type(const struct toc_promql_expr *e) { return e->root->type; }
+enum toc_promql_type toc_promql_expr_type(const struct toc_promql_expr *e) {
+    return e->root->type;
+}
 
 void toc_promql_visit_selectors(const struct toc_promql_expr *e,
                                 void (*fn)(void *ctx, const struct toc_matcher *m, size_t count),

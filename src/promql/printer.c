@@ -119,8 +119,8 @@ static bool fits_on_line(const struct toc_node *n, int depth) {
     return fits;
 }
 
-static void print_list(const struct printer *p, struct toc_node *const *items, size_t count, int depth,
-                       bool is_broken) {
+static void print_list(const struct printer *p, struct toc_node *const *items, size_t count,
+                       int depth, bool is_broken) {
     toc_buf_append_char(p->out, '(');
     for (size_t i = 0; i < count; i++) {
         if (i)
@@ -134,7 +134,8 @@ static void print_list(const struct printer *p, struct toc_node *const *items, s
     toc_buf_append_char(p->out, ')');
 }
 
-static void print_aggregate(const struct printer *p, const struct toc_node *n, int depth, bool is_broken) {
+static void print_aggregate(const struct printer *p, const struct toc_node *n, int depth,
+                            bool is_broken) {
     toc_buf_append_cstr(p->out, toc_aggregate_text(n->aggregate));
     if (n->has_grouping && (n->is_without || n->grouping_count)) {
         toc_buf_append_cstr(p->out, n->is_without ? " without " : " by ");
@@ -144,7 +145,8 @@ static void print_aggregate(const struct printer *p, const struct toc_node *n, i
     print_list(p, n->args, n->arg_count, depth, is_broken);
 }
 
-static void print_binary(const struct printer *p, const struct toc_node *n, int depth, bool is_broken) {
+static void print_binary(const struct printer *p, const struct toc_node *n, int depth,
+                         bool is_broken) {
     print(p, n->left, depth + is_broken);
     if (is_broken)
         indent(p, depth);
@@ -158,7 +160,8 @@ static void print_binary(const struct printer *p, const struct toc_node *n, int 
         print_labels(p->out, n->grouping, n->grouping_count);
     }
     if (n->cardinality) {
-        toc_buf_append_cstr(p->out, n->cardinality == TOC_MATCH_GROUP_LEFT ? " group_left " : " group_right ");
+        toc_buf_append_cstr(p->out, n->cardinality == TOC_MATCH_GROUP_LEFT ? " group_left "
+                                                                           : " group_right ");
         print_labels(p->out, n->include, n->include_count);
     }
     if (is_broken)

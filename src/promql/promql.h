@@ -1,7 +1,8 @@
 /*
- * PromQL, the public face: parse an expression once, evaluate it many times at an instant or over a range
- * against a querier. Pure: no file, socket or wall clock. Grammar and semantics follow Prometheus 3.x
- * (prometheus.io/docs/prometheus/latest/querying). An expression is immutable and may be shared by threads.
+ * PromQL, the public face: parse an expression once, evaluate it many times at an instant or over a
+ * range against a querier. Pure: no file, socket or wall clock. Grammar and semantics follow
+ * Prometheus 3.x (prometheus.io/docs/prometheus/latest/querying). An expression is immutable and
+ * may be shared by threads.
  */
 #ifndef TOC_PROMQL_PROMQL_H
 #define TOC_PROMQL_PROMQL_H
@@ -17,18 +18,13 @@
 #include "model/matcher.h"
 #include "model/querier.h"
 
-enum toc_promql_type {
-    TOC_PROMQL_SCALAR,
-    TOC_PROMQL_VECTOR,
-    TOC_PROMQL_MATRIX,
-    TOC_PROMQL_STRING
-};
+enum toc_promql_type { TOC_PROMQL_SCALAR, TOC_PROMQL_VECTOR, TOC_PROMQL_MATRIX, TOC_PROMQL_STRING };
 
 struct toc_promql_expr; /* opaque, immutable after parsing */
 
 /* Parses and type-checks. TOC_EPARSE with line, column, expectation and suggestion. */
-int toc_promql_parse(struct toc_sv text, struct toc_promql_expr **out, struct toc_err *err)
-    TOC_MUST_CHECK;
+int toc_promql_parse(struct toc_sv text, struct toc_promql_expr **out,
+                     struct toc_err *err) TOC_MUST_CHECK;
 void toc_promql_expr_free(struct toc_promql_expr **e);
 enum toc_promql_type toc_promql_expr_type(const struct toc_promql_expr *e);
 /* Canonical text, one line / indented. */
@@ -40,9 +36,9 @@ void toc_promql_visit_selectors(const struct toc_promql_expr *e,
 /* The comparison at the root, if it is `EXPR op NUMBER` (for thresholds, charts and proposals). */
 struct toc_promql_threshold {
     bool is_set;
-    const char *op;             /* ">", ">=", "<", "<=", "==", "!=" */
+    const char *op; /* ">", ">=", "<", "<=", "==", "!=" */
     double threshold;
-    struct toc_buf left_text;   /* canonical text of EXPR; owned: toc_buf_fini */
+    struct toc_buf left_text; /* canonical text of EXPR; owned: toc_buf_fini */
 };
 void toc_promql_threshold(const struct toc_promql_expr *e, struct toc_promql_threshold *out);
 
@@ -60,9 +56,9 @@ struct toc_promql_result {
     enum toc_promql_type type;
     struct toc_promql_series *series; /* vector, matrix */
     size_t series_count;
-    double scalar;        /* TOC_PROMQL_SCALAR */
+    double scalar; /* TOC_PROMQL_SCALAR */
     int64_t scalar_t_ms;
-    struct toc_sv string; /* TOC_PROMQL_STRING */
+    struct toc_sv string;          /* TOC_PROMQL_STRING */
     const struct toc_sv *warnings; /* annotations, without duplicates */
     size_t warning_count;
     const struct toc_sv *infos;
@@ -74,19 +70,20 @@ void toc_promql_result_fini(struct toc_promql_result *r);
 
 struct toc_promql_options {
     struct toc_querier *querier;
-    int64_t lookback_ms;   /* default 5 m */
-    uint64_t max_samples;  /* default 50 000 000: TOC_ELIMIT */
-    size_t max_bytes;      /* arena budget, default 1 GiB */
+    int64_t lookback_ms;             /* default 5 m */
+    uint64_t max_samples;            /* default 50 000 000: TOC_ELIMIT */
+    size_t max_bytes;                /* arena budget, default 1 GiB */
     bool (*is_cancelled)(void *ctx); /* polled; may be NULL */
     void *cancel_ctx;
-    bool is_experimental;  /* functions behind upstream's feature flags */
+    bool is_experimental; /* functions behind upstream's feature flags */
 };
 
 /* Value at one time. */
 int toc_promql_instant(const struct toc_promql_expr *e, const struct toc_promql_options *o,
-                       int64_t at_ms, struct toc_promql_result *out, struct toc_err *err)
-    TOC_MUST_CHECK;
-/* Values at start, start+step, … ≤ end; always a matrix (scalars become one series without labels). */
+                       int64_t at_ms, struct toc_promql_result *out,
+                       struct toc_err *err) TOC_MUST_CHECK;
+/* Values at start, start+step, … ≤ end; always a matrix (scalars become one series without labels).
+ */
 int toc_promql_range(const struct toc_promql_expr *e, const struct toc_promql_options *o,
                      int64_t start_ms, int64_t end_ms, int64_t step_ms,
                      struct toc_promql_result *out, struct toc_err *err) TOC_MUST_CHECK;

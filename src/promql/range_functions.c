@@ -8,11 +8,12 @@
 
 enum { STACK_VALUES = 256 };
 
-/* ----------------------------------------------------------------------------- counters and differences */
+/* ----------------------------------------------------------------------------- counters and
+ * differences */
 
-/* Upstream's extrapolation: the increase seen between first and last sample is stretched to the window's ends,
- * but by no more than half a sampling interval where the series begins or ends inside, and a counter not
- * beyond its zero. */
+/* Upstream's extrapolation: the increase seen between first and last sample is stretched to the
+ * window's ends, but by no more than half a sampling interval where the series begins or ends
+ * inside, and a counter not beyond its zero. */
 static bool extrapolate(const struct toc_window *w, bool is_counter, bool is_rate, double *out) {
     if (w->count < 2)
         return false;
@@ -40,9 +41,15 @@ static bool extrapolate(const struct toc_window *w, bool is_counter, bool is_rat
     return true;
 }
 
-bool toc_window_rate(const struct toc_window *w, double *out) { return extrapolate(w, true, true, out); }
-bool toc_window_increase(const struct toc_window *w, double *out) { return extrapolate(w, true, false, out); }
-bool toc_window_delta(const struct toc_window *w, double *out) { return extrapolate(w, false, false, out); }
+bool toc_window_rate(const struct toc_window *w, double *out) {
+    return extrapolate(w, true, true, out);
+}
+bool toc_window_increase(const struct toc_window *w, double *out) {
+    return extrapolate(w, true, false, out);
+}
+bool toc_window_delta(const struct toc_window *w, double *out) {
+    return extrapolate(w, false, false, out);
+}
 
 static bool last_two(const struct toc_window *w, bool is_rate, double *out) {
     if (w->count < 2)
@@ -57,8 +64,12 @@ static bool last_two(const struct toc_window *w, bool is_rate, double *out) {
     return true;
 }
 
-bool toc_window_irate(const struct toc_window *w, double *out) { return last_two(w, true, out); }
-bool toc_window_idelta(const struct toc_window *w, double *out) { return last_two(w, false, out); }
+bool toc_window_irate(const struct toc_window *w, double *out) {
+    return last_two(w, true, out);
+}
+bool toc_window_idelta(const struct toc_window *w, double *out) {
+    return last_two(w, false, out);
+}
 
 bool toc_window_resets(const struct toc_window *w, double *out) {
     double n = 0;
@@ -76,7 +87,8 @@ bool toc_window_changes(const struct toc_window *w, double *out) {
     return true;
 }
 
-/* ------------------------------------------------------------------------------------------ statistics */
+/* ------------------------------------------------------------------------------------------
+ * statistics */
 
 static void add_compensated(double *sum, double *lost, double v) {
     double t = *sum + v;
@@ -129,8 +141,12 @@ static bool extreme(const struct toc_window *w, bool is_max, double *out) {
     return true;
 }
 
-bool toc_window_min(const struct toc_window *w, double *out) { return extreme(w, false, out); }
-bool toc_window_max(const struct toc_window *w, double *out) { return extreme(w, true, out); }
+bool toc_window_min(const struct toc_window *w, double *out) {
+    return extreme(w, false, out);
+}
+bool toc_window_max(const struct toc_window *w, double *out) {
+    return extreme(w, true, out);
+}
 
 bool toc_window_last(const struct toc_window *w, double *out) {
     *out = w->v[w->count - 1];
@@ -188,11 +204,14 @@ bool toc_window_mad(const struct toc_window *w, double *out) {
     return true;
 }
 
-/* ------------------------------------------------------------------------------------------ regression */
+/* ------------------------------------------------------------------------------------------
+ * regression */
 
 /* Least squares over (t − origin) in seconds. */
-static void regress(const struct toc_window *w, int64_t origin_ms, double *slope, double *intercept) {
-    double n = 0, x_sum = 0, x_lost = 0, y_sum = 0, y_lost = 0, xy = 0, xy_lost = 0, xx = 0, xx_lost = 0;
+static void regress(const struct toc_window *w, int64_t origin_ms, double *slope,
+                    double *intercept) {
+    double n = 0, x_sum = 0, x_lost = 0, y_sum = 0, y_lost = 0, xy = 0, xy_lost = 0, xx = 0,
+           xx_lost = 0;
     bool is_constant = true;
     for (size_t i = 0; i < w->count; i++) {
         double x = (double)(w->t_ms[i] - origin_ms) / 1000.0, y = w->v[i];

@@ -7,12 +7,15 @@ enum { DEFAULT_SUBQUERY_STEP_MS = 60 * 1000 };
 
 /* The time a selector looks at for step i. */
 static int64_t look_ms(const struct toc_eval *e, const struct toc_node *n, size_t i) {
-    int64_t t = n->at_kind == TOC_AT_TIME ? n->at_ms : n->at_kind == TOC_AT_START ? e->query_start_ms
-              : n->at_kind == TOC_AT_END ? e->query_end_ms : toc_step_ms(e, i);
+    int64_t t = n->at_kind == TOC_AT_TIME    ? n->at_ms
+                : n->at_kind == TOC_AT_START ? e->query_start_ms
+                : n->at_kind == TOC_AT_END   ? e->query_end_ms
+                                             : toc_step_ms(e, i);
     return t - n->offset_ms;
 }
 
-/* ------------------------------------------------------------------------------------ instant vectors */
+/* ------------------------------------------------------------------------------------ instant
+ * vectors */
 
 struct instant_ctx {
     struct toc_eval *e;
@@ -31,10 +34,12 @@ static int on_instant(void *ctx, const struct toc_series_view *s) {
         while (next < s->count && s->t_ms[next] <= t)
             next++;
         /* Left-open: a sample exactly lookback old is out. */
-        if (next == 0 || s->t_ms[next - 1] <= t - e->lookback_ms || toc_is_stale_nan(s->values[next - 1]))
+        if (next == 0 || s->t_ms[next - 1] <= t - e->lookback_ms ||
+            toc_is_stale_nan(s->values[next - 1]))
             continue;
         if (!values) {
-            struct toc_column *column = toc_eval_columns_add(e, c->out, toc_labels_dup_arena(s->labels, e->arena));
+            struct toc_column *column =
+                toc_eval_columns_add(e, c->out, toc_labels_dup_arena(s->labels, e->arena));
             if (!column)
                 return TOC_ELIMIT;
             values = column->values;
@@ -58,11 +63,13 @@ int toc_eval_selector(struct toc_eval *e, const struct toc_node *n, struct toc_e
     return select_instant(e, n, false, out);
 }
 
-int toc_eval_selector_times(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
+int toc_eval_selector_times(struct toc_eval *e, const struct toc_node *n,
+                            struct toc_eval_columns *out) {
     return select_instant(e, n, true, out);
 }
 
-/* ----------------------------------------------------------------------------------------- windows */
+/* ----------------------------------------------------------------------------------------- windows
+ */
 
 struct window_ctx {
     struct toc_eval *e;
@@ -77,8 +84,8 @@ struct window_ctx {
 };
 
 /* fn over each step's window of one series. Both ends move forward only. */
-static int slide(struct window_ctx *c, struct toc_labels labels, const int64_t *t_ms, const double *v,
-                 size_t count) {
+static int slide(struct window_ctx *c, struct toc_labels labels, const int64_t *t_ms,
+                 const double *v, size_t count) {
     struct toc_eval *e = c->e;
     double parameters[TOC_FUNCTION_ARGS_MAX] = {0}, *values = NULL;
     size_t first = 0, end = 0;
@@ -92,8 +99,8 @@ static int slide(struct window_ctx *c, struct toc_labels labels, const int64_t *
             continue;
         for (size_t k = 0; k < c->parameter_count; k++)
             parameters[k] = c->parameters[k].values[i];
-        struct toc_window w = {t_ms + first, v + first, end - first, from, to,
-                               toc_step_ms(e, i), parameters};
+        struct toc_window w = {t_ms + first, v + first,         end - first, from,
+                               to,           toc_step_ms(e, i), parameters};
         double result;
         if (!c->fn(&w, &result))
             continue;
@@ -141,7 +148,8 @@ static int eval_subquery(struct window_ctx *c) {
     struct toc_eval *outer = c->e, inner = *c->e;
     const struct toc_node *n = c->node;
     int64_t step = n->step_ms ? n->step_ms : DEFAULT_SUBQUERY_STEP_MS;
-    int64_t from = look_ms(outer, n, 0) - n->range_ms, to = look_ms(outer, n, outer->step_count - 1);
+    int64_t from = look_ms(outer, n, 0) - n->range_ms,
+            to = look_ms(outer, n, outer->step_count - 1);
     inner.start_ms = floor_to(from, step) + step; /* the left end is open */
     inner.end_ms = to;
     inner.step_ms = step;
@@ -173,8 +181,13 @@ static int eval_subquery(struct window_ctx *c) {
 int toc_eval_windows(struct toc_eval *e, const struct toc_node *range, toc_window_fn *fn,
                      const struct toc_column *parameters, size_t parameter_count, bool keeps_name,
                      struct toc_eval_columns *out) {
-    struct window_ctx c = {.e = e, .node = toc_node_bare(range), .fn = fn, .parameters = parameters,
-                           .parameter_count = parameter_count, .keeps_name = keeps_name, .out = out};
+    struct window_ctx c = {.e = e,
+                           .node = toc_node_bare(range),
+                           .fn = fn,
+                           .parameters = parameters,
+                           .parameter_count = parameter_count,
+                           .keeps_name = keeps_name,
+                           .out = out};
     int rc;
     if (c.node->kind == TOC_NODE_SUBQUERY) {
         rc = eval_subquery(&c);

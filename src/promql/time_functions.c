@@ -28,7 +28,8 @@ int toc_call_pi(struct toc_eval *e, const struct toc_node *n, struct toc_eval_co
 int toc_call_timestamp(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
     const struct toc_node *operand = toc_node_bare(n->args[0]);
     bool is_selector = operand->kind == TOC_NODE_SELECTOR;
-    int rc = is_selector ? toc_eval_selector_times(e, operand, out) : toc_eval_node(e, operand, out);
+    int rc =
+        is_selector ? toc_eval_selector_times(e, operand, out) : toc_eval_node(e, operand, out);
     if (rc < 0)
         return rc;
     for (size_t i = 0; i < out->count; i++) {
@@ -79,10 +80,10 @@ static int day_of_year(const struct toc_civil *c) {
     return (int)((toc_civil_ts(&day).ms - toc_civil_ts(&first).ms) / 86400000) + 1;
 }
 
-#define DATE_PART(name, expression)                        \
-    double toc_math_##name(double v, const double *p) {    \
-        struct toc_civil c;                                \
-        (void)p;                                           \
+#define DATE_PART(name, expression)                          \
+    double toc_math_##name(double v, const double *p) {      \
+        struct toc_civil c;                                  \
+        (void)p;                                             \
         return civil_of(v, &c) ? (double)(expression) : NAN; \
     }
 DATE_PART(minute, c.minute)

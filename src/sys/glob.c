@@ -44,7 +44,8 @@ int toc_vfs_glob(struct toc_vfs *v, const char *pattern, size_t max, struct toc_
     const char *dir_text = toc_arena_dup_sv(a, dir.n ? dir : TOC_SV("/")).p;
     int rc = v->list(v, dir_text, on_name, &l);
     if (rc < 0)
-        rc = toc_errf(err, rc, "cannot list %s for the pattern %s: %s", dir_text, pattern, toc_strerror(rc));
+        rc = toc_errf(err, rc, "cannot list %s for the pattern %s: %s", dir_text, pattern,
+                      toc_strerror(rc));
     *out = TOC_ARENA_NEW_ARRAY(a, const char *, l.count + 1);
     if (l.count)
         qsort(l.items, l.count, sizeof *l.items, by_name);

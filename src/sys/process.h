@@ -11,8 +11,8 @@ struct toc_process {
     int64_t pid; /* 0: none */
 };
 
-/* Starts this very program with argv (NULL-terminated; argv[0] is what it is called). stdout and stderr are inherited. The
- * child gets SIGTERM when its parent dies. */
+/* Starts this very program with argv (NULL-terminated; argv[0] is what it is called). stdout and
+ * stderr are inherited. The child gets SIGTERM when its parent dies. */
 int toc_process_spawn_self(const char *const *argv, struct toc_process *out) TOC_MUST_CHECK;
 /* Has it ended? Then *out_status is its exit code, or 128 + the signal that killed it. */
 bool toc_process_poll(struct toc_process *p, int *out_status);
@@ -26,7 +26,8 @@ uint64_t toc_process_virtual_bytes(void);
 /* Open file descriptors up to the hard limit. */
 void toc_process_raise_file_limit(void);
 
-/* SIGINT and SIGTERM ask to stop, SIGHUP to reload; SIGPIPE is ignored. Call before threads start. */
+/* SIGINT and SIGTERM ask to stop, SIGHUP to reload; SIGPIPE is ignored. Call before threads start.
+ */
 void toc_signals_init(void);
 /* Waits for one of them at most timeout_ms: 's' stop, 'r' reload, 0 none. One thread only. */
 char toc_signals_wait_ms(int64_t timeout_ms);

@@ -41,11 +41,15 @@ static int fail_listen(const char *host, uint16_t port, int fd, struct toc_err *
     if (fd >= 0)
         close(fd);
     if (rc == TOC_EADDRINUSE)
-        return toc_errf(err, rc, "%s port %u is in use by another program: stop it, or choose another "
-                        "address with --listen HOST:PORT", host, port);
+        return toc_errf(err, rc,
+                        "%s port %u is in use by another program: stop it, or choose another "
+                        "address with --listen HOST:PORT",
+                        host, port);
     if (rc == TOC_EACCES)
-        return toc_errf(err, rc, "not allowed to listen on %s port %u: ports below 1024 need privileges; "
-                        "choose another with --listen HOST:PORT", host, port);
+        return toc_errf(err, rc,
+                        "not allowed to listen on %s port %u: ports below 1024 need privileges; "
+                        "choose another with --listen HOST:PORT",
+                        host, port);
     return toc_errf(err, rc, "cannot listen on %s port %u: %s", host, port, toc_strerror(rc));
 }
 

@@ -13,10 +13,10 @@ struct sockaddr;
 
 enum { TOC_PEER_TEXT_MAX = 64 };
 
-/* A listening TCP socket on a numeric address (IPv4 or IPv6); port 0 takes any free one. The descriptor, or
- * TOC_EADDRINUSE, TOC_EACCES, TOC_EINVAL with one sentence. */
-int toc_socket_listen(const char *host, uint16_t port, uint16_t *out_port, struct toc_err *err)
-    TOC_MUST_CHECK;
+/* A listening TCP socket on a numeric address (IPv4 or IPv6); port 0 takes any free one. The
+ * descriptor, or TOC_EADDRINUSE, TOC_EACCES, TOC_EINVAL with one sentence. */
+int toc_socket_listen(const char *host, uint16_t port, uint16_t *out_port,
+                      struct toc_err *err) TOC_MUST_CHECK;
 /* A socket for a library that connects it itself; -1 when there is none. */
 int toc_socket_open(int family, int type, int protocol);
 void toc_socket_close(int fd);
@@ -25,8 +25,8 @@ void toc_socket_close(int fd);
 void toc_socket_format(const struct sockaddr *a, char out[TOC_PEER_TEXT_MAX]);
 /* 127.0.0.0/8, ::1 and its IPv4-mapped form. */
 bool toc_socket_is_loopback(const struct sockaddr *a);
-/* Loopback, link-local, private, unique-local, multicast, unspecified, carrier-grade NAT (RFC 1918, 3927, 4193,
- * 6598, 6890): what a request made for somebody else must not reach. */
+/* Loopback, link-local, private, unique-local, multicast, unspecified, carrier-grade NAT (RFC 1918,
+ * 3927, 4193, 6598, 6890): what a request made for somebody else must not reach. */
 bool toc_socket_is_private(const struct sockaddr *a);
 /* Is `host` a numeric loopback address? */
 bool toc_host_is_loopback(const char *host);

@@ -1,4 +1,5 @@
-/* TZif version 1 blocks are read (RFC 9636): transitions until 2037, later times keep the last offset of the year before. */
+/* TZif version 1 blocks are read (RFC 9636): transitions until 2037, later times keep the last
+ * offset of the year before. */
 #include "sys/zone.h"
 
 #include <string.h>

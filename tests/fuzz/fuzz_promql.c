@@ -1,5 +1,6 @@
-/* Oracles: the canonical text of an expression parses to the same canonical text; evaluating it over tiny data never
- * crashes, and a range query of one step has as many series as the instant query. */
+/* Oracles: the canonical text of an expression parses to the same canonical text; evaluating it
+ * over tiny data never crashes, and a range query of one step has as many series as the instant
+ * query. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -46,7 +47,8 @@ static void check_text(const struct toc_promql_expr *e) {
 }
 
 static void evaluate(const struct toc_promql_expr *e) {
-    struct toc_promql_options o = {.querier = &g_q.querier, .max_samples = 100000, .max_bytes = 8 << 20};
+    struct toc_promql_options o = {
+        .querier = &g_q.querier, .max_samples = 100000, .max_bytes = 8 << 20};
     struct toc_promql_result instant, range;
     enum toc_promql_type type = toc_promql_expr_type(e);
     int rc = toc_promql_instant(e, &o, 60000, &instant, NULL);

@@ -10,8 +10,11 @@ static const double BETA1 = 0.9, BETA2 = 0.99, EPSILON = 1e-8;
 void toc_adamw_init(struct toc_adamw *o, const struct toc_net *net) {
     *o = (struct toc_adamw){.first = toc_xcalloc(net->parameter_count, sizeof(float)),
                             .second = toc_xcalloc(net->parameter_count, sizeof(float)),
-                            .peak_rate = 1e-3, .weight_decay = 0.1, .clip_norm = 1.0,
-                            .warmup_steps = 50, .decay_steps = 5000};
+                            .peak_rate = 1e-3,
+                            .weight_decay = 0.1,
+                            .clip_norm = 1.0,
+                            .warmup_steps = 50,
+                            .decay_steps = 5000};
 }
 
 void toc_adamw_fini(struct toc_adamw *o) {
@@ -39,7 +42,8 @@ double toc_net_grad_norm(const struct toc_net *net) {
 void toc_adamw_update(struct toc_adamw *o, struct toc_net *net, double rate, double grad_norm) {
     o->updates++;
     double scale = grad_norm > o->clip_norm ? o->clip_norm / grad_norm : 1.0;
-    double bias1 = 1.0 - pow(BETA1, (double)o->updates), bias2 = 1.0 - pow(BETA2, (double)o->updates);
+    double bias1 = 1.0 - pow(BETA1, (double)o->updates),
+           bias2 = 1.0 - pow(BETA2, (double)o->updates);
     for (int t = 0; t < net->tensor_count; t++) {
         const struct toc_net_tensor *tensor = &net->tensors[t];
         float decay = tensor->is_matrix ? (float)(1.0 - rate * o->weight_decay) : 1.0f;

@@ -36,8 +36,8 @@ static float dot(const float *restrict a, const float *restrict b, int n) {
 }
 
 void toc_linear_backward(float *restrict dx, float *restrict dw, float *restrict db,
-                         const float *restrict dy, const float *restrict x,
-                         const float *restrict w, int rows, int in, int out) {
+                         const float *restrict dy, const float *restrict x, const float *restrict w,
+                         int rows, int in, int out) {
     for (int r = 0; r < rows; r++) {
         const float *dyr = dy + (long)r * out;
         if (db)
@@ -120,7 +120,8 @@ void toc_attention(float *y, float *weights, const float *qkv, int batch, int t,
                 float *w = weights + ((long)(b * heads + h) * t + i) * t;
                 float *out = y + (long)(b * t + i) * width + h * size;
                 for (int j = 0; j <= i; j++)
-                    w[j] = scale * dot(q, qkv + (long)(b * t + j) * 3 * width + width + h * size, size);
+                    w[j] = scale *
+                           dot(q, qkv + (long)(b * t + j) * 3 * width + width + h * size, size);
                 toc_softmax(w, 1, i + 1);
                 for (int j = 0; j <= i; j++) {
                     const float *v = qkv + (long)(b * t + j) * 3 * width + 2 * width + h * size;

@@ -14,7 +14,8 @@
 #include "sys/clock.h"
 #include "sys/process.h"
 
-/* One sequence at a time through a smaller net than the trainer's: about 1 ms per token on one core. */
+/* One sequence at a time through a smaller net than the trainer's: about 1 ms per token on one
+ * core. */
 static const struct toc_net_shape g_shape = {
     .context = 48, .width = 48, .heads = 4, .blocks = 2, .batch = 1};
 
@@ -53,7 +54,9 @@ int toc_demo_serve_fault_parse(const char *name) {
     return strcmp(name, "none") == 0 ? TOC_DEMO_SERVE_NONE : -1;
 }
 
-static double now_s(void) { return (double)toc_clock_mono(toc_clock_system()).ns / 1e9; }
+static double now_s(void) {
+    return (double)toc_clock_mono(toc_clock_system()).ns / 1e9;
+}
 
 static bool fault_is_on(const struct service *s, enum toc_demo_serve_fault fault) {
     int64_t age_ms = (int64_t)(now_s() * 1000.0) - s->started_ms;
@@ -115,7 +118,8 @@ static void answer_error(struct service *s, struct toc_http_response *res) {
     s->metrics.responses_5xx++;
     toc_mutex_unlock(&s->metrics.mutex);
     res->status = 500;
-    toc_buf_append_cstr(&res->body, "{\"error\":{\"message\":\"engine step failed\",\"code\":500}}");
+    toc_buf_append_cstr(&res->body,
+                        "{\"error\":{\"message\":\"engine step failed\",\"code\":500}}");
 }
 
 static void add_waiting(struct service *s, int64_t waiting, int64_t running) {
@@ -196,9 +200,13 @@ static void send_load(void *ctx) {
 
 static int start(struct service *s) {
     struct toc_err err = {0};
-    const struct toc_http_server_options options = {
-        .host = "127.0.0.1", .port = s->options->port, .threads = LOAD_THREADS + 1, .handler = handle,
-        .ctx = s, .max_connections = 64, .max_body_bytes = 1 << 16};
+    const struct toc_http_server_options options = {.host = "127.0.0.1",
+                                                    .port = s->options->port,
+                                                    .threads = LOAD_THREADS + 1,
+                                                    .handler = handle,
+                                                    .ctx = s,
+                                                    .max_connections = 64,
+                                                    .max_body_bytes = 1 << 16};
     int rc = toc_http_server_start(&options, &s->server, &err);
     if (rc < 0) {
         fprintf(stderr, "demo-serve: %s\n", err.message);

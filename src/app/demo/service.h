@@ -1,13 +1,18 @@
 /*
- * The demo's inference service: a child process that generates text with the transformer behind an HTTP endpoint, serves
- * its own load (a seeded Poisson stream of requests over real connections) and exports metrics under vLLM's names.
+ * The demo's inference service: a child process that generates text with the transformer behind an
+ * HTTP endpoint, serves its own load (a seeded Poisson stream of requests over real connections)
+ * and exports metrics under vLLM's names.
  */
 #ifndef TOC_APP_DEMO_SERVICE_H
 #define TOC_APP_DEMO_SERVICE_H
 
 #include <stdint.h>
 
-enum toc_demo_serve_fault { TOC_DEMO_SERVE_NONE, TOC_DEMO_SERVE_LATENCY, TOC_DEMO_SERVE_ERROR_BURST };
+enum toc_demo_serve_fault {
+    TOC_DEMO_SERVE_NONE,
+    TOC_DEMO_SERVE_LATENCY,
+    TOC_DEMO_SERVE_ERROR_BURST
+};
 
 struct toc_demo_serve_options {
     uint16_t port;

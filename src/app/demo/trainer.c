@@ -63,9 +63,12 @@ int toc_demo_train_fault_parse(const char *name) {
     return strcmp(name, "none") == 0 ? TOC_DEMO_TRAIN_NONE : -1;
 }
 
-static int64_t mono_ms(void) { return toc_clock_mono(toc_clock_system()).ns / 1000000; }
+static int64_t mono_ms(void) {
+    return toc_clock_mono(toc_clock_system()).ns / 1000000;
+}
 
-/* --------------------------------------------------------------------------------------- checkpoints */
+/* ---------------------------------------------------------------------------------------
+ * checkpoints */
 
 static void keep_checkpoint(struct trainer *t) {
     size_t n = t->net->parameter_count;
@@ -88,16 +91,20 @@ static void restore_checkpoint(struct trainer *t) {
     tocsin_event(t->run, t->step, "restart", message);
 }
 
-/* ------------------------------------------------------------------------------------------- faults */
+/* -------------------------------------------------------------------------------------------
+ * faults */
 
-static bool fault_is_on(const struct trainer *t) { return t->fault_started_ms && !t->fault_is_over; }
+static bool fault_is_on(const struct trainer *t) {
+    return t->fault_started_ms && !t->fault_is_over;
+}
 
 /* Worth a checkpoint? */
 static bool is_healthy(const struct trainer *t) {
     return isfinite(t->loss) && isfinite(t->grad_norm) && !fault_is_on(t);
 }
 
-/* One gradient beyond the range of single precision, as an overflowing half-precision product leaves it. */
+/* One gradient beyond the range of single precision, as an overflowing half-precision product
+ * leaves it. */
 static void overflow_gradient(struct trainer *t) {
     for (int i = 0; i < t->net->tensor_count; i++)
         if (strcmp(t->net->tensors[i].name, "blocks.1.mlp.up.w") == 0)
@@ -124,8 +131,8 @@ static void free_leak(struct trainer *t) {
 /* Allocates until the limit says no, reports it as a training framework does, and dies. */
 static int run_out_of_memory(struct trainer *t) {
     uint64_t taken = 0, headroom = 64u << 20; /* for the SDK's thread to send the last words */
-    uint64_t limit = toc_process_virtual_bytes() - toc_process_rss_bytes() +
-                     t->options->memory_limit_bytes;
+    uint64_t limit =
+        toc_process_virtual_bytes() - toc_process_rss_bytes() + t->options->memory_limit_bytes;
     if (toc_process_limit_memory(limit) < 0)
         return 1;
     for (void *p; (p = toc_try_alloc(OOM_CHUNK_BYTES)) != NULL; taken += OOM_CHUNK_BYTES)
@@ -172,7 +179,8 @@ static void update_fault(struct trainer *t) {
     }
 }
 
-/* --------------------------------------------------------------------------------------- one step */
+/* --------------------------------------------------------------------------------------- one step
+ */
 
 static void draw_batch(struct trainer *t, int *inputs, int *targets) {
     for (int b = 0; b < g_shape.batch; b++) {
@@ -248,7 +256,8 @@ static void report(struct trainer *t) {
     r.tokens_per_second = (double)(g_shape.batch * g_shape.context) / t->step_s;
     r.memory_bytes = (double)toc_process_rss_bytes();
     r.memory_limit_bytes = (double)t->options->memory_limit_bytes;
-    /* Once a second, and at once when something is not finite: the step where it starts names the layer. */
+    /* Once a second, and at once when something is not finite: the step where it starts names the
+     * layer. */
     bool is_bad = !isfinite(t->loss) || !isfinite(t->grad_norm);
     if (is_bad || mono_ms() - t->layers_reported_ms >= LAYER_REPORT_EVERY_MS) {
         r.layer_count = all_layers(t, layers);
@@ -306,8 +315,7 @@ static int train(struct trainer *t) {
 }
 
 int toc_demo_train_main(const struct toc_demo_train_options *o) {
-    static const struct tocsin_label labels[] = {{"model", "char-transformer"},
-                                                 {"recipe", "demo"}};
+    static const struct tocsin_label labels[] = {{"model", "char-transformer"}, {"recipe", "demo"}};
     struct trainer t = {.options = o, .text = toc_demo_text()};
     toc_signals_init();
     toc_rng_seed(&t.rng, o->seed);

@@ -1,7 +1,7 @@
 /*
- * The demo's training run: a child process that trains the transformer on the text that ships with the project and
- * reports through the C SDK. Faults are planted on request; what follows from them (spreading NaN, diverging loss,
- * failing allocation) is real.
+ * The demo's training run: a child process that trains the transformer on the text that ships with
+ * the project and reports through the C SDK. Faults are planted on request; what follows from them
+ * (spreading NaN, diverging loss, failing allocation) is real.
  */
 #ifndef TOC_APP_DEMO_TRAINER_H
 #define TOC_APP_DEMO_TRAINER_H
@@ -9,13 +9,13 @@
 #include <stdint.h>
 
 /* X(enum, name, what it does) */
-#define TOC_DEMO_TRAIN_FAULTS(X)                                                                  \
-    X(NAN, "nan", "a gradient overflows in one layer and the update spreads NaN")                 \
-    X(LR_SPIKE, "lr_spike", "the learning rate is 300 times too large")                           \
-    X(VANISHING, "vanishing", "gradients shrink 10000-fold at every block on the way back")       \
-    X(STALL, "stall", "the loop stops without ending, as a hung collective does")                 \
-    X(SLOW_STEP, "slow_step", "every step takes five times as long")                              \
-    X(MEMORY_LEAK, "memory_leak", "every step keeps some memory")                                 \
+#define TOC_DEMO_TRAIN_FAULTS(X)                                                            \
+    X(NAN, "nan", "a gradient overflows in one layer and the update spreads NaN")           \
+    X(LR_SPIKE, "lr_spike", "the learning rate is 300 times too large")                     \
+    X(VANISHING, "vanishing", "gradients shrink 10000-fold at every block on the way back") \
+    X(STALL, "stall", "the loop stops without ending, as a hung collective does")           \
+    X(SLOW_STEP, "slow_step", "every step takes five times as long")                        \
+    X(MEMORY_LEAK, "memory_leak", "every step keeps some memory")                           \
     X(OOM, "oom", "the process runs out of memory and dies")
 
 enum toc_demo_train_fault {
@@ -30,9 +30,9 @@ struct toc_demo_train_options {
     uint64_t seed;
     enum toc_demo_train_fault fault;
     int64_t fault_at_step;
-    int64_t fault_ms;      /* how long the fault lasts before the cause is removed */
-    int64_t max_steps;     /* 0: until stopped */
-    int64_t step_ms;       /* pace: a step takes at least this long */
+    int64_t fault_ms;  /* how long the fault lasts before the cause is removed */
+    int64_t max_steps; /* 0: until stopped */
+    int64_t step_ms;   /* pace: a step takes at least this long */
     uint64_t memory_limit_bytes;
 };
 

@@ -9,7 +9,21 @@
 #include "base/alloc.h"
 
 /* Parameters of one block, by position in the tensor table. */
-enum { LN1_G, LN1_B, QKV_W, QKV_B, PROJ_W, PROJ_B, LN2_G, LN2_B, UP_W, UP_B, DOWN_W, DOWN_B, PER_BLOCK };
+enum {
+    LN1_G,
+    LN1_B,
+    QKV_W,
+    QKV_B,
+    PROJ_W,
+    PROJ_B,
+    LN2_G,
+    LN2_B,
+    UP_W,
+    UP_B,
+    DOWN_W,
+    DOWN_B,
+    PER_BLOCK
+};
 enum { EMBED, POSITION, FIRST_BLOCK };
 
 /* What forward leaves for backward, per block. rows = batch × context. */
@@ -25,10 +39,16 @@ struct toc_net_activations {
     int *inputs, *targets;
 };
 
-int toc_net_token(char c) { return c >= 32 && c < 127 ? c - 31 : 0; }
-char toc_net_char(int token) { return token ? (char)(token + 31) : '\n'; }
+int toc_net_token(char c) {
+    return c >= 32 && c < 127 ? c - 31 : 0;
+}
+char toc_net_char(int token) {
+    return token ? (char)(token + 31) : '\n';
+}
 
-static int rows_of(const struct toc_net *n) { return n->shape.batch * n->shape.context; }
+static int rows_of(const struct toc_net *n) {
+    return n->shape.batch * n->shape.context;
+}
 
 static void add_tensor(struct toc_net *n, bool is_matrix, size_t count, const char *fmt, ...) {
     struct toc_net_tensor *t = &n->tensors[n->tensor_count++];
@@ -74,9 +94,13 @@ static float *block_p(const struct toc_net *n, int block, int which) {
 static float *block_g(const struct toc_net *n, int block, int which) {
     return at(n, n->gradients, FIRST_BLOCK + block * PER_BLOCK + which);
 }
-static int lnf_tensor(const struct toc_net *n) { return FIRST_BLOCK + n->shape.blocks * PER_BLOCK; }
+static int lnf_tensor(const struct toc_net *n) {
+    return FIRST_BLOCK + n->shape.blocks * PER_BLOCK;
+}
 
-static float *floats(size_t count) { return toc_xcalloc(count, sizeof(float)); }
+static float *floats(size_t count) {
+    return toc_xcalloc(count, sizeof(float));
+}
 
 static void allocate(struct toc_net *n) {
     size_t rows = (size_t)rows_of(n), d = (size_t)n->shape.width;
@@ -125,8 +149,9 @@ struct toc_net *toc_net_new(const struct toc_net_shape *shape, struct toc_rng *r
         size_t len = strlen(t->name);
         bool is_gain = t->name[len - 1] == 'g', is_bias = t->name[len - 1] == 'b';
         for (size_t k = 0; k < t->count; k++)
-            n->parameters[t->at + k] =
-                is_gain ? 1.0f : is_bias ? 0.0f : 0.04f * (float)toc_rng_normal(rng);
+            n->parameters[t->at + k] = is_gain   ? 1.0f
+                                       : is_bias ? 0.0f
+                                                 : 0.04f * (float)toc_rng_normal(rng);
     }
     return n;
 }
@@ -138,14 +163,16 @@ void toc_net_free(struct toc_net **np) {
     struct toc_net_activations *a = n->activations;
     for (int i = 0; i < n->shape.blocks; i++) {
         struct block *b = &a->blocks[i];
-        float *all[] = {b->in,     b->ln1, b->ln1_mean, b->ln1_rstd, b->qkv, b->weights, b->attention,
-                        b->middle, b->ln2, b->ln2_mean, b->ln2_rstd, b->up,  b->gelu};
+        float *all[] = {b->in,       b->ln1,       b->ln1_mean, b->ln1_rstd, b->qkv,
+                        b->weights,  b->attention, b->middle,   b->ln2,      b->ln2_mean,
+                        b->ln2_rstd, b->up,        b->gelu};
         for (size_t k = 0; k < sizeof all / sizeof all[0]; k++)
             toc_free(all[k]);
     }
-    void *rest[] = {a->out,   a->lnf,    a->lnf_mean, a->lnf_rstd, a->probabilities, a->d_stream,
-                    a->d_row, a->d_wide, a->d_wide2,  a->d_qkv,    a->scratch,       a->inputs,
-                    a->targets, a,       n->parameters, n->gradients, n};
+    void *rest[] = {a->out,       a->lnf,    a->lnf_mean, a->lnf_rstd, a->probabilities,
+                    a->d_stream,  a->d_row,  a->d_wide,   a->d_wide2,  a->d_qkv,
+                    a->scratch,   a->inputs, a->targets,  a,           n->parameters,
+                    n->gradients, n};
     for (size_t k = 0; k < sizeof rest / sizeof rest[0]; k++)
         toc_free(rest[k]);
     *np = NULL;

@@ -6,14 +6,24 @@
 #include "alert/manager_priv.h"
 
 static void round_trip(enum toc_severity severity, enum toc_kind kind) {
-    const struct toc_evidence evidence[] = {{TOC_SV("Loss"), TOC_SV("train_loss"), TOC_SV("s"), NAN, 2, -1, INFINITY}};
+    const struct toc_evidence evidence[] = {
+        {TOC_SV("Loss"), TOC_SV("train_loss"), TOC_SV("s"), NAN, 2, -1, INFINITY}};
     const struct toc_cause causes[] = {{TOC_SV("a cause"), 0.5, TOC_SV("")}};
-    const struct toc_finding finding = {.kind = kind, .severity = severity, .title = TOC_SV("title"),
-                                        .summary = TOC_SV("summary"), .action = TOC_SV("action"), .has_step = true,
-                                        .step = 77, .first_seen = {1795533921821}, .evidence = evidence,
-                                        .evidence_count = 1, .causes = causes, .cause_count = 1};
+    const struct toc_finding finding = {.kind = kind,
+                                        .severity = severity,
+                                        .title = TOC_SV("title"),
+                                        .summary = TOC_SV("summary"),
+                                        .action = TOC_SV("action"),
+                                        .has_step = true,
+                                        .step = 77,
+                                        .first_seen = {1795533921821},
+                                        .evidence = evidence,
+                                        .evidence_count = 1,
+                                        .causes = causes,
+                                        .cause_count = 1};
     const struct toc_label label = {TOC_SV("alertname"), TOC_SV("x")};
-    const struct toc_alert alert = {.labels = {&label, 1}, .starts_at = {5}, .value = 3, .finding = &finding};
+    const struct toc_alert alert = {
+        .labels = {&label, 1}, .starts_at = {5}, .value = 3, .finding = &finding};
     struct alert_entry e = {0};
     toc_alert_encode(&alert, 0, &e.bytes);
     assert_int_equal(toc_alert_decode(&e), 0);

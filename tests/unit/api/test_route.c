@@ -37,7 +37,8 @@ static void strangers_find_nothing(void **state) {
     assert_null(find("", "").route);
 }
 
-/* Public routes that take a POST or DELETE: logging in and out, and the signed link. Anything else needs a role. */
+/* Public routes that take a POST or DELETE: logging in and out, and the signed link. Anything else
+ * needs a role. */
 static bool may_be_public(const struct toc_route *r) {
     return strstr(r->pattern, "/session") || strstr(r->pattern, "/acknowledge-link");
 }

@@ -14,25 +14,31 @@ struct values {
 
 static int parse(struct values *v, int argc, char **argv, int *positional) {
     const struct toc_option options[] = {
-        {"all", 'a', TOC_OPTION_FLAG, &v->all},         {"name", 'n', TOC_OPTION_STRING, &v->name},
-        {"count", 0, TOC_OPTION_INT, &v->count},        {"wait", 0, TOC_OPTION_DURATION, &v->wait_ms},
-        {"ratio", 0, TOC_OPTION_DOUBLE, &v->ratio},     {"item", 0, TOC_OPTION_LIST, &v->list},
+        {"all", 'a', TOC_OPTION_FLAG, &v->all},
+        {"name", 'n', TOC_OPTION_STRING, &v->name},
+        {"count", 0, TOC_OPTION_INT, &v->count},
+        {"wait", 0, TOC_OPTION_DURATION, &v->wait_ms},
+        {"ratio", 0, TOC_OPTION_DOUBLE, &v->ratio},
+        {"item", 0, TOC_OPTION_LIST, &v->list},
         {0},
     };
     return toc_options_parse(argc, argv, options, "usage\n", positional);
 }
-#define PARSE(v, positional, ...)                                                         \
-    ({                                                                                    \
-        const char *argv_[] = {"test", __VA_ARGS__};                                            \
-        parse((v), (int)(sizeof argv_ / sizeof argv_[0]), (char **)(uintptr_t)argv_, (positional));          \
+#define PARSE(v, positional, ...)                                                    \
+    ({                                                                               \
+        const char *argv_[] = {"test", __VA_ARGS__};                                 \
+        parse((v), (int)(sizeof argv_ / sizeof argv_[0]), (char **)(uintptr_t)argv_, \
+              (positional));                                                         \
     })
 
 static void every_form_is_read(void **state) {
     (void)state;
     struct values v = {0};
     int positional;
-    assert_int_equal(PARSE(&v, &positional, "one", "-a", "--name=x y", "--count", "-7", "--wait", "1m30s", "--ratio",
-                           "0.5", "--item", "p", "--item=q", "two", "--", "--three"), 0);
+    assert_int_equal(PARSE(&v, &positional, "one", "-a", "--name=x y", "--count", "-7", "--wait",
+                           "1m30s", "--ratio", "0.5", "--item", "p", "--item=q", "two", "--",
+                           "--three"),
+                     0);
     assert_true(v.all);
     assert_string_equal(v.name, "x y");
     assert_int_equal(v.count, -7);

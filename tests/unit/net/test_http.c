@@ -11,9 +11,9 @@
 #include "sys/thread.h"
 
 static struct toc_http_server *g_server;
-static const unsigned char g_gzip[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x03,
-                                       0xcb, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x86, 0xa6, 0x10,
-                                       0x36, 0x05, 0x00, 0x00, 0x00}; /* "hello" */
+static const unsigned char g_gzip[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+                                       0x03, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x86,
+                                       0xa6, 0x10, 0x36, 0x05, 0x00, 0x00, 0x00}; /* "hello" */
 
 static int64_t stream_three(void *ctx, char *out, size_t max) {
     int *left = ctx;
@@ -25,7 +25,9 @@ static int64_t stream_three(void *ctx, char *out, size_t max) {
     return 5;
 }
 
-static void stream_done(void *ctx) { toc_free(ctx); }
+static void stream_done(void *ctx) {
+    toc_free(ctx);
+}
 
 static void handle(void *ctx, const struct toc_http_request *req, struct toc_http_response *res) {
     (void)ctx;
@@ -128,20 +130,25 @@ static void streams_end(void **state) {
 
 static void the_client_gives_up(void **state) {
     (void)state;
-    struct toc_http_result r = call("/slow", (struct toc_http_call){.timeout_ms = 100}, TOC_ETIMEDOUT);
+    struct toc_http_result r =
+        call("/slow", (struct toc_http_call){.timeout_ms = 100}, TOC_ETIMEDOUT);
     toc_http_result_fini(&r);
     r = call("/echo", (struct toc_http_call){.deny_private_addresses = true}, TOC_EFORBIDDEN);
     toc_http_result_fini(&r);
     struct toc_http_client *client = toc_http_client_new();
     struct toc_err err = {0};
-    assert_int_equal(toc_http_perform(client, &(struct toc_http_call){.url = "http://u:secret@127.0.0.1:1/?k=hidden"},
-                                      &r, &err), TOC_ECONNREFUSED);
+    assert_int_equal(
+        toc_http_perform(client,
+                         &(struct toc_http_call){.url = "http://u:secret@127.0.0.1:1/?k=hidden"},
+                         &r, &err),
+        TOC_ECONNREFUSED);
     assert_null(strstr(err.message, "secret"));
     assert_null(strstr(err.message, "hidden"));
     toc_http_result_fini(&r);
     err = (struct toc_err){0};
-    assert_int_equal(toc_http_perform(client, &(struct toc_http_call){.url = "file:///etc/passwd"}, &r, &err),
-                     TOC_EINVAL);
+    assert_int_equal(
+        toc_http_perform(client, &(struct toc_http_call){.url = "file:///etc/passwd"}, &r, &err),
+        TOC_EINVAL);
     toc_http_result_fini(&r);
     toc_http_client_free(&client);
 }
@@ -150,7 +157,8 @@ static void a_busy_port_is_one_sentence(void **state) {
     (void)state;
     struct toc_http_server *second = NULL;
     struct toc_err err = {0};
-    const struct toc_http_server_options o = {.port = toc_http_server_port(g_server), .handler = handle};
+    const struct toc_http_server_options o = {.port = toc_http_server_port(g_server),
+                                              .handler = handle};
     assert_int_equal(toc_http_server_start(&o, &second, &err), TOC_EADDRINUSE);
     assert_non_null(strstr(err.message, "in use"));
 }

@@ -112,9 +112,10 @@ static void arithmetic_and_matching(void **state) {
     expect("load unless on (job) limit", "load{job=\"web\"} 10");
     expect("limit or load", "limit{job=\"api\"} 3|load{job=\"web\"} 10");
     expect("load * on () group_left limit", "{job=\"api\"} 6|{job=\"web\"} 30");
-    expect("limit * on () load", "error 0:0 found duplicate series for the match group {} on the right "
-                                 "hand-side of the operation; many-to-many matching not allowed: matching "
-                                 "labels must be unique on one side");
+    expect("limit * on () load",
+           "error 0:0 found duplicate series for the match group {} on the right "
+           "hand-side of the operation; many-to-many matching not allowed: matching "
+           "labels must be unique on one side");
     expect("10 % 3 + 7 / 2", "4.5");
     expect("-load{job=\"api\"}", "{job=\"api\"} -2");
 }
@@ -133,8 +134,10 @@ static void aggregations_and_functions(void **state) {
     expect("histogram_quantile(0.5, latency_bucket)", "{job=\"api\"} 0.1");
     expect("clamp(load, 3, 9)", "{job=\"api\"} 3|{job=\"web\"} 9");
     expect("round(vector(2.5))", "{} 3");
-    expect("label_replace(limit, \"x\", \"$1-y\", \"job\", \"(.*)\")", "limit{job=\"api\", x=\"api-y\"} 3");
-    expect("label_join(limit, \"x\", \"-\", \"job\", \"job\")", "limit{job=\"api\", x=\"api-api\"} 3");
+    expect("label_replace(limit, \"x\", \"$1-y\", \"job\", \"(.*)\")",
+           "limit{job=\"api\", x=\"api-y\"} 3");
+    expect("label_join(limit, \"x\", \"-\", \"job\", \"job\")",
+           "limit{job=\"api\", x=\"api-api\"} 3");
     expect("absent(nothing{a=\"b\"})", "{a=\"b\"} 1");
     expect("absent(load)", "");
     expect("scalar(limit)", "3");
@@ -148,8 +151,10 @@ static void aggregations_and_functions(void **state) {
 
 static void errors_say_where_and_what(void **state) {
     (void)state;
-    expect("ratee(x[5m])", "error 1:1 unknown function with name \"ratee\"; did you mean \"rate\"?");
-    expect("rate(load)", "error 1:6 expected type range vector in call to function \"rate\", got instant vector");
+    expect("ratee(x[5m])",
+           "error 1:1 unknown function with name \"ratee\"; did you mean \"rate\"?");
+    expect("rate(load)",
+           "error 1:6 expected type range vector in call to function \"rate\", got instant vector");
     expect("sum(", "error 1:5 unexpected end of input in expression, expected an expression");
     expect("1 > 2", "error 1:1 comparisons between scalars must use BOOL modifier");
     expect("{a=\"\"}", "error 1:1 vector selector must contain at least one non-empty matcher");
@@ -198,9 +203,13 @@ static void thresholds_are_found(void **state) {
 /* A range query gives at each step what an instant query gives at its time. */
 static void ranges_agree_with_instants(void **state) {
     (void)state;
-    static const char *const texts[] = {"rate(requests_total[2m])", "load > 3", "sum(load) by (job)",
-                                        "topk(1, load)", "requests_total / on (job) load",
-                                        "max_over_time(load[3m:1m])", "absent(load > 5)"};
+    static const char *const texts[] = {"rate(requests_total[2m])",
+                                        "load > 3",
+                                        "sum(load) by (job)",
+                                        "topk(1, load)",
+                                        "requests_total / on (job) load",
+                                        "max_over_time(load[3m:1m])",
+                                        "absent(load > 5)"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct toc_promql_expr *e = NULL;
         struct toc_promql_options o = {.querier = &g_q.querier};
@@ -215,7 +224,8 @@ static void ranges_agree_with_instants(void **state) {
                     for (size_t p = 0; p < range.series[s].count; p++)
                         seen += range.series[s].points[p].t_ms == t &&
                                 toc_labels_eq(range.series[s].labels, instant.series[k].labels) &&
-                                fabs(range.series[s].points[p].value - instant.series[k].points[0].value) < 1e-12;
+                                fabs(range.series[s].points[p].value -
+                                     instant.series[k].points[0].value) < 1e-12;
             total += instant.series_count;
             toc_promql_result_fini(&instant);
         }
