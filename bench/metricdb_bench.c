@@ -1,9 +1,8 @@
 /*
- * metricdb_bench [SERIES [ROUNDS [DIR]]]: cost of the engine without any protocol around it. Each round
- * writes one sample
- * of every series (an AI mix: counters, utilisations, constants, noise), 15 s apart, in batches of 10,000;
- * half of the rounds through the general door (labels), half by reference. Then selects, a restart after an
- * unclean end, and the size of sealed blocks.
+ * metricdb_bench [SERIES [ROUNDS [DIR]]]: cost of the engine without any protocol around it. Each
+ * round writes one sample of every series (an AI mix: counters, utilisations, constants, noise), 15
+ * s apart, in batches of 10,000; half of the rounds through the general door (labels), half by
+ * reference. Then selects, a restart after an unclean end, and the size of sealed blocks.
  */
 #include <math.h>
 #include <stdio.h>
@@ -42,8 +41,8 @@ static void make_labels(struct bench *b) {
         snprintf(b->texts[i][6], TEXT, "%zu", i / 1600 % 32);
         snprintf(b->texts[i][7], TEXT, "zone-%zu", i / 1600 % 3);
         for (int k = 0; k < LABELS; k++)
-            b->items[i][k] = (struct toc_label){toc_sv_cstr(g_label_names[k]),
-                                                toc_sv_cstr(b->texts[i][k])};
+            b->items[i][k] =
+                (struct toc_label){toc_sv_cstr(g_label_names[k]), toc_sv_cstr(b->texts[i][k])};
     }
 }
 
@@ -80,8 +79,8 @@ static void write_round_labels(struct bench *b) {
     for (size_t i = 0; i < b->series;) {
         size_t n = 0;
         for (; n < BATCH && i < b->series; i++, n++)
-            points[n] = (struct toc_point){{b->items[i], LABELS}, b->clock.wall.ms,
-                                           next_value(b, i)};
+            points[n] =
+                (struct toc_point){{b->items[i], LABELS}, b->clock.wall.ms, next_value(b, i)};
         if (sink->write(sink, points, n, NULL, &err))
             fail("write", &err);
     }
@@ -95,8 +94,8 @@ static void write_round_refs(struct bench *b) {
     for (size_t i = 0; i < b->series;) {
         size_t n = 0;
         for (; n < BATCH && i < b->series; i++, n++)
-            samples[n] = (struct toc_metricdb_sample){b->refs[i], b->clock.wall.ms,
-                                                      next_value(b, i)};
+            samples[n] =
+                (struct toc_metricdb_sample){b->refs[i], b->clock.wall.ms, next_value(b, i)};
         if (toc_metricdb_write_refs(b->db, samples, n, &r, &unknown, &err) || unknown)
             fail("write by reference", &err);
     }
@@ -112,7 +111,9 @@ static double value_cost(struct bench *b) {
     return toc_process_cpu_s() - start;
 }
 
-static double mono_s(void) { return (double)toc_clock_mono(toc_clock_system()).ns / 1e9; }
+static double mono_s(void) {
+    return (double)toc_clock_mono(toc_clock_system()).ns / 1e9;
+}
 
 static int count(void *ctx, const struct toc_series_view *s) {
     uint64_t *n = ctx;

@@ -105,7 +105,8 @@ static int decode_finding(struct toc_reader *r, struct toc_arena *a, struct toc_
     if (f->kind == TOC_KIND_COUNT)
         f->kind = TOC_KIND_THRESHOLD; /* a kind of a later release */
     uint8_t severity = toc_read_u8(r);
-    f->severity = severity < TOC_SEVERITY_CRITICAL ? (enum toc_severity)severity : TOC_SEVERITY_CRITICAL;
+    f->severity =
+        severity < TOC_SEVERITY_CRITICAL ? (enum toc_severity)severity : TOC_SEVERITY_CRITICAL;
     f->title = toc_read_string(r);
     f->summary = toc_read_string(r);
     f->action = toc_read_string(r);

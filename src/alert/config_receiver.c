@@ -37,7 +37,8 @@ static const char http_fields[] =
       "one of webhook_url or webhook_url_file must be configured")                                 \
     X("email", false, false,                                                                       \
       "to from smarthost hello auth_username auth_password "                                       \
-      "auth_password_file auth_password_env language auth_secret auth_secret_file auth_identity require_tls tls_config "      \
+      "auth_password_file auth_password_env language auth_secret auth_secret_file auth_identity "  \
+      "require_tls tls_config "                                                                    \
       "force_implicit_tls headers html text threading",                                            \
       "to", "", "missing to address in email config")                                              \
     X("incidentio", true, true,                                                                    \
@@ -107,9 +108,8 @@ static const char http_fields[] =
       "no global VictorOps API Key set")                                                           \
     X("webex", true, true, "api_url room_id message", "room_id", "",                               \
       "missing room_id on webex_config")                                                           \
-    X("webhook", true, true,                                                                       \
-      "url url_file url_env max_alerts timeout payload language", "url url_file url_env", "",      \
-      "one of url or url_file must be configured")                                                 \
+    X("webhook", true, true, "url url_file url_env max_alerts timeout payload language",           \
+      "url url_file url_env", "", "one of url or url_file must be configured")                     \
     X("wechat", false, true,                                                                       \
       "api_secret api_secret_file corp_id api_url message message_type "                           \
       "agent_id to_user to_party to_tag",                                                          \

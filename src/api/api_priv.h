@@ -73,7 +73,8 @@ void toc_json_labels(struct toc_json_writer *w, struct toc_labels labels);
 /* X-list of handlers: one declaration each, used by the route table. */
 #define TOC_API_HANDLERS(X)                                                                      \
     X(healthy)                                                                                   \
-    X(ready) X(reload) X(self_metrics) X(ui) X(prom_query) X(prom_query_range) X(prom_series)    \
+    X(ready)                                                                                     \
+    X(reload) X(self_metrics) X(ui) X(prom_query) X(prom_query_range) X(prom_series)             \
         X(prom_labels) X(prom_label_values) X(prom_metadata) X(prom_format_query) X(prom_rules)  \
             X(prom_alerts) X(prom_targets) X(prom_buildinfo) X(prom_runtimeinfo) X(prom_config)  \
                 X(prom_tsdb) X(am_status) X(am_receivers) X(am_alerts_get) X(am_alerts_post)     \

@@ -22,13 +22,17 @@ static int must_fail(void) {
     return 0;
 }
 
-void *toc_try_alloc(size_t n) { return must_fail() ? NULL : malloc(n ? n : 1); }
+void *toc_try_alloc(size_t n) {
+    return must_fail() ? NULL : malloc(n ? n : 1);
+}
 
 void *toc_try_calloc(size_t count, size_t size) {
     return must_fail() ? NULL : calloc(count ? count : 1, size ? size : 1);
 }
 
-void *toc_try_realloc(void *p, size_t n) { return must_fail() ? NULL : realloc(p, n ? n : 1); }
+void *toc_try_realloc(void *p, size_t n) {
+    return must_fail() ? NULL : realloc(p, n ? n : 1);
+}
 
 void *toc_xalloc(size_t n) {
     void *p = malloc(n ? n : 1);
@@ -48,7 +52,9 @@ void *toc_xrealloc(void *p, size_t n) {
     return q;
 }
 
-char *toc_xstrdup(const char *s) { return toc_xmemdup(s, strlen(s) + 1); }
+char *toc_xstrdup(const char *s) {
+    return toc_xmemdup(s, strlen(s) + 1);
+}
 
 void *toc_xmemdup(const void *p, size_t n) {
     void *q = toc_xalloc(n);
@@ -57,4 +63,6 @@ void *toc_xmemdup(const void *p, size_t n) {
     return q;
 }
 
-void toc_free(void *p) { free(p); }
+void toc_free(void *p) {
+    free(p);
+}

@@ -1,6 +1,6 @@
 /*
- * Bump allocation with one lifetime: one arena per request, scrape, query or rule evaluation. Memory is
- * zeroed. Over the budget the arena fails stickily and hands out NULL.
+ * Bump allocation with one lifetime: one arena per request, scrape, query or rule evaluation.
+ * Memory is zeroed. Over the budget the arena fails stickily and hands out NULL.
  */
 #ifndef TOC_BASE_ARENA_H
 #define TOC_BASE_ARENA_H
@@ -34,7 +34,6 @@ void toc_arena_reset(struct toc_arena *a);
 void toc_arena_fini(struct toc_arena *a);
 
 #define TOC_ARENA_NEW(a, type) ((type *)toc_arena_alloc((a), sizeof(type)))
-#define TOC_ARENA_NEW_ARRAY(a, type, count) \
-    ((type *)toc_arena_calloc((a), (count), sizeof(type)))
+#define TOC_ARENA_NEW_ARRAY(a, type, count) ((type *)toc_arena_calloc((a), (count), sizeof(type)))
 
 #endif

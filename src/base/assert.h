@@ -1,4 +1,5 @@
-/* Assertions stay on in release builds: a wrong alarm program that stops is better than one that lies. */
+/* Assertions stay on in release builds: a wrong alarm program that stops is better than one that
+ * lies. */
 #ifndef TOC_BASE_ASSERT_H
 #define TOC_BASE_ASSERT_H
 

@@ -12,7 +12,6 @@
 #define TOC_MAX(a, b) ((a) > (b) ? (a) : (b))
 
 /* The object that contains member at ptr. */
-#define TOC_CONTAINER_OF(ptr, type, member) \
-    ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#define TOC_CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #endif

@@ -34,9 +34,15 @@ void toc_buf_append(struct toc_buf *b, const void *p, size_t n) {
     b->n += n;
 }
 
-void toc_buf_append_sv(struct toc_buf *b, struct toc_sv s) { toc_buf_append(b, s.p, s.n); }
-void toc_buf_append_cstr(struct toc_buf *b, const char *s) { toc_buf_append(b, s, strlen(s)); }
-void toc_buf_append_char(struct toc_buf *b, char c) { toc_buf_append(b, &c, 1); }
+void toc_buf_append_sv(struct toc_buf *b, struct toc_sv s) {
+    toc_buf_append(b, s.p, s.n);
+}
+void toc_buf_append_cstr(struct toc_buf *b, const char *s) {
+    toc_buf_append(b, s, strlen(s));
+}
+void toc_buf_append_char(struct toc_buf *b, char c) {
+    toc_buf_append(b, &c, 1);
+}
 
 void toc_buf_vprintf(struct toc_buf *b, const char *fmt, va_list ap) {
     va_list again;
@@ -57,7 +63,9 @@ void toc_buf_printf(struct toc_buf *b, const char *fmt, ...) {
     va_end(ap);
 }
 
-void toc_buf_append_u8(struct toc_buf *b, uint8_t v) { toc_buf_append(b, &v, 1); }
+void toc_buf_append_u8(struct toc_buf *b, uint8_t v) {
+    toc_buf_append(b, &v, 1);
+}
 
 static void append_le(struct toc_buf *b, uint64_t v, size_t bytes) {
     uint8_t raw[8];
@@ -66,8 +74,12 @@ static void append_le(struct toc_buf *b, uint64_t v, size_t bytes) {
     toc_buf_append(b, raw, bytes);
 }
 
-void toc_buf_append_u32(struct toc_buf *b, uint32_t v) { append_le(b, v, 4); }
-void toc_buf_append_u64(struct toc_buf *b, uint64_t v) { append_le(b, v, 8); }
+void toc_buf_append_u32(struct toc_buf *b, uint32_t v) {
+    append_le(b, v, 4);
+}
+void toc_buf_append_u64(struct toc_buf *b, uint64_t v) {
+    append_le(b, v, 8);
+}
 
 void toc_buf_append_f64(struct toc_buf *b, double v) {
     uint64_t bits;
@@ -137,9 +149,15 @@ static uint64_t read_le(struct toc_reader *r, size_t bytes) {
     return v;
 }
 
-uint8_t toc_read_u8(struct toc_reader *r) { return (uint8_t)read_le(r, 1); }
-uint32_t toc_read_u32(struct toc_reader *r) { return (uint32_t)read_le(r, 4); }
-uint64_t toc_read_u64(struct toc_reader *r) { return read_le(r, 8); }
+uint8_t toc_read_u8(struct toc_reader *r) {
+    return (uint8_t)read_le(r, 1);
+}
+uint32_t toc_read_u32(struct toc_reader *r) {
+    return (uint32_t)read_le(r, 4);
+}
+uint64_t toc_read_u64(struct toc_reader *r) {
+    return read_le(r, 8);
+}
 
 double toc_read_f64(struct toc_reader *r) {
     uint64_t bits = read_le(r, 8);

@@ -1,6 +1,6 @@
 /*
- * Growing byte buffer with a limit and a sticky error: after the first failed append all appends are
- * no-ops and the caller tests `toc_buf_error` once at the end.
+ * Growing byte buffer with a limit and a sticky error: after the first failed append all appends
+ * are no-ops and the caller tests `toc_buf_error` once at the end.
  */
 #ifndef TOC_BASE_BUF_H
 #define TOC_BASE_BUF_H
@@ -24,8 +24,12 @@ struct toc_buf {
 #define TOC_BUF_DEFAULT_LIMIT_BYTES ((size_t)1 << 30)
 #define TOC_BUF_INIT ((struct toc_buf){0})
 
-static inline struct toc_sv toc_buf_sv(const struct toc_buf *b) { return toc_sv_make(b->p, b->n); }
-static inline int toc_buf_error(const struct toc_buf *b) { return b->error; }
+static inline struct toc_sv toc_buf_sv(const struct toc_buf *b) {
+    return toc_sv_make(b->p, b->n);
+}
+static inline int toc_buf_error(const struct toc_buf *b) {
+    return b->error;
+}
 
 /* Makes room for `more` bytes and returns where to write them, NULL on (sticky) error. Does not
  * change n. */
@@ -46,7 +50,8 @@ void toc_buf_append_varint(struct toc_buf *b, uint64_t v);
 void toc_buf_append_zigzag(struct toc_buf *b, int64_t v);
 /* Keeps the memory, drops the content and the sticky error. */
 void toc_buf_reset(struct toc_buf *b);
-/* A NUL behind the content (not counted in n); "" when empty or failed. Borrowed until the next change. */
+/* A NUL behind the content (not counted in n); "" when empty or failed. Borrowed until the next
+ * change. */
 const char *toc_buf_cstr(struct toc_buf *b);
 /* Transfers the bytes (NUL-terminated) to the caller, who frees them with toc_free. */
 char *toc_buf_take(struct toc_buf *b, size_t *out_n);
@@ -63,7 +68,9 @@ struct toc_reader {
 static inline struct toc_reader toc_reader_make(struct toc_sv s) {
     return (struct toc_reader){(const uint8_t *)s.p, s.n, 0, 0};
 }
-static inline size_t toc_reader_left(const struct toc_reader *r) { return r->n - r->at; }
+static inline size_t toc_reader_left(const struct toc_reader *r) {
+    return r->n - r->at;
+}
 uint8_t toc_read_u8(struct toc_reader *r);
 uint32_t toc_read_u32(struct toc_reader *r);
 uint64_t toc_read_u64(struct toc_reader *r);

@@ -1,7 +1,8 @@
 /*
  * The one error idiom: a function that can fail returns 0 or a negative TOC_E… code. Where a person
- * reads the reason, the last parameter is a `struct toc_err *` (NULL is accepted) which the layer that
- * knows the context fills once. Codes -1…-199 are errno values negated; the table below follows.
+ * reads the reason, the last parameter is a `struct toc_err *` (NULL is accepted) which the layer
+ * that knows the context fills once. Codes -1…-199 are errno values negated; the table below
+ * follows.
  */
 #ifndef TOC_BASE_ERROR_H
 #define TOC_BASE_ERROR_H
@@ -11,39 +12,40 @@
 
 #include "base/attrs.h"
 
-/* X(name, value, text): the single list of codes, from which texts and documentation are derived. */
-#define TOC_ERROR_TABLE(X)                                                    \
-    X(TOC_ENOMEM, -12, "out of memory")                                       \
-    X(TOC_EIO, -5, "input/output error")                                      \
-    X(TOC_ENOENT, -2, "not found")                                            \
-    X(TOC_EEXIST, -17, "already exists")                                      \
-    X(TOC_EACCES, -13, "permission denied")                                   \
-    X(TOC_ENOSPC, -28, "no space left on device")                             \
-    X(TOC_EBUSY, -16, "busy")                                                 \
-    X(TOC_EINVAL, -22, "invalid argument")                                    \
-    X(TOC_EADDRINUSE, -98, "address already in use")                          \
-    X(TOC_ECONNREFUSED, -111, "connection refused")                           \
-    X(TOC_ETIMEDOUT, -110, "timed out")                                       \
-    X(TOC_ECANCELED, -125, "cancelled")                                       \
-    X(TOC_EPARSE, -200, "malformed input")                                    \
-    X(TOC_ELIMIT, -201, "limit exceeded")                                     \
-    X(TOC_ETYPE, -202, "wrong type")                                          \
-    X(TOC_ECORRUPT, -203, "corrupt data")                                     \
-    X(TOC_EVERSION, -204, "unsupported version")                              \
-    X(TOC_ETRUNCATED, -205, "truncated data")                                 \
-    X(TOC_EUNKNOWN_KEY, -206, "unknown key")                                  \
-    X(TOC_ELOCKED, -207, "locked by another process")                         \
-    X(TOC_EUNSUPPORTED, -208, "not supported")                                \
-    X(TOC_EDUPLICATE, -209, "duplicate")                                      \
-    X(TOC_EOUT_OF_ORDER, -210, "out of order")                                \
-    X(TOC_ETOO_OLD, -211, "too old")                                          \
-    X(TOC_ECONFLICT, -212, "conflict with the current state")                 \
-    X(TOC_EAUTH, -213, "not authenticated")                                   \
-    X(TOC_EFORBIDDEN, -214, "not allowed")                                    \
-    X(TOC_EUNAVAILABLE, -215, "unavailable")                                  \
-    X(TOC_EPROTOCOL, -216, "protocol error")                                  \
-    X(TOC_ENODATA, -217, "not enough data")                                   \
-    X(TOC_EREJECTED, -218, "rejected by the receiver")                        \
+/* X(name, value, text): the single list of codes, from which texts and documentation are derived.
+ */
+#define TOC_ERROR_TABLE(X)                                    \
+    X(TOC_ENOMEM, -12, "out of memory")                       \
+    X(TOC_EIO, -5, "input/output error")                      \
+    X(TOC_ENOENT, -2, "not found")                            \
+    X(TOC_EEXIST, -17, "already exists")                      \
+    X(TOC_EACCES, -13, "permission denied")                   \
+    X(TOC_ENOSPC, -28, "no space left on device")             \
+    X(TOC_EBUSY, -16, "busy")                                 \
+    X(TOC_EINVAL, -22, "invalid argument")                    \
+    X(TOC_EADDRINUSE, -98, "address already in use")          \
+    X(TOC_ECONNREFUSED, -111, "connection refused")           \
+    X(TOC_ETIMEDOUT, -110, "timed out")                       \
+    X(TOC_ECANCELED, -125, "cancelled")                       \
+    X(TOC_EPARSE, -200, "malformed input")                    \
+    X(TOC_ELIMIT, -201, "limit exceeded")                     \
+    X(TOC_ETYPE, -202, "wrong type")                          \
+    X(TOC_ECORRUPT, -203, "corrupt data")                     \
+    X(TOC_EVERSION, -204, "unsupported version")              \
+    X(TOC_ETRUNCATED, -205, "truncated data")                 \
+    X(TOC_EUNKNOWN_KEY, -206, "unknown key")                  \
+    X(TOC_ELOCKED, -207, "locked by another process")         \
+    X(TOC_EUNSUPPORTED, -208, "not supported")                \
+    X(TOC_EDUPLICATE, -209, "duplicate")                      \
+    X(TOC_EOUT_OF_ORDER, -210, "out of order")                \
+    X(TOC_ETOO_OLD, -211, "too old")                          \
+    X(TOC_ECONFLICT, -212, "conflict with the current state") \
+    X(TOC_EAUTH, -213, "not authenticated")                   \
+    X(TOC_EFORBIDDEN, -214, "not allowed")                    \
+    X(TOC_EUNAVAILABLE, -215, "unavailable")                  \
+    X(TOC_EPROTOCOL, -216, "protocol error")                  \
+    X(TOC_ENODATA, -217, "not enough data")                   \
+    X(TOC_EREJECTED, -218, "rejected by the receiver")        \
     X(TOC_EEND, -219, "end of data")
 
 enum toc_error {

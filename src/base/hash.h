@@ -16,7 +16,8 @@ static inline uint64_t toc_hash_mix(uint64_t a, uint64_t b) {
 /* FNV-1a, 64 bit: the hash by which Prometheus and Alertmanager fingerprint label sets. */
 uint64_t toc_fnv1a64(const void *p, size_t n, uint64_t state);
 #define TOC_FNV1A64_INIT 14695981039346656037ULL
-/* CRC-32C (Castagnoli, RFC 3720 B.4). Start with crc 0; may be chained. SSE4.2 where the CPU has it. */
+/* CRC-32C (Castagnoli, RFC 3720 B.4). Start with crc 0; may be chained. SSE4.2 where the CPU has
+ * it. */
 uint32_t toc_crc32c(uint32_t crc, const void *p, size_t n);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Hash map from byte strings (or 64-bit integers) to pointers: open addressing, linear probing. Keys are
- * copied. Values are borrowed: the owner frees them. Not thread-safe.
+ * Hash map from byte strings (or 64-bit integers) to pointers: open addressing, linear probing.
+ * Keys are copied. Values are borrowed: the owner frees them. Not thread-safe.
  */
 #ifndef TOC_BASE_MAP_H
 #define TOC_BASE_MAP_H
@@ -32,7 +32,8 @@ bool toc_map_has(const struct toc_map *m, struct toc_sv key);
 void *toc_map_put(struct toc_map *m, struct toc_sv key, void *value);
 /* Removes the key, returns its value (NULL when absent). */
 void *toc_map_remove(struct toc_map *m, struct toc_sv key);
-/* Iteration in slot order: start with *cursor = 0; NULL at the end. Do not change the map meanwhile. */
+/* Iteration in slot order: start with *cursor = 0; NULL at the end. Do not change the map
+ * meanwhile. */
 const struct toc_map_entry *toc_map_next(const struct toc_map *m, size_t *cursor);
 void toc_map_fini(struct toc_map *m);
 

@@ -35,8 +35,8 @@ static const double exact_pow10[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1
                                      1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                      1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-/* Clinger's fast path: at most 19 digits and a small exponent give a correctly rounded result with one
- * multiplication or division when the mantissa fits in 53 bits. */
+/* Clinger's fast path: at most 19 digits and a small exponent give a correctly rounded result with
+ * one multiplication or division when the mantissa fits in 53 bits. */
 static bool parse_simple_decimal(struct toc_sv s, double *out) {
     size_t i = s.n && (s.p[0] == '-' || s.p[0] == '+');
     uint64_t mantissa = 0;
@@ -64,9 +64,8 @@ static bool parse_simple_decimal(struct toc_sv s, double *out) {
 }
 
 static bool is_float_char(char c) {
-    return (c >= '0' && c <= '9') || c == '.' || c == '+' || c == '-' ||
-           (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == 'x' || c == 'X' || c == 'p' ||
-           c == 'P';
+    return (c >= '0' && c <= '9') || c == '.' || c == '+' || c == '-' || (c >= 'a' && c <= 'f') ||
+           (c >= 'A' && c <= 'F') || c == 'x' || c == 'X' || c == 'p' || c == 'P';
 }
 
 static bool parse_special(struct toc_sv s, double *out) {
@@ -107,8 +106,8 @@ int toc_parse_f64(struct toc_sv s, double *out) {
     return *end || end == text ? TOC_EPARSE : 0;
 }
 
-/* Shortest digits that round-trip: try 1..17 significant digits. Fills digits (no point) and the decimal
- * exponent of the first digit. */
+/* Shortest digits that round-trip: try 1..17 significant digits. Fills digits (no point) and the
+ * decimal exponent of the first digit. */
 static int shortest_digits(double v, char *digits, int *out_exponent) {
     char text[40];
     for (int precision = 15;; precision++) {
@@ -185,8 +184,12 @@ static void format_shortest(double v, bool may_use_exponent, struct toc_buf *out
         append_plain(out, digits, n, exponent);
 }
 
-void toc_format_f64(double v, struct toc_buf *out) { format_shortest(v, false, out); }
-void toc_format_f64_g(double v, struct toc_buf *out) { format_shortest(v, true, out); }
+void toc_format_f64(double v, struct toc_buf *out) {
+    format_shortest(v, false, out);
+}
+void toc_format_f64_g(double v, struct toc_buf *out) {
+    format_shortest(v, true, out);
+}
 
 static void format_scaled(double v, double base, const char *const *prefixes, size_t count,
                           struct toc_buf *out) {

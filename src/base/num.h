@@ -16,7 +16,8 @@ int toc_parse_u64(struct toc_sv s, uint64_t *out) TOC_MUST_CHECK;
  * float, inf/infinity/nan in any case and sign. Correctly rounded. 0 or TOC_EPARSE. */
 int toc_parse_f64(struct toc_sv s, double *out) TOC_MUST_CHECK;
 /* Shortest text that reads back to the same double, as Go's FormatFloat(v, 'f' or 'g', -1, 64):
- * `toc_format_f64` is 'f' without exponent as in Prometheus' JSON; _g uses %e below 1e-4 and from 1e21. */
+ * `toc_format_f64` is 'f' without exponent as in Prometheus' JSON; _g uses %e below 1e-4 and from
+ * 1e21. */
 void toc_format_f64(double v, struct toc_buf *out);
 void toc_format_f64_g(double v, struct toc_buf *out);
 /* For people, about 4 significant digits with SI or binary prefixes: "1.23k", "4.56 GiB". */

@@ -14,7 +14,9 @@ void toc_rng_seed(struct toc_rng *r, uint64_t seed) {
     }
 }
 
-static uint64_t rotl(uint64_t x, int k) { return (x << k) | (x >> (64 - k)); }
+static uint64_t rotl(uint64_t x, int k) {
+    return (x << k) | (x >> (64 - k));
+}
 
 uint64_t toc_rng_u64(struct toc_rng *r) {
     uint64_t *s = r->s;
@@ -39,7 +41,9 @@ uint64_t toc_rng_below(struct toc_rng *r, uint64_t bound) {
     }
 }
 
-double toc_rng_unit(struct toc_rng *r) { return (double)(toc_rng_u64(r) >> 11) * 0x1.0p-53; }
+double toc_rng_unit(struct toc_rng *r) {
+    return (double)(toc_rng_u64(r) >> 11) * 0x1.0p-53;
+}
 
 double toc_rng_normal(struct toc_rng *r) {
     for (;;) {

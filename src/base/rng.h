@@ -1,4 +1,5 @@
-/* Seeded pseudo-random numbers (xoshiro256++, Blackman and Vigna 2019, seeded by splitmix64). Not for secrets. */
+/* Seeded pseudo-random numbers (xoshiro256++, Blackman and Vigna 2019, seeded by splitmix64). Not
+ * for secrets. */
 #ifndef TOC_BASE_RNG_H
 #define TOC_BASE_RNG_H
 

@@ -40,7 +40,9 @@ struct toc_sv toc_sv_sub(struct toc_sv s, size_t from, size_t n) {
     return toc_sv_make(s.p + from, TOC_MIN(n, s.n - from));
 }
 
-static bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static bool is_blank(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 struct toc_sv toc_sv_trim(struct toc_sv s) {
     while (s.n && is_blank(s.p[0])) {
@@ -66,7 +68,9 @@ bool toc_sv_split(struct toc_sv *rest, char sep, struct toc_sv *out_part) {
     return true;
 }
 
-static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
+static char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
 
 bool toc_sv_eq_nocase(struct toc_sv a, struct toc_sv b) {
     if (a.n != b.n)

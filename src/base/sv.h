@@ -1,4 +1,5 @@
-/* String views: borrowed bytes with a length. Nothing but `toc_sv` and `toc_buf` passes strings around. */
+/* String views: borrowed bytes with a length. Nothing but `toc_sv` and `toc_buf` passes strings
+ * around. */
 #ifndef TOC_BASE_SV_H
 #define TOC_BASE_SV_H
 
@@ -19,7 +20,9 @@ struct toc_sv {
 /* For printf: "%.*s", TOC_SV_ARG(v). */
 #define TOC_SV_ARG(v) ((int)((v).n > 0x7fffffff ? 0x7fffffff : (v).n)), ((v).p ? (v).p : "")
 
-static inline struct toc_sv toc_sv_make(const char *p, size_t n) { return (struct toc_sv){p, n}; }
+static inline struct toc_sv toc_sv_make(const char *p, size_t n) {
+    return (struct toc_sv){p, n};
+}
 /* NULL gives the empty view. */
 static inline struct toc_sv toc_sv_cstr(const char *s) {
     return (struct toc_sv){s, s ? strlen(s) : 0};

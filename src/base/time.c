@@ -9,8 +9,13 @@ static const struct {
     const char *name;
     int64_t ms;
 } units[] = {
-    {"y", 365LL * 86400000}, {"w", 7LL * 86400000}, {"d", 86400000}, {"h", 3600000},
-    {"m", 60000},            {"s", 1000},           {"ms", 1},
+    {"y", 365LL * 86400000},
+    {"w", 7LL * 86400000},
+    {"d", 86400000},
+    {"h", 3600000},
+    {"m", 60000},
+    {"s", 1000},
+    {"ms", 1},
 };
 
 /* Index of the unit text at s, longest first, -1 when none. */
@@ -69,7 +74,8 @@ void toc_duration_format(int64_t ms, struct toc_buf *out) {
         ms = -ms;
     }
     for (size_t i = 0; i < TOC_ARRAY_LEN(units); i++) {
-        bool exact_only = i <= 1 || i == 2; /* years, weeks and days only when nothing is left over */
+        bool exact_only =
+            i <= 1 || i == 2; /* years, weeks and days only when nothing is left over */
         if (exact_only && ms % units[i].ms != 0)
             continue;
         int64_t count = ms / units[i].ms;
@@ -218,8 +224,8 @@ int toc_ts_parse_rfc3339(struct toc_sv s, struct toc_ts *out, struct toc_err *er
     if (c.at < s.n && s.p[c.at] == '.')
         v.millisecond = fraction_ms(&c);
     int offset_minutes = zone_offset(&c);
-    bool out_of_range = v.month < 1 || v.month > 12 || v.day < 1 || v.hour > 23 || v.minute > 59 ||
-                        v.second > 60;
+    bool out_of_range =
+        v.month < 1 || v.month > 12 || v.day < 1 || v.hour > 23 || v.minute > 59 || v.second > 60;
     if (c.bad || out_of_range || c.at != s.n)
         goto bad;
     struct toc_ts t = toc_civil_ts(&v);

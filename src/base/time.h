@@ -21,8 +21,8 @@ struct toc_mono {
 #define TOC_TS_MIN INT64_MIN
 #define TOC_TS_MAX INT64_MAX
 
-/* Prometheus durations: "1h30m", "90s", "0", "100ms", units y w d h m s ms in that order, each once.
- * Result in ms, never negative. TOC_EPARSE with a reason otherwise. */
+/* Prometheus durations: "1h30m", "90s", "0", "100ms", units y w d h m s ms in that order, each
+ * once. Result in ms, never negative. TOC_EPARSE with a reason otherwise. */
 int toc_duration_parse(struct toc_sv s, int64_t *out_ms, struct toc_err *err) TOC_MUST_CHECK;
 /* Prometheus' text of a duration ("1h30m", "0s"), into out. */
 void toc_duration_format(int64_t ms, struct toc_buf *out);
@@ -37,8 +37,8 @@ int toc_ts_parse_rfc3339(struct toc_sv s, struct toc_ts *out, struct toc_err *er
 /* Broken-down UTC, proleptic Gregorian. */
 struct toc_civil {
     int64_t year;
-    int month;   /* 1-12 */
-    int day;     /* 1-31 */
+    int month; /* 1-12 */
+    int day;   /* 1-31 */
     int hour, minute, second, millisecond;
     int weekday; /* 0 = Sunday */
 };

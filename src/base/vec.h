@@ -1,7 +1,7 @@
 /*
- * Typed growing arrays: declare `struct { TOC_VEC_FIELDS(type) } v = {0};` (or a named struct), then use
- * the macros. Small growth aborts without memory; for sizes set by input check the count against a limit
- * first.
+ * Typed growing arrays: declare `struct { TOC_VEC_FIELDS(type) } v = {0};` (or a named struct),
+ * then use the macros. Small growth aborts without memory; for sizes set by input check the count
+ * against a limit first.
  */
 #ifndef TOC_BASE_VEC_H
 #define TOC_BASE_VEC_H
@@ -21,39 +21,39 @@
     }
 
 /* Room for at least `want` items in total. */
-#define TOC_VEC_RESERVE(v, want)                                                             \
-    do {                                                                                     \
-        size_t toc_want_ = (want);                                                           \
-        if (toc_want_ > (v)->capacity) {                                                     \
-            size_t toc_cap_ = (v)->capacity + (v)->capacity / 2 + 4;                         \
-            if (toc_cap_ < toc_want_)                                                        \
-                toc_cap_ = toc_want_;                                                        \
+#define TOC_VEC_RESERVE(v, want)                                                                \
+    do {                                                                                        \
+        size_t toc_want_ = (want);                                                              \
+        if (toc_want_ > (v)->capacity) {                                                        \
+            size_t toc_cap_ = (v)->capacity + (v)->capacity / 2 + 4;                            \
+            if (toc_cap_ < toc_want_)                                                           \
+                toc_cap_ = toc_want_;                                                           \
             (v)->items = toc_xrealloc((v)->items, toc_vec_bytes(toc_cap_, sizeof *(v)->items)); \
-            (v)->capacity = toc_cap_;                                                        \
-        }                                                                                    \
+            (v)->capacity = toc_cap_;                                                           \
+        }                                                                                       \
     } while (0)
 
-#define TOC_VEC_PUSH(v, item)                  \
-    do {                                       \
-        TOC_VEC_RESERVE((v), (v)->count + 1);  \
-        (v)->items[(v)->count++] = (item);     \
+#define TOC_VEC_PUSH(v, item)                 \
+    do {                                      \
+        TOC_VEC_RESERVE((v), (v)->count + 1); \
+        (v)->items[(v)->count++] = (item);    \
     } while (0)
 
 /* Removes item i, keeping the order of the rest. */
-#define TOC_VEC_REMOVE(v, i)                                                     \
-    do {                                                                         \
-        size_t toc_i_ = (i);                                                     \
-        memmove((v)->items + toc_i_, (v)->items + toc_i_ + 1,                    \
-                ((v)->count - toc_i_ - 1) * sizeof *(v)->items);                 \
-        (v)->count--;                                                            \
+#define TOC_VEC_REMOVE(v, i)                                     \
+    do {                                                         \
+        size_t toc_i_ = (i);                                     \
+        memmove((v)->items + toc_i_, (v)->items + toc_i_ + 1,    \
+                ((v)->count - toc_i_ - 1) * sizeof *(v)->items); \
+        (v)->count--;                                            \
     } while (0)
 
-#define TOC_VEC_FINI(v)          \
-    do {                         \
-        toc_free((v)->items);    \
-        (v)->items = NULL;       \
-        (v)->count = 0;          \
-        (v)->capacity = 0;       \
+#define TOC_VEC_FINI(v)       \
+    do {                      \
+        toc_free((v)->items); \
+        (v)->items = NULL;    \
+        (v)->count = 0;       \
+        (v)->capacity = 0;    \
     } while (0)
 
 /* count * size; aborts on overflow. */

@@ -8,8 +8,8 @@ static const struct {
     const char *name;
     enum toc_compression value;
 } compression_names[] = {
-    {"", TOC_COMPRESSION_NONE},         {"identity", TOC_COMPRESSION_NONE},
-    {"gzip", TOC_COMPRESSION_GZIP},     {"x-gzip", TOC_COMPRESSION_GZIP},
+    {"", TOC_COMPRESSION_NONE},           {"identity", TOC_COMPRESSION_NONE},
+    {"gzip", TOC_COMPRESSION_GZIP},       {"x-gzip", TOC_COMPRESSION_GZIP},
     {"deflate", TOC_COMPRESSION_DEFLATE}, {"zstd", TOC_COMPRESSION_ZSTD},
     {"snappy", TOC_COMPRESSION_SNAPPY},
 };
@@ -197,9 +197,11 @@ static int unsnappy_all(struct expansion *x) {
         return toc_errf(x->err, TOC_ECORRUPT, "bad snappy data: no length at its start");
     if (n > x->max_bytes)
         return too_big(x);
-    /* One input byte cannot give more than 64 output bytes; a lying head must not reserve memory. */
+    /* One input byte cannot give more than 64 output bytes; a lying head must not reserve memory.
+     */
     if (n / 64 > x->in.n)
-        return toc_errf(x->err, TOC_ECORRUPT, "bad snappy data: length at its start is not credible");
+        return toc_errf(x->err, TOC_ECORRUPT,
+                        "bad snappy data: length at its start is not credible");
     char *to = toc_buf_reserve(x->out, n);
     if (!to)
         return toc_errf(x->err, toc_buf_error(x->out), "no room for decompressed data");

@@ -5,8 +5,8 @@
 void toc_csv_reader_init(struct toc_csv_reader *r, struct toc_sv text) {
     if (toc_sv_starts_with(text, TOC_SV("\xef\xbb\xbf")))
         text = toc_sv_sub(text, 3, text.n);
-    *r = (struct toc_csv_reader){.text = text, .separator = ',', .max_fields = 4096,
-                                 .max_field_bytes = (size_t)1 << 20};
+    *r = (struct toc_csv_reader){
+        .text = text, .separator = ',', .max_fields = 4096, .max_field_bytes = (size_t)1 << 20};
 }
 
 struct record {
@@ -22,7 +22,9 @@ static int fail(struct record *c, int code, size_t at, const char *what) {
     return toc_err_at(c->err, code, c->line, (int)(at - c->line_start) + 1, "%s", what);
 }
 
-static bool is_line_end(char c) { return c == '\n' || c == '\r'; }
+static bool is_line_end(char c) {
+    return c == '\n' || c == '\r';
+}
 
 static int plain_field(struct record *c, struct toc_sv *out) {
     struct toc_csv_reader *r = c->r;
@@ -84,10 +86,12 @@ static int quoted_field(struct record *c, struct toc_sv *out) {
     *out = toc_sv_make(r->text.p + start, r->at - start);
     r->at++;
     size_t at = r->at;
-    if (at < r->text.n && r->text.p[at] == '\r' && (at + 1 == r->text.n || r->text.p[at + 1] == '\n'))
+    if (at < r->text.n && r->text.p[at] == '\r' &&
+        (at + 1 == r->text.n || r->text.p[at + 1] == '\n'))
         r->at++;
     else if (at < r->text.n && r->text.p[at] != r->separator && r->text.p[at] != '\n')
-        return fail(c, TOC_EPARSE, at, "expected a separator or the end of the line behind a quote");
+        return fail(c, TOC_EPARSE, at,
+                    "expected a separator or the end of the line behind a quote");
     return doubled ? halve_quotes(c, *out, doubled, out) : 0;
 }
 
@@ -116,8 +120,8 @@ static int read_fields(struct record *c) {
 
 static void skip_empty_lines(struct toc_csv_reader *r, int *line) {
     for (; r->at < r->text.n && is_line_end(r->text.p[r->at]); r->at++) {
-        bool lone_cr = r->text.p[r->at] == '\r' &&
-                       !(r->at + 1 == r->text.n || r->text.p[r->at + 1] == '\n');
+        bool lone_cr =
+            r->text.p[r->at] == '\r' && !(r->at + 1 == r->text.n || r->text.p[r->at + 1] == '\n');
         if (lone_cr)
             return;
         *line += r->text.p[r->at] == '\n';

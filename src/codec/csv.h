@@ -12,15 +12,15 @@
 struct toc_csv_reader {
     struct toc_sv text; /* borrowed */
     size_t at;
-    char separator; /* default ',' */
-    int line;       /* of the record last read, 1-based */
-    int next_line;  /* kept by the reader */
+    char separator;         /* default ',' */
+    int line;               /* of the record last read, 1-based */
+    int next_line;          /* kept by the reader */
     size_t max_fields;      /* default 4096 */
     size_t max_field_bytes; /* default 1 MiB */
 };
 void toc_csv_reader_init(struct toc_csv_reader *r, struct toc_sv text);
-/* Next record; fields live in the arena or in the text. TOC_EEND at the end, TOC_EPARSE with line and column.
- * Empty lines are skipped. */
+/* Next record; fields live in the arena or in the text. TOC_EEND at the end, TOC_EPARSE with line
+ * and column. Empty lines are skipped. */
 int toc_csv_read(struct toc_csv_reader *r, struct toc_arena *a, const struct toc_sv **out_fields,
                  size_t *out_count, struct toc_err *err) TOC_MUST_CHECK;
 /* Appends one field, quoted when it must be. */

@@ -46,7 +46,8 @@ static int read_value(struct parse *p, double *out) {
     if (parse_number(read_token(&p->c), out))
         return 0;
     p->c.p = start;
-    return fail(p, TOC_EPARSE, start == p->c.eol ? "expected a value" : "this value is not a number");
+    return fail(p, TOC_EPARSE,
+                start == p->c.eol ? "expected a value" : "this value is not a number");
 }
 
 static int read_timestamp(struct parse *p, int64_t *out_ms) {
@@ -60,7 +61,8 @@ static int read_timestamp(struct parse *p, int64_t *out_ms) {
     }
     double seconds;
     if (parse_number(token, &seconds) && isfinite(seconds)) {
-        double ms = fmin(fmax(seconds * 1000, -9e18), 9e18); /* such a time is refused by its reader */
+        double ms =
+            fmin(fmax(seconds * 1000, -9e18), 9e18); /* such a time is refused by its reader */
         *out_ms = llround(ms);
         return 0;
     }
@@ -68,10 +70,11 @@ static int read_timestamp(struct parse *p, int64_t *out_ms) {
     return fail(p, TOC_EPARSE, "this timestamp is not a number of seconds");
 }
 
-/* The blank between two parts of a line: exactly one in OpenMetrics, at least one in the text format. */
+/* The blank between two parts of a line: exactly one in OpenMetrics, at least one in the text
+ * format. */
 static int expect_blank(struct parse *p, const char *what) {
-    bool found = p->c.is_openmetrics ? toc_exposition_at(&p->c, ' ')
-                                     : toc_exposition_at_blank(&p->c);
+    bool found =
+        p->c.is_openmetrics ? toc_exposition_at(&p->c, ' ') : toc_exposition_at_blank(&p->c);
     if (!found)
         return fail(p, TOC_EPARSE, what);
     p->c.p++;
@@ -171,15 +174,15 @@ static int read_sample(struct parse *p) {
 }
 
 /* X(accepted text, text reported, in OpenMetrics, in the text format) */
-#define TYPE_TABLE(X)                              \
-    X("counter", "counter", true, true)            \
-    X("gauge", "gauge", true, true)                \
-    X("histogram", "histogram", true, true)        \
+#define TYPE_TABLE(X)                                 \
+    X("counter", "counter", true, true)               \
+    X("gauge", "gauge", true, true)                   \
+    X("histogram", "histogram", true, true)           \
     X("gaugehistogram", "gaugehistogram", true, true) \
-    X("summary", "summary", true, true)            \
-    X("info", "info", true, true)                  \
-    X("stateset", "stateset", true, true)          \
-    X("unknown", "unknown", true, true)            \
+    X("summary", "summary", true, true)               \
+    X("info", "info", true, true)                     \
+    X("stateset", "stateset", true, true)             \
+    X("unknown", "unknown", true, true)               \
     X("untyped", "unknown", false, true)
 
 static int read_type(struct parse *p, struct toc_exposition_meta *m) {
@@ -320,11 +323,12 @@ int toc_exposition_parse(enum toc_exposition_format format, struct toc_sv text,
         limits = &TOC_EXPOSITION_DEFAULT_LIMITS;
     struct parse p = {.handler = handler};
     p.c = (struct toc_exposition_cursor){
-        .is_openmetrics = format == TOC_EXPOSITION_OPENMETRICS, .is_ascii = is_ascii(text),
-        .limits = limits, .err = err,
+        .is_openmetrics = format == TOC_EXPOSITION_OPENMETRICS,
+        .is_ascii = is_ascii(text),
+        .limits = limits,
+        .err = err,
     };
-    struct toc_exposition_label *room =
-        toc_try_calloc(limits->max_labels * 2 + 1, sizeof *room);
+    struct toc_exposition_label *room = toc_try_calloc(limits->max_labels * 2 + 1, sizeof *room);
     if (!room)
         return toc_errf(err, TOC_ENOMEM, "no memory for the labels of a sample");
     p.labels.items = room;

@@ -1,6 +1,6 @@
 /*
- * Prometheus text exposition 0.0.4 and OpenMetrics 1.0 in, and text out. Errors carry line and column.
- * Format sources: prometheus.io/docs/instrumenting/exposition_formats, OpenMetrics 1.0.0.
+ * Prometheus text exposition 0.0.4 and OpenMetrics 1.0 in, and text out. Errors carry line and
+ * column. Format sources: prometheus.io/docs/instrumenting/exposition_formats, OpenMetrics 1.0.0.
  */
 #ifndef TOC_CODEC_EXPOSITION_H
 #define TOC_CODEC_EXPOSITION_H
@@ -36,7 +36,7 @@ struct toc_exposition_sample {
     double value;
     bool has_timestamp;
     int64_t timestamp_ms;
-    struct toc_sv series_text; /* raw `name{…}`: a key for caches */
+    struct toc_sv series_text;                      /* raw `name{…}`: a key for caches */
     const struct toc_exposition_exemplar *exemplar; /* NULL when there is none */
     int line;
 };
@@ -70,8 +70,9 @@ int toc_exposition_parse(enum toc_exposition_format format, struct toc_sv text,
                          const struct toc_exposition_handler *handler,
                          struct toc_err *err) TOC_MUST_CHECK;
 
-/* The whole OpenMetrics 1.0 rule book, beyond what scraping asks for: families stay together, metadata comes
- * first, suffixes, values and labels fit the type. For `check metrics`; TOC_EPARSE with the line. */
+/* The whole OpenMetrics 1.0 rule book, beyond what scraping asks for: families stay together,
+ * metadata comes first, suffixes, values and labels fit the type. For `check metrics`; TOC_EPARSE
+ * with the line. */
 int toc_openmetrics_check(struct toc_sv text, const struct toc_exposition_limits *limits,
                           struct toc_err *err) TOC_MUST_CHECK;
 

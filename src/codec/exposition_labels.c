@@ -4,8 +4,10 @@ enum { IS_NAME = 1, IS_NAME_START = 2, IS_COLON = 4 };
 
 /* Classes of the characters of classic names. */
 static const uint8_t classes[256] = {
-    ['a' ... 'z'] = IS_NAME | IS_NAME_START, ['A' ... 'Z'] = IS_NAME | IS_NAME_START,
-    ['_'] = IS_NAME | IS_NAME_START,         ['0' ... '9'] = IS_NAME,
+    ['a' ... 'z'] = IS_NAME | IS_NAME_START,
+    ['A' ... 'Z'] = IS_NAME | IS_NAME_START,
+    ['_'] = IS_NAME | IS_NAME_START,
+    ['0' ... '9'] = IS_NAME,
     [':'] = IS_COLON,
 };
 

@@ -156,8 +156,8 @@ int toc_json_get_int(const struct toc_json *object, const char *key, int64_t fal
     return 0;
 }
 
-int toc_json_get_double(const struct toc_json *object, const char *key, double fallback, double *out,
-                        struct toc_err *err) {
+int toc_json_get_double(const struct toc_json *object, const char *key, double fallback,
+                        double *out, struct toc_err *err) {
     const struct toc_json *m = present(object, key);
     if (m && m->type != TOC_JSON_INT && m->type != TOC_JSON_DOUBLE)
         return wrong_type(key, "a number", err);

@@ -28,7 +28,9 @@ static bool fail(struct scan *s, size_t at, int code, const char *what) {
     return false;
 }
 
-static char peek(const struct scan *s) { return s->at < s->text.n ? s->text.p[s->at] : '\0'; }
+static char peek(const struct scan *s) {
+    return s->at < s->text.n ? s->text.p[s->at] : '\0';
+}
 
 static void skip_blank(struct scan *s) {
     while (s->at < s->text.n && strchr(" \t\r\n", s->text.p[s->at]) && s->text.p[s->at])
@@ -57,9 +59,10 @@ static bool scan_unicode_escape(struct scan *s) {
     if (unit >= 0xdc00 && unit < 0xe000)
         return fail(s, s->at, TOC_EPARSE, "a low surrogate without its high surrogate");
     if (unit >= 0xd800 && unit < 0xdc00) {
-        int low = s->text.n - s->at > 7 && s->text.p[s->at + 6] == '\\' && s->text.p[s->at + 7] == 'u'
-                      ? hex4(s, s->at + 8)
-                      : -1;
+        int low =
+            s->text.n - s->at > 7 && s->text.p[s->at + 6] == '\\' && s->text.p[s->at + 7] == 'u'
+                ? hex4(s, s->at + 8)
+                : -1;
         if (low < 0xdc00 || low > 0xdfff)
             return fail(s, s->at, TOC_EPARSE, "a high surrogate without its low surrogate");
         s->at += 6;
@@ -147,8 +150,9 @@ static bool scan_word(struct scan *s) {
             return true;
         }
     }
-    return fail(s, s->at, TOC_EPARSE, s->at >= s->text.n ? "the text ends where a value was expected"
-                                                         : "expected a value");
+    return fail(s, s->at, TOC_EPARSE,
+                s->at >= s->text.n ? "the text ends where a value was expected"
+                                   : "expected a value");
 }
 
 static bool open_container(struct scan *s, bool is_object) {
@@ -203,7 +207,8 @@ static bool scan_separator(struct scan *s) {
     if (peek(s) == (in_object ? '}' : ']'))
         return close_container(s);
     if (peek(s) != ',')
-        return fail(s, s->at, TOC_EPARSE, in_object ? "expected ',' or '}'" : "expected ',' or ']'");
+        return fail(s, s->at, TOC_EPARSE,
+                    in_object ? "expected ',' or '}'" : "expected ',' or ']'");
     s->at++;
     s->want = in_object ? WANT_KEY : WANT_VALUE;
     return true;
@@ -217,8 +222,10 @@ static bool step(struct scan *s) {
 }
 
 struct toc_json_place toc_json_scan(struct toc_sv text, int max_depth, size_t stop_at_key) {
-    struct scan s = {.text = text, .max_depth = TOC_MIN(max_depth, (int)DEPTH_MAX),
-                     .want = WANT_VALUE, .stop_at_key = stop_at_key};
+    struct scan s = {.text = text,
+                     .max_depth = TOC_MIN(max_depth, (int)DEPTH_MAX),
+                     .want = WANT_VALUE,
+                     .stop_at_key = stop_at_key};
     bool ok = true;
     while (ok && (s.depth || s.want != WANT_COMMA_OR_END))
         ok = step(&s);

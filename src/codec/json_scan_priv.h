@@ -13,8 +13,8 @@ struct toc_json_place {
     int code;         /* TOC_EPARSE or TOC_ELIMIT (too deep, number out of range) */
 };
 
-/* Stops at the first mistake, or at the key with the given ordinal (0-based, SIZE_MAX for none), whose place
- * is then returned with what == NULL. */
+/* Stops at the first mistake, or at the key with the given ordinal (0-based, SIZE_MAX for none),
+ * whose place is then returned with what == NULL. */
 struct toc_json_place toc_json_scan(struct toc_sv text, int max_depth, size_t stop_at_key);
 
 #endif

@@ -34,10 +34,18 @@ static void close_container(struct toc_json_writer *w, char sign) {
     toc_buf_append_char(w->out, sign);
 }
 
-void toc_json_begin_object(struct toc_json_writer *w) { open_container(w, '{'); }
-void toc_json_end_object(struct toc_json_writer *w) { close_container(w, '}'); }
-void toc_json_begin_array(struct toc_json_writer *w) { open_container(w, '['); }
-void toc_json_end_array(struct toc_json_writer *w) { close_container(w, ']'); }
+void toc_json_begin_object(struct toc_json_writer *w) {
+    open_container(w, '{');
+}
+void toc_json_end_object(struct toc_json_writer *w) {
+    close_container(w, '}');
+}
+void toc_json_begin_array(struct toc_json_writer *w) {
+    open_container(w, '[');
+}
+void toc_json_end_array(struct toc_json_writer *w) {
+    close_container(w, ']');
+}
 
 static bool is_plain(uint8_t c) {
     return c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
@@ -50,8 +58,8 @@ static void append_escape(struct toc_buf *out, uint32_t rune) {
         toc_buf_append(out, (char[]){'\\', found[1]}, 2);
         return;
     }
-    char text[] = {'\\', 'u', hex[rune >> 12 & 15], hex[rune >> 8 & 15], hex[rune >> 4 & 15],
-                   hex[rune & 15]};
+    char text[] = {
+        '\\', 'u', hex[rune >> 12 & 15], hex[rune >> 8 & 15], hex[rune >> 4 & 15], hex[rune & 15]};
     toc_buf_append(out, text, sizeof text);
 }
 
@@ -151,10 +159,10 @@ void toc_json_raw(struct toc_json_writer *w, struct toc_sv json) {
     toc_buf_append_sv(w->out, json);
 }
 
-#define DEFINE_KV(name, c_type, call)                                                     \
-    void toc_json_kv_##name(struct toc_json_writer *w, const char *key, c_type value) {   \
-        toc_json_key(w, key);                                                             \
-        call(w, value);                                                                   \
+#define DEFINE_KV(name, c_type, call)                                                   \
+    void toc_json_kv_##name(struct toc_json_writer *w, const char *key, c_type value) { \
+        toc_json_key(w, key);                                                           \
+        call(w, value);                                                                 \
     }
 DEFINE_KV(string, struct toc_sv, toc_json_string)
 DEFINE_KV(cstr, const char *, toc_json_cstr)

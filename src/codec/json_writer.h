@@ -1,4 +1,5 @@
-/* Streaming JSON output into a toc_buf. Commas and nesting are kept by the writer; misuse asserts. */
+/* Streaming JSON output into a toc_buf. Commas and nesting are kept by the writer; misuse asserts.
+ */
 #ifndef TOC_CODEC_JSON_WRITER_H
 #define TOC_CODEC_JSON_WRITER_H
 
@@ -30,7 +31,8 @@ void toc_json_string(struct toc_json_writer *w, struct toc_sv s);
 void toc_json_cstr(struct toc_json_writer *w, const char *s); /* NULL writes null */
 void toc_json_int(struct toc_json_writer *w, int64_t v);
 void toc_json_uint(struct toc_json_writer *w, uint64_t v);
-/* Shortest text that reads back the same; NaN and infinities as the strings "NaN", "+Inf", "-Inf". */
+/* Shortest text that reads back the same; NaN and infinities as the strings "NaN", "+Inf", "-Inf".
+ */
 void toc_json_double(struct toc_json_writer *w, double v);
 void toc_json_bool(struct toc_json_writer *w, bool v);
 void toc_json_null(struct toc_json_writer *w);

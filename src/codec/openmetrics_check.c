@@ -1,7 +1,8 @@
 /*
- * The rules of OpenMetrics 1.0 that need more than one line: a family's metadata stands before its samples,
- * its samples stand together, its groups (label sets without le, quantile or state) stand together with
- * rising timestamps, and names, labels and values fit the type. Built on the parser's events.
+ * The rules of OpenMetrics 1.0 that need more than one line: a family's metadata stands before its
+ * samples, its samples stand together, its groups (label sets without le, quantile or state) stand
+ * together with rising timestamps, and names, labels and values fit the type. Built on the parser's
+ * events.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -196,8 +197,8 @@ static bool is_one_of(const char *suffix, const char *const *list) {
 static int check_value(const struct check *k, double v, const char *suffix) {
     static const char *const never_nan[] = {"_total",  "_sum",  "_count", "_bucket",
                                             "_gcount", "_gsum", NULL};
-    static const char *const never_negative[] = {"_total", "_sum", "_count", "_bucket", "_gcount",
-                                                 NULL};
+    static const char *const never_negative[] = {"_total",  "_sum",    "_count",
+                                                 "_bucket", "_gcount", NULL};
     static const char *const whole[] = {"_count", "_bucket", "_gcount", NULL};
     if (k->type == STATESET && v != 0 && v != 1)
         return refuse(k, "a stateset value must be 0 or 1");

@@ -38,8 +38,8 @@ void toc_regex_expand(const struct toc_regex *re, struct toc_sv form, const stru
             i += i + 1 < form.n && form.p[i + 1] == '$';
             continue;
         }
-        toc_buf_append_sv(out, group_by_name(re, toc_sv_sub(form, start, end - start), groups,
-                                             count));
+        toc_buf_append_sv(out,
+                          group_by_name(re, toc_sv_sub(form, start, end - start), groups, count));
         i = end - 1 + is_braced;
     }
 }

@@ -1,8 +1,9 @@
 /*
- * A logic template for notification texts and annotations: the part of Go's text/template that Prometheus
- * rules and Alertmanager users know. `{{ $labels.instance }}`, `{{ .Labels.x }}`, `{{ $value | humanize }}`,
- * if/else if/else/end, range, with, variables, comments, `{{-` and `-}}`. docs/design/codec.md lists the
- * functions. A missing member is nil: it prints as nothing and counts as false.
+ * A logic template for notification texts and annotations: the part of Go's text/template that
+ * Prometheus rules and Alertmanager users know. `{{ $labels.instance }}`, `{{ .Labels.x }}`, `{{
+ * $value | humanize }}`, if/else if/else/end, range, with, variables, comments, `{{-` and `-}}`.
+ * docs/design/codec.md lists the functions. A missing member is nil: it prints as nothing and
+ * counts as false.
  */
 #ifndef TOC_CODEC_TEMPLATE_H
 #define TOC_CODEC_TEMPLATE_H
@@ -27,7 +28,7 @@ enum toc_template_type {
 /* A tree of borrowed data; the caller keeps it alive while rendering. */
 struct toc_template_value {
     enum toc_template_type type;
-    struct toc_sv key;    /* as a member of a map, or as a variable (without $) */
+    struct toc_sv key; /* as a member of a map, or as a variable (without $) */
     struct toc_sv string;
     double number;
     bool boolean;
@@ -76,12 +77,13 @@ extern const struct toc_template_limits TOC_TEMPLATE_DEFAULT_LIMITS;
 
 struct toc_template;
 
-/* TOC_EPARSE with line and column. Variables are checked when rendering. Immutable: any number of threads. */
+/* TOC_EPARSE with line and column. Variables are checked when rendering. Immutable: any number of
+ * threads. */
 int toc_template_compile(struct toc_sv text, struct toc_template **out,
                          struct toc_err *err) TOC_MUST_CHECK;
 void toc_template_free(struct toc_template **t);
-/* Appends to out; limits may be NULL. On error (TOC_ELIMIT, TOC_ETYPE, TOC_ENOENT for an unknown variable)
- * out holds what was rendered before it. */
+/* Appends to out; limits may be NULL. On error (TOC_ELIMIT, TOC_ETYPE, TOC_ENOENT for an unknown
+ * variable) out holds what was rendered before it. */
 int toc_template_render(const struct toc_template *t, const struct toc_template_input *input,
                         const struct toc_template_limits *limits, struct toc_buf *out,
                         struct toc_err *err) TOC_MUST_CHECK;

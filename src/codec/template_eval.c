@@ -45,8 +45,8 @@ static int map_method(struct render *r, const struct toc_template_value *map, st
     bool wants_names = toc_sv_eq(name, TOC_SV("Names"));
     if (!wants_pairs && !wants_names && !toc_sv_eq(name, TOC_SV("Values")))
         return TOC_ENOENT;
-    struct toc_template_value *list =
-        TOC_ARENA_NEW_ARRAY(&r->arena, struct toc_template_value, map->count * (wants_pairs ? 3 : 1));
+    struct toc_template_value *list = TOC_ARENA_NEW_ARRAY(&r->arena, struct toc_template_value,
+                                                          map->count * (wants_pairs ? 3 : 1));
     if (!list)
         return TOC_ENOMEM;
     for (size_t i = 0; i < map->count; i++) {
@@ -128,9 +128,13 @@ static int eval_call(struct render *r, const struct toc_template_expr *e,
         rc = eval(r, e->args[i], dot, &args[i]);
     if (rc)
         return rc;
-    struct toc_template_call c = {.args = args, .count = e->arg_count, .arena = &r->arena,
-                                  .max_bytes = r->limits->max_output_bytes, .err = r->err,
-                                  .template = r->t, .offset = e->offset};
+    struct toc_template_call c = {.args = args,
+                                  .count = e->arg_count,
+                                  .arena = &r->arena,
+                                  .max_bytes = r->limits->max_output_bytes,
+                                  .err = r->err,
+                                  .template = r->t,
+                                  .offset = e->offset};
     rc = e->function->call(&c);
     if (rc == TOC_ENOMEM)
         return fail_at(r, e->offset, TOC_ELIMIT, "too much memory used by this template");
@@ -189,7 +193,8 @@ static int assign(struct render *r, const struct toc_template_node *n,
             return 0;
         }
     }
-    return fail_at(r, n->offset, TOC_ENOENT, "assignment to a variable that was not declared with :=");
+    return fail_at(r, n->offset, TOC_ENOENT,
+                   "assignment to a variable that was not declared with :=");
 }
 
 static int run(struct render *r, const struct toc_template_node *n,
@@ -218,8 +223,9 @@ static int run_range(struct render *r, const struct toc_template_node *n,
         return run(r, n->otherwise, dot);
     int rc = 0;
     for (size_t i = 0; i < v->count && !rc; i++)
-        rc = run_iteration(r, n, is_map ? toc_template_string(v->items[i].key)
-                                        : toc_template_number((double)i), &v->items[i]);
+        rc = run_iteration(
+            r, n, is_map ? toc_template_string(v->items[i].key) : toc_template_number((double)i),
+            &v->items[i]);
     return rc;
 }
 
@@ -282,9 +288,13 @@ static int run(struct render *r, const struct toc_template_node *n,
 int toc_template_render(const struct toc_template *t, const struct toc_template_input *input,
                         const struct toc_template_limits *limits, struct toc_buf *out,
                         struct toc_err *err) {
-    struct render r = {.t = t, .input = input, .out = out, .err = err,
+    struct render r = {.t = t,
+                       .input = input,
+                       .out = out,
+                       .err = err,
                        .limits = limits ? limits : &TOC_TEMPLATE_DEFAULT_LIMITS};
-    /* The buffer itself stops what prints a lot in one step; its error is ours, not the caller's. */
+    /* The buffer itself stops what prints a lot in one step; its error is ours, not the caller's.
+     */
     size_t caller_limit = out->limit_bytes;
     size_t allowed = out->n + r.limits->max_output_bytes;
     int rc = toc_buf_error(out);

@@ -77,9 +77,8 @@ int toc_template_humanize(struct toc_template_call *c) {
         return rc;
     if (v == 0 || !isfinite(v))
         return finish(c, v, "");
-    const char *prefix = fabs(v) >= 1
-                             ? scale_large(&v, 1000, prefixes, TOC_ARRAY_LEN(prefixes))
-                             : scale_small(&v);
+    const char *prefix =
+        fabs(v) >= 1 ? scale_large(&v, 1000, prefixes, TOC_ARRAY_LEN(prefixes)) : scale_small(&v);
     return finish(c, v, prefix);
 }
 
@@ -261,7 +260,8 @@ static void append_number(struct toc_buf *b, const struct conversion *k, double 
     snprintf(spec, sizeof spec, "%%%.*s*.*%c", (int)k->flag_count, k->flags, k->verb);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    int n = snprintf(text, sizeof text, spec, TOC_MAX(k->width, 0), precision < 0 ? 6 : precision, v);
+    int n =
+        snprintf(text, sizeof text, spec, TOC_MAX(k->width, 0), precision < 0 ? 6 : precision, v);
 #pragma GCC diagnostic pop
     toc_buf_append(b, text, n > 0 ? TOC_MIN((size_t)n, sizeof text - 1) : 0);
 }

@@ -4,9 +4,9 @@
 #include "base/num.h"
 #include "base/time.h"
 #include "codec/json_writer.h"
+#include "codec/regex_expand.h"
 #include "codec/template_priv.h"
 #include "codec/text.h"
-#include "codec/regex_expand.h"
 #include "shim/regex.h"
 
 bool toc_template_is_true(const struct toc_template_value *v) {
@@ -134,12 +134,12 @@ static int order(struct toc_template_call *c, int *out) {
     return rc;
 }
 
-#define DEFINE_COMPARISON(name, condition)                 \
+#define DEFINE_COMPARISON(name, condition)                \
     static int call_##name(struct toc_template_call *c) { \
-        int o = 2;                                         \
-        int rc = order(c, &o);                             \
-        c->out = toc_template_bool(condition);             \
-        return rc;                                         \
+        int o = 2;                                        \
+        int rc = order(c, &o);                            \
+        c->out = toc_template_bool(condition);            \
+        return rc;                                        \
     }
 DEFINE_COMPARISON(lt, o == -1)
 DEFINE_COMPARISON(le, o == -1 || o == 0)
@@ -218,12 +218,22 @@ static int print_args(struct toc_template_call *c, bool is_line) {
     return toc_template_return(c, &b);
 }
 
-static int call_print(struct toc_template_call *c) { return print_args(c, false); }
-static int call_println(struct toc_template_call *c) { return print_args(c, true); }
+static int call_print(struct toc_template_call *c) {
+    return print_args(c, false);
+}
+static int call_println(struct toc_template_call *c) {
+    return print_args(c, true);
+}
 
-static char to_upper(char ch) { return ch >= 'a' && ch <= 'z' ? (char)(ch - 32) : ch; }
-static char to_lower(char ch) { return ch >= 'A' && ch <= 'Z' ? (char)(ch + 32) : ch; }
-static char keep(char ch) { return ch; }
+static char to_upper(char ch) {
+    return ch >= 'a' && ch <= 'z' ? (char)(ch - 32) : ch;
+}
+static char to_lower(char ch) {
+    return ch >= 'A' && ch <= 'Z' ? (char)(ch + 32) : ch;
+}
+static char keep(char ch) {
+    return ch;
+}
 
 /* Maps ASCII letters: the first of each word by `first`, the others by `rest`. */
 static int map_letters(struct toc_template_call *c, char (*first)(char), char (*rest)(char)) {
@@ -242,9 +252,15 @@ static int map_letters(struct toc_template_call *c, char (*first)(char), char (*
     return toc_template_return(c, &b);
 }
 
-static int call_title(struct toc_template_call *c) { return map_letters(c, to_upper, keep); }
-static int call_toUpper(struct toc_template_call *c) { return map_letters(c, to_upper, to_upper); }
-static int call_toLower(struct toc_template_call *c) { return map_letters(c, to_lower, to_lower); }
+static int call_title(struct toc_template_call *c) {
+    return map_letters(c, to_upper, keep);
+}
+static int call_toUpper(struct toc_template_call *c) {
+    return map_letters(c, to_upper, to_upper);
+}
+static int call_toLower(struct toc_template_call *c) {
+    return map_letters(c, to_lower, to_lower);
+}
 
 static int call_trimSpace(struct toc_template_call *c) {
     struct toc_sv s;
@@ -263,8 +279,12 @@ static int escape(struct toc_template_call *c, void (*fn)(struct toc_sv, struct 
     return toc_template_return(c, &b);
 }
 
-static int call_html(struct toc_template_call *c) { return escape(c, toc_html_escape); }
-static int call_urlquery(struct toc_template_call *c) { return escape(c, toc_percent_encode); }
+static int call_html(struct toc_template_call *c) {
+    return escape(c, toc_html_escape);
+}
+static int call_urlquery(struct toc_template_call *c) {
+    return escape(c, toc_percent_encode);
+}
 
 static void append_json(struct toc_sv s, struct toc_buf *out) {
     struct toc_json_writer w;
@@ -273,7 +293,9 @@ static void append_json(struct toc_sv s, struct toc_buf *out) {
 }
 
 /* A quoted JSON string of the value's text. */
-static int call_toJson(struct toc_template_call *c) { return escape(c, append_json); }
+static int call_toJson(struct toc_template_call *c) {
+    return escape(c, append_json);
+}
 
 /* Notifications are plain text or escaped by their channel: nothing to mark as safe. */
 static int call_safeHtml(struct toc_template_call *c) {
@@ -412,41 +434,41 @@ static int call_reReplaceAll(struct toc_template_call *c) {
 }
 
 /* X(name, least arguments, most arguments, function) */
-#define FUNCTION_TABLE(X)                                             \
-    X("and", 1, TOC_TEMPLATE_ARGS_MAX, call_and)                      \
-    X("or", 1, TOC_TEMPLATE_ARGS_MAX, call_or)                        \
-    X("not", 1, 1, call_not)                                          \
-    X("eq", 2, TOC_TEMPLATE_ARGS_MAX, call_eq)                        \
-    X("ne", 2, 2, call_ne)                                            \
-    X("lt", 2, 2, call_lt)                                            \
-    X("le", 2, 2, call_le)                                            \
-    X("gt", 2, 2, call_gt)                                            \
-    X("ge", 2, 2, call_ge)                                            \
-    X("len", 1, 1, call_len)                                          \
-    X("index", 1, TOC_TEMPLATE_ARGS_MAX, call_index)                  \
-    X("first", 1, 1, call_first)                                      \
-    X("print", 0, TOC_TEMPLATE_ARGS_MAX, call_print)                  \
-    X("println", 0, TOC_TEMPLATE_ARGS_MAX, call_println)              \
-    X("printf", 1, TOC_TEMPLATE_ARGS_MAX, toc_template_printf)        \
-    X("humanize", 1, 1, toc_template_humanize)                        \
-    X("humanize1024", 1, 1, toc_template_humanize1024)                \
-    X("humanizeDuration", 1, 1, toc_template_humanize_duration)       \
-    X("humanizePercentage", 1, 1, toc_template_humanize_percentage)   \
-    X("humanizeTimestamp", 1, 1, toc_template_humanize_timestamp)     \
-    X("title", 1, 1, call_title)                                      \
-    X("toUpper", 1, 1, call_toUpper)                                  \
-    X("toLower", 1, 1, call_toLower)                                  \
-    X("trimSpace", 1, 1, call_trimSpace)                              \
-    X("html", 1, 1, call_html)                                        \
-    X("toJson", 1, 1, call_toJson)                                    \
-    X("safeHtml", 1, 1, call_safeHtml)                                \
-    X("urlquery", 1, 1, call_urlquery)                                \
-    X("join", 2, 2, call_join)                                        \
-    X("stringSlice", 0, TOC_TEMPLATE_ARGS_MAX, call_stringSlice)      \
-    X("stripPort", 1, 1, call_stripPort)                              \
-    X("stripDomain", 1, 1, call_stripDomain)                          \
-    X("parseDuration", 1, 1, call_parseDuration)                      \
-    X("match", 2, 2, call_match)                                      \
+#define FUNCTION_TABLE(X)                                           \
+    X("and", 1, TOC_TEMPLATE_ARGS_MAX, call_and)                    \
+    X("or", 1, TOC_TEMPLATE_ARGS_MAX, call_or)                      \
+    X("not", 1, 1, call_not)                                        \
+    X("eq", 2, TOC_TEMPLATE_ARGS_MAX, call_eq)                      \
+    X("ne", 2, 2, call_ne)                                          \
+    X("lt", 2, 2, call_lt)                                          \
+    X("le", 2, 2, call_le)                                          \
+    X("gt", 2, 2, call_gt)                                          \
+    X("ge", 2, 2, call_ge)                                          \
+    X("len", 1, 1, call_len)                                        \
+    X("index", 1, TOC_TEMPLATE_ARGS_MAX, call_index)                \
+    X("first", 1, 1, call_first)                                    \
+    X("print", 0, TOC_TEMPLATE_ARGS_MAX, call_print)                \
+    X("println", 0, TOC_TEMPLATE_ARGS_MAX, call_println)            \
+    X("printf", 1, TOC_TEMPLATE_ARGS_MAX, toc_template_printf)      \
+    X("humanize", 1, 1, toc_template_humanize)                      \
+    X("humanize1024", 1, 1, toc_template_humanize1024)              \
+    X("humanizeDuration", 1, 1, toc_template_humanize_duration)     \
+    X("humanizePercentage", 1, 1, toc_template_humanize_percentage) \
+    X("humanizeTimestamp", 1, 1, toc_template_humanize_timestamp)   \
+    X("title", 1, 1, call_title)                                    \
+    X("toUpper", 1, 1, call_toUpper)                                \
+    X("toLower", 1, 1, call_toLower)                                \
+    X("trimSpace", 1, 1, call_trimSpace)                            \
+    X("html", 1, 1, call_html)                                      \
+    X("toJson", 1, 1, call_toJson)                                  \
+    X("safeHtml", 1, 1, call_safeHtml)                              \
+    X("urlquery", 1, 1, call_urlquery)                              \
+    X("join", 2, 2, call_join)                                      \
+    X("stringSlice", 0, TOC_TEMPLATE_ARGS_MAX, call_stringSlice)    \
+    X("stripPort", 1, 1, call_stripPort)                            \
+    X("stripDomain", 1, 1, call_stripDomain)                        \
+    X("parseDuration", 1, 1, call_parseDuration)                    \
+    X("match", 2, 2, call_match)                                    \
     X("reReplaceAll", 3, 3, call_reReplaceAll)
 
 static const struct toc_template_function functions[] = {
@@ -462,5 +484,9 @@ const struct toc_template_function *toc_template_find_function(struct toc_sv nam
     return NULL;
 }
 
-bool toc_template_is_and(const struct toc_template_function *f) { return f->call == call_and; }
-bool toc_template_is_or(const struct toc_template_function *f) { return f->call == call_or; }
+bool toc_template_is_and(const struct toc_template_function *f) {
+    return f->call == call_and;
+}
+bool toc_template_is_or(const struct toc_template_function *f) {
+    return f->call == call_or;
+}

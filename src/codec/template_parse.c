@@ -41,11 +41,15 @@ static int no_memory(struct parser *p) {
     return toc_errf(p->err, TOC_ENOMEM, "no memory for this template");
 }
 
-static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+static bool is_blank(char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 static char peek_at(const struct parser *p, size_t ahead) {
     return p->at + ahead < p->text.n ? p->text.p[p->at + ahead] : '\0';
 }
-static char peek(const struct parser *p) { return peek_at(p, 0); }
+static char peek(const struct parser *p) {
+    return peek_at(p, 0);
+}
 
 static void skip_blank(struct parser *p) {
     while (p->at < p->text.n && is_blank(p->text.p[p->at]))
@@ -245,7 +249,8 @@ static bool at_command_end(const struct parser *p) {
     return i >= p->text.n || p->text.p[i] == '|' || p->text.p[i] == ')' || at_close(p);
 }
 
-/* Consumes blanks and `sign` when that is what follows; otherwise nothing, since a blank before -}} counts. */
+/* Consumes blanks and `sign` when that is what follows; otherwise nothing, since a blank before -}}
+ * counts. */
 static bool take(struct parser *p, char sign) {
     size_t i = p->at;
     while (i < p->text.n && is_blank(p->text.p[i]))
@@ -265,7 +270,8 @@ static int check_arg_count(struct parser *p, const struct toc_template_expr *e) 
                              e->function->min_args, e->function->max_args, e->arg_count);
 }
 
-static int add_arg(struct parser *p, struct toc_template_expr *call, struct toc_template_expr *arg) {
+static int add_arg(struct parser *p, struct toc_template_expr *call,
+                   struct toc_template_expr *arg) {
     if (call->arg_count == TOC_TEMPLATE_ARGS_MAX)
         return fail(p, "too many arguments");
     call->args[call->arg_count++] = arg;
@@ -343,8 +349,7 @@ static int read_assignment(struct parser *p, struct toc_template_node *n) {
     return 0;
 }
 
-static int read_block(struct parser *p, struct toc_template_node **out,
-                      enum terminator *out_end);
+static int read_block(struct parser *p, struct toc_template_node **out, enum terminator *out_end);
 
 /* The rest of if/with/range behind its keyword, up to and including its {{end}}. */
 static int read_branch(struct parser *p, struct toc_template_node *n) {
@@ -360,8 +365,8 @@ static int read_branch(struct parser *p, struct toc_template_node *n) {
         rc = read_block(p, &n->body, &end);
     if (!rc && (end == AT_ELSE_IF || end == AT_ELSE_WITH)) {
         /* `else if` opens a branch that shares this one's end. */
-        n->otherwise = new_node(p, end == AT_ELSE_IF ? TOC_TEMPLATE_NODE_IF
-                                                     : TOC_TEMPLATE_NODE_WITH);
+        n->otherwise =
+            new_node(p, end == AT_ELSE_IF ? TOC_TEMPLATE_NODE_IF : TOC_TEMPLATE_NODE_WITH);
         rc = n->otherwise ? read_branch(p, n->otherwise) : no_memory(p);
         end = AT_END;
     } else if (!rc && end == AT_ELSE) {

@@ -6,7 +6,8 @@
 #include "codec/template.h"
 
 enum {
-    TOC_TEMPLATE_DEPTH_MAX = 24, /* nested blocks, parentheses, pipeline stages: bounds all recursion */
+    TOC_TEMPLATE_DEPTH_MAX =
+        24, /* nested blocks, parentheses, pipeline stages: bounds all recursion */
     TOC_TEMPLATE_ARGS_MAX = 16,
     TOC_TEMPLATE_FIELDS_MAX = 16,
     TOC_TEMPLATE_VARIABLES_MAX = 256

@@ -1,4 +1,5 @@
-/* Small text encodings: base64, percent-encoding, hexadecimal, HTML and quoted-printable-safe escaping. */
+/* Small text encodings: base64, percent-encoding, hexadecimal, HTML and quoted-printable-safe
+ * escaping. */
 #ifndef TOC_CODEC_TEXT_H
 #define TOC_CODEC_TEXT_H
 

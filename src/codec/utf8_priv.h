@@ -8,7 +8,8 @@
 
 #include "base/sv.h"
 
-/* Length (1-4) of the well-formed sequence at s.p[at], 0 when it is ill-formed; fills the code point. */
+/* Length (1-4) of the well-formed sequence at s.p[at], 0 when it is ill-formed; fills the code
+ * point. */
 static inline size_t toc_utf8_read(struct toc_sv s, size_t at, uint32_t *out_rune) {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     uint8_t first = (uint8_t)s.p[at];

@@ -1,7 +1,8 @@
 /*
- * libyaml's events become a tree. Containers under construction live on an explicit stack; a finished one
- * copies its children into the arena. An anchor remembers its node together with the number of nodes under
- * it, so that aliases are charged for what they stand for (a "billion laughs" document hits the limit).
+ * libyaml's events become a tree. Containers under construction live on an explicit stack; a
+ * finished one copies its children into the arena. An anchor remembers its node together with the
+ * number of nodes under it, so that aliases are charged for what they stand for (a "billion laughs"
+ * document hits the limit).
  */
 #include "codec/yaml.h"
 
@@ -10,8 +11,13 @@
 #include "base/vec.h"
 #include "codec/keys_priv.h"
 
-enum { DEPTH_MAX = 64, NODES_MAX = 200000, TEXT_MAX_BYTES = 4 << 20,
-       ANCHORS_MAX = 1000, MERGED_KEYS_MAX = 4096 };
+enum {
+    DEPTH_MAX = 64,
+    NODES_MAX = 200000,
+    TEXT_MAX_BYTES = 4 << 20,
+    ANCHORS_MAX = 1000,
+    MERGED_KEYS_MAX = 4096
+};
 
 struct anchor {
     struct toc_sv name;
@@ -55,9 +61,9 @@ static int out_of_memory(struct build *b) {
 
 static int count_nodes(struct build *b, size_t n, yaml_mark_t at) {
     b->nodes += n;
-    return b->nodes <= NODES_MAX ? 0
-                                 : fail(b, TOC_ELIMIT, at,
-                                        "more than 200000 nodes after expanding aliases");
+    return b->nodes <= NODES_MAX
+               ? 0
+               : fail(b, TOC_ELIMIT, at, "more than 200000 nodes after expanding aliases");
 }
 
 static int remember(struct build *b, struct toc_sv name, const struct toc_yaml *n, size_t size) {
@@ -139,7 +145,9 @@ static int on_scalar(struct build *b, const yaml_event_t *e) {
     if (rc)
         return rc;
     struct toc_yaml n = {
-        .type = TOC_YAML_SCALAR, .line = (int)at.line + 1, .column = (int)at.column + 1,
+        .type = TOC_YAML_SCALAR,
+        .line = (int)at.line + 1,
+        .column = (int)at.column + 1,
         .is_plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !is_string,
         .scalar = own(b, e->data.scalar.value, e->data.scalar.length),
     };
@@ -180,8 +188,8 @@ static int on_open(struct build *b, const yaml_event_t *e, enum toc_yaml_type ty
     if (b->depth == DEPTH_MAX)
         return fail(b, TOC_ELIMIT, at, "nested deeper than 64 levels");
     struct frame *f = &b->frames[b->depth];
-    *f = (struct frame){.first_item = b->items.count, .nodes_before = b->nodes - 1,
-                        .anchor = own_cstr(b, name)};
+    *f = (struct frame){
+        .first_item = b->items.count, .nodes_before = b->nodes - 1, .anchor = own_cstr(b, name)};
     f->node.type = type;
     f->node.line = (int)at.line + 1;
     f->node.column = (int)at.column + 1;

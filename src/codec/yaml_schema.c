@@ -137,8 +137,10 @@ static int read_key(const struct toc_schema_key *k, const struct toc_yaml *mappi
                           k->help ? k->help : "");
     if (!k->fallback || k->type == TOC_SCHEMA_NODE)
         return 0;
-    struct toc_yaml text = {.type = TOC_YAML_SCALAR, .line = mapping->line,
-                            .column = mapping->column, .is_plain = true,
+    struct toc_yaml text = {.type = TOC_YAML_SCALAR,
+                            .line = mapping->line,
+                            .column = mapping->column,
+                            .is_plain = true,
                             .scalar = toc_sv_cstr(k->fallback)};
     return read_value(k, &text, out, err);
 }

@@ -1,4 +1,5 @@
-/* Scalars as numbers, times and truth values, by YAML 1.1 as gopkg.in/yaml.v2 reads them into typed fields. */
+/* Scalars as numbers, times and truth values, by YAML 1.1 as gopkg.in/yaml.v2 reads them into typed
+ * fields. */
 #include <math.h>
 
 #include "base/num.h"

@@ -83,7 +83,8 @@ struct toc_discover *toc_discover_new(const struct toc_discover_options *o) {
     return d;
 }
 
-/* ---------------------------------------------------------------------------------------------- listeners */
+/* ----------------------------------------------------------------------------------------------
+ * listeners */
 
 static struct endpoint *find(struct toc_discover *d, uint16_t port) {
     for (size_t i = 0; i < d->endpoints.count; i++)
@@ -98,8 +99,10 @@ static void on_listener(void *ctx, struct discover_port p) {
         return;
     toc_mutex_lock(&d->mutex);
     if (!find(d, p.port))
-        TOC_VEC_PUSH(&d->endpoints, ((struct endpoint){.port = p.port, .row = -1, .path = "/metrics",
-                                                       .state = TOC_DISCOVER_IGNORED}));
+        TOC_VEC_PUSH(
+            &d->endpoints,
+            ((struct endpoint){
+                .port = p.port, .row = -1, .path = "/metrics", .state = TOC_DISCOVER_IGNORED}));
     struct endpoint *e = find(d, p.port);
     e->is_v4 = p.is_v4 || (e->is_listening && e->is_v4);
     e->is_listening = true;
@@ -122,9 +125,12 @@ static void read_listeners(struct toc_discover *d) {
     }
 }
 
-/* -------------------------------------------------------------------------------------------------- probing */
+/* --------------------------------------------------------------------------------------------------
+ * probing */
 
-static bool is_stopping(void *ctx) { return toc_event_is_set(&((struct toc_discover *)ctx)->stop); }
+static bool is_stopping(void *ctx) {
+    return toc_event_is_set(&((struct toc_discover *)ctx)->stop);
+}
 
 static void format_url(const struct endpoint *e, const char *path, char *out, size_t size) {
     snprintf(out, size, "http://%s:%u%s", e->is_v4 ? "127.0.0.1" : "[::1]", e->port, path);
@@ -133,10 +139,16 @@ static void format_url(const struct endpoint *e, const char *path, char *out, si
 /* Asks one path. The row that matches, or -1 and a reason. */
 static int ask(struct toc_discover *d, const char *url, char *reason, size_t reason_size) {
     static const char *const headers[] = {
-        "Accept: application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1", NULL};
-    const struct toc_http_call call = {.url = url, .headers = headers, .timeout_ms = PROBE_TIMEOUT_MS,
-                                       .connect_timeout_ms = PROBE_TIMEOUT_MS, .max_response_bytes = PROBE_BYTES_MAX,
-                                       .is_cancelled = is_stopping, .cancel_ctx = d};
+        "Accept: "
+        "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1",
+        NULL};
+    const struct toc_http_call call = {.url = url,
+                                       .headers = headers,
+                                       .timeout_ms = PROBE_TIMEOUT_MS,
+                                       .connect_timeout_ms = PROBE_TIMEOUT_MS,
+                                       .max_response_bytes = PROBE_BYTES_MAX,
+                                       .is_cancelled = is_stopping,
+                                       .cancel_ctx = d};
     struct toc_http_result r;
     struct toc_err err = {0};
     int row = -1, rc = toc_http_perform(d->client, &call, &r, &err);
@@ -145,18 +157,23 @@ static int ask(struct toc_discover *d, const char *url, char *reason, size_t rea
     } else if (r.status != 200) {
         snprintf(reason, reason_size, "%s answered status %d", url, r.status);
     } else {
-        bool is_openmetrics = strncmp(r.content_type, "application/openmetrics-text", 28) == 0, is_metrics;
-        row = toc_discover_recognise(is_openmetrics ? TOC_EXPOSITION_OPENMETRICS : TOC_EXPOSITION_TEXT,
+        bool is_openmetrics = strncmp(r.content_type, "application/openmetrics-text", 28) == 0,
+             is_metrics;
+        row = toc_discover_recognise(is_openmetrics ? TOC_EXPOSITION_OPENMETRICS
+                                                    : TOC_EXPOSITION_TEXT,
                                      toc_buf_sv(&r.body), &is_metrics);
         if (row < 0)
-            snprintf(reason, reason_size, is_metrics ? "%s has metrics of no known kind" : "%s has no metrics", url);
+            snprintf(reason, reason_size,
+                     is_metrics ? "%s has metrics of no known kind" : "%s has no metrics", url);
     }
     toc_http_result_fini(&r);
     return row;
 }
 
-/* The paths of the table in its order, each once; rows at their own port only, except for the usual path. */
-static int probe(struct toc_discover *d, struct endpoint *e, const char **out_path, char *reason, size_t reason_size) {
+/* The paths of the table in its order, each once; rows at their own port only, except for the usual
+ * path. */
+static int probe(struct toc_discover *d, struct endpoint *e, const char **out_path, char *reason,
+                 size_t reason_size) {
     char url[96];
     *out_path = "/metrics";
     format_url(e, *out_path, url, sizeof url);
@@ -225,7 +242,8 @@ static bool visit(struct toc_discover *d, struct endpoint *e, int64_t now_ms) {
         set_state(d, e, TOC_DISCOVER_GONE);
         e->next_probe_ms = 0;
         toc_mutex_unlock(&d->mutex);
-        toc_log(TOC_LOG_WARN, "discover", "%s at %s does not listen any more", toc_discover_rows[e->row].name, e->url);
+        toc_log(TOC_LOG_WARN, "discover", "%s at %s does not listen any more",
+                toc_discover_rows[e->row].name, e->url);
         return false;
     }
     return e->is_listening && e->state != TOC_DISCOVER_FOUND && examine(d, e, now_ms);
@@ -254,7 +272,8 @@ static bool forget(struct toc_discover *d) {
     return was_target;
 }
 
-/* --------------------------------------------------------------------------------------------- the targets */
+/* --------------------------------------------------------------------------------------------- the
+ * targets */
 
 /* One config per kind. */
 static void append_config(struct toc_discover *d, int row, struct toc_buf *out) {
@@ -265,9 +284,12 @@ static void append_config(struct toc_discover *d, int row, struct toc_buf *out) 
         if (!is_target || e->row != row)
             continue;
         if (is_first)
-            toc_buf_printf(out, "- job_name: '%s'\n  scrape_interval: 5s\n  scrape_timeout: 4s\n"
-                                "  follow_redirects: false\n  fallback_scrape_protocol: PrometheusText0.0.4\n"
-                                "  static_configs:\n", toc_discover_rows[row].kind);
+            toc_buf_printf(
+                out,
+                "- job_name: '%s'\n  scrape_interval: 5s\n  scrape_timeout: 4s\n"
+                "  follow_redirects: false\n  fallback_scrape_protocol: PrometheusText0.0.4\n"
+                "  static_configs:\n",
+                toc_discover_rows[row].kind);
         is_first = false;
         toc_buf_printf(out, "  - {targets: ['%s:%u'], labels: {__metrics_path__: '%s'}}\n",
                        e->is_v4 ? "127.0.0.1" : "[::1]", e->port, e->path);
@@ -315,7 +337,8 @@ static void work(void *ctx) {
 
 int toc_discover_start(struct toc_discover *d, struct toc_err *err) {
     int rc = toc_thread_start(&d->thread, "discover", work, d);
-    return rc < 0 ? toc_errf(err, rc, "cannot start the discovery thread: %s", toc_strerror(rc)) : 0;
+    return rc < 0 ? toc_errf(err, rc, "cannot start the discovery thread: %s", toc_strerror(rc))
+                  : 0;
 }
 
 void toc_discover_free(struct toc_discover **dp) {
@@ -350,8 +373,11 @@ void toc_discover_list(struct toc_discover *d,
         const struct discover_row *row = e->row >= 0 ? &toc_discover_rows[e->row] : NULL;
         if (e->since.ms == 0)
             continue; /* not asked yet */
-        const struct toc_discover_info info = {toc_sv_cstr(e->url), toc_sv_cstr(row ? row->kind : ""),
-                                               toc_sv_cstr(row ? row->name : ""), toc_sv_cstr(e->reason), e->state,
+        const struct toc_discover_info info = {toc_sv_cstr(e->url),
+                                               toc_sv_cstr(row ? row->kind : ""),
+                                               toc_sv_cstr(row ? row->name : ""),
+                                               toc_sv_cstr(e->reason),
+                                               e->state,
                                                e->since};
         fn(ctx, &info);
     }

@@ -22,8 +22,9 @@ struct discover_port {
 /* Listening sockets that loopback reaches, from the text of /proc/net/tcp or tcp6. */
 void toc_discover_parse_listeners(struct toc_sv text, bool is_v6,
                                   void (*fn)(void *ctx, struct discover_port p), void *ctx);
-/* Index of the row whose prefix the first known metric has; -1 when the text is no exposition or holds none. *out_is_metrics
- * tells these two apart. */
-int toc_discover_recognise(enum toc_exposition_format format, struct toc_sv body, bool *out_is_metrics);
+/* Index of the row whose prefix the first known metric has; -1 when the text is no exposition or
+ * holds none. *out_is_metrics tells these two apart. */
+int toc_discover_recognise(enum toc_exposition_format format, struct toc_sv body,
+                           bool *out_is_metrics);
 
 #endif

@@ -9,7 +9,8 @@ const struct discover_row toc_discover_rows[] = {TOC_DISCOVER_TABLE(X)};
 #undef X
 const size_t toc_discover_row_count = TOC_ARRAY_LEN(toc_discover_rows);
 
-/* ----------------------------------------------------------------------------------------------- listeners */
+/* -----------------------------------------------------------------------------------------------
+ * listeners */
 
 static bool parse_hex(struct toc_sv s, uint64_t *out) {
     uint64_t v = 0;
@@ -53,7 +54,8 @@ void toc_discover_parse_listeners(struct toc_sv text, bool is_v6,
         if (colon == SIZE_MAX || !toc_sv_eq(state, TOC_SV("0A")))
             continue;
         struct toc_sv host = toc_sv_sub(local, 0, colon);
-        if (host.n != (is_v6 ? 32 : 8) || !parse_hex(toc_sv_sub(local, colon + 1, local.n), &port) || port > 65535)
+        if (host.n != (is_v6 ? 32 : 8) ||
+            !parse_hex(toc_sv_sub(local, colon + 1, local.n), &port) || port > 65535)
             continue;
         bool is_v4 = reaches_v4(host);
         if (is_v4 || (is_v6 && reaches_v6(host)))
@@ -61,7 +63,8 @@ void toc_discover_parse_listeners(struct toc_sv text, bool is_v6,
     }
 }
 
-/* --------------------------------------------------------------------------------------------- recognition */
+/* ---------------------------------------------------------------------------------------------
+ * recognition */
 
 struct recognising {
     int row; /* best so far */
@@ -94,7 +97,8 @@ static int on_meta(void *ctx, const struct toc_exposition_meta *m) {
     return 0;
 }
 
-int toc_discover_recognise(enum toc_exposition_format format, struct toc_sv body, bool *out_is_metrics) {
+int toc_discover_recognise(enum toc_exposition_format format, struct toc_sv body,
+                           bool *out_is_metrics) {
     struct recognising r = {.row = -1};
     const struct toc_exposition_handler handler = {on_sample, on_meta, &r};
     struct toc_err err = {0};

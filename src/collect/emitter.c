@@ -141,9 +141,8 @@ int toc_emitter_flush(struct toc_emitter *e, struct toc_sink *sink, struct toc_e
     if (e->described.count < e->series.count)
         describe_new(e, sink);
     struct toc_write_result result = {0};
-    int rc = e->points.count
-                 ? sink->write(sink, e->points.items, e->points.count, &result, err)
-                 : 0;
+    int rc =
+        e->points.count ? sink->write(sink, e->points.items, e->points.count, &result, err) : 0;
     if (e->points.count > before)
         forget_gone(e);
     e->points.count = 0;

@@ -50,8 +50,8 @@ void toc_emitter_group(struct toc_emitter *e, unsigned group);
 void toc_emitter_put(struct toc_emitter *e, const char *name, enum toc_metric_type type,
                      const struct toc_label *labels, size_t count, double value);
 /* Hands the cycle to the sink, with staleness markers and the metadata of new metrics. */
-int toc_emitter_flush(struct toc_emitter *e, struct toc_sink *sink, struct toc_err *err)
-    TOC_MUST_CHECK;
+int toc_emitter_flush(struct toc_emitter *e, struct toc_sink *sink,
+                      struct toc_err *err) TOC_MUST_CHECK;
 /* Ends all series (the source is gone). */
 int toc_emitter_end_all(struct toc_emitter *e, struct toc_ts now, struct toc_sink *sink,
                         struct toc_err *err) TOC_MUST_CHECK;

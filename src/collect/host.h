@@ -13,10 +13,10 @@
 #include "sys/vfs.h"
 
 struct toc_host_options {
-    struct toc_vfs *vfs;    /* NULL: the system's */
-    const char *root;       /* before /proc, /sys and /run; NULL or "": the machine's own. Borrowed */
-    const char *job;        /* NULL: "node" */
-    const char *instance;   /* NULL: the host name */
+    struct toc_vfs *vfs;  /* NULL: the system's */
+    const char *root;     /* before /proc, /sys and /run; NULL or "": the machine's own. Borrowed */
+    const char *job;      /* NULL: "node" */
+    const char *instance; /* NULL: the host name */
 };
 
 struct toc_host; /* opaque */

@@ -10,27 +10,27 @@
 enum { DEVICES_MAX = 64, LABELS = 7, RETRY_MS = 60000, EVENTS_PER_CYCLE_MAX = 1000, XIDS_MAX = 64 };
 
 /* X(code, what dcgm-exporter calls it): the codes that matter for training and serving. */
-#define XID_TEXTS(X)                                             \
-    X(0, "No Error")                                             \
-    X(13, "Graphics Engine Exception")                           \
-    X(31, "GPU memory page fault")                               \
-    X(32, "Invalid or corrupted push buffer stream")             \
-    X(38, "Driver firmware error")                               \
-    X(43, "GPU stopped processing")                              \
-    X(45, "Preemptive cleanup, due to previous errors")          \
-    X(48, "Double Bit ECC Error")                                \
-    X(61, "Internal micro-controller breakpoint/warning")        \
-    X(62, "Internal micro-controller halt")                      \
-    X(63, "ECC page retirement or row remapping recording event") \
+#define XID_TEXTS(X)                                               \
+    X(0, "No Error")                                               \
+    X(13, "Graphics Engine Exception")                             \
+    X(31, "GPU memory page fault")                                 \
+    X(32, "Invalid or corrupted push buffer stream")               \
+    X(38, "Driver firmware error")                                 \
+    X(43, "GPU stopped processing")                                \
+    X(45, "Preemptive cleanup, due to previous errors")            \
+    X(48, "Double Bit ECC Error")                                  \
+    X(61, "Internal micro-controller breakpoint/warning")          \
+    X(62, "Internal micro-controller halt")                        \
+    X(63, "ECC page retirement or row remapping recording event")  \
     X(64, "ECC page retirement or row remapper recording failure") \
-    X(68, "NVDEC0 Exception")                                    \
-    X(69, "Graphics Engine class error")                         \
-    X(74, "NVLINK Error")                                        \
-    X(79, "GPU has fallen off the bus")                          \
-    X(92, "High single-bit ECC error rate")                      \
-    X(94, "Contained ECC error")                                 \
-    X(95, "Uncontained ECC error")                               \
-    X(119, "GSP RPC Timeout")                                    \
+    X(68, "NVDEC0 Exception")                                      \
+    X(69, "Graphics Engine class error")                           \
+    X(74, "NVLINK Error")                                          \
+    X(79, "GPU has fallen off the bus")                            \
+    X(92, "High single-bit ECC error rate")                        \
+    X(94, "Contained ECC error")                                   \
+    X(95, "Uncontained ECC error")                                 \
+    X(119, "GSP RPC Timeout")                                      \
     X(120, "GSP Error")
 
 static struct toc_sv xid_text(uint64_t code) {
@@ -108,7 +108,9 @@ void toc_nvml_free(struct toc_nvml **n) {
     *n = NULL;
 }
 
-unsigned toc_nvml_device_count(const struct toc_nvml *n) { return n->count; }
+unsigned toc_nvml_device_count(const struct toc_nvml *n) {
+    return n->count;
+}
 
 /* What identifies the GPU is asked once; a missing answer leaves the label away. */
 static void identify(struct toc_nvml *n, unsigned index) {
@@ -178,7 +180,8 @@ struct gpu_writer {
 };
 
 static void writer_init(struct gpu_writer *w, struct toc_nvml *n, struct device *d) {
-    *w = (struct gpu_writer){n, d,
+    *w = (struct gpu_writer){n,
+                             d,
                              {{TOC_SV("gpu"), toc_sv_cstr(d->gpu)},
                               {TOC_SV("UUID"), toc_sv_cstr(d->uuid)},
                               {TOC_SV("pci_bus_id"), toc_sv_cstr(d->pci)},
@@ -200,38 +203,38 @@ static bool answered(struct gpu_writer *w, int rc) {
 }
 
 /* X(function, metric, type, scale): one unsigned or unsigned long long. */
-#define UNSIGNED_METRICS(X)                                                              \
-    X(power, unsigned, "DCGM_FI_DEV_POWER_USAGE", TOC_METRIC_GAUGE, 0.001)               \
-    X(power_limit, unsigned, "DCGM_FI_DEV_POWER_MGMT_LIMIT", TOC_METRIC_GAUGE, 0.001)    \
+#define UNSIGNED_METRICS(X)                                                                      \
+    X(power, unsigned, "DCGM_FI_DEV_POWER_USAGE", TOC_METRIC_GAUGE, 0.001)                       \
+    X(power_limit, unsigned, "DCGM_FI_DEV_POWER_MGMT_LIMIT", TOC_METRIC_GAUGE, 0.001)            \
     X(energy, unsigned long long, "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", TOC_METRIC_COUNTER, 1) \
-    X(pcie_replay, unsigned, "DCGM_FI_DEV_PCIE_REPLAY_COUNTER", TOC_METRIC_COUNTER, 1)   \
+    X(pcie_replay, unsigned, "DCGM_FI_DEV_PCIE_REPLAY_COUNTER", TOC_METRIC_COUNTER, 1)           \
     X(reasons, unsigned long long, "DCGM_FI_DEV_CLOCK_THROTTLE_REASONS", TOC_METRIC_GAUGE, 1)
 
 static void put_simple(struct gpu_writer *w) {
     const struct toc_nvml_api *api = &w->n->api;
-#define X(fn, value_type, metric, type, scale)                       \
-    if (api->fn) {                                                   \
-        value_type v = 0;                                            \
-        if (answered(w, api->fn(w->d->handle, &v)))                  \
-            put(w, metric, type, (double)v * (scale));               \
+#define X(fn, value_type, metric, type, scale)        \
+    if (api->fn) {                                    \
+        value_type v = 0;                             \
+        if (answered(w, api->fn(w->d->handle, &v)))   \
+            put(w, metric, type, (double)v *(scale)); \
     }
     UNSIGNED_METRICS(X)
 #undef X
 }
 
 /* X(function, argument, metric) */
-#define SELECTED_METRICS(X)                                        \
-    X(clock, NVML_CLOCK_SM, "DCGM_FI_DEV_SM_CLOCK")                \
-    X(clock, NVML_CLOCK_MEM, "DCGM_FI_DEV_MEM_CLOCK")              \
+#define SELECTED_METRICS(X)                           \
+    X(clock, NVML_CLOCK_SM, "DCGM_FI_DEV_SM_CLOCK")   \
+    X(clock, NVML_CLOCK_MEM, "DCGM_FI_DEV_MEM_CLOCK") \
     X(temperature, NVML_TEMPERATURE_GPU, "DCGM_FI_DEV_GPU_TEMP")
 
 static void put_selected(struct gpu_writer *w) {
     const struct toc_nvml_api *api = &w->n->api;
-#define X(fn, argument, metric)                                      \
-    if (api->fn) {                                                   \
-        unsigned v = 0;                                              \
-        if (answered(w, api->fn(w->d->handle, argument, &v)))        \
-            put(w, metric, TOC_METRIC_GAUGE, v);                     \
+#define X(fn, argument, metric)                               \
+    if (api->fn) {                                            \
+        unsigned v = 0;                                       \
+        if (answered(w, api->fn(w->d->handle, argument, &v))) \
+            put(w, metric, TOC_METRIC_GAUGE, v);              \
     }
     SELECTED_METRICS(X)
 #undef X
@@ -269,24 +272,24 @@ static void put_memory(struct gpu_writer *w) {
 }
 
 /* X(error type, counter, metric) */
-#define ECC_METRICS(X)                                                               \
-    X(NVML_ECC_CORRECTED, NVML_ECC_VOLATILE, "DCGM_FI_DEV_ECC_SBE_VOL_TOTAL")        \
-    X(NVML_ECC_UNCORRECTED, NVML_ECC_VOLATILE, "DCGM_FI_DEV_ECC_DBE_VOL_TOTAL")      \
-    X(NVML_ECC_CORRECTED, NVML_ECC_AGGREGATE, "DCGM_FI_DEV_ECC_SBE_AGG_TOTAL")       \
+#define ECC_METRICS(X)                                                          \
+    X(NVML_ECC_CORRECTED, NVML_ECC_VOLATILE, "DCGM_FI_DEV_ECC_SBE_VOL_TOTAL")   \
+    X(NVML_ECC_UNCORRECTED, NVML_ECC_VOLATILE, "DCGM_FI_DEV_ECC_DBE_VOL_TOTAL") \
+    X(NVML_ECC_CORRECTED, NVML_ECC_AGGREGATE, "DCGM_FI_DEV_ECC_SBE_AGG_TOTAL")  \
     X(NVML_ECC_UNCORRECTED, NVML_ECC_AGGREGATE, "DCGM_FI_DEV_ECC_DBE_AGG_TOTAL")
 
 /* In the order of NVML's performance policies. */
 static const char *const violations[] = {
-    "DCGM_FI_DEV_POWER_VIOLATION",       "DCGM_FI_DEV_THERMAL_VIOLATION",
-    "DCGM_FI_DEV_SYNC_BOOST_VIOLATION",  "DCGM_FI_DEV_BOARD_LIMIT_VIOLATION",
-    "DCGM_FI_DEV_LOW_UTIL_VIOLATION",    "DCGM_FI_DEV_RELIABILITY_VIOLATION",
+    "DCGM_FI_DEV_POWER_VIOLATION",      "DCGM_FI_DEV_THERMAL_VIOLATION",
+    "DCGM_FI_DEV_SYNC_BOOST_VIOLATION", "DCGM_FI_DEV_BOARD_LIMIT_VIOLATION",
+    "DCGM_FI_DEV_LOW_UTIL_VIOLATION",   "DCGM_FI_DEV_RELIABILITY_VIOLATION",
 };
 
 static void put_errors(struct gpu_writer *w) {
     const struct toc_nvml_api *api = &w->n->api;
     unsigned long long v = 0;
-#define X(type, counter, metric)                                                 \
-    if (api->ecc && answered(w, api->ecc(w->d->handle, type, counter, &v)))      \
+#define X(type, counter, metric)                                            \
+    if (api->ecc && answered(w, api->ecc(w->d->handle, type, counter, &v))) \
         put(w, metric, TOC_METRIC_COUNTER, (double)v);
     ECC_METRICS(X)
 #undef X

@@ -77,7 +77,8 @@ struct nvml_field {
     X(memory, (toc_nvml_device, struct nvml_memory *), "nvmlDeviceGetMemoryInfo", NULL)            \
     X(power, (toc_nvml_device, unsigned *), "nvmlDeviceGetPowerUsage", NULL)                       \
     X(power_limit, (toc_nvml_device, unsigned *), "nvmlDeviceGetEnforcedPowerLimit", NULL)         \
-    X(energy, (toc_nvml_device, unsigned long long *), "nvmlDeviceGetTotalEnergyConsumption", NULL) \
+    X(energy, (toc_nvml_device, unsigned long long *), "nvmlDeviceGetTotalEnergyConsumption",      \
+      NULL)                                                                                        \
     X(temperature, (toc_nvml_device, int, unsigned *), "nvmlDeviceGetTemperature", NULL)           \
     X(clock, (toc_nvml_device, int, unsigned *), "nvmlDeviceGetClockInfo", NULL)                   \
     X(ecc, (toc_nvml_device, int, int, unsigned long long *), "nvmlDeviceGetTotalEccErrors", NULL) \
@@ -95,7 +96,8 @@ struct nvml_field {
     X(event_set_free, (void *), "nvmlEventSetFree", NULL)                                          \
     X(event_register, (toc_nvml_device, unsigned long long, void *), "nvmlDeviceRegisterEvents",   \
       NULL)                                                                                        \
-    X(event_wait, (void *, struct nvml_event *, unsigned), "nvmlEventSetWait_v2", "nvmlEventSetWait")
+    X(event_wait, (void *, struct nvml_event *, unsigned), "nvmlEventSetWait_v2",                  \
+      "nvmlEventSetWait")
 
 struct toc_nvml_api {
     struct toc_dynlib *library;

@@ -93,7 +93,9 @@ bool toc_text_line(struct toc_sv *rest, struct toc_sv *out_line) {
     return toc_sv_split(rest, '\n', out_line);
 }
 
-static bool is_blank(char c) { return c == ' ' || c == '\t'; }
+static bool is_blank(char c) {
+    return c == ' ' || c == '\t';
+}
 
 bool toc_text_word(struct toc_sv *rest, struct toc_sv *out_word) {
     *out_word = TOC_SV_NULL;

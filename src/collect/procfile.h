@@ -14,7 +14,7 @@
 /* Reads files below a root ("" = the machine's own). */
 struct toc_procfs {
     struct toc_vfs *vfs;
-    const char *root; /* borrowed */
+    const char *root;    /* borrowed */
     struct toc_map open; /* path → struct toc_file */
     struct toc_buf text; /* content of the file last read */
 };
@@ -25,8 +25,7 @@ void toc_procfs_fini(struct toc_procfs *p);
  * The handle is kept for the next time: for files that are read each cycle. */
 int toc_procfs_read(struct toc_procfs *p, const char *path, struct toc_sv *out) TOC_MUST_CHECK;
 /* The same without keeping the handle, for files of processes and devices that come and go. */
-int toc_procfs_read_once(struct toc_procfs *p, const char *path, struct toc_sv *out)
-    TOC_MUST_CHECK;
+int toc_procfs_read_once(struct toc_procfs *p, const char *path, struct toc_sv *out) TOC_MUST_CHECK;
 /* Names in a folder below the root. */
 int toc_procfs_list(struct toc_procfs *p, const char *path, int (*fn)(void *ctx, const char *name),
                     void *ctx) TOC_MUST_CHECK;

@@ -8,7 +8,8 @@
 
 enum { GROUPS_MAX = 64 };
 
-/* --------------------------------------------------------------------------------------------- reading */
+/* ---------------------------------------------------------------------------------------------
+ * reading */
 
 static const char *const action_names[] = {
 #define X(name, text) text,
@@ -22,16 +23,18 @@ struct raw_rule {
     struct toc_sv separator, target_label, replacement;
 };
 
-#define KEY(name, kind) {#name, kind, offsetof(struct raw_rule, name), false, NULL, 0, 0, NULL}
+#define KEY(name, kind) \
+    { #name, kind, offsetof(struct raw_rule, name), false, NULL, 0, 0, NULL }
 static const struct toc_schema_key rule_keys[] = {
-    KEY(action, TOC_SCHEMA_NODE),         KEY(source_labels, TOC_SCHEMA_NODE),
-    KEY(regex, TOC_SCHEMA_NODE),          KEY(modulus, TOC_SCHEMA_NODE),
-    KEY(separator, TOC_SCHEMA_STRING),    KEY(target_label, TOC_SCHEMA_STRING),
-    KEY(replacement, TOC_SCHEMA_STRING),  {0},
+    KEY(action, TOC_SCHEMA_NODE),        KEY(source_labels, TOC_SCHEMA_NODE),
+    KEY(regex, TOC_SCHEMA_NODE),         KEY(modulus, TOC_SCHEMA_NODE),
+    KEY(separator, TOC_SCHEMA_STRING),   KEY(target_label, TOC_SCHEMA_STRING),
+    KEY(replacement, TOC_SCHEMA_STRING), {0},
 };
 #undef KEY
 
-static int read_action(const struct toc_yaml *n, enum toc_relabel_action *out, struct toc_err *err) {
+static int read_action(const struct toc_yaml *n, enum toc_relabel_action *out,
+                       struct toc_err *err) {
     struct toc_sv text;
     *out = TOC_RELABEL_REPLACE;
     if (!n)
@@ -55,7 +58,8 @@ static int read_sources(const struct toc_yaml *n, struct toc_arena *a, struct to
     if (toc_yaml_is_null(n))
         return 0;
     if (n->type != TOC_YAML_SEQUENCE)
-        return toc_err_at(err, TOC_ETYPE, n->line, n->column, "source_labels: expected a list of label names");
+        return toc_err_at(err, TOC_ETYPE, n->line, n->column,
+                          "source_labels: expected a list of label names");
     struct toc_sv *names = TOC_ARENA_NEW_ARRAY(a, struct toc_sv, n->count + 1);
     if (!names)
         return toc_errf(err, TOC_ENOMEM, "no memory for relabel rules");
@@ -87,7 +91,9 @@ static int read_regex(const struct toc_yaml *n, struct toc_relabel_rule *out, st
 }
 
 /* May the text become a label name once its references are expanded? */
-static bool may_be_name(struct toc_sv s) { return s.n && toc_sv_is_utf8(s); }
+static bool may_be_name(struct toc_sv s) {
+    return s.n && toc_sv_is_utf8(s);
+}
 
 static const char *only_regex(const struct raw_rule *raw, const struct toc_relabel_rule *r) {
     bool is_alone = !raw->source_labels && !raw->target_label.p && !raw->modulus &&
@@ -103,9 +109,10 @@ static const char *only_equal_fields(const struct raw_rule *raw, const struct to
     bool has_more = raw->regex || raw->modulus || raw->separator.p || raw->replacement.p;
     if (!has_more)
         return NULL;
-    return r->action == TOC_RELABEL_KEEPEQUAL
-               ? "keepequal action requires only 'source_labels' and `target_label`, and no other fields"
-               : "dropequal action requires only 'source_labels' and `target_label`, and no other fields";
+    return r->action == TOC_RELABEL_KEEPEQUAL ? "keepequal action requires only 'source_labels' "
+                                                "and `target_label`, and no other fields"
+                                              : "dropequal action requires only 'source_labels' "
+                                                "and `target_label`, and no other fields";
 }
 
 static bool needs_target(enum toc_relabel_action a) {
@@ -125,7 +132,8 @@ static int check_rule(const struct raw_rule *raw, const struct toc_relabel_rule 
         misuse = only_equal_fields(raw, r);
     if (needs_target(r->action) && !r->target_label.n)
         return toc_err_at(err, TOC_EINVAL, n->line, n->column,
-                          "relabel configuration for %s action requires 'target_label' value", name);
+                          "relabel configuration for %s action requires 'target_label' value",
+                          name);
     if (misuse)
         return toc_err_at(err, TOC_EINVAL, n->line, n->column, "%s", misuse);
     if (needs_target(r->action) && !may_be_name(r->target_label))
@@ -176,7 +184,8 @@ int toc_relabel_read(const struct toc_yaml *list, struct toc_arena *a, struct to
     if (toc_yaml_is_null(list))
         return 0;
     if (list->type != TOC_YAML_SEQUENCE)
-        return toc_err_at(err, TOC_ETYPE, list->line, list->column, "expected a list of relabel rules");
+        return toc_err_at(err, TOC_ETYPE, list->line, list->column,
+                          "expected a list of relabel rules");
     out->rules = TOC_ARENA_NEW_ARRAY(a, struct toc_relabel_rule, list->count + 1);
     if (!out->rules)
         return toc_errf(err, TOC_ENOMEM, "no memory for relabel rules");
@@ -195,10 +204,11 @@ void toc_relabel_fini(struct toc_relabel *r) {
     *r = (struct toc_relabel){0};
 }
 
-/* -------------------------------------------------------------------------------------------- applying */
+/* --------------------------------------------------------------------------------------------
+ * applying */
 
-static struct toc_sv source_value(const struct toc_relabel_rule *r, const struct toc_labels_builder *b,
-                                  struct toc_arena *a) {
+static struct toc_sv source_value(const struct toc_relabel_rule *r,
+                                  const struct toc_labels_builder *b, struct toc_arena *a) {
     if (r->source_count == 0)
         return TOC_SV("");
     if (r->source_count == 1) {
@@ -254,7 +264,8 @@ static struct toc_sv group_value(const struct toc_relabel_rule *r, struct toc_sv
     return TOC_SV("");
 }
 
-/* Length of the reference behind a '$' at p[0]; its name in *out_name. 0: the '$' stands for itself. */
+/* Length of the reference behind a '$' at p[0]; its name in *out_name. 0: the '$' stands for
+ * itself. */
 static size_t read_reference(struct toc_sv text, struct toc_sv *out_name) {
     bool has_brace = text.n > 1 && text.p[1] == '{';
     size_t start = has_brace ? 2 : 1, end = start;
@@ -267,8 +278,8 @@ static size_t read_reference(struct toc_sv text, struct toc_sv *out_name) {
 }
 
 /* As Go's Regexp.Expand: $1, ${1}, $name, ${name}, $$; what is malformed is left out. */
-static void expand(const struct toc_relabel_rule *r, struct toc_sv text, const struct toc_sv *groups,
-                   int count, struct toc_buf *out) {
+static void expand(const struct toc_relabel_rule *r, struct toc_sv text,
+                   const struct toc_sv *groups, int count, struct toc_buf *out) {
     while (text.n) {
         size_t dollar = toc_sv_find_char(text, '$');
         toc_buf_append_sv(out, toc_sv_sub(text, 0, dollar));
@@ -363,20 +374,35 @@ static bool apply_rule(const struct toc_relabel_rule *r, struct toc_labels_build
     struct toc_sv value = source_value(r, b, a);
     bool is_upper = r->action == TOC_RELABEL_UPPERCASE;
     switch (r->action) {
-    case TOC_RELABEL_KEEP: return !r->regex || toc_regex_matches(r->regex, value);
-    case TOC_RELABEL_DROP: return r->regex && !toc_regex_matches(r->regex, value);
-    case TOC_RELABEL_KEEPEQUAL: return toc_sv_eq(toc_labels_builder_get(b, r->target_label), value);
-    case TOC_RELABEL_DROPEQUAL: return !toc_sv_eq(toc_labels_builder_get(b, r->target_label), value);
-    case TOC_RELABEL_REPLACE: apply_replace(r, value, b, a); break;
-    case TOC_RELABEL_HASHMOD: apply_hashmod(r, value, b, a); break;
-    case TOC_RELABEL_LABELMAP: apply_labelmap(r, b, a); break;
-    case TOC_RELABEL_LABELDROP: drop_names(r, b, true); break;
-    case TOC_RELABEL_LABELKEEP: drop_names(r, b, false); break;
+    case TOC_RELABEL_KEEP:
+        return !r->regex || toc_regex_matches(r->regex, value);
+    case TOC_RELABEL_DROP:
+        return r->regex && !toc_regex_matches(r->regex, value);
+    case TOC_RELABEL_KEEPEQUAL:
+        return toc_sv_eq(toc_labels_builder_get(b, r->target_label), value);
+    case TOC_RELABEL_DROPEQUAL:
+        return !toc_sv_eq(toc_labels_builder_get(b, r->target_label), value);
+    case TOC_RELABEL_REPLACE:
+        apply_replace(r, value, b, a);
+        break;
+    case TOC_RELABEL_HASHMOD:
+        apply_hashmod(r, value, b, a);
+        break;
+    case TOC_RELABEL_LABELMAP:
+        apply_labelmap(r, b, a);
+        break;
+    case TOC_RELABEL_LABELDROP:
+        drop_names(r, b, true);
+        break;
+    case TOC_RELABEL_LABELKEEP:
+        drop_names(r, b, false);
+        break;
     case TOC_RELABEL_LOWERCASE:
     case TOC_RELABEL_UPPERCASE:
         toc_labels_builder_set(b, r->target_label, folded(value, is_upper, a));
         break;
-    case TOC_RELABEL_ACTION_COUNT: break;
+    case TOC_RELABEL_ACTION_COUNT:
+        break;
     }
     return true;
 }

@@ -1,6 +1,6 @@
 /*
- * Relabelling as Prometheus defines it (model/relabel): a list of rules that rewrites a label set or drops it.
- * Rules are immutable once read: any number of threads may apply them.
+ * Relabelling as Prometheus defines it (model/relabel): a list of rules that rewrites a label set
+ * or drops it. Rules are immutable once read: any number of threads may apply them.
  */
 #ifndef TOC_COLLECT_RELABEL_H
 #define TOC_COLLECT_RELABEL_H
@@ -32,7 +32,7 @@ enum toc_relabel_action {
 #define X(name, text) name,
     TOC_RELABEL_TABLE(X)
 #undef X
-    TOC_RELABEL_ACTION_COUNT
+        TOC_RELABEL_ACTION_COUNT
 };
 
 struct toc_regex;
@@ -51,14 +51,15 @@ struct toc_relabel {
     size_t count;
 };
 
-/* Reads a list of rules; strings are borrowed from the document, the rules live in `a`. Errors carry line and column
- * and upstream's wording. Release with toc_relabel_fini also after an error. */
+/* Reads a list of rules; strings are borrowed from the document, the rules live in `a`. Errors
+ * carry line and column and upstream's wording. Release with toc_relabel_fini also after an error.
+ */
 int toc_relabel_read(const struct toc_yaml *list, struct toc_arena *a, struct toc_relabel *out,
                      struct toc_err *err) TOC_MUST_CHECK;
 void toc_relabel_fini(struct toc_relabel *r);
 
-/* Applies all rules in order to the pairs in `b`; new strings are made in `a`. False: the set is dropped. A set for
- * which `a` has no room is dropped, too (a->overflowed tells). */
+/* Applies all rules in order to the pairs in `b`; new strings are made in `a`. False: the set is
+ * dropped. A set for which `a` has no room is dropped, too (a->overflowed tells). */
 bool toc_relabel_apply(const struct toc_relabel *r, struct toc_labels_builder *b,
                        struct toc_arena *a);
 

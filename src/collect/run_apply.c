@@ -9,31 +9,32 @@
 enum { DERIVED_EVERY_MS = 5000, EVENTS_MAX = 10000, KEY_MAX = 512 };
 
 /* X(metric, type, help): what the receiver describes to the store. */
-#define METRICS(X)                                                                                 \
-    X("train_step", TOC_METRIC_GAUGE, "Steps completed.")                                          \
-    X("train_last_step_timestamp_seconds", TOC_METRIC_GAUGE, "When the step last advanced.")       \
-    X("train_loss", TOC_METRIC_GAUGE, "Training loss as reported.")                                \
-    X("train_grad_norm", TOC_METRIC_GAUGE, "Norm of all gradients.")                               \
-    X("train_learning_rate", TOC_METRIC_GAUGE, "Learning rate.")                                   \
-    X("train_step_seconds", TOC_METRIC_GAUGE, "Duration of the last step.")                        \
-    X("train_tokens_per_second", TOC_METRIC_GAUGE, "Throughput.")                                  \
-    X("train_memory_bytes", TOC_METRIC_GAUGE, "Memory in use by the run.")                         \
-    X("train_memory_limit_bytes", TOC_METRIC_GAUGE, "Memory the run may use.")                     \
-    X("train_run_state", TOC_METRIC_GAUGE, "0 finished, 1 running, 2 paused, 3 failed.")           \
-    X("train_run_info", TOC_METRIC_GAUGE, "Labels that describe the run.")                         \
-    X("train_reports_dropped_total", TOC_METRIC_COUNTER, "Reports the run could not deliver.")     \
-    X("train_nonfinite_total", TOC_METRIC_COUNTER, "Non-finite or missing values by kind.")        \
-    X("train_restarts_total", TOC_METRIC_COUNTER, "Restarts of the run.")                          \
-    X("train_last_checkpoint_timestamp_seconds", TOC_METRIC_GAUGE, "When the last checkpoint was " \
-                                                                   "reported.")                    \
-    X("train_checkpoint_step", TOC_METRIC_GAUGE, "Step of the last checkpoint.")                   \
-    X("train_layer_grad_norm", TOC_METRIC_GAUGE, "Norm of the layer's gradients.")                 \
-    X("train_layer_param_mean", TOC_METRIC_GAUGE, "Mean of the layer's parameters.")               \
-    X("train_layer_param_std", TOC_METRIC_GAUGE, "Standard deviation of the parameters.")          \
-    X("train_layer_param_min", TOC_METRIC_GAUGE, "Smallest parameter.")                            \
-    X("train_layer_param_max", TOC_METRIC_GAUGE, "Largest parameter.")                             \
-    X("train_update_ratio", TOC_METRIC_GAUGE, "Norm of the update over norm of the weights.")      \
-    X("train_zero_grad_ratio", TOC_METRIC_GAUGE, "Share of exactly zero gradients.")               \
+#define METRICS(X)                                                                             \
+    X("train_step", TOC_METRIC_GAUGE, "Steps completed.")                                      \
+    X("train_last_step_timestamp_seconds", TOC_METRIC_GAUGE, "When the step last advanced.")   \
+    X("train_loss", TOC_METRIC_GAUGE, "Training loss as reported.")                            \
+    X("train_grad_norm", TOC_METRIC_GAUGE, "Norm of all gradients.")                           \
+    X("train_learning_rate", TOC_METRIC_GAUGE, "Learning rate.")                               \
+    X("train_step_seconds", TOC_METRIC_GAUGE, "Duration of the last step.")                    \
+    X("train_tokens_per_second", TOC_METRIC_GAUGE, "Throughput.")                              \
+    X("train_memory_bytes", TOC_METRIC_GAUGE, "Memory in use by the run.")                     \
+    X("train_memory_limit_bytes", TOC_METRIC_GAUGE, "Memory the run may use.")                 \
+    X("train_run_state", TOC_METRIC_GAUGE, "0 finished, 1 running, 2 paused, 3 failed.")       \
+    X("train_run_info", TOC_METRIC_GAUGE, "Labels that describe the run.")                     \
+    X("train_reports_dropped_total", TOC_METRIC_COUNTER, "Reports the run could not deliver.") \
+    X("train_nonfinite_total", TOC_METRIC_COUNTER, "Non-finite or missing values by kind.")    \
+    X("train_restarts_total", TOC_METRIC_COUNTER, "Restarts of the run.")                      \
+    X("train_last_checkpoint_timestamp_seconds", TOC_METRIC_GAUGE,                             \
+      "When the last checkpoint was "                                                          \
+      "reported.")                                                                             \
+    X("train_checkpoint_step", TOC_METRIC_GAUGE, "Step of the last checkpoint.")               \
+    X("train_layer_grad_norm", TOC_METRIC_GAUGE, "Norm of the layer's gradients.")             \
+    X("train_layer_param_mean", TOC_METRIC_GAUGE, "Mean of the layer's parameters.")           \
+    X("train_layer_param_std", TOC_METRIC_GAUGE, "Standard deviation of the parameters.")      \
+    X("train_layer_param_min", TOC_METRIC_GAUGE, "Smallest parameter.")                        \
+    X("train_layer_param_max", TOC_METRIC_GAUGE, "Largest parameter.")                         \
+    X("train_update_ratio", TOC_METRIC_GAUGE, "Norm of the update over norm of the weights.")  \
+    X("train_zero_grad_ratio", TOC_METRIC_GAUGE, "Share of exactly zero gradients.")           \
     X("train_layer_nonfinite_ratio", TOC_METRIC_GAUGE, "Share of NaN or Inf in the layer.")
 
 static const char *const nonfinite_texts[] = {
@@ -366,11 +367,12 @@ static bool keep_labels(struct toc_run_receiver *r, struct toc_run *run,
 }
 
 /* The rank, with its former value noted once per body. */
-static struct toc_run_rank *rank_get(struct toc_run_receiver *r, struct toc_run *run, int64_t rank) {
+static struct toc_run_rank *rank_get(struct toc_run_receiver *r, struct toc_run *run,
+                                     int64_t rank) {
     struct toc_run_rank *k = toc_run_rank_get(run, rank);
     if (k && k->noted_body != r->body_number) {
-        TOC_VEC_PUSH(&r->old_ranks, ((struct toc_run_old_rank){
-                                        run, (size_t)(k - run->ranks.items), *k}));
+        TOC_VEC_PUSH(&r->old_ranks,
+                     ((struct toc_run_old_rank){run, (size_t)(k - run->ranks.items), *k}));
         k->noted_body = r->body_number;
     }
     return k;
@@ -391,7 +393,8 @@ static void put_line(const struct writer *w, struct toc_run_rank *k,
     k->has_loss |= line->has_loss;
     k->is_known = true;
     if (toc_run_speaker(w->run) == k)
-        keep_latest(w->run, line, w->t_ms, k->has_step && (!before.has_step || before.step != k->step));
+        keep_latest(w->run, line, w->t_ms,
+                    k->has_step && (!before.has_step || before.step != k->step));
     bool is_changed = k->state != before.state || k->restarts != before.restarts ||
                       memcmp(k->nonfinite, before.nonfinite, sizeof k->nonfinite) != 0;
     if (is_changed || !before.is_known || are_labels_new ||

@@ -5,8 +5,8 @@ enum column_kind { COLUMN_FIELD, COLUMN_LABEL, COLUMN_STAT };
 
 struct column {
     enum column_kind kind;
-    struct toc_sv name;  /* field, label or statistic */
-    size_t layer;        /* COLUMN_STAT: index into layers */
+    struct toc_sv name; /* field, label or statistic */
+    size_t layer;       /* COLUMN_STAT: index into layers */
 };
 
 struct toc_run_columns {
@@ -68,8 +68,8 @@ static int refuse_twins(const struct toc_run_decoder *d, const struct toc_sv *na
     return rc;
 }
 
-int toc_run_columns_parse(const struct toc_run_decoder *d, const struct toc_sv *names,
-                          size_t count, int number, struct toc_run_columns **out) {
+int toc_run_columns_parse(const struct toc_run_decoder *d, const struct toc_sv *names, size_t count,
+                          int number, struct toc_run_columns **out) {
     struct toc_run_columns *c = TOC_ARENA_NEW(d->arena, struct toc_run_columns);
     if (c) {
         c->items = TOC_ARENA_NEW_ARRAY(d->arena, struct column, count + 1);
@@ -103,8 +103,7 @@ static int row_layers(const struct toc_run_decoder *d, const struct toc_run_colu
                 toc_run_add_layer(d, line, c->layers[column->layer], TOC_RUN_STATS_MAX);
         if (!made[column->layer])
             return d->err ? d->err->code : TOC_EPARSE;
-        struct toc_run_raw raw = {
-            .type = TOC_RUN_RAW_TEXT, .text = cells[i], .is_csv = true};
+        struct toc_run_raw raw = {.type = TOC_RUN_RAW_TEXT, .text = cells[i], .is_csv = true};
         int rc = toc_run_add_stat(d, line, made[column->layer], column->name, &raw);
         if (rc)
             return rc;

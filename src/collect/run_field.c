@@ -6,28 +6,38 @@
 #include "base/num.h"
 
 /* What the protocol knows by name. X(enum, name, is_alias) */
-#define FIELDS(X)                             \
-    X(FIELD_T, "t", false)                    \
-    X(FIELD_T, "timestamp", true)             \
-    X(FIELD_T, "time", true)                  \
-    X(FIELD_T, "_timestamp", true)            \
-    X(FIELD_RUN, "run", false)                \
-    X(FIELD_SESSION, "session", false)        \
-    X(FIELD_SEQ, "seq", false)                \
-    X(FIELD_STEP, "step", false)              \
-    X(FIELD_STEP, "global_step", true)        \
-    X(FIELD_STEP, "iteration", true)          \
-    X(FIELD_RANK, "rank", false)              \
-    X(FIELD_STATE, "state", false)            \
-    X(FIELD_EVENT, "event", false)            \
-    X(FIELD_MESSAGE, "message", false)        \
-    X(FIELD_DROPPED, "dropped", false)        \
-    X(FIELD_LR, "lr", false)                  \
+#define FIELDS(X)                      \
+    X(FIELD_T, "t", false)             \
+    X(FIELD_T, "timestamp", true)      \
+    X(FIELD_T, "time", true)           \
+    X(FIELD_T, "_timestamp", true)     \
+    X(FIELD_RUN, "run", false)         \
+    X(FIELD_SESSION, "session", false) \
+    X(FIELD_SEQ, "seq", false)         \
+    X(FIELD_STEP, "step", false)       \
+    X(FIELD_STEP, "global_step", true) \
+    X(FIELD_STEP, "iteration", true)   \
+    X(FIELD_RANK, "rank", false)       \
+    X(FIELD_STATE, "state", false)     \
+    X(FIELD_EVENT, "event", false)     \
+    X(FIELD_MESSAGE, "message", false) \
+    X(FIELD_DROPPED, "dropped", false) \
+    X(FIELD_LR, "lr", false)           \
     X(FIELD_LR, "learning_rate", true)
 
 enum field {
-    FIELD_T, FIELD_RUN, FIELD_SESSION, FIELD_SEQ, FIELD_STEP, FIELD_RANK, FIELD_STATE, FIELD_EVENT,
-    FIELD_MESSAGE, FIELD_DROPPED, FIELD_LR, FIELD_UNKNOWN
+    FIELD_T,
+    FIELD_RUN,
+    FIELD_SESSION,
+    FIELD_SEQ,
+    FIELD_STEP,
+    FIELD_RANK,
+    FIELD_STATE,
+    FIELD_EVENT,
+    FIELD_MESSAGE,
+    FIELD_DROPPED,
+    FIELD_LR,
+    FIELD_UNKNOWN
 };
 
 static const struct {
@@ -41,24 +51,24 @@ static const struct {
 };
 
 /* X(field, metric, kind) */
-#define VALUES(X)                                                                \
-    X("loss", "train_loss", TOC_RUN_VALUE_LOSS)                                  \
-    X("grad_norm", "train_grad_norm", TOC_RUN_VALUE_GRAD)                        \
-    X("lr", "train_learning_rate", TOC_RUN_VALUE_PLAIN)                          \
-    X("step_seconds", "train_step_seconds", TOC_RUN_VALUE_PLAIN)                 \
-    X("tokens_per_second", "train_tokens_per_second", TOC_RUN_VALUE_PLAIN)       \
-    X("memory_bytes", "train_memory_bytes", TOC_RUN_VALUE_PLAIN)                 \
+#define VALUES(X)                                                          \
+    X("loss", "train_loss", TOC_RUN_VALUE_LOSS)                            \
+    X("grad_norm", "train_grad_norm", TOC_RUN_VALUE_GRAD)                  \
+    X("lr", "train_learning_rate", TOC_RUN_VALUE_PLAIN)                    \
+    X("step_seconds", "train_step_seconds", TOC_RUN_VALUE_PLAIN)           \
+    X("tokens_per_second", "train_tokens_per_second", TOC_RUN_VALUE_PLAIN) \
+    X("memory_bytes", "train_memory_bytes", TOC_RUN_VALUE_PLAIN)           \
     X("memory_limit_bytes", "train_memory_limit_bytes", TOC_RUN_VALUE_PLAIN)
 
 /* X(statistic, metric, kind) */
-#define STATS(X)                                                                 \
-    X("grad_norm", "train_layer_grad_norm", TOC_RUN_VALUE_GRAD)                  \
-    X("param_mean", "train_layer_param_mean", TOC_RUN_VALUE_PARAM)               \
-    X("param_std", "train_layer_param_std", TOC_RUN_VALUE_PARAM)                 \
-    X("param_min", "train_layer_param_min", TOC_RUN_VALUE_PARAM)                 \
-    X("param_max", "train_layer_param_max", TOC_RUN_VALUE_PARAM)                 \
-    X("update_ratio", "train_update_ratio", TOC_RUN_VALUE_PLAIN)                 \
-    X("zero_grad_ratio", "train_zero_grad_ratio", TOC_RUN_VALUE_PLAIN)           \
+#define STATS(X)                                                       \
+    X("grad_norm", "train_layer_grad_norm", TOC_RUN_VALUE_GRAD)        \
+    X("param_mean", "train_layer_param_mean", TOC_RUN_VALUE_PARAM)     \
+    X("param_std", "train_layer_param_std", TOC_RUN_VALUE_PARAM)       \
+    X("param_min", "train_layer_param_min", TOC_RUN_VALUE_PARAM)       \
+    X("param_max", "train_layer_param_max", TOC_RUN_VALUE_PARAM)       \
+    X("update_ratio", "train_update_ratio", TOC_RUN_VALUE_PLAIN)       \
+    X("zero_grad_ratio", "train_zero_grad_ratio", TOC_RUN_VALUE_PLAIN) \
     X("nonfinite_ratio", "train_layer_nonfinite_ratio", TOC_RUN_VALUE_PLAIN)
 
 struct known {
@@ -79,11 +89,21 @@ static const struct known known_stats[] = {
 
 /* Series that only the receiver writes: a field of that name must not mix with them. */
 static const char *const reserved[] = {
-    "train_step",           "train_last_step_timestamp_seconds",       "train_run_state",
-    "train_run_info",       "train_reports_dropped_total",             "train_nonfinite_total",
-    "train_restarts_total", "train_last_checkpoint_timestamp_seconds", "train_checkpoint_step",
-    "train_loss",           "train_grad_norm",                         "train_learning_rate",
-    "train_step_seconds",   "train_tokens_per_second",                 "train_memory_bytes",
+    "train_step",
+    "train_last_step_timestamp_seconds",
+    "train_run_state",
+    "train_run_info",
+    "train_reports_dropped_total",
+    "train_nonfinite_total",
+    "train_restarts_total",
+    "train_last_checkpoint_timestamp_seconds",
+    "train_checkpoint_step",
+    "train_loss",
+    "train_grad_norm",
+    "train_learning_rate",
+    "train_step_seconds",
+    "train_tokens_per_second",
+    "train_memory_bytes",
     "train_memory_limit_bytes",
 };
 
@@ -123,8 +143,7 @@ static bool raw_value(const struct toc_run_raw *raw, double *out) {
 static int need_integer(const struct toc_run_decoder *d, int number, const char *name,
                         const struct toc_run_raw *raw, int64_t least, int64_t *out) {
     double v;
-    if (!raw_value(raw, &v) || !(v >= (double)least) || !(v <= 9007199254740992.0) ||
-        v != floor(v))
+    if (!raw_value(raw, &v) || !(v >= (double)least) || !(v <= 9007199254740992.0) || v != floor(v))
         return toc_run_fail(d, number, "\"%s\" must be an integer from %lld on", name,
                             (long long)least);
     *out = (int64_t)v;
@@ -147,8 +166,9 @@ static int set_time(const struct toc_run_decoder *d, struct toc_run_line *line,
                     const struct toc_run_raw *raw) {
     double v;
     if (!raw_value(raw, &v) || !(v > 0) || !(v < 1e14))
-        return toc_run_fail(d, line->number, "\"t\" must be seconds since 1970 as a number, such as "
-                                             "1700000000.123");
+        return toc_run_fail(d, line->number,
+                            "\"t\" must be seconds since 1970 as a number, such as "
+                            "1700000000.123");
     line->t_ms = (int64_t)floor(v * 1000 + 0.5);
     line->has_t = true;
     return 0;
@@ -173,8 +193,9 @@ static int set_state(const struct toc_run_decoder *d, struct toc_run_line *line,
             line->has_state = true;
             return 0;
         }
-    return toc_run_fail(d, line->number, "\"state\" must be running, evaluation, checkpoint, paused, "
-                                         "finished or failed");
+    return toc_run_fail(d, line->number,
+                        "\"state\" must be running, evaluation, checkpoint, paused, "
+                        "finished or failed");
 }
 
 static int set_event(const struct toc_run_decoder *d, struct toc_run_line *line,
@@ -206,7 +227,8 @@ static int push_value(const struct toc_run_decoder *d, struct toc_run_line *line
         if (toc_sv_eq(line->values[i].metric, value->metric))
             return 0; /* two fields of one series: the first stays */
     if (line->value_count == TOC_RUN_VALUES_MAX)
-        return toc_run_fail(d, line->number, "more than %d numbers on one line", TOC_RUN_VALUES_MAX);
+        return toc_run_fail(d, line->number, "more than %d numbers on one line",
+                            TOC_RUN_VALUES_MAX);
     line->values[line->value_count++] = *value;
     line->has_loss |= value->kind == TOC_RUN_VALUE_LOSS;
     return 0;
@@ -291,7 +313,8 @@ static int set_named(const struct toc_run_decoder *d, struct toc_run_line *line,
     case FIELD_RUN:
         return set_run(d, line, raw);
     case FIELD_SESSION:
-        return need_text(d, line->number, "session", raw, TOC_RUN_SESSION_MAX_BYTES, &line->session);
+        return need_text(d, line->number, "session", raw, TOC_RUN_SESSION_MAX_BYTES,
+                         &line->session);
     case FIELD_SEQ:
         return set_count(d, line, "seq", raw, 1, &line->seq, &line->has_seq);
     case FIELD_STEP:
@@ -361,9 +384,8 @@ struct toc_run_layer *toc_run_add_layer(const struct toc_run_decoder *d, struct 
     }
     struct toc_run_layer *layer = &line->layers[line->layer_count];
     layer->name = name;
-    layer->stats =
-        TOC_ARENA_NEW_ARRAY(d->arena, struct toc_run_value,
-                            TOC_MIN(stats, (size_t)TOC_RUN_STATS_MAX) + 1);
+    layer->stats = TOC_ARENA_NEW_ARRAY(d->arena, struct toc_run_value,
+                                       TOC_MIN(stats, (size_t)TOC_RUN_STATS_MAX) + 1);
     if (!layer->stats) {
         toc_errf(d->err, TOC_ENOMEM, "line %d: out of memory", line->number);
         return NULL;

@@ -145,7 +145,8 @@ int toc_run_line_json(const struct toc_run_decoder *d, struct toc_sv text, int n
                           "line %d: not JSON: %.300s; each line must be one JSON object", number,
                           why.message);
     if (root->type != TOC_JSON_OBJECT)
-        return toc_run_fail(d, number, "a line must be a JSON object such as {\"step\":1,\"loss\":2.3}");
+        return toc_run_fail(d, number,
+                            "a line must be a JSON object such as {\"step\":1,\"loss\":2.3}");
     const struct toc_json *layers = toc_json_get(root, "layers");
     rc = toc_run_line_init(d, number, root->count, layers ? layers->count : 0, out);
     for (size_t i = 0; !rc && i < root->count; i++)

@@ -22,8 +22,12 @@ enum {
     TOC_RUN_STATS_MAX = 32,   /* statistics of one layer */
 };
 
-enum toc_run_value_kind { TOC_RUN_VALUE_PLAIN, TOC_RUN_VALUE_LOSS, TOC_RUN_VALUE_GRAD,
-                          TOC_RUN_VALUE_PARAM };
+enum toc_run_value_kind {
+    TOC_RUN_VALUE_PLAIN,
+    TOC_RUN_VALUE_LOSS,
+    TOC_RUN_VALUE_GRAD,
+    TOC_RUN_VALUE_PARAM
+};
 
 struct toc_run_value {
     struct toc_sv metric; /* full name of the series */
@@ -59,7 +63,7 @@ struct toc_run_line {
 struct toc_run_decoder {
     struct toc_arena *arena;
     struct toc_err *err;
-    bool is_file; /* lines may name their run */
+    bool is_file;      /* lines may name their run */
     struct toc_sv run; /* of the body, for the check of a line's own `run` */
 };
 
@@ -70,8 +74,8 @@ int toc_run_line_json(const struct toc_run_decoder *d, struct toc_sv text, int n
                       struct toc_run_line *out) TOC_MUST_CHECK;
 /* A CSV header: column meanings in the arena. */
 struct toc_run_columns;
-int toc_run_columns_parse(const struct toc_run_decoder *d, const struct toc_sv *names,
-                          size_t count, int number, struct toc_run_columns **out) TOC_MUST_CHECK;
+int toc_run_columns_parse(const struct toc_run_decoder *d, const struct toc_sv *names, size_t count,
+                          int number, struct toc_run_columns **out) TOC_MUST_CHECK;
 int toc_run_line_csv(const struct toc_run_decoder *d, const struct toc_run_columns *columns,
                      const struct toc_sv *cells, size_t count, int number,
                      struct toc_run_line *out) TOC_MUST_CHECK;

@@ -84,7 +84,9 @@ static int check_frame(struct toc_sv bytes, struct toc_reader *out) {
 
 int toc_run_receiver_restore(struct toc_run_receiver *r, struct toc_sv bytes) {
     struct toc_reader in;
-    struct { TOC_VEC_FIELDS(struct toc_run *) } runs = {0};
+    struct {
+        TOC_VEC_FIELDS(struct toc_run *)
+    } runs = {0};
     int rc = check_frame(bytes, &in);
     uint64_t count = rc ? 0 : toc_read_varint(&in);
     for (uint64_t i = 0; !rc && i < count; i++) {

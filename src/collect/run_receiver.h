@@ -31,11 +31,11 @@ struct toc_run_receiver *toc_run_receiver_new(const struct toc_run_receiver_opti
 void toc_run_receiver_free(struct toc_run_receiver **r);
 
 struct toc_run_body {
-    struct toc_sv run;   /* name; for files the one used when a line names none */
+    struct toc_sv run; /* name; for files the one used when a line names none */
     enum toc_run_format format;
     struct toc_sv bytes;
-    bool is_file;        /* lines may name their run */
-    int first_line;      /* number of the first line in error messages; 0 = 1 */
+    bool is_file;   /* lines may name their run */
+    int first_line; /* number of the first line in error messages; 0 = 1 */
 };
 
 /* All lines or none. 0: accepted and durable. TOC_EPARSE: malformed, err names line, reason and
@@ -60,13 +60,13 @@ void toc_run_receiver_list(struct toc_run_receiver *r,
                            void (*fn)(void *ctx, const struct toc_run_info *info), void *ctx);
 
 /* X(member, what it counts) */
-#define TOC_RUN_COUNTER_TABLE(X)                                              \
-    X(bodies_accepted, "bodies accepted")                                     \
-    X(bodies_refused, "bodies refused as malformed or too large")             \
-    X(lines_accepted, "lines accepted")                                       \
+#define TOC_RUN_COUNTER_TABLE(X)                                               \
+    X(bodies_accepted, "bodies accepted")                                      \
+    X(bodies_refused, "bodies refused as malformed or too large")              \
+    X(lines_accepted, "lines accepted")                                        \
     X(lines_repeated, "lines ignored because their session and seq were seen") \
-    X(fields_ignored, "fields ignored because they hold no number")           \
-    X(samples_rejected, "samples the store refused")                          \
+    X(fields_ignored, "fields ignored because they hold no number")            \
+    X(samples_rejected, "samples the store refused")                           \
     X(runs_evicted, "runs forgotten to make room")
 
 struct toc_run_counters {

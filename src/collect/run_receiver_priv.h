@@ -29,7 +29,9 @@ struct toc_run_noted_event {
 struct toc_run_receiver {
     struct toc_run_receiver_options o;
     struct toc_mutex mutex; /* guards everything below */
-    struct { TOC_VEC_FIELDS(struct toc_run *) } runs;
+    struct {
+        TOC_VEC_FIELDS(struct toc_run *)
+    } runs;
     struct toc_map by_name;
     struct toc_run_counters counters;
     uint64_t described; /* metadata of the fixed metrics was sent */
@@ -37,10 +39,18 @@ struct toc_run_receiver {
     struct toc_ts now;
     uint64_t body_number, failed_body; /* failed_body: the last one that was undone */
     struct toc_arena line_arena, body_arena;
-    struct { TOC_VEC_FIELDS(struct toc_point) } points;
-    struct { TOC_VEC_FIELDS(struct toc_run_touch) } touched;
-    struct { TOC_VEC_FIELDS(struct toc_run_old_rank) } old_ranks;
-    struct { TOC_VEC_FIELDS(struct toc_run_noted_event) } events;
+    struct {
+        TOC_VEC_FIELDS(struct toc_point)
+    } points;
+    struct {
+        TOC_VEC_FIELDS(struct toc_run_touch)
+    } touched;
+    struct {
+        TOC_VEC_FIELDS(struct toc_run_old_rank)
+    } old_ranks;
+    struct {
+        TOC_VEC_FIELDS(struct toc_run_noted_event)
+    } events;
     struct toc_run_counters pending;
 };
 

@@ -5,14 +5,21 @@
 
 #include "base/alloc.h"
 
-static struct toc_sv own(struct toc_sv s) { return toc_sv_make(toc_sv_dup_cstr(s), s.n); }
-static void disown(struct toc_sv s) { toc_free((void *)(uintptr_t)s.p); }
+static struct toc_sv own(struct toc_sv s) {
+    return toc_sv_make(toc_sv_dup_cstr(s), s.n);
+}
+static void disown(struct toc_sv s) {
+    toc_free((void *)(uintptr_t)s.p);
+}
 
 struct toc_run *toc_run_new(struct toc_sv name) {
     struct toc_run *run = TOC_NEW(struct toc_run);
     run->name = own(name);
-    run->latest = (struct toc_run_latest){.loss = NAN, .grad_norm = NAN, .step_seconds = NAN,
-                                          .tokens_per_second = NAN, .memory_bytes = NAN,
+    run->latest = (struct toc_run_latest){.loss = NAN,
+                                          .grad_norm = NAN,
+                                          .step_seconds = NAN,
+                                          .tokens_per_second = NAN,
+                                          .memory_bytes = NAN,
                                           .learning_rate = NAN};
     return run;
 }

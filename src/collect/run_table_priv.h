@@ -20,7 +20,7 @@ enum toc_run_nonfinite {
 #define X(name, text) name,
     TOC_RUN_NONFINITE_TABLE(X)
 #undef X
-    TOC_NONFINITE_COUNT
+        TOC_NONFINITE_COUNT
 };
 
 struct toc_run_session {
@@ -54,9 +54,15 @@ struct toc_run_latest {
 
 struct toc_run {
     struct toc_sv name; /* owned */
-    struct { TOC_VEC_FIELDS(struct toc_run_rank) } ranks;
-    struct { TOC_VEC_FIELDS(struct toc_sv) } layers;  /* owned names, order of first appearance */
-    struct { TOC_VEC_FIELDS(struct toc_sv) } unknown; /* owned metric names */
+    struct {
+        TOC_VEC_FIELDS(struct toc_run_rank)
+    } ranks;
+    struct {
+        TOC_VEC_FIELDS(struct toc_sv)
+    } layers; /* owned names, order of first appearance */
+    struct {
+        TOC_VEC_FIELDS(struct toc_sv)
+    } unknown; /* owned metric names */
     struct toc_map layer_set;
     struct toc_labels labels; /* owned */
     struct toc_run_latest latest;

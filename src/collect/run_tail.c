@@ -19,8 +19,8 @@ enum {
 struct tailed {
     char *path;
     uint64_t inode, offset;
-    int64_t line; /* number of the next line */
-    struct toc_buf header; /* CSV: first line, with its newline */
+    int64_t line;                      /* number of the next line */
+    struct toc_buf header;             /* CSV: first line, with its newline */
     bool is_csv, is_seen, is_too_long; /* inside a line beyond the limit */
 };
 
@@ -28,8 +28,12 @@ struct toc_run_tail {
     struct toc_vfs *vfs;
     struct toc_run_receiver *receiver;
     size_t max_files;
-    struct { TOC_VEC_FIELDS(char *) } dirs;
-    struct { TOC_VEC_FIELDS(struct tailed *) } files;
+    struct {
+        TOC_VEC_FIELDS(char *)
+    } dirs;
+    struct {
+        TOC_VEC_FIELDS(struct tailed *)
+    } files;
     struct toc_buf chunk, body;
     struct toc_run_tail_counters counters;
 };
@@ -135,7 +139,9 @@ static int put(struct toc_run_tail *t, const struct tailed *f, struct toc_sv lin
         .format = f->is_csv ? TOC_RUN_CSV : TOC_RUN_JSONL,
         .bytes = lines,
         .is_file = true,
-        .first_line = (int)(first > INT32_MAX ? INT32_MAX : first < 1 ? 1 : first),
+        .first_line = (int)(first > INT32_MAX ? INT32_MAX
+                            : first < 1       ? 1
+                                              : first),
     };
     if (f->is_csv) { /* every body carries its header */
         toc_buf_reset(&t->body);

@@ -24,8 +24,8 @@ void toc_run_tail_free(struct toc_run_tail **t);
 
 /* Looks for new lines; meant to run once a second. Reads at most 4 MiB per file and call. TOC_E…
  * of the store when it refused: nothing is lost, the next poll tries again. */
-int toc_run_tail_poll(struct toc_run_tail *t, struct toc_ts now, struct toc_err *err)
-    TOC_MUST_CHECK;
+int toc_run_tail_poll(struct toc_run_tail *t, struct toc_ts now,
+                      struct toc_err *err) TOC_MUST_CHECK;
 
 struct toc_run_tail_counters {
     uint64_t files, lines_skipped, files_over_limit;

@@ -18,7 +18,9 @@ const char *toc_target_health_text(enum toc_target_health h) {
     return h == TOC_TARGET_UP ? "up" : h == TOC_TARGET_DOWN ? "down" : "unknown";
 }
 
-static int64_t mono_ms(struct toc_scraper *s) { return toc_clock_mono(s->clock).ns / 1000000; }
+static int64_t mono_ms(struct toc_scraper *s) {
+    return toc_clock_mono(s->clock).ns / 1000000;
+}
 
 struct toc_scraper *toc_scraper_new(const struct toc_scraper_options *o) {
     struct toc_scraper *s = TOC_NEW(struct toc_scraper);
@@ -38,7 +40,8 @@ struct toc_scraper *toc_scraper_new(const struct toc_scraper_options *o) {
     return s;
 }
 
-/* ------------------------------------------------------------------------------------------------ schedule */
+/* ------------------------------------------------------------------------------------------------
+ * schedule */
 
 /* When the target's next turn on its grid of wall time is, as monotonic time. */
 static int64_t first_due(struct toc_scraper *s, const struct scrape_target *t) {
@@ -95,7 +98,8 @@ static struct scrape_target *next_due(struct toc_scraper *s) {
             toc_cond_signal(&s->follow);
             return TOC_CONTAINER_OF(node, struct scrape_target, due);
         } else {
-            int64_t wait = node ? TOC_MIN(node->key - now, (int64_t)LONGEST_WAIT_MS) : LONGEST_WAIT_MS;
+            int64_t wait =
+                node ? TOC_MIN(node->key - now, (int64_t)LONGEST_WAIT_MS) : LONGEST_WAIT_MS;
             s->has_leader = true;
             toc_cond_wait_ms(&s->wake, &s->mutex, wait);
             s->has_leader = false;
@@ -108,7 +112,8 @@ static struct scrape_target *next_due(struct toc_scraper *s) {
 
 static void work(void *ctx);
 
-/* Mutex held: there is always one more thread to watch the clock, so that slow targets do not make others late. */
+/* Mutex held: there is always one more thread to watch the clock, so that slow targets do not make
+ * others late. */
 static void add_thread_if_none_is_idle(struct toc_scraper *s) {
     if (s->idle_count > 0 || s->thread_count == s->max_threads || s->is_stopping)
         return;
@@ -142,7 +147,8 @@ static void work(void *ctx) {
     toc_mutex_unlock(&s->mutex);
 }
 
-/* --------------------------------------------------------------------------------------- targets of configs */
+/* --------------------------------------------------------------------------------------- targets
+ * of configs */
 
 struct collecting {
     struct scrape_found *out;
@@ -157,12 +163,15 @@ static void on_file_groups(void *ctx, const char *path, const struct toc_scrape_
         toc_scrape_add_group(c->out, c->set, c->config, &groups[i], path, false);
 }
 
-static void keep_within_limit(struct scrape_found *out, const struct toc_scrape_config *c, size_t first) {
+static void keep_within_limit(struct scrape_found *out, const struct toc_scrape_config *c,
+                              size_t first) {
     size_t most = (size_t)c->limits.target_limit;
     if (!most || out->targets.count - first <= most)
         return;
-    toc_log(TOC_LOG_WARN, "scrape", "job %.*s: target_limit exceeded: %zu targets, limit %zu; the rest is left "
-            "out", TOC_SV_ARG(c->job_name), out->targets.count - first, most);
+    toc_log(TOC_LOG_WARN, "scrape",
+            "job %.*s: target_limit exceeded: %zu targets, limit %zu; the rest is left "
+            "out",
+            TOC_SV_ARG(c->job_name), out->targets.count - first, most);
     while (out->targets.count > first + most) {
         struct scrape_target *t = out->targets.items[--out->targets.count];
         toc_map_remove(&out->keys, toc_sv_cstr(t->key));
@@ -290,7 +299,8 @@ void toc_scraper_load_found(struct toc_scraper *s, struct toc_scrape_set *take_s
     end_sync(s);
 }
 
-/* -------------------------------------------------------------------------------------------- start and stop */
+/* --------------------------------------------------------------------------------------------
+ * start and stop */
 
 static bool have_files_changed(struct toc_scraper *s) {
     bool has_changed = false;
@@ -367,7 +377,8 @@ void toc_scraper_free(struct toc_scraper **sp) {
     *sp = NULL;
 }
 
-/* -------------------------------------------------------------------------------------------------- listing */
+/* --------------------------------------------------------------------------------------------------
+ * listing */
 
 static int by_pool_and_url(const void *a, const void *b) {
     const struct scrape_target *x = *(struct scrape_target *const *)a;
@@ -376,8 +387,8 @@ static int by_pool_and_url(const void *a, const void *b) {
     return c ? c : strcmp(x->url, y->url);
 }
 
-void toc_scraper_list(struct toc_scraper *s, void (*fn)(void *ctx, const struct toc_target_info *info),
-                      void *ctx) {
+void toc_scraper_list(struct toc_scraper *s,
+                      void (*fn)(void *ctx, const struct toc_target_info *info), void *ctx) {
     toc_mutex_lock(&s->mutex);
     size_t n = s->targets.count;
     if (n > 1)
@@ -404,7 +415,8 @@ void toc_scraper_list(struct toc_scraper *s, void (*fn)(void *ctx, const struct 
 }
 
 void toc_scraper_list_dropped(struct toc_scraper *s,
-                              void (*fn)(void *ctx, struct toc_sv pool, struct toc_labels discovered),
+                              void (*fn)(void *ctx, struct toc_sv pool,
+                                         struct toc_labels discovered),
                               void *ctx) {
     toc_mutex_lock(&s->mutex);
     for (size_t i = 0; i < s->dropped.count; i++)
@@ -420,7 +432,8 @@ static bool is_at_local_port(const char *url, uint16_t port) {
         size_t n = strlen(hosts[i]);
         uint64_t found = 0;
         if (strncmp(host, hosts[i], n) == 0 &&
-            toc_parse_u64(toc_sv_make(host + n, strcspn(host + n, "/?")), &found) == 0 && found == port)
+            toc_parse_u64(toc_sv_make(host + n, strcspn(host + n, "/?")), &found) == 0 &&
+            found == port)
             return true;
     }
     return false;

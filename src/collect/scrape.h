@@ -1,6 +1,7 @@
 /*
- * The scraper: asks every target of the loaded configs for its metrics on the target's own phase, writes what it
- * says, and ends the series of what is gone. All functions may be called from any thread.
+ * The scraper: asks every target of the loaded configs for its metrics on the target's own phase,
+ * writes what it says, and ends the series of what is gone. All functions may be called from any
+ * thread.
  */
 #ifndef TOC_COLLECT_SCRAPE_H
 #define TOC_COLLECT_SCRAPE_H
@@ -34,7 +35,8 @@ void toc_scraper_stop(struct toc_scraper *s);
 /* Stops when necessary. NULL is accepted. */
 void toc_scraper_free(struct toc_scraper **s);
 
-/* Replaces all configs at once and takes over the caller's reference. Targets that stay keep their series. */
+/* Replaces all configs at once and takes over the caller's reference. Targets that stay keep their
+ * series. */
 void toc_scraper_load(struct toc_scraper *s, struct toc_scrape_set *take_set);
 /* The same for targets found automatically: a second set beside the configured one. */
 void toc_scraper_load_found(struct toc_scraper *s, struct toc_scrape_set *take_set);
@@ -51,7 +53,7 @@ struct toc_target_info {
     struct toc_labels labels;
     struct toc_labels discovered;
     struct toc_sv url;
-    struct toc_sv last_error; /* empty when the last scrape was good */
+    struct toc_sv last_error;  /* empty when the last scrape was good */
     struct toc_ts last_scrape; /* 0: never */
     double last_duration_s;
     enum toc_target_health health;
@@ -60,23 +62,24 @@ struct toc_target_info {
     bool is_found; /* by automatic discovery */
 };
 /* Calls fn for each active target by pool, then URL; fn must not call the scraper. */
-void toc_scraper_list(struct toc_scraper *s, void (*fn)(void *ctx, const struct toc_target_info *info),
-                      void *ctx);
+void toc_scraper_list(struct toc_scraper *s,
+                      void (*fn)(void *ctx, const struct toc_target_info *info), void *ctx);
 /* The targets that relabel_configs dropped, as far as they are remembered. */
 void toc_scraper_list_dropped(struct toc_scraper *s,
-                              void (*fn)(void *ctx, struct toc_sv pool, struct toc_labels discovered),
+                              void (*fn)(void *ctx, struct toc_sv pool,
+                                         struct toc_labels discovered),
                               void *ctx);
 
 /* X(member, what it counts) */
-#define TOC_SCRAPER_COUNTER_TABLE(X)                                            \
-    X(scrapes, "scrapes made")                                                  \
-    X(scrapes_failed, "scrapes that failed")                                    \
-    X(samples, "samples written")                                               \
-    X(samples_rejected, "samples the store refused")                            \
+#define TOC_SCRAPER_COUNTER_TABLE(X)                                                    \
+    X(scrapes, "scrapes made")                                                          \
+    X(scrapes_failed, "scrapes that failed")                                            \
+    X(samples, "samples written")                                                       \
+    X(samples_rejected, "samples the store refused")                                    \
     X(samples_dropped, "samples dropped: repeated in one scrape, or far in the future") \
-    X(write_failures, "scrapes lost because the store did not take them")       \
-    X(targets_refused, "targets refused: bad address, time or over the limit")  \
-    X(file_errors, "readings of discovery files that failed")                   \
+    X(write_failures, "scrapes lost because the store did not take them")               \
+    X(targets_refused, "targets refused: bad address, time or over the limit")          \
+    X(file_errors, "readings of discovery files that failed")                           \
     X(reloads, "configurations loaded")
 
 struct toc_scraper_counters {

@@ -8,8 +8,8 @@
 #include "collect/scrape_cache_priv.h"
 
 enum {
-    SWEEP_SLACK = 1000,          /* dead series that may stay before a sweep */
-    FUTURE_MS = 10 * 60 * 1000,  /* samples further ahead are refused, as upstream does */
+    SWEEP_SLACK = 1000,         /* dead series that may stay before a sweep */
+    FUTURE_MS = 10 * 60 * 1000, /* samples further ahead are refused, as upstream does */
     METAS_MAX = 20000,
     SCRATCH_BYTES = 64 << 20,
     NO_LIMIT_LABELS = 4096,
@@ -35,9 +35,11 @@ struct ingest {
     struct toc_labels_builder sample, merged;
 };
 
-/* ------------------------------------------------------------------------------------------------ series */
+/* ------------------------------------------------------------------------------------------------
+ * series */
 
-static struct scrape_series *find_series(struct scrape_cache *c, struct toc_labels l, uint64_t hash) {
+static struct scrape_series *find_series(struct scrape_cache *c, struct toc_labels l,
+                                         uint64_t hash) {
     struct scrape_series *s = toc_map_get(&c->by_hash, toc_map_u64(&hash));
     while (s && !toc_labels_eq(s->labels, l))
         s = s->same_hash;
@@ -133,7 +135,8 @@ static void sweep(struct scrape_cache *c, size_t alive) {
     c->series.count = kept;
 }
 
-/* ------------------------------------------------------------------------------- from a line to its labels */
+/* ------------------------------------------------------------------------------- from a line to
+ * its labels */
 
 static bool has_name(const struct toc_labels_builder *b, struct toc_sv name) {
     for (size_t i = 0; i < b->count; i++)
@@ -168,7 +171,8 @@ static struct toc_sv normal_bound(struct toc_sv text, struct toc_arena *a) {
     return toc_arena_dup_sv(a, toc_sv_cstr(out));
 }
 
-static bool is_bound(const struct ingest *g, const struct toc_exposition_sample *s, struct toc_sv label) {
+static bool is_bound(const struct ingest *g, const struct toc_exposition_sample *s,
+                     struct toc_sv label) {
     if (!toc_sv_starts_with(s->metric, g->family))
         return false;
     return (g->family_type == TOC_METRIC_HISTOGRAM && toc_sv_eq(label, TOC_SV("le"))) ||
@@ -193,7 +197,8 @@ static void rename_clashes(struct ingest *g) {
     }
 }
 
-/* The labels of a sample after the target's labels and metric_relabel_configs; false when they are dropped. */
+/* The labels of a sample after the target's labels and metric_relabel_configs; false when they are
+ * dropped. */
 static bool build_labels(struct ingest *g, const struct toc_exposition_sample *s,
                          struct toc_labels *out) {
     struct toc_arena *a = &g->c->scratch;
@@ -203,7 +208,8 @@ static bool build_labels(struct ingest *g, const struct toc_exposition_sample *s
     toc_labels_builder_set(&g->sample, TOC_METRIC_NAME, s->metric);
     for (size_t i = 0; i < s->label_count; i++) {
         const struct toc_exposition_label *l = &s->labels[i];
-        toc_labels_builder_set(&g->sample, l->name, is_bound(g, s, l->name) ? normal_bound(l->value, a) : l->value);
+        toc_labels_builder_set(&g->sample, l->name,
+                               is_bound(g, s, l->name) ? normal_bound(l->value, a) : l->value);
     }
     for (size_t i = 0; i < g->sample.count; i++)
         toc_labels_builder_set(&g->merged, g->sample.items[i].name, g->sample.items[i].value);
@@ -224,21 +230,24 @@ static int check_limits(const struct ingest *g, struct toc_labels l, int line) {
     if (!name.n)
         return toc_err_at(g->err, TOC_EINVAL, line, 1, "missing metric name (__name__ label)");
     if (m->label_limit && l.count > (size_t)m->label_limit)
-        return toc_err_at(g->err, TOC_ELIMIT, line, 1,
-                          "label_limit exceeded (metric: \"%.*s\", number of labels: %zu, limit: %lld)",
-                          TOC_SV_ARG(toc_sv_sub(name, 0, 50)), l.count, (long long)m->label_limit);
+        return toc_err_at(
+            g->err, TOC_ELIMIT, line, 1,
+            "label_limit exceeded (metric: \"%.*s\", number of labels: %zu, limit: %lld)",
+            TOC_SV_ARG(toc_sv_sub(name, 0, 50)), l.count, (long long)m->label_limit);
     for (size_t i = 0; i < l.count; i++) {
         const struct toc_label *x = &l.items[i];
         if (m->label_name_length_limit && x->name.n > (size_t)m->label_name_length_limit)
-            return toc_err_at(g->err, TOC_ELIMIT, line, 1,
-                              "label_name_length_limit exceeded (label: \"%.*s\", length: %zu, limit: %lld)",
-                              TOC_SV_ARG(toc_sv_sub(x->name, 0, 50)), x->name.n,
-                              (long long)m->label_name_length_limit);
+            return toc_err_at(
+                g->err, TOC_ELIMIT, line, 1,
+                "label_name_length_limit exceeded (label: \"%.*s\", length: %zu, limit: %lld)",
+                TOC_SV_ARG(toc_sv_sub(x->name, 0, 50)), x->name.n,
+                (long long)m->label_name_length_limit);
         if (m->label_value_length_limit && x->value.n > (size_t)m->label_value_length_limit)
-            return toc_err_at(g->err, TOC_ELIMIT, line, 1,
-                              "label_value_length_limit exceeded (label: \"%.*s\", length: %zu, limit: %lld)",
-                              TOC_SV_ARG(toc_sv_sub(x->name, 0, 50)), x->value.n,
-                              (long long)m->label_value_length_limit);
+            return toc_err_at(
+                g->err, TOC_ELIMIT, line, 1,
+                "label_value_length_limit exceeded (label: \"%.*s\", length: %zu, limit: %lld)",
+                TOC_SV_ARG(toc_sv_sub(x->name, 0, 50)), x->value.n,
+                (long long)m->label_value_length_limit);
     }
     return 0;
 }
@@ -259,13 +268,15 @@ static int find_by_text(struct ingest *g, const struct toc_exposition_sample *s,
             return rc;
         *out = find_or_add_series(c, l);
     } else if (c->scratch.overflowed) {
-        return toc_err_at(g->err, TOC_ELIMIT, s->line, 1, "the labels of this sample need too much memory");
+        return toc_err_at(g->err, TOC_ELIMIT, s->line, 1,
+                          "the labels of this sample need too much memory");
     }
     toc_map_put(&c->texts, s->series_text, *out);
     return 0;
 }
 
-/* ----------------------------------------------------------------------------------------------- ingestion */
+/* -----------------------------------------------------------------------------------------------
+ * ingestion */
 
 static int on_sample(void *ctx, const struct toc_exposition_sample *s) {
     struct ingest *g = ctx;
@@ -277,7 +288,8 @@ static int on_sample(void *ctx, const struct toc_exposition_sample *s) {
     if (rc || series == &dropped_mark)
         return rc;
     g->counts->post_relabel++;
-    if (config->limits.sample_limit && g->counts->post_relabel > (size_t)config->limits.sample_limit)
+    if (config->limits.sample_limit &&
+        g->counts->post_relabel > (size_t)config->limits.sample_limit)
         return toc_errf(g->err, TOC_ELIMIT, "sample limit exceeded: more than %lld samples",
                         (long long)config->limits.sample_limit);
     bool has_own_time = s->has_timestamp && config->honor_timestamps;
@@ -385,9 +397,12 @@ static void settle(struct ingest *g) {
 }
 
 static struct toc_exposition_limits parser_limits(const struct toc_scrape_limits *m) {
-    /* The parser's own limits only bound its memory; the configured ones are checked on the final labels. */
-    size_t value = m->label_value_length_limit ? (size_t)m->label_value_length_limit + 1 : (size_t)4 << 20;
-    size_t name = m->label_name_length_limit ? (size_t)m->label_name_length_limit + 1 : (size_t)64 << 10;
+    /* The parser's own limits only bound its memory; the configured ones are checked on the final
+     * labels. */
+    size_t value =
+        m->label_value_length_limit ? (size_t)m->label_value_length_limit + 1 : (size_t)4 << 20;
+    size_t name =
+        m->label_name_length_limit ? (size_t)m->label_name_length_limit + 1 : (size_t)64 << 10;
     size_t labels = m->label_limit ? (size_t)m->label_limit + 1 : NO_LIMIT_LABELS;
     return (struct toc_exposition_limits){
         .max_labels = TOC_MIN(labels, (size_t)NO_LIMIT_LABELS),

@@ -1,7 +1,7 @@
 /*
- * What one target remembers between scrapes: series by the raw text of the exposition line, so that a line seen
- * before costs one look-up, and which of them were there last time, so that those that vanish get a staleness
- * marker. Used by one thread at a time.
+ * What one target remembers between scrapes: series by the raw text of the exposition line, so that
+ * a line seen before costs one look-up, and which of them were there last time, so that those that
+ * vanish get a staleness marker. Used by one thread at a time.
  */
 #ifndef TOC_COLLECT_SCRAPE_CACHE_PRIV_H
 #define TOC_COLLECT_SCRAPE_CACHE_PRIV_H
@@ -16,21 +16,21 @@
 #include "model/sink.h"
 
 /* X(enum, name, only with extra_scrape_metrics) */
-#define TOC_SCRAPE_REPORT_TABLE(X)                                                            \
-    X(REPORT_UP, "up", false)                                                                 \
-    X(REPORT_DURATION, "scrape_duration_seconds", false)                                      \
-    X(REPORT_SCRAPED, "scrape_samples_scraped", false)                                        \
-    X(REPORT_POST_RELABEL, "scrape_samples_post_metric_relabeling", false)                    \
-    X(REPORT_ADDED, "scrape_series_added", false)                                             \
-    X(REPORT_TIMEOUT, "scrape_timeout_seconds", true)                                         \
-    X(REPORT_SAMPLE_LIMIT, "scrape_sample_limit", true)                                       \
+#define TOC_SCRAPE_REPORT_TABLE(X)                                         \
+    X(REPORT_UP, "up", false)                                              \
+    X(REPORT_DURATION, "scrape_duration_seconds", false)                   \
+    X(REPORT_SCRAPED, "scrape_samples_scraped", false)                     \
+    X(REPORT_POST_RELABEL, "scrape_samples_post_metric_relabeling", false) \
+    X(REPORT_ADDED, "scrape_series_added", false)                          \
+    X(REPORT_TIMEOUT, "scrape_timeout_seconds", true)                      \
+    X(REPORT_SAMPLE_LIMIT, "scrape_sample_limit", true)                    \
     X(REPORT_BODY_BYTES, "scrape_body_size_bytes", true)
 
 enum scrape_report {
 #define X(name, text, extra) name,
     TOC_SCRAPE_REPORT_TABLE(X)
 #undef X
-    REPORT_COUNT
+        REPORT_COUNT
 };
 
 struct scrape_series {
@@ -45,7 +45,7 @@ struct scrape_series {
 struct scrape_meta;
 
 struct scrape_cache {
-    struct toc_map texts;   /* raw series text → struct scrape_series, or a mark for dropped ones */
+    struct toc_map texts; /* raw series text → struct scrape_series, or a mark for dropped ones */
     struct toc_map by_hash; /* hash of the labels → chain of struct scrape_series */
     struct toc_map metas;   /* metric → struct scrape_meta */
     struct {
@@ -76,8 +76,9 @@ void toc_scrape_cache_init(struct scrape_cache *c, struct toc_labels target);
 void toc_scrape_cache_fini(struct scrape_cache *c);
 /* The rules that turn samples into series have changed: forgets the texts, keeps the series. */
 void toc_scrape_cache_forget_texts(struct scrape_cache *c);
-/* Reads one answer; afterwards points hold its samples and the markers of series that vanished. A negative result
- * (TOC_EPARSE, TOC_ELIMIT, …): points hold markers for all series instead. Counts are filled either way. */
+/* Reads one answer; afterwards points hold its samples and the markers of series that vanished. A
+ * negative result (TOC_EPARSE, TOC_ELIMIT, …): points hold markers for all series instead. Counts
+ * are filled either way. */
 int toc_scrape_cache_ingest(struct scrape_cache *c, const struct scrape_input *in,
                             struct scrape_counts *out, struct toc_err *err) TOC_MUST_CHECK;
 /* The target did not answer: points hold markers for all series. */

@@ -20,7 +20,8 @@ struct reader {
     struct toc_err *err;
 };
 
-/* ---------------------------------------------------------------------------------------------- global */
+/* ----------------------------------------------------------------------------------------------
+ * global */
 
 #define LIMIT_TYPE_sample_limit TOC_SCHEMA_INT
 #define LIMIT_TYPE_label_limit TOC_SCHEMA_INT
@@ -34,24 +35,26 @@ struct toc_scrape_global toc_scrape_global_default(void) {
     return (struct toc_scrape_global){
         .interval_ms = 60000,
         .timeout_ms = 10000,
-        .limits = {
+        .limits =
+            {
 #define X(member, fallback, what) .member = (fallback),
-            TOC_SCRAPE_LIMIT_TABLE(X)
+                TOC_SCRAPE_LIMIT_TABLE(X)
 #undef X
-        },
+            },
     };
 }
 
-static int read_limits(const struct toc_yaml *mapping, struct toc_scrape_limits *io, struct toc_err *err) {
+static int read_limits(const struct toc_yaml *mapping, struct toc_scrape_limits *io,
+                       struct toc_err *err) {
     int rc = 0;
-#define X(member, fallback, what)                                                                 \
-    if (rc == 0 && !toc_yaml_is_null(toc_yaml_get(mapping, #member)))                             \
-        rc = LIMIT_TYPE_##member == TOC_SCHEMA_BYTES                                              \
-                 ? toc_yaml_bytes(toc_yaml_get(mapping, #member), &io->member, err)               \
-                 : toc_yaml_int(toc_yaml_get(mapping, #member), &io->member, err);                \
-    if (rc == 0 && io->member < 0)                                                                \
-        rc = toc_err_at(err, TOC_EINVAL, mapping->line, mapping->column, #member                  \
-                        " must not be negative");
+#define X(member, fallback, what)                                                   \
+    if (rc == 0 && !toc_yaml_is_null(toc_yaml_get(mapping, #member)))               \
+        rc = LIMIT_TYPE_##member == TOC_SCHEMA_BYTES                                \
+                 ? toc_yaml_bytes(toc_yaml_get(mapping, #member), &io->member, err) \
+                 : toc_yaml_int(toc_yaml_get(mapping, #member), &io->member, err);  \
+    if (rc == 0 && io->member < 0)                                                  \
+        rc = toc_err_at(err, TOC_EINVAL, mapping->line, mapping->column,            \
+                        #member " must not be negative");
     TOC_SCRAPE_LIMIT_TABLE(X)
 #undef X
     return rc;
@@ -74,7 +77,8 @@ int toc_scrape_global_read(const struct toc_yaml *global, struct toc_scrape_glob
     return rc ? rc : read_limits(global, &io->limits, err);
 }
 
-/* ------------------------------------------------------------------------------------------ small parts */
+/* ------------------------------------------------------------------------------------------ small
+ * parts */
 
 /* A copy that outlives the document. Depth and size are limited by the YAML reader. */
 static int copy_node(const struct toc_yaml *n, struct toc_arena *a, struct toc_yaml *out) {
@@ -115,7 +119,8 @@ static int read_strings(const struct toc_yaml *n, struct toc_arena *a, const str
     return rc;
 }
 
-/* ----------------------------------------------------------------------------------------- target groups */
+/* ----------------------------------------------------------------------------------------- target
+ * groups */
 
 static int check_target(const struct toc_yaml *n, struct toc_sv target, struct toc_err *err) {
     if (!target.n || toc_sv_find_char(target, '/') != SIZE_MAX)
@@ -152,7 +157,8 @@ static int read_group(const struct toc_yaml *n, struct toc_arena *a, struct toc_
                       struct toc_err *err) {
     static const char *const keys[] = {"targets", "labels", NULL};
     if (toc_yaml_is_null(n))
-        return toc_err_at(err, TOC_EINVAL, n->line, n->column, "empty or null section in static_configs");
+        return toc_err_at(err, TOC_EINVAL, n->line, n->column,
+                          "empty or null section in static_configs");
     const struct toc_yaml *targets = toc_yaml_get(n, "targets");
     int rc = toc_yaml_check_keys(n, keys, err);
     if (rc == 0)
@@ -180,7 +186,8 @@ int toc_scrape_groups_read(const struct toc_yaml *list, struct toc_arena *a,
     return rc;
 }
 
-/* -------------------------------------------------------------------------------------------- one config */
+/* -------------------------------------------------------------------------------------------- one
+ * config */
 
 /* One entry as it stands in the file; the nodes are read further below. */
 struct raw_config {
@@ -188,39 +195,68 @@ struct raw_config {
         metric_name_escaping_scheme, metric_name_validation_scheme, bearer_token, bearer_token_file;
     bool honor_labels, honor_timestamps, track_timestamps_staleness, enable_compression,
         follow_redirects, extra_scrape_metrics, enable_http2, scrape_native_histograms,
-        convert_classic_histograms_to_nhcb, always_scrape_classic_histograms, proxy_from_environment;
+        convert_classic_histograms_to_nhcb, always_scrape_classic_histograms,
+        proxy_from_environment;
     int64_t scrape_interval, scrape_timeout;
     const struct toc_yaml *params, *basic_auth, *authorization, *tls_config, *static_configs,
         *file_sd_configs, *relabel_configs, *metric_relabel_configs, *scrape_protocols, *ignored;
 };
 
-#define FIELD(name, kind, fallback) {#name, kind, offsetof(struct raw_config, name), false, fallback, 0, 0, NULL}
+#define FIELD(name, kind, fallback) \
+    { #name, kind, offsetof(struct raw_config, name), false, fallback, 0, 0, NULL }
 #define TEXT(name, fallback) FIELD(name, TOC_SCHEMA_STRING, fallback)
 #define FLAG(name, fallback) FIELD(name, TOC_SCHEMA_BOOL, fallback)
 #define NODE(name) FIELD(name, TOC_SCHEMA_NODE, NULL)
-#define LIMIT(name) {#name, TOC_SCHEMA_NODE, offsetof(struct raw_config, ignored), false, NULL, 0, 0, NULL}
+#define LIMIT(name) \
+    { #name, TOC_SCHEMA_NODE, offsetof(struct raw_config, ignored), false, NULL, 0, 0, NULL }
 static const struct toc_schema_key config_keys[] = {
-    TEXT(job_name, ""), TEXT(metrics_path, "/metrics"), TEXT(scheme, "http"), TEXT(proxy_url, NULL),
-    TEXT(fallback_scrape_protocol, NULL), TEXT(metric_name_escaping_scheme, "allow-utf-8"),
-    TEXT(metric_name_validation_scheme, "utf8"), TEXT(bearer_token, NULL), TEXT(bearer_token_file, NULL),
-    FLAG(honor_labels, "false"), FLAG(honor_timestamps, "true"), FLAG(track_timestamps_staleness, "false"),
-    FLAG(enable_compression, "true"), FLAG(follow_redirects, "true"), FLAG(extra_scrape_metrics, "false"),
-    FLAG(enable_http2, "true"), FLAG(scrape_native_histograms, "false"),
-    FLAG(convert_classic_histograms_to_nhcb, "false"), FLAG(always_scrape_classic_histograms, "false"),
+    TEXT(job_name, ""),
+    TEXT(metrics_path, "/metrics"),
+    TEXT(scheme, "http"),
+    TEXT(proxy_url, NULL),
+    TEXT(fallback_scrape_protocol, NULL),
+    TEXT(metric_name_escaping_scheme, "allow-utf-8"),
+    TEXT(metric_name_validation_scheme, "utf8"),
+    TEXT(bearer_token, NULL),
+    TEXT(bearer_token_file, NULL),
+    FLAG(honor_labels, "false"),
+    FLAG(honor_timestamps, "true"),
+    FLAG(track_timestamps_staleness, "false"),
+    FLAG(enable_compression, "true"),
+    FLAG(follow_redirects, "true"),
+    FLAG(extra_scrape_metrics, "false"),
+    FLAG(enable_http2, "true"),
+    FLAG(scrape_native_histograms, "false"),
+    FLAG(convert_classic_histograms_to_nhcb, "false"),
+    FLAG(always_scrape_classic_histograms, "false"),
     FLAG(proxy_from_environment, "false"),
-    FIELD(scrape_interval, TOC_SCHEMA_DURATION, NULL), FIELD(scrape_timeout, TOC_SCHEMA_DURATION, NULL),
-    NODE(params), NODE(basic_auth), NODE(authorization), NODE(tls_config), NODE(static_configs),
-    NODE(file_sd_configs), NODE(relabel_configs), NODE(metric_relabel_configs), NODE(scrape_protocols),
+    FIELD(scrape_interval, TOC_SCHEMA_DURATION, NULL),
+    FIELD(scrape_timeout, TOC_SCHEMA_DURATION, NULL),
+    NODE(params),
+    NODE(basic_auth),
+    NODE(authorization),
+    NODE(tls_config),
+    NODE(static_configs),
+    NODE(file_sd_configs),
+    NODE(relabel_configs),
+    NODE(metric_relabel_configs),
+    NODE(scrape_protocols),
 #define X(member, fallback, what) LIMIT(member),
     TOC_SCRAPE_LIMIT_TABLE(X)
 #undef X
-    {0},
+        {0},
 };
 
 /* Keys of upstream that mean something this program does not do: said, not ignored. */
-static const char *const unsupported_keys[] = {
-    "oauth2", "sigv4", "no_proxy", "proxy_connect_header", "http_headers", "native_histogram_bucket_limit",
-    "native_histogram_min_bucket_factor", "scrape_failure_log_file", NULL};
+static const char *const unsupported_keys[] = {"oauth2",
+                                               "sigv4",
+                                               "no_proxy",
+                                               "proxy_connect_header",
+                                               "http_headers",
+                                               "native_histogram_bucket_limit",
+                                               "native_histogram_min_bucket_factor",
+                                               "scrape_failure_log_file",
+                                               NULL};
 
 static int refuse_unsupported(const struct toc_yaml *n, struct toc_err *err) {
     for (size_t i = 0; n->type == TOC_YAML_MAPPING && i < n->count; i++) {
@@ -238,7 +274,8 @@ static int refuse_unsupported(const struct toc_yaml *n, struct toc_err *err) {
     return 0;
 }
 
-static int refuse_flag(bool is_set, const char *name, const struct toc_yaml *n, struct toc_err *err) {
+static int refuse_flag(bool is_set, const char *name, const struct toc_yaml *n,
+                       struct toc_err *err) {
     return is_set ? toc_err_at(err, TOC_EUNSUPPORTED, n->line, n->column,
                                "%s: true is not supported by this build", name)
                   : 0;
@@ -247,18 +284,20 @@ static int refuse_flag(bool is_set, const char *name, const struct toc_yaml *n, 
 static int check_raw(const struct raw_config *raw, const struct toc_yaml *n, struct toc_err *err) {
     if (!raw->job_name.n)
         return toc_err_at(err, TOC_EINVAL, n->line, n->column, "job_name is empty");
-    bool is_known_scheme = toc_sv_eq(raw->scheme, TOC_SV("http")) || toc_sv_eq(raw->scheme, TOC_SV("https"));
+    bool is_known_scheme =
+        toc_sv_eq(raw->scheme, TOC_SV("http")) || toc_sv_eq(raw->scheme, TOC_SV("https"));
     if (!is_known_scheme)
         return toc_err_at(err, TOC_EINVAL, n->line, n->column,
                           "scheme \"%.*s\" is neither http nor https", TOC_SV_ARG(raw->scheme));
     if (!toc_sv_eq(raw->metric_name_validation_scheme, TOC_SV("utf8")))
-        return toc_err_at(err, TOC_EUNSUPPORTED, n->line, n->column,
-                          "metric_name_validation_scheme \"%.*s\" is not supported by this build: use utf8",
-                          TOC_SV_ARG(raw->metric_name_validation_scheme));
+        return toc_err_at(
+            err, TOC_EUNSUPPORTED, n->line, n->column,
+            "metric_name_validation_scheme \"%.*s\" is not supported by this build: use utf8",
+            TOC_SV_ARG(raw->metric_name_validation_scheme));
     int rc = refuse_flag(raw->scrape_native_histograms, "scrape_native_histograms", n, err);
     if (rc == 0)
-        rc = refuse_flag(raw->convert_classic_histograms_to_nhcb, "convert_classic_histograms_to_nhcb", n,
-                         err);
+        rc = refuse_flag(raw->convert_classic_histograms_to_nhcb,
+                         "convert_classic_histograms_to_nhcb", n, err);
     return rc ? rc : refuse_flag(raw->proxy_from_environment, "proxy_from_environment", n, err);
 }
 
@@ -266,11 +305,14 @@ static int read_times(const struct raw_config *raw, const struct toc_yaml *n, st
                       struct toc_scrape_config *out) {
     const struct toc_scrape_global *g = r->global;
     out->interval_ms = raw->scrape_interval ? raw->scrape_interval : g->interval_ms;
-    out->timeout_ms = raw->scrape_timeout ? raw->scrape_timeout : TOC_MIN(g->timeout_ms, out->interval_ms);
+    out->timeout_ms =
+        raw->scrape_timeout ? raw->scrape_timeout : TOC_MIN(g->timeout_ms, out->interval_ms);
     if (out->timeout_ms > out->interval_ms)
-        return toc_err_at(r->err, TOC_EINVAL, n->line, n->column,
-                          "scrape timeout greater than scrape interval for scrape config with job name "
-                          "\"%.*s\"", TOC_SV_ARG(raw->job_name));
+        return toc_err_at(
+            r->err, TOC_EINVAL, n->line, n->column,
+            "scrape timeout greater than scrape interval for scrape config with job name "
+            "\"%.*s\"",
+            TOC_SV_ARG(raw->job_name));
     return 0;
 }
 
@@ -287,9 +329,11 @@ static int find_protocol(struct toc_sv name) {
 }
 
 static int bad_protocol(const struct toc_yaml *n, struct toc_sv name, struct toc_err *err) {
-    return toc_err_at(err, TOC_EINVAL, n->line, n->column,
-                      "unknown scrape protocol %.*s, supported: [OpenMetricsText0.0.1 OpenMetricsText1.0.0 "
-                      "PrometheusText0.0.4 PrometheusText1.0.0]", TOC_SV_ARG(name));
+    return toc_err_at(
+        err, TOC_EINVAL, n->line, n->column,
+        "unknown scrape protocol %.*s, supported: [OpenMetricsText0.0.1 OpenMetricsText1.0.0 "
+        "PrometheusText0.0.4 PrometheusText1.0.0]",
+        TOC_SV_ARG(name));
 }
 
 static void format_accept(const int *protocols, size_t count, struct toc_sv escaping,
@@ -327,8 +371,9 @@ static int read_protocols(const struct raw_config *raw, const struct toc_yaml *n
     for (size_t i = 0; i < TOC_ARRAY_LEN(escapings); i++)
         is_known = is_known || toc_sv_eq_cstr(raw->metric_name_escaping_scheme, escapings[i]);
     if (!is_known)
-        return toc_err_at(r->err, TOC_EINVAL, n->line, n->column,
-                          "metric_name_escaping_scheme must be allow-utf-8, underscores, dots or values");
+        return toc_err_at(
+            r->err, TOC_EINVAL, n->line, n->column,
+            "metric_name_escaping_scheme must be allow-utf-8, underscores, dots or values");
     int rc = read_strings(list, r->arena, &names, &name_count, r->err);
     for (size_t i = 0; rc == 0 && i < name_count; i++) {
         int p = find_protocol(names[i]);
@@ -343,7 +388,8 @@ static int read_protocols(const struct raw_config *raw, const struct toc_yaml *n
     }
     for (int p = 0; rc == 0 && name_count == 0 && p < TOC_SCRAPE_PROTOCOL_COUNT; p++)
         protocols[count++] = p;
-    out->fallback_protocol = raw->fallback_scrape_protocol.n ? find_protocol(raw->fallback_scrape_protocol) : -1;
+    out->fallback_protocol =
+        raw->fallback_scrape_protocol.n ? find_protocol(raw->fallback_scrape_protocol) : -1;
     if (rc == 0 && raw->fallback_scrape_protocol.n && out->fallback_protocol < 0)
         rc = bad_protocol(n, raw->fallback_scrape_protocol, r->err);
     if (rc == 0)
@@ -361,7 +407,8 @@ static int read_params(const struct toc_yaml *n, struct reader *r, struct toc_sc
         return no_memory(r->err);
     for (size_t i = 0; rc == 0 && i < n->count; i++) {
         params[i].name = n->items[i].key;
-        rc = read_strings(&n->items[i], r->arena, &params[i].values, &params[i].value_count, r->err);
+        rc =
+            read_strings(&n->items[i], r->arena, &params[i].values, &params[i].value_count, r->err);
     }
     out->params = params;
     out->param_count = rc ? 0 : n->count;
@@ -380,18 +427,21 @@ static struct toc_sv resolve_path(struct reader *r, struct toc_sv path) {
 }
 
 struct raw_auth {
-    struct toc_sv username, username_file, password, password_file, type, credentials, credentials_file;
+    struct toc_sv username, username_file, password, password_file, type, credentials,
+        credentials_file;
 };
 
-#define AUTH(name, fallback) {#name, TOC_SCHEMA_STRING, offsetof(struct raw_auth, name), false, fallback, 0, 0, NULL}
-static const struct toc_schema_key basic_keys[] = {AUTH(username, NULL), AUTH(password, NULL),
-                                                   AUTH(password_file, NULL), {0}};
+#define AUTH(name, fallback) \
+    { #name, TOC_SCHEMA_STRING, offsetof(struct raw_auth, name), false, fallback, 0, 0, NULL }
+static const struct toc_schema_key basic_keys[] = {
+    AUTH(username, NULL), AUTH(password, NULL), AUTH(password_file, NULL), {0}};
 static const struct toc_schema_key authorization_keys[] = {
     AUTH(type, "Bearer"), AUTH(credentials, NULL), AUTH(credentials_file, NULL), {0}};
 
 static int read_auth(const struct raw_config *raw, const struct toc_yaml *n, struct reader *r,
                      struct toc_scrape_config *out) {
-    struct raw_auth a = {.type = TOC_SV("Bearer"), .credentials = raw->bearer_token,
+    struct raw_auth a = {.type = TOC_SV("Bearer"),
+                         .credentials = raw->bearer_token,
                          .credentials_file = raw->bearer_token_file};
     int rc = 0;
     bool has_token = raw->bearer_token.n || raw->bearer_token_file.n;
@@ -400,14 +450,17 @@ static int read_auth(const struct raw_config *raw, const struct toc_yaml *n, str
     if (rc == 0 && raw->authorization)
         rc = toc_schema_read(raw->authorization, authorization_keys, &a, r->err);
     if (rc == 0 && !!raw->basic_auth + !!raw->authorization + has_token > 1)
-        rc = toc_err_at(r->err, TOC_EINVAL, n->line, n->column,
-                        "at most one of basic_auth, authorization & bearer_token may be configured");
-    if (rc == 0 && ((a.password.n && a.password_file.n) || (a.credentials.n && a.credentials_file.n)))
+        rc =
+            toc_err_at(r->err, TOC_EINVAL, n->line, n->column,
+                       "at most one of basic_auth, authorization & bearer_token may be configured");
+    if (rc == 0 &&
+        ((a.password.n && a.password_file.n) || (a.credentials.n && a.credentials_file.n)))
         rc = toc_err_at(r->err, TOC_EINVAL, n->line, n->column,
                         "at most one of a secret and its file may be configured");
     if (rc == 0 && raw->authorization && toc_sv_eq_nocase(a.type, TOC_SV("basic")))
-        rc = toc_err_at(r->err, TOC_EINVAL, n->line, n->column,
-                        "authorization type cannot be set to \"basic\", use \"basic_auth\" instead");
+        rc =
+            toc_err_at(r->err, TOC_EINVAL, n->line, n->column,
+                       "authorization type cannot be set to \"basic\", use \"basic_auth\" instead");
     out->user = a.username;
     out->password = a.password;
     out->password_file = resolve_path(r, a.password_file);
@@ -417,10 +470,14 @@ static int read_auth(const struct raw_config *raw, const struct toc_yaml *n, str
     return rc;
 }
 
-#define TLS(name, kind) {#name, kind, offsetof(struct toc_scrape_config, name), false, NULL, 0, 0, NULL}
-static const struct toc_schema_key tls_keys[] = {
-    TLS(ca_file, TOC_SCHEMA_STRING),     TLS(cert_file, TOC_SCHEMA_STRING), TLS(key_file, TOC_SCHEMA_STRING),
-    TLS(server_name, TOC_SCHEMA_STRING), TLS(insecure_skip_verify, TOC_SCHEMA_BOOL), {0}};
+#define TLS(name, kind) \
+    { #name, kind, offsetof(struct toc_scrape_config, name), false, NULL, 0, 0, NULL }
+static const struct toc_schema_key tls_keys[] = {TLS(ca_file, TOC_SCHEMA_STRING),
+                                                 TLS(cert_file, TOC_SCHEMA_STRING),
+                                                 TLS(key_file, TOC_SCHEMA_STRING),
+                                                 TLS(server_name, TOC_SCHEMA_STRING),
+                                                 TLS(insecure_skip_verify, TOC_SCHEMA_BOOL),
+                                                 {0}};
 
 static int read_tls(const struct toc_yaml *n, struct reader *r, struct toc_scrape_config *out) {
     if (toc_yaml_is_null(n))
@@ -440,7 +497,8 @@ static bool is_sd_file(struct toc_sv path) {
            toc_sv_ends_with(path, TOC_SV(".yaml"));
 }
 
-static int read_file_sd(const struct toc_yaml *n, struct reader *r, struct toc_scrape_file_sd *out) {
+static int read_file_sd(const struct toc_yaml *n, struct reader *r,
+                        struct toc_scrape_file_sd *out) {
     static const char *const keys[] = {"files", "refresh_interval", NULL};
     const struct toc_sv *files = NULL;
     int rc = toc_yaml_check_keys(n, keys, r->err);
@@ -453,21 +511,25 @@ static int read_file_sd(const struct toc_yaml *n, struct reader *r, struct toc_s
     if (rc == 0 && out->file_count == 0)
         rc = toc_err_at(r->err, TOC_EINVAL, n->line, n->column,
                         "file service discovery config must contain at least one path name");
-    struct toc_sv *paths = rc ? NULL : TOC_ARENA_NEW_ARRAY(r->arena, struct toc_sv, out->file_count);
+    struct toc_sv *paths =
+        rc ? NULL : TOC_ARENA_NEW_ARRAY(r->arena, struct toc_sv, out->file_count);
     if (!rc && !paths)
         return no_memory(r->err);
     for (size_t i = 0; rc == 0 && i < out->file_count; i++) {
         paths[i] = resolve_path(r, files[i]);
         if (!is_sd_file(files[i]))
-            rc = toc_err_at(r->err, TOC_EINVAL, n->line, n->column,
-                            "path name \"%.*s\" is not valid for file discovery: it must end in .json, .yml "
-                            "or .yaml", TOC_SV_ARG(files[i]));
+            rc = toc_err_at(
+                r->err, TOC_EINVAL, n->line, n->column,
+                "path name \"%.*s\" is not valid for file discovery: it must end in .json, .yml "
+                "or .yaml",
+                TOC_SV_ARG(files[i]));
     }
     out->files = paths;
     return rc;
 }
 
-static int read_file_sds(const struct toc_yaml *list, struct reader *r, struct toc_scrape_config *out) {
+static int read_file_sds(const struct toc_yaml *list, struct reader *r,
+                         struct toc_scrape_config *out) {
     if (toc_yaml_is_null(list))
         return 0;
     int rc = expect_type(list, TOC_YAML_SEQUENCE, "a list of file_sd configs", r->err);
@@ -508,7 +570,8 @@ static void take_plain(const struct raw_config *raw, struct toc_scrape_config *o
 static int read_config(const struct toc_yaml *n, struct reader *r, struct toc_scrape_config *out) {
     struct raw_config raw = {0};
     if (toc_yaml_is_null(n))
-        return toc_err_at(r->err, TOC_EINVAL, n->line, n->column, "empty or null scrape config section");
+        return toc_err_at(r->err, TOC_EINVAL, n->line, n->column,
+                          "empty or null scrape config section");
     out->limits = r->global->limits;
     int rc = refuse_unsupported(n, r->err);
     if (rc == 0)
@@ -530,7 +593,8 @@ static int read_config(const struct toc_yaml *n, struct reader *r, struct toc_sc
     if (rc == 0)
         rc = read_tls(raw.tls_config, r, out);
     if (rc == 0)
-        rc = toc_scrape_groups_read(raw.static_configs, r->arena, &out->groups, &out->group_count, r->err);
+        rc = toc_scrape_groups_read(raw.static_configs, r->arena, &out->groups, &out->group_count,
+                                    r->err);
     if (rc == 0)
         rc = read_file_sds(raw.file_sd_configs, r, out);
     if (rc == 0)
@@ -541,9 +605,11 @@ static int read_config(const struct toc_yaml *n, struct reader *r, struct toc_sc
     return rc;
 }
 
-/* ----------------------------------------------------------------------------------------------- the set */
+/* -----------------------------------------------------------------------------------------------
+ * the set */
 
-static int check_unique(const struct toc_scrape_set *s, const struct toc_yaml *list, struct toc_err *err) {
+static int check_unique(const struct toc_scrape_set *s, const struct toc_yaml *list,
+                        struct toc_err *err) {
     for (size_t i = 0; i < s->count; i++)
         for (size_t j = 0; j < i; j++)
             if (toc_sv_eq(s->configs[i].job_name, s->configs[j].job_name))
@@ -570,8 +636,9 @@ static int read_set(struct toc_scrape_set *s, const struct toc_yaml *list, struc
     return rc ? rc : check_unique(s, list, r->err);
 }
 
-int toc_scrape_set_read(const struct toc_yaml *scrape_configs, const struct toc_scrape_global *global,
-                        struct toc_scrape_set **out, struct toc_err *err) {
+int toc_scrape_set_read(const struct toc_yaml *scrape_configs,
+                        const struct toc_scrape_global *global, struct toc_scrape_set **out,
+                        struct toc_err *err) {
     struct toc_scrape_global fallback = toc_scrape_global_default();
     struct toc_scrape_set *s = TOC_NEW(struct toc_scrape_set);
     atomic_init(&s->refs, 1);
@@ -603,7 +670,9 @@ void toc_scrape_set_unref(struct toc_scrape_set **sp) {
     toc_free(s);
 }
 
-size_t toc_scrape_set_count(const struct toc_scrape_set *s) { return s->count; }
+size_t toc_scrape_set_count(const struct toc_scrape_set *s) {
+    return s->count;
+}
 
 const struct toc_scrape_config *toc_scrape_set_get(const struct toc_scrape_set *s, size_t i) {
     return &s->configs[i];

@@ -1,6 +1,6 @@
 /*
- * scrape_configs as upstream writes them, read from YAML into an immutable, reference-counted set. Every string is
- * NUL-terminated and lives as long as the set.
+ * scrape_configs as upstream writes them, read from YAML into an immutable, reference-counted set.
+ * Every string is NUL-terminated and lives as long as the set.
  */
 #ifndef TOC_COLLECT_SCRAPE_CONFIG_H
 #define TOC_COLLECT_SCRAPE_CONFIG_H
@@ -37,7 +37,8 @@ struct toc_scrape_global {
     const char *base_dir; /* relative paths start here; NULL: the working directory */
 };
 struct toc_scrape_global toc_scrape_global_default(void);
-/* Reads the keys of a `global` mapping that concern scraping and leaves the others alone; NULL is accepted. */
+/* Reads the keys of a `global` mapping that concern scraping and leaves the others alone; NULL is
+ * accepted. */
 int toc_scrape_global_read(const struct toc_yaml *global, struct toc_scrape_global *io,
                            struct toc_err *err) TOC_MUST_CHECK;
 
@@ -60,17 +61,19 @@ struct toc_scrape_param {
 };
 
 /* X(enum, name in YAML, media type, takes an escaping parameter) */
-#define TOC_SCRAPE_PROTOCOL_TABLE(X)                                                           \
-    X(TOC_SCRAPE_OPENMETRICS_1, "OpenMetricsText1.0.0", "application/openmetrics-text;version=1.0.0", true) \
-    X(TOC_SCRAPE_OPENMETRICS_0, "OpenMetricsText0.0.1", "application/openmetrics-text;version=0.0.1", false) \
-    X(TOC_SCRAPE_TEXT_1, "PrometheusText1.0.0", "text/plain;version=1.0.0", true)              \
+#define TOC_SCRAPE_PROTOCOL_TABLE(X)                                              \
+    X(TOC_SCRAPE_OPENMETRICS_1, "OpenMetricsText1.0.0",                           \
+      "application/openmetrics-text;version=1.0.0", true)                         \
+    X(TOC_SCRAPE_OPENMETRICS_0, "OpenMetricsText0.0.1",                           \
+      "application/openmetrics-text;version=0.0.1", false)                        \
+    X(TOC_SCRAPE_TEXT_1, "PrometheusText1.0.0", "text/plain;version=1.0.0", true) \
     X(TOC_SCRAPE_TEXT_0, "PrometheusText0.0.4", "text/plain;version=0.0.4", false)
 
 enum toc_scrape_protocol {
 #define X(name, text, media, escaping) name,
     TOC_SCRAPE_PROTOCOL_TABLE(X)
 #undef X
-    TOC_SCRAPE_PROTOCOL_COUNT
+        TOC_SCRAPE_PROTOCOL_COUNT
 };
 
 struct toc_scrape_config {
@@ -82,7 +85,7 @@ struct toc_scrape_config {
     const struct toc_scrape_param *params;
     size_t param_count;
     struct toc_scrape_limits limits;
-    char accept[400]; /* header */
+    char accept[400];      /* header */
     int fallback_protocol; /* enum toc_scrape_protocol, -1 when none */
 
     struct toc_sv user, password, password_file; /* basic_auth */
@@ -100,16 +103,19 @@ struct toc_scrape_config {
 
 struct toc_scrape_set; /* opaque, immutable */
 
-/* Reads a list of scrape configs (NULL: none). Errors carry line and column. The caller owns one reference. */
-int toc_scrape_set_read(const struct toc_yaml *scrape_configs, const struct toc_scrape_global *global,
-                        struct toc_scrape_set **out, struct toc_err *err) TOC_MUST_CHECK;
+/* Reads a list of scrape configs (NULL: none). Errors carry line and column. The caller owns one
+ * reference. */
+int toc_scrape_set_read(const struct toc_yaml *scrape_configs,
+                        const struct toc_scrape_global *global, struct toc_scrape_set **out,
+                        struct toc_err *err) TOC_MUST_CHECK;
 struct toc_scrape_set *toc_scrape_set_ref(struct toc_scrape_set *s);
 /* NULL is accepted. */
 void toc_scrape_set_unref(struct toc_scrape_set **s);
 size_t toc_scrape_set_count(const struct toc_scrape_set *s);
 const struct toc_scrape_config *toc_scrape_set_get(const struct toc_scrape_set *s, size_t i);
 
-/* Reads a list of target groups (static_configs, a file of file_sd) into `a`; views borrowed from `list` and `a`. */
+/* Reads a list of target groups (static_configs, a file of file_sd) into `a`; views borrowed from
+ * `list` and `a`. */
 int toc_scrape_groups_read(const struct toc_yaml *list, struct toc_arena *a,
                            const struct toc_scrape_group **out, size_t *out_count,
                            struct toc_err *err) TOC_MUST_CHECK;

@@ -26,7 +26,8 @@ void toc_scrape_files_fini(struct scrape_files *f) {
     toc_map_fini(&f->by_path);
 }
 
-/* ------------------------------------------------------------------------------------------------ patterns */
+/* ------------------------------------------------------------------------------------------------
+ * patterns */
 
 /* '*' stands for any run, '?' for one character. */
 static bool glob_matches(const char *pattern, const char *name) {
@@ -78,7 +79,8 @@ static void expand(struct scrape_files *f, const char *pattern, struct paths *ou
             TOC_VEC_PUSH(out, toc_xstrdup(pattern));
         return;
     }
-    char *folder = slash ? toc_sv_dup_cstr(toc_sv_make(pattern, (size_t)(slash - pattern))) : toc_xstrdup(".");
+    char *folder =
+        slash ? toc_sv_dup_cstr(toc_sv_make(pattern, (size_t)(slash - pattern))) : toc_xstrdup(".");
     struct listing l = {out, folder[0] ? folder : "/", last};
     int rc = f->vfs->list(f->vfs, l.folder, on_name, &l);
     if (rc < 0)
@@ -92,7 +94,8 @@ static void paths_fini(struct paths *p) {
     TOC_VEC_FINI(p);
 }
 
-/* ------------------------------------------------------------------------------------------------- content */
+/* -------------------------------------------------------------------------------------------------
+ * content */
 
 static struct scrape_file *find_or_add(struct scrape_files *f, const char *path) {
     struct scrape_file *file = toc_map_get(&f->by_path, toc_sv_cstr(path));
@@ -131,8 +134,8 @@ static void load(struct scrape_files *f, struct scrape_file *file) {
     toc_buf_fini(&text);
     if (rc < 0) {
         f->errors++;
-        toc_log(TOC_LOG_WARN, "scrape", "discovery file %s:%d:%d: %s; its last good targets stay", file->path,
-                err.line, err.column, err.message);
+        toc_log(TOC_LOG_WARN, "scrape", "discovery file %s:%d:%d: %s; its last good targets stay",
+                file->path, err.line, err.column, err.message);
         toc_arena_fini(&arena);
         file->is_bad = true;
         return;
@@ -148,8 +151,8 @@ static void load(struct scrape_files *f, struct scrape_file *file) {
 static bool take_changes(struct scrape_files *f, struct scrape_file *file) {
     struct toc_file_info info = {0};
     int rc = f->vfs->info(f->vfs, file->path, &info);
-    bool is_same = rc == 0 && file->mtime_ms == info.mtime_ms && file->size_bytes == info.size_bytes &&
-                   file->inode == info.inode;
+    bool is_same = rc == 0 && file->mtime_ms == info.mtime_ms &&
+                   file->size_bytes == info.size_bytes && file->inode == info.inode;
     file->mtime_ms = info.mtime_ms;
     file->size_bytes = info.size_bytes;
     file->inode = info.inode;
@@ -176,8 +179,9 @@ void toc_scrape_files_forget(struct scrape_files *f) {
 }
 
 void toc_scrape_files_each(struct scrape_files *f, const struct toc_scrape_file_sd *sd,
-                           void (*fn)(void *ctx, const char *path, const struct toc_scrape_group *groups,
-                                      size_t count), void *ctx) {
+                           void (*fn)(void *ctx, const char *path,
+                                      const struct toc_scrape_group *groups, size_t count),
+                           void *ctx) {
     for (size_t i = 0; i < sd->file_count; i++) {
         struct paths paths = {0};
         expand(f, sd->files[i].p, &paths);

@@ -120,8 +120,9 @@ struct toc_scraper {
 
 /* Makes the targets of one config's group and adds them to `out`. */
 void toc_scrape_add_group(struct scrape_found *out, struct toc_scrape_set *set,
-                          const struct toc_scrape_config *config, const struct toc_scrape_group *group,
-                          const char *file_path, bool is_found);
+                          const struct toc_scrape_config *config,
+                          const struct toc_scrape_group *group, const char *file_path,
+                          bool is_found);
 void toc_scrape_target_free(struct scrape_target **t);
 void toc_scrape_plan_fini(struct scrape_plan *p);
 void toc_scrape_found_fini(struct scrape_found *f);
@@ -129,7 +130,8 @@ void toc_scrape_dropped_fini(struct scrape_dropped_list *l);
 
 /* scrape_run.c */
 
-/* Scrapes once and writes; without the mutex, by the one thread that has marked the target as running. */
+/* Scrapes once and writes; without the mutex, by the one thread that has marked the target as
+ * running. */
 void toc_scrape_run(struct toc_scraper *s, struct scrape_target *t);
 /* Ends all series of a target that goes away. */
 void toc_scrape_end(struct toc_scraper *s, struct scrape_target *t);
@@ -141,12 +143,14 @@ void toc_scrape_files_fini(struct scrape_files *f);
 /* Marks all files as unseen; toc_scrape_files_forget drops those that stayed so. */
 void toc_scrape_files_begin(struct scrape_files *f);
 void toc_scrape_files_forget(struct scrape_files *f);
-/* Calls fn with the groups of every file that the patterns of `sd` name. A file that cannot be read keeps its last
- * good groups. */
+/* Calls fn with the groups of every file that the patterns of `sd` name. A file that cannot be read
+ * keeps its last good groups. */
 void toc_scrape_files_each(struct scrape_files *f, const struct toc_scrape_file_sd *sd,
-                           void (*fn)(void *ctx, const char *path, const struct toc_scrape_group *groups,
-                                      size_t count), void *ctx);
-/* Has any file of the patterns appeared or changed since the last look? Marks what is there as seen. */
+                           void (*fn)(void *ctx, const char *path,
+                                      const struct toc_scrape_group *groups, size_t count),
+                           void *ctx);
+/* Has any file of the patterns appeared or changed since the last look? Marks what is there as
+ * seen. */
 bool toc_scrape_files_changed(struct scrape_files *f, const struct toc_scrape_file_sd *sd);
 bool toc_scrape_files_any_gone(const struct scrape_files *f);
 

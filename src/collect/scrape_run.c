@@ -16,8 +16,8 @@ struct outcome {
 };
 
 /* The file's text without the line end, in `out`; the text itself when there is no file. */
-static int read_secret(struct toc_scraper *s, struct toc_sv text, struct toc_sv file, struct toc_buf *out,
-                       struct toc_err *err) {
+static int read_secret(struct toc_scraper *s, struct toc_sv text, struct toc_sv file,
+                       struct toc_buf *out, struct toc_err *err) {
     if (!file.n) {
         toc_buf_append_sv(out, text);
         return 0;
@@ -25,7 +25,8 @@ static int read_secret(struct toc_scraper *s, struct toc_sv text, struct toc_sv 
     int rc = toc_vfs_read_file(s->vfs, file.p, SECRET_BYTES_MAX, out);
     if (rc < 0)
         return toc_errf(err, rc, "cannot read the secret file %s: %s", file.p, toc_strerror(rc));
-    while (out->n && (out->p[out->n - 1] == '\n' || out->p[out->n - 1] == '\r' || out->p[out->n - 1] == ' '))
+    while (out->n &&
+           (out->p[out->n - 1] == '\n' || out->p[out->n - 1] == '\r' || out->p[out->n - 1] == ' '))
         out->n--;
     return 0;
 }
@@ -35,7 +36,9 @@ static bool is_cancelled(void *ctx) {
     return atomic_load_explicit(&t->is_removed, memory_order_relaxed);
 }
 
-static const char *text_or_null(struct toc_sv s) { return s.n ? s.p : NULL; }
+static const char *text_or_null(struct toc_sv s) {
+    return s.n ? s.p : NULL;
+}
 
 static void set_call(struct scrape_target *t, struct toc_http_call *call) {
     const struct toc_scrape_config *c = t->plan.config;
@@ -48,7 +51,8 @@ static void set_call(struct scrape_target *t, struct toc_http_call *call) {
         .proxy_url = text_or_null(c->proxy_url),
         .connect_timeout_ms = t->plan.timeout_ms,
         .timeout_ms = t->plan.timeout_ms,
-        .max_response_bytes = c->limits.body_size_limit ? (size_t)c->limits.body_size_limit : (size_t)1 << 30,
+        .max_response_bytes =
+            c->limits.body_size_limit ? (size_t)c->limits.body_size_limit : (size_t)1 << 30,
         .max_redirects = c->follow_redirects ? REDIRECTS_MAX : 0,
         .is_cancelled = is_cancelled,
         .cancel_ctx = t,
@@ -64,7 +68,8 @@ static int perform(struct toc_scraper *s, struct scrape_target *t, struct toc_ht
     struct toc_http_call call;
     set_call(t, &call);
     toc_buf_printf(&accept, "Accept: %s", c->accept);
-    toc_buf_printf(&timeout, "X-Prometheus-Scrape-Timeout-Seconds: %g", (double)t->plan.timeout_ms / 1000);
+    toc_buf_printf(&timeout, "X-Prometheus-Scrape-Timeout-Seconds: %g",
+                   (double)t->plan.timeout_ms / 1000);
     int rc = read_secret(s, c->password, c->password_file, &password, err);
     if (rc == 0)
         rc = read_secret(s, c->credentials, c->credentials_file, &credentials, err);
@@ -97,10 +102,18 @@ static const char *status_text(int status) {
     static const struct {
         int status;
         const char *text;
-    } rows[] = {{301, "Moved Permanently"}, {302, "Found"}, {400, "Bad Request"}, {401, "Unauthorized"},
-                {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"},
-                {429, "Too Many Requests"}, {500, "Internal Server Error"}, {502, "Bad Gateway"},
-                {503, "Service Unavailable"}, {504, "Gateway Timeout"}};
+    } rows[] = {{301, "Moved Permanently"},
+                {302, "Found"},
+                {400, "Bad Request"},
+                {401, "Unauthorized"},
+                {403, "Forbidden"},
+                {404, "Not Found"},
+                {405, "Method Not Allowed"},
+                {429, "Too Many Requests"},
+                {500, "Internal Server Error"},
+                {502, "Bad Gateway"},
+                {503, "Service Unavailable"},
+                {504, "Gateway Timeout"}};
     for (size_t i = 0; i < TOC_ARRAY_LEN(rows); i++)
         if (rows[i].status == status)
             return rows[i].text;
@@ -114,9 +127,11 @@ static int format_of(const struct toc_scrape_config *c, const char *content_type
     bool is_openmetrics = toc_sv_eq_nocase(media, TOC_SV("application/openmetrics-text"));
     if (!is_openmetrics && !toc_sv_eq_nocase(media, TOC_SV("text/plain"))) {
         if (c->fallback_protocol < 0)
-            return toc_errf(err, TOC_EPROTOCOL,
-                            "received unsupported Content-Type \"%s\" and no fallback_scrape_protocol "
-                            "specified for target", content_type);
+            return toc_errf(
+                err, TOC_EPROTOCOL,
+                "received unsupported Content-Type \"%s\" and no fallback_scrape_protocol "
+                "specified for target",
+                content_type);
         is_openmetrics = c->fallback_protocol == TOC_SCRAPE_OPENMETRICS_1 ||
                          c->fallback_protocol == TOC_SCRAPE_OPENMETRICS_0;
     }
@@ -139,7 +154,8 @@ static void ask(struct toc_scraper *s, struct scrape_target *t, int64_t t_ms, st
     o->rc = perform(s, t, &result, &o->err);
     o->body_bytes = o->rc == TOC_ELIMIT ? -1 : (double)result.body.n;
     if (o->rc == TOC_ELIMIT)
-        snprintf(o->err.message, sizeof o->err.message, "body size limit exceeded: more than %lld bytes",
+        snprintf(o->err.message, sizeof o->err.message,
+                 "body size limit exceeded: more than %lld bytes",
                  (long long)t->plan.config->limits.body_size_limit);
     if (o->rc == 0)
         o->rc = check_answer(&result, &o->err);
@@ -206,7 +222,8 @@ static int64_t scrape_time(struct scrape_target *t, int64_t now_ms) {
     return now_ms - t->aligned_ms <= tolerance ? t->aligned_ms : now_ms;
 }
 
-static void publish(struct toc_scraper *s, struct scrape_target *t, int64_t t_ms, const struct outcome *o) {
+static void publish(struct toc_scraper *s, struct scrape_target *t, int64_t t_ms,
+                    const struct outcome *o) {
     toc_mutex_lock(&s->mutex);
     t->last_scrape = (struct toc_ts){t_ms};
     t->last_duration_s = o->duration_s;

@@ -101,7 +101,8 @@ static void discover(struct making *m, struct toc_sv address, const struct toc_s
     m->discovered = toc_labels_dup_arena(toc_labels_builder_finish(&m->b), &m->arena);
 }
 
-static void add_param(struct toc_buf *url, bool *has_query, struct toc_sv name, struct toc_sv value) {
+static void add_param(struct toc_buf *url, bool *has_query, struct toc_sv name,
+                      struct toc_sv value) {
     toc_buf_append_char(url, *has_query ? '&' : '?');
     *has_query = true;
     toc_percent_encode(name, url);
@@ -109,7 +110,8 @@ static void add_param(struct toc_buf *url, bool *has_query, struct toc_sv name, 
     toc_percent_encode(value, url);
 }
 
-static const struct toc_scrape_param *find_param(const struct toc_scrape_config *c, struct toc_sv name) {
+static const struct toc_scrape_param *find_param(const struct toc_scrape_config *c,
+                                                 struct toc_sv name) {
     for (size_t i = 0; i < c->param_count; i++)
         if (toc_sv_eq(c->params[i].name, name))
             return &c->params[i];
@@ -133,7 +135,8 @@ static void add_params(struct making *m, struct toc_labels l, bool has_query) {
 static void build_url(struct making *m, struct toc_labels l) {
     struct toc_sv path = toc_labels_get(l, TOC_SV("__metrics_path__"));
     toc_buf_reset(&m->url);
-    toc_buf_printf(&m->url, "%.*s://%.*s%s%.*s", TOC_SV_ARG(toc_labels_get(l, TOC_SV("__scheme__"))),
+    toc_buf_printf(&m->url, "%.*s://%.*s%s%.*s",
+                   TOC_SV_ARG(toc_labels_get(l, TOC_SV("__scheme__"))),
                    TOC_SV_ARG(toc_labels_get(l, TOC_SV("__address__"))),
                    path.n && path.p[0] == '/' ? "" : "/", TOC_SV_ARG(path));
     add_params(m, l, path.n && memchr(path.p, '?', path.n));
@@ -151,9 +154,11 @@ static int check_target(struct making *m, struct toc_labels l, struct toc_err *e
     if (!toc_sv_eq(scheme, TOC_SV("http")) && !toc_sv_eq(scheme, TOC_SV("https")))
         return toc_errf(err, TOC_EINVAL, "%.*s: scheme \"%.*s\" is neither http nor https",
                         TOC_SV_ARG(address), TOC_SV_ARG(scheme));
-    int rc = toc_duration_parse(toc_labels_get(l, TOC_SV("__scrape_interval__")), &m->interval_ms, err);
+    int rc =
+        toc_duration_parse(toc_labels_get(l, TOC_SV("__scrape_interval__")), &m->interval_ms, err);
     if (rc == 0)
-        rc = toc_duration_parse(toc_labels_get(l, TOC_SV("__scrape_timeout__")), &m->timeout_ms, err);
+        rc = toc_duration_parse(toc_labels_get(l, TOC_SV("__scrape_timeout__")), &m->timeout_ms,
+                                err);
     if (rc == 0 && (m->interval_ms <= 0 || m->timeout_ms <= 0))
         rc = toc_errf(err, TOC_EINVAL, "%.*s: scrape interval and timeout must be longer than 0",
                       TOC_SV_ARG(address));
@@ -172,8 +177,8 @@ static char *identity(const struct making *m, struct toc_labels final) {
     char text[17];
     snprintf(text, sizeof text, "%016llx", (unsigned long long)toc_hash64(bytes.p, bytes.n, 0));
     toc_buf_reset(&key);
-    toc_buf_printf(&key, "%.*s\n%.*s\n%s", TOC_SV_ARG(m->config->job_name), TOC_SV_ARG(toc_buf_sv(&m->url)),
-                   text);
+    toc_buf_printf(&key, "%.*s\n%.*s\n%s", TOC_SV_ARG(m->config->job_name),
+                   TOC_SV_ARG(toc_buf_sv(&m->url)), text);
     return toc_buf_take(&key, NULL);
 }
 
@@ -198,8 +203,8 @@ static void add_target(struct making *m, struct scrape_found *out, struct toc_la
     t->hash = toc_hash64(key, strlen(key), 0);
     t->url = toc_sv_dup_cstr(toc_buf_sv(&m->url));
     t->is_found = m->is_found;
-    t->plan = (struct scrape_plan){toc_scrape_set_ref(m->set), m->config, m->interval_ms, m->timeout_ms,
-                                   toc_labels_dup(m->discovered)};
+    t->plan = (struct scrape_plan){toc_scrape_set_ref(m->set), m->config, m->interval_ms,
+                                   m->timeout_ms, toc_labels_dup(m->discovered)};
     toc_scrape_cache_init(&t->cache, final);
     toc_map_put(&out->keys, toc_sv_cstr(key), t);
     TOC_VEC_PUSH(&out->targets, t);
@@ -213,8 +218,9 @@ static void add_dropped(struct making *m, struct scrape_found *out) {
                                                          toc_labels_dup(m->discovered)}));
 }
 
-static void make_target(struct making *m, struct toc_sv address, const struct toc_scrape_group *group,
-                        const char *file_path, struct scrape_found *out) {
+static void make_target(struct making *m, struct toc_sv address,
+                        const struct toc_scrape_group *group, const char *file_path,
+                        struct scrape_found *out) {
     struct toc_err err = {0};
     toc_arena_reset(&m->arena);
     discover(m, address, group, file_path);
@@ -231,8 +237,8 @@ static void make_target(struct making *m, struct toc_sv address, const struct to
     }
     if (check_target(m, l, &err) < 0) {
         out->refused++;
-        toc_log(TOC_LOG_WARN, "scrape", "job %.*s: target refused: %s", TOC_SV_ARG(m->config->job_name),
-                err.message);
+        toc_log(TOC_LOG_WARN, "scrape", "job %.*s: target refused: %s",
+                TOC_SV_ARG(m->config->job_name), err.message);
         return;
     }
     build_url(m, l);
@@ -242,8 +248,9 @@ static void make_target(struct making *m, struct toc_sv address, const struct to
 }
 
 void toc_scrape_add_group(struct scrape_found *out, struct toc_scrape_set *set,
-                          const struct toc_scrape_config *config, const struct toc_scrape_group *group,
-                          const char *file_path, bool is_found) {
+                          const struct toc_scrape_config *config,
+                          const struct toc_scrape_group *group, const char *file_path,
+                          bool is_found) {
     struct making m = {.set = set, .config = config, .is_found = is_found};
     toc_arena_init(&m.arena, ARENA_BYTES);
     for (size_t i = 0; i < group->target_count; i++)

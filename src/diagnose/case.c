@@ -6,19 +6,19 @@
 #include <stdio.h>
 
 /* X(case, seconds of calm before the alert ends): long enough that one fault is one alert. */
-#define CALM_TABLE(X)       \
-    X(CASE_NON_FINITE, 15)  \
-    X(CASE_OOM, 10)         \
-    X(CASE_CRASH, 10)       \
-    X(CASE_HANG, 5)         \
-    X(CASE_DIVERGENCE, 20)  \
-    X(CASE_LOSS_SPIKE, 30)  \
-    X(CASE_VANISHING, 15)   \
-    X(CASE_THROUGHPUT, 15)  \
-    X(CASE_MEMORY, 20)      \
-    X(CASE_RESTARTS, 60)    \
-    X(CASE_LATENCY, 15)     \
-    X(CASE_TTFT, 15)        \
+#define CALM_TABLE(X)      \
+    X(CASE_NON_FINITE, 15) \
+    X(CASE_OOM, 10)        \
+    X(CASE_CRASH, 10)      \
+    X(CASE_HANG, 5)        \
+    X(CASE_DIVERGENCE, 20) \
+    X(CASE_LOSS_SPIKE, 30) \
+    X(CASE_VANISHING, 15)  \
+    X(CASE_THROUGHPUT, 15) \
+    X(CASE_MEMORY, 20)     \
+    X(CASE_RESTARTS, 60)   \
+    X(CASE_LATENCY, 15)    \
+    X(CASE_TTFT, 15)       \
     X(CASE_ERRORS, 15)
 
 static const int64_t calm_ms[CASE_COUNT] = {
@@ -35,9 +35,13 @@ static const enum toc_kind kinds[CASE_COUNT] = {
 
 enum { REFRESH_MS = 15000 };
 
-enum toc_kind toc_case_kind(enum toc_case_id id) { return kinds[id]; }
+enum toc_kind toc_case_kind(enum toc_case_id id) {
+    return kinds[id];
+}
 
-void toc_case_fini(struct toc_case *c) { toc_arena_fini(&c->arena); }
+void toc_case_fini(struct toc_case *c) {
+    toc_arena_fini(&c->arena);
+}
 
 void toc_case_begin(struct toc_case *c, enum toc_kind kind, int64_t first_seen_ms) {
     toc_arena_reset(&c->arena);
@@ -135,8 +139,8 @@ static void add_labels(struct message *m, enum toc_kind kind, const struct toc_l
         toc_labels_builder_set(&m->labels, subject[i].name, subject[i].value);
 }
 
-static void add_annotations(struct message *m, const struct toc_doctor *d,
-                            const struct toc_case *c, enum toc_kind kind) {
+static void add_annotations(struct message *m, const struct toc_doctor *d, const struct toc_case *c,
+                            enum toc_kind kind) {
     const struct toc_finding *f = &c->finding;
     snprintf(m->runbook, sizeof m->runbook, "%s%s.md", d->runbook_base, toc_kind_info(kind)->name);
     snprintf(m->step, sizeof m->step, "%lld", (long long)f->step);

@@ -74,15 +74,23 @@ void toc_doctor_free(struct toc_doctor **pd) {
     *pd = NULL;
 }
 
-struct toc_run_listener *toc_doctor_listener(struct toc_doctor *d) { return &d->listener; }
+struct toc_run_listener *toc_doctor_listener(struct toc_doctor *d) {
+    return &d->listener;
+}
 
-static struct toc_sv own(struct toc_sv s) { return toc_sv_make(toc_sv_dup_cstr(s), s.n); }
+static struct toc_sv own(struct toc_sv s) {
+    return toc_sv_make(toc_sv_dup_cstr(s), s.n);
+}
 
 static void on_event(struct toc_run_listener *l, const struct toc_run_event *e) {
     enum { QUEUE_MAX = 10000 };
     struct toc_doctor *d = TOC_CONTAINER_OF(l, struct toc_doctor, listener);
-    struct toc_doctor_event copy = {.run = own(e->run), .kind = e->kind, .t_ms = e->t.ms,
-                                    .has_step = e->has_step, .step = e->step, .state = e->state};
+    struct toc_doctor_event copy = {.run = own(e->run),
+                                    .kind = e->kind,
+                                    .t_ms = e->t.ms,
+                                    .has_step = e->has_step,
+                                    .step = e->step,
+                                    .state = e->state};
     toc_sv_copy(e->message, copy.text, sizeof copy.text);
     for (size_t i = 0; e->kind == TOC_RUN_EVENT_LAYERS && i < e->layer_count; i++)
         TOC_VEC_PUSH(&copy.layers, own(e->layers[i]));
@@ -96,7 +104,9 @@ static void on_event(struct toc_run_listener *l, const struct toc_run_event *e) 
 }
 
 static void take_events(struct toc_doctor *d) {
-    struct { TOC_VEC_FIELDS(struct toc_doctor_event) } taken;
+    struct {
+        TOC_VEC_FIELDS(struct toc_doctor_event)
+    } taken;
     toc_mutex_lock(&d->queue_mutex);
     taken.items = d->queue.items;
     taken.count = d->queue.count;

@@ -24,26 +24,26 @@ enum {
 };
 
 /* X(enum, name): what the doctor judges. The kinds of one subject are judged in this order. */
-#define TOC_CASE_TABLE(X)  \
-    X(CASE_NON_FINITE, TOC_KIND_NON_FINITE)               \
-    X(CASE_OOM, TOC_KIND_OOM)                             \
-    X(CASE_CRASH, TOC_KIND_CRASH)                         \
-    X(CASE_HANG, TOC_KIND_HANG)                           \
-    X(CASE_DIVERGENCE, TOC_KIND_DIVERGENCE)               \
-    X(CASE_LOSS_SPIKE, TOC_KIND_LOSS_SPIKE)               \
-    X(CASE_VANISHING, TOC_KIND_VANISHING_GRADIENT)        \
-    X(CASE_THROUGHPUT, TOC_KIND_THROUGHPUT_DROP)          \
-    X(CASE_MEMORY, TOC_KIND_MEMORY_GROWTH)                \
-    X(CASE_RESTARTS, TOC_KIND_RESTART_STORM)              \
-    X(CASE_LATENCY, TOC_KIND_LATENCY_SLO)                 \
-    X(CASE_TTFT, TOC_KIND_TTFT_SLO)                       \
+#define TOC_CASE_TABLE(X)                          \
+    X(CASE_NON_FINITE, TOC_KIND_NON_FINITE)        \
+    X(CASE_OOM, TOC_KIND_OOM)                      \
+    X(CASE_CRASH, TOC_KIND_CRASH)                  \
+    X(CASE_HANG, TOC_KIND_HANG)                    \
+    X(CASE_DIVERGENCE, TOC_KIND_DIVERGENCE)        \
+    X(CASE_LOSS_SPIKE, TOC_KIND_LOSS_SPIKE)        \
+    X(CASE_VANISHING, TOC_KIND_VANISHING_GRADIENT) \
+    X(CASE_THROUGHPUT, TOC_KIND_THROUGHPUT_DROP)   \
+    X(CASE_MEMORY, TOC_KIND_MEMORY_GROWTH)         \
+    X(CASE_RESTARTS, TOC_KIND_RESTART_STORM)       \
+    X(CASE_LATENCY, TOC_KIND_LATENCY_SLO)          \
+    X(CASE_TTFT, TOC_KIND_TTFT_SLO)                \
     X(CASE_ERRORS, TOC_KIND_ERROR_BURST)
 
 enum toc_case_id {
 #define X(name, kind) name,
     TOC_CASE_TABLE(X)
 #undef X
-    CASE_COUNT
+        CASE_COUNT
 };
 
 /* What a judge says at one tick. */
@@ -52,11 +52,11 @@ enum toc_verdict { VERDICT_UNKNOWN, VERDICT_CALM, VERDICT_ILL };
 /* One subject's story with one kind. */
 struct toc_case {
     bool is_open;
-    int64_t started_ms;   /* first sample that showed it */
+    int64_t started_ms; /* first sample that showed it */
     int64_t calm_since_ms;
-    int64_t told_ms;      /* last time the sink heard of it */
-    uint64_t told_mark;   /* and of which place */
-    double reference;     /* baseline, frozen while the case is open */
+    int64_t told_ms;        /* last time the sink heard of it */
+    uint64_t told_mark;     /* and of which place */
+    double reference;       /* baseline, frozen while the case is open */
     struct toc_arena arena; /* owns the texts of the finding */
     struct toc_finding finding;
     struct toc_evidence evidence[TOC_EVIDENCE_MAX];
@@ -82,9 +82,9 @@ const struct toc_sample_at *toc_recent_at(const struct toc_recent *r, size_t i);
 double toc_recent_value_at(const struct toc_recent *r, int64_t t_ms);
 
 struct toc_layer_model {
-    struct toc_sv name; /* owned */
-    size_t order;       /* place in the network; SIZE_MAX = not told */
-    int64_t last_t_ms, ratio_t_ms;           /* newest sample of each statistic */
+    struct toc_sv name;            /* owned */
+    size_t order;                  /* place in the network; SIZE_MAX = not told */
+    int64_t last_t_ms, ratio_t_ms; /* newest sample of each statistic */
     int64_t low_since_ms, bad_since_ms, nonfinite_t_ms;
     double grad;
     double usual_log; /* slow mean of the gradient's logarithm while it is not low */
@@ -96,7 +96,9 @@ struct toc_run_model {
     struct toc_case cases[CASE_COUNT];
     struct toc_recent steps, losses, grads, rates;
     struct toc_bins loss, grad, rate, step_seconds, derived_step_seconds, memory;
-    struct { TOC_VEC_FIELDS(struct toc_layer_model) } layers;
+    struct {
+        TOC_VEC_FIELDS(struct toc_layer_model)
+    } layers;
     struct toc_map layer_index; /* name → index + 1 */
     bool are_layers_ordered;
     double state, memory_now, memory_limit, restarts;
@@ -104,17 +106,17 @@ struct toc_run_model {
     int64_t restart_times[64]; /* ring by restart_count */
     size_t restart_count;
     int64_t metric_t_ms[TOC_RUN_METRICS_MAX]; /* newest sample of each metric */
-    int64_t last_t_ms;        /* newest sample of any series, sender's clock */
-    int64_t last_seen_ms;     /* our time when it came */
-    int64_t progress_seen_ms; /* our time when the step last changed */
-    int64_t progress_t_ms;    /* the same on the sender's clock */
-    int64_t blind_ms;         /* of the time since then we did not look */
-    int64_t resumed_t_ms;     /* since when the state is running without a break */
-    double intervals[TOC_RECENT]; /* seconds between progress, ring */
+    int64_t last_t_ms;                        /* newest sample of any series, sender's clock */
+    int64_t last_seen_ms;                     /* our time when it came */
+    int64_t progress_seen_ms;                 /* our time when the step last changed */
+    int64_t progress_t_ms;                    /* the same on the sender's clock */
+    int64_t blind_ms;                         /* of the time since then we did not look */
+    int64_t resumed_t_ms;                     /* since when the state is running without a break */
+    double intervals[TOC_RECENT];             /* seconds between progress, ring */
     size_t interval_count;
     int64_t loss_gap_ms; /* longest usual gap between losses */
     size_t loss_gaps;
-    int64_t nonfinite_t_ms;   /* last non-finite loss, gradient or parameter */
+    int64_t nonfinite_t_ms; /* last non-finite loss, gradient or parameter */
     int64_t nonfinite_first_ms;
     unsigned bad_grads_in_row;
     double error_step;
@@ -142,7 +144,7 @@ struct toc_server_model {
     size_t start, count;
     double latency_bounds[TOC_BUCKETS_MAX], ttft_bounds[TOC_BUCKETS_MAX];
     size_t latency_bound_count, ttft_bound_count;
-    struct toc_map counters; /* series → struct toc_sample_at, owned */
+    struct toc_map counters;           /* series → struct toc_sample_at, owned */
     char error_endpoint[TOC_TEXT_MAX]; /* of the latest failures */
     int64_t last_t_ms;
 };
@@ -156,7 +158,9 @@ struct toc_doctor_event {
     int64_t step;
     enum toc_run_state state;
     char text[TOC_TEXT_MAX];
-    struct { TOC_VEC_FIELDS(struct toc_sv) } layers; /* owned */
+    struct {
+        TOC_VEC_FIELDS(struct toc_sv)
+    } layers; /* owned */
 };
 
 struct toc_doctor {
@@ -164,16 +168,22 @@ struct toc_doctor {
     struct toc_run_listener listener;
     char runbook_base[256];
     struct toc_mutex mutex; /* guards what follows */
-    struct { TOC_VEC_FIELDS(struct toc_run_model *) } runs;
+    struct {
+        TOC_VEC_FIELDS(struct toc_run_model *)
+    } runs;
     struct toc_map run_by_name;
-    struct { TOC_VEC_FIELDS(struct toc_server_model *) } servers;
+    struct {
+        TOC_VEC_FIELDS(struct toc_server_model *)
+    } servers;
     struct toc_map server_by_key;
     struct toc_matcher run_metrics, server_metrics, pressure_metrics;
     struct toc_bins pressure; /* share of time in which tasks waited for a CPU */
     struct toc_sample_at pressure_last;
     int64_t now_ms, last_tick_ms, discovered_ms;
     struct toc_mutex queue_mutex; /* guards the queue only */
-    struct { TOC_VEC_FIELDS(struct toc_doctor_event) } queue;
+    struct {
+        TOC_VEC_FIELDS(struct toc_doctor_event)
+    } queue;
 };
 
 /* Judges return a verdict and, when ill, have filled the case's finding. now: the tick's time. */

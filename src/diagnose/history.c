@@ -19,7 +19,9 @@ double toc_history_quantile(double *v, size_t n, double q) {
     return low + 1 < n ? v[low] * (1 - part) + v[low + 1] * part : v[low];
 }
 
-double toc_history_median(double *v, size_t n) { return toc_history_quantile(v, n, 0.5); }
+double toc_history_median(double *v, size_t n) {
+    return toc_history_quantile(v, n, 0.5);
+}
 
 double toc_history_mad(double *v, size_t n, double center) {
     for (size_t i = 0; i < n; i++)
@@ -27,7 +29,9 @@ double toc_history_mad(double *v, size_t n, double center) {
     return 1.4826 * toc_history_median(v, n);
 }
 
-void toc_bins_reset(struct toc_bins *b) { *b = (struct toc_bins){0}; }
+void toc_bins_reset(struct toc_bins *b) {
+    *b = (struct toc_bins){0};
+}
 
 static void close_bin(struct toc_bins *b) {
     if (!b->open_count)
@@ -35,7 +39,8 @@ static void close_bin(struct toc_bins *b) {
     double v[TOC_BIN_SAMPLES];
     for (size_t i = 0; i < b->open_count; i++)
         v[i] = b->open[i];
-    struct toc_bin bin = {b->open_t_ms, (float)toc_history_median(v, b->open_count), (float)b->seen};
+    struct toc_bin bin = {b->open_t_ms, (float)toc_history_median(v, b->open_count),
+                          (float)b->seen};
     if (b->count == TOC_BINS) {
         b->start = (b->start + 1) % TOC_BINS;
         b->count--;

@@ -13,10 +13,14 @@ static double memory_share(const struct toc_run_model *m) {
     return m->memory_limit > 0 ? m->memory_now / m->memory_limit : NAN;
 }
 
-static bool is_failed(const struct toc_run_model *m) { return m->state > 2.5; }
+static bool is_failed(const struct toc_run_model *m) {
+    return m->state > 2.5;
+}
 
 /* Does the error event belong to the run's present life? */
-static bool has_error(const struct toc_run_model *m) { return m->error_seen_ms != 0; }
+static bool has_error(const struct toc_run_model *m) {
+    return m->error_seen_ms != 0;
+}
 
 /* Silent at the brim: killed by the kernel without a word. */
 static bool is_silent_at_limit(const struct toc_doctor *d, const struct toc_run_model *m) {
@@ -26,8 +30,7 @@ static bool is_silent_at_limit(const struct toc_doctor *d, const struct toc_run_
 }
 
 static bool is_out_of_memory(const struct toc_doctor *d, const struct toc_run_model *m) {
-    if (has_error(m) && m->is_error_oom &&
-        (is_failed(m) || d->now_ms - m->error_seen_ms < 30000))
+    if (has_error(m) && m->is_error_oom && (is_failed(m) || d->now_ms - m->error_seen_ms < 30000))
         return true;
     return (is_failed(m) && memory_share(m) >= d->o.limits.oom_ratio) || is_silent_at_limit(d, m);
 }
@@ -38,9 +41,8 @@ static double end_step(const struct toc_run_model *m) {
 
 /* How long a dead run has been dead; its alert does not stay for ever. */
 static bool is_history(const struct toc_doctor *d, const struct toc_run_model *m) {
-    return m->is_dormant ||
-           (m->ended_seen_ms &&
-            d->now_ms - m->ended_seen_ms > (int64_t)(d->o.limits.over_hold_s * 1000));
+    return m->is_dormant || (m->ended_seen_ms && d->now_ms - m->ended_seen_ms >
+                                                     (int64_t)(d->o.limits.over_hold_s * 1000));
 }
 
 static void add_memory_evidence(struct toc_run_model *m, struct toc_case *c) {
@@ -66,8 +68,9 @@ enum toc_verdict toc_judge_oom(struct toc_doctor *d, struct toc_run_model *m, st
     else
         toc_case_summary(c, "The run ended with %.0f %% of its memory limit in use.",
                          100 * memory_share(m));
-    toc_case_action(c, "Restart from the last checkpoint with a smaller batch, gradient accumulation or "
-                       "activation checkpointing; if memory grew from step to step, look for the leak.");
+    toc_case_action(
+        c, "Restart from the last checkpoint with a smaller batch, gradient accumulation or "
+           "activation checkpointing; if memory grew from step to step, look for the leak.");
     add_memory_evidence(m, c);
     if (m->cases[CASE_MEMORY].is_open)
         toc_case_cause(c, 0.9, "memory grew steadily before", "A leak filled the memory");
@@ -119,13 +122,13 @@ enum toc_verdict toc_judge_restarts(struct toc_doctor *d, struct toc_run_model *
     toc_case_title(c, "%.*s: %zu restarts in %.0f min", TOC_SV_ARG(m->name), recent,
                    l->restart_storm_window_s / 60);
     toc_case_summary(c, "The run keeps starting again and loses its work each time.");
-    toc_case_action(c, "Stop the automatic restarts, find the first error of the last attempts, and "
-                       "check whether they share a node.");
-    toc_case_evidence(c, "Restarts in the window", "",
-                      (struct toc_evidence_numbers){(double)recent, l->restart_storm_count, 0,
-                                                    none},
-                      "increase(train_restarts_total{run=\"%.*s\"}[30m])", TOC_SV_ARG(m->name));
-    toc_case_cause(c, 0.5, has_error(m) ? m->error_text : "",
-                   "Each attempt meets the same error");
+    toc_case_action(c,
+                    "Stop the automatic restarts, find the first error of the last attempts, and "
+                    "check whether they share a node.");
+    toc_case_evidence(
+        c, "Restarts in the window", "",
+        (struct toc_evidence_numbers){(double)recent, l->restart_storm_count, 0, none},
+        "increase(train_restarts_total{run=\"%.*s\"}[30m])", TOC_SV_ARG(m->name));
+    toc_case_cause(c, 0.5, has_error(m) ? m->error_text : "", "Each attempt meets the same error");
     return VERDICT_ILL;
 }

@@ -105,8 +105,7 @@ static void add_rate_cause(struct toc_doctor *d, struct toc_run_model *m, struct
 }
 
 static void fill_non_finite(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c,
-                            enum bad_value bad, const struct toc_layer_model *layer,
-                            int64_t t_ms) {
+                            enum bad_value bad, const struct toc_layer_model *layer, int64_t t_ms) {
     double step = toc_run_step_at(m, t_ms);
     const struct toc_sample_at *loss = toc_recent_at(&m->losses, 0);
     const struct toc_sample_at *grad = toc_recent_at(&m->grads, 0);
@@ -121,8 +120,8 @@ static void fill_non_finite(struct toc_doctor *d, struct toc_run_model *m, struc
                      isfinite(step) ? step : 0, bad_texts[bad]);
     toc_case_action(c, "Stop the run, go back to the last checkpoint before this step, and look at "
                        "the named layer's inputs and at the batch of this step.");
-    toc_case_evidence(c, "Loss", "", (struct toc_evidence_numbers){
-                                         loss ? loss->value : none, none, none, none},
+    toc_case_evidence(c, "Loss", "",
+                      (struct toc_evidence_numbers){loss ? loss->value : none, none, none, none},
                       "train_loss{run=\"%.*s\"}", TOC_SV_ARG(m->name));
     if (grad)
         toc_case_evidence(c, "Gradient norm", "",
@@ -204,8 +203,7 @@ static void measure_run_above(const struct toc_run_model *m, double line, size_t
 /* A run that has just begun wanders: nothing is called a rise before this. */
 static bool is_too_young(const struct toc_run_model *m) {
     enum { YOUNG_MS = 10000, YOUNG_SAMPLES = 50 };
-    return m->last_t_ms - toc_bins_first_ms(&m->loss) < YOUNG_MS &&
-           m->losses.count < YOUNG_SAMPLES;
+    return m->last_t_ms - toc_bins_first_ms(&m->loss) < YOUNG_MS && m->losses.count < YOUNG_SAMPLES;
 }
 
 enum toc_verdict toc_judge_divergence(struct toc_doctor *d, struct toc_run_model *m,
@@ -239,8 +237,8 @@ enum toc_verdict toc_judge_divergence(struct toc_doctor *d, struct toc_run_model
     double step = toc_run_step_at(m, since_ms);
     toc_case_begin(c, TOC_KIND_DIVERGENCE, since_ms);
     toc_case_step(c, step);
-    toc_case_title(c, "%.*s: loss rose to %.3g at step %.0f, usually %.3g", TOC_SV_ARG(m->name), peak,
-                   isfinite(step) ? step : 0, u.median);
+    toc_case_title(c, "%.*s: loss rose to %.3g at step %.0f, usually %.3g", TOC_SV_ARG(m->name),
+                   peak, isfinite(step) ? step : 0, u.median);
     toc_case_summary(c,
                      "Since step %.0f the loss stays above %.3g, the upper end of what this run "
                      "showed before, and does not come back.",
@@ -255,10 +253,10 @@ enum toc_verdict toc_judge_divergence(struct toc_doctor *d, struct toc_run_model
                           (struct toc_evidence_numbers){grad->value, none, none, none},
                           "train_grad_norm{run=\"%.*s\"}", TOC_SV_ARG(m->name));
     if (m->rates.count)
-        toc_case_evidence(c, "Learning rate", "",
-                          (struct toc_evidence_numbers){toc_recent_at(&m->rates, 0)->value, none,
-                                                        none, none},
-                          "train_learning_rate{run=\"%.*s\"}", TOC_SV_ARG(m->name));
+        toc_case_evidence(
+            c, "Learning rate", "",
+            (struct toc_evidence_numbers){toc_recent_at(&m->rates, 0)->value, none, none, none},
+            "train_learning_rate{run=\"%.*s\"}", TOC_SV_ARG(m->name));
     add_rate_cause(d, m, c, now_ms);
     toc_case_cause(c, 0.4, "", "The learning rate is too high for this phase of training");
     toc_case_cause(c, 0.2, "", "The data changed: a new shard, another mixture, corrupt batches");
@@ -304,11 +302,12 @@ enum toc_verdict toc_judge_loss_spike(struct toc_doctor *d, struct toc_run_model
     double step = toc_run_step_at(m, t_ms);
     toc_case_begin(c, TOC_KIND_LOSS_SPIKE, t_ms);
     toc_case_step(c, step);
-    toc_case_title(c, "%.*s: loss spiked to %.3g at step %.0f, usually %.3g", TOC_SV_ARG(m->name), peak,
-                   isfinite(step) ? step : 0, u.median);
+    toc_case_title(c, "%.*s: loss spiked to %.3g at step %.0f, usually %.3g", TOC_SV_ARG(m->name),
+                   peak, isfinite(step) ? step : 0, u.median);
     toc_case_summary(c, "The loss left its band (up to %.3g) and came back.", line);
-    toc_case_action(c, "Look at the batches of these steps. If spikes come back, skip the batches or "
-                       "lower the learning rate.");
+    toc_case_action(c,
+                    "Look at the batches of these steps. If spikes come back, skip the batches or "
+                    "lower the learning rate.");
     toc_case_evidence(c, "Loss", "", (struct toc_evidence_numbers){peak, line, none, line},
                       "train_loss{run=\"%.*s\"}", TOC_SV_ARG(m->name));
     add_rate_cause(d, m, c, now_ms);
@@ -335,8 +334,8 @@ static int64_t low_since(struct toc_doctor *d, struct toc_layer_model *l,
                          const struct toc_layer_model *first, const struct toc_layer_model *last) {
     enum { LEARNED = 10 };
     const struct toc_doctor_limits *lim = &d->o.limits;
-    bool is_ratio_low = l == first && l->grad < lim->vanishing_norm &&
-                        l->grad < lim->vanishing_ratio * last->grad;
+    bool is_ratio_low =
+        l == first && l->grad < lim->vanishing_norm && l->grad < lim->vanishing_ratio * last->grad;
     /* Against its own history, provided the end of the network still learns as it used to. */
     bool is_drop = l->seen >= LEARNED && l != last && last->seen >= LEARNED &&
                    l->grad < lim->vanishing_drop * exp(l->usual_log) &&
@@ -357,18 +356,19 @@ static void fill_vanishing(struct toc_run_model *m, struct toc_case *c,
     toc_case_layer(c, l->name);
     toc_case_title(c, "%.*s: gradient of layer %.*s vanished (%.2g, usually %.2g)",
                    TOC_SV_ARG(m->name), TOC_SV_ARG(l->name), l->grad, usual);
-    toc_case_summary(c,
-                     "Since step %.0f layer %.*s hardly learns: its gradient is %.2g while the last "
-                     "layer %.*s has %.2g.",
-                     isfinite(step) ? step : 0, TOC_SV_ARG(l->name), l->grad,
-                     TOC_SV_ARG(last->name), last->grad);
+    toc_case_summary(
+        c,
+        "Since step %.0f layer %.*s hardly learns: its gradient is %.2g while the last "
+        "layer %.*s has %.2g.",
+        isfinite(step) ? step : 0, TOC_SV_ARG(l->name), l->grad, TOC_SV_ARG(last->name),
+        last->grad);
     toc_case_action(c, "Look at what follows the named layer: saturated or dead activations, a "
                        "detached graph, a missing residual path, gradients scaled away.");
-    toc_case_evidence(c, "Gradient norm of the layer", "",
-                      (struct toc_evidence_numbers){l->grad, lim->vanishing_drop * usual,
-                                                    usual / 10, usual * 10},
-                      "train_layer_grad_norm{run=\"%.*s\",layer=\"%.*s\"}", TOC_SV_ARG(m->name),
-                      TOC_SV_ARG(l->name));
+    toc_case_evidence(
+        c, "Gradient norm of the layer", "",
+        (struct toc_evidence_numbers){l->grad, lim->vanishing_drop * usual, usual / 10, usual * 10},
+        "train_layer_grad_norm{run=\"%.*s\",layer=\"%.*s\"}", TOC_SV_ARG(m->name),
+        TOC_SV_ARG(l->name));
     toc_case_evidence(c, "First layer over last", "ratio",
                       (struct toc_evidence_numbers){last->grad > 0 ? l->grad / last->grad : none,
                                                     lim->vanishing_ratio, none, none},
@@ -389,15 +389,16 @@ enum toc_verdict toc_judge_vanishing(struct toc_doctor *d, struct toc_run_model 
         return VERDICT_UNKNOWN;
     if (!toc_run_is_running(m))
         return toc_run_is_over(m) ? VERDICT_CALM : VERDICT_UNKNOWN;
-    /* Weights that a diverging loss has driven into saturation have small gradients: a consequence. */
+    /* Weights that a diverging loss has driven into saturation have small gradients: a consequence.
+     */
     if (!c->is_open && (m->cases[CASE_DIVERGENCE].is_open || m->cases[CASE_LOSS_SPIKE].is_open ||
                         m->cases[CASE_NON_FINITE].is_open))
         return VERDICT_CALM;
     for (size_t i = 0; i < n; i++) {
         struct toc_layer_model *l = &m->layers.items[order[i]];
         int64_t since = isfinite(l->grad) && l->seen ? low_since(d, l, first, last) : 0;
-        bool is_held = since && (double)(l->last_t_ms - since) >=
-                                    (d->o.limits.vanishing_hold_s - 0.5) * 1000;
+        bool is_held =
+            since && (double)(l->last_t_ms - since) >= (d->o.limits.vanishing_hold_s - 0.5) * 1000;
         if (!worst && since && (is_held || c->is_open))
             worst = l;
     }

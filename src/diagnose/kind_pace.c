@@ -45,13 +45,14 @@ static void fill_hang(struct toc_doctor *d, struct toc_run_model *m, struct toc_
                      isfinite(step) ? step : 0, isfinite(p95) ? p95 : 0,
                      reports_go_on ? "Its reports go on, so the process lives."
                                    : "Its reports stopped as well.");
-    toc_case_action(c, "Take the stacks of the training processes (py-spy dump, gdb), look for a rank "
-                       "that waits in a collective or a data loader that blocks; then restart from "
-                       "the last checkpoint.");
-    toc_case_evidence(c, "Time since the last step", "s",
-                      (struct toc_evidence_numbers){silent_s, limit_s, 0, isfinite(p95) ? p95 : none},
-                      "time() - train_last_step_timestamp_seconds{run=\"%.*s\"}",
-                      TOC_SV_ARG(m->name));
+    toc_case_action(c,
+                    "Take the stacks of the training processes (py-spy dump, gdb), look for a rank "
+                    "that waits in a collective or a data loader that blocks; then restart from "
+                    "the last checkpoint.");
+    toc_case_evidence(
+        c, "Time since the last step", "s",
+        (struct toc_evidence_numbers){silent_s, limit_s, 0, isfinite(p95) ? p95 : none},
+        "time() - train_last_step_timestamp_seconds{run=\"%.*s\"}", TOC_SV_ARG(m->name));
     if (reports_go_on)
         toc_case_cause(c, 0.5, "reports go on without a step",
                        "The training loop waits: data loader, collective or lock");
@@ -60,8 +61,7 @@ static void fill_hang(struct toc_doctor *d, struct toc_run_model *m, struct toc_
                        "The process is stopped, dead or cut off from the network");
 }
 
-enum toc_verdict toc_judge_hang(struct toc_doctor *d, struct toc_run_model *m,
-                                struct toc_case *c) {
+enum toc_verdict toc_judge_hang(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c) {
     if (!m->steps.count || m->is_dormant)
         return VERDICT_UNKNOWN;
     if (!toc_run_is_running(m) || m->cases[CASE_OOM].is_open)
@@ -105,8 +105,7 @@ static bool usual_pace(const struct toc_run_model *m, int64_t until_ms, struct p
 
 /* Are nearly all steps within the last `hold_s` longer than `line`? One quick second in ten is
  * forgiven. */
-static bool is_slow_for(const struct toc_run_model *m, double hold_s, double line,
-                        struct pace *p) {
+static bool is_slow_for(const struct toc_run_model *m, double hold_s, double line, struct pace *p) {
     enum { LEAST_BINS = 4 };
     const struct toc_bins *b = step_bins(m);
     int64_t from_ms = m->last_t_ms - (int64_t)(hold_s * 1000), oldest_ms = INT64_MAX;
@@ -140,8 +139,9 @@ static void fill_throughput(struct toc_doctor *d, struct toc_run_model *m, struc
                    p->now, p->now / p->usual);
     toc_case_summary(c, "Since about step %.0f a step takes %.3g s; before it took %.3g s.",
                      isfinite(step) ? step : 0, p->now, p->usual);
-    toc_case_action(c, "Look at the data loader's wait, at the GPU's clocks and throttle reasons, and "
-                       "at what else runs on the machine.");
+    toc_case_action(c,
+                    "Look at the data loader's wait, at the GPU's clocks and throttle reasons, and "
+                    "at what else runs on the machine.");
     if (is_reported)
         toc_case_evidence(c, "Time per step", "s",
                           (struct toc_evidence_numbers){p->now, line, p->usual - 3 * p->sigma,
@@ -256,8 +256,9 @@ static void fill_memory(struct toc_run_model *m, struct toc_case *c, const struc
                    toc_buf_cstr(&rate), TOC_MAX(g->eta_s, 0));
     toc_case_summary(c, "%s of %s are in use and grow steadily since about step %.0f.",
                      toc_buf_cstr(&now), toc_buf_cstr(&limit), isfinite(step) ? step : 0);
-    toc_case_action(c, "Save a checkpoint now. Look for what is kept from step to step: losses that hold "
-                       "their graph, lists of outputs, caches without a limit.");
+    toc_case_action(
+        c, "Save a checkpoint now. Look for what is kept from step to step: losses that hold "
+           "their graph, lists of outputs, caches without a limit.");
     toc_case_evidence(c, "Memory in use", "bytes",
                       (struct toc_evidence_numbers){m->memory_now, m->memory_limit, none, none},
                       "train_memory_bytes{run=\"%.*s\"}", TOC_SV_ARG(m->name));
@@ -284,8 +285,8 @@ enum toc_verdict toc_judge_memory(struct toc_doctor *d, struct toc_run_model *m,
     if (toc_case_is_known(c))
         return g.eta_s < CALM_ETA_S && g.rising_share > 0.3 ? VERDICT_ILL : VERDICT_CALM;
     /* Filling caches and arenas at the start of a run is growth too, but it ends. */
-    bool is_warm = g.since_ms - m->memory_first_ms >= WARM_UP_MS ||
-                   m->memory_now > 0.8 * m->memory_limit;
+    bool is_warm =
+        g.since_ms - m->memory_first_ms >= WARM_UP_MS || m->memory_now > 0.8 * m->memory_limit;
     /* Steady: most bins rise, and the slope they share explains the growth (one jump does not). */
     bool is_steady = g.rising_share >= 0.7 && g.bytes_per_s * g.span_s >= 0.5 * g.grown &&
                      g.largest_jump <= 0.4 * g.grown &&

@@ -151,20 +151,21 @@ static void fill_slow(const struct toc_server_model *m, struct toc_case *c, cons
         toc_case_title(c, "%.*s%s%.*s: %s take %.3g s, %.1f times as long as usual",
                        TOC_SV_ARG(m->instance), has_model ? " " : "", TOC_SV_ARG(m->model), s->what,
                        p->now, p->now / p->usual);
-    toc_case_summary(c, "Over the last seconds %s took %.3g s on average (usually %.3g s), the "
-                        "99th percentile is %.3g s.",
+    toc_case_summary(c,
+                     "Over the last seconds %s took %.3g s on average (usually %.3g s), the "
+                     "99th percentile is %.3g s.",
                      s->what, p->now, p->usual, p->p99);
     toc_case_action(c, "Look at the queue, the KV cache and the batch size of this server; shed or "
                        "move load, then look for what changed.");
-    toc_case_evidence(c, "Mean time", "s",
-                      (struct toc_evidence_numbers){p->now, ratio * p->usual, 0,
-                                                    p->usual + 3 * p->sigma},
-                      "rate(%s_sum{instance=\"%.*s\"}[30s]) / rate(%s_count{instance=\"%.*s\"}[30s])",
-                      s->metric, TOC_SV_ARG(m->instance), s->metric, TOC_SV_ARG(m->instance));
-    toc_case_evidence(c, "99th percentile", "s",
-                      (struct toc_evidence_numbers){p->p99, slo_s, none, none},
-                      "histogram_quantile(0.99, sum by (le) (rate(%s_bucket{instance=\"%.*s\"}[1m])))",
-                      s->metric, TOC_SV_ARG(m->instance));
+    toc_case_evidence(
+        c, "Mean time", "s",
+        (struct toc_evidence_numbers){p->now, ratio * p->usual, 0, p->usual + 3 * p->sigma},
+        "rate(%s_sum{instance=\"%.*s\"}[30s]) / rate(%s_count{instance=\"%.*s\"}[30s])", s->metric,
+        TOC_SV_ARG(m->instance), s->metric, TOC_SV_ARG(m->instance));
+    toc_case_evidence(
+        c, "99th percentile", "s", (struct toc_evidence_numbers){p->p99, slo_s, none, none},
+        "histogram_quantile(0.99, sum by (le) (rate(%s_bucket{instance=\"%.*s\"}[1m])))", s->metric,
+        TOC_SV_ARG(m->instance));
     toc_case_cause(c, 0.4, "", "More or longer requests than the server can batch");
     toc_case_cause(c, 0.3, "", "The device is slower: throttled, shared, or swapping its cache");
 }
@@ -239,14 +240,16 @@ static void fill_errors(const struct toc_server_model *m, struct toc_case *c,
                    m->error_endpoint[0] ? " " : "", m->error_endpoint, 100 * ratio);
     toc_case_summary(c, "%.0f of %.0f requests in the last seconds failed; usually %.2g %%.",
                      r->errors, r->requests, 100 * r->usual_ratio);
-    toc_case_action(c, "Read the server's log for its first error; take the instance out of rotation if "
-                       "others are healthy.");
+    toc_case_action(
+        c, "Read the server's log for its first error; take the instance out of rotation if "
+           "others are healthy.");
     struct toc_evidence_numbers numbers = {ratio, limit, 0, r->usual_ratio};
     if (http)
-        toc_case_evidence(c, "Share of failed requests", "ratio", numbers,
-                          "sum(rate(http_requests_total{instance=\"%.*s\",status=~\"5.*\"}[30s])) / "
-                          "sum(rate(http_requests_total{instance=\"%.*s\"}[30s]))",
-                          TOC_SV_ARG(m->instance), TOC_SV_ARG(m->instance));
+        toc_case_evidence(
+            c, "Share of failed requests", "ratio", numbers,
+            "sum(rate(http_requests_total{instance=\"%.*s\",status=~\"5.*\"}[30s])) / "
+            "sum(rate(http_requests_total{instance=\"%.*s\"}[30s]))",
+            TOC_SV_ARG(m->instance), TOC_SV_ARG(m->instance));
     else
         toc_case_evidence(c, "Share of failed requests", "ratio", numbers,
                           "sum(rate(vllm:request_success_total{instance=\"%.*s\","
@@ -266,8 +269,9 @@ enum toc_verdict toc_judge_errors(struct toc_doctor *d, struct toc_server_model 
     struct errors own = count_errors(m, from_ms, false), http = count_errors(m, from_ms, true);
     bool is_http = http.errors > own.errors;
     struct errors r = is_http ? http : own;
-    double limit = c->is_open ? l->error_ratio / 2
-                              : TOC_MAX(l->error_ratio, USUAL_FACTOR * TOC_MIN(r.usual_ratio, 0.15));
+    double limit = c->is_open
+                       ? l->error_ratio / 2
+                       : TOC_MAX(l->error_ratio, USUAL_FACTOR * TOC_MIN(r.usual_ratio, 0.15));
     double least = c->is_open ? 1 : l->error_count;
     if (r.errors < least || !(r.requests > 0) || r.errors / r.requests < limit)
         return VERDICT_CALM;

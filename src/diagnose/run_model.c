@@ -47,8 +47,7 @@ static void evict_quietest(struct toc_doctor *d) {
         bool is_open = false;
         for (int c = 0; c < CASE_COUNT; c++)
             is_open |= m->cases[c].is_open;
-        if (!is_open &&
-            (pick == SIZE_MAX || m->last_seen_ms < d->runs.items[pick]->last_seen_ms))
+        if (!is_open && (pick == SIZE_MAX || m->last_seen_ms < d->runs.items[pick]->last_seen_ms))
             pick = i;
     }
     if (pick == SIZE_MAX)
@@ -256,17 +255,17 @@ static void take_layer(struct toc_run_model *m, struct toc_sv name, bool is_rati
 }
 
 /* X(metric, how a sample of it is taken); m, t, v and now are in scope. */
-#define RUN_METRICS(X)                                                            \
-    X("train_step", take_step(m, t, v, now))                                      \
-    X("train_loss", take_loss(m, t, v))                                           \
-    X("train_grad_norm", take_grad(m, t, v))                                      \
-    X("train_learning_rate", take_rate(m, t, v))                                  \
-    X("train_step_seconds",                                                       \
-      (isfinite(v) && v > 0 && toc_run_is_running(m)) ? toc_bins_add(&m->step_seconds, t, v) \
-                                                      : (void)0)                  \
-    X("train_memory_bytes", take_memory(m, t, v))                                 \
-    X("train_memory_limit_bytes", (void)(m->memory_limit = v))                    \
-    X("train_run_state", take_state(m, t, v, now))                                \
+#define RUN_METRICS(X)                                                      \
+    X("train_step", take_step(m, t, v, now))                                \
+    X("train_loss", take_loss(m, t, v))                                     \
+    X("train_grad_norm", take_grad(m, t, v))                                \
+    X("train_learning_rate", take_rate(m, t, v))                            \
+    X("train_step_seconds", (isfinite(v) && v > 0 && toc_run_is_running(m)) \
+                                ? toc_bins_add(&m->step_seconds, t, v)      \
+                                : (void)0)                                  \
+    X("train_memory_bytes", take_memory(m, t, v))                           \
+    X("train_memory_limit_bytes", (void)(m->memory_limit = v))              \
+    X("train_run_state", take_state(m, t, v, now))                          \
     X("train_restarts_total", take_restarts(m, t, v))
 
 /* Place of a metric in the table; -1 when it is not there. */
@@ -288,10 +287,10 @@ static void take(struct toc_run_model *m, int index, int64_t t, double v, int64_
     if (t <= m->metric_t_ms[index])
         return;
     m->metric_t_ms[index] = t;
-#define X(name, statement)    \
-    if (i++ == index) {       \
-        statement;            \
-        return;               \
+#define X(name, statement) \
+    if (i++ == index) {    \
+        statement;         \
+        return;            \
     }
     RUN_METRICS(X)
 #undef X
@@ -326,8 +325,8 @@ static int on_series(void *ctx, const struct toc_series_view *s) {
 }
 
 static void settle_bins(struct toc_run_model *m) {
-    struct toc_bins *all[] = {&m->loss, &m->grad, &m->rate, &m->step_seconds,
-                              &m->derived_step_seconds, &m->memory};
+    struct toc_bins *all[] = {
+        &m->loss, &m->grad, &m->rate, &m->step_seconds, &m->derived_step_seconds, &m->memory};
     for (size_t i = 0; i < TOC_ARRAY_LEN(all); i++)
         toc_bins_settle(all[i], m->last_t_ms);
 }
@@ -335,8 +334,8 @@ static void settle_bins(struct toc_run_model *m) {
 static int read_run(struct toc_doctor *d, struct toc_run_model *m, struct toc_err *err) {
     enum { OVERLAP_MS = 3000 };
     bool is_first = m->last_t_ms == 0;
-    struct toc_matcher matchers[] = {
-        d->run_metrics, {.op = TOC_MATCH_EQ, .name = TOC_SV("run"), .value = m->name}};
+    struct toc_matcher matchers[] = {d->run_metrics,
+                                     {.op = TOC_MATCH_EQ, .name = TOC_SV("run"), .value = m->name}};
     struct reading r = {.d = d, .m = m, .newest_ms = m->last_t_ms, .is_state_pass = true};
     struct toc_select select = {
         .matchers = matchers,
@@ -404,9 +403,10 @@ static bool has_word(const char *text, const char *word) {
 /* What allocators, frameworks and kernels say when memory is gone. */
 static bool says_out_of_memory(const char *text) {
     static const char *const phrases[] = {
-        "out of memory", "outofmemory",        "cannot allocate memory", "bad_alloc",
-        "memoryerror",   "resource_exhausted", "oom-kill",               "oom killer",
-        "failed to allocate", "hbm oom",       "memory limit",
+        "out of memory", "outofmemory",  "cannot allocate memory",
+        "bad_alloc",     "memoryerror",  "resource_exhausted",
+        "oom-kill",      "oom killer",   "failed to allocate",
+        "hbm oom",       "memory limit",
     };
     for (size_t i = 0; i < TOC_ARRAY_LEN(phrases); i++)
         if (has_word(text, phrases[i]))

@@ -11,28 +11,34 @@
 #include "model/sample.h"
 
 enum role {
-    ROLE_LATENCY_BUCKET, ROLE_LATENCY_COUNT, ROLE_LATENCY_SUM,
-    ROLE_TTFT_BUCKET, ROLE_TTFT_COUNT, ROLE_TTFT_SUM,
-    ROLE_FINISHED, ROLE_ABORTED, ROLE_HTTP
+    ROLE_LATENCY_BUCKET,
+    ROLE_LATENCY_COUNT,
+    ROLE_LATENCY_SUM,
+    ROLE_TTFT_BUCKET,
+    ROLE_TTFT_COUNT,
+    ROLE_TTFT_SUM,
+    ROLE_FINISHED,
+    ROLE_ABORTED,
+    ROLE_HTTP
 };
 
 /* X(metric, role): what servers call the signals. */
-#define SERVER_METRICS(X)                                                     \
-    X("vllm:e2e_request_latency_seconds_bucket", ROLE_LATENCY_BUCKET)         \
-    X("vllm:e2e_request_latency_seconds_count", ROLE_LATENCY_COUNT)           \
-    X("vllm:e2e_request_latency_seconds_sum", ROLE_LATENCY_SUM)               \
-    X("vllm:time_to_first_token_seconds_bucket", ROLE_TTFT_BUCKET)            \
-    X("vllm:time_to_first_token_seconds_count", ROLE_TTFT_COUNT)              \
-    X("vllm:time_to_first_token_seconds_sum", ROLE_TTFT_SUM)                  \
-    X("vllm:request_success_total", ROLE_FINISHED)                            \
-    X("sglang:e2e_request_latency_seconds_bucket", ROLE_LATENCY_BUCKET)       \
-    X("sglang:e2e_request_latency_seconds_count", ROLE_LATENCY_COUNT)         \
-    X("sglang:e2e_request_latency_seconds_sum", ROLE_LATENCY_SUM)             \
-    X("sglang:time_to_first_token_seconds_bucket", ROLE_TTFT_BUCKET)          \
-    X("sglang:time_to_first_token_seconds_count", ROLE_TTFT_COUNT)            \
-    X("sglang:time_to_first_token_seconds_sum", ROLE_TTFT_SUM)                \
-    X("sglang:num_requests_total", ROLE_FINISHED)                             \
-    X("sglang:num_aborted_requests_total", ROLE_ABORTED)                      \
+#define SERVER_METRICS(X)                                               \
+    X("vllm:e2e_request_latency_seconds_bucket", ROLE_LATENCY_BUCKET)   \
+    X("vllm:e2e_request_latency_seconds_count", ROLE_LATENCY_COUNT)     \
+    X("vllm:e2e_request_latency_seconds_sum", ROLE_LATENCY_SUM)         \
+    X("vllm:time_to_first_token_seconds_bucket", ROLE_TTFT_BUCKET)      \
+    X("vllm:time_to_first_token_seconds_count", ROLE_TTFT_COUNT)        \
+    X("vllm:time_to_first_token_seconds_sum", ROLE_TTFT_SUM)            \
+    X("vllm:request_success_total", ROLE_FINISHED)                      \
+    X("sglang:e2e_request_latency_seconds_bucket", ROLE_LATENCY_BUCKET) \
+    X("sglang:e2e_request_latency_seconds_count", ROLE_LATENCY_COUNT)   \
+    X("sglang:e2e_request_latency_seconds_sum", ROLE_LATENCY_SUM)       \
+    X("sglang:time_to_first_token_seconds_bucket", ROLE_TTFT_BUCKET)    \
+    X("sglang:time_to_first_token_seconds_count", ROLE_TTFT_COUNT)      \
+    X("sglang:time_to_first_token_seconds_sum", ROLE_TTFT_SUM)          \
+    X("sglang:num_requests_total", ROLE_FINISHED)                       \
+    X("sglang:num_aborted_requests_total", ROLE_ABORTED)                \
     X("http_requests_total", ROLE_HTTP)
 
 static int role_of(struct toc_sv metric) {
@@ -57,7 +63,9 @@ void toc_server_model_free(struct toc_server_model *m) {
     toc_free(m);
 }
 
-static struct toc_sv own(struct toc_sv s) { return toc_sv_make(toc_sv_dup_cstr(s), s.n); }
+static struct toc_sv own(struct toc_sv s) {
+    return toc_sv_make(toc_sv_dup_cstr(s), s.n);
+}
 
 struct toc_server_model *toc_doctor_server(struct toc_doctor *d, struct toc_sv job,
                                            struct toc_sv instance) {
@@ -123,7 +131,9 @@ static bool growth_of(struct toc_sample_at *last, int64_t t_ms, double v, double
     return !is_first && *out > 0;
 }
 
-static bool is_error_status(struct toc_sv status) { return status.n > 0 && status.p[0] == '5'; }
+static bool is_error_status(struct toc_sv status) {
+    return status.n > 0 && status.p[0] == '5';
+}
 
 static bool is_error_reason(struct toc_sv reason) {
     return toc_sv_eq_cstr(reason, "error") || toc_sv_eq_cstr(reason, "repetition");
@@ -149,16 +159,26 @@ static void add_growth(struct toc_server_model *m, struct toc_server_entry *e, i
         if ((i = bound_index(m->ttft_bounds, &m->ttft_bound_count, le)) != SIZE_MAX)
             e->ttft_buckets[i] += g;
         break;
-    case ROLE_LATENCY_COUNT: e->latency_count += g; break;
-    case ROLE_LATENCY_SUM: e->latency_sum += g; break;
-    case ROLE_TTFT_COUNT: e->ttft_count += g; break;
-    case ROLE_TTFT_SUM: e->ttft_sum += g; break;
+    case ROLE_LATENCY_COUNT:
+        e->latency_count += g;
+        break;
+    case ROLE_LATENCY_SUM:
+        e->latency_sum += g;
+        break;
+    case ROLE_TTFT_COUNT:
+        e->ttft_count += g;
+        break;
+    case ROLE_TTFT_SUM:
+        e->ttft_sum += g;
+        break;
     case ROLE_FINISHED:
         e->requests += g;
         if (is_error_reason(toc_labels_get(l, TOC_SV("finished_reason"))))
             e->errors += g;
         break;
-    case ROLE_ABORTED: e->errors += g; break;
+    case ROLE_ABORTED:
+        e->errors += g;
+        break;
     default:
         e->http_requests += g;
         if (is_error_status(toc_labels_get(l, TOC_SV("status")))) {

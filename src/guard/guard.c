@@ -109,8 +109,8 @@ static bool is_origin_allowed(const struct toc_guard *g, const struct toc_creden
     return toc_sv_eq_nocase(authority, c->host) || is_configured_host(g, host_name(authority));
 }
 
-int toc_guard_check_origin(struct toc_guard *g, const struct toc_credentials *c,
-                           bool changes_state, struct toc_err *err) {
+int toc_guard_check_origin(struct toc_guard *g, const struct toc_credentials *c, bool changes_state,
+                           struct toc_err *err) {
     if (!is_host_allowed(g, c->host)) {
         toc_errf(err, TOC_EFORBIDDEN,
                  "the host name \"%.*s\" is not known here: add it to the allowed hosts in the "
@@ -193,10 +193,11 @@ static int check_permission(struct toc_guard *g, const struct toc_principal *who
     if (who->permissions & (1U << needed))
         return 0;
     if (!who->token_id) {
-        toc_errf(err, TOC_EAUTH,
-                 "this needs a token of role %s or higher (to %s): send it as \"Authorization: Bearer "
-                 "TOKEN\" or log in",
-                 smallest_role(needed), what[needed]);
+        toc_errf(
+            err, TOC_EAUTH,
+            "this needs a token of role %s or higher (to %s): send it as \"Authorization: Bearer "
+            "TOKEN\" or log in",
+            smallest_role(needed), what[needed]);
         return refuse(g, &g->counters.refused_auth, TOC_EAUTH);
     }
     toc_errf(err, TOC_EFORBIDDEN, "%s (%s) may not %s: that needs the role %s", who->name,

@@ -28,8 +28,8 @@ unsigned toc_role_permissions(enum toc_role r) {
 }
 
 enum toc_loopback_mode toc_loopback_parse(struct toc_sv name) {
-#define X(e, text, permissions)          \
-    if (toc_sv_eq(name, TOC_SV(text)))   \
+#define X(e, text, permissions)        \
+    if (toc_sv_eq(name, TOC_SV(text))) \
         return TOC_LOOPBACK_##e;
     TOC_LOOPBACK_TABLE(X)
 #undef X

@@ -1,6 +1,6 @@
 /*
- * What a threshold would have done to history: alerts counted as the rule engine counts them (the condition
- * must hold for `for_ms` on each evaluated point without a gap). Pure.
+ * What a threshold would have done to history: alerts counted as the rule engine counts them (the
+ * condition must hold for `for_ms` on each evaluated point without a gap). Pure.
  */
 #ifndef TOC_INCIDENT_BACKTEST_H
 #define TOC_INCIDENT_BACKTEST_H
@@ -12,17 +12,17 @@
 #include "base/sv.h"
 
 /* X(ENUM, "text", operator, does a larger threshold mean fewer alerts?) */
-#define TOC_COMPARISON_TABLE(X)   \
-    X(GT, ">", >, true)           \
-    X(GE, ">=", >=, true)         \
-    X(LT, "<", <, false)          \
+#define TOC_COMPARISON_TABLE(X) \
+    X(GT, ">", >, true)         \
+    X(GE, ">=", >=, true)       \
+    X(LT, "<", <, false)        \
     X(LE, "<=", <=, false)
 
 enum toc_comparison {
 #define X(e, text, op, rising) TOC_COMPARISON_##e,
     TOC_COMPARISON_TABLE(X)
 #undef X
-    TOC_COMPARISON_COUNT
+        TOC_COMPARISON_COUNT
 };
 /* TOC_COMPARISON_COUNT for == and != and anything else: they have no direction. */
 enum toc_comparison toc_comparison_parse(struct toc_sv text);

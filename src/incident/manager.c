@@ -59,7 +59,8 @@ void toc_live_event(struct toc_live *l, enum toc_incident_event event) {
 void toc_live_track(struct toc_incident_manager *m, struct toc_live *l, size_t index) {
     struct toc_tracked *t = TOC_NEW(struct toc_tracked);
     *t = (struct toc_tracked){l, index};
-    toc_free(toc_map_put(&m->by_fingerprint, toc_map_u64(&l->i.alerts.items[index].fingerprint), t));
+    toc_free(
+        toc_map_put(&m->by_fingerprint, toc_map_u64(&l->i.alerts.items[index].fingerprint), t));
 }
 
 void toc_live_drop(struct toc_incident_manager *m, size_t index) {
@@ -90,7 +91,8 @@ static struct toc_live *find_live(struct toc_incident_manager *m, struct toc_sv 
     return NULL;
 }
 
-/* The store could not number it, but people must be able to talk about it: the time of day in its place. */
+/* The store could not number it, but people must be able to talk about it: the time of day in its
+ * place. */
 static void provisional_id(struct toc_incident_manager *m, struct toc_incident *i) {
     struct toc_ts at = i->detected_at;
     char id[TOC_INCIDENT_ID_MAX];
@@ -170,7 +172,8 @@ int toc_incident_manager_new(const struct toc_incident_options *o, struct toc_ts
     toc_mutex_init(&m->mutex, TOC_LOCK_INCIDENT);
     struct loading load = {m, {now.ms + m->options.restart_grace_ms}};
     struct toc_incident_store *s = m->options.store;
-    int rc = s->load_live(s, (struct toc_ts){now.ms - m->options.reopen_ms}, take_loaded, &load, err);
+    int rc =
+        s->load_live(s, (struct toc_ts){now.ms - m->options.reopen_ms}, take_loaded, &load, err);
     if (rc)
         toc_incident_manager_free(&m);
     *out = m;
@@ -283,8 +286,8 @@ static int check_duplicate(struct toc_incident_manager *m, struct toc_sv id, str
     }
     if (its_original.n)
         return toc_errf(err, TOC_ECONFLICT,
-                        "incident %.*s is itself a duplicate: name its original, %.*s", TOC_SV_ARG(id),
-                        TOC_SV_ARG(its_original));
+                        "incident %.*s is itself a duplicate: name its original, %.*s",
+                        TOC_SV_ARG(id), TOC_SV_ARG(its_original));
     return 0;
 }
 

@@ -21,8 +21,8 @@ struct toc_live {
     unsigned events;           /* bits of toc_incident_event to tell after the save */
     struct {
         TOC_VEC_FIELDS(struct toc_timeline_entry)
-    } pending;                 /* timeline entries not yet stored */
-    struct toc_arena texts;    /* of pending */
+    } pending;              /* timeline entries not yet stored */
+    struct toc_arena texts; /* of pending */
 };
 
 /* Where an alert is: value of by_fingerprint. */

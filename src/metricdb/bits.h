@@ -41,8 +41,8 @@ static inline void toc_bits_finish(struct toc_bit_writer *w) {
 struct toc_bit_reader {
     const uint8_t *p;
     size_t n;
-    uint64_t at;   /* bit position */
-    int error;     /* sticky: read past the end */
+    uint64_t at; /* bit position */
+    int error;   /* sticky: read past the end */
 };
 
 static inline uint64_t toc_bits_get(struct toc_bit_reader *r, unsigned width) {

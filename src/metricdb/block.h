@@ -2,20 +2,18 @@
  * Blocks: immutable folders `b-NNNNNNNNNN` with the samples of one time range.
  *
  *   chunks   "TOCCHK01", then chunks (chunk.h), each followed by u32 crc of its bytes
- *   index    header, body, u32 crc of all before; `index2` is the same file again, so that a damaged
- *            index costs nothing
- *   header   "TOCIDX01" | u32 version | u32 0 | u64 id | i64 min ms | i64 max ms | i64 range min |
- *            i64 range max | u64 first unsealed segment | u64 series | u64 samples | u64 chunks |
- *            u64 body bytes | u32 crc of the header so far
- *   body     varint names, per name: string, varint values, per value in order: string, varint series
- *            count, varint bytes, deltas of the series numbers;
- *            per series in label order: varint pairs, pair numbers, varint chunks, per chunk: varint
- *            offset - end of the one before, varint bytes, zigzag min - last max, varint max - min,
- *            varint samples;
- *            u32 offset of each series entry; u32 offset of the first series entry
+ *   index    header, body, u32 crc of all before; `index2` is the same file again, so that a
+ * damaged index costs nothing header   "TOCIDX01" | u32 version | u32 0 | u64 id | i64 min ms | i64
+ * max ms | i64 range min | i64 range max | u64 first unsealed segment | u64 series | u64 samples |
+ * u64 chunks | u64 body bytes | u32 crc of the header so far body     varint names, per name:
+ * string, varint values, per value in order: string, varint series count, varint bytes, deltas of
+ * the series numbers; per series in label order: varint pairs, pair numbers, varint chunks, per
+ * chunk: varint offset - end of the one before, varint bytes, zigzag min - last max, varint max -
+ * min, varint samples; u32 offset of each series entry; u32 offset of the first series entry
  *
- * A block says that every sample in [range min, range max] of log segments below `first unsealed segment`
- * is in it; replay skips those. It is written as `tmp-…`, synced, renamed, and its parent synced.
+ * A block says that every sample in [range min, range max] of log segments below `first unsealed
+ * segment` is in it; replay skips those. It is written as `tmp-…`, synced, renamed, and its parent
+ * synced.
  */
 #ifndef TOC_METRICDB_BLOCK_H
 #define TOC_METRICDB_BLOCK_H
@@ -49,11 +47,11 @@ struct toc_block_writer;
 int toc_block_writer_new(struct toc_vfs *vfs, const char *dir, const struct toc_block_meta *meta,
                          struct toc_block_writer **out) TOC_MUST_CHECK;
 /* Series come in label order, samples in time order. */
-int toc_block_writer_add(struct toc_block_writer *w, struct toc_labels labels,
-                         const int64_t *t_ms, const double *values, size_t count) TOC_MUST_CHECK;
+int toc_block_writer_add(struct toc_block_writer *w, struct toc_labels labels, const int64_t *t_ms,
+                         const double *values, size_t count) TOC_MUST_CHECK;
 /* Makes the block durable and visible; fills the counters of *out_meta. Frees w in every case. */
-int toc_block_writer_finish(struct toc_block_writer **w, struct toc_block_meta *out_meta)
-    TOC_MUST_CHECK;
+int toc_block_writer_finish(struct toc_block_writer **w,
+                            struct toc_block_meta *out_meta) TOC_MUST_CHECK;
 /* Removes what was written. NULL is accepted. */
 void toc_block_writer_abort(struct toc_block_writer **w);
 
@@ -69,8 +67,7 @@ size_t toc_block_index_bytes(const struct toc_block_index *x);
 void toc_block_index_take_file(struct toc_block_index *x, struct toc_vfs *vfs,
                                struct toc_file *take_file);
 /* From the bytes of an index file, which are taken over. TOC_ECORRUPT when they are none. */
-int toc_block_index_parse(struct toc_buf *take_bytes, struct toc_block_index **out)
-    TOC_MUST_CHECK;
+int toc_block_index_parse(struct toc_buf *take_bytes, struct toc_block_index **out) TOC_MUST_CHECK;
 const struct toc_block_meta *toc_block_index_meta(const struct toc_block_index *x);
 /* Numbers of the series that satisfy all matchers, sorted, appended to out. */
 void toc_block_index_match(const struct toc_block_index *x, const struct toc_matcher *m,
@@ -89,17 +86,19 @@ struct toc_block {
     struct toc_vfs *vfs;
     char *path;
     struct toc_block_meta meta;
-    uint64_t bytes;             /* on disk */
+    uint64_t bytes;                /* on disk */
     struct toc_block_index *index; /* under the blocks lock; NULL when not loaded */
     uint64_t last_use;
-    bool is_deleted;            /* remove the folder with the last reference */
+    bool is_deleted; /* remove the folder with the last reference */
 };
-/* Opens a block folder; index2 stands in for a damaged index (*out_damaged counts files found bad). */
+/* Opens a block folder; index2 stands in for a damaged index (*out_damaged counts files found bad).
+ */
 int toc_block_open(struct toc_vfs *vfs, const char *path, struct toc_block **out,
                    unsigned *out_damaged) TOC_MUST_CHECK;
 struct toc_block *toc_block_ref(struct toc_block *b);
 void toc_block_unref(struct toc_block **b);
-/* Loads the index from disk and opens the chunks file, so that only blocks in use hold a descriptor. */
+/* Loads the index from disk and opens the chunks file, so that only blocks in use hold a
+ * descriptor. */
 int toc_block_load_index(const struct toc_block *b, struct toc_block_index **out,
                          unsigned *out_damaged) TOC_MUST_CHECK;
 /* Appends the samples of a chunk; any thread. TOC_ECORRUPT when it is damaged. */
@@ -120,7 +119,8 @@ void toc_blocks_init(struct toc_blocks *s, uint64_t cache_limit);
 void toc_blocks_fini(struct toc_blocks *s);
 /* Takes the reference. */
 void toc_blocks_add(struct toc_blocks *s, struct toc_block *take_block);
-/* References to the blocks that overlap the range, into a new array (toc_free it); the oldest id first. */
+/* References to the blocks that overlap the range, into a new array (toc_free it); the oldest id
+ * first. */
 size_t toc_blocks_overlapping(struct toc_blocks *s, int64_t min_ms, int64_t max_ms,
                               struct toc_block ***out);
 /* The index of a block, loaded when needed, kept within the cache limit. Caller unrefs. */

@@ -30,7 +30,7 @@ struct toc_block_index {
     uint32_t *order;    /* pair numbers, by name then value */
     struct name *names; /* sorted */
     uint32_t name_count;
-    struct toc_sv entries; /* series entries */
+    struct toc_sv entries;   /* series entries */
     const uint8_t *entry_at; /* u32 each, little-endian */
 };
 
@@ -41,9 +41,15 @@ void toc_block_put_meta(struct toc_buf *out, const struct toc_block_meta *m) {
     toc_buf_append(out, TOC_BLOCK_INDEX_MAGIC, 8);
     toc_buf_append_u32(out, 1);
     toc_buf_append_u32(out, 0);
-    const uint64_t fields[] = {m->id, (uint64_t)m->min_ms, (uint64_t)m->max_ms,
-                               (uint64_t)m->range_min, (uint64_t)m->range_max,
-                               m->first_unsealed, m->series, m->samples, m->chunks,
+    const uint64_t fields[] = {m->id,
+                               (uint64_t)m->min_ms,
+                               (uint64_t)m->max_ms,
+                               (uint64_t)m->range_min,
+                               (uint64_t)m->range_max,
+                               m->first_unsealed,
+                               m->series,
+                               m->samples,
+                               m->chunks,
                                m->body_bytes};
     for (size_t i = 0; i < TOC_ARRAY_LEN(fields); i++)
         toc_buf_append_u64(out, fields[i]);
@@ -80,8 +86,8 @@ static void parse_pair(struct toc_block_index *x, struct toc_reader *r, struct t
     struct toc_sv value = toc_read_string(r);
     uint64_t series = toc_read_varint(r);
     struct toc_sv postings = toc_read_string(r);
-    if (!r->error && (number >= x->pair_count || series > x->meta.series ||
-                      series > postings.n || x->pairs[number].value.p))
+    if (!r->error && (number >= x->pair_count || series > x->meta.series || series > postings.n ||
+                      x->pairs[number].value.p))
         r->error = TOC_ECORRUPT;
     if (r->error)
         return;

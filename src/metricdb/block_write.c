@@ -89,8 +89,7 @@ int toc_block_writer_new(struct toc_vfs *vfs, const char *dir, const struct toc_
     int rc = vfs->mkdir(vfs, w->tmp_path);
     child(w->tmp_path, "chunks", path, sizeof path);
     if (!rc)
-        rc = vfs->open(vfs, path, TOC_OPEN_WRITE | TOC_OPEN_CREATE | TOC_OPEN_TRUNCATE,
-                       &w->file);
+        rc = vfs->open(vfs, path, TOC_OPEN_WRITE | TOC_OPEN_CREATE | TOC_OPEN_TRUNCATE, &w->file);
     toc_buf_append_cstr(&w->out, TOC_BLOCK_CHUNKS_MAGIC);
     if (rc)
         toc_block_writer_abort(&w);
@@ -162,8 +161,8 @@ static void put_chunk_entry(struct toc_buf *out, const struct toc_block_chunk *c
     *io_last_ms = c->max_ms;
 }
 
-int toc_block_writer_add(struct toc_block_writer *w, struct toc_labels labels,
-                         const int64_t *t_ms, const double *values, size_t count) {
+int toc_block_writer_add(struct toc_block_writer *w, struct toc_labels labels, const int64_t *t_ms,
+                         const double *values, size_t count) {
     if (!count)
         return 0;
     TOC_VEC_PUSH(&w->entry_at, (uint32_t)w->entries.n);
@@ -248,8 +247,7 @@ static int write_whole(struct toc_block_writer *w, const char *name, const struc
     char path[4096];
     struct toc_file *f = NULL;
     child(w->tmp_path, name, path, sizeof path);
-    int rc = w->vfs->open(w->vfs, path,
-                          TOC_OPEN_WRITE | TOC_OPEN_CREATE | TOC_OPEN_TRUNCATE, &f);
+    int rc = w->vfs->open(w->vfs, path, TOC_OPEN_WRITE | TOC_OPEN_CREATE | TOC_OPEN_TRUNCATE, &f);
     if (rc)
         return rc;
     int64_t put = w->vfs->pwrite(w->vfs, f, bytes->p, bytes->n, 0);

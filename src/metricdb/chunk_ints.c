@@ -1,16 +1,21 @@
-/* Integer sequences: difference 0, 1 or 2 times, then bit packing or byte code, whichever is smallest. */
+/* Integer sequences: difference 0, 1 or 2 times, then bit packing or byte code, whichever is
+ * smallest. */
 #include "metricdb/bits.h"
 #include "metricdb/chunk.h"
 
 enum { ORDERS = 3, BYTE_CODED = 4 };
 
-static uint64_t zigzag(int64_t v) { return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63); }
+static uint64_t zigzag(int64_t v) {
+    return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
+}
 
 static unsigned varint_bytes(uint64_t u) {
     return u ? (unsigned)(70 - __builtin_clzll(u)) / 7 : 1;
 }
 
-static unsigned bit_width(uint64_t u) { return u ? 64 - (unsigned)__builtin_clzll(u) : 0; }
+static unsigned bit_width(uint64_t u) {
+    return u ? 64 - (unsigned)__builtin_clzll(u) : 0;
+}
 
 /* What is left of v after differencing `order` times; n - order values. */
 static size_t difference(const int64_t *v, size_t n, unsigned order, int64_t *out) {

@@ -64,8 +64,8 @@ static int take_lock(struct toc_metricdb *db, struct toc_err *err) {
               : 0;
 }
 
-/* The names of new folders on the way to the database must survive power loss, too. Folders that we may
- * not open were not made by us. */
+/* The names of new folders on the way to the database must survive power loss, too. Folders that we
+ * may not open were not made by us. */
 static int sync_ancestors(struct toc_metricdb *db) {
     char *path = toc_xstrdup(db->dir), *slash;
     int rc = 0;
@@ -89,8 +89,7 @@ static int make_dirs(struct toc_metricdb *db, struct toc_err *err) {
     for (size_t i = 0; i < TOC_ARRAY_LEN(dirs); i++) {
         int rc = toc_vfs_make_dirs(db->vfs, dirs[i]);
         if (rc)
-            return toc_errf(err, rc, "cannot make the directory %s: %s", dirs[i],
-                            toc_strerror(rc));
+            return toc_errf(err, rc, "cannot make the directory %s: %s", dirs[i], toc_strerror(rc));
     }
     int rc = db->vfs->sync_dir(db->vfs, db->dir);
     if (!rc && is_new)

@@ -57,7 +57,8 @@ static int64_t seal_boundary(struct toc_metricdb *db, const struct bounds *b) {
     const struct toc_metricdb_limits *l = &db->limits;
     if (!b->samples)
         return INT64_MIN;
-    /* A clock that jumped ahead left samples of the far future: they must not push the present out. */
+    /* A clock that jumped ahead left samples of the far future: they must not push the present out.
+     */
     int64_t newest = TOC_MIN(b->max_ms, toc_clock_now(db->clock).ms);
     int64_t latest = newest - l->out_of_order_ms - 1;
     if (is_older_by(b->min_ms, newest, l->block_span_ms + l->block_span_ms / 2)) {
@@ -184,8 +185,8 @@ void toc_metricdb_free_seal(struct toc_seal **seal) {
     *seal = NULL;
 }
 
-/* Takes what is in the newest block out of the head. Selects that began before the block was listed still
- * read these samples from the head: while one runs, false. */
+/* Takes what is in the newest block out of the head. Selects that began before the block was listed
+ * still read these samples from the head: while one runs, false. */
 static bool finish_trim(struct toc_metricdb *db) {
     if (db->untrimmed) {
         if (!toc_head_drain_selects(&db->head, DRAIN_MS))
@@ -250,8 +251,9 @@ static int newest_first(const void *a, const void *b) {
 }
 
 /*
- * A block goes when the blocks newer than it cover the whole retention time. Neither the wall clock nor a
- * stray time stamp decides: a clock that jumps ten years ahead covers no time, so it deletes nothing.
+ * A block goes when the blocks newer than it cover the whole retention time. Neither the wall clock
+ * nor a stray time stamp decides: a clock that jumps ten years ahead covers no time, so it deletes
+ * nothing.
  */
 static void expire(struct toc_metricdb *db) {
     struct toc_block **blocks;
@@ -288,8 +290,7 @@ static int step(struct toc_metricdb *db, struct toc_err *err) {
     rc = seal(db);
     atomic_store_explicit(&db->degraded_code, rc, memory_order_relaxed);
     if (rc)
-        return toc_errf(err, rc, "cannot write a block in %s: %s", db->block_dir,
-                        toc_strerror(rc));
+        return toc_errf(err, rc, "cannot write a block in %s: %s", db->block_dir, toc_strerror(rc));
     bool has_sealed = sealed != atomic_load_explicit(&db->blocks_sealed, memory_order_relaxed);
     if (has_sealed)
         expire(db);

@@ -21,7 +21,7 @@ struct replay {
     struct toc_block **blocks; /* those that cover samples of this segment */
     size_t block_count;
     struct toc_metricdb_loss orphans; /* samples of series whose definitions were lost */
-    struct tail tail; /* of this segment */
+    struct tail tail;                 /* of this segment */
 };
 
 static void on_series(void *ctx, uint32_t id, struct toc_labels labels) {
@@ -90,7 +90,8 @@ static void choose_blocks(struct replay *r) {
             r->blocks[r->block_count++] = set->list.items[i];
 }
 
-/* A torn end is what a crash leaves. It is a loss when the log went on behind it with a later number. */
+/* A torn end is what a crash leaves. It is a loss when the log went on behind it with a later
+ * number. */
 static void judge_tail(struct toc_metricdb *db, const struct tail *tail, uint64_t last_sequence,
                        uint64_t next_first) {
     if (!tail->is_there)
@@ -130,8 +131,7 @@ static void replay_segment(struct replay *r, uint64_t number, struct toc_wal_sum
     }
 }
 
-static uint64_t first_free_number(struct toc_metricdb *db, const uint64_t *numbers,
-                                  size_t count) {
+static uint64_t first_free_number(struct toc_metricdb *db, const uint64_t *numbers, size_t count) {
     uint64_t next = count ? numbers[count - 1] + 1 : 1;
     for (size_t i = 0; i < db->blocks.list.count; i++)
         next = TOC_MAX(next, db->blocks.list.items[i]->meta.first_unsealed);
@@ -150,8 +150,8 @@ static bool labels_of(void *ctx, uint64_t ref, struct toc_buf *out) {
     return true;
 }
 
-static void make_wal(struct toc_metricdb *db, const struct toc_wal_segment *segments,
-                     size_t count, uint64_t next_number, uint64_t next_sequence) {
+static void make_wal(struct toc_metricdb *db, const struct toc_wal_segment *segments, size_t count,
+                     uint64_t next_number, uint64_t next_sequence) {
     struct toc_wal_options o = {
         .vfs = db->vfs,
         .clock = db->clock,

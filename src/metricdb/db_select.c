@@ -10,8 +10,8 @@
 struct source {
     uint64_t hash;
     uint32_t place;
-    uint32_t number;            /* in a block */
-    struct toc_series *series;  /* in the head */
+    uint32_t number;           /* in a block */
+    struct toc_series *series; /* in the head */
 };
 
 struct origin {
@@ -56,8 +56,7 @@ static void gather_head(struct selection *q) {
         toc_mutex_lock(&shard->mutex);
         struct toc_series *s = shard->slots.items[ids.items[i] / TOC_HEAD_SHARDS].series;
         toc_mutex_unlock(&shard->mutex);
-        TOC_VEC_PUSH(&q->sources,
-                     ((struct source){s->hash, (uint32_t)q->origins.count, 0, s}));
+        TOC_VEC_PUSH(&q->sources, ((struct source){s->hash, (uint32_t)q->origins.count, 0, s}));
     }
     toc_rwlock_unlock(&h->index_lock);
     TOC_VEC_PUSH(&q->origins, ((struct origin){NULL, NULL}));
@@ -94,8 +93,8 @@ static struct toc_labels labels_of(const struct selection *q, const struct sourc
     if (x->series)
         return toc_series_labels(&q->db->head, x->series, items);
     struct toc_labels labels = TOC_LABELS_EMPTY;
-    int rc = toc_block_index_series(q->origins.items[x->place].index, x->number, items, &labels,
-                                    NULL);
+    int rc =
+        toc_block_index_series(q->origins.items[x->place].index, x->number, items, &labels, NULL);
     TOC_ASSERT(rc == 0); /* it was read once when gathered */
     return labels;
 }
@@ -186,13 +185,13 @@ static int by_hash(const void *a, const void *b) {
     return (x->place > y->place) - (x->place < y->place);
 }
 
-static bool same_series(const struct selection *q, const struct source *a,
-                        const struct source *b) {
+static bool same_series(const struct selection *q, const struct source *a, const struct source *b) {
     struct toc_label mine[TOC_SERIES_LABELS_MAX], theirs[TOC_SERIES_LABELS_MAX];
     return toc_labels_eq(labels_of(q, a, mine), labels_of(q, b, theirs));
 }
 
-/* Of a run of equal hashes: brings those with the labels of the first to the front; how many they are. */
+/* Of a run of equal hashes: brings those with the labels of the first to the front; how many they
+ * are. */
 static size_t take_group(const struct selection *q, struct source *run, size_t count) {
     size_t n = 1;
     for (size_t i = 1; i < count; i++) {
@@ -280,13 +279,13 @@ static int run(struct selection *q) {
 
 /* --- the querier --- */
 
-static int select_series(struct toc_querier *querier, const struct toc_select *s,
-                         toc_on_series *fn, void *ctx, struct toc_err *err) {
+static int select_series(struct toc_querier *querier, const struct toc_select *s, toc_on_series *fn,
+                         void *ctx, struct toc_err *err) {
     struct toc_metricdb *db = TOC_CONTAINER_OF(querier, struct toc_metricdb, querier);
     struct selection q = {.db = db, .s = s, .fn = fn, .ctx = ctx};
     atomic_fetch_add_explicit(&db->selects, 1, memory_order_relaxed);
-    /* The head first: from then on nothing is taken out of it, so a sample that is sealed meanwhile is
-     * found in both, never in none. */
+    /* The head first: from then on nothing is taken out of it, so a sample that is sealed meanwhile
+     * is found in both, never in none. */
     gather_head(&q);
     size_t blocks = toc_blocks_overlapping(&db->blocks, s->min_ms, s->max_ms, &q.blocks);
     int rc = 0;
@@ -337,9 +336,8 @@ static int by_text(const void *a, const void *b) {
     return toc_sv_cmp(*(const struct toc_sv *)a, *(const struct toc_sv *)b);
 }
 
-static int list_strings(struct toc_querier *querier, struct strings *x,
-                        const struct toc_select *s, toc_on_string *fn, void *ctx,
-                        struct toc_err *err) {
+static int list_strings(struct toc_querier *querier, struct strings *x, const struct toc_select *s,
+                        toc_on_string *fn, void *ctx, struct toc_err *err) {
     struct toc_select wide = *s;
     wide.labels_only = true;
     wide.sorted = false;
@@ -375,4 +373,6 @@ void toc_metricdb_init_querier(struct toc_metricdb *db) {
     db->querier.label_values = label_values;
 }
 
-struct toc_querier *toc_metricdb_querier(struct toc_metricdb *db) { return &db->querier; }
+struct toc_querier *toc_metricdb_querier(struct toc_metricdb *db) {
+    return &db->querier;
+}

@@ -33,8 +33,8 @@ static bool are_labels_within_limits(const struct toc_metricdb_limits *limits,
     return bytes <= limits->max_labels_bytes;
 }
 
-/* Series with its shard locked, or NULL and the reason. Labels are checked only when it is new: those of
- * a series that exists were. */
+/* Series with its shard locked, or NULL and the reason. Labels are checked only when it is new:
+ * those of a series that exists were. */
 static struct toc_series *lock_series(struct toc_metricdb *db, struct toc_labels labels,
                                       struct toc_head_shard **out_shard,
                                       enum toc_reject_reason *out_reason) {
@@ -65,9 +65,8 @@ static int begin(struct toc_metricdb *db, size_t count, struct batch *b, struct 
     int rc = toc_wal_admits(db->wal, err);
     if (rc)
         return rc;
-    b->entries = count > SIZE_MAX / sizeof *b->entries
-                     ? NULL
-                     : toc_try_alloc(count * sizeof *b->entries);
+    b->entries =
+        count > SIZE_MAX / sizeof *b->entries ? NULL : toc_try_alloc(count * sizeof *b->entries);
     if (!b->entries)
         return toc_errf(err, TOC_ENOMEM, "no memory for a batch of %zu samples", count);
     int64_t now = toc_clock_now(db->clock).ms;
@@ -78,7 +77,9 @@ static int begin(struct toc_metricdb *db, size_t count, struct batch *b, struct 
     return 0;
 }
 
-static void reject(struct batch *b, enum toc_reject_reason reason) { b->result.rejected[reason]++; }
+static void reject(struct batch *b, enum toc_reject_reason reason) {
+    b->result.rejected[reason]++;
+}
 
 static bool has_newer(const struct toc_series *s, int64_t t_ms) {
     return (s->open.count && s->open.last_ms > t_ms) ||
@@ -97,8 +98,7 @@ static void put_sample(struct batch *b, struct toc_head_shard *shard, struct toc
         reject(b, TOC_REJECT_DUPLICATE);
         return;
     }
-    b->entries[b->count++] =
-        (struct toc_wal_entry){toc_series_ref(s), t_ms, toc_f64_bits(value)};
+    b->entries[b->count++] = (struct toc_wal_entry){toc_series_ref(s), t_ms, toc_f64_bits(value)};
 }
 
 static int finish(struct batch *b, struct toc_write_result *out_result, struct toc_err *err) {
@@ -190,6 +190,10 @@ int toc_metricdb_write_refs(struct toc_metricdb *db, struct toc_metricdb_sample 
     return finish(&b, out_result, err);
 }
 
-void toc_metricdb_init_sink(struct toc_metricdb *db) { db->sink.write = write_points; }
+void toc_metricdb_init_sink(struct toc_metricdb *db) {
+    db->sink.write = write_points;
+}
 
-struct toc_sink *toc_metricdb_sink(struct toc_metricdb *db) { return &db->sink; }
+struct toc_sink *toc_metricdb_sink(struct toc_metricdb *db) {
+    return &db->sink;
+}

@@ -221,8 +221,7 @@ void toc_head_rebound(struct toc_head_shard *shard) {
         if (!s || (!s->chunk_count && !s->open.count))
             continue;
         int64_t first = s->chunk_count ? s->chunks[0]->min_ms : s->open.first_ms;
-        int64_t last =
-            s->open.count ? s->open.last_ms : s->chunks[s->chunk_count - 1]->max_ms;
+        int64_t last = s->open.count ? s->open.last_ms : s->chunks[s->chunk_count - 1]->max_ms;
         shard->min_ms = TOC_MIN(shard->min_ms, first);
         shard->max_ms = TOC_MAX(shard->max_ms, last);
     }

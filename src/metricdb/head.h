@@ -1,10 +1,11 @@
 /*
- * The head: all series that are being written, sharded by label hash. A shard has a mutex, a hash table
- * from labels to series and a table from id to series. The index (label pairs → ids) is one for all shards
- * behind a read-write lock that is taken before any shard lock.
+ * The head: all series that are being written, sharded by label hash. A shard has a mutex, a hash
+ * table from labels to series and a table from id to series. The index (label pairs → ids) is one
+ * for all shards behind a read-write lock that is taken before any shard lock.
  *
- * id = place in the shard's table * TOC_HEAD_SHARDS + shard; reference = generation << 32 | id, where the
- * generation counts the reuses of the place, so a reference of a forgotten series is never mistaken.
+ * id = place in the shard's table * TOC_HEAD_SHARDS + shard; reference = generation << 32 | id,
+ * where the generation counts the reuses of the place, so a reference of a forgotten series is
+ * never mistaken.
  */
 #ifndef TOC_METRICDB_HEAD_H
 #define TOC_METRICDB_HEAD_H
@@ -32,8 +33,8 @@ struct toc_series {
     uint32_t id, generation;
     uint16_t pair_count;
     uint16_t chunk_count, chunk_capacity;
-    bool is_dead; /* unlinked, waits for the end of running selects */
-    struct toc_stream open; /* the newest samples */
+    bool is_dead;                   /* unlinked, waits for the end of running selects */
+    struct toc_stream open;         /* the newest samples */
     struct toc_head_chunk **chunks; /* older ones, in time order, never overlapping */
     uint32_t pairs[];               /* in the order of the label names */
 };
@@ -59,8 +60,8 @@ struct toc_head {
     struct toc_head_shard shards[TOC_HEAD_SHARDS];
     int64_t block_span_ms;
     atomic_uint_fast64_t series_count, series_created;
-    /* Running selects by the parity of the epoch in which they began. A select enters under the index lock
-     * (read), the epoch moves under it (write). */
+    /* Running selects by the parity of the epoch in which they began. A select enters under the
+     * index lock (read), the epoch moves under it (write). */
     atomic_uint selects[2];
     unsigned epoch;
     bool is_draining; /* the epoch before this one has not ended yet */
@@ -89,8 +90,8 @@ static inline uint64_t toc_series_ref(const struct toc_series *s) {
     return (uint64_t)s->generation << 32 | s->id;
 }
 
-/* The series of the labels with its shard locked (*out_shard), made when missing; NULL (nothing locked)
- * when a new one would exceed max_series; with 0 it only looks. */
+/* The series of the labels with its shard locked (*out_shard), made when missing; NULL (nothing
+ * locked) when a new one would exceed max_series; with 0 it only looks. */
 struct toc_series *toc_head_series_lock(struct toc_head *h, struct toc_labels labels,
                                         uint64_t max_series, struct toc_head_shard **out_shard);
 /* The same by reference; NULL (nothing locked) when it is unknown. */
@@ -111,20 +112,20 @@ void toc_series_read(const struct toc_series *s, int64_t min_ms, int64_t max_ms,
                      struct toc_columns *out);
 /* Is there a chunk that may hold a sample in the range? Under the shard lock. */
 bool toc_series_overlaps(const struct toc_series *s, int64_t min_ms, int64_t max_ms);
-/* Drops the samples in [min_ms, max_ms] if they are exactly `expected` in number; returns whether it did.
- * Under the shard lock. */
+/* Drops the samples in [min_ms, max_ms] if they are exactly `expected` in number; returns whether
+ * it did. Under the shard lock. */
 bool toc_series_trim(struct toc_head_shard *shard, struct toc_series *s, int64_t min_ms,
                      int64_t max_ms, size_t expected);
-/* Label views of a series; `items` has room for s->pair_count. Borrowed while the series lives or a select
- * pins it. */
+/* Label views of a series; `items` has room for s->pair_count. Borrowed while the series lives or a
+ * select pins it. */
 struct toc_labels toc_series_labels(const struct toc_head *h, const struct toc_series *s,
                                     struct toc_label *items);
 
 /* Enters a select (under the index lock); returns what to leave with. */
 unsigned toc_head_enter_select(struct toc_head *h);
 void toc_head_leave_select(struct toc_head *h, unsigned ticket);
-/* Waits until every select that runs now has ended; false after timeout_ms: call again, it goes on waiting
- * for the same ones. One caller at a time. */
+/* Waits until every select that runs now has ended; false after timeout_ms: call again, it goes on
+ * waiting for the same ones. One caller at a time. */
 bool toc_head_drain_selects(struct toc_head *h, int64_t timeout_ms);
 
 /* Recomputes the bounds of a shard. Takes its lock. */

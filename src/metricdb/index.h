@@ -1,10 +1,10 @@
 /*
- * Index of the head: label pairs (name, value) with the sorted ids of the series that carry them. A pair
- * is stored once and referred to by a 32-bit id, so a series costs four bytes per label.
+ * Index of the head: label pairs (name, value) with the sorted ids of the series that carry them. A
+ * pair is stored once and referred to by a 32-bit id, so a series costs four bytes per label.
  *
- * Locking: the owner's rwlock. Exception: toc_index_label of a pair that a live series refers to may be
- * called while holding only that series' shard lock (pairs never move; one is freed only after its last
- * series was unlinked).
+ * Locking: the owner's rwlock. Exception: toc_index_label of a pair that a live series refers to
+ * may be called while holding only that series' shard lock (pairs never move; one is freed only
+ * after its last series was unlinked).
  */
 #ifndef TOC_METRICDB_INDEX_H
 #define TOC_METRICDB_INDEX_H
@@ -40,8 +40,8 @@ void toc_index_fini(struct toc_index *x);
 /* Adds a series; writes its pair ids (labels.count of them). */
 void toc_index_add(struct toc_index *x, uint32_t series, struct toc_labels labels,
                    uint32_t *out_pairs);
-/* Takes the series of `dead` (sorted) out of the lists of `pairs` (any order, duplicates allowed) and frees
- * pairs that nobody carries any more. */
+/* Takes the series of `dead` (sorted) out of the lists of `pairs` (any order, duplicates allowed)
+ * and frees pairs that nobody carries any more. */
 void toc_index_remove(struct toc_index *x, const struct toc_ids *dead, struct toc_ids *pairs);
 /* Borrowed name and value. */
 struct toc_label toc_index_label(const struct toc_index *x, uint32_t pair);

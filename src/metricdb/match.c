@@ -95,7 +95,8 @@ static void unique(struct toc_ids *a) {
 static void collect(const struct toc_postings *p, const struct toc_matcher *m, bool verdict,
                     struct toc_ids *out) {
     struct collector c = {p, m->name, out};
-    /* Are the values wanted those that the matcher lists? Then look them up instead of trying all. */
+    /* Are the values wanted those that the matcher lists? Then look them up instead of trying all.
+     */
     bool listed = (m->op == TOC_MATCH_EQ || m->op == TOC_MATCH_RE) == verdict;
     bool is_literal = m->op == TOC_MATCH_EQ || m->op == TOC_MATCH_NE;
     if (listed && is_literal)
@@ -107,8 +108,7 @@ static void collect(const struct toc_postings *p, const struct toc_matcher *m, b
 }
 
 /* The cheapest place to start: the shortest list of an equality with a non-empty value. */
-static size_t best_start(const struct toc_postings *p, const struct toc_matcher *m,
-                         size_t count) {
+static size_t best_start(const struct toc_postings *p, const struct toc_matcher *m, size_t count) {
     size_t best = SIZE_MAX, best_n = SIZE_MAX;
     for (size_t i = 0; i < count; i++) {
         if (m[i].op != TOC_MATCH_EQ || !m[i].value.n)
@@ -122,10 +122,10 @@ static size_t best_start(const struct toc_postings *p, const struct toc_matcher 
     return best;
 }
 
-static void apply(const struct toc_postings *p, const struct toc_matcher *m,
-                  struct toc_ids *out) {
+static void apply(const struct toc_postings *p, const struct toc_matcher *m, struct toc_ids *out) {
     struct toc_ids list = {0};
-    /* A matcher that accepts the empty value accepts series without the label: subtract the others. */
+    /* A matcher that accepts the empty value accepts series without the label: subtract the others.
+     */
     bool subtract = toc_matcher_matches(m, TOC_SV_NULL);
     collect(p, m, !subtract, &list);
     if (subtract)

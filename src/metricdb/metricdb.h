@@ -1,7 +1,7 @@
 /*
- * The time-series engine: samples in memory (head), a write-ahead log that makes an acknowledged sample
- * survive kill -9 and power loss, immutable checksummed blocks on disk. docs/design/metricdb.md tells the
- * formats, what each failure costs and every limit.
+ * The time-series engine: samples in memory (head), a write-ahead log that makes an acknowledged
+ * sample survive kill -9 and power loss, immutable checksummed blocks on disk.
+ * docs/design/metricdb.md tells the formats, what each failure costs and every limit.
  *
  * All functions are thread-safe; writes, selects and maintenance run concurrently.
  */
@@ -60,39 +60,43 @@ struct toc_metricdb_options {
     struct toc_metricdb_limits limits; /* 0 in a field means its default */
 };
 
-/* Opens or makes the database: takes the lock of the directory (TOC_ELOCKED when another process has it),
- * replays the log. Damage never refuses the start: it is counted in the stats and logged. */
+/* Opens or makes the database: takes the lock of the directory (TOC_ELOCKED when another process
+ * has it), replays the log. Damage never refuses the start: it is counted in the stats and logged.
+ */
 int toc_metricdb_open(const struct toc_metricdb_options *options, struct toc_metricdb **out,
                       struct toc_err *err) TOC_MUST_CHECK;
 /* Ends it; no call may be under way. NULL is accepted. */
 void toc_metricdb_close(struct toc_metricdb **db);
 
-/* The two faces by which everybody else reads and writes; borrowed, valid until close. A select sees every
- * sample acknowledged before it began. */
+/* The two faces by which everybody else reads and writes; borrowed, valid until close. A select
+ * sees every sample acknowledged before it began. */
 struct toc_sink *toc_metricdb_sink(struct toc_metricdb *db);
 struct toc_querier *toc_metricdb_querier(struct toc_metricdb *db);
 
 /*
- * Fast path of ingestion: a caller keeps the reference next to the raw bytes of a label set and skips
- * parsing and hashing next time. 0 is never a reference. A reference stays right for as long as the series
- * lives in the head; later it is refused as unknown and the caller asks again.
+ * Fast path of ingestion: a caller keeps the reference next to the raw bytes of a label set and
+ * skips parsing and hashing next time. 0 is never a reference. A reference stays right for as long
+ * as the series lives in the head; later it is refused as unknown and the caller asks again.
  */
 struct toc_metricdb_sample {
     uint64_t ref;
     int64_t t_ms;
     double value;
 };
-/* The reference of a series, which is made when new. 0, or TOC_EREJECTED with the reason in *out_reason. */
+/* The reference of a series, which is made when new. 0, or TOC_EREJECTED with the reason in
+ * *out_reason. */
 int toc_metricdb_series_ref(struct toc_metricdb *db, struct toc_labels labels, uint64_t *out_ref,
                             enum toc_reject_reason *out_reason) TOC_MUST_CHECK;
-/* As toc_sink.write, by reference. Samples whose reference is unknown are not written: their count goes to
- * *out_unknown and their `ref` is set to 0, so that the caller can resolve and send those again. */
+/* As toc_sink.write, by reference. Samples whose reference is unknown are not written: their count
+ * goes to *out_unknown and their `ref` is set to 0, so that the caller can resolve and send those
+ * again. */
 int toc_metricdb_write_refs(struct toc_metricdb *db, struct toc_metricdb_sample *samples,
                             size_t count, struct toc_write_result *out_result, size_t *out_unknown,
                             struct toc_err *err) TOC_MUST_CHECK;
 
-/* One step of housekeeping: seals old samples into a block, deletes log segments and blocks that are no longer
- * needed, forgets series without samples. Call it about once a second; cheap when there is nothing to do. */
+/* One step of housekeeping: seals old samples into a block, deletes log segments and blocks that
+ * are no longer needed, forgets series without samples. Call it about once a second; cheap when
+ * there is nothing to do. */
 int toc_metricdb_maintain(struct toc_metricdb *db, struct toc_err *err);
 
 /* Waits until everything written so far is on disk (for durability `os` and a clean stop). */
@@ -125,7 +129,7 @@ struct toc_metricdb_stats {
     uint64_t replay_records, replay_samples;
     double replay_seconds;
     uint64_t corruptions; /* damaged records, chunks or indexes met since start */
-    uint64_t torn_tails;  /* ends of log segments cut by a crash: nothing acknowledged was in them */
+    uint64_t torn_tails; /* ends of log segments cut by a crash: nothing acknowledged was in them */
     struct toc_metricdb_loss losses[TOC_METRICDB_LOSS_MAX]; /* the first ones */
     size_t loss_count;
     uint64_t selects;
@@ -142,8 +146,9 @@ typedef int toc_on_metadata(void *ctx, const struct toc_metric_metadata *m);
 int toc_metricdb_metadata(struct toc_metricdb *db, struct toc_sv metric, toc_on_metadata *fn,
                           void *ctx);
 
-/* `tocsin db verify`: reads every log record, block index and chunk of a directory and reports what is
- * damaged. Changes nothing; may run beside the daemon. Returns 0, or the error that stopped it. */
+/* `tocsin db verify`: reads every log record, block index and chunk of a directory and reports what
+ * is damaged. Changes nothing; may run beside the daemon. Returns 0, or the error that stopped it.
+ */
 struct toc_metricdb_verdict {
     uint64_t wal_segments, wal_records, blocks, chunks, samples;
     uint64_t damaged;

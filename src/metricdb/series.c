@@ -80,7 +80,9 @@ void toc_columns_sort(struct toc_columns *c) {
 
 /* --- chunks --- */
 
-static size_t chunk_bytes(const struct toc_head_chunk *c) { return sizeof *c + c->n; }
+static size_t chunk_bytes(const struct toc_head_chunk *c) {
+    return sizeof *c + c->n;
+}
 
 static struct toc_head_chunk *make_chunk(const int64_t *t, const double *v, size_t n) {
     struct toc_buf scratch = TOC_BUF_INIT;
@@ -169,14 +171,12 @@ static void append_last(struct toc_head *h, struct toc_head_shard *shard, struct
 }
 
 /* Puts (t, v) into sorted arrays of *n. */
-static enum toc_append insert_sample(int64_t *t, double *v, size_t *n, int64_t t_ms,
-                                     double value) {
+static enum toc_append insert_sample(int64_t *t, double *v, size_t *n, int64_t t_ms, double value) {
     size_t at = *n;
     while (at && t[at - 1] >= t_ms)
         at--;
     if (at < *n && t[at] == t_ms)
-        return toc_f64_bits(v[at]) == toc_f64_bits(value) ? TOC_APPEND_SAME
-                                                          : TOC_APPEND_DUPLICATE;
+        return toc_f64_bits(v[at]) == toc_f64_bits(value) ? TOC_APPEND_SAME : TOC_APPEND_DUPLICATE;
     memmove(t + at + 1, t + at, (*n - at) * sizeof *t);
     memmove(v + at + 1, v + at, (*n - at) * sizeof *v);
     t[at] = t_ms;
@@ -198,8 +198,8 @@ static size_t chunk_place(const struct toc_series *s, int64_t t_ms) {
     return low;
 }
 
-static enum toc_append insert_late(struct toc_head_shard *shard, struct toc_series *s,
-                                   int64_t t_ms, double value) {
+static enum toc_append insert_late(struct toc_head_shard *shard, struct toc_series *s, int64_t t_ms,
+                                   double value) {
     int64_t t[TOC_CHUNK_SAMPLES_MAX + 1];
     double v[TOC_CHUNK_SAMPLES_MAX + 1];
     size_t at = chunk_place(s, t_ms), n = 0;
@@ -265,13 +265,11 @@ void toc_series_read(const struct toc_series *s, int64_t min_ms, int64_t max_ms,
         if (s->chunks[i]->min_ms > max_ms)
             break;
         toc_columns_reserve(out, TOC_CHUNK_SAMPLES_MAX);
-        out->count +=
-            decode_chunk(s->chunks[i], out->t_ms + out->count, out->values + out->count);
+        out->count += decode_chunk(s->chunks[i], out->t_ms + out->count, out->values + out->count);
     }
     if (s->open.count && s->open.first_ms <= max_ms && s->open.last_ms >= min_ms) {
         toc_columns_reserve(out, s->open.count);
-        out->count += toc_stream_decode(&s->open, out->t_ms + out->count,
-                                        out->values + out->count);
+        out->count += toc_stream_decode(&s->open, out->t_ms + out->count, out->values + out->count);
     }
     toc_columns_clip(out, from, min_ms, max_ms);
 }

@@ -8,8 +8,12 @@
 
 enum { INTEGER_BASE = 0, XOR_BASE = 9, HAS_DOD = 0x80 };
 
-static uint64_t zigzag(int64_t v) { return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63); }
-static int64_t unzigzag(uint64_t u) { return (int64_t)(u >> 1) ^ -(int64_t)(u & 1); }
+static uint64_t zigzag(int64_t v) {
+    return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
+}
+static int64_t unzigzag(uint64_t u) {
+    return (int64_t)(u >> 1) ^ -(int64_t)(u & 1);
+}
 
 static unsigned byte_length(uint64_t u) {
     return u ? 8 - (unsigned)__builtin_clzll(u) / 8 : 0;
@@ -59,7 +63,8 @@ static unsigned value_code(uint64_t last, uint64_t bits, uint64_t *out_payload, 
     if (as_integer(last, &a) && as_integer(bits, &b)) {
         uint64_t difference = zigzag(b - a);
         unsigned n = byte_length(difference);
-        if (n && n <= xor_n) { /* n is 0 between 0.0 and -0.0 only, which are not both integers here */
+        if (n &&
+            n <= xor_n) { /* n is 0 between 0.0 and -0.0 only, which are not both integers here */
             *out_payload = difference;
             *out_n = n;
             return INTEGER_BASE + n;

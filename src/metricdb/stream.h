@@ -1,6 +1,6 @@
 /*
- * The open chunk of a series: samples are appended in time order in a byte-wise code that costs little
- * memory and a few nanoseconds; when full it is re-encoded by chunk.h.
+ * The open chunk of a series: samples are appended in time order in a byte-wise code that costs
+ * little memory and a few nanoseconds; when full it is re-encoded by chunk.h.
  *
  *   first sample   zigzag t, 8 bytes of value
  *   each further   control byte, [zigzag delta-of-delta when bit 7], [value bytes]

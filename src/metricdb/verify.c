@@ -61,7 +61,8 @@ static void verify_segment(struct verify *v, const char *wal_dir, uint64_t numbe
     toc_wal_path(wal_dir, number, path, sizeof path);
     v->file = now.file;
     int rc = toc_wal_read(v->vfs, path, &visitor, &sum);
-    if (rc && rc != TOC_ENOENT && !toc_wal_is_unborn(rc, &sum)) { /* a running daemon may have deleted it */
+    if (rc && rc != TOC_ENOENT &&
+        !toc_wal_is_unborn(rc, &sum)) { /* a running daemon may have deleted it */
         struct toc_metricdb_loss loss = {.bytes = sum.bytes};
         report(v, &loss, "a log segment");
     }
@@ -97,8 +98,8 @@ static void verify_chunk(struct verify *v, const struct toc_block_index *x,
     v->columns.count = 0;
     int rc = toc_block_read_chunk(x, c, &v->scratch, &v->columns);
     size_t n = v->columns.count;
-    if (!rc && (n != c->samples || v->columns.t_ms[0] != c->min_ms ||
-                v->columns.t_ms[n - 1] != c->max_ms))
+    if (!rc &&
+        (n != c->samples || v->columns.t_ms[0] != c->min_ms || v->columns.t_ms[n - 1] != c->max_ms))
         rc = TOC_ECORRUPT;
     v->out->samples += rc ? 0 : n;
     if (!rc)
@@ -178,6 +179,5 @@ int toc_metricdb_verify(struct toc_vfs *vfs, const char *dir, toc_on_damage *fn,
         rc = vfs->list(vfs, blocks, on_block, &v);
     toc_columns_fini(&v.columns);
     toc_buf_fini(&v.scratch);
-    return rc ? toc_errf(err, rc, "cannot read the database in %s: %s", dir, toc_strerror(rc))
-              : 0;
+    return rc ? toc_errf(err, rc, "cannot read the database in %s: %s", dir, toc_strerror(rc)) : 0;
 }

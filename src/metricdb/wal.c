@@ -32,8 +32,8 @@ struct toc_wal {
     struct entries pending;
     uint64_t pushed, durable; /* entries ever handed over, of those durable */
     bool leading;
-    uint64_t failures;       /* failed attempts, so that waiters see a new one */
-    uint64_t failed_upto;    /* `pushed` as covered by the last failed attempt */
+    uint64_t failures;    /* failed attempts, so that waiters see a new one */
+    uint64_t failed_upto; /* `pushed` as covered by the last failed attempt */
     int last_error;
     bool is_degraded;
     char degraded_text[TOC_METRICDB_TEXT_MAX];
@@ -52,8 +52,7 @@ struct toc_wal {
 };
 
 void toc_wal_new(const struct toc_wal_options *o, const struct toc_wal_segment *segments,
-                 size_t count, uint64_t next_number, uint64_t next_sequence,
-                 struct toc_wal **out) {
+                 size_t count, uint64_t next_number, uint64_t next_sequence, struct toc_wal **out) {
     struct toc_wal *w = TOC_NEW(struct toc_wal);
     w->o = *o;
     w->o.dir = toc_xstrdup(o->dir);
@@ -89,8 +88,7 @@ void toc_wal_free(struct toc_wal **wal) {
 
 static void publish_segment(struct toc_wal *w) {
     toc_mutex_lock(&w->mutex);
-    if (w->segments.count &&
-        w->segments.items[w->segments.count - 1].number == w->current.number)
+    if (w->segments.count && w->segments.items[w->segments.count - 1].number == w->current.number)
         w->segments.items[w->segments.count - 1] = w->current;
     else
         TOC_VEC_PUSH(&w->segments, w->current);
@@ -100,8 +98,7 @@ static void publish_segment(struct toc_wal *w) {
 static int write_header(struct toc_wal *w, uint64_t salt) {
     struct toc_buf *b = &w->out;
     toc_buf_reset(b);
-    toc_wal_put_header(b, w->current.number, salt, w->next_sequence,
-                       toc_clock_now(w->o.clock).ms);
+    toc_wal_put_header(b, w->current.number, salt, w->next_sequence, toc_clock_now(w->o.clock).ms);
     int64_t put = w->o.vfs->pwrite(w->o.vfs, w->file, b->p, b->n, 0);
     if (put != (int64_t)b->n)
         return put < 0 ? (int)put : TOC_EIO;
@@ -117,8 +114,8 @@ static int open_segment(struct toc_wal *w) {
     uint64_t salt = 0;
     w->current = (struct toc_wal_segment){w->next_number++, 0, INT64_MAX, INT64_MIN};
     toc_wal_path(w->o.dir, w->current.number, path, sizeof path);
-    int rc = w->o.vfs->open(w->o.vfs, path,
-                            TOC_OPEN_WRITE | TOC_OPEN_CREATE | TOC_OPEN_EXCLUSIVE, &w->file);
+    int rc = w->o.vfs->open(w->o.vfs, path, TOC_OPEN_WRITE | TOC_OPEN_CREATE | TOC_OPEN_EXCLUSIVE,
+                            &w->file);
     if (rc)
         return rc;
     toc_random_bytes(&salt, sizeof salt);
@@ -215,7 +212,8 @@ static int sync_file(struct toc_wal *w) {
     return rc;
 }
 
-/* Writes the batch to the current segment; current.bytes moves only when it is whole (and synced). */
+/* Writes the batch to the current segment; current.bytes moves only when it is whole (and synced).
+ */
 static int write_records(struct toc_wal *w, bool sync) {
     struct toc_wal_record_builder builder = {0};
     uint64_t at = w->current.bytes, sequence = w->next_sequence;
@@ -271,8 +269,8 @@ static void note_outcome(struct toc_wal *w, int rc, uint64_t covered) {
     }
     if (!w->is_degraded)
         toc_log(TOC_LOG_ERROR, "metricdb",
-                "cannot write the log in %s: %s; nothing is acknowledged until it works",
-                w->o.dir, toc_strerror(rc));
+                "cannot write the log in %s: %s; nothing is acknowledged until it works", w->o.dir,
+                toc_strerror(rc));
     w->is_degraded = true;
     w->failures++;
     w->failed_upto = covered;
@@ -407,8 +405,7 @@ uint64_t toc_wal_rotate(struct toc_wal *w) {
 }
 
 /* Takes the next deletable segment out of the list. */
-static bool take_droppable(struct toc_wal *w, uint64_t number, int64_t boundary_ms,
-                           uint64_t *out) {
+static bool take_droppable(struct toc_wal *w, uint64_t number, int64_t boundary_ms, uint64_t *out) {
     bool found = false;
     toc_mutex_lock(&w->mutex);
     for (size_t i = 0; i < w->segments.count && !found; i++) {

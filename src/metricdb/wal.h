@@ -2,21 +2,22 @@
  * Write-ahead log. A folder of segments `NNNNNNNNNN.wal`, each readable by itself:
  *
  *   segment   two copies of a 64-byte header, then records
- *   header    "TOCWAL01" | u32 version | u32 number | u64 salt | u64 first sequence | i64 created ms |
- *             20 zero bytes | u32 crc of the first 60 bytes
- *   record    u32 0x4352a1f5 | u8 type 1 | u8 version 1 | u16 0 | u32 payload bytes | u64 sequence |
- *             u32 crc of the 20 bytes before and the payload, begun with the segment's salt | payload
- *   payload   varint n, n definitions (varint id, labels) | varint m, m samples
- *   sample    tag byte, zigzag id - last id, [zigzag t - last t unless 0x80], value bytes
- *             tag low bits 0…8: zig-zag integer of that many bytes; 9…16: top n-8 bytes of the double
+ *   header    "TOCWAL01" | u32 version | u32 number | u64 salt | u64 first sequence | i64 created
+ * ms | 20 zero bytes | u32 crc of the first 60 bytes record    u32 0x4352a1f5 | u8 type 1 | u8
+ * version 1 | u16 0 | u32 payload bytes | u64 sequence | u32 crc of the 20 bytes before and the
+ * payload, begun with the segment's salt | payload payload   varint n, n definitions (varint id,
+ * labels) | varint m, m samples sample    tag byte, zigzag id - last id, [zigzag t - last t unless
+ * 0x80], value bytes tag low bits 0…8: zig-zag integer of that many bytes; 9…16: top n-8 bytes of
+ * the double
  *
- * Ids mean something within one segment only. A series is defined by the first two records that use it in
- * a segment, so that any one damaged record costs the samples in it and nothing else. The salt keeps label
- * bytes that look like a record from being taken for one after damage.
+ * Ids mean something within one segment only. A series is defined by the first two records that use
+ * it in a segment, so that any one damaged record costs the samples in it and nothing else. The
+ * salt keeps label bytes that look like a record from being taken for one after damage.
  *
- * Group commit: writers put their samples into a pending list; one of them becomes the leader, writes and
- * syncs everything pending, the others wait. Samples stay pending until they are durable, so after a failed
- * write or fsync the file is given up (an fsync is never retried) and they go to a new segment.
+ * Group commit: writers put their samples into a pending list; one of them becomes the leader,
+ * writes and syncs everything pending, the others wait. Samples stay pending until they are
+ * durable, so after a failed write or fsync the file is given up (an fsync is never retried) and
+ * they go to a new segment.
  */
 #ifndef TOC_METRICDB_WAL_H
 #define TOC_METRICDB_WAL_H
@@ -45,8 +46,8 @@ struct toc_wal_entry {
     uint64_t bits;
 };
 
-/* Labels of a live series into out (toc_labels_encode); false when the reference is unknown, which means
- * that its samples are in a block. Called without locks held. */
+/* Labels of a live series into out (toc_labels_encode); false when the reference is unknown, which
+ * means that its samples are in a block. Called without locks held. */
 typedef bool toc_wal_labels(void *ctx, uint64_t ref, struct toc_buf *out);
 
 struct toc_wal_options {
@@ -66,10 +67,10 @@ struct toc_wal_segment {
 };
 
 struct toc_wal;
-/* `segments` are those found at start (kept for deletion); the next gets next_number. Opens no file. */
+/* `segments` are those found at start (kept for deletion); the next gets next_number. Opens no
+ * file. */
 void toc_wal_new(const struct toc_wal_options *o, const struct toc_wal_segment *segments,
-                 size_t count, uint64_t next_number, uint64_t next_sequence,
-                 struct toc_wal **out);
+                 size_t count, uint64_t next_number, uint64_t next_sequence, struct toc_wal **out);
 void toc_wal_free(struct toc_wal **w);
 /* 0, or why a write would not be accepted now: too much waits for a log that cannot be written. */
 int toc_wal_admits(struct toc_wal *w, struct toc_err *err) TOC_MUST_CHECK;
@@ -92,9 +93,9 @@ struct toc_wal_visitor {
     /* Labels are borrowed. */
     void (*series)(void *ctx, uint32_t id, struct toc_labels labels);
     void (*sample)(void *ctx, uint32_t id, int64_t t_ms, double value);
-    /* `bytes` at `offset` are no record. At the end of the segment it is a torn write unless the next
-     * segment's first sequence tells that something acknowledged was there. [min_ms, max_ms]: times of the
-     * records around it. */
+    /* `bytes` at `offset` are no record. At the end of the segment it is a torn write unless the
+     * next segment's first sequence tells that something acknowledged was there. [min_ms, max_ms]:
+     * times of the records around it. */
     void (*damage)(void *ctx, uint64_t offset, uint64_t bytes, bool is_tail, int64_t min_ms,
                    int64_t max_ms);
 };
@@ -108,13 +109,13 @@ struct toc_wal_summary {
 static inline bool toc_wal_is_unborn(int rc, const struct toc_wal_summary *sum) {
     return rc == TOC_ECORRUPT && sum->bytes <= 2 * (uint64_t)TOC_WAL_HEADER_BYTES;
 }
-/* Reads a segment from front to end. 0 also when damaged; an error means that the file cannot be read or
- * is no segment at all (TOC_ECORRUPT). */
+/* Reads a segment from front to end. 0 also when damaged; an error means that the file cannot be
+ * read or is no segment at all (TOC_ECORRUPT). */
 int toc_wal_read(struct toc_vfs *vfs, const char *path, const struct toc_wal_visitor *v,
                  struct toc_wal_summary *out) TOC_MUST_CHECK;
 /* Numbers of the segments in a folder, sorted; none when the folder is missing. */
-int toc_wal_list(struct toc_vfs *vfs, const char *dir, uint64_t **out_numbers, size_t *out_count)
-    TOC_MUST_CHECK;
+int toc_wal_list(struct toc_vfs *vfs, const char *dir, uint64_t **out_numbers,
+                 size_t *out_count) TOC_MUST_CHECK;
 void toc_wal_path(const char *dir, uint64_t number, char *out, size_t out_size);
 
 #endif

@@ -1,4 +1,5 @@
-/* Reads log segments: takes every whole record, and after damage looks for the next one byte by byte. */
+/* Reads log segments: takes every whole record, and after damage looks for the next one byte by
+ * byte. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -55,14 +56,14 @@ struct scan {
     const struct toc_wal_visitor *v;
     struct toc_wal_summary *sum;
     char *window;
-    size_t have, used;   /* bytes in the window, of those consumed */
-    uint64_t window_at;  /* file offset of the window */
+    size_t have, used;  /* bytes in the window, of those consumed */
+    uint64_t window_at; /* file offset of the window */
     bool at_end;
     uint32_t salt_crc;
     struct toc_arena scratch;
     bool in_damage;
     uint64_t damage_at;
-    int64_t before_ms;   /* newest sample of the record before the damage */
+    int64_t before_ms; /* newest sample of the record before the damage */
 };
 
 /* Moves the unread rest to the front and reads on. */
@@ -85,17 +86,16 @@ static void end_damage(struct scan *s, uint64_t end, bool is_tail, int64_t after
         return;
     s->in_damage = false;
     if (s->v->damage)
-        s->v->damage(s->v->ctx, s->damage_at, end - s->damage_at, is_tail, s->before_ms,
-                     after_ms);
+        s->v->damage(s->v->ctx, s->damage_at, end - s->damage_at, is_tail, s->before_ms, after_ms);
 }
 
 static void take_record(struct scan *s, size_t length, uint64_t sequence) {
-    struct toc_sv payload =
-        toc_sv_make(s->window + s->used + TOC_WAL_RECORD_HEADER_BYTES,
-                    length - TOC_WAL_RECORD_HEADER_BYTES);
+    struct toc_sv payload = toc_sv_make(s->window + s->used + TOC_WAL_RECORD_HEADER_BYTES,
+                                        length - TOC_WAL_RECORD_HEADER_BYTES);
     int64_t min = INT64_MAX, max = INT64_MIN;
     int rc = toc_wal_payload_visit(payload, &s->scratch, s->v, &s->sum->samples, &min, &max);
-    if (rc && !s->in_damage) { /* a checksum that fits nonsense: count it as damage of this record */
+    if (rc &&
+        !s->in_damage) { /* a checksum that fits nonsense: count it as damage of this record */
         s->in_damage = true;
         s->damage_at = s->window_at + s->used;
     }

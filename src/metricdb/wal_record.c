@@ -45,7 +45,9 @@ int toc_wal_get_header(struct toc_sv bytes, struct toc_wal_header *out) {
     return TOC_ECORRUPT;
 }
 
-uint32_t toc_wal_salt_crc(uint64_t salt) { return toc_crc32c(0, &salt, sizeof salt); }
+uint32_t toc_wal_salt_crc(uint64_t salt) {
+    return toc_crc32c(0, &salt, sizeof salt);
+}
 
 /* --- building --- */
 
@@ -68,8 +70,12 @@ void toc_wal_record_define(struct toc_wal_record_builder *b, uint32_t id) {
     b->definition_count++;
 }
 
-static uint64_t zigzag(int64_t v) { return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63); }
-static int64_t unzigzag(uint64_t u) { return (int64_t)(u >> 1) ^ -(int64_t)(u & 1); }
+static uint64_t zigzag(int64_t v) {
+    return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
+}
+static int64_t unzigzag(uint64_t u) {
+    return (int64_t)(u >> 1) ^ -(int64_t)(u & 1);
+}
 
 /* Tag without the time bit; the bytes go to *out_payload, their number to *out_n. */
 static unsigned value_tag(uint64_t bits, uint64_t *out_payload, unsigned *out_n) {

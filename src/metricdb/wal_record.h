@@ -36,8 +36,8 @@ void toc_wal_record_finish(struct toc_wal_record_builder *b, uint32_t salt_crc, 
                            struct toc_buf *out);
 void toc_wal_record_release(struct toc_wal_record_builder *b);
 
-/* A whole record at the front of bytes? Its total length, 0 when it is none, or SIZE_MAX when it may be one
- * but more bytes are needed to tell. */
+/* A whole record at the front of bytes? Its total length, 0 when it is none, or SIZE_MAX when it
+ * may be one but more bytes are needed to tell. */
 size_t toc_wal_record_check(struct toc_sv bytes, uint32_t salt_crc, uint64_t *out_sequence);
 /* Takes a payload apart. TOC_ECORRUPT leaves what was visited before. */
 int toc_wal_payload_visit(struct toc_sv payload, struct toc_arena *scratch,

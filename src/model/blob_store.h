@@ -1,6 +1,6 @@
 /*
- * Where modules without a database of their own keep small state (detector models, rule and alert state):
- * named values in namespaces, each write durable when it returns. Any thread.
+ * Where modules without a database of their own keep small state (detector models, rule and alert
+ * state): named values in namespaces, each write durable when it returns. Any thread.
  */
 #ifndef TOC_MODEL_BLOB_STORE_H
 #define TOC_MODEL_BLOB_STORE_H

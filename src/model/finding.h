@@ -1,6 +1,7 @@
 /*
- * What is wrong, in one vocabulary: the table of kinds (stable names used in incidents, API, runbooks, tests
- * and translations) and the evidence that a rule, a detector or the doctor hands over with an alert.
+ * What is wrong, in one vocabulary: the table of kinds (stable names used in incidents, API,
+ * runbooks, tests and translations) and the evidence that a rule, a detector or the doctor hands
+ * over with an alert.
  */
 #ifndef TOC_MODEL_FINDING_H
 #define TOC_MODEL_FINDING_H
@@ -20,8 +21,8 @@ enum toc_severity toc_severity_parse(struct toc_sv s);
 /*
  * X(ENUM, "name", class, severity, hard, root_rank, "title")
  * hard: nothing learned and no feedback may ever silence it.
- * root_rank: among alerts of one subject in one causal window the highest rank names the incident, the rest
- * are cascades.
+ * root_rank: among alerts of one subject in one causal window the highest rank names the incident,
+ * the rest are cascades.
  */
 #define TOC_KIND_TABLE(X)                                                                         \
     X(NON_FINITE, "non_finite", TRAINING, CRITICAL, true, 90, "Non-finite values in training")    \
@@ -31,11 +32,14 @@ enum toc_severity toc_severity_parse(struct toc_sv s);
     X(SLOW_CONVERGENCE, "slow_convergence", TRAINING, INFO, false, 18, "Slow convergence")        \
     X(OSCILLATION, "oscillation", TRAINING, INFO, false, 19, "Loss oscillates")                   \
     X(OVERFIT, "overfit", TRAINING, INFO, false, 21, "Overfitting")                               \
-    X(VANISHING_GRADIENT, "vanishing_gradient", TRAINING, WARNING, false, 62, "Vanishing gradients") \
-    X(EXPLODING_GRADIENT, "exploding_gradient", TRAINING, CRITICAL, false, 65, "Exploding gradients") \
+    X(VANISHING_GRADIENT, "vanishing_gradient", TRAINING, WARNING, false, 62,                     \
+      "Vanishing gradients")                                                                      \
+    X(EXPLODING_GRADIENT, "exploding_gradient", TRAINING, CRITICAL, false, 65,                    \
+      "Exploding gradients")                                                                      \
     X(DEAD_UNITS, "dead_units", TRAINING, WARNING, false, 60, "Dead units")                       \
     X(SATURATION, "saturation", TRAINING, WARNING, false, 58, "Saturated activations")            \
-    X(UPDATE_RATIO, "update_ratio", TRAINING, INFO, false, 40, "Update to weight ratio out of range") \
+    X(UPDATE_RATIO, "update_ratio", TRAINING, INFO, false, 40,                                    \
+      "Update to weight ratio out of range")                                                      \
     X(PARAMETER_DRIFT, "parameter_drift", TRAINING, WARNING, false, 41, "Parameter drift")        \
     X(REPLICA_DIVERGENCE, "replica_divergence", TRAINING, CRITICAL, true, 80, "Replicas differ")  \
     X(AMP_TROUBLE, "amp_trouble", TRAINING, WARNING, false, 55, "Mixed-precision trouble")        \
@@ -44,9 +48,12 @@ enum toc_severity toc_severity_parse(struct toc_sv s);
     X(DATA_STARVATION, "data_starvation", TRAINING, WARNING, false, 52, "Data starvation")        \
     X(STRAGGLER, "straggler", TRAINING, WARNING, false, 51, "Straggler")                          \
     X(HANG, "hang", TRAINING, CRITICAL, true, 85, "Training hangs")                               \
-    X(CHECKPOINT_OVERDUE, "checkpoint_overdue", TRAINING, WARNING, false, 35, "Checkpoint overdue") \
-    X(CHECKPOINT_CORRUPT, "checkpoint_corrupt", TRAINING, CRITICAL, true, 66, "Checkpoint corrupt") \
-    X(MEMORY_GROWTH, "memory_growth", TRAINING, WARNING, false, 64, "Memory grows towards out of memory") \
+    X(CHECKPOINT_OVERDUE, "checkpoint_overdue", TRAINING, WARNING, false, 35,                     \
+      "Checkpoint overdue")                                                                       \
+    X(CHECKPOINT_CORRUPT, "checkpoint_corrupt", TRAINING, CRITICAL, true, 66,                     \
+      "Checkpoint corrupt")                                                                       \
+    X(MEMORY_GROWTH, "memory_growth", TRAINING, WARNING, false, 64,                               \
+      "Memory grows towards out of memory")                                                       \
     X(OOM, "oom", TRAINING, CRITICAL, true, 95, "Out of memory")                                  \
     X(CRASH, "crash", TRAINING, CRITICAL, true, 92, "Training process died")                      \
     X(RESTART_STORM, "restart_storm", TRAINING, CRITICAL, false, 75, "Restart storm")             \
@@ -56,7 +63,8 @@ enum toc_severity toc_severity_parse(struct toc_sv s);
     X(QUEUE_GROWTH, "queue_growth", SERVING, WARNING, false, 44, "Request queue grows")           \
     X(KV_PRESSURE, "kv_pressure", SERVING, WARNING, false, 43, "KV cache pressure")               \
     X(PREEMPTION_STORM, "preemption_storm", SERVING, WARNING, false, 42, "Preemption storm")      \
-    X(PREFIX_COLLAPSE, "prefix_collapse", SERVING, INFO, false, 25, "Prefix cache hit rate collapsed") \
+    X(PREFIX_COLLAPSE, "prefix_collapse", SERVING, INFO, false, 25,                               \
+      "Prefix cache hit rate collapsed")                                                          \
     X(SPECULATION_LOW, "speculation_low", SERVING, INFO, false, 24, "Speculative acceptance low") \
     X(ERROR_BURST, "error_burst", SERVING, CRITICAL, false, 68, "Error burst")                    \
     X(ABORT_BURST, "abort_burst", SERVING, WARNING, false, 49, "Abort burst")                     \
@@ -107,7 +115,7 @@ enum toc_kind {
 #define X(e, name, class_, severity, hard, rank, title) TOC_KIND_##e,
     TOC_KIND_TABLE(X)
 #undef X
-    TOC_KIND_COUNT
+        TOC_KIND_COUNT
 };
 
 struct toc_kind_info {
@@ -123,8 +131,8 @@ const struct toc_kind_info *toc_kind_info(enum toc_kind kind);
 /* Kind by name; TOC_KIND_COUNT when unknown. */
 enum toc_kind toc_kind_parse(struct toc_sv name);
 
-/* One piece of evidence. Views are borrowed from the alert's owner. NaN = "none" for numbers that may be
- * missing, except value, which may truly be NaN. */
+/* One piece of evidence. Views are borrowed from the alert's owner. NaN = "none" for numbers that
+ * may be missing, except value, which may truly be NaN. */
 struct toc_evidence {
     struct toc_sv title;
     struct toc_sv expr; /* PromQL that shows it */

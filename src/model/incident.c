@@ -11,34 +11,29 @@ enum { TEXT_MAX_BYTES = 16 * 1024, ARENA_MAX_BYTES = 16 << 20 };
 #define STATE_CASE(e, name, open) \
     case TOC_INCIDENT_##e:        \
         return name;
-#define STATE_PARSE(e, name, open)       \
-    if (toc_sv_eq(name_, TOC_SV(name)))  \
+#define STATE_PARSE(e, name, open)      \
+    if (toc_sv_eq(name_, TOC_SV(name))) \
         return TOC_INCIDENT_##e;
 #define VERDICT_CASE(e, name) \
     case TOC_VERDICT_##e:     \
         return name;
-#define VERDICT_PARSE(e, name)           \
-    if (toc_sv_eq(name_, TOC_SV(name)))  \
+#define VERDICT_PARSE(e, name)          \
+    if (toc_sv_eq(name_, TOC_SV(name))) \
         return TOC_VERDICT_##e;
 #define TIMELINE_CASE(e, name) \
     case TOC_TIMELINE_##e:     \
         return name;
-#define TIMELINE_PARSE(e, name)          \
-    if (toc_sv_eq(name_, TOC_SV(name)))  \
+#define TIMELINE_PARSE(e, name)         \
+    if (toc_sv_eq(name_, TOC_SV(name))) \
         return TOC_TIMELINE_##e;
 /* One text/parse pair per table of names. */
 #define DEFINE_NAMES(function, type, count, table, case_row, parse_row) \
     const char *function##_text(type v) {                               \
-        switch (v) {                                                    \
-            table(case_row)                                             \
-        case count:                                                     \
-            break;                                                      \
-        }                                                               \
+        switch (v) { table(case_row) case count : break; }              \
         TOC_UNREACHABLE();                                              \
     }                                                                   \
     type function##_parse(struct toc_sv name_) {                        \
-        table(parse_row)                                                \
-        return count;                                                   \
+        table(parse_row) return count;                                  \
     }
 
 DEFINE_NAMES(toc_incident_state, enum toc_incident_state, TOC_INCIDENT_STATE_COUNT,
@@ -118,8 +113,7 @@ void toc_incident_set_causes(struct toc_incident *i, const struct toc_cause *ite
 
 struct toc_cascade *toc_incident_add_cascade(struct toc_incident *i, const struct toc_cascade *c) {
     if (!i->cascades)
-        i->cascades =
-            TOC_ARENA_NEW_ARRAY(&i->arena, struct toc_cascade, TOC_INCIDENT_CASCADES_MAX);
+        i->cascades = TOC_ARENA_NEW_ARRAY(&i->arena, struct toc_cascade, TOC_INCIDENT_CASCADES_MAX);
     if (!i->cascades || i->cascade_count == TOC_INCIDENT_CASCADES_MAX)
         return NULL;
     struct toc_cascade *copy = &i->cascades[i->cascade_count++];

@@ -1,7 +1,7 @@
 /*
- * An incident: one thing that is wrong with one subject, from the first sign to the review. The object owns
- * everything it points to (one arena for texts and lists, heap vectors for alerts). Fields with the same
- * treatment (copied, stored, printed alike) are declared by tables.
+ * An incident: one thing that is wrong with one subject, from the first sign to the review. The
+ * object owns everything it points to (one arena for texts and lists, heap vectors for alerts).
+ * Fields with the same treatment (copied, stored, printed alike) are declared by tables.
  */
 #ifndef TOC_MODEL_INCIDENT_H
 #define TOC_MODEL_INCIDENT_H
@@ -19,24 +19,24 @@
 #include "model/labels.h"
 
 /* X(ENUM, "name", open?) */
-#define TOC_INCIDENT_STATE_TABLE(X)              \
-    X(DETECTED, "detected", true)                \
-    X(TRIGGERED, "triggered", true)              \
-    X(NOTIFIED, "notified", true)                \
-    X(ACKNOWLEDGED, "acknowledged", true)        \
-    X(MITIGATING, "mitigating", true)            \
-    X(MONITORING, "monitoring", true)            \
-    X(RESOLVED, "resolved", false)               \
-    X(REVIEWED, "reviewed", false)               \
-    X(FALSE_ALARM, "false_alarm", false)         \
-    X(DUPLICATE_OF, "duplicate_of", false)       \
+#define TOC_INCIDENT_STATE_TABLE(X)        \
+    X(DETECTED, "detected", true)          \
+    X(TRIGGERED, "triggered", true)        \
+    X(NOTIFIED, "notified", true)          \
+    X(ACKNOWLEDGED, "acknowledged", true)  \
+    X(MITIGATING, "mitigating", true)      \
+    X(MONITORING, "monitoring", true)      \
+    X(RESOLVED, "resolved", false)         \
+    X(REVIEWED, "reviewed", false)         \
+    X(FALSE_ALARM, "false_alarm", false)   \
+    X(DUPLICATE_OF, "duplicate_of", false) \
     X(SUPPRESSED_BY, "suppressed_by", true)
 
 enum toc_incident_state {
 #define X(e, name, open) TOC_INCIDENT_##e,
     TOC_INCIDENT_STATE_TABLE(X)
 #undef X
-    TOC_INCIDENT_STATE_COUNT
+        TOC_INCIDENT_STATE_COUNT
 };
 const char *toc_incident_state_text(enum toc_incident_state s);
 /* TOC_INCIDENT_STATE_COUNT when unknown. */
@@ -44,48 +44,48 @@ enum toc_incident_state toc_incident_state_parse(struct toc_sv name);
 /* Does somebody still have to care? */
 bool toc_incident_state_is_open(enum toc_incident_state s);
 
-#define TOC_VERDICT_TABLE(X)             \
-    X(NONE, "")                          \
-    X(TRUE, "true")                      \
-    X(FALSE, "false")                    \
-    X(EXPECTED, "expected")              \
+#define TOC_VERDICT_TABLE(X) \
+    X(NONE, "")              \
+    X(TRUE, "true")          \
+    X(FALSE, "false")        \
+    X(EXPECTED, "expected")  \
     X(DUPLICATE, "duplicate")
 
 enum toc_verdict {
 #define X(e, name) TOC_VERDICT_##e,
     TOC_VERDICT_TABLE(X)
 #undef X
-    TOC_VERDICT_COUNT
+        TOC_VERDICT_COUNT
 };
 const char *toc_verdict_text(enum toc_verdict v);
 /* TOC_VERDICT_COUNT when unknown. */
 enum toc_verdict toc_verdict_parse(struct toc_sv name);
 
 /* Texts; the empty view means "none". */
-#define TOC_INCIDENT_TEXT_TABLE(X)                                                          \
-    X(subject_key)     /* what the incident is about: "run=demo" */                         \
-    X(title)                                                                                \
-    X(summary)                                                                              \
-    X(action)          /* what to do first */                                               \
-    X(runbook_url)                                                                          \
-    X(rule)            /* alertname of the root alert */                                    \
-    X(assignee)                                                                             \
-    X(acknowledged_by)                                                                      \
-    X(resolved_by)                                                                          \
-    X(duplicate_of)    /* id of the other incident */                                       \
-    X(suppressed_by)   /* id of the silence or the reason */
+#define TOC_INCIDENT_TEXT_TABLE(X)                              \
+    X(subject_key) /* what the incident is about: "run=demo" */ \
+    X(title)                                                    \
+    X(summary)                                                  \
+    X(action) /* what to do first */                            \
+    X(runbook_url)                                              \
+    X(rule) /* alertname of the root alert */                   \
+    X(assignee)                                                 \
+    X(acknowledged_by)                                          \
+    X(resolved_by)                                              \
+    X(duplicate_of)  /* id of the other incident */             \
+    X(suppressed_by) /* id of the silence or the reason */
 
 /* Times; 0 means "has not happened". */
-#define TOC_INCIDENT_TIME_TABLE(X)                                                          \
-    X(started_at)      /* first sample that shows it */                                     \
-    X(detected_at)                                                                          \
-    X(triggered_at)    /* last time that it (re)opened */                                   \
-    X(notified_at)     /* first delivery */                                                 \
-    X(acknowledged_at) /* first acknowledgement */                                          \
-    X(mitigated_at)                                                                         \
-    X(monitoring_at)   /* all alerts resolved, watching; 0 outside `monitoring` */          \
-    X(resolved_at)     /* 0 while open */                                                   \
-    X(reviewed_at)                                                                          \
+#define TOC_INCIDENT_TIME_TABLE(X)                                               \
+    X(started_at) /* first sample that shows it */                               \
+    X(detected_at)                                                               \
+    X(triggered_at)    /* last time that it (re)opened */                        \
+    X(notified_at)     /* first delivery */                                      \
+    X(acknowledged_at) /* first acknowledgement */                               \
+    X(mitigated_at)                                                              \
+    X(monitoring_at) /* all alerts resolved, watching; 0 outside `monitoring` */ \
+    X(resolved_at)   /* 0 while open */                                          \
+    X(reviewed_at)                                                               \
     X(updated_at)
 
 struct toc_incident_evidence {
@@ -100,7 +100,7 @@ struct toc_cascade {
     struct toc_sv rule;
     struct toc_labels subject; /* of the first of them */
     struct toc_ts started_at;
-    int64_t count;             /* distinct alerts */
+    int64_t count; /* distinct alerts */
 };
 
 /* An alert that belongs to the incident. */
@@ -109,8 +109,8 @@ struct toc_incident_alert {
     enum toc_kind kind;
     bool is_firing;
     bool is_suppressed;
-    bool is_changed;        /* since the last save */
-    struct toc_ts ends_at;  /* when it counts as resolved without a further word; 0 = never */
+    bool is_changed;       /* since the last save */
+    struct toc_ts ends_at; /* when it counts as resolved without a further word; 0 = never */
 };
 
 enum {
@@ -151,30 +151,30 @@ struct toc_incident {
 };
 
 /* X(ENUM, "name"): types of timeline entries. */
-#define TOC_TIMELINE_TABLE(X)        \
-    X(DETECTED, "detected")          \
-    X(TRIGGERED, "triggered")        \
-    X(NOTIFIED, "notified")          \
-    X(ACKNOWLEDGED, "acknowledged")  \
-    X(ASSIGNED, "assigned")          \
-    X(COMMENT, "comment")            \
-    X(MITIGATING, "mitigating")      \
-    X(MONITORING, "monitoring")      \
-    X(RESOLVED, "resolved")          \
-    X(REOPENED, "reopened")          \
-    X(REVIEWED, "reviewed")          \
-    X(VERDICT, "verdict")            \
-    X(CASCADE, "cascade")            \
-    X(ROOT_CHANGED, "root_changed")  \
-    X(SUPPRESSED, "suppressed")      \
-    X(DELIVERY, "delivery")          \
+#define TOC_TIMELINE_TABLE(X)       \
+    X(DETECTED, "detected")         \
+    X(TRIGGERED, "triggered")       \
+    X(NOTIFIED, "notified")         \
+    X(ACKNOWLEDGED, "acknowledged") \
+    X(ASSIGNED, "assigned")         \
+    X(COMMENT, "comment")           \
+    X(MITIGATING, "mitigating")     \
+    X(MONITORING, "monitoring")     \
+    X(RESOLVED, "resolved")         \
+    X(REOPENED, "reopened")         \
+    X(REVIEWED, "reviewed")         \
+    X(VERDICT, "verdict")           \
+    X(CASCADE, "cascade")           \
+    X(ROOT_CHANGED, "root_changed") \
+    X(SUPPRESSED, "suppressed")     \
+    X(DELIVERY, "delivery")         \
     X(THRESHOLD, "threshold")
 
 enum toc_timeline_type {
 #define X(e, name) TOC_TIMELINE_##e,
     TOC_TIMELINE_TABLE(X)
 #undef X
-    TOC_TIMELINE_COUNT
+        TOC_TIMELINE_COUNT
 };
 const char *toc_timeline_text(enum toc_timeline_type t);
 enum toc_timeline_type toc_timeline_parse(struct toc_sv name);
@@ -188,9 +188,11 @@ struct toc_timeline_entry {
 
 void toc_incident_init(struct toc_incident *i);
 void toc_incident_fini(struct toc_incident *i);
-/* Deep copy into *out (uninitialised storage); leaves behind what the source's arena no longer uses. */
+/* Deep copy into *out (uninitialised storage); leaves behind what the source's arena no longer
+ * uses. */
 void toc_incident_copy(const struct toc_incident *i, struct toc_incident *out);
-/* Copies s into the incident's arena: `i->title = toc_incident_text(i, s)`. Longer than 16 KiB is cut. */
+/* Copies s into the incident's arena: `i->title = toc_incident_text(i, s)`. Longer than 16 KiB is
+ * cut. */
 struct toc_sv toc_incident_text(struct toc_incident *i, struct toc_sv s);
 /* Replace or extend lists with copies; beyond the limits above the rest is dropped. */
 void toc_incident_set_subject(struct toc_incident *i, struct toc_labels subject);
@@ -200,8 +202,8 @@ void toc_incident_set_causes(struct toc_incident *i, const struct toc_cause *ite
 /* NULL when the list is full. */
 struct toc_cascade *toc_incident_add_cascade(struct toc_incident *i, const struct toc_cascade *c);
 
-/* Seconds between the times of the life cycle; NaN when one has not happened. detect: started → detected;
- * the others count from detection. */
+/* Seconds between the times of the life cycle; NaN when one has not happened. detect: started →
+ * detected; the others count from detection. */
 struct toc_incident_durations {
     double detect_s, notify_s, acknowledge_s, resolve_s;
 };

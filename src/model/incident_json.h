@@ -13,7 +13,7 @@ void toc_incident_write_json(struct toc_json_writer *w, const struct toc_inciden
 /* {"subject","evidence","causes","cascades"}: what the store keeps in one column. */
 void toc_incident_write_lists(const struct toc_incident *i, struct toc_buf *out);
 /* TOC_ECORRUPT when it is not what toc_incident_write_lists writes. */
-int toc_incident_read_lists(struct toc_sv json, struct toc_incident *i, struct toc_err *err)
-    TOC_MUST_CHECK;
+int toc_incident_read_lists(struct toc_sv json, struct toc_incident *i,
+                            struct toc_err *err) TOC_MUST_CHECK;
 
 #endif

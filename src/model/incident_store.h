@@ -1,6 +1,6 @@
 /*
- * Where incidents are kept: the interface between the incident engine and the state database. A call that
- * returns 0 is durable. Any thread.
+ * Where incidents are kept: the interface between the incident engine and the state database. A
+ * call that returns 0 is durable. Any thread.
  */
 #ifndef TOC_MODEL_INCIDENT_STORE_H
 #define TOC_MODEL_INCIDENT_STORE_H
@@ -33,9 +33,9 @@ struct toc_incident_stats {
     uint64_t total_count;        /* detected since `since` */
     uint64_t acknowledged_count; /* of them */
     uint64_t resolved_count;
-    double mean_detect_s;        /* NaN without one */
-    double mean_acknowledge_s;   /* MTTA */
-    double mean_resolve_s;       /* MTTR */
+    double mean_detect_s;      /* NaN without one */
+    double mean_acknowledge_s; /* MTTA */
+    double mean_resolve_s;     /* MTTR */
 };
 
 /* Borrowed for the call; non-zero stops and is returned. */
@@ -44,8 +44,8 @@ typedef int toc_on_timeline(void *ctx, const struct toc_timeline_entry *e);
 
 struct toc_incident_store {
     /* Incident, its changed alerts and the new timeline entries in one transaction. An empty id is
-     * assigned (date of detected_at and a counter, never used twice) and written to i->id. Alerts lose
-     * is_changed. On failure nothing has changed. */
+     * assigned (date of detected_at and a counter, never used twice) and written to i->id. Alerts
+     * lose is_changed. On failure nothing has changed. */
     int (*save)(struct toc_incident_store *s, struct toc_incident *i,
                 const struct toc_timeline_entry *entries, size_t count, struct toc_err *err);
     /* The same, with a change in the same transaction; *out_change_id. */
@@ -56,7 +56,8 @@ struct toc_incident_store {
     /* *out is initialised by the call and the caller's to fini. TOC_ENOENT with a sentence. */
     int (*load)(struct toc_incident_store *s, struct toc_sv id, struct toc_incident *out,
                 struct toc_err *err);
-    /* Incidents that are open, have a firing alert, or were resolved at or after `since`; with alerts. */
+    /* Incidents that are open, have a firing alert, or were resolved at or after `since`; with
+     * alerts. */
     int (*load_live)(struct toc_incident_store *s, struct toc_ts since, toc_on_incident *fn,
                      void *ctx, struct toc_err *err);
     /* Newest first, without alerts. */

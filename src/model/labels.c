@@ -199,16 +199,19 @@ static bool is_name(struct toc_sv s, bool colon_allowed) {
     return s.n > 0;
 }
 
-bool toc_label_name_is_classic(struct toc_sv name) { return is_name(name, false); }
-bool toc_metric_name_is_classic(struct toc_sv name) { return is_name(name, true); }
+bool toc_label_name_is_classic(struct toc_sv name) {
+    return is_name(name, false);
+}
+bool toc_metric_name_is_classic(struct toc_sv name) {
+    return is_name(name, true);
+}
 
 void toc_labels_builder_add_all(struct toc_labels_builder *b, struct toc_labels l) {
     for (size_t i = 0; i < l.count; i++)
         toc_labels_builder_set(b, l.items[i].name, l.items[i].value);
 }
 
-void toc_labels_builder_set(struct toc_labels_builder *b, struct toc_sv name,
-                            struct toc_sv value) {
+void toc_labels_builder_set(struct toc_labels_builder *b, struct toc_sv name, struct toc_sv value) {
     for (size_t i = 0; i < b->count; i++) {
         if (toc_sv_eq(b->items[i].name, name)) {
             b->items[i].value = value;
@@ -244,5 +247,9 @@ struct toc_labels toc_labels_builder_finish(struct toc_labels_builder *b) {
     return (struct toc_labels){b->items, kept};
 }
 
-void toc_labels_builder_reset(struct toc_labels_builder *b) { b->count = 0; }
-void toc_labels_builder_fini(struct toc_labels_builder *b) { TOC_VEC_FINI(b); }
+void toc_labels_builder_reset(struct toc_labels_builder *b) {
+    b->count = 0;
+}
+void toc_labels_builder_fini(struct toc_labels_builder *b) {
+    TOC_VEC_FINI(b);
+}

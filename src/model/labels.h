@@ -1,7 +1,7 @@
 /*
  * Label sets. `struct toc_labels` is a borrowed view of pairs sorted by name (byte order) without
- * duplicates and without empty values: absent and empty are the same. Build one with the builder, keep one
- * with toc_labels_dup.
+ * duplicates and without empty values: absent and empty are the same. Build one with the builder,
+ * keep one with toc_labels_dup.
  */
 #ifndef TOC_MODEL_LABELS_H
 #define TOC_MODEL_LABELS_H
@@ -44,20 +44,21 @@ struct toc_labels toc_labels_dup(struct toc_labels l);
 void toc_labels_free(struct toc_labels *l);
 /* Copy in an arena; count 0 with a->overflowed set when it has no room. */
 struct toc_labels toc_labels_dup_arena(struct toc_labels l, struct toc_arena *a);
-/* `{a="b", c="d"}` with Prometheus' escaping; the metric name stands in front when present and legal. */
+/* `{a="b", c="d"}` with Prometheus' escaping; the metric name stands in front when present and
+ * legal. */
 void toc_labels_format(struct toc_labels l, struct toc_buf *out);
-/* varint count, then name and value as strings; reading borrows from the reader's bytes and puts the
- * pairs into the arena. */
+/* varint count, then name and value as strings; reading borrows from the reader's bytes and puts
+ * the pairs into the arena. */
 void toc_labels_encode(struct toc_labels l, struct toc_buf *out);
-int toc_labels_decode(struct toc_reader *r, struct toc_arena *a, struct toc_labels *out)
-    TOC_MUST_CHECK;
+int toc_labels_decode(struct toc_reader *r, struct toc_arena *a,
+                      struct toc_labels *out) TOC_MUST_CHECK;
 
 /* Is it legal in the classic data model ([a-zA-Z_][a-zA-Z0-9_]*, metric names also ':')? */
 bool toc_label_name_is_classic(struct toc_sv name);
 bool toc_metric_name_is_classic(struct toc_sv name);
 
-/* Collects pairs in any order; the last value of a name wins, an empty value deletes. Strings are borrowed
- * until toc_labels_builder_finish has been used. */
+/* Collects pairs in any order; the last value of a name wins, an empty value deletes. Strings are
+ * borrowed until toc_labels_builder_finish has been used. */
 struct toc_labels_builder {
     TOC_VEC_FIELDS(struct toc_label)
 };

@@ -2,7 +2,9 @@
 
 #include "shim/regex.h"
 
-static struct toc_sv own(struct toc_sv s) { return toc_sv_make(toc_sv_dup_cstr(s), s.n); }
+static struct toc_sv own(struct toc_sv s) {
+    return toc_sv_make(toc_sv_dup_cstr(s), s.n);
+}
 
 int toc_matcher_init(struct toc_matcher *m, enum toc_match_op op, struct toc_sv name,
                      struct toc_sv value, struct toc_err *err) {

@@ -16,8 +16,8 @@ struct toc_regex;
 
 struct toc_matcher {
     enum toc_match_op op;
-    struct toc_sv name;  /* owned copy */
-    struct toc_sv value; /* owned copy */
+    struct toc_sv name;      /* owned copy */
+    struct toc_sv value;     /* owned copy */
     struct toc_regex *regex; /* owned, NULL for = and != */
 };
 

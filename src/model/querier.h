@@ -1,9 +1,9 @@
 /*
- * How samples are read: the interface between whoever stores series (metricdb, a remote engine, a test) and
- * whoever computes with them (promql, detect, diagnose, rules, api).
+ * How samples are read: the interface between whoever stores series (metricdb, a remote engine, a
+ * test) and whoever computes with them (promql, detect, diagnose, rules, api).
  *
- * `select` hands over one decoded series at a time, so that an aggregation over many series never holds
- * them all. Nothing it passes outlives the callback.
+ * `select` hands over one decoded series at a time, so that an aggregation over many series never
+ * holds them all. Nothing it passes outlives the callback.
  */
 #ifndef TOC_MODEL_QUERIER_H
 #define TOC_MODEL_QUERIER_H
@@ -22,7 +22,7 @@ struct toc_histogram; /* model/histogram.h */
 struct toc_series_view {
     struct toc_labels labels;
     const int64_t *t_ms;
-    const double *values;                    /* the histogram's sum-free placeholder 0 where histograms[i] is set */
+    const double *values; /* the histogram's sum-free placeholder 0 where histograms[i] is set */
     const struct toc_histogram *const *histograms; /* NULL when the series holds floats only */
     size_t count;
 };
@@ -30,9 +30,9 @@ struct toc_series_view {
 struct toc_select {
     const struct toc_matcher *matchers;
     size_t matcher_count;
-    int64_t min_ms; /* inclusive */
-    int64_t max_ms; /* inclusive */
-    bool sorted;    /* series in label order */
+    int64_t min_ms;   /* inclusive */
+    int64_t max_ms;   /* inclusive */
+    bool sorted;      /* series in label order */
     bool labels_only; /* samples are not needed: count may be 0 */
 };
 

@@ -13,35 +13,35 @@
 #include "base/time.h"
 
 /* X(enum, word on the line, value of train_run_state) */
-#define TOC_RUN_STATE_TABLE(X)                     \
-    X(TOC_RUN_RUNNING, "running", 1)               \
-    X(TOC_RUN_EVALUATION, "evaluation", 2)         \
-    X(TOC_RUN_CHECKPOINT, "checkpoint", 2)         \
-    X(TOC_RUN_PAUSED, "paused", 2)                 \
-    X(TOC_RUN_FINISHED, "finished", 0)             \
+#define TOC_RUN_STATE_TABLE(X)             \
+    X(TOC_RUN_RUNNING, "running", 1)       \
+    X(TOC_RUN_EVALUATION, "evaluation", 2) \
+    X(TOC_RUN_CHECKPOINT, "checkpoint", 2) \
+    X(TOC_RUN_PAUSED, "paused", 2)         \
+    X(TOC_RUN_FINISHED, "finished", 0)     \
     X(TOC_RUN_FAILED, "failed", 3)
 
 enum toc_run_state {
 #define X(name, word, value) name,
     TOC_RUN_STATE_TABLE(X)
 #undef X
-    TOC_RUN_STATE_COUNT
+        TOC_RUN_STATE_COUNT
 };
 
 /* X(enum, word on the line); LAYERS is made by the receiver: the list of layers became longer. */
-#define TOC_RUN_EVENT_TABLE(X)                     \
-    X(TOC_RUN_EVENT_START, "start")                \
-    X(TOC_RUN_EVENT_END, "end")                    \
-    X(TOC_RUN_EVENT_CHECKPOINT, "checkpoint")      \
-    X(TOC_RUN_EVENT_RESTART, "restart")            \
-    X(TOC_RUN_EVENT_ERROR, "error")                \
+#define TOC_RUN_EVENT_TABLE(X)                \
+    X(TOC_RUN_EVENT_START, "start")           \
+    X(TOC_RUN_EVENT_END, "end")               \
+    X(TOC_RUN_EVENT_CHECKPOINT, "checkpoint") \
+    X(TOC_RUN_EVENT_RESTART, "restart")       \
+    X(TOC_RUN_EVENT_ERROR, "error")           \
     X(TOC_RUN_EVENT_LAYERS, "layers")
 
 enum toc_run_event_kind {
 #define X(name, word) name,
     TOC_RUN_EVENT_TABLE(X)
 #undef X
-    TOC_RUN_EVENT_COUNT
+        TOC_RUN_EVENT_COUNT
 };
 
 /* Everything is borrowed for the call. */
@@ -52,7 +52,7 @@ struct toc_run_event {
     struct toc_ts t;
     bool has_step;
     int64_t step;
-    enum toc_run_state state;    /* of the run after the line */
+    enum toc_run_state state; /* of the run after the line */
     struct toc_sv message;
     const struct toc_sv *layers; /* all known layers, in the order of the network */
     size_t layer_count;

@@ -22,8 +22,12 @@ static inline double toc_f64_from_bits(uint64_t bits) {
     return v;
 }
 
-static inline double toc_stale_nan(void) { return toc_f64_from_bits(TOC_STALE_NAN_BITS); }
-static inline bool toc_is_stale_nan(double v) { return toc_f64_bits(v) == TOC_STALE_NAN_BITS; }
+static inline double toc_stale_nan(void) {
+    return toc_f64_from_bits(TOC_STALE_NAN_BITS);
+}
+static inline bool toc_is_stale_nan(double v) {
+    return toc_f64_bits(v) == TOC_STALE_NAN_BITS;
+}
 
 /* Metric types as in the exposition formats. X(enum, text) */
 #define TOC_METRIC_TYPE_TABLE(X)                    \

@@ -1,6 +1,7 @@
 /*
- * How samples are written: the interface between collectors (and recording rules, detectors) and whoever
- * stores series. A write returns when its samples are durable as configured: acknowledged means in the log.
+ * How samples are written: the interface between collectors (and recording rules, detectors) and
+ * whoever stores series. A write returns when its samples are durable as configured: acknowledged
+ * means in the log.
  */
 #ifndef TOC_MODEL_SINK_H
 #define TOC_MODEL_SINK_H
@@ -19,20 +20,20 @@ struct toc_point {
 };
 
 /* X(enum, reason label): why a sample was refused; counted, never silent. */
-#define TOC_REJECT_TABLE(X)                            \
-    X(TOC_REJECT_OUT_OF_ORDER, "out_of_order")         \
-    X(TOC_REJECT_DUPLICATE, "duplicate_timestamp")     \
-    X(TOC_REJECT_TOO_OLD, "too_old")                   \
+#define TOC_REJECT_TABLE(X)                              \
+    X(TOC_REJECT_OUT_OF_ORDER, "out_of_order")           \
+    X(TOC_REJECT_DUPLICATE, "duplicate_timestamp")       \
+    X(TOC_REJECT_TOO_OLD, "too_old")                     \
     X(TOC_REJECT_TOO_FAR_IN_FUTURE, "too_far_in_future") \
-    X(TOC_REJECT_INVALID_LABELS, "invalid_labels")     \
-    X(TOC_REJECT_SERIES_LIMIT, "series_limit")         \
+    X(TOC_REJECT_INVALID_LABELS, "invalid_labels")       \
+    X(TOC_REJECT_SERIES_LIMIT, "series_limit")           \
     X(TOC_REJECT_LABEL_LIMIT, "label_limit")
 
 enum toc_reject_reason {
 #define X(name, text) name,
     TOC_REJECT_TABLE(X)
 #undef X
-    TOC_REJECT_REASON_COUNT
+        TOC_REJECT_REASON_COUNT
 };
 const char *toc_reject_text(enum toc_reject_reason reason);
 
@@ -42,8 +43,9 @@ struct toc_write_result {
 };
 
 struct toc_sink {
-    /* Writes all points it can; a refused point never stops the others. Returns 0 when everything accepted
-     * is durable, else a negative code and nothing of this batch may be taken as acknowledged. */
+    /* Writes all points it can; a refused point never stops the others. Returns 0 when everything
+     * accepted is durable, else a negative code and nothing of this batch may be taken as
+     * acknowledged. */
     int (*write)(struct toc_sink *s, const struct toc_point *points, size_t count,
                  struct toc_write_result *out_result, struct toc_err *err);
     /* Type, help and unit of a metric; the last word wins. May be NULL in tests. */

@@ -96,7 +96,8 @@ void toc_channel_title(const struct toc_channel *c, const struct toc_notificatio
 static void append_note(const struct toc_channel *c, const struct toc_delivery *d,
                         struct toc_buf *out) {
     toc_buf_printf(out, "\n(%s: %s)\n",
-                   c->language == TOC_LANGUAGE_ZH ? "已使用默认文本" : "default text used", d->detail);
+                   c->language == TOC_LANGUAGE_ZH ? "已使用默认文本" : "default text used",
+                   d->detail);
 }
 
 void toc_channel_text(const struct toc_channel *c, const struct toc_notification *n,
@@ -146,7 +147,8 @@ static int judge(const struct toc_http_result *r, struct toc_delivery *d, struct
     }
     describe(r->status, toc_buf_sv(&r->body), text, sizeof text);
     d->retry_after_ms = retry_after_ms(r->retry_after);
-    return toc_errf(err, is_worth_retrying(r->status) ? TOC_EUNAVAILABLE : TOC_EREJECTED, "%s", text);
+    return toc_errf(err, is_worth_retrying(r->status) ? TOC_EUNAVAILABLE : TOC_EREJECTED, "%s",
+                    text);
 }
 
 static void fill_call(const struct toc_channel_http *h, struct toc_channel_request *r,
@@ -156,12 +158,20 @@ static void fill_call(const struct toc_channel_http *h, struct toc_channel_reque
         r->headers[n++] = h->headers[i];
     r->headers[n] = NULL;
     *call = (struct toc_http_call){
-        .url = toc_buf_cstr(&r->url), .method = r->method, .headers = r->headers,
-        .body = toc_buf_sv(&r->body), .user = h->user, .password = h->password,
-        .bearer_token = h->bearer_token, .ca_file = h->ca_file, .cert_file = h->cert_file,
+        .url = toc_buf_cstr(&r->url),
+        .method = r->method,
+        .headers = r->headers,
+        .body = toc_buf_sv(&r->body),
+        .user = h->user,
+        .password = h->password,
+        .bearer_token = h->bearer_token,
+        .ca_file = h->ca_file,
+        .cert_file = h->cert_file,
         .key_file = h->key_file,
-        .insecure_skip_verify = h->insecure_skip_verify, .proxy_url = h->proxy_url,
-        .timeout_ms = h->timeout_ms, .max_response_bytes = 64 << 10,
+        .insecure_skip_verify = h->insecure_skip_verify,
+        .proxy_url = h->proxy_url,
+        .timeout_ms = h->timeout_ms,
+        .max_response_bytes = 64 << 10,
         .deny_private_addresses = h->deny_private_addresses,
     };
 }
@@ -174,15 +184,17 @@ static struct toc_sv origin_of(struct toc_sv url) {
     return toc_sv_sub(url, 0, slash == SIZE_MAX ? url.n : start + slash);
 }
 
-/* Paths of webhooks and topics are secrets: of a URL in the reason, only the origin may reach log and ledger. */
-static int fail_redacted(const struct toc_err *why, struct toc_sv url, int rc, struct toc_err *err) {
+/* Paths of webhooks and topics are secrets: of a URL in the reason, only the origin may reach log
+ * and ledger. */
+static int fail_redacted(const struct toc_err *why, struct toc_sv url, int rc,
+                         struct toc_err *err) {
     struct toc_sv text = toc_sv_cstr(why->message), origin = origin_of(url);
     size_t at = origin.n ? toc_sv_find(text, origin) : SIZE_MAX;
     if (at == SIZE_MAX)
         return toc_errf(err, rc, "%s", why->message[0] ? why->message : toc_strerror(rc));
     size_t end = at + origin.n;
-    while (end < text.n && text.p[end] != ' ' && !(text.p[end] == ':' && end + 1 < text.n &&
-                                                    text.p[end + 1] == ' '))
+    while (end < text.n && text.p[end] != ' ' &&
+           !(text.p[end] == ':' && end + 1 < text.n && text.p[end + 1] == ' '))
         end++;
     return toc_errf(err, rc, "%.*s%s%s", (int)(at + origin.n), text.p,
                     end > at + origin.n ? "/…" : "", text.p + end);

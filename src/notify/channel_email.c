@@ -121,14 +121,16 @@ int toc_build_email(const struct toc_channel *c, const struct toc_notification *
     bool title_failed = d->template_failed;
     d->template_failed = false;
     toc_channel_text(c, n, &text, d);
-    make_html(c, n, toc_buf_sv(&text), c->text_template || title_failed || d->template_failed, &html);
+    make_html(c, n, toc_buf_sv(&text), c->text_template || title_failed || d->template_failed,
+              &html);
     d->template_failed |= title_failed;
     /* Quoted-printable never gives "=_", so no body line can look like it. */
     snprintf(boundary, sizeof boundary, "=_tocsin_%016llx",
              (unsigned long long)toc_hash64(n->key.p, n->key.n, 3));
     toc_buf_printf(message,
                    "MIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n"
-                   " boundary=\"%s\"\r\n\r\n", boundary);
+                   " boundary=\"%s\"\r\n\r\n",
+                   boundary);
     append_part(boundary, "text/plain", toc_buf_sv(&text), message);
     append_part(boundary, "text/html", toc_buf_sv(&html), message);
     toc_buf_printf(message, "--%s--\r\n", boundary);
@@ -172,9 +174,15 @@ int toc_deliver_email(const struct toc_channel *c, const struct toc_notification
     struct toc_buf message = TOC_BUF_INIT;
     struct toc_arena a = TOC_ARENA_INIT;
     struct toc_smtp_call call = {
-        .host = s->smarthost, .port = s->port ? s->port : s->security == TOC_EMAIL_TLS ? 465 : 587,
-        .user = s->user, .password = s->password, .ca_file = s->ca_file,
-        .insecure_skip_verify = s->insecure_skip_verify, .timeout_ms = s->timeout_ms,
+        .host = s->smarthost,
+        .port = s->port                        ? s->port
+                : s->security == TOC_EMAIL_TLS ? 465
+                                               : 587,
+        .user = s->user,
+        .password = s->password,
+        .ca_file = s->ca_file,
+        .insecure_skip_verify = s->insecure_skip_verify,
+        .timeout_ms = s->timeout_ms,
     };
     call.security = security_of(s);
     int rc = envelope(s, &a, &call.from, recipients, err);

@@ -88,8 +88,8 @@ static void build_json(const struct toc_channel *c, const struct toc_notificatio
 }
 
 /* `kind, label, url, key=value; …`: the values must hold neither comma nor semicolon. */
-static void append_action(struct toc_buf *out, const char *kind, const char *name, struct toc_sv url,
-                          const char *extra) {
+static void append_action(struct toc_buf *out, const char *kind, const char *name,
+                          struct toc_sv url, const char *extra) {
     bool is_safe = toc_sv_find_char(url, ',') == SIZE_MAX && toc_sv_find_char(url, ';') == SIZE_MAX;
     if (!url.n || !is_safe)
         return;

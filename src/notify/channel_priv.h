@@ -21,7 +21,8 @@ struct toc_channel_request {
 };
 void toc_channel_request_fini(struct toc_channel_request *r);
 /* "Name: value", control characters of the value become blanks. */
-void toc_channel_request_header(struct toc_channel_request *r, const char *name, struct toc_sv value);
+void toc_channel_request_header(struct toc_channel_request *r, const char *name,
+                                struct toc_sv value);
 
 /* Builders, one per HTTP channel; text is the message with custom templates applied. */
 int toc_build_sms(const struct toc_channel *c, const struct toc_notification *n,

@@ -33,9 +33,8 @@ int toc_build_sms(const struct toc_channel *c, const struct toc_notification *n,
             rc = toc_channel_expand(s->body, n, words, s->to, &r->body, err);
         else
             append_default_body(s, words, &r->body);
-        toc_channel_request_header(r, "Content-Type", toc_sv_cstr(s->content_type
-                                                                      ? s->content_type
-                                                                      : "application/json"));
+        toc_channel_request_header(
+            r, "Content-Type", toc_sv_cstr(s->content_type ? s->content_type : "application/json"));
     }
     toc_channel_request_header(r, "Idempotency-Key", n->key);
     toc_buf_fini(&text);

@@ -22,7 +22,9 @@ static void write_time(struct toc_json_writer *w, const char *key, struct toc_ts
         toc_json_kv_cstr(w, key, "0001-01-01T00:00:00Z");
 }
 
-static const char *status_text(bool is_resolved) { return is_resolved ? "resolved" : "firing"; }
+static const char *status_text(bool is_resolved) {
+    return is_resolved ? "resolved" : "firing";
+}
 
 static void write_alert(struct toc_json_writer *w, const struct toc_notification_alert *a) {
     char fingerprint[17];

@@ -61,7 +61,8 @@ static void run(struct attempt *t, struct toc_http_client **client) {
     toc_receiver_set_unref(&set);
 }
 
-/* 1 s, 2 s, 4 s … 5 min, ± 20 % so that receivers are not hit in step; the peer may ask for more. */
+/* 1 s, 2 s, 4 s … 5 min, ± 20 % so that receivers are not hit in step; the peer may ask for more.
+ */
 static int64_t backoff_ms(struct attempt *t) {
     int64_t doublings = TOC_MIN(t->job->attempt_count, (int64_t)9);
     int64_t ms = TOC_MIN((int64_t)BACKOFF_FIRST_MS << doublings, (int64_t)BACKOFF_MAX_MS);
@@ -85,12 +86,15 @@ static const char *detail_of(const struct attempt *t) {
     return t->err.message[0] ? t->err.message : toc_strerror(t->rc);
 }
 
-/* Until the attempt is on disk the item must not be tried again, or a full disk would repeat messages: the
- * worker waits for the store. */
+/* Until the attempt is on disk the item must not be tried again, or a full disk would repeat
+ * messages: the worker waits for the store. */
 static void record(struct attempt *t) {
     struct toc_notifier *n = t->notifier;
-    struct toc_outbox_attempt a = {.at = t->at, .ok = t->rc == 0, .is_permanent = t->gave_up,
-                                   .detail = toc_sv_cstr(detail_of(t)), .next_at = t->next_at};
+    struct toc_outbox_attempt a = {.at = t->at,
+                                   .ok = t->rc == 0,
+                                   .is_permanent = t->gave_up,
+                                   .detail = toc_sv_cstr(detail_of(t)),
+                                   .next_at = t->next_at};
     for (;;) {
         struct toc_err err = {0};
         int rc = toc_outbox_attempted(n->options.db, t->job->id, &a, &err);
@@ -132,9 +136,14 @@ static void count(struct attempt *t) {
 static void tell(const struct attempt *t) {
     const struct toc_notifier_options *o = &t->notifier->options;
     struct toc_notifier_event e = {
-        .incident_id = t->job->incident_id, .receiver = t->job->receiver,
-        .channel = t->job->channel, .ok = t->rc == 0, .gave_up = t->gave_up,
-        .attempt = t->job->attempt_count + 1, .at = t->at, .detail = detail_of(t),
+        .incident_id = t->job->incident_id,
+        .receiver = t->job->receiver,
+        .channel = t->job->channel,
+        .ok = t->rc == 0,
+        .gave_up = t->gave_up,
+        .attempt = t->job->attempt_count + 1,
+        .at = t->at,
+        .detail = detail_of(t),
     };
     if (t->gave_up)
         toc_log(TOC_LOG_ERROR, "notify", "gave up on %.*s by %.*s: %s", TOC_SV_ARG(e.receiver),
@@ -194,7 +203,9 @@ size_t toc_notify_test(const struct toc_receiver *r, struct toc_ts now, struct t
         toc_http_client_free(&client);
         out[i] = (struct toc_notify_result){.channel = r->channels[i].name, .ok = rc == 0};
         snprintf(out[i].detail, sizeof out[i].detail, "%.230s",
-                 rc == 0 ? d.detail : err.message[0] ? err.message : toc_strerror(rc));
+                 rc == 0          ? d.detail
+                 : err.message[0] ? err.message
+                                  : toc_strerror(rc));
     }
     return count;
 }

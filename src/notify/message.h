@@ -1,6 +1,6 @@
 /*
- * What a notification says, independent of the channel that carries it: the structure that the outbox
- * stores as JSON, and its texts in English and 简体中文.
+ * What a notification says, independent of the channel that carries it: the structure that the
+ * outbox stores as JSON, and its texts in English and 简体中文.
  */
 #ifndef TOC_NOTIFY_MESSAGE_H
 #define TOC_NOTIFY_MESSAGE_H
@@ -33,7 +33,7 @@ enum { TOC_SPARKLINE_MAX = 60 };
 
 /* All views are borrowed; a decoded one lives in its arena. NaN = there is no such number. */
 struct toc_notification {
-    struct toc_sv key;         /* one per transition of an incident or flush of a group: idempotency */
+    struct toc_sv key; /* one per transition of an incident or flush of a group: idempotency */
     struct toc_sv incident_id; /* orders and threads messages; may be empty */
     struct toc_sv receiver;
     bool is_resolved;
@@ -41,13 +41,13 @@ struct toc_notification {
     enum toc_severity severity;
     struct toc_sv title;
     struct toc_sv summary;
-    struct toc_ts at;          /* of the transition: the date of the message */
+    struct toc_ts at; /* of the transition: the date of the message */
     struct toc_ts since;
     struct toc_labels subject; /* on what: run, rank, instance … */
     double value, threshold, expected_lower, expected_upper;
-    struct toc_sv comparison;  /* ">", "<" …; may be empty */
-    struct toc_sv unit;        /* "s", "bytes", "ratio" or empty */
-    const double *spark;       /* latest values, oldest first; at most TOC_SPARKLINE_MAX are shown */
+    struct toc_sv comparison; /* ">", "<" …; may be empty */
+    struct toc_sv unit;       /* "s", "bytes", "ratio" or empty */
+    const double *spark;      /* latest values, oldest first; at most TOC_SPARKLINE_MAX are shown */
     size_t spark_count;
     struct toc_sv cause, action, runbook_url, incident_url;
     struct toc_sv ack_url;      /* page with a button */
@@ -68,13 +68,15 @@ int toc_notification_decode(struct toc_sv json, struct toc_arena *a, struct toc_
                             struct toc_err *err) TOC_MUST_CHECK;
 
 /* "[FIRING] critical: title" on one line, at most 200 bytes. */
-void toc_message_subject(const struct toc_notification *n, enum toc_language l, struct toc_buf *out);
+void toc_message_subject(const struct toc_notification *n, enum toc_language l,
+                         struct toc_buf *out);
 /* The whole story, lines separated by \n. */
 void toc_message_text(const struct toc_notification *n, enum toc_language l, struct toc_buf *out);
 /* The same as an HTML document without outside references; everything is escaped. */
 void toc_message_html(const struct toc_notification *n, enum toc_language l, struct toc_buf *out);
-/* What matters most, cut to `max_segments` SMS segments (GSM 7 bit: 160 alone or 153 each; otherwise UCS-2:
- * 70 alone or 67 each). The acknowledge link survives the cut when it fits at all. */
+/* What matters most, cut to `max_segments` SMS segments (GSM 7 bit: 160 alone or 153 each;
+ * otherwise UCS-2: 70 alone or 67 each). The acknowledge link survives the cut when it fits at all.
+ */
 void toc_message_short(const struct toc_notification *n, enum toc_language l, int max_segments,
                        struct toc_buf *out);
 /* Segments that a text takes as an SMS. */
@@ -84,8 +86,8 @@ void toc_sparkline(const double *values, size_t count, struct toc_buf *out);
 /* Cuts at a character boundary to at most max_bytes, ending with "…". */
 struct toc_sv toc_text_cut(struct toc_sv text, size_t max_bytes, struct toc_arena *a);
 
-/* The data of custom templates (docs/design/notify.md lists the names); lives in the arena. `text` and
- * `to` become .Text and .To. */
+/* The data of custom templates (docs/design/notify.md lists the names); lives in the arena. `text`
+ * and `to` become .Text and .To. */
 int toc_message_template_input(const struct toc_notification *n, struct toc_sv text,
                                struct toc_sv to, struct toc_arena *a,
                                struct toc_template_input *out) TOC_MUST_CHECK;

@@ -7,16 +7,16 @@
 #include "notify/message.h"
 
 /* X(field): the plain texts of a notification, stored under their own name. */
-#define TEXT_FIELDS(X)                                                                         \
-    X(key) X(incident_id) X(receiver) X(title) X(summary) X(comparison) X(unit) X(cause)       \
-    X(action) X(runbook_url) X(incident_url) X(ack_url) X(ack_post_url) X(group_key)           \
-    X(external_url)
+#define TEXT_FIELDS(X)                                                                      \
+    X(key)                                                                                  \
+    X(incident_id) X(receiver) X(title) X(summary) X(comparison) X(unit) X(cause) X(action) \
+        X(runbook_url) X(incident_url) X(ack_url) X(ack_post_url) X(group_key) X(external_url)
 #define NUMBER_FIELDS(X) X(value) X(threshold) X(expected_lower) X(expected_upper)
 #define LABEL_FIELDS(X) X(subject) X(group_labels) X(common_labels) X(common_annotations)
 
 struct toc_notification toc_notification_empty(void) {
-    return (struct toc_notification){.value = NAN, .threshold = NAN, .expected_lower = NAN,
-                                     .expected_upper = NAN};
+    return (struct toc_notification){
+        .value = NAN, .threshold = NAN, .expected_lower = NAN, .expected_upper = NAN};
 }
 
 static void write_labels(struct toc_json_writer *w, const char *key, struct toc_labels l) {
@@ -58,17 +58,17 @@ void toc_notification_encode(const struct toc_notification *n, struct toc_buf *o
     toc_json_writer_init(&w, out);
     toc_json_begin_object(&w);
     toc_json_kv_int(&w, "format", 1);
-#define X(field)      \
+#define X(field)    \
     if (n->field.n) \
         toc_json_kv_string(&w, #field, n->field);
     TEXT_FIELDS(X)
 #undef X
-#define X(field)             \
+#define X(field)          \
     if (!isnan(n->field)) \
         toc_json_kv_double(&w, #field, n->field);
     NUMBER_FIELDS(X)
 #undef X
-#define X(field)          \
+#define X(field)        \
     if (n->field.count) \
         write_labels(&w, #field, n->field);
     LABEL_FIELDS(X)
@@ -147,8 +147,8 @@ static int read_alerts(const struct toc_json *root, struct toc_arena *a,
     return rc;
 }
 
-static int read_spark(const struct toc_json *root, struct toc_arena *a, struct toc_notification *out,
-                      struct toc_err *err) {
+static int read_spark(const struct toc_json *root, struct toc_arena *a,
+                      struct toc_notification *out, struct toc_err *err) {
     const struct toc_json *j = toc_json_get(root, "spark");
     if (!j || j->type != TOC_JSON_ARRAY || !j->count)
         return 0;

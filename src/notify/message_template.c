@@ -1,4 +1,5 @@
-/* The names that a custom template finds: Alertmanager's, and what a notification knows beyond them. */
+/* The names that a custom template finds: Alertmanager's, and what a notification knows beyond
+ * them. */
 #include <math.h>
 
 #include "notify/message.h"

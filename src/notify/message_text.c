@@ -1,4 +1,5 @@
-/* The default texts. One list of rows serves plain text and HTML; words come from the table in two languages. */
+/* The default texts. One list of rows serves plain text and HTML; words come from the table in two
+ * languages. */
 #include <math.h>
 #include <stdio.h>
 
@@ -7,27 +8,27 @@
 #include "notify/message.h"
 
 /* X(id, English, 简体中文) */
-#define WORD_TABLE(X)                                  \
-    X(FIRING, "FIRING", "告警")                        \
-    X(RESOLVED, "RESOLVED", "已恢复")                  \
-    X(TEST, "TEST", "测试")                            \
-    X(CRITICAL, "critical", "严重")                    \
-    X(WARNING, "warning", "警告")                      \
-    X(INFO, "info", "提示")                            \
-    X(ON, "On", "对象")                                \
-    X(SINCE, "Since", "开始时间")                      \
-    X(ENDED, "Ended", "恢复时间")                      \
-    X(LASTED, "lasted", "持续")                        \
-    X(VALUE, "Value", "当前值")                        \
-    X(LIMIT, "limit", "阈值")                          \
-    X(EXPECTED, "expected", "正常范围")                \
-    X(TREND, "Trend", "趋势")                          \
-    X(CAUSE, "Likely cause", "可能原因")               \
-    X(ACTION, "Do first", "建议操作")                  \
-    X(ALERTS, "Alerts", "告警列表")                    \
-    X(MORE, "more", "更多")                            \
-    X(RUNBOOK, "Runbook", "处理手册")                  \
-    X(INCIDENT, "Incident", "事件详情")                \
+#define WORD_TABLE(X)                    \
+    X(FIRING, "FIRING", "告警")          \
+    X(RESOLVED, "RESOLVED", "已恢复")    \
+    X(TEST, "TEST", "测试")              \
+    X(CRITICAL, "critical", "严重")      \
+    X(WARNING, "warning", "警告")        \
+    X(INFO, "info", "提示")              \
+    X(ON, "On", "对象")                  \
+    X(SINCE, "Since", "开始时间")        \
+    X(ENDED, "Ended", "恢复时间")        \
+    X(LASTED, "lasted", "持续")          \
+    X(VALUE, "Value", "当前值")          \
+    X(LIMIT, "limit", "阈值")            \
+    X(EXPECTED, "expected", "正常范围")  \
+    X(TREND, "Trend", "趋势")            \
+    X(CAUSE, "Likely cause", "可能原因") \
+    X(ACTION, "Do first", "建议操作")    \
+    X(ALERTS, "Alerts", "告警列表")      \
+    X(MORE, "more", "更多")              \
+    X(RUNBOOK, "Runbook", "处理手册")    \
+    X(INCIDENT, "Incident", "事件详情")  \
     X(ACKNOWLEDGE, "Acknowledge", "确认告警")
 
 enum word {
@@ -107,7 +108,8 @@ static void append_number(double v, struct toc_sv unit, struct toc_buf *out) {
     }
 }
 
-static void append_value(const struct toc_notification *n, enum toc_language l, struct toc_buf *out) {
+static void append_value(const struct toc_notification *n, enum toc_language l,
+                         struct toc_buf *out) {
     append_number(n->value, n->unit, out);
     if (!isnan(n->threshold)) {
         toc_buf_printf(out, " (%s ", word(WORD_LIMIT, l));
@@ -145,10 +147,11 @@ static void add_alert_rows(struct rows *r, const struct toc_notification *n) {
                        word(a->is_resolved ? WORD_RESOLVED : WORD_FIRING, r->language));
         append_labels(a->labels, out);
     }
-    uint64_t more = n->truncated_alerts +
-                    (n->alert_count > ALERTS_SHOWN ? n->alert_count - ALERTS_SHOWN : 0);
+    uint64_t more =
+        n->truncated_alerts + (n->alert_count > ALERTS_SHOWN ? n->alert_count - ALERTS_SHOWN : 0);
     if (more)
-        toc_buf_printf(out, "\n  + %llu %s", (unsigned long long)more, word(WORD_MORE, r->language));
+        toc_buf_printf(out, "\n  + %llu %s", (unsigned long long)more,
+                       word(WORD_MORE, r->language));
 }
 
 static void add_time_rows(struct rows *r, const struct toc_notification *n) {
@@ -297,7 +300,8 @@ static void append_short_head(const struct toc_notification *n, enum toc_languag
         toc_buf_append_cstr(out, "; ");
         append_number(n->value, n->unit, out);
         if (!isnan(n->threshold)) {
-            toc_buf_printf(out, " %.*s ", TOC_SV_ARG(n->comparison.n ? n->comparison : TOC_SV("/")));
+            toc_buf_printf(out, " %.*s ",
+                           TOC_SV_ARG(n->comparison.n ? n->comparison : TOC_SV("/")));
             append_number(n->threshold, n->unit, out);
         }
     }

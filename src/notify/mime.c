@@ -49,7 +49,8 @@ static void append_folded(struct toc_sv text, size_t column, struct toc_buf *out
 void toc_mime_header(const char *name, struct toc_sv text, struct toc_buf *out) {
     struct toc_buf clean = TOC_BUF_INIT, words = TOC_BUF_INIT;
     for (size_t i = 0; i < text.n; i++)
-        toc_buf_append_char(&clean, (uint8_t)text.p[i] < 0x20 || text.p[i] == 0x7f ? ' ' : text.p[i]);
+        toc_buf_append_char(&clean,
+                            (uint8_t)text.p[i] < 0x20 || text.p[i] == 0x7f ? ' ' : text.p[i]);
     toc_mime_words(toc_sv_trim(toc_buf_sv(&clean)), " ", &words);
     toc_buf_printf(out, "%s: ", name);
     append_folded(toc_buf_sv(&words), strlen(name) + 2, out);

@@ -1,4 +1,5 @@
-/* The pieces of a mail that have an encoding of their own: RFC 5322 headers, RFC 2047 words, RFC 2045 bodies. */
+/* The pieces of a mail that have an encoding of their own: RFC 5322 headers, RFC 2047 words, RFC
+ * 2045 bodies. */
 #ifndef TOC_NOTIFY_MIME_H
 #define TOC_NOTIFY_MIME_H
 

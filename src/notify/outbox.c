@@ -1,6 +1,5 @@
 #include "notify/outbox.h"
 
-
 #include "base/hash.h"
 #include "notify/outbox_priv.h"
 #include "sys/log.h"
@@ -8,11 +7,11 @@
 
 enum {
     LANES_MAX = 256,
-    LANE_QUEUE_MAX = 64,      /* what does not fit stays in the database */
-    BATCH_FIRST = 256,        /* items read beyond those in flight */
+    LANE_QUEUE_MAX = 64, /* what does not fit stays in the database */
+    BATCH_FIRST = 256,   /* items read beyond those in flight */
     BATCH_MAX = 65536,
     IDLE_WAIT_MS = 60000,
-    BUSY_WAIT_MS = 1000,      /* while items are in flight: others may become due behind them */
+    BUSY_WAIT_MS = 1000, /* while items are in flight: others may become due behind them */
     DEFAULT_MAX_AGE_MS = 24 * 3600 * 1000
 };
 
@@ -159,8 +158,8 @@ static size_t assign(struct toc_notifier *n, struct batch *b) {
     return assigned;
 }
 
-/* Reads until everything due is in a lane or its lane is full. A receiver with many waiting items must not
- * hide those of others: the window widens while it brings nothing new. */
+/* Reads until everything due is in a lane or its lane is full. A receiver with many waiting items
+ * must not hide those of others: the window widens while it brings nothing new. */
 static void dispatch(struct toc_notifier *n) {
     for (size_t limit = BATCH_FIRST; limit <= BATCH_MAX;) {
         struct batch b = {0};
@@ -281,7 +280,8 @@ struct toc_receiver_set *toc_notifier_receivers(struct toc_notifier *n) {
     return s;
 }
 
-/* Messages of one incident keep their order in each channel; without an incident, those of one group. */
+/* Messages of one incident keep their order in each channel; without an incident, those of one
+ * group. */
 static void append_order_key(const struct toc_notification *what, const struct toc_channel *c,
                              struct toc_buf *out) {
     struct toc_sv thread = what->incident_id.n ? what->incident_id
@@ -295,16 +295,21 @@ static int add_item(struct toc_notifier *n, const struct toc_notification *what,
                     struct toc_err *err) {
     struct toc_buf key = TOC_BUF_INIT, order = TOC_BUF_INIT, subject = TOC_BUF_INIT;
     int64_t id;
-    toc_buf_printf(&key, "%.*s/%.*s/%s", TOC_SV_ARG(what->key), TOC_SV_ARG(what->receiver), c->name);
+    toc_buf_printf(&key, "%.*s/%.*s/%s", TOC_SV_ARG(what->key), TOC_SV_ARG(what->receiver),
+                   c->name);
     append_order_key(what, c, &order);
     toc_message_subject(what, c->language, &subject);
     struct toc_outbox_new item = {
-        .idempotency_key = toc_buf_sv(&key), .receiver = what->receiver,
-        .channel = toc_sv_cstr(c->name), .incident_id = what->incident_id,
-        .order_key = toc_buf_sv(&order), .subject = toc_buf_sv(&subject), .payload = payload,
+        .idempotency_key = toc_buf_sv(&key),
+        .receiver = what->receiver,
+        .channel = toc_sv_cstr(c->name),
+        .incident_id = what->incident_id,
+        .order_key = toc_buf_sv(&order),
+        .subject = toc_buf_sv(&subject),
+        .payload = payload,
     };
-    int rc = toc_outbox_add(n->options.db, &item, toc_clock_now(n->options.clock), &id, out_is_new,
-                            err);
+    int rc =
+        toc_outbox_add(n->options.db, &item, toc_clock_now(n->options.clock), &id, out_is_new, err);
     toc_buf_fini(&key);
     toc_buf_fini(&order);
     toc_buf_fini(&subject);
@@ -315,9 +320,8 @@ static int add_items(struct toc_notifier *n, const struct toc_notification *what
                      const struct toc_receiver *r, size_t *out_count, struct toc_err *err) {
     struct toc_buf payload = TOC_BUF_INIT;
     toc_notification_encode(what, &payload);
-    int rc = toc_buf_error(&payload)
-                 ? toc_errf(err, TOC_ENOMEM, "no memory for this notification")
-                 : 0;
+    int rc =
+        toc_buf_error(&payload) ? toc_errf(err, TOC_ENOMEM, "no memory for this notification") : 0;
     for (size_t i = 0; i < r->channel_count && !rc; i++) {
         bool is_new = false;
         if (r->channels[i].skips_resolved && what->is_resolved)
@@ -353,7 +357,8 @@ int toc_notifier_send(struct toc_notifier *n, const struct toc_notification *wha
 
 size_t toc_notifier_pump(struct toc_notifier *n) {
     size_t attempts = 0;
-    uint64_t store_errors = n->stats.store_errors; /* what is not recorded would come again at once */
+    uint64_t store_errors =
+        n->stats.store_errors; /* what is not recorded would come again at once */
     for (bool found = true; found && n->stats.store_errors == store_errors;) {
         struct batch b = {0};
         found = read_batch(n, BATCH_FIRST, &b) == 0 && b.jobs.count > 0;

@@ -33,7 +33,7 @@ struct toc_notifier {
     bool is_woken;
     _Atomic bool is_stopping;
     struct toc_receiver_set *receivers;
-    struct toc_map lanes;     /* receiver NUL channel → struct toc_lane */
+    struct toc_map lanes; /* receiver NUL channel → struct toc_lane */
     TOC_VEC(struct toc_lane *) lane_list;
     struct toc_map in_flight; /* id → itself */
     struct toc_rng rng;

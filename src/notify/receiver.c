@@ -76,8 +76,8 @@ static int need(const struct check *k, const char *setting, const char *value) {
 
 static int need_url(const struct check *k, const char *setting, const char *value) {
     struct toc_sv v = toc_sv_cstr(value);
-    bool is_url = toc_sv_starts_with(v, TOC_SV("http://")) ||
-                  toc_sv_starts_with(v, TOC_SV("https://"));
+    bool is_url =
+        toc_sv_starts_with(v, TOC_SV("http://")) || toc_sv_starts_with(v, TOC_SV("https://"));
     return is_url ? 0 : refuse(k, setting, "must begin with http:// or https://");
 }
 
@@ -154,7 +154,9 @@ static int check_ntfy(const struct check *k) {
     return rc;
 }
 
-static int check_webhook(const struct check *k) { return need_url(k, "url", k->channel->webhook.url); }
+static int check_webhook(const struct check *k) {
+    return need_url(k, "url", k->channel->webhook.url);
+}
 
 static int check_channel(const struct check *k) {
     static int (*const by_kind[])(const struct check *k) = {

@@ -1,6 +1,7 @@
 /*
- * Receivers: a name and the channels that reach it. A channel is a row of the table below, a struct of
- * settings and one file. Secrets stand here by value: the configuration layer resolves *_file and *_env.
+ * Receivers: a name and the channels that reach it. A channel is a row of the table below, a struct
+ * of settings and one file. Secrets stand here by value: the configuration layer resolves *_file
+ * and *_env.
  */
 #ifndef TOC_NOTIFY_RECEIVER_H
 #define TOC_NOTIFY_RECEIVER_H
@@ -25,7 +26,7 @@ enum toc_channel_kind {
 #define X(e, name, id) e,
     TOC_CHANNEL_TABLE(X)
 #undef X
-    TOC_CHANNEL_KIND_COUNT
+        TOC_CHANNEL_KIND_COUNT
 };
 const char *toc_channel_kind_text(enum toc_channel_kind kind);
 /* TOC_CHANNEL_KIND_COUNT when unknown. */
@@ -44,7 +45,11 @@ struct toc_channel_http {
 struct toc_email_settings {
     const char *smarthost; /* host name of the server */
     uint16_t port;         /* 0 = 587, or 465 with TLS from the start */
-    enum { TOC_EMAIL_STARTTLS, TOC_EMAIL_TLS, TOC_EMAIL_PLAIN } security; /* STARTTLS is the default */
+    enum {
+        TOC_EMAIL_STARTTLS,
+        TOC_EMAIL_TLS,
+        TOC_EMAIL_PLAIN
+    } security;                  /* STARTTLS is the default */
     const char *user, *password; /* no AUTH without user */
     const char *from;            /* "Name <a@b>" or "a@b" */
     const char *const *to;       /* the same form, NULL-terminated, at least one */
@@ -54,7 +59,8 @@ struct toc_email_settings {
     int64_t timeout_ms; /* 0 = 20 s */
 };
 
-/* A gateway with an HTTP interface. One channel per number, so that a number that fails is retried alone. */
+/* A gateway with an HTTP interface. One channel per number, so that a number that fails is retried
+ * alone. */
 struct toc_sms_settings {
     const char *to;           /* number, .To in templates */
     const char *url;          /* template */
@@ -107,7 +113,8 @@ struct toc_receiver {
     size_t channel_count;
 };
 
-/* An immutable set with one arena for everything in it; counted references. Fill it, then hand it over. */
+/* An immutable set with one arena for everything in it; counted references. Fill it, then hand it
+ * over. */
 struct toc_receiver_set {
     struct toc_arena arena;
     const struct toc_receiver *items;
@@ -120,22 +127,24 @@ void toc_receiver_set_unref(struct toc_receiver_set **s);
 /* NULL when there is none. Borrowed from the set. */
 const struct toc_receiver *toc_receiver_find(const struct toc_receiver_set *s, struct toc_sv name);
 const struct toc_channel *toc_channel_find(const struct toc_receiver *r, struct toc_sv name);
-/* Finds what would make every delivery fail: missing settings, templates and expressions that do not
- * compile. TOC_EINVAL naming receiver, channel and setting. */
+/* Finds what would make every delivery fail: missing settings, templates and expressions that do
+ * not compile. TOC_EINVAL naming receiver, channel and setting. */
 int toc_receiver_check(const struct toc_receiver *r, struct toc_err *err) TOC_MUST_CHECK;
 
 enum { TOC_DELIVERY_DETAIL_MAX = 240 };
 /* What one attempt brought beside its result code. */
 struct toc_delivery {
-    bool (*is_cancelled)(void *ctx); /* set by the caller; polled while waiting for the peer; may be NULL */
+    bool (*is_cancelled)(
+        void *ctx); /* set by the caller; polled while waiting for the peer; may be NULL */
     void *cancel_ctx;
-    char detail[TOC_DELIVERY_DETAIL_MAX]; /* for the ledger: "HTTP 200", "accepted by mail.example" */
+    char detail[TOC_DELIVERY_DETAIL_MAX]; /* for the ledger: "HTTP 200", "accepted by mail.example"
+                                           */
     int64_t retry_after_ms;               /* the peer asked for it; 0 = it did not */
     bool template_failed;                 /* the default text went out instead */
 };
 
-/* Sends now, blocking. 0 = the receiver took it. A failure after which trying again is useless is one of
- * toc_delivery_is_permanent; err says why, without secrets. */
+/* Sends now, blocking. 0 = the receiver took it. A failure after which trying again is useless is
+ * one of toc_delivery_is_permanent; err says why, without secrets. */
 int toc_channel_deliver(const struct toc_channel *c, const struct toc_notification *n,
                         struct toc_http_client *client, struct toc_delivery *out,
                         struct toc_err *err) TOC_MUST_CHECK;

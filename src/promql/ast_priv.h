@@ -21,14 +21,15 @@ enum toc_node_kind {
 enum toc_at_kind { TOC_AT_NONE, TOC_AT_TIME, TOC_AT_START, TOC_AT_END };
 
 /* X(ENUM, "text", precedence, is comparison, is set operator) */
-#define TOC_BINARY_TABLE(X)                                                                       \
-    X(OR, "or", 1, false, true)                                                                   \
-    X(AND, "and", 2, false, true) X(UNLESS, "unless", 2, false, true) X(EQ, "==", 3, true, false) \
-        X(NE, "!=", 3, true, false) X(LE, "<=", 3, true, false) X(LT, "<", 3, true, false)        \
-            X(GE, ">=", 3, true, false) X(GT, ">", 3, true, false) X(ADD, "+", 4, false, false)   \
-                X(SUB, "-", 4, false, false) X(MUL, "*", 5, false, false)                         \
-                    X(DIV, "/", 5, false, false) X(MOD, "%", 5, false, false)                     \
-                        X(ATAN2, "atan2", 5, false, false) X(POW, "^", 6, false, false)
+#define TOC_BINARY_TABLE(X)                                                                      \
+    X(OR, "or", 1, false, true)                                                                  \
+    X(AND, "and", 2, false, true)                                                                \
+    X(UNLESS, "unless", 2, false, true) X(EQ, "==", 3, true, false) X(NE, "!=", 3, true, false)  \
+        X(LE, "<=", 3, true, false) X(LT, "<", 3, true, false) X(GE, ">=", 3, true, false)       \
+            X(GT, ">", 3, true, false) X(ADD, "+", 4, false, false) X(SUB, "-", 4, false, false) \
+                X(MUL, "*", 5, false, false) X(DIV, "/", 5, false, false)                        \
+                    X(MOD, "%", 5, false, false) X(ATAN2, "atan2", 5, false, false)              \
+                        X(POW, "^", 6, false, false)
 
 enum toc_binary_op {
 #define X(e, text, precedence, comparison, set) TOC_BINARY_##e,
@@ -42,11 +43,12 @@ struct toc_binary_info {
 };
 const struct toc_binary_info *toc_binary_info(enum toc_binary_op op);
 
-#define TOC_AGGREGATE_TABLE(X)                                                              \
-    X(SUM, "sum", false)                                                                    \
-    X(AVG, "avg", false) X(MIN, "min", false) X(MAX, "max", false) X(COUNT, "count", false) \
-        X(GROUP, "group", false) X(STDDEV, "stddev", false) X(STDVAR, "stdvar", false)      \
-            X(TOPK, "topk", true) X(BOTTOMK, "bottomk", true) X(QUANTILE, "quantile", true) \
+#define TOC_AGGREGATE_TABLE(X)                                                                  \
+    X(SUM, "sum", false)                                                                        \
+    X(AVG, "avg", false)                                                                        \
+    X(MIN, "min", false) X(MAX, "max", false) X(COUNT, "count", false) X(GROUP, "group", false) \
+        X(STDDEV, "stddev", false) X(STDVAR, "stdvar", false) X(TOPK, "topk", true)             \
+            X(BOTTOMK, "bottomk", true) X(QUANTILE, "quantile", true)                           \
                 X(COUNT_VALUES, "count_values", true)
 
 enum toc_aggregate_op {

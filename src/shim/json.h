@@ -30,11 +30,11 @@ struct toc_json_event {
     size_t count; /* children, at BEGIN_… */
 };
 
-/* Calls `on_event` for every value; a non-zero result stops and is returned. TOC_EPARSE when the text is not
- * one JSON document (nothing was reported then), TOC_ELIMIT when it nests deeper than max_depth (1-64),
- * TOC_ENOMEM. */
+/* Calls `on_event` for every value; a non-zero result stops and is returned. TOC_EPARSE when the
+ * text is not one JSON document (nothing was reported then), TOC_ELIMIT when it nests deeper than
+ * max_depth (1-64), TOC_ENOMEM. */
 int toc_shim_json_walk(struct toc_sv text, int max_depth,
-                       int (*on_event)(void *ctx, const struct toc_json_event *event), void *ctx)
-    TOC_MUST_CHECK;
+                       int (*on_event)(void *ctx, const struct toc_json_event *event),
+                       void *ctx) TOC_MUST_CHECK;
 
 #endif

@@ -14,13 +14,14 @@ enum toc_regex_flags {
     TOC_REGEX_ANCHORED = 1, /* match the whole text; '.' matches newline, as Prometheus does */
 };
 
-/* TOC_EPARSE with RE2's reason; programs over 8 MiB are refused. Immutable: any number of threads. */
+/* TOC_EPARSE with RE2's reason; programs over 8 MiB are refused. Immutable: any number of threads.
+ */
 int toc_regex_new(struct toc_sv pattern, enum toc_regex_flags flags, struct toc_regex **out,
                   struct toc_err *err) TOC_MUST_CHECK;
 void toc_regex_free(struct toc_regex **re);
 bool toc_regex_matches(const struct toc_regex *re, struct toc_sv text);
-/* Capture groups, 0 = whole match; `groups` has room for `max` views borrowed from text. Returns the number
- * of groups filled, 0 when there is no match. */
+/* Capture groups, 0 = whole match; `groups` has room for `max` views borrowed from text. Returns
+ * the number of groups filled, 0 when there is no match. */
 int toc_regex_capture(const struct toc_regex *re, struct toc_sv text, struct toc_sv *groups,
                       int max);
 /* The same, searching from byte `from`; what stands before it still counts for ^ and \b. */

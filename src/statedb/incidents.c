@@ -71,13 +71,15 @@ static void assign_id(struct toc_txn *t, const struct toc_incident *i, char *out
 #define QMARK(name) ",?"
 #define ASSIGN(name) ", " #name " = excluded." #name
 static const char g_upsert[] =
-    "INSERT INTO incidents(is_open, " ALL_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?"
-    TOC_INCIDENT_TEXT_TABLE(QMARK) TOC_INCIDENT_TIME_TABLE(QMARK)
-    ") ON CONFLICT(id) DO UPDATE SET is_open = excluded.is_open, kind = excluded.kind, "
-    "severity = excluded.severity, state = excluded.state, held_state = excluded.held_state, "
-    "verdict = excluded.verdict, step = excluded.step, reopen_count = excluded.reopen_count, "
-    "lists = excluded.lists"
-    TOC_INCIDENT_TEXT_TABLE(ASSIGN) TOC_INCIDENT_TIME_TABLE(ASSIGN);
+    "INSERT INTO incidents(is_open, " ALL_COLUMNS
+    ") VALUES(?,?,?,?,?,?,?,?,?,?" TOC_INCIDENT_TEXT_TABLE(QMARK) TOC_INCIDENT_TIME_TABLE(
+        QMARK) ") ON CONFLICT(id) DO UPDATE SET is_open = excluded.is_open, kind = excluded.kind, "
+               "severity = excluded.severity, state = excluded.state, held_state = "
+               "excluded.held_state, "
+               "verdict = excluded.verdict, step = excluded.step, reopen_count = "
+               "excluded.reopen_count, "
+               "lists = excluded.lists" TOC_INCIDENT_TEXT_TABLE(ASSIGN)
+                   TOC_INCIDENT_TIME_TABLE(ASSIGN);
 
 static void write_row(struct toc_txn *t, const struct toc_incident *i, const char *id,
                       struct toc_sv lists) {
@@ -86,14 +88,13 @@ static void write_row(struct toc_txn *t, const struct toc_incident *i, const cha
 #define VALUE(name) , i->name
     static const char types[] =
         "issssssIis" TOC_INCIDENT_TEXT_TABLE(TYPE_S) TOC_INCIDENT_TIME_TABLE(TYPE_T);
-    toc_txn_exec(t, g_upsert, types, (int64_t)toc_incident_state_is_open(i->state),
-                 toc_sv_cstr(id), toc_sv_cstr(toc_kind_info(i->kind)->name),
-                 toc_sv_cstr(toc_severity_text(i->severity)),
-                 toc_sv_cstr(toc_incident_state_text(i->state)),
-                 toc_sv_cstr(toc_incident_state_text(i->held_state)),
-                 toc_sv_cstr(toc_verdict_text(i->verdict)),
-                 i->has_step ? &i->step : NULL, i->reopen_count,
-                 lists TOC_INCIDENT_TEXT_TABLE(VALUE) TOC_INCIDENT_TIME_TABLE(VALUE));
+    toc_txn_exec(
+        t, g_upsert, types, (int64_t)toc_incident_state_is_open(i->state), toc_sv_cstr(id),
+        toc_sv_cstr(toc_kind_info(i->kind)->name), toc_sv_cstr(toc_severity_text(i->severity)),
+        toc_sv_cstr(toc_incident_state_text(i->state)),
+        toc_sv_cstr(toc_incident_state_text(i->held_state)),
+        toc_sv_cstr(toc_verdict_text(i->verdict)), i->has_step ? &i->step : NULL, i->reopen_count,
+        lists TOC_INCIDENT_TEXT_TABLE(VALUE) TOC_INCIDENT_TIME_TABLE(VALUE));
 }
 
 static void write_alerts(struct toc_txn *t, const struct toc_incident *i, const char *id) {

@@ -1,7 +1,8 @@
 /*
- * The durable outbox: a notification is written here before it is tried, and every attempt is recorded.
- * At least once: an item stays due until an attempt succeeded or failed for good. Items of one order_key
- * leave in the order in which they were added: only the oldest unfinished one is due.
+ * The durable outbox: a notification is written here before it is tried, and every attempt is
+ * recorded. At least once: an item stays due until an attempt succeeded or failed for good. Items
+ * of one order_key leave in the order in which they were added: only the oldest unfinished one is
+ * due.
  */
 #ifndef TOC_STATEDB_OUTBOX_H
 #define TOC_STATEDB_OUTBOX_H
@@ -16,9 +17,9 @@
 #include "statedb/statedb.h"
 
 /* X(enum, text as in the API) */
-#define TOC_OUTBOX_STATE_TABLE(X)            \
-    X(TOC_OUTBOX_PENDING, "pending")         \
-    X(TOC_OUTBOX_DELIVERED, "delivered")     \
+#define TOC_OUTBOX_STATE_TABLE(X)        \
+    X(TOC_OUTBOX_PENDING, "pending")     \
+    X(TOC_OUTBOX_DELIVERED, "delivered") \
     X(TOC_OUTBOX_FAILED, "failed")
 
 enum toc_outbox_state {
@@ -38,8 +39,8 @@ struct toc_outbox_new {
     struct toc_sv payload;     /* bytes that only notify understands */
 };
 
-/* Durable when it returns 0. *out_id is the item's id; *out_is_new (may be NULL) is false when the key was
- * known already. TOC_EINVAL without key, receiver, channel or order_key. */
+/* Durable when it returns 0. *out_id is the item's id; *out_is_new (may be NULL) is false when the
+ * key was known already. TOC_EINVAL without key, receiver, channel or order_key. */
 int toc_outbox_add(struct toc_statedb *db, const struct toc_outbox_new *item, struct toc_ts now,
                    int64_t *out_id, bool *out_is_new, struct toc_err *err) TOC_MUST_CHECK;
 
@@ -50,16 +51,16 @@ struct toc_outbox_item {
     int64_t attempt_count;
     struct toc_ts created_at, next_at, delivered_at; /* delivered_at 0 when not */
 };
-/* Everything is borrowed for the call. Non-zero stops and is returned. The callback may write to the
- * database but must not start another reading callback inside. */
+/* Everything is borrowed for the call. Non-zero stops and is returned. The callback may write to
+ * the database but must not start another reading callback inside. */
 typedef int toc_on_outbox_item(void *ctx, const struct toc_outbox_item *item);
 
 /* Pending items whose time has come, oldest first, at most `limit` (0 = 100). */
 int toc_outbox_due(struct toc_statedb *db, struct toc_ts now, size_t limit, toc_on_outbox_item *fn,
                    void *ctx, struct toc_err *err) TOC_MUST_CHECK;
 /* Earliest next_at of a pending item that may go out; 0 when nothing is pending. */
-int toc_outbox_next_due(struct toc_statedb *db, struct toc_ts *out, struct toc_err *err)
-    TOC_MUST_CHECK;
+int toc_outbox_next_due(struct toc_statedb *db, struct toc_ts *out,
+                        struct toc_err *err) TOC_MUST_CHECK;
 
 struct toc_outbox_attempt {
     struct toc_ts at;
@@ -68,8 +69,8 @@ struct toc_outbox_attempt {
     struct toc_sv detail;
     struct toc_ts next_at; /* of a failure that is not permanent */
 };
-/* Records the attempt and moves the item (delivered, failed, or pending until next_at) in one transaction.
- * TOC_ENOENT, TOC_ECONFLICT when it is finished already. */
+/* Records the attempt and moves the item (delivered, failed, or pending until next_at) in one
+ * transaction. TOC_ENOENT, TOC_ECONFLICT when it is finished already. */
 int toc_outbox_attempted(struct toc_statedb *db, int64_t id, const struct toc_outbox_attempt *a,
                          struct toc_err *err) TOC_MUST_CHECK;
 
@@ -82,7 +83,8 @@ struct toc_outbox_filter {
 };
 typedef int toc_on_delivery(void *ctx, const struct toc_outbox_item *item,
                             const struct toc_outbox_attempt *attempts, size_t count);
-/* The ledger, newest first, payload left empty; at most 100 latest attempts per item, oldest first. */
+/* The ledger, newest first, payload left empty; at most 100 latest attempts per item, oldest first.
+ */
 int toc_outbox_list(struct toc_statedb *db, const struct toc_outbox_filter *f, toc_on_delivery *fn,
                     void *ctx, struct toc_err *err) TOC_MUST_CHECK;
 

@@ -19,16 +19,17 @@ struct toc_silence_row {
 };
 
 /* Inserts or replaces by id; durable when it returns 0. */
-int toc_silences_put(struct toc_statedb *db, const struct toc_silence_row *row, struct toc_err *err)
-    TOC_MUST_CHECK;
+int toc_silences_put(struct toc_statedb *db, const struct toc_silence_row *row,
+                     struct toc_err *err) TOC_MUST_CHECK;
 /* TOC_ENOENT when there is none. */
-int toc_silences_remove(struct toc_statedb *db, struct toc_sv id, struct toc_err *err)
-    TOC_MUST_CHECK;
+int toc_silences_remove(struct toc_statedb *db, struct toc_sv id,
+                        struct toc_err *err) TOC_MUST_CHECK;
 /* All rows ordered by id; views are borrowed for the call. */
-int toc_silences_each(struct toc_statedb *db, int (*fn)(void *ctx, const struct toc_silence_row *row),
-                      void *ctx, struct toc_err *err) TOC_MUST_CHECK;
+int toc_silences_each(struct toc_statedb *db,
+                      int (*fn)(void *ctx, const struct toc_silence_row *row), void *ctx,
+                      struct toc_err *err) TOC_MUST_CHECK;
 /* Forgets silences that ended before `before`. */
-int toc_silences_prune(struct toc_statedb *db, struct toc_ts before, struct toc_err *err)
-    TOC_MUST_CHECK;
+int toc_silences_prune(struct toc_statedb *db, struct toc_ts before,
+                       struct toc_err *err) TOC_MUST_CHECK;
 
 #endif

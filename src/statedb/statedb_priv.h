@@ -1,6 +1,7 @@
 /*
- * Inside the state database: connections with cached statements, and transactions with a sticky result. After
- * the first failure all calls on a transaction are no-ops; toc_txn_end rolls back and says why.
+ * Inside the state database: connections with cached statements, and transactions with a sticky
+ * result. After the first failure all calls on a transaction are no-ops; toc_txn_end rolls back and
+ * says why.
  */
 #ifndef TOC_STATEDB_STATEDB_PRIV_H
 #define TOC_STATEDB_STATEDB_PRIV_H
@@ -64,8 +65,9 @@ int toc_txn_end(struct toc_txn *t) TOC_MUST_CHECK;
 
 /*
  * Prepares (cached by the address of `sql`) and binds by `types`: one letter each
- *   i int64_t   I const int64_t *, NULL → NULL   d double   s struct toc_sv as text   S the same, empty → NULL   b struct toc_sv as blob
- *   T struct toc_ts, 0 → NULL   t struct toc_ts   n NULL (no argument)
+ *   i int64_t   I const int64_t *, NULL → NULL   d double   s struct toc_sv as text   S the same,
+ * empty → NULL   b struct toc_sv as blob T struct toc_ts, 0 → NULL   t struct toc_ts   n NULL (no
+ * argument)
  */
 void toc_txn_query(struct toc_txn *t, const char *sql, const char *types, ...);
 /* True when there is a row; its columns are valid until the next call on the transaction. */

@@ -38,7 +38,9 @@ void toc_clock_virtual_advance(struct toc_clock_virtual *v, int64_t ms) {
     v->monotonic.ns += ms * 1000000;
 }
 
-void toc_clock_virtual_step_wall(struct toc_clock_virtual *v, int64_t ms) { v->wall.ms += ms; }
+void toc_clock_virtual_step_wall(struct toc_clock_virtual *v, int64_t ms) {
+    v->wall.ms += ms;
+}
 
 void toc_sleep_ms(int64_t ms) {
     struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000};

@@ -12,8 +12,12 @@ struct toc_clock {
     struct toc_mono (*mono)(struct toc_clock *self);
 };
 
-static inline struct toc_ts toc_clock_now(struct toc_clock *c) { return c->now(c); }
-static inline struct toc_mono toc_clock_mono(struct toc_clock *c) { return c->mono(c); }
+static inline struct toc_ts toc_clock_now(struct toc_clock *c) {
+    return c->now(c);
+}
+static inline struct toc_mono toc_clock_mono(struct toc_clock *c) {
+    return c->mono(c);
+}
 
 /* The machine's clocks; a process-wide object, any thread. */
 struct toc_clock *toc_clock_system(void);

@@ -4,9 +4,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-const char *toc_env_get(const char *name) { return getenv(name); }
+const char *toc_env_get(const char *name) {
+    return getenv(name);
+}
 
-int64_t toc_process_id(void) { return getpid(); }
+int64_t toc_process_id(void) {
+    return getpid();
+}
 
 uint64_t toc_process_rss_bytes(void) {
     FILE *f = fopen("/proc/self/statm", "re");
@@ -18,7 +22,9 @@ uint64_t toc_process_rss_bytes(void) {
     return got == 2 ? resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
-bool toc_fd_is_terminal(int fd) { return isatty(fd) == 1; }
+bool toc_fd_is_terminal(int fd) {
+    return isatty(fd) == 1;
+}
 
 int toc_cpu_count(void) {
     long n = sysconf(_SC_NPROCESSORS_ONLN);

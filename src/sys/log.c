@@ -11,7 +11,9 @@
 static _Atomic int minimum_level = TOC_LOG_INFO;
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
-void toc_log_set_level(enum toc_log_level level) { minimum_level = (int)level; }
+void toc_log_set_level(enum toc_log_level level) {
+    minimum_level = (int)level;
+}
 
 static void append_quoted(struct toc_buf *line, const char *text) {
     for (const char *p = text; *p; p++) {
@@ -35,7 +37,8 @@ void toc_log(enum toc_log_level level, const char *component, const char *fmt, .
     toc_buf_printf(&line, " level=%s component=%s msg=\"", level_names[level], component);
     append_quoted(&line, message);
     toc_buf_append_cstr(&line, "\"\n");
-    /* One write per line keeps lines of several threads apart; a closed stderr is not an error here. */
+    /* One write per line keeps lines of several threads apart; a closed stderr is not an error
+     * here. */
     ssize_t put = write(STDERR_FILENO, line.p, line.n);
     (void)put;
     toc_buf_fini(&line);

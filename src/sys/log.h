@@ -1,4 +1,5 @@
-/* The program's own log: one line per event on stderr, logfmt (`time=… level=… msg="…" key=value`). */
+/* The program's own log: one line per event on stderr, logfmt (`time=… level=… msg="…" key=value`).
+ */
 #ifndef TOC_SYS_LOG_H
 #define TOC_SYS_LOG_H
 

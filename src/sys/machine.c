@@ -46,4 +46,6 @@ void toc_local_time_zone(int64_t unix_s, struct toc_time_zone *out) {
         snprintf(out->name, sizeof out->name, "%s", local.tm_zone);
 }
 
-int64_t toc_page_size_bytes(void) { return sysconf(_SC_PAGESIZE); }
+int64_t toc_page_size_bytes(void) {
+    return sysconf(_SC_PAGESIZE);
+}

@@ -37,7 +37,9 @@ void toc_mutex_init(struct toc_mutex *m, enum toc_lock_rank rank) {
     m->rank = (int)rank;
 }
 
-void toc_mutex_fini(struct toc_mutex *m) { pthread_mutex_destroy(&m->m); }
+void toc_mutex_fini(struct toc_mutex *m) {
+    pthread_mutex_destroy(&m->m);
+}
 
 void toc_mutex_lock(struct toc_mutex *m) {
     note_lock(m->rank);
@@ -57,10 +59,18 @@ void toc_cond_init(struct toc_cond *c) {
     pthread_condattr_destroy(&attr);
 }
 
-void toc_cond_fini(struct toc_cond *c) { pthread_cond_destroy(&c->c); }
-void toc_cond_signal(struct toc_cond *c) { pthread_cond_signal(&c->c); }
-void toc_cond_broadcast(struct toc_cond *c) { pthread_cond_broadcast(&c->c); }
-void toc_cond_wait(struct toc_cond *c, struct toc_mutex *m) { pthread_cond_wait(&c->c, &m->m); }
+void toc_cond_fini(struct toc_cond *c) {
+    pthread_cond_destroy(&c->c);
+}
+void toc_cond_signal(struct toc_cond *c) {
+    pthread_cond_signal(&c->c);
+}
+void toc_cond_broadcast(struct toc_cond *c) {
+    pthread_cond_broadcast(&c->c);
+}
+void toc_cond_wait(struct toc_cond *c, struct toc_mutex *m) {
+    pthread_cond_wait(&c->c, &m->m);
+}
 
 bool toc_cond_wait_ms(struct toc_cond *c, struct toc_mutex *m, int64_t timeout_ms) {
     struct timespec until;
@@ -76,7 +86,9 @@ void toc_rwlock_init(struct toc_rwlock *l, enum toc_lock_rank rank) {
     l->rank = (int)rank;
 }
 
-void toc_rwlock_fini(struct toc_rwlock *l) { pthread_rwlock_destroy(&l->l); }
+void toc_rwlock_fini(struct toc_rwlock *l) {
+    pthread_rwlock_destroy(&l->l);
+}
 
 void toc_rwlock_read(struct toc_rwlock *l) {
     note_lock(l->rank);

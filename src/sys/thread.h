@@ -1,6 +1,6 @@
 /*
- * Threads, mutexes, condition variables. Each mutex has a rank from the table below (see docs/LOCKS.md); a
- * thread takes locks in rising rank only, which debug builds check.
+ * Threads, mutexes, condition variables. Each mutex has a rank from the table below (see
+ * docs/LOCKS.md); a thread takes locks in rising rank only, which debug builds check.
  */
 #ifndef TOC_SYS_THREAD_H
 #define TOC_SYS_THREAD_H
@@ -11,25 +11,26 @@
 
 #include "base/attrs.h"
 
-/* X(name, rank, what it guards). docs/LOCKS.md explains each; keep both in step (a test compares). */
-#define TOC_LOCK_TABLE(X)                                                    \
-    X(TOC_LOCK_APP, 10, "daemon start, reload and stop")                     \
-    X(TOC_LOCK_COLLECT, 20, "scrape targets, discovery results, tailed files") \
-    X(TOC_LOCK_RULES, 30, "rule groups and detector state")                  \
-    X(TOC_LOCK_DIAGNOSE, 32, "run models of the training doctor")            \
-    X(TOC_LOCK_ALERT, 40, "active alerts, groups, silences")                 \
-    X(TOC_LOCK_INCIDENT, 50, "open incidents")                               \
-    X(TOC_LOCK_NOTIFY, 60, "outbox workers")                                 \
-    X(TOC_LOCK_GUARD, 65, "sessions and tokens")                             \
-    X(TOC_LOCK_STATEDB, 70, "the one SQLite writer")                         \
+/* X(name, rank, what it guards). docs/LOCKS.md explains each; keep both in step (a test compares).
+ */
+#define TOC_LOCK_TABLE(X)                                                           \
+    X(TOC_LOCK_APP, 10, "daemon start, reload and stop")                            \
+    X(TOC_LOCK_COLLECT, 20, "scrape targets, discovery results, tailed files")      \
+    X(TOC_LOCK_RULES, 30, "rule groups and detector state")                         \
+    X(TOC_LOCK_DIAGNOSE, 32, "run models of the training doctor")                   \
+    X(TOC_LOCK_ALERT, 40, "active alerts, groups, silences")                        \
+    X(TOC_LOCK_INCIDENT, 50, "open incidents")                                      \
+    X(TOC_LOCK_NOTIFY, 60, "outbox workers")                                        \
+    X(TOC_LOCK_GUARD, 65, "sessions and tokens")                                    \
+    X(TOC_LOCK_STATEDB, 70, "the one SQLite writer")                                \
     X(TOC_LOCK_METRICDB_MAINTAIN, 78, "one maintenance step of metricdb at a time") \
-    X(TOC_LOCK_METRICDB, 80, "series index of the head")                     \
-    X(TOC_LOCK_METRICDB_BLOCKS, 82, "list of blocks, cache of their indexes") \
-    X(TOC_LOCK_SERIES, 85, "samples of one shard")                           \
-    X(TOC_LOCK_WAL, 90, "write-ahead log buffer and group commit")           \
-    X(TOC_LOCK_METRICDB_NOTES, 91, "losses and metadata known to metricdb")  \
-    X(TOC_LOCK_NET, 92, "connection tables")                                 \
-    X(TOC_LOCK_QUEUE, 95, "a bounded queue between two threads")             \
+    X(TOC_LOCK_METRICDB, 80, "series index of the head")                            \
+    X(TOC_LOCK_METRICDB_BLOCKS, 82, "list of blocks, cache of their indexes")       \
+    X(TOC_LOCK_SERIES, 85, "samples of one shard")                                  \
+    X(TOC_LOCK_WAL, 90, "write-ahead log buffer and group commit")                  \
+    X(TOC_LOCK_METRICDB_NOTES, 91, "losses and metadata known to metricdb")         \
+    X(TOC_LOCK_NET, 92, "connection tables")                                        \
+    X(TOC_LOCK_QUEUE, 95, "a bounded queue between two threads")                    \
     X(TOC_LOCK_LOG, 99, "the program's own log line buffer")
 
 enum toc_lock_rank {
@@ -74,8 +75,8 @@ struct toc_thread {
     bool is_running;
 };
 /* Starts fn(ctx) under `name` (at most 15 bytes) with all signals blocked. */
-int toc_thread_start(struct toc_thread *t, const char *name, void (*fn)(void *ctx), void *ctx)
-    TOC_MUST_CHECK;
+int toc_thread_start(struct toc_thread *t, const char *name, void (*fn)(void *ctx),
+                     void *ctx) TOC_MUST_CHECK;
 /* Waits for its end; no effect when it never started. */
 void toc_thread_join(struct toc_thread *t);
 

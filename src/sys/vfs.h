@@ -1,8 +1,8 @@
 /*
- * Files. Everything that touches a disk goes through a `struct toc_vfs`, so that tests can lose power,
- * fill the disk or fail any call. Paths are NUL-terminated. Results: 0 or more, or a negative TOC_E…
- * (errno values negated). All functions may be called from any thread; one file handle by one thread at a
- * time, except pread, which may run in several.
+ * Files. Everything that touches a disk goes through a `struct toc_vfs`, so that tests can lose
+ * power, fill the disk or fail any call. Paths are NUL-terminated. Results: 0 or more, or a
+ * negative TOC_E… (errno values negated). All functions may be called from any thread; one file
+ * handle by one thread at a time, except pread, which may run in several.
  */
 #ifndef TOC_SYS_VFS_H
 #define TOC_SYS_VFS_H
@@ -61,18 +61,21 @@ static inline int toc_file_open(struct toc_vfs *v, const char *path, unsigned fl
                                 struct toc_file **out) {
     return v->open(v, path, flags, out);
 }
-static inline void toc_file_close(struct toc_vfs *v, struct toc_file **f) { v->close(v, f); }
+static inline void toc_file_close(struct toc_vfs *v, struct toc_file **f) {
+    v->close(v, f);
+}
 
-/* Whole file into out (appended), at most max_bytes: TOC_ELIMIT beyond. Works on /proc files too. */
-int toc_vfs_read_file(struct toc_vfs *v, const char *path, size_t max_bytes, struct toc_buf *out)
-    TOC_MUST_CHECK;
+/* Whole file into out (appended), at most max_bytes: TOC_ELIMIT beyond. Works on /proc files too.
+ */
+int toc_vfs_read_file(struct toc_vfs *v, const char *path, size_t max_bytes,
+                      struct toc_buf *out) TOC_MUST_CHECK;
 /* Atomic replacement: written beside, synced, renamed, directory synced. */
 int toc_vfs_write_file(struct toc_vfs *v, const char *path, struct toc_sv content) TOC_MUST_CHECK;
 /* mkdir -p. */
 int toc_vfs_make_dirs(struct toc_vfs *v, const char *path) TOC_MUST_CHECK;
 bool toc_vfs_exists(struct toc_vfs *v, const char *path);
-/* Paths that match a pattern whose last part may hold *, ? and […], sorted; a plain path matches itself, there or
- * not. Everything lives in the arena. TOC_ELIMIT over max. */
+/* Paths that match a pattern whose last part may hold *, ? and […], sorted; a plain path matches
+ * itself, there or not. Everything lives in the arena. TOC_ELIMIT over max. */
 int toc_vfs_glob(struct toc_vfs *v, const char *pattern, size_t max, struct toc_arena *a,
                  const char ***out, size_t *out_count, struct toc_err *err) TOC_MUST_CHECK;
 

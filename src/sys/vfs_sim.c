@@ -324,9 +324,8 @@ static int sim_info(struct toc_vfs *v, const char *path, struct toc_file_info *o
     struct node *n = s->is_off ? NULL : lookup(s, path);
     int rc = s->is_off ? TOC_EIO : n ? 0 : TOC_ENOENT;
     if (n)
-        *out = (struct toc_file_info){.size_bytes = n->now.n,
-                                      .inode = (uint64_t)(uintptr_t)n,
-                                      .is_dir = n->is_dir};
+        *out = (struct toc_file_info){
+            .size_bytes = n->now.n, .inode = (uint64_t)(uintptr_t)n, .is_dir = n->is_dir};
     toc_mutex_unlock(&s->mutex);
     return rc;
 }
@@ -526,7 +525,9 @@ void toc_vfs_sim_free(struct toc_vfs_sim **sim) {
     *sim = NULL;
 }
 
-struct toc_vfs *toc_vfs_sim_vfs(struct toc_vfs_sim *s) { return &s->vfs; }
+struct toc_vfs *toc_vfs_sim_vfs(struct toc_vfs_sim *s) {
+    return &s->vfs;
+}
 
 /* --- control --- */
 

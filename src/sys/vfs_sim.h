@@ -1,9 +1,11 @@
 /*
- * A simulated disk for tests: files and folders in memory, each with what is durable and what is not yet.
- * Power can be lost before any call: un-synced writes are then dropped, torn or kept at random, un-synced
- * names (created, renamed, removed) come back or go at random. Any call can be made to fail.
+ * A simulated disk for tests: files and folders in memory, each with what is durable and what is
+ * not yet. Power can be lost before any call: un-synced writes are then dropped, torn or kept at
+ * random, un-synced names (created, renamed, removed) come back or go at random. Any call can be
+ * made to fail.
  *
- * Model: a write becomes durable by sync of its file; a name by sync_dir of its folder. Thread-safe.
+ * Model: a write becomes durable by sync of its file; a name by sync_dir of its folder.
+ * Thread-safe.
  */
 #ifndef TOC_SYS_VFS_SIM_H
 #define TOC_SYS_VFS_SIM_H
@@ -30,16 +32,17 @@ struct toc_vfs_sim *toc_vfs_sim_new(uint64_t seed);
 void toc_vfs_sim_free(struct toc_vfs_sim **s);
 struct toc_vfs *toc_vfs_sim_vfs(struct toc_vfs_sim *s);
 
-/* The nth (1-based) following call of the kinds in `calls` fails with `code`; with `sticky` all after it,
- * too. nth 0 switches it off. A failing write stores a random part first. A failing sync leaves the data in
- * doubt for ever, as on Linux: a later sync of the same file succeeds and does not make it durable. */
+/* The nth (1-based) following call of the kinds in `calls` fails with `code`; with `sticky` all
+ * after it, too. nth 0 switches it off. A failing write stores a random part first. A failing sync
+ * leaves the data in doubt for ever, as on Linux: a later sync of the same file succeeds and does
+ * not make it durable. */
 void toc_vfs_sim_fail(struct toc_vfs_sim *s, unsigned calls, uint64_t nth, int code, bool sticky);
-/* At the nth following call that changes the disk the power goes: it and all calls after it fail with
- * TOC_EIO until toc_vfs_sim_restart. */
+/* At the nth following call that changes the disk the power goes: it and all calls after it fail
+ * with TOC_EIO until toc_vfs_sim_restart. */
 void toc_vfs_sim_cut_power_after(struct toc_vfs_sim *s, uint64_t nth);
 bool toc_vfs_sim_is_off(struct toc_vfs_sim *s);
-/* Decides what survived and gives power back. File handles from before are dead (close them). Works also
- * when the power was on: it is cut now. */
+/* Decides what survived and gives power back. File handles from before are dead (close them). Works
+ * also when the power was on: it is cut now. */
 void toc_vfs_sim_restart(struct toc_vfs_sim *s);
 /* Bytes that all files together may hold; 0 = no limit. Beyond it writes fail with TOC_ENOSPC. */
 void toc_vfs_sim_set_capacity(struct toc_vfs_sim *s, uint64_t bytes);

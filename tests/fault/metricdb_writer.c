@@ -1,7 +1,7 @@
 /*
- * metricdb_writer DIR write BATCH  writes batches for ever (from number BATCH on) and prints the number of
- *                                  each one that was acknowledged
- * metricdb_writer DIR check        prints the number of every batch that is there in full
+ * metricdb_writer DIR write BATCH  writes batches for ever (from number BATCH on) and prints the
+ * number of each one that was acknowledged metricdb_writer DIR check        prints the number of
+ * every batch that is there in full
  *
  * Batch n holds SERIES samples at time START + n * 100 ms with values that follow from n.
  */
@@ -15,17 +15,18 @@
 enum { SERIES = 200, STEP_MS = 100 };
 #define START_MS INT64_C(1760000400000)
 
-static double value_of(int64_t batch, int series) { return (double)(batch * 1000 + series) / 8; }
+static double value_of(int64_t batch, int series) {
+    return (double)(batch * 1000 + series) / 8;
+}
 
 /* Time moves with the batches, so that housekeeping seals blocks within seconds. */
 static struct toc_clock_virtual g_clock;
 
 static struct toc_metricdb *open_db(const char *dir) {
-    struct toc_metricdb_options o = {.dir = dir,
-                                     .clock = &g_clock.base,
-                                     .limits = {.block_span_ms = 20000,
-                                                .out_of_order_ms = 5000,
-                                                .wal_segment_bytes = 1 << 20}};
+    struct toc_metricdb_options o = {
+        .dir = dir,
+        .clock = &g_clock.base,
+        .limits = {.block_span_ms = 20000, .out_of_order_ms = 5000, .wal_segment_bytes = 1 << 20}};
     struct toc_metricdb *db;
     struct toc_err err = {0};
     if (toc_metricdb_open(&o, &db, &err)) {
@@ -86,9 +87,8 @@ static int count(void *ctx, const struct toc_series_view *s) {
 static int check(struct toc_metricdb *db) {
     struct toc_metricdb_stats stats;
     toc_metricdb_stats(db, &stats);
-    struct tally x = {.capacity = stats.newest_ms < START_MS
-                                      ? 0
-                                      : (stats.newest_ms - START_MS) / STEP_MS + 1};
+    struct tally x = {
+        .capacity = stats.newest_ms < START_MS ? 0 : (stats.newest_ms - START_MS) / STEP_MS + 1};
     x.counts = toc_xcalloc((size_t)x.capacity + 1, sizeof *x.counts);
     struct toc_select s = {.min_ms = INT64_MIN, .max_ms = INT64_MAX};
     struct toc_querier *q = toc_metricdb_querier(db);

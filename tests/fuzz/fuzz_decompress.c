@@ -1,4 +1,5 @@
-/* First byte: the kind. Oracles: never more than the limit comes out; what is compressed comes back. */
+/* First byte: the kind. Oracles: never more than the limit comes out; what is compressed comes
+ * back. */
 #include <stdlib.h>
 
 #include "codec/compress.h"

@@ -1,5 +1,5 @@
-/* Oracles: the exact scanner and simdjson agree on what JSON is; what is parsed, written and parsed again is
- * the same tree. */
+/* Oracles: the exact scanner and simdjson agree on what JSON is; what is parsed, written and parsed
+ * again is the same tree. */
 #include <stdlib.h>
 
 #include "codec/json.h"

@@ -1,5 +1,5 @@
-/* Oracles: a stored notification that can be read is written back the same; its texts are UTF-8, one line where
- * they must be, and an SMS keeps its size. */
+/* Oracles: a stored notification that can be read is written back the same; its texts are UTF-8,
+ * one line where they must be, and an SMS keeps its size. */
 #include <stdlib.h>
 
 #include "notify/message.h"
@@ -18,7 +18,8 @@ static void check_texts(const struct toc_notification *n, enum toc_language l) {
     toc_buf_reset(&b);
     toc_message_text(n, l, &b);
     toc_message_html(n, l, &b);
-    if (!toc_sv_is_utf8(toc_buf_sv(&b)) || toc_sv_find(toc_buf_sv(&b), TOC_SV("href=\"java")) != SIZE_MAX)
+    if (!toc_sv_is_utf8(toc_buf_sv(&b)) ||
+        toc_sv_find(toc_buf_sv(&b), TOC_SV("href=\"java")) != SIZE_MAX)
         abort();
     toc_buf_fini(&b);
 }

@@ -1,5 +1,5 @@
-/* Feeds one text to every part of the host collector as if it were that kernel file. Oracle: series have a legal
- * name, and no series appears twice in a cycle. */
+/* Feeds one text to every part of the host collector as if it were that kernel file. Oracle: series
+ * have a legal name, and no series appears twice in a cycle. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,8 +54,8 @@ static int take(struct toc_sink *s, const struct toc_point *points, size_t count
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    struct toc_vfs vfs = {.open = fake_open, .close = fake_close, .pread = fake_pread,
-                          .list = fake_list};
+    struct toc_vfs vfs = {
+        .open = fake_open, .close = fake_close, .pread = fake_pread, .list = fake_list};
     struct toc_sink sink = {take, NULL};
     struct toc_err err = {0};
     g_content = toc_sv_make((const char *)data, size);

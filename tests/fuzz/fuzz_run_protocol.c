@@ -1,5 +1,6 @@
-/* Oracle: a body is taken whole or leaves no trace (the saved table is the same), whatever was accepted is never
- * accepted twice when it carries session and seq, and a saved table restores to the same bytes. */
+/* Oracle: a body is taken whole or leaves no trace (the saved table is the same), whatever was
+ * accepted is never accepted twice when it carries session and seq, and a saved table restores to
+ * the same bytes. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /*
- * Input: a log segment, in part taken as it is, in part as payload of a record with a right checksum, so
- * that the payload decoder is reached. Oracle: every sample visited was counted, damage lies inside the
- * file and does not overlap, ids stay within the limit.
+ * Input: a log segment, in part taken as it is, in part as payload of a record with a right
+ * checksum, so that the payload decoder is reached. Oracle: every sample visited was counted,
+ * damage lies inside the file and does not overlap, ids stay within the limit.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Oracles: a tree has places inside the text, unique keys and bounded size; an error says why; the typed
- * readers either fill their result or give an error. */
+/* Oracles: a tree has places inside the text, unique keys and bounded size; an error says why; the
+ * typed readers either fill their result or give an error. */
 #include <stdlib.h>
 
 #include "codec/yaml.h"
@@ -16,9 +16,9 @@ static void visit(const struct toc_yaml *n, int lines, int depth) {
     if (++g_nodes > 200000 || depth > 64 * 64 || n->line < 1 || n->line > lines || n->column < 1)
         abort();
     struct toc_err err = {0};
-    int codes[] = {toc_yaml_int(n, &i, NULL),      toc_yaml_double(n, &d, NULL),
-                   toc_yaml_bool(n, &b, NULL),     toc_yaml_duration(n, &i, NULL),
-                   toc_yaml_bytes(n, &i, &err),    toc_yaml_string(n, &s, NULL)};
+    int codes[] = {toc_yaml_int(n, &i, NULL),   toc_yaml_double(n, &d, NULL),
+                   toc_yaml_bool(n, &b, NULL),  toc_yaml_duration(n, &i, NULL),
+                   toc_yaml_bytes(n, &i, &err), toc_yaml_string(n, &s, NULL)};
     if (codes[0] == 0 && codes[1] == 0 && i > (1LL << 53) && d < 0)
         abort();
     if ((codes[4] != 0) != (err.code != 0))

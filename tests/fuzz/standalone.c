@@ -1,6 +1,6 @@
 /*
- * Runs a fuzz target without libFuzzer: every file of the corpus folders given, then `--runs N` seeded
- * mutations of them (default 2000), so that each oracle is exercised by every test run.
+ * Runs a fuzz target without libFuzzer: every file of the corpus folders given, then `--runs N`
+ * seeded mutations of them (default 2000), so that each oracle is exercised by every test run.
  */
 #include <dirent.h>
 #include <stdint.h>

@@ -61,8 +61,7 @@ int main(int argc, char **argv) {
         if (toc_host_collect(h, toc_clock_now(toc_clock_system()), &sink, &err))
             return 1;
     if (cycles)
-        printf("%.0f us of CPU per cycle\n",
-               (toc_process_cpu_s() - before) / (double)cycles * 1e6);
+        printf("%.0f us of CPU per cycle\n", (toc_process_cpu_s() - before) / (double)cycles * 1e6);
     toc_host_free(&h);
     return 0;
 }

@@ -1,5 +1,6 @@
-/* Scrapes the configuration given as YAML text and prints each point as "series value ms" until stdin ends: material for
- * scrape_live.py. --discover PORT…: finds its targets itself, with these ports besides the well-known ones. */
+/* Scrapes the configuration given as YAML text and prints each point as "series value ms" until
+ * stdin ends: material for scrape_live.py. --discover PORT…: finds its targets itself, with these
+ * ports besides the well-known ones. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,8 @@ static struct toc_scrape_set *read_set(const char *text) {
     const struct toc_yaml *doc;
     struct toc_scrape_set *set = NULL;
     struct toc_err err = {0};
-    if (toc_yaml_parse(toc_sv_cstr(text), &a, &doc, &err) < 0 || toc_scrape_set_read(doc, NULL, &set, &err) < 0)
+    if (toc_yaml_parse(toc_sv_cstr(text), &a, &doc, &err) < 0 ||
+        toc_scrape_set_read(doc, NULL, &set, &err) < 0)
         fprintf(stderr, "%d:%d: %s\n", err.line, err.column, err.message);
     toc_arena_fini(&a);
     return set;

@@ -12,11 +12,11 @@
 #include "base/sv.h"
 
 /* Views compared with a literal. */
-#define assert_sv_equal(view, literal)                                     \
-    do {                                                                   \
-        struct toc_sv toc_got_ = (view);                                   \
-        assert_int_equal(toc_got_.n, sizeof(literal) - 1);                 \
-        assert_memory_equal(toc_got_.p, literal, sizeof(literal) - 1);     \
+#define assert_sv_equal(view, literal)                                 \
+    do {                                                               \
+        struct toc_sv toc_got_ = (view);                               \
+        assert_int_equal(toc_got_.n, sizeof(literal) - 1);             \
+        assert_memory_equal(toc_got_.p, literal, sizeof(literal) - 1); \
     } while (0)
 
 #endif

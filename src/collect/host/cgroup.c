@@ -14,8 +14,7 @@ static void read_group_line(struct toc_host *h, struct toc_sv line) {
     struct toc_sv path = toc_sv_eq_cstr(line, "/") ? TOC_SV_NULL : line;
     if (controllers.n == 0 && !h->cgroup_memory[0]) {
         h->cgroup_is_v2 = true;
-        snprintf(h->cgroup_memory, sizeof h->cgroup_memory, "/sys/fs/cgroup%.*s",
-                 TOC_SV_ARG(path));
+        snprintf(h->cgroup_memory, sizeof h->cgroup_memory, "/sys/fs/cgroup%.*s", TOC_SV_ARG(path));
         snprintf(h->cgroup_cpu, sizeof h->cgroup_cpu, "/sys/fs/cgroup%.*s", TOC_SV_ARG(path));
     } else if (toc_sv_eq_cstr(controllers, "memory")) {
         h->cgroup_is_v2 = false;
@@ -71,12 +70,12 @@ static void put_events(struct toc_host *h, const char *file) {
 }
 
 /* X(key in cpu.stat, metric, scale) */
-#define CPU_FIELDS(X)                                                        \
-    X("usage_usec", "tocsin_cgroup_cpu_usage_seconds_total", 1e-6)           \
-    X("user_usec", "tocsin_cgroup_cpu_user_seconds_total", 1e-6)             \
-    X("system_usec", "tocsin_cgroup_cpu_system_seconds_total", 1e-6)         \
-    X("nr_periods", "tocsin_cgroup_cpu_periods_total", 1)                    \
-    X("nr_throttled", "tocsin_cgroup_cpu_throttled_periods_total", 1)        \
+#define CPU_FIELDS(X)                                                 \
+    X("usage_usec", "tocsin_cgroup_cpu_usage_seconds_total", 1e-6)    \
+    X("user_usec", "tocsin_cgroup_cpu_user_seconds_total", 1e-6)      \
+    X("system_usec", "tocsin_cgroup_cpu_system_seconds_total", 1e-6)  \
+    X("nr_periods", "tocsin_cgroup_cpu_periods_total", 1)             \
+    X("nr_throttled", "tocsin_cgroup_cpu_throttled_periods_total", 1) \
     X("throttled_usec", "tocsin_cgroup_cpu_throttled_seconds_total", 1e-6)
 
 static void put_cpu_line(struct toc_host *h, struct toc_sv line) {

@@ -28,8 +28,7 @@ static void keep_rising(struct toc_host_cpu *kept, const struct toc_host_cpu *se
 
 static void put_cpu(struct toc_host *h, struct toc_sv cpu, const struct toc_host_cpu *c) {
     for (int m = 0; m < TOC_CPU_MODES; m++) {
-        struct toc_label labels[] = {{TOC_SV("cpu"), cpu},
-                                     {TOC_SV("mode"), toc_sv_cstr(modes[m])}};
+        struct toc_label labels[] = {{TOC_SV("cpu"), cpu}, {TOC_SV("mode"), toc_sv_cstr(modes[m])}};
         const char *name =
             m < MODE_GUEST ? "node_cpu_seconds_total" : "node_cpu_guest_seconds_total";
         toc_emitter_put(&h->out, name, TOC_METRIC_COUNTER, labels, 2,

@@ -8,23 +8,23 @@
 
 /* X(metric, type, scale): the columns of /proc/diskstats behind the device name, in order.
  * Kernels before 4.18 lack the discards, before 5.5 the flushes. */
-#define DISK_COLUMNS(X)                                                       \
-    X("node_disk_reads_completed_total", TOC_METRIC_COUNTER, 1)               \
-    X("node_disk_reads_merged_total", TOC_METRIC_COUNTER, 1)                  \
-    X("node_disk_read_bytes_total", TOC_METRIC_COUNTER, 512)                  \
-    X("node_disk_read_time_seconds_total", TOC_METRIC_COUNTER, 0.001)         \
-    X("node_disk_writes_completed_total", TOC_METRIC_COUNTER, 1)              \
-    X("node_disk_writes_merged_total", TOC_METRIC_COUNTER, 1)                 \
-    X("node_disk_written_bytes_total", TOC_METRIC_COUNTER, 512)               \
-    X("node_disk_write_time_seconds_total", TOC_METRIC_COUNTER, 0.001)        \
-    X("node_disk_io_now", TOC_METRIC_GAUGE, 1)                                \
-    X("node_disk_io_time_seconds_total", TOC_METRIC_COUNTER, 0.001)           \
-    X("node_disk_io_time_weighted_seconds_total", TOC_METRIC_COUNTER, 0.001)  \
-    X("node_disk_discards_completed_total", TOC_METRIC_COUNTER, 1)            \
-    X("node_disk_discards_merged_total", TOC_METRIC_COUNTER, 1)               \
-    X("node_disk_discarded_sectors_total", TOC_METRIC_COUNTER, 1)             \
-    X("node_disk_discard_time_seconds_total", TOC_METRIC_COUNTER, 0.001)      \
-    X("node_disk_flush_requests_total", TOC_METRIC_COUNTER, 1)                \
+#define DISK_COLUMNS(X)                                                      \
+    X("node_disk_reads_completed_total", TOC_METRIC_COUNTER, 1)              \
+    X("node_disk_reads_merged_total", TOC_METRIC_COUNTER, 1)                 \
+    X("node_disk_read_bytes_total", TOC_METRIC_COUNTER, 512)                 \
+    X("node_disk_read_time_seconds_total", TOC_METRIC_COUNTER, 0.001)        \
+    X("node_disk_writes_completed_total", TOC_METRIC_COUNTER, 1)             \
+    X("node_disk_writes_merged_total", TOC_METRIC_COUNTER, 1)                \
+    X("node_disk_written_bytes_total", TOC_METRIC_COUNTER, 512)              \
+    X("node_disk_write_time_seconds_total", TOC_METRIC_COUNTER, 0.001)       \
+    X("node_disk_io_now", TOC_METRIC_GAUGE, 1)                               \
+    X("node_disk_io_time_seconds_total", TOC_METRIC_COUNTER, 0.001)          \
+    X("node_disk_io_time_weighted_seconds_total", TOC_METRIC_COUNTER, 0.001) \
+    X("node_disk_discards_completed_total", TOC_METRIC_COUNTER, 1)           \
+    X("node_disk_discards_merged_total", TOC_METRIC_COUNTER, 1)              \
+    X("node_disk_discarded_sectors_total", TOC_METRIC_COUNTER, 1)            \
+    X("node_disk_discard_time_seconds_total", TOC_METRIC_COUNTER, 0.001)     \
+    X("node_disk_flush_requests_total", TOC_METRIC_COUNTER, 1)               \
     X("node_disk_flush_requests_time_seconds_total", TOC_METRIC_COUNTER, 0.001)
 
 static const struct {
@@ -38,24 +38,24 @@ static const struct {
 };
 
 /* X(member, udev property): what /run/udev/data says of a block device. */
-#define UDEV_PROPERTIES(X)                             \
-    X(path, "ID_PATH")                                 \
-    X(wwn, "ID_WWN")                                   \
-    X(model, "ID_MODEL")                               \
-    X(scsi_serial, "SCSI_IDENT_SERIAL")                \
-    X(short_serial, "ID_SERIAL_SHORT")                 \
-    X(revision, "ID_REVISION")                         \
-    X(fs_type, "ID_FS_TYPE")                           \
-    X(fs_usage, "ID_FS_USAGE")                         \
-    X(fs_uuid, "ID_FS_UUID")                           \
-    X(fs_version, "ID_FS_VERSION")                     \
-    X(dm_name, "DM_NAME")                              \
-    X(dm_uuid, "DM_UUID")                              \
-    X(dm_vg_name, "DM_VG_NAME")                        \
-    X(dm_lv_name, "DM_LV_NAME")                        \
-    X(dm_lv_layer, "DM_LV_LAYER")                      \
-    X(ata, "ID_ATA")                                   \
-    X(ata_write_cache, "ID_ATA_WRITE_CACHE")           \
+#define UDEV_PROPERTIES(X)                                   \
+    X(path, "ID_PATH")                                       \
+    X(wwn, "ID_WWN")                                         \
+    X(model, "ID_MODEL")                                     \
+    X(scsi_serial, "SCSI_IDENT_SERIAL")                      \
+    X(short_serial, "ID_SERIAL_SHORT")                       \
+    X(revision, "ID_REVISION")                               \
+    X(fs_type, "ID_FS_TYPE")                                 \
+    X(fs_usage, "ID_FS_USAGE")                               \
+    X(fs_uuid, "ID_FS_UUID")                                 \
+    X(fs_version, "ID_FS_VERSION")                           \
+    X(dm_name, "DM_NAME")                                    \
+    X(dm_uuid, "DM_UUID")                                    \
+    X(dm_vg_name, "DM_VG_NAME")                              \
+    X(dm_lv_name, "DM_LV_NAME")                              \
+    X(dm_lv_layer, "DM_LV_LAYER")                            \
+    X(ata, "ID_ATA")                                         \
+    X(ata_write_cache, "ID_ATA_WRITE_CACHE")                 \
     X(ata_write_cache_enabled, "ID_ATA_WRITE_CACHE_ENABLED") \
     X(ata_rotation, "ID_ATA_ROTATION_RATE_RPM")
 
@@ -91,8 +91,8 @@ static void udev_line(struct toc_udev_info *u, struct toc_sv line) {
     if (at == SIZE_MAX)
         return;
     struct toc_sv key = toc_sv_sub(line, 0, at), value = toc_sv_sub(line, at + 1, 1024);
-#define X(member, property)                           \
-    if (!u->member && toc_sv_eq_cstr(key, property))  \
+#define X(member, property)                          \
+    if (!u->member && toc_sv_eq_cstr(key, property)) \
         u->member = toc_sv_dup_cstr(value);
     UDEV_PROPERTIES(X)
 #undef X
@@ -116,7 +116,9 @@ static const struct toc_udev_info *udev_get(struct toc_host *h, struct toc_sv ma
     return u;
 }
 
-static struct toc_sv or_empty(const char *s) { return toc_sv_cstr(s); }
+static struct toc_sv or_empty(const char *s) {
+    return toc_sv_cstr(s);
+}
 
 static void put_ata(struct toc_host *h, struct toc_sv device, const char *metric,
                     const char *text) {

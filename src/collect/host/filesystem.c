@@ -29,7 +29,9 @@ struct toc_fs_pool {
     size_t count;
 };
 
-struct toc_fs_pool *toc_fs_pool_new(void) { return TOC_NEW(struct toc_fs_pool); }
+struct toc_fs_pool *toc_fs_pool_new(void) {
+    return TOC_NEW(struct toc_fs_pool);
+}
 
 static void remote_main(void *ctx) {
     struct remote *r = ctx;

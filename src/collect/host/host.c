@@ -6,21 +6,21 @@
 #include "sys/env.h"
 
 /* X(name, function, every n-th cycle). Name as in node_exporter where it has the collector. */
-#define COLLECTORS(X)                          \
-    X("cpu", toc_host_cpu, 1)                  \
-    X("stat", toc_host_stat, 1)                \
-    X("loadavg", toc_host_loadavg, 1)          \
-    X("meminfo", toc_host_meminfo, 1)          \
-    X("vmstat", toc_host_vmstat, 1)            \
-    X("pressure", toc_host_pressure, 1)        \
-    X("diskstats", toc_host_diskstats, 1)      \
-    X("netdev", toc_host_netdev, 1)            \
-    X("sockstat", toc_host_sockstat, 5)        \
-    X("filefd", toc_host_filefd, 5)            \
-    X("filesystem", toc_host_filesystem, 5)    \
-    X("processes", toc_host_processes, 15)     \
-    X("cgroup", toc_host_cgroup, 1)            \
-    X("time", toc_host_time, 1)                \
+#define COLLECTORS(X)                       \
+    X("cpu", toc_host_cpu, 1)               \
+    X("stat", toc_host_stat, 1)             \
+    X("loadavg", toc_host_loadavg, 1)       \
+    X("meminfo", toc_host_meminfo, 1)       \
+    X("vmstat", toc_host_vmstat, 1)         \
+    X("pressure", toc_host_pressure, 1)     \
+    X("diskstats", toc_host_diskstats, 1)   \
+    X("netdev", toc_host_netdev, 1)         \
+    X("sockstat", toc_host_sockstat, 5)     \
+    X("filefd", toc_host_filefd, 5)         \
+    X("filesystem", toc_host_filesystem, 5) \
+    X("processes", toc_host_processes, 15)  \
+    X("cgroup", toc_host_cgroup, 1)         \
+    X("time", toc_host_time, 1)             \
     X("uname", toc_host_uname, 15)
 
 static const struct {
@@ -36,19 +36,19 @@ static const struct {
 _Static_assert(TOC_ARRAY_LEN(collectors) < TOC_EMITTER_GROUPS_MAX, "one emitter group each");
 
 /* X(member, pattern): what node_exporter 1.5 leaves out by default. */
-#define EXCLUSIONS(X)                                                                          \
+#define EXCLUSIONS(X)                                                                        \
     X(disk_exclude, "^(ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\\d+n\\d+p)\\d+$")                   \
-    X(net_exclude, "^lo$")                                                                     \
-    X(mount_exclude, "^/(dev|proc|run|sys|mnt|media|var/lib/docker/.+|"                        \
-                     "var/lib/containers/storage/.+)($|/)")                                    \
-    X(fs_type_exclude, "^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|"   \
-                       "fusectl|hugetlbfs|iso9660|mqueue|nsfs|overlay|proc|procfs|pstore|"     \
+    X(net_exclude, "^lo$")                                                                   \
+    X(mount_exclude, "^/(dev|proc|run|sys|mnt|media|var/lib/docker/.+|"                      \
+                     "var/lib/containers/storage/.+)($|/)")                                  \
+    X(fs_type_exclude, "^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|" \
+                       "fusectl|hugetlbfs|iso9660|mqueue|nsfs|overlay|proc|procfs|pstore|"   \
                        "rpc_pipefs|securityfs|selinuxfs|squashfs|sysfs|tracefs)$")
 
 static void compile_exclusions(struct toc_host *h) {
     int rc = 0;
-#define X(member, pattern)                                                           \
-    if (!rc)                                                                         \
+#define X(member, pattern) \
+    if (!rc)               \
         rc = toc_regex_new(TOC_SV(pattern), TOC_REGEX_SEARCH, &h->member, NULL);
     EXCLUSIONS(X)
 #undef X
@@ -61,7 +61,9 @@ static void free_exclusions(struct toc_host *h) {
 #undef X
 }
 
-static bool is_root_empty(const char *root) { return !root || !root[0]; }
+static bool is_root_empty(const char *root) {
+    return !root || !root[0];
+}
 
 struct toc_host *toc_host_new(const struct toc_host_options *o) {
     char hostname[256];

@@ -3,12 +3,12 @@
 #include <stdio.h>
 
 /* X(key in /proc/stat, metric, type): the first number behind the key. */
-#define STAT_FIELDS(X)                                             \
-    X("intr", "node_intr_total", TOC_METRIC_COUNTER)               \
-    X("ctxt", "node_context_switches_total", TOC_METRIC_COUNTER)   \
-    X("processes", "node_forks_total", TOC_METRIC_COUNTER)         \
-    X("btime", "node_boot_time_seconds", TOC_METRIC_GAUGE)         \
-    X("procs_running", "node_procs_running", TOC_METRIC_GAUGE)     \
+#define STAT_FIELDS(X)                                           \
+    X("intr", "node_intr_total", TOC_METRIC_COUNTER)             \
+    X("ctxt", "node_context_switches_total", TOC_METRIC_COUNTER) \
+    X("processes", "node_forks_total", TOC_METRIC_COUNTER)       \
+    X("btime", "node_boot_time_seconds", TOC_METRIC_GAUGE)       \
+    X("procs_running", "node_procs_running", TOC_METRIC_GAUGE)   \
     X("procs_blocked", "node_procs_blocked", TOC_METRIC_GAUGE)
 
 static const struct {
@@ -109,7 +109,8 @@ int toc_host_time(struct toc_host *h) {
     toc_host_put(h, "node_time_seconds", TOC_METRIC_GAUGE, (double)now_ms / 1000);
     toc_host_put1(h, "node_time_zone_offset_seconds", TOC_METRIC_GAUGE, TOC_SV("time_zone"),
                   toc_sv_cstr(zone.name), (double)zone.offset_s);
-    put_clocksources(h, CLOCKSOURCE "available_clocksource", "node_time_clocksource_available_info");
+    put_clocksources(h, CLOCKSOURCE "available_clocksource",
+                     "node_time_clocksource_available_info");
     put_clocksources(h, CLOCKSOURCE "current_clocksource", "node_time_clocksource_current_info");
     return 0;
 }

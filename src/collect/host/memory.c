@@ -77,11 +77,11 @@ int toc_host_vmstat(struct toc_host *h) {
 
 /* X(resource, line, metric). The share of CPU time in which everything stalled is always 0 for a
  * machine. */
-#define PRESSURE_FIELDS(X)                                             \
-    X("cpu", "some", "node_pressure_cpu_waiting_seconds_total")        \
-    X("io", "some", "node_pressure_io_waiting_seconds_total")          \
-    X("io", "full", "node_pressure_io_stalled_seconds_total")          \
-    X("memory", "some", "node_pressure_memory_waiting_seconds_total")  \
+#define PRESSURE_FIELDS(X)                                            \
+    X("cpu", "some", "node_pressure_cpu_waiting_seconds_total")       \
+    X("io", "some", "node_pressure_io_waiting_seconds_total")         \
+    X("io", "full", "node_pressure_io_stalled_seconds_total")         \
+    X("memory", "some", "node_pressure_memory_waiting_seconds_total") \
     X("memory", "full", "node_pressure_memory_stalled_seconds_total")
 
 static const struct {

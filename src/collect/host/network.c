@@ -5,22 +5,22 @@
 #include "shim/regex.h"
 
 /* The columns of /proc/net/dev behind the device name, in order. */
-#define NET_COLUMNS(X)                               \
-    X("node_network_receive_bytes_total")            \
-    X("node_network_receive_packets_total")          \
-    X("node_network_receive_errs_total")             \
-    X("node_network_receive_drop_total")             \
-    X("node_network_receive_fifo_total")             \
-    X("node_network_receive_frame_total")            \
-    X("node_network_receive_compressed_total")       \
-    X("node_network_receive_multicast_total")        \
-    X("node_network_transmit_bytes_total")           \
-    X("node_network_transmit_packets_total")         \
-    X("node_network_transmit_errs_total")            \
-    X("node_network_transmit_drop_total")            \
-    X("node_network_transmit_fifo_total")            \
-    X("node_network_transmit_colls_total")           \
-    X("node_network_transmit_carrier_total")         \
+#define NET_COLUMNS(X)                         \
+    X("node_network_receive_bytes_total")      \
+    X("node_network_receive_packets_total")    \
+    X("node_network_receive_errs_total")       \
+    X("node_network_receive_drop_total")       \
+    X("node_network_receive_fifo_total")       \
+    X("node_network_receive_frame_total")      \
+    X("node_network_receive_compressed_total") \
+    X("node_network_receive_multicast_total")  \
+    X("node_network_transmit_bytes_total")     \
+    X("node_network_transmit_packets_total")   \
+    X("node_network_transmit_errs_total")      \
+    X("node_network_transmit_drop_total")      \
+    X("node_network_transmit_fifo_total")      \
+    X("node_network_transmit_colls_total")     \
+    X("node_network_transmit_carrier_total")   \
     X("node_network_transmit_compressed_total")
 
 static const char *const columns[] = {
@@ -85,8 +85,7 @@ static void put_sockets_line(struct toc_host *h, struct toc_sv line) {
         return;
     family.n--;
     while (toc_text_word(&line, &key) && key.n <= 32 && toc_text_number(&line, &value)) {
-        snprintf(name, sizeof name, "node_sockstat_%.*s_%.*s", TOC_SV_ARG(family),
-                 TOC_SV_ARG(key));
+        snprintf(name, sizeof name, "node_sockstat_%.*s_%.*s", TOC_SV_ARG(family), TOC_SV_ARG(key));
         if (!toc_metric_name_is_classic(toc_sv_cstr(name)))
             return;
         toc_host_put(h, name, TOC_METRIC_GAUGE, value);

@@ -16,10 +16,14 @@ static int check(void *device) {
     long i = (long)device - 1;
     return fake_nvml.is_lost[i & 1] ? 15 : 0;
 }
-static int index_of(void *device) { return (int)(long)device - 1; }
+static int index_of(void *device) {
+    return (int)(long)device - 1;
+}
 
 EXPORT int nvmlInit_v2(void);
-EXPORT int nvmlInit_v2(void) { return fake_nvml.init_result; }
+EXPORT int nvmlInit_v2(void) {
+    return fake_nvml.init_result;
+}
 EXPORT int nvmlShutdown(void);
 EXPORT int nvmlShutdown(void) {
     fake_nvml.shutdowns++;
@@ -133,7 +137,7 @@ EXPORT int nvmlEventSetWait_v2(void *set, struct fake_nvml_event *out, unsigned 
     if (fake_nvml.xid_count == 0)
         return 10;
     fake_nvml.xid_count--;
-    *out = (struct fake_nvml_event){.device = (void *)(long)(fake_nvml.xid_gpu + 1), .type = 8,
-                                    .data = fake_nvml.xid};
+    *out = (struct fake_nvml_event){
+        .device = (void *)(long)(fake_nvml.xid_gpu + 1), .type = 8, .data = fake_nvml.xid};
     return 0;
 }

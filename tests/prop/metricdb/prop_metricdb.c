@@ -1,6 +1,6 @@
 /*
- * Random writes (in order, late, duplicate, odd values), clock moves, housekeeping, clean restarts, power
- * losses and selects with every kind of matcher: the database answers as a naive model does.
+ * Random writes (in order, late, duplicate, odd values), clock moves, housekeeping, clean restarts,
+ * power losses and selects with every kind of matcher: the database answers as a naive model does.
  */
 #include <math.h>
 #include <stdio.h>
@@ -39,16 +39,18 @@ struct world {
     uint64_t op, selects, writes;
 };
 
-#define CHECK(w, cond)                                                                       \
-    do {                                                                                     \
-        if (!(cond)) {                                                                       \
-            fprintf(stderr, "%s:%d: op %llu: %s\n", __FILE__, __LINE__,                       \
-                    (unsigned long long)(w)->op, #cond);                                     \
-            abort();                                                                         \
-        }                                                                                    \
+#define CHECK(w, cond)                                                  \
+    do {                                                                \
+        if (!(cond)) {                                                  \
+            fprintf(stderr, "%s:%d: op %llu: %s\n", __FILE__, __LINE__, \
+                    (unsigned long long)(w)->op, #cond);                \
+            abort();                                                    \
+        }                                                               \
     } while (0)
 
-static uint64_t pick(struct world *w, uint64_t n) { return toc_rng_below(&w->rng, n); }
+static uint64_t pick(struct world *w, uint64_t n) {
+    return toc_rng_below(&w->rng, n);
+}
 
 static void init_series(struct world *w) {
     for (size_t i = 0; i < SERIES; i++) {
@@ -174,8 +176,8 @@ static void write_batch(struct world *w) {
 
 /* --- reading --- */
 
-static const char *const g_patterns[] = {"",     "cpu",     "cpu.*", "mem|loss", "a|b", "a?b?",
-                                         ".+",   ".*",      "1|10",  "a\\.b",    "[ab]+", "a|",
+static const char *const g_patterns[] = {"",     "cpu",     "cpu.*", "mem|loss",    "a|b",   "a?b?",
+                                         ".+",   ".*",      "1|10",  "a\\.b",       "[ab]+", "a|",
                                          "nope", "(?i)CPU", "10",    "\xe4\xb8\xad"};
 
 static void make_matcher(struct world *w, struct toc_matcher *m) {

@@ -128,7 +128,8 @@ static void numbers_round_trip_shortest(void **state) {
 static void number_parser_refuses_garbage(void **state) {
     (void)state;
     double v;
-    static const char *const bad[] = {"", "1_0", " 1", "1 ", "0x", "1e", ".", "--1", "1.2.3", "infin"};
+    static const char *const bad[] = {"",   "1_0", " 1",  "1 ",    "0x",
+                                      "1e", ".",   "--1", "1.2.3", "infin"};
     for (size_t i = 0; i < TOC_ARRAY_LEN(bad); i++)
         assert_int_equal(toc_parse_f64(toc_sv_cstr(bad[i]), &v), TOC_EPARSE);
 }

@@ -2,9 +2,9 @@
 
 #include "codec/compress.h"
 
-static const enum toc_compression kinds[] = {
-    TOC_COMPRESSION_NONE, TOC_COMPRESSION_GZIP, TOC_COMPRESSION_DEFLATE, TOC_COMPRESSION_ZSTD,
-    TOC_COMPRESSION_SNAPPY};
+static const enum toc_compression kinds[] = {TOC_COMPRESSION_NONE, TOC_COMPRESSION_GZIP,
+                                             TOC_COMPRESSION_DEFLATE, TOC_COMPRESSION_ZSTD,
+                                             TOC_COMPRESSION_SNAPPY};
 
 /* Compressible, 300 kB: several chunks come out. */
 static void make_text(struct toc_buf *b) {
@@ -21,13 +21,12 @@ static void every_kind_round_trips(void **state) {
         struct toc_err err = {0};
         toc_buf_append_cstr(&back, "before");
         assert_int_equal(toc_compress(kinds[i], toc_buf_sv(&text), &packed), 0);
-        assert_int_equal(
-            toc_decompress(kinds[i], toc_buf_sv(&packed), text.n, &back, &err), 0);
+        assert_int_equal(toc_decompress(kinds[i], toc_buf_sv(&packed), text.n, &back, &err), 0);
         assert_int_equal(back.n, text.n + 6);
         assert_memory_equal(back.p + 6, text.p, text.n);
         toc_buf_reset(&back);
-        assert_int_equal(
-            toc_decompress(kinds[i], toc_buf_sv(&packed), text.n - 1, &back, &err), TOC_ELIMIT);
+        assert_int_equal(toc_decompress(kinds[i], toc_buf_sv(&packed), text.n - 1, &back, &err),
+                         TOC_ELIMIT);
         toc_buf_fini(&packed);
         toc_buf_fini(&back);
     }
@@ -58,8 +57,9 @@ static void cut_or_foreign_data_is_corrupt(void **state) {
         assert_int_equal(toc_decompress(kinds[i], cut, 1 << 20, &back, &err), TOC_ECORRUPT);
         assert_true(err.message[0] != '\0');
         toc_buf_reset(&back);
-        assert_int_equal(toc_decompress(kinds[i], TOC_SV("\xff\xff\xff\xff\xff\xff no"), 1 << 20,
-                                        &back, NULL), TOC_ECORRUPT);
+        assert_int_equal(
+            toc_decompress(kinds[i], TOC_SV("\xff\xff\xff\xff\xff\xff no"), 1 << 20, &back, NULL),
+            TOC_ECORRUPT);
         toc_buf_fini(&packed);
         toc_buf_fini(&back);
     }

@@ -83,15 +83,16 @@ static void text_metadata(void **state) {
 
 static void openmetrics_samples_and_metadata(void **state) {
     (void)state;
-    expect(TOC_EXPOSITION_OPENMETRICS,
-           TOC_SV("# TYPE a_seconds counter\n# UNIT a_seconds seconds\n# HELP a_seconds x \\\"y\\\"\n"
-                  "a_seconds_total{l=\"1\"} 2 1.0005 # {id=\"x\",k=\"y\"} 0.5 12\n"
-                  "a_seconds_total{l=\"2\"} 2 # {} 0.5\n# EOF\n"),
-           "a_seconds type=counter help= unit=\n"
-           "a_seconds type= help= unit=seconds\n"
-           "a_seconds type= help=x \"y\" unit=\n"
-           "a_seconds_total l=[1] 2 @1001 <a_seconds_total{l=\"1\"}> # 2\n"
-           "a_seconds_total l=[2] 2 <a_seconds_total{l=\"2\"}> # 0\n");
+    expect(
+        TOC_EXPOSITION_OPENMETRICS,
+        TOC_SV("# TYPE a_seconds counter\n# UNIT a_seconds seconds\n# HELP a_seconds x \\\"y\\\"\n"
+               "a_seconds_total{l=\"1\"} 2 1.0005 # {id=\"x\",k=\"y\"} 0.5 12\n"
+               "a_seconds_total{l=\"2\"} 2 # {} 0.5\n# EOF\n"),
+        "a_seconds type=counter help= unit=\n"
+        "a_seconds type= help= unit=seconds\n"
+        "a_seconds type= help=x \"y\" unit=\n"
+        "a_seconds_total l=[1] 2 @1001 <a_seconds_total{l=\"1\"}> # 2\n"
+        "a_seconds_total l=[2] 2 <a_seconds_total{l=\"2\"}> # 0\n");
 }
 
 static void mistakes_are_placed(void **state) {
@@ -100,12 +101,24 @@ static void mistakes_are_placed(void **state) {
         const char *text;
         int line, column;
     } cases[] = {
-        {"a 1\nb{x=\"1\" 2\n", 2, 9}, {"a{x=1} 2\n", 1, 5},         {"a{x=\"1} 2\n", 1, 5},
-        {"a{x=\"1\",x=\"2\"} 2\n", 1, 14}, {"a\n", 1, 2},           {"a 1x\n", 1, 3},
-        {"a 1 1.5\n", 1, 5},          {"a 1 1 1\n", 1, 7},          {"9a 1\n", 1, 1},
-        {"a{9=\"1\"} 1\n", 1, 3},     {"# TYPE a foo\n", 1, 10},    {"{} 1\n", 1, 3},
-        {"{\"a\",\"b\"} 1\n", 1, 9},  {"a{\"b\"} 1\n", 1, 6},       {"a 0x1p3\n", 1, 3},
-        {"a{x=\"\xff\"} 1\n", 1, 5},  {"a.b 1\n", 1, 2},            {"a 1 # {} 1\n", 1, 5},
+        {"a 1\nb{x=\"1\" 2\n", 2, 9},
+        {"a{x=1} 2\n", 1, 5},
+        {"a{x=\"1} 2\n", 1, 5},
+        {"a{x=\"1\",x=\"2\"} 2\n", 1, 14},
+        {"a\n", 1, 2},
+        {"a 1x\n", 1, 3},
+        {"a 1 1.5\n", 1, 5},
+        {"a 1 1 1\n", 1, 7},
+        {"9a 1\n", 1, 1},
+        {"a{9=\"1\"} 1\n", 1, 3},
+        {"# TYPE a foo\n", 1, 10},
+        {"{} 1\n", 1, 3},
+        {"{\"a\",\"b\"} 1\n", 1, 9},
+        {"a{\"b\"} 1\n", 1, 6},
+        {"a 0x1p3\n", 1, 3},
+        {"a{x=\"\xff\"} 1\n", 1, 5},
+        {"a.b 1\n", 1, 2},
+        {"a 1 # {} 1\n", 1, 5},
     };
     for (size_t i = 0; i < TOC_ARRAY_LEN(cases); i++) {
         struct toc_buf out = TOC_BUF_INIT;
@@ -120,15 +133,16 @@ static void mistakes_are_placed(void **state) {
 static void limits_hold(void **state) {
     (void)state;
     struct toc_exposition_limits limits = {2, 4, 8, 60};
-    static const char *const texts[] = {"a{b=\"1\",c=\"2\",d=\"3\"} 1\n", "a{bcdef=\"1\"} 1\n",
-                                        "a{b=\"123456789\"} 1\n",
-                                        "a_metric_name_that_makes_its_line_longer_than_sixty_bytes_ok 1\n"};
+    static const char *const texts[] = {
+        "a{b=\"1\",c=\"2\",d=\"3\"} 1\n", "a{bcdef=\"1\"} 1\n", "a{b=\"123456789\"} 1\n",
+        "a_metric_name_that_makes_its_line_longer_than_sixty_bytes_ok 1\n"};
     for (size_t i = 0; i < TOC_ARRAY_LEN(texts); i++) {
         struct toc_buf out = TOC_BUF_INIT;
         struct toc_err err = {0};
         struct toc_exposition_handler h = {put_sample, NULL, &out};
-        assert_int_equal(toc_exposition_parse(TOC_EXPOSITION_TEXT, toc_sv_cstr(texts[i]), &limits,
-                                              &h, &err), TOC_ELIMIT);
+        assert_int_equal(
+            toc_exposition_parse(TOC_EXPOSITION_TEXT, toc_sv_cstr(texts[i]), &limits, &h, &err),
+            TOC_ELIMIT);
         assert_int_equal(err.line, 1);
         toc_buf_fini(&out);
     }
@@ -144,8 +158,9 @@ static void a_handler_can_stop(void **state) {
     (void)state;
     int calls = 0;
     struct toc_exposition_handler h = {stop_at_once, NULL, &calls};
-    assert_int_equal(toc_exposition_parse(TOC_EXPOSITION_TEXT, TOC_SV("a 1\nb 2\n"), NULL, &h, NULL),
-                     TOC_ECANCELED);
+    assert_int_equal(
+        toc_exposition_parse(TOC_EXPOSITION_TEXT, TOC_SV("a 1\nb 2\n"), NULL, &h, NULL),
+        TOC_ECANCELED);
     assert_int_equal(calls, 1);
 }
 

@@ -11,7 +11,7 @@ static void a_document_becomes_a_tree(void **state) {
     struct toc_err err = {0};
     const struct toc_json *root;
     const char *text = "{\"a\":[1,-2.5,\"x\\u4e2d\\n\",true,null],\"big\":18446744073709551615,"
-                               "\"o\":{}}";
+                       "\"o\":{}}";
     assert_int_equal(toc_json_parse(toc_sv_cstr(text), &a, &root, &err), 0);
     assert_int_equal(root->type, TOC_JSON_OBJECT);
     const struct toc_json *list = toc_json_get(root, "a");
@@ -33,11 +33,23 @@ static void mistakes_are_placed(void **state) {
         const char *text;
         int line, column;
     } cases[] = {
-        {"", 1, 1},           {"{", 1, 2},          {"{\n \"a\" 1}", 2, 6}, {"[1,]", 1, 4},
-        {"[1 2]", 1, 4},      {"{\"a\":1,}", 1, 8}, {"[01]", 1, 2},         {"[1.]", 1, 4},
-        {"\"a\nb\"", 1, 3},   {"\"\\q\"", 1, 2},    {"\"\\ud800\"", 1, 2},  {"nul", 1, 1},
-        {"[\"\xff\"]", 1, 3}, {"1 2", 1, 3},        {"{\"a\":1,\n\"b\":{\"c\":1},\"a\":2}", 2, 13},
-        {"[1e999]", 1, 2},    {"[123456789012345678901234]", 1, 2},
+        {"", 1, 1},
+        {"{", 1, 2},
+        {"{\n \"a\" 1}", 2, 6},
+        {"[1,]", 1, 4},
+        {"[1 2]", 1, 4},
+        {"{\"a\":1,}", 1, 8},
+        {"[01]", 1, 2},
+        {"[1.]", 1, 4},
+        {"\"a\nb\"", 1, 3},
+        {"\"\\q\"", 1, 2},
+        {"\"\\ud800\"", 1, 2},
+        {"nul", 1, 1},
+        {"[\"\xff\"]", 1, 3},
+        {"1 2", 1, 3},
+        {"{\"a\":1,\n\"b\":{\"c\":1},\"a\":2}", 2, 13},
+        {"[1e999]", 1, 2},
+        {"[123456789012345678901234]", 1, 2},
     };
     for (size_t i = 0; i < TOC_ARRAY_LEN(cases); i++) {
         struct toc_arena a = TOC_ARENA_INIT;
@@ -85,7 +97,8 @@ static void typed_members_check_their_type(void **state) {
     double d;
     bool b;
     assert_int_equal(toc_json_parse(TOC_SV("{\"s\":\"x\",\"i\":3,\"d\":1.5,\"b\":true,\"n\":null}"),
-                                    &a, &root, &err), 0);
+                                    &a, &root, &err),
+                     0);
     assert_int_equal(toc_json_get_string(root, "s", TOC_SV(""), &s, &err), 0);
     assert_sv_equal(s, "x");
     assert_int_equal(toc_json_get_string(root, "n", TOC_SV("f"), &s, &err), 0);

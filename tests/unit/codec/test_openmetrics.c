@@ -84,7 +84,8 @@ static void our_cases(void **state) {
         {"# TYPE a counter\na_total 1\n# EOF\n", 0, 0},
         {"# TYPE a counter\na_total 1\n# HELP a x\n# EOF\n", TOC_EPARSE, 3},
         {"# TYPE a counter\na_total -1\n# EOF\n", TOC_EPARSE, 2},
-        {"# TYPE h histogram\nh_bucket{le=\"1\"} 2\nh_bucket{le=\"+Inf\"} 1\n# EOF\n", TOC_EPARSE, 3},
+        {"# TYPE h histogram\nh_bucket{le=\"1\"} 2\nh_bucket{le=\"+Inf\"} 1\n# EOF\n", TOC_EPARSE,
+         3},
         {"# TYPE s stateset\ns{s=\"on\"} 1\ns{s=\"off\"} 0\n# EOF\n", 0, 0},
         {"a 1\nb 1\na 2\n# EOF\n", TOC_EPARSE, 3},
     };

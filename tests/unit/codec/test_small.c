@@ -6,9 +6,13 @@
 
 static void base64_follows_rfc_4648_vectors(void **state) {
     (void)state;
-    static const char *const pairs[][2] = {{"", ""},         {"f", "Zg=="},     {"fo", "Zm8="},
-                                           {"foo", "Zm9v"},  {"foob", "Zm9vYg=="},
-                                           {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+    static const char *const pairs[][2] = {{"", ""},
+                                           {"f", "Zg=="},
+                                           {"fo", "Zm8="},
+                                           {"foo", "Zm9v"},
+                                           {"foob", "Zm9vYg=="},
+                                           {"fooba", "Zm9vYmE="},
+                                           {"foobar", "Zm9vYmFy"}};
     for (size_t i = 0; i < TOC_ARRAY_LEN(pairs); i++) {
         struct toc_buf b = TOC_BUF_INIT, back = TOC_BUF_INIT;
         toc_base64_encode(toc_sv_cstr(pairs[i][0]), &b);
@@ -74,7 +78,8 @@ static void csv_reads_quotes_line_ends_and_empty_lines(void **state) {
     struct toc_err err = {0};
     const struct toc_sv *f;
     size_t n;
-    toc_csv_reader_init(&r, TOC_SV("\xef\xbb\xbf" "a,b\r\n\r\n\"x\"\"y\",\"1\n2\"\n,\nlast"));
+    toc_csv_reader_init(&r, TOC_SV("\xef\xbb\xbf"
+                                   "a,b\r\n\r\n\"x\"\"y\",\"1\n2\"\n,\nlast"));
     assert_int_equal(toc_csv_read(&r, &a, &f, &n, &err), 0);
     assert_int_equal(n, 2);
     assert_sv_equal(f[0], "a");

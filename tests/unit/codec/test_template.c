@@ -165,11 +165,13 @@ static void exploding_output_hits_the_limit(void **state) {
     struct toc_buf out = TOC_BUF_INIT;
     struct toc_err err = {0};
     toc_buf_append_cstr(&out, "kept:");
-    int rc = render("{{ $x := stringSlice \"aaaa\" \"b\" }}{{ $x = stringSlice $x $x $x $x $x $x $x $x }}"
-                    "{{ $x = stringSlice $x $x $x $x $x $x $x $x }}"
-                    "{{ $x = stringSlice $x $x $x $x $x $x $x $x }}"
-                    "{{ $x = stringSlice $x $x $x $x $x $x $x $x }}"
-                    "{{ $x = stringSlice $x $x $x $x $x $x $x $x }}{{ $x }}", &out, &err);
+    int rc = render(
+        "{{ $x := stringSlice \"aaaa\" \"b\" }}{{ $x = stringSlice $x $x $x $x $x $x $x $x }}"
+        "{{ $x = stringSlice $x $x $x $x $x $x $x $x }}"
+        "{{ $x = stringSlice $x $x $x $x $x $x $x $x }}"
+        "{{ $x = stringSlice $x $x $x $x $x $x $x $x }}"
+        "{{ $x = stringSlice $x $x $x $x $x $x $x $x }}{{ $x }}",
+        &out, &err);
     assert_int_equal(rc, TOC_ELIMIT);
     assert_int_equal(toc_buf_error(&out), 0);
     assert_true(out.n <= 5 + TOC_TEMPLATE_DEFAULT_LIMITS.max_output_bytes);
@@ -186,7 +188,9 @@ static void steps_are_limited(void **state) {
     struct toc_buf out = TOC_BUF_INIT;
     struct toc_err err = {0};
     assert_int_equal(toc_template_compile(TOC_SV("{{ range . }}{{ range $ }}{{ range $ }}x{{ end }}"
-                                                 "{{ end }}{{ end }}"), &t, &err), 0);
+                                                 "{{ end }}{{ end }}"),
+                                          &t, &err),
+                     0);
     assert_int_equal(toc_template_render(t, &in, &limits, &out, &err), TOC_ELIMIT);
     toc_template_free(&t);
     toc_buf_fini(&out);

@@ -66,10 +66,14 @@ static void mistakes_are_placed(void **state) {
         const char *text;
         int code, line;
     } cases[] = {
-        {"a: 1\na: 2\n", TOC_EPARSE, 2},      {"a: [1\n", TOC_EPARSE, 2},
-        {"a: *nope\n", TOC_EPARSE, 1},        {"a: 1\n---\nb: 2\n", TOC_EPARSE, 2},
-        {"a: !custom 1\n", TOC_EUNSUPPORTED, 1}, {"? [1]\n: 2\n", TOC_EPARSE, 1},
-        {"a: &x [*x]\n", TOC_EPARSE, 1},      {"a:\n\tb: 1\n", TOC_EPARSE, 2},
+        {"a: 1\na: 2\n", TOC_EPARSE, 2},
+        {"a: [1\n", TOC_EPARSE, 2},
+        {"a: *nope\n", TOC_EPARSE, 1},
+        {"a: 1\n---\nb: 2\n", TOC_EPARSE, 2},
+        {"a: !custom 1\n", TOC_EUNSUPPORTED, 1},
+        {"? [1]\n: 2\n", TOC_EPARSE, 1},
+        {"a: &x [*x]\n", TOC_EPARSE, 1},
+        {"a:\n\tb: 1\n", TOC_EPARSE, 2},
         {"<<: 3\n", TOC_ETYPE, 2},
     };
     for (size_t i = 0; i < TOC_ARRAY_LEN(cases); i++) {

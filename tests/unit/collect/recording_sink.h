@@ -75,14 +75,14 @@ static inline size_t recorded_count(const struct recording_sink *r, const char *
     return n;
 }
 
-#define assert_recorded(sink, series, want)                                  \
-    do {                                                                     \
-        const struct recorded *toc_r_ = recorded_last((sink), (series));     \
-        if (!toc_r_)                                                         \
-            fail_msg("no series %s", (series));                              \
-        else                                                                 \
-            assert_true(toc_r_->value == (double)(want) ||                   \
-                        (isnan(toc_r_->value) && isnan((double)(want))));    \
+#define assert_recorded(sink, series, want)                               \
+    do {                                                                  \
+        const struct recorded *toc_r_ = recorded_last((sink), (series));  \
+        if (!toc_r_)                                                      \
+            fail_msg("no series %s", (series));                           \
+        else                                                              \
+            assert_true(toc_r_->value == (double)(want) ||                \
+                        (isnan(toc_r_->value) && isnan((double)(want)))); \
     } while (0)
 
 #endif

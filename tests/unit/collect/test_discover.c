@@ -24,12 +24,15 @@ static void listeners_on_loopback_are_read(void **state) {
                "   3: 0A00000A:1F42 00000000:0000 0A 00000000:00000000 00:00000000 00000000\n"
                "   4: garbage\n   5: 0100007F:FFFFF 00000000:0000 0A\n   6: 0100007F:\n"),
         false, on_port, &out);
-    toc_discover_parse_listeners(
-        TOC_SV("   0: 00000000000000000000000001000000:7530 00000000000000000000000000000000:0000 0A 0\n"
-               "   1: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 0\n"
-               "   2: 0000000000000000FFFF00000100007F:0050 00000000000000000000000000000000:0000 0A 0\n"
-               "   3: B80D0120000000000000000001000000:0051 00000000000000000000000000000000:0000 0A 0\n"),
-        true, on_port, &out);
+    toc_discover_parse_listeners(TOC_SV("   0: 00000000000000000000000001000000:7530 "
+                                        "00000000000000000000000000000000:0000 0A 0\n"
+                                        "   1: 00000000000000000000000000000000:1F90 "
+                                        "00000000000000000000000000000000:0000 0A 0\n"
+                                        "   2: 0000000000000000FFFF00000100007F:0050 "
+                                        "00000000000000000000000000000000:0000 0A 0\n"
+                                        "   3: B80D0120000000000000000001000000:0051 "
+                                        "00000000000000000000000000000000:0000 0A 0\n"),
+                                 true, on_port, &out);
     assert_string_equal(toc_buf_cstr(&out), "8000/1 9200/1 30000/0 8080/1 80/1 ");
     toc_buf_fini(&out);
 }
@@ -45,7 +48,8 @@ static void answers_are_recognised_by_their_names(void **state) {
     (void)state;
     recognise("# TYPE vllm:num_requests_running gauge\n", "vllm", true);
     recognise("process_cpu 1\nsglang:token_usage{a=\"b\"} 0.5\n", "sglang", true);
-    recognise("node_load1 1\nvllm:x 1\n", "vllm", true); /* the first row wins, not the first line */
+    recognise("node_load1 1\nvllm:x 1\n", "vllm",
+              true); /* the first row wins, not the first line */
     recognise("DCGM_FI_DEV_GPU_UTIL{gpu=\"0\"} 1\n", "dcgm", true);
     recognise("go_goroutines 1\n", "", true);
     recognise("<html>vllm: hello</html>", "", false);
@@ -53,7 +57,8 @@ static void answers_are_recognised_by_their_names(void **state) {
     recognise("", "", false);
 }
 
-/* ------------------------------------------------------------------------------------------- against servers */
+/* -------------------------------------------------------------------------------------------
+ * against servers */
 
 static struct world {
     struct toc_sink sink;
@@ -101,7 +106,8 @@ static char g_list[600];
 static void on_endpoint(void *ctx, const struct toc_discover_info *info) {
     size_t n = strlen(g_list);
     (void)ctx;
-    snprintf(g_list + n, sizeof g_list - n, "%.*s=%s ", TOC_SV_ARG(info->kind), toc_discover_state_text(info->state));
+    snprintf(g_list + n, sizeof g_list - n, "%.*s=%s ", TOC_SV_ARG(info->kind),
+             toc_discover_state_text(info->state));
     assert_true(info->since.ms > 0);
 }
 
@@ -128,15 +134,17 @@ static void wait_for(const char *series, double value) {
 
 static void endpoints_are_found_lost_and_found_again(void **state) {
     (void)state;
-    struct served engine = {"vllm:num_requests_running 3\n", 0}, other = {"hello\n", 0}, own = {"vllm:x 1\n", 0};
+    struct served engine = {"vllm:num_requests_running 3\n", 0}, other = {"hello\n", 0},
+                  own = {"vllm:x 1\n", 0};
     struct toc_http_server *a = start(&engine, 0), *b = start(&other, 0), *c = start(&own, 0);
-    const uint16_t ports[] = {toc_http_server_port(a), toc_http_server_port(b), toc_http_server_port(c)};
+    const uint16_t ports[] = {toc_http_server_port(a), toc_http_server_port(b),
+                              toc_http_server_port(c)};
     const struct toc_scraper_options so = {.sink = &w.sink};
     struct toc_scraper *s = toc_scraper_new(&so);
     struct toc_err err = {0};
     assert_int_equal(toc_scraper_start(s, &err), 0);
-    const struct toc_discover_options o = {.scraper = s, .extra_ports = ports, .extra_port_count = 3,
-                                           .own_port = ports[2]};
+    const struct toc_discover_options o = {
+        .scraper = s, .extra_ports = ports, .extra_port_count = 3, .own_port = ports[2]};
     struct toc_discover *d = toc_discover_new(&o);
     toc_discover_scan(d);
     bool is_engine_first = ports[0] < ports[1];
@@ -178,12 +186,14 @@ static void a_configured_target_is_left_to_its_config(void **state) {
     const struct toc_yaml *doc;
     struct toc_scrape_set *set;
     char text[200];
-    snprintf(text, sizeof text, "[{job_name: mine, static_configs: [{targets: ['localhost:%u']}]}]", ports[0]);
+    snprintf(text, sizeof text, "[{job_name: mine, static_configs: [{targets: ['localhost:%u']}]}]",
+             ports[0]);
     assert_int_equal(toc_yaml_parse(toc_sv_cstr(text), &arena, &doc, &err), 0);
     assert_int_equal(toc_scrape_set_read(doc, NULL, &set, &err), 0);
     toc_arena_fini(&arena);
     toc_scraper_load(s, set);
-    const struct toc_discover_options o = {.scraper = s, .extra_ports = ports, .extra_port_count = 1};
+    const struct toc_discover_options o = {
+        .scraper = s, .extra_ports = ports, .extra_port_count = 1};
     struct toc_discover *d = toc_discover_new(&o);
     toc_discover_scan(d);
     assert_non_null(strstr(list(d), "=configured"));

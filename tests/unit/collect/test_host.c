@@ -18,9 +18,9 @@ static void put_file(struct fixture *f, const char *path, const char *text) {
     snprintf(full, sizeof full, "%s%s", f->root, path);
     snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(full, '/') - full), full);
     assert_int_equal(toc_vfs_make_dirs(f->vfs, dir), 0);
-    assert_int_equal(toc_file_open(f->vfs, full,
-                                   TOC_OPEN_WRITE | TOC_OPEN_CREATE | TOC_OPEN_TRUNCATE, &file),
-                     0);
+    assert_int_equal(
+        toc_file_open(f->vfs, full, TOC_OPEN_WRITE | TOC_OPEN_CREATE | TOC_OPEN_TRUNCATE, &file),
+        0);
     assert_int_equal(f->vfs->append(f->vfs, file, text, strlen(text)), (int64_t)strlen(text));
     toc_file_close(f->vfs, &file);
 }
@@ -34,24 +34,29 @@ static int setup(void **state) {
              "intr 448315 1 2 3\nctxt 847795\nbtime 1795516696\nprocesses 11726\nprocs_running 3\n"
              "procs_blocked 1\nsoftirq 1 2 3\n");
     put_file(f, "/proc/loadavg", "0.50 1.25 2.00 1/94 1234\n");
-    put_file(f, "/proc/meminfo", "MemTotal:       2048 kB\nActive(anon):      3 kB\n"
-                                 "HugePages_Free:        7\nOdd-Name:   1 kB\n");
-    put_file(f, "/proc/vmstat", "nr_free_pages 5\npgfault 12\npgmajfault 3\noom_kill 1\npgpgin 9\n"
-                                "pswpin 2\npgscan_direct 8\n");
-    put_file(f, "/proc/pressure/cpu", "some avg10=0.00 avg60=0.00 avg300=0.00 total=2500000\n"
-                                      "full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n");
+    put_file(f, "/proc/meminfo",
+             "MemTotal:       2048 kB\nActive(anon):      3 kB\n"
+             "HugePages_Free:        7\nOdd-Name:   1 kB\n");
+    put_file(f, "/proc/vmstat",
+             "nr_free_pages 5\npgfault 12\npgmajfault 3\noom_kill 1\npgpgin 9\n"
+             "pswpin 2\npgscan_direct 8\n");
+    put_file(f, "/proc/pressure/cpu",
+             "some avg10=0.00 avg60=0.00 avg300=0.00 total=2500000\n"
+             "full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n");
     put_file(f, "/proc/diskstats",
              "   8       0 sda 1 2 3 4 5 6 7 8 9 10 11\n   8       1 sda1 1 1 1 1 1 1 1 1 1 1 1\n"
              " 259       0 nvme0n1 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n"
              " 259       1 nvme0n1p1 1 1 1 1 1 1 1 1 1 1 1\n   7 0 loop0 0 0 0 0 0 0 0 0 0 0 0\n");
-    put_file(f, "/run/udev/data/b8:0", "E:ID_MODEL=DISK_X\nE:ID_SERIAL_SHORT=S1\nE:ID_FS_TYPE=ext4\n"
-                                       "E:ID_ATA=1\nE:ID_ATA_ROTATION_RATE_RPM=7200\nS:disk\n");
+    put_file(f, "/run/udev/data/b8:0",
+             "E:ID_MODEL=DISK_X\nE:ID_SERIAL_SHORT=S1\nE:ID_FS_TYPE=ext4\n"
+             "E:ID_ATA=1\nE:ID_ATA_ROTATION_RATE_RPM=7200\nS:disk\n");
     put_file(f, "/proc/net/dev",
              "Inter-|   Receive\n face |bytes\n    lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n"
              "  eth0:284195101 6354 1 2 3 4 5 6 251717 3308 7 8 9 10 11 12\n");
     put_file(f, "/sys/class/net/eth0/statistics/rx_nohandler", "77\n");
-    put_file(f, "/proc/1/mounts", "/dev/root / ext4 ro,relatime 0 0\nproc /proc proc rw 0 0\n"
-                                  "x /gone\\040away ext4 rw 0 0\nsrv:/x / nfs4 rw 0 0\n");
+    put_file(f, "/proc/1/mounts",
+             "/dev/root / ext4 ro,relatime 0 0\nproc /proc proc rw 0 0\n"
+             "x /gone\\040away ext4 rw 0 0\nsrv:/x / nfs4 rw 0 0\n");
     put_file(f, "/proc/self/cgroup", "0::/job.slice\n");
     put_file(f, "/sys/fs/cgroup/job.slice/memory.current", "1048576\n");
     put_file(f, "/sys/fs/cgroup/job.slice/memory.max", "max\n");
@@ -127,20 +132,28 @@ static void known_files_give_known_series(void **state) {
     assert_null(recorded_last(s, "node_disk_io_now{device=\"sda1\", " I "}"));
     assert_null(recorded_last(s, "node_disk_io_now{device=\"nvme0n1p1\", " I "}"));
     assert_null(recorded_last(s, "node_disk_io_now{device=\"loop0\", " I "}"));
-    assert_recorded(s, "node_disk_info{device=\"sda\", " I
-                       ", major=\"8\", minor=\"0\", model=\"DISK_X\", serial=\"S1\"}", 1);
+    assert_recorded(s,
+                    "node_disk_info{device=\"sda\", " I
+                    ", major=\"8\", minor=\"0\", model=\"DISK_X\", serial=\"S1\"}",
+                    1);
     assert_recorded(s, "node_disk_filesystem_info{device=\"sda\", " I ", type=\"ext4\"}", 1);
     assert_recorded(s, "node_disk_ata_rotation_rate_rpm{device=\"sda\", " I "}", 7200);
     assert_recorded(s, "node_network_receive_bytes_total{device=\"eth0\", " I "}", 284195101);
     assert_recorded(s, "node_network_transmit_colls_total{device=\"eth0\", " I "}", 10);
     assert_recorded(s, "node_network_receive_nohandler_total{device=\"eth0\", " I "}", 77);
     assert_null(recorded_last(s, "node_network_receive_bytes_total{device=\"lo\", " I "}"));
-    assert_recorded(s, "node_filesystem_readonly{device=\"/dev/root\", fstype=\"ext4\", " I
-                       ", mountpoint=\"/\"}", 1);
-    assert_recorded(s, "node_filesystem_device_error{device=\"x\", fstype=\"ext4\", " I
-                       ", mountpoint=\"/gone away\"}", 1);
-    assert_recorded(s, "node_filesystem_device_error{device=\"srv:/x\", fstype=\"nfs4\", " I
-                       ", mountpoint=\"/\"}", 0);
+    assert_recorded(s,
+                    "node_filesystem_readonly{device=\"/dev/root\", fstype=\"ext4\", " I
+                    ", mountpoint=\"/\"}",
+                    1);
+    assert_recorded(s,
+                    "node_filesystem_device_error{device=\"x\", fstype=\"ext4\", " I
+                    ", mountpoint=\"/gone away\"}",
+                    1);
+    assert_recorded(s,
+                    "node_filesystem_device_error{device=\"srv:/x\", fstype=\"nfs4\", " I
+                    ", mountpoint=\"/\"}",
+                    0);
     assert_recorded(s, "tocsin_cgroup_memory_max_bytes{" I "}", INFINITY);
     assert_recorded(s, "tocsin_cgroup_memory_events_total{event=\"oom_kill\", " I "}", 2);
     assert_recorded(s, "tocsin_cgroup_cpu_usage_seconds_total{" I "}", 1.5);
@@ -155,7 +168,8 @@ static void counters_never_step_back(void **state) {
     put_file(f, "/proc/stat", "cpu  0\ncpu0 100 2 30 3990 4 6 7 8 9 10\n");
     collect(f);
     assert_recorded(&f->sink, "node_cpu_seconds_total{cpu=\"0\", " I ", mode=\"idle\"}", 40);
-    put_file(f, "/proc/stat", "cpu  0\ncpu0 1 0 0 20 0 0 0 0 0 0\n"); /* hotplug: idle fell by 40 s */
+    put_file(f, "/proc/stat",
+             "cpu  0\ncpu0 1 0 0 20 0 0 0 0 0 0\n"); /* hotplug: idle fell by 40 s */
     collect(f);
     assert_recorded(&f->sink, "node_cpu_seconds_total{cpu=\"0\", " I ", mode=\"idle\"}", 0.2);
 }
@@ -172,8 +186,8 @@ static void a_device_that_leaves_ends_its_series(void **state) {
     /* parts that did not run in this cycle go on */
     assert_null(recorded_last(&f->sink, "node_processes_threads{" I "}"));
     collect(f);
-    assert_null(recorded_last(&f->sink,
-                              "node_network_receive_bytes_total{device=\"eth0\", " I "}"));
+    assert_null(
+        recorded_last(&f->sink, "node_network_receive_bytes_total{device=\"eth0\", " I "}"));
 }
 
 int main(void) {

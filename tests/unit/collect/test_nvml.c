@@ -1,8 +1,8 @@
 #include "recording_sink.h"
 
+#include "../../fake/nvml/fake_nvml.h"
 #include "collect/nvml.h"
 #include "sys/dynlib.h"
-#include "../../fake/nvml/fake_nvml.h"
 
 static const char *g_library;
 
@@ -53,25 +53,37 @@ static void metrics_carry_dcgm_names_and_labels(void **state) {
         const char *name;
         double value;
     } want[] = {
-        {"DCGM_FI_DEV_GPU_UTIL", 87},          {"DCGM_FI_DEV_MEM_COPY_UTIL", 12},
-        {"DCGM_FI_DEV_FB_FREE", 60},           {"DCGM_FI_DEV_FB_USED", 40},
-        {"DCGM_FI_DEV_POWER_USAGE", 345.678},  {"DCGM_FI_DEV_GPU_TEMP", 66},
-        {"DCGM_FI_DEV_SM_CLOCK", 1980},        {"DCGM_FI_DEV_MEM_CLOCK", 3201},
-        {"DCGM_FI_DEV_ECC_SBE_VOL_TOTAL", 1},  {"DCGM_FI_DEV_ECC_DBE_VOL_TOTAL", 11},
-        {"DCGM_FI_DEV_ECC_SBE_AGG_TOTAL", 101}, {"DCGM_FI_DEV_ECC_DBE_AGG_TOTAL", 111},
+        {"DCGM_FI_DEV_GPU_UTIL", 87},
+        {"DCGM_FI_DEV_MEM_COPY_UTIL", 12},
+        {"DCGM_FI_DEV_FB_FREE", 60},
+        {"DCGM_FI_DEV_FB_USED", 40},
+        {"DCGM_FI_DEV_POWER_USAGE", 345.678},
+        {"DCGM_FI_DEV_GPU_TEMP", 66},
+        {"DCGM_FI_DEV_SM_CLOCK", 1980},
+        {"DCGM_FI_DEV_MEM_CLOCK", 3201},
+        {"DCGM_FI_DEV_ECC_SBE_VOL_TOTAL", 1},
+        {"DCGM_FI_DEV_ECC_DBE_VOL_TOTAL", 11},
+        {"DCGM_FI_DEV_ECC_SBE_AGG_TOTAL", 101},
+        {"DCGM_FI_DEV_ECC_DBE_AGG_TOTAL", 111},
         {"DCGM_FI_DEV_CLOCK_THROTTLE_REASONS", 64},
         {"DCGM_FI_DEV_THERMAL_VIOLATION", 1000},
         {"DCGM_FI_DEV_ROW_REMAP_FAILURE", 1},
         {"DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", 5e9},
-        {"DCGM_FI_DEV_XID_ERRORS", 0},         {"tocsin_gpu_lost", 0},
+        {"DCGM_FI_DEV_XID_ERRORS", 0},
+        {"tocsin_gpu_lost", 0},
     };
     for (size_t i = 0; i < TOC_ARRAY_LEN(want); i++)
         assert_true(fabs(value_of(&s, want[i].name, "0", "") - want[i].value) < 1e-9);
     assert_true(isnan(value_of(&s, "DCGM_FI_DEV_ECC_SBE_VOL_TOTAL", "1", "")));
     assert_true(isnan(value_of(&s, "DCGM_FI_DEV_MEMORY_TEMP", "0", ""))); /* function absent */
-    const char *labels[] = {"UUID=\"GPU-1\"",  "device=\"nvidia1\"",      "modelName=\"Fake H200\"",
-                            "Hostname=\"",     "pci_bus_id=\"00000000:08:00.0\"",
-                            "instance=\"i\"",  "DCGM_FI_DRIVER_VERSION=\"550.54.15\"", "job=\"dcgm\""};
+    const char *labels[] = {"UUID=\"GPU-1\"",
+                            "device=\"nvidia1\"",
+                            "modelName=\"Fake H200\"",
+                            "Hostname=\"",
+                            "pci_bus_id=\"00000000:08:00.0\"",
+                            "instance=\"i\"",
+                            "DCGM_FI_DRIVER_VERSION=\"550.54.15\"",
+                            "job=\"dcgm\""};
     for (size_t i = 0; i < TOC_ARRAY_LEN(labels); i++)
         assert_true(value_of(&s, "DCGM_FI_DEV_GPU_UTIL", "1", labels[i]) == 87);
     toc_nvml_free(&n);
@@ -155,8 +167,8 @@ int main(int argc, char **argv) {
     }
 #define T(name) cmocka_unit_test_setup(name, reset_fake)
     const struct CMUnitTest tests[] = {
-        T(an_absent_library_is_no_error), T(metrics_carry_dcgm_names_and_labels),
-        T(xids_are_counted_each_time),    T(a_lost_gpu_says_so_and_ends_its_series),
+        T(an_absent_library_is_no_error),      T(metrics_carry_dcgm_names_and_labels),
+        T(xids_are_counted_each_time),         T(a_lost_gpu_says_so_and_ends_its_series),
         T(a_driver_that_comes_later_is_found),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,8 @@ static void expect(const char *rules, const char *labels, const char *want) {
     struct toc_err err = {0};
     const struct toc_yaml *doc;
     struct toc_relabel r;
-    if (toc_yaml_parse(toc_sv_cstr(rules), &a, &doc, &err) < 0 || toc_relabel_read(doc, &a, &r, &err) < 0)
+    if (toc_yaml_parse(toc_sv_cstr(rules), &a, &doc, &err) < 0 ||
+        toc_relabel_read(doc, &a, &r, &err) < 0)
         fail_msg("%s: %s", rules, err.message);
     struct toc_labels_builder b = TOC_LABELS_BUILDER_INIT;
     struct toc_sv rest = toc_sv_cstr(labels), part;
@@ -53,17 +54,21 @@ static void replace_joins_and_expands(void **state) {
     (void)state;
     expect("[{source_labels: [a], regex: f(.*), target_label: d, replacement: 'ch${1}-ch$1'}]",
            "a=foo,b=bar,c=baz", "a=foo,b=bar,c=baz,d=choo-choo");
-    expect("[{source_labels: [a, b], regex: 'f(.*);(.*)r', target_label: a, replacement: 'b${1}${2}m'}]",
+    expect("[{source_labels: [a, b], regex: 'f(.*);(.*)r', target_label: a, replacement: "
+           "'b${1}${2}m'}]",
            "a=foo,b=bar,c=baz", "a=boobam,b=bar,c=baz");
-    expect("[{source_labels: [a], regex: f, target_label: b, replacement: bar}]", "a=boo,b=baz", "a=boo,b=baz");
-    expect("[{source_labels: [a], regex: '(foo)', target_label: a, replacement: ''}]", "a=foo,b=1", "b=1");
+    expect("[{source_labels: [a], regex: f, target_label: b, replacement: bar}]", "a=boo,b=baz",
+           "a=boo,b=baz");
+    expect("[{source_labels: [a], regex: '(foo)', target_label: a, replacement: ''}]", "a=foo,b=1",
+           "b=1");
     expect("[{target_label: x, replacement: fixed}]", "a=1", "a=1,x=fixed");
     expect("[{source_labels: [a], target_label: b}]", "a=1", "a=1,b=1");
     expect("[{source_labels: [a, b], separator: '', target_label: c}]", "a=1,b=2", "a=1,b=2,c=12");
-    expect("[{source_labels: [a], regex: '(.*)-(.*)', target_label: '${1}', replacement: '${2}'}]", "a=k-v",
-           "a=k-v,k=v");
-    expect("[{source_labels: [a], regex: '(?P<x>.)(.*)', target_label: b, replacement: '$x$2$$$9'}]", "a=12",
-           "a=12,b=12$");
+    expect("[{source_labels: [a], regex: '(.*)-(.*)', target_label: '${1}', replacement: '${2}'}]",
+           "a=k-v", "a=k-v,k=v");
+    expect(
+        "[{source_labels: [a], regex: '(?P<x>.)(.*)', target_label: b, replacement: '$x$2$$$9'}]",
+        "a=12", "a=12,b=12$");
     expect("[{source_labels: [a], regex: 'o', target_label: b, replacement: y}]", "a=foo", "a=foo");
 }
 
@@ -74,7 +79,8 @@ static void keep_and_drop_match_the_whole_value(void **state) {
     expect("[{source_labels: [a], regex: 'f', action: keep}]", "a=foo", NULL);
     expect("[{source_labels: [a], regex: 'fo+', action: keep}]", "a=foo", "a=foo");
     expect("[{source_labels: [a], regex: '', action: drop}]", "b=1", NULL);
-    expect("[{source_labels: [a], action: keep}, {source_labels: [zz], regex: '.+', action: keep}]", "a=1", NULL);
+    expect("[{source_labels: [a], action: keep}, {source_labels: [zz], regex: '.+', action: keep}]",
+           "a=1", NULL);
     expect("[{source_labels: [a], target_label: b, action: keepequal}]", "a=1,b=1", "a=1,b=1");
     expect("[{source_labels: [a], target_label: b, action: keepequal}]", "a=1,b=2", NULL);
     expect("[{source_labels: [a], target_label: b, action: dropequal}]", "a=1,b=1", NULL);
@@ -103,16 +109,19 @@ static void names_are_mapped_dropped_and_kept(void **state) {
 
 static void misuse_is_refused_in_upstreams_words(void **state) {
     (void)state;
-    refuse("[{source_labels: [a], target_label: b, regex: '(', action: replace}]", "regular expression");
-    refuse("[{source_labels: [a]}]", "relabel configuration for replace action requires 'target_label' value");
+    refuse("[{source_labels: [a], target_label: b, regex: '(', action: replace}]",
+           "regular expression");
+    refuse("[{source_labels: [a]}]",
+           "relabel configuration for replace action requires 'target_label' value");
     refuse("[{source_labels: [a], target_label: b, action: hashmod}]",
            "relabel configuration for hashmod requires non-zero modulus");
     refuse("[{source_labels: [a], action: labeldrop}]",
            "labeldrop action requires only 'regex', and no other fields");
     refuse("[{regex: a, separator: ',', action: labelkeep}]",
            "labelkeep action requires only 'regex', and no other fields");
-    refuse("[{source_labels: [a], target_label: b, regex: x, action: dropequal}]",
-           "dropequal action requires only 'source_labels' and `target_label`, and no other fields");
+    refuse(
+        "[{source_labels: [a], target_label: b, regex: x, action: dropequal}]",
+        "dropequal action requires only 'source_labels' and `target_label`, and no other fields");
     refuse("[{source_labels: [a], action: keepequal}]",
            "relabel configuration for keepequal action requires 'target_label' value");
     refuse("[{source_labels: [a], target_label: b, replacement: x, action: uppercase}]",

@@ -50,18 +50,21 @@ static int teardown(void **state) {
 
 static int put_as(struct fixture *f, enum toc_run_format format, const char *text) {
     toc_err_reset(&f->err);
-    struct toc_run_body body = {
-        .run = TOC_SV("r"), .format = format, .bytes = toc_sv_cstr(text)};
+    struct toc_run_body body = {.run = TOC_SV("r"), .format = format, .bytes = toc_sv_cstr(text)};
     return toc_run_receiver_put(f->r, &body, (struct toc_ts){NOW * 1000LL}, &f->err);
 }
-static int put(struct fixture *f, const char *text) { return put_as(f, TOC_RUN_JSONL, text); }
+static int put(struct fixture *f, const char *text) {
+    return put_as(f, TOC_RUN_JSONL, text);
+}
 
 static void a_full_line_becomes_the_documented_series(void **state) {
     struct fixture *f = *state;
     assert_int_equal(
-        put(f, "{\"t\":1700000000.123,\"session\":\"9f\",\"seq\":41,\"step\":120,\"state\":\"running\","
+        put(f, "{\"t\":1700000000.123,\"session\":\"9f\",\"seq\":41,\"step\":120,\"state\":"
+               "\"running\","
                "\"rank\":0,\"loss\":2.31,\"grad_norm\":0.8,\"lr\":0.001,\"step_seconds\":0.02,"
-               "\"tokens_per_second\":51200,\"memory_bytes\":73400320,\"memory_limit_bytes\":268435456,"
+               "\"tokens_per_second\":51200,\"memory_bytes\":73400320,\"memory_limit_bytes\":"
+               "268435456,"
                "\"dropped\":3,\"layers\":{\"emb\":{\"grad_norm\":0.5,\"update_ratio\":0.001},"
                "\"head.w\":{\"grad_norm\":0.25,\"param_std\":0.02,\"zero_grad_ratio\":0,"
                "\"nonfinite_ratio\":0,\"kurtosis\":3}},\"labels\":{\"model\":\"tiny\"},"
@@ -115,8 +118,9 @@ static void every_spelling_of_non_finite_is_data(void **state) {
     static const struct {
         const char *text;
         double value;
-    } spellings[] = {{"NaN", NAN},           {"\"NaN\"", NAN},     {"Infinity", INFINITY},
-                     {"-Infinity", -INFINITY}, {"\"+Inf\"", INFINITY}, {"\"-Inf\"", -INFINITY},
+    } spellings[] = {{"NaN", NAN},           {"\"NaN\"", NAN},
+                     {"Infinity", INFINITY}, {"-Infinity", -INFINITY},
+                     {"\"+Inf\"", INFINITY}, {"\"-Inf\"", -INFINITY},
                      {"\"Inf\"", INFINITY},  {"\"Infinity\"", INFINITY}};
     for (size_t i = 0; i < TOC_ARRAY_LEN(spellings); i++) {
         char line[200];
@@ -131,10 +135,11 @@ static void every_spelling_of_non_finite_is_data(void **state) {
 
 static void layers_with_non_finite_numbers_are_counted_once_each(void **state) {
     struct fixture *f = *state;
-    assert_int_equal(put(f, "{\"t\":1700000000,\"grad_norm\":NaN,\"layers\":{"
-                            "\"a\":{\"grad_norm\":\"NaN\",\"param_std\":\"NaN\",\"param_max\":\"Inf\"},"
-                            "\"b\":{\"grad_norm\":1}}}"),
-                     0);
+    assert_int_equal(
+        put(f, "{\"t\":1700000000,\"grad_norm\":NaN,\"layers\":{"
+               "\"a\":{\"grad_norm\":\"NaN\",\"param_std\":\"NaN\",\"param_max\":\"Inf\"},"
+               "\"b\":{\"grad_norm\":1}}}"),
+        0);
     assert_recorded(&f->sink, "train_nonfinite_total{kind=\"grad\", run=\"r\"}", 2);
     assert_recorded(&f->sink, "train_nonfinite_total{kind=\"param\", run=\"r\"}", 1);
 }
@@ -177,9 +182,10 @@ static void a_malformed_line_refuses_the_whole_body(void **state) {
     assert_int_equal(put(f, "{\"t\":1700000000,\"step\":1,\"loss\":1}"), 0);
     for (size_t i = 0; i < TOC_ARRAY_LEN(bad); i++) {
         char body[400];
-        snprintf(body, sizeof body,
-                 "{\"session\":\"s\",\"seq\":5,\"step\":9,\"loss\":NaN,\"layers\":{\"new\":{}}}\n\n%s\n",
-                 bad[i].line);
+        snprintf(
+            body, sizeof body,
+            "{\"session\":\"s\",\"seq\":5,\"step\":9,\"loss\":NaN,\"layers\":{\"new\":{}}}\n\n%s\n",
+            bad[i].line);
         recording_clear(&f->sink);
         assert_int_equal(put(f, body), TOC_EPARSE);
         assert_int_equal(f->err.line, 3);
@@ -198,8 +204,9 @@ static void a_malformed_line_refuses_the_whole_body(void **state) {
 
 static void a_failing_store_leaves_no_trace(void **state) {
     struct fixture *f = *state;
-    const char *line = "{\"t\":1700000000,\"session\":\"s\",\"seq\":1,\"step\":1,\"event\":\"start\","
-                       "\"labels\":{\"m\":\"x\"},\"layers\":{\"a\":{\"grad_norm\":1}}}";
+    const char *line =
+        "{\"t\":1700000000,\"session\":\"s\",\"seq\":1,\"step\":1,\"event\":\"start\","
+        "\"labels\":{\"m\":\"x\"},\"layers\":{\"a\":{\"grad_norm\":1}}}";
     f->sink.fail_with = TOC_ENOSPC;
     assert_int_equal(put(f, line), TOC_ENOSPC);
     assert_string_equal(f->events, "");
@@ -230,11 +237,14 @@ static void repeated_lines_count_once(void **state) {
 
 static void restarts_are_seen(void **state) {
     struct fixture *f = *state;
-    assert_int_equal(put(f, "{\"t\":1700000000,\"session\":\"a\",\"seq\":1,\"event\":\"start\"}"), 0);
+    assert_int_equal(put(f, "{\"t\":1700000000,\"session\":\"a\",\"seq\":1,\"event\":\"start\"}"),
+                     0);
     assert_recorded(&f->sink, "train_restarts_total{run=\"r\"}", 0);
-    assert_int_equal(put(f, "{\"t\":1700000001,\"session\":\"b\",\"seq\":1,\"event\":\"start\"}"), 0);
+    assert_int_equal(put(f, "{\"t\":1700000001,\"session\":\"b\",\"seq\":1,\"event\":\"start\"}"),
+                     0);
     assert_recorded(&f->sink, "train_restarts_total{run=\"r\"}", 1);
-    assert_int_equal(put(f, "{\"t\":1700000002,\"session\":\"b\",\"seq\":2,\"event\":\"restart\"}"), 0);
+    assert_int_equal(put(f, "{\"t\":1700000002,\"session\":\"b\",\"seq\":2,\"event\":\"restart\"}"),
+                     0);
     assert_recorded(&f->sink, "train_restarts_total{run=\"r\"}", 2);
     assert_int_equal(put(f, "{\"t\":1700000003,\"session\":\"b\",\"seq\":3,\"event\":\"end\"}\n"
                             "{\"t\":1700000004,\"session\":\"c\",\"seq\":1,\"event\":\"start\"}"),
@@ -249,12 +259,13 @@ static void restarts_are_seen(void **state) {
 
 static void csv_says_the_same_as_json(void **state) {
     struct fixture *f = *state;
-    assert_int_equal(put_as(f, TOC_RUN_CSV,
-                            "\xef\xbb\xbft,global_step,loss,learning_rate,state,layers.blocks.0.w.grad_norm,"
-                            "labels.model,note\r\n"
-                            "1700000000.5,7,nan,1e-3,running,0.31,tiny,hello\r\n"
-                            "1700000001.5,8,-Infinity,,,,,\r\n"),
-                     0);
+    assert_int_equal(
+        put_as(f, TOC_RUN_CSV,
+               "\xef\xbb\xbft,global_step,loss,learning_rate,state,layers.blocks.0.w.grad_norm,"
+               "labels.model,note\r\n"
+               "1700000000.5,7,nan,1e-3,running,0.31,tiny,hello\r\n"
+               "1700000001.5,8,-Infinity,,,,,\r\n"),
+        0);
     assert_recorded(&f->sink, "train_step{run=\"r\"}", 8);
     assert_recorded(&f->sink, "train_loss{run=\"r\"}", -INFINITY);
     assert_recorded(&f->sink, "train_learning_rate{run=\"r\"}", 0.001);

@@ -14,8 +14,8 @@ struct fixture {
 
 static void make_tail(struct fixture *f) {
     const char *dirs[] = {f->dir};
-    f->tail = toc_run_tail_new(&(struct toc_run_tail_options){
-        .receiver = f->receiver, .dirs = dirs, .dir_count = 1});
+    f->tail = toc_run_tail_new(
+        &(struct toc_run_tail_options){.receiver = f->receiver, .dirs = dirs, .dir_count = 1});
 }
 
 static int setup(void **state) {
@@ -24,8 +24,7 @@ static int setup(void **state) {
     snprintf(f->dir, sizeof f->dir, "/tmp/toc-tail-%lld", (long long)toc_process_id());
     assert_int_equal(toc_vfs_make_dirs(f->vfs, f->dir), 0);
     recording_init(&f->sink);
-    f->receiver =
-        toc_run_receiver_new(&(struct toc_run_receiver_options){.sink = &f->sink.base});
+    f->receiver = toc_run_receiver_new(&(struct toc_run_receiver_options){.sink = &f->sink.base});
     make_tail(f);
     f->now_ms = 1700000100000;
     *state = f;
@@ -55,8 +54,8 @@ static void write_text(struct fixture *f, const char *name, const char *text, un
     char path[512];
     struct toc_file *file;
     snprintf(path, sizeof path, "%s/%s", f->dir, name);
-    assert_int_equal(
-        toc_file_open(f->vfs, path, TOC_OPEN_WRITE | TOC_OPEN_CREATE | flags, &file), 0);
+    assert_int_equal(toc_file_open(f->vfs, path, TOC_OPEN_WRITE | TOC_OPEN_CREATE | flags, &file),
+                     0);
     assert_int_equal(f->vfs->append(f->vfs, file, text, strlen(text)), (int64_t)strlen(text));
     toc_file_close(f->vfs, &file);
 }
@@ -99,7 +98,8 @@ static void csv_rows_keep_their_header(void **state) {
 
 static void a_bad_line_costs_itself_only(void **state) {
     struct fixture *f = *state;
-    append(f, "a.jsonl", "{\"t\":1700000000,\"loss\":1}\nnot json\n{\"t\":1700000001,\"loss\":2}\n");
+    append(f, "a.jsonl",
+           "{\"t\":1700000000,\"loss\":1}\nnot json\n{\"t\":1700000001,\"loss\":2}\n");
     assert_int_equal(poll(f), 0);
     assert_recorded(&f->sink, "train_loss{run=\"a\"}", 2);
     assert_int_equal(toc_run_tail_counters(f->tail).lines_skipped, 1);

@@ -14,7 +14,8 @@
 #include "sys/thread.h"
 #include "sys/vfs.h"
 
-/* ------------------------------------------------------------------------------------------- one target's cache */
+/* ------------------------------------------------------------------------------------------- one
+ * target's cache */
 
 struct bench {
     struct scrape_cache cache;
@@ -39,7 +40,8 @@ static struct toc_scrape_set *read_set(const char *text) {
 }
 
 static void bench_init(struct bench *b, const char *config) {
-    const struct toc_label labels[] = {{TOC_SV("instance"), TOC_SV("h:1")}, {TOC_SV("job"), TOC_SV("j")}};
+    const struct toc_label labels[] = {{TOC_SV("instance"), TOC_SV("h:1")},
+                                       {TOC_SV("job"), TOC_SV("j")}};
     memset(b, 0, sizeof *b);
     b->set = read_set(config);
     toc_scrape_cache_init(&b->cache, (struct toc_labels){labels, 2});
@@ -55,11 +57,13 @@ static void bench_fini(struct bench *b) {
 static void record(struct bench *b) {
     struct toc_write_result result;
     recording_clear(&b->sink);
-    assert_int_equal(b->sink.base.write(&b->sink.base, b->cache.points.items, b->cache.points.count, &result,
-                                        &b->err), 0);
+    assert_int_equal(b->sink.base.write(&b->sink.base, b->cache.points.items, b->cache.points.count,
+                                        &result, &b->err),
+                     0);
 }
 
-static int feed_as(struct bench *b, enum toc_exposition_format format, int64_t t_ms, const char *text) {
+static int feed_as(struct bench *b, enum toc_exposition_format format, int64_t t_ms,
+                   const char *text) {
     struct scrape_input in = {toc_scrape_set_get(b->set, 0), format, toc_sv_cstr(text), t_ms};
     toc_err_reset(&b->err);
     int rc = toc_scrape_cache_ingest(&b->cache, &in, &b->counts, &b->err);
@@ -133,7 +137,9 @@ static void clashing_labels_are_exported(void **state) {
     struct bench b;
     bench_init(&b, "- job_name: j\n");
     assert_int_equal(feed(&b, 1, "a{job=\"own\",exported_job=\"x\"} 1\n"), 0);
-    assert_recorded(&b.sink, "a{exported_exported_job=\"own\", exported_job=\"x\", instance=\"h:1\", job=\"j\"}", 1);
+    assert_recorded(
+        &b.sink,
+        "a{exported_exported_job=\"own\", exported_job=\"x\", instance=\"h:1\", job=\"j\"}", 1);
     bench_fini(&b);
     bench_init(&b, "- job_name: j\n  honor_labels: true\n");
     assert_int_equal(feed(&b, 1, "a{job=\"own\"} 1\nb{instance=\"\"} 2\n"), 0);
@@ -145,8 +151,10 @@ static void clashing_labels_are_exported(void **state) {
 static void metric_relabelling_drops_and_renames(void **state) {
     (void)state;
     struct bench b;
-    bench_init(&b, "- job_name: j\n  metric_relabel_configs:\n  - {source_labels: [__name__], regex: 'go_.*', action: drop}\n"
-                   "  - {source_labels: [__name__], regex: 'old_(.*)', target_label: __name__, replacement: 'new_$1'}\n");
+    bench_init(&b, "- job_name: j\n  metric_relabel_configs:\n  - {source_labels: [__name__], "
+                   "regex: 'go_.*', action: drop}\n"
+                   "  - {source_labels: [__name__], regex: 'old_(.*)', target_label: __name__, "
+                   "replacement: 'new_$1'}\n");
     for (int i = 1; i < 3; i++) {
         assert_int_equal(feed(&b, i * 1000, "go_gc 1\nold_x 2\n"), 0);
         assert_int_equal(b.counts.scraped, 2);
@@ -161,9 +169,12 @@ static void timestamps_and_bounds(void **state) {
     (void)state;
     struct bench b;
     bench_init(&b, "- job_name: j\n");
-    assert_int_equal(feed(&b, 1000000, "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"1000000\"} 1\n"
-                                       "h_bucket{le=\"+Inf\"} 2\nother{le=\"1\"} 1\nt 5 999000\nfar 1 99000000000\n"
-                                       "n NaN\n"), 0);
+    assert_int_equal(
+        feed(&b, 1000000,
+             "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"1000000\"} 1\n"
+             "h_bucket{le=\"+Inf\"} 2\nother{le=\"1\"} 1\nt 5 999000\nfar 1 99000000000\n"
+             "n NaN\n"),
+        0);
     assert_recorded(&b.sink, "h_bucket{instance=\"h:1\", job=\"j\", le=\"1.0\"}", 1);
     assert_recorded(&b.sink, "h_bucket{instance=\"h:1\", job=\"j\", le=\"1e+06\"}", 1);
     assert_recorded(&b.sink, "h_bucket{instance=\"h:1\", job=\"j\", le=\"+Inf\"}", 2);
@@ -193,7 +204,8 @@ static void churn_does_not_grow_the_cache(void **state) {
     bench_fini(&b);
 }
 
-/* ------------------------------------------------------------------------------------------------- real scrapes */
+/* -------------------------------------------------------------------------------------------------
+ * real scrapes */
 
 static struct world {
     struct toc_sink sink; /* locks around the recording one */
@@ -220,7 +232,8 @@ static void serve(void *ctx, const struct toc_http_request *req, struct toc_http
     int mode = atomic_load(&w.mode);
     toc_mutex_lock(&w.mutex);
     toc_sv_copy(toc_http_header(req, "Accept"), w.accept, sizeof w.accept);
-    toc_sv_copy(toc_http_header(req, "X-Prometheus-Scrape-Timeout-Seconds"), w.timeout, sizeof w.timeout);
+    toc_sv_copy(toc_http_header(req, "X-Prometheus-Scrape-Timeout-Seconds"), w.timeout,
+                sizeof w.timeout);
     toc_mutex_unlock(&w.mutex);
     res->content_type = mode == 3 ? "text/html" : "text/plain; version=0.0.4";
     res->status = mode == 1 ? 500 : 200;
@@ -252,8 +265,10 @@ static void wait_for(const char *series, double value) {
 static struct toc_scrape_set *set_for(const char *extra) {
     char text[2000], address[64];
     snprintf(address, sizeof address, "127.0.0.1:%u", toc_http_server_port(w.server));
-    snprintf(text, sizeof text, "- job_name: j\n  scrape_interval: 200ms\n  static_configs:\n"
-                                        "  - {targets: ['%s'], labels: {instance: i}}\n%s", address, extra);
+    snprintf(text, sizeof text,
+             "- job_name: j\n  scrape_interval: 200ms\n  static_configs:\n"
+             "  - {targets: ['%s'], labels: {instance: i}}\n%s",
+             address, extra);
     return read_set(text);
 }
 
@@ -351,7 +366,10 @@ static void reload_keeps_what_stays(void **state) {
     toc_mutex_lock(&w.mutex);
     recording_clear(&w.recording);
     toc_mutex_unlock(&w.mutex);
-    toc_scraper_load(s, set_for("  metric_relabel_configs: [{source_labels: [__name__], regex: b, action: drop}]\n"));
+    toc_scraper_load(
+        s,
+        set_for(
+            "  metric_relabel_configs: [{source_labels: [__name__], regex: b, action: drop}]\n"));
     wait_for("b{instance=\"i\", job=\"j\"}", NAN); /* by the rules, at the next scrape */
     wait_for("up{instance=\"i\", job=\"j\"}", 1);
     toc_mutex_lock(&w.mutex);
@@ -371,12 +389,18 @@ static void files_are_followed(void **state) {
     char folder[] = "/tmp/tocsin-sd-XXXXXX", path[64], text[300];
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/a.json", folder);
-    snprintf(text, sizeof text, "[{\"targets\": [\"127.0.0.1:%u\"], \"labels\": {\"instance\": \"f\", \"zone\": \"z\"}}]",
-             toc_http_server_port(w.server));
+    snprintf(
+        text, sizeof text,
+        "[{\"targets\": [\"127.0.0.1:%u\"], \"labels\": {\"instance\": \"f\", \"zone\": \"z\"}}]",
+        toc_http_server_port(w.server));
     write_file(path, text);
     char config[400];
-    snprintf(config, sizeof config, "- job_name: sd\n  scrape_interval: 200ms\n  file_sd_configs: [{files: ['%s/*.json']}]\n"
-             "  relabel_configs: [{source_labels: [__meta_filepath], regex: '.*/(.*)', target_label: file}]\n", folder);
+    snprintf(
+        config, sizeof config,
+        "- job_name: sd\n  scrape_interval: 200ms\n  file_sd_configs: [{files: ['%s/*.json']}]\n"
+        "  relabel_configs: [{source_labels: [__meta_filepath], regex: '.*/(.*)', target_label: "
+        "file}]\n",
+        folder);
     struct toc_scraper *s = new_scraper();
     toc_scraper_load(s, read_set(config));
     const char *up = "up{file=\"a.json\", instance=\"f\", job=\"sd\", zone=\"z\"}";
@@ -398,11 +422,14 @@ static void slow_targets_do_not_delay_others(void **state) {
     (void)state;
     struct toc_scraper *s = new_scraper();
     char text[4000];
-    int n = snprintf(text, sizeof text, "- job_name: slow\n  scrape_interval: 1s\n  static_configs:\n  - targets: [");
+    int n = snprintf(text, sizeof text,
+                     "- job_name: slow\n  scrape_interval: 1s\n  static_configs:\n  - targets: [");
     for (int i = 0; i < 8; i++) /* TEST-NET-1: nobody answers */
         n += snprintf(text + n, sizeof text - (size_t)n, "%s'192.0.2.%d:1'", i ? "," : "", i + 1);
-    snprintf(text + n, sizeof text - (size_t)n, "]\n- job_name: quick\n  scrape_interval: 200ms\n"
-             "  static_configs: [{targets: ['127.0.0.1:%u'], labels: {instance: q}}]\n", toc_http_server_port(w.server));
+    snprintf(text + n, sizeof text - (size_t)n,
+             "]\n- job_name: quick\n  scrape_interval: 200ms\n"
+             "  static_configs: [{targets: ['127.0.0.1:%u'], labels: {instance: q}}]\n",
+             toc_http_server_port(w.server));
     toc_scraper_load(s, read_set(text));
     wait_for("up{instance=\"q\", job=\"quick\"}", 1);
     int before = atomic_load(&w.requests);

@@ -24,8 +24,11 @@ static void defaults_are_upstreams(void **state) {
     (void)state;
     struct toc_scrape_set *s = NULL;
     struct toc_err err = {0};
-    assert_int_equal(read_text("- job_name: node\n  static_configs: [{targets: ['a:1', 'b:2'], labels: {x: y}}]\n",
-                               &s, &err), 0);
+    assert_int_equal(
+        read_text(
+            "- job_name: node\n  static_configs: [{targets: ['a:1', 'b:2'], labels: {x: y}}]\n", &s,
+            &err),
+        0);
     const struct toc_scrape_config *c = toc_scrape_set_get(s, 0);
     assert_sv_equal(c->job_name, "node");
     assert_sv_equal(c->metrics_path, "/metrics");
@@ -48,14 +51,16 @@ static void all_parts_are_read(void **state) {
     (void)state;
     struct toc_scrape_set *s = NULL;
     struct toc_err err = {0};
-    int rc = read_text("- job_name: x\n  scrape_interval: 5s\n  params: {module: [a, b]}\n  scheme: https\n"
-                       "  basic_auth: {username: u, password_file: pw}\n  honor_labels: true\n"
-                       "  tls_config: {ca_file: ca.pem, insecure_skip_verify: true}\n"
-                       "  sample_limit: 0\n  body_size_limit: 1MB\n  scrape_protocols: [PrometheusText0.0.4]\n"
-                       "  file_sd_configs: [{files: ['t/*.json', /abs/x.yml], refresh_interval: 1m}]\n"
-                       "  relabel_configs: [{source_labels: [a], target_label: b}]\n"
-                       "  metric_relabel_configs: [{regex: z, action: labeldrop}]\n"
-                       "- job_name: y\n  authorization: {credentials: tok}\n", &s, &err);
+    int rc = read_text(
+        "- job_name: x\n  scrape_interval: 5s\n  params: {module: [a, b]}\n  scheme: https\n"
+        "  basic_auth: {username: u, password_file: pw}\n  honor_labels: true\n"
+        "  tls_config: {ca_file: ca.pem, insecure_skip_verify: true}\n"
+        "  sample_limit: 0\n  body_size_limit: 1MB\n  scrape_protocols: [PrometheusText0.0.4]\n"
+        "  file_sd_configs: [{files: ['t/*.json', /abs/x.yml], refresh_interval: 1m}]\n"
+        "  relabel_configs: [{source_labels: [a], target_label: b}]\n"
+        "  metric_relabel_configs: [{regex: z, action: labeldrop}]\n"
+        "- job_name: y\n  authorization: {credentials: tok}\n",
+        &s, &err);
     if (rc)
         fail_msg("%d:%d: %s", err.line, err.column, err.message);
     const struct toc_scrape_config *c = toc_scrape_set_get(s, 0);
@@ -86,34 +91,63 @@ static void refuse(const char *text, int line, const char *want) {
 static void errors_say_where_and_why(void **state) {
     (void)state;
     refuse("- scrape_interval: 5s\n", 1, "job_name is empty");
-    refuse("- job_name: a\n- job_name: a\n", 2, "found multiple scrape configs with job name \"a\"");
+    refuse("- job_name: a\n- job_name: a\n", 2,
+           "found multiple scrape configs with job name \"a\"");
     refuse("- job_name: a\n  scrape_interval: 5s\n  scrape_timeout: 6s\n", 1,
            "scrape timeout greater than scrape interval for scrape config with job name \"a\"");
     refuse("- job_name: a\n  scrape_intervall: 5s\n", 2, "did you mean \"scrape_interval\"");
-    refuse("- job_name: a\n  static_configs:\n  - targets: ['http://x']\n", 3, "is not a valid hostname");
-    refuse("- job_name: a\n  ec2_sd_configs: []\n", 2, "ec2_sd_configs is not supported by this build");
-    refuse("- job_name: a\n  relabel_configs:\n  - {source_labels: [a]}\n", 3, "requires 'target_label' value");
+    refuse("- job_name: a\n  static_configs:\n  - targets: ['http://x']\n", 3,
+           "is not a valid hostname");
+    refuse("- job_name: a\n  ec2_sd_configs: []\n", 2,
+           "ec2_sd_configs is not supported by this build");
+    refuse("- job_name: a\n  relabel_configs:\n  - {source_labels: [a]}\n", 3,
+           "requires 'target_label' value");
     refuse("- ~\n", 1, "empty or null scrape config section");
-    refuse("- job_name: a\n  scrape_protocols: [prometheusproto]\n", 2, "unknown scrape protocol prometheusproto");
+    refuse("- job_name: a\n  scrape_protocols: [prometheusproto]\n", 2,
+           "unknown scrape protocol prometheusproto");
     refuse("- job_name: a\n  basic_auth: {username: a}\n  bearer_token: x\n", 1, "at most one of");
-    refuse("- job_name: a\n  file_sd_configs: [{files: [x.txt]}]\n", 2, "is not valid for file discovery");
+    refuse("- job_name: a\n  file_sd_configs: [{files: [x.txt]}]\n", 2,
+           "is not valid for file discovery");
     refuse("job_name: a\n", 1, "expected a list of scrape configs");
-    refuse("- job_name: a\n  tls_config: {cert_file: x}\n", 2, "cert_file and key_file belong together");
+    refuse("- job_name: a\n  tls_config: {cert_file: x}\n", 2,
+           "cert_file and key_file belong together");
     refuse("- job_name: a\n  label_limit: -1\n", 1, "label_limit must not be negative");
 }
 
-/* Upstream's own configurations, when they are there: what it rejects in a scrape section, we do too. */
+/* Upstream's own configurations, when they are there: what it rejects in a scrape section, we do
+ * too. */
 static void upstreams_relabel_errors_are_ours(void **state) {
     (void)state;
-    static const char *const files[] = {
-        "dropequal.bad.yml", "dropequal1.bad.yml", "keepequal.bad.yml", "keepequal1.bad.yml", "labeldrop.bad.yml",
-        "labeldrop2.bad.yml", "labeldrop3.bad.yml", "labeldrop4.bad.yml", "labeldrop5.bad.yml",
-        "labelkeep.bad.yml", "labelkeep2.bad.yml", "labelkeep3.bad.yml", "labelkeep4.bad.yml", "labelkeep5.bad.yml",
-        "lowercase.bad.yml", "lowercase3.bad.yml", "modulus_missing.bad.yml", "target_label_missing.bad.yml",
-        "target_label_hashmod_missing.bad.yml", "uppercase.bad.yml", "uppercase3.bad.yml", "jobname.bad.yml",
-        "jobname_dup.bad.yml", "scrape_interval.bad.yml", "empty_scrape_config.bad.yml", "empty_static_config.bad.yml",
-        "empty_scrape_config_action.bad.yml", "empty_target_relabel_config.bad.yml",
-        "empty_metric_relabel_config.bad.yml", "url_in_targetgroup.bad.yml"};
+    static const char *const files[] = {"dropequal.bad.yml",
+                                        "dropequal1.bad.yml",
+                                        "keepequal.bad.yml",
+                                        "keepequal1.bad.yml",
+                                        "labeldrop.bad.yml",
+                                        "labeldrop2.bad.yml",
+                                        "labeldrop3.bad.yml",
+                                        "labeldrop4.bad.yml",
+                                        "labeldrop5.bad.yml",
+                                        "labelkeep.bad.yml",
+                                        "labelkeep2.bad.yml",
+                                        "labelkeep3.bad.yml",
+                                        "labelkeep4.bad.yml",
+                                        "labelkeep5.bad.yml",
+                                        "lowercase.bad.yml",
+                                        "lowercase3.bad.yml",
+                                        "modulus_missing.bad.yml",
+                                        "target_label_missing.bad.yml",
+                                        "target_label_hashmod_missing.bad.yml",
+                                        "uppercase.bad.yml",
+                                        "uppercase3.bad.yml",
+                                        "jobname.bad.yml",
+                                        "jobname_dup.bad.yml",
+                                        "scrape_interval.bad.yml",
+                                        "empty_scrape_config.bad.yml",
+                                        "empty_static_config.bad.yml",
+                                        "empty_scrape_config_action.bad.yml",
+                                        "empty_target_relabel_config.bad.yml",
+                                        "empty_metric_relabel_config.bad.yml",
+                                        "url_in_targetgroup.bad.yml"};
     const char *root = getenv("TOCSIN_SHARED");
     char path[512];
     size_t tried = 0;
@@ -123,7 +157,8 @@ static void upstreams_relabel_errors_are_ours(void **state) {
         struct toc_err err = {0};
         const struct toc_yaml *doc;
         struct toc_scrape_set *s = NULL;
-        snprintf(path, sizeof path, "%s/conformance/prometheus-config/%s", root ? root : "../shared", files[i]);
+        snprintf(path, sizeof path, "%s/conformance/prometheus-config/%s",
+                 root ? root : "../shared", files[i]);
         if (toc_vfs_read_file(toc_vfs_system(), path, 1 << 20, &text) == 0) {
             tried++;
             assert_int_equal(toc_yaml_parse(toc_buf_sv(&text), &a, &doc, &err), 0);
@@ -133,7 +168,9 @@ static void upstreams_relabel_errors_are_ours(void **state) {
         toc_buf_fini(&text);
         toc_arena_fini(&a);
     }
-    print_message(tried ? "%zu files of upstream tried\n" : "upstream's files are not here: skipped\n", tried);
+    print_message(tried ? "%zu files of upstream tried\n"
+                        : "upstream's files are not here: skipped\n",
+                  tried);
 }
 
 int main(void) {

@@ -8,7 +8,7 @@
 #include "app/detect_command.h"
 #include "base/attrs.h"
 
-#define FOUNDING                                                                              \
+#define FOUNDING \
     "training_time,memory_usage\n10,20\n12,22\n11,21\n9,18\n13,24\n15,26\n14,25\n12,22\n"
 
 struct outcome {
@@ -60,8 +60,8 @@ static size_t count_of(const char *text, const char *what) {
 
 static void founding_example(void **state) {
     (void)state;
-    struct outcome o =
-        run(FOUNDING, "--columns training_time,memory_usage --n-estimators 100 --contamination 0.1");
+    struct outcome o = run(
+        FOUNDING, "--columns training_time,memory_usage --n-estimators 100 --contamination 0.1");
     assert_int_equal(o.code, 1);
     assert_int_equal(count_of(o.out, "ANOMALY"), 1);
     assert_int_equal(count_of(o.out, "normal"), 7);

@@ -58,9 +58,9 @@ struct sim {
     double slow, lr_factor, leak_per_s, grad_cut; /* faults; 1, 1, 0, 1 when healthy */
     double loss_lift;                             /* added to the loss */
     bool is_nan, is_silent, is_loss_hidden, is_paused;
-    int bad_layer;                                /* -1 = none */
+    int bad_layer; /* -1 = none */
     double hiccup_until_s, hiccup;
-    bool has_pressure; /* the machine says how long tasks waited for a CPU */
+    bool has_pressure;         /* the machine says how long tasks waited for a CPU */
     double waited_s, pressure; /* pressure: from other work, share of the time */
     /* the server */
     bool has_server;
@@ -132,8 +132,10 @@ static inline int sim_select(struct toc_querier *q, const struct toc_select *sel
             to++;
         if (from == to || !toc_matchers_match(sel->matchers, sel->matcher_count, x->labels))
             continue;
-        struct toc_series_view view = {.labels = x->labels, .t_ms = x->t.items + from,
-                                       .values = x->v.items + from, .count = to - from};
+        struct toc_series_view view = {.labels = x->labels,
+                                       .t_ms = x->t.items + from,
+                                       .values = x->v.items + from,
+                                       .count = to - from};
         int rc = fn(ctx, &view);
         if (rc)
             return rc;
@@ -149,7 +151,8 @@ static inline int sim_label_values(struct toc_querier *q, struct toc_sv name,
         return toc_errf(err, s->fail_with, "the store is away");
     for (size_t i = 0; i < s->series.count; i++) {
         struct toc_sv v = toc_labels_get(s->series.items[i]->labels, name);
-        if (v.n && toc_matchers_match(sel->matchers, sel->matcher_count, s->series.items[i]->labels))
+        if (v.n &&
+            toc_matchers_match(sel->matchers, sel->matcher_count, s->series.items[i]->labels))
             return fn(ctx, v); /* one run only */
     }
     return 0;
@@ -199,8 +202,8 @@ static inline void sim_init(struct sim *s, uint64_t seed) {
     s->querier = (struct toc_querier){.select = sim_select, .label_values = sim_label_values};
     s->sink.put = sim_take_alert;
     toc_rng_seed(&s->rng, seed);
-    s->doctor = toc_doctor_new(
-        &(struct toc_doctor_options){.querier = &s->querier, .alerts = &s->sink});
+    s->doctor =
+        toc_doctor_new(&(struct toc_doctor_options){.querier = &s->querier, .alerts = &s->sink});
     s->now_ms = s->next_step_ms = s->next_layer_ms = s->started_ms = 1700000000000;
     s->next_tick_ms = s->now_ms + 500;
     s->step_s = 0.05;
@@ -222,7 +225,7 @@ static inline void sim_fini(struct sim *s) {
     toc_map_fini(&s->by_key);
 }
 
-static const char *const sim_layers[SIM_LAYERS] = {"embed",          "blocks.0.attn", "blocks.0.mlp",
+static const char *const sim_layers[SIM_LAYERS] = {"embed",         "blocks.0.attn", "blocks.0.mlp",
                                                    "blocks.1.attn", "blocks.1.mlp",  "head"};
 
 static inline void sim_report_layers(struct sim *s) {
@@ -291,7 +294,7 @@ static inline void sim_server_put(struct sim *s, int i, const char *name, const 
 /* One second of requests, in vLLM's shape. */
 static inline void sim_serve(struct sim *s) {
     static const double bounds[] = {0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, INFINITY};
-    static const char *const texts[] = {"0.3", "0.5", "0.8", "1.0", "1.5", "2.0",
+    static const char *const texts[] = {"0.3", "0.5", "0.8",  "1.0",  "1.5", "2.0",
                                         "2.5", "5.0", "10.0", "15.0", "+Inf"};
     double count = 0, sum = 0, in_bucket[TOC_ARRAY_LEN(bounds)] = {0}, errors = 0;
     int requests = 15 + (int)toc_rng_below(&s->rng, 10);
@@ -321,7 +324,9 @@ static inline void sim_tick(struct sim *s) {
     struct toc_err err = {0};
     sim_hiccup(s);
     if (s->has_pressure) {
-        s->waited_s += s->pressure > 0 ? s->pressure : s->hiccup > 1 ? 1 - 1 / s->hiccup : 0.1 * toc_rng_unit(&s->rng);
+        s->waited_s += s->pressure > 0 ? s->pressure
+                       : s->hiccup > 1 ? 1 - 1 / s->hiccup
+                                       : 0.1 * toc_rng_unit(&s->rng);
         sim_put(s, "node_pressure_cpu_waiting_seconds_total", s->waited_s);
     }
     s->memory += s->leak_per_s;
@@ -354,8 +359,12 @@ static inline void sim_event(struct sim *s, enum toc_run_event_kind kind, const 
     struct toc_sv layers[SIM_LAYERS];
     for (int i = 0; i < SIM_LAYERS; i++)
         layers[i] = toc_sv_cstr(sim_layers[i]);
-    struct toc_run_event e = {.kind = kind, .run = TOC_SV("r"), .t = {s->now_ms}, .has_step = true,
-                              .step = s->step, .message = toc_sv_cstr(text)};
+    struct toc_run_event e = {.kind = kind,
+                              .run = TOC_SV("r"),
+                              .t = {s->now_ms},
+                              .has_step = true,
+                              .step = s->step,
+                              .message = toc_sv_cstr(text)};
     if (kind == TOC_RUN_EVENT_LAYERS) {
         e.layers = layers;
         e.layer_count = SIM_LAYERS;
@@ -374,9 +383,8 @@ static inline void sim_print(const struct sim *s) {
     for (size_t i = 0; i < s->told_count; i++)
         print_message("  %s +%.0f s … %+.0f s: %s [%s]\n", s->told[i].kind,
                       (double)(s->told[i].opened_ms - s->started_ms) / 1000,
-                      s->told[i].closed_ms
-                          ? (double)(s->told[i].closed_ms - s->started_ms) / 1000
-                          : INFINITY,
+                      s->told[i].closed_ms ? (double)(s->told[i].closed_ms - s->started_ms) / 1000
+                                           : INFINITY,
                       s->told[i].title, s->told[i].cause);
 }
 

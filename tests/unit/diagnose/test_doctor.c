@@ -31,7 +31,8 @@ static const struct sim_told *expect_one(struct sim *s, const char *kind, int64_
     const struct sim_told *t = &s->told[0];
     assert_string_equal(t->kind, kind);
     if ((double)(t->opened_ms - fault_ms) > within_s * 1000)
-        fail_msg("%s opened %.1f s after the fault", kind, (double)(t->opened_ms - fault_ms) / 1000);
+        fail_msg("%s opened %.1f s after the fault", kind,
+                 (double)(t->opened_ms - fault_ms) / 1000);
     assert_true(t->opened_ms >= fault_ms);
     assert_true(t->evidence > 0);
     return t;
@@ -412,10 +413,10 @@ static void healthy_runs_raise_nothing(void **state) {
 static void faults_are_found_on_many_seeds(void **state) {
     (void)state;
     void (*const faults[])(void **) = {
-        nan_names_step_and_first_layer,     lr_spike_is_divergence_and_names_its_cause,
+        nan_names_step_and_first_layer,           lr_spike_is_divergence_and_names_its_cause,
         vanishing_gradients_name_the_first_layer, silence_is_a_hang,
-        slow_steps_are_a_throughput_drop,   a_leak_is_predicted,
-        slow_requests_and_failing_ones,     a_short_rise_is_a_spike,
+        slow_steps_are_a_throughput_drop,         a_leak_is_predicted,
+        slow_requests_and_failing_ones,           a_short_rise_is_a_spike,
     };
     uint64_t kept = g_seed;
     for (size_t f = 0; f < TOC_ARRAY_LEN(faults); f++)

@@ -16,8 +16,8 @@ static struct toc_ts g_now = {1795526400000};
 
 static void open_guard(enum toc_loopback_mode mode) {
     static const struct toc_sv hosts[] = {{"mon.example", 11}};
-    struct toc_guard_options o = {.db = g_f.db, .loopback = mode, .allowed_hosts = hosts,
-                                  .allowed_host_count = 1};
+    struct toc_guard_options o = {
+        .db = g_f.db, .loopback = mode, .allowed_hosts = hosts, .allowed_host_count = 1};
     toc_guard_free(&g_guard);
     assert_int_equal(toc_guard_new(&o, &g_guard, NULL), 0);
 }
@@ -42,11 +42,13 @@ static int teardown(void **state) {
 
 static struct toc_credentials local(void) {
     return (struct toc_credentials){.host = TOC_SV("127.0.0.1:9797"),
-                                    .peer = TOC_SV("127.0.0.1:5000"), .peer_is_loopback = true};
+                                    .peer = TOC_SV("127.0.0.1:5000"),
+                                    .peer_is_loopback = true};
 }
 
 static struct toc_credentials remote(const char *authorization) {
-    return (struct toc_credentials){.host = TOC_SV("mon.example"), .peer = TOC_SV("192.0.2.7:5000"),
+    return (struct toc_credentials){.host = TOC_SV("mon.example"),
+                                    .peer = TOC_SV("192.0.2.7:5000"),
                                     .authorization = toc_sv_cstr(authorization)};
 }
 
@@ -66,8 +68,10 @@ static const char *bearer(const char *secret) {
 
 static void make_token(const char *name, enum toc_role role, const char *scopes, int64_t expires_ms,
                        char out[TOC_SECRET_TEXT_MAX]) {
-    struct toc_token_request r = {.name = toc_sv_cstr(name), .role = role,
-                                  .scopes = toc_sv_cstr(scopes), .expires_in_ms = expires_ms,
+    struct toc_token_request r = {.name = toc_sv_cstr(name),
+                                  .role = role,
+                                  .scopes = toc_sv_cstr(scopes),
+                                  .expires_in_ms = expires_ms,
                                   .created_by = TOC_SV("admin")};
     int64_t id = 0;
     assert_int_equal(toc_guard_token_add(g_guard, &r, g_now, out, &id, NULL), 0);
@@ -260,11 +264,13 @@ static void failed_logins_are_limited_per_peer(void **state) {
         char port[32];
         snprintf(port, sizeof port, "192.0.2.7:%d", 5000 + n);
         c.peer = toc_sv_cstr(port);
-        assert_int_equal(toc_guard_login(g_guard, &c, TOC_SV("toc_wrong"), g_now, &s, NULL), TOC_EAUTH);
+        assert_int_equal(toc_guard_login(g_guard, &c, TOC_SV("toc_wrong"), g_now, &s, NULL),
+                         TOC_EAUTH);
     }
     struct toc_err err = {0};
     c.peer = TOC_SV("192.0.2.7:6000");
-    assert_int_equal(toc_guard_login(g_guard, &c, toc_sv_cstr(g_admin), g_now, &s, &err), TOC_ELIMIT);
+    assert_int_equal(toc_guard_login(g_guard, &c, toc_sv_cstr(g_admin), g_now, &s, &err),
+                     TOC_ELIMIT);
     assert_non_null(strstr(err.message, "192.0.2.7"));
     assert_int_equal(toc_guard_login(g_guard, &other, toc_sv_cstr(g_admin), g_now, &s, NULL), 0);
     g_now.ms += 5 * 60 * 1000;
@@ -289,9 +295,11 @@ static void state_changes_are_audited_with_their_actor(void **state) {
     struct toc_principal who = {.name = "anna"}, nobody = {0};
     struct toc_audit_head head;
     assert_int_equal(toc_guard_audit(g_guard, &who, TOC_SV("POST incidents/ID/acknowledge"),
-                                     TOC_SV("I-1"), TOC_SV("ok"), g_now, NULL), 0);
+                                     TOC_SV("I-1"), TOC_SV("ok"), g_now, NULL),
+                     0);
     assert_int_equal(toc_guard_audit(g_guard, &nobody, TOC_SV("POST tokens"), TOC_SV(""),
-                                     TOC_SV("not authenticated"), g_now, NULL), 0);
+                                     TOC_SV("not authenticated"), g_now, NULL),
+                     0);
     assert_int_equal(toc_audit_verify(g_f.db, &head, NULL), 0);
     assert_int_equal(head.count, 2);
 }

@@ -93,8 +93,8 @@ static inline struct fixture_found fixture_select(struct fixture *f, const char 
                                                   int64_t min_ms, int64_t max_ms) {
     struct toc_matcher m;
     struct fixture_found x = {0};
-    assert_int_equal(
-        toc_matcher_init(&m, TOC_MATCH_EQ, TOC_METRIC_NAME, toc_sv_cstr(name), NULL), 0);
+    assert_int_equal(toc_matcher_init(&m, TOC_MATCH_EQ, TOC_METRIC_NAME, toc_sv_cstr(name), NULL),
+                     0);
     struct toc_select s = {.matchers = &m, .matcher_count = 1, .min_ms = min_ms, .max_ms = max_ms};
     struct toc_querier *q = toc_metricdb_querier(f->db);
     assert_int_equal(q->select(q, &s, fixture_count, &x, NULL), 0);

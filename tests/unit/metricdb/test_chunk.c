@@ -106,8 +106,10 @@ static void any_series_comes_back(void **state) {
         for (size_t i = 0; i < n; i++) {
             if (i)
                 t[i] = t[i - 1] + 1 + (int64_t)toc_rng_below(&r, 1ULL << scale);
-            v[i] = kind == 0 ? odd_value(&r) : kind == 1 && toc_rng_below(&r, 20) ? sticky
-                 : kind == 2 ? (double)(i * 1000 + toc_rng_below(&r, 3)) : odd_value(&r);
+            v[i] = kind == 0                            ? odd_value(&r)
+                   : kind == 1 && toc_rng_below(&r, 20) ? sticky
+                   : kind == 2                          ? (double)(i * 1000 + toc_rng_below(&r, 3))
+                                                        : odd_value(&r);
         }
         round_trip(t, v, n);
     }

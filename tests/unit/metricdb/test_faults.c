@@ -1,5 +1,5 @@
-/* Power loss at every call, failing calls, a full disk, flipped bits: nothing acknowledged is lost, and
- * what is lost is told. */
+/* Power loss at every call, failing calls, a full disk, flipped bits: nothing acknowledged is lost,
+ * and what is lost is told. */
 #include "fixture.h"
 
 #include "base/rng.h"
@@ -10,14 +10,17 @@ enum { INSTANCES = 5 };
 
 static uint64_t g_seed = 1;
 
-/* What a writer knows: which samples were acknowledged. Value of a sample follows from its place. */
+/* What a writer knows: which samples were acknowledged. Value of a sample follows from its place.
+ */
 struct ledger {
     bool acknowledged[4096][INSTANCES];
     int64_t t_ms[4096];
     int steps;
 };
 
-static double value_of(int step, int instance) { return step * 100 + instance + 0.5; }
+static double value_of(int step, int instance) {
+    return step * 100 + instance + 0.5;
+}
 
 /* One batch: a sample for each instance. */
 static int write_step(struct fixture *f, struct ledger *l, int64_t t_ms) {
@@ -190,7 +193,8 @@ static void too_much_pending_is_refused_up_front(void **state) {
     fixture_fini(&f);
 }
 
-/* Each kind of call fails at each place, once or for ever; then the disk is well again and power is lost. */
+/* Each kind of call fails at each place, once or for ever; then the disk is well again and power is
+ * lost. */
 static void sweep(unsigned call, int code, bool sticky, uint64_t *total) {
     static struct ledger l;
     for (uint64_t nth = 1; nth < 400; nth += 1 + nth / 12) {
@@ -208,8 +212,7 @@ static void sweep(unsigned call, int code, bool sticky, uint64_t *total) {
         fixture_open(&f);
         if (missing(&f, &l))
             fail_msg("call %u failed with %d at %llu (%s): %zu acknowledged samples lost", call,
-                     code, (unsigned long long)nth, sticky ? "for ever" : "once",
-                     missing(&f, &l));
+                     code, (unsigned long long)nth, sticky ? "for ever" : "once", missing(&f, &l));
         fixture_fini(&f);
         ++*total;
     }
@@ -217,8 +220,8 @@ static void sweep(unsigned call, int code, bool sticky, uint64_t *total) {
 
 static void any_failing_call_loses_nothing_acknowledged(void **state) {
     (void)state;
-    static const unsigned calls[] = {TOC_SIM_OPEN,   TOC_SIM_WRITE,  TOC_SIM_SYNC,
-                                     TOC_SIM_RENAME, TOC_SIM_REMOVE, TOC_SIM_MKDIR,
+    static const unsigned calls[] = {TOC_SIM_OPEN,     TOC_SIM_WRITE,   TOC_SIM_SYNC,
+                                     TOC_SIM_RENAME,   TOC_SIM_REMOVE,  TOC_SIM_MKDIR,
                                      TOC_SIM_SYNC_DIR, TOC_SIM_TRUNCATE};
     uint64_t total = 0;
     for (size_t i = 0; i < TOC_ARRAY_LEN(calls); i++) {
@@ -286,9 +289,8 @@ static size_t flip_one(struct toc_rng *rng, const char *part) {
     assert_int_equal(toc_vfs_sim_flip_bit(f.disk, files.paths[file], bit), 0);
     struct toc_metricdb_verdict verdict;
     size_t damaged = 0;
-    assert_int_equal(toc_metricdb_verify(f.options.vfs, "/data", count_damage, &damaged, &verdict,
-                                         NULL),
-                     0);
+    assert_int_equal(
+        toc_metricdb_verify(f.options.vfs, "/data", count_damage, &damaged, &verdict, NULL), 0);
     fixture_open(&f);
     size_t lost = missing(&f, &l);
     struct toc_metricdb_stats s = fixture_stats(&f);

@@ -28,7 +28,8 @@ static void what_was_written_is_read_and_survives_reopen(void **state) {
 static void special_values_come_back_bit_by_bit(void **state) {
     (void)state;
     const uint64_t bits[] = {TOC_STALE_NAN_BITS, TOC_NORMAL_NAN_BITS, 0x7ff0000000000000,
-                             0xfff0000000000000, 0x8000000000000000, 1, 0xfff8dead0000beef};
+                             0xfff0000000000000, 0x8000000000000000,  1,
+                             0xfff8dead0000beef};
     struct fixture f;
     fixture_init(&f, 1);
     for (size_t i = 0; i < TOC_ARRAY_LEN(bits); i++)

@@ -73,8 +73,7 @@ static void read_loop(void *ctx) {
     struct toc_querier *q = toc_metricdb_querier(s->db);
     for (int i = 0; atomic_load(&s->running) > 0; i++) {
         uint64_t before = atomic_load(&s->acknowledged), found = 0;
-        struct toc_select all = {
-            .min_ms = INT64_MIN, .max_ms = INT64_MAX, .sorted = i % 2 != 0};
+        struct toc_select all = {.min_ms = INT64_MIN, .max_ms = INT64_MAX, .sorted = i % 2 != 0};
         if (q->select(q, &all, count_samples, &found, NULL) || found < before)
             abort();
         struct toc_metricdb_stats stats;

@@ -14,9 +14,13 @@ static const struct toc_label sample_labels[] = {
 };
 static const struct toc_label sample_annotations[] = {{{"summary", 7}, {"loss is <NaN>", 13}}};
 static const struct toc_notification_alert sample_alerts[] = {
-    {.labels = {sample_labels, 2}, .annotations = {sample_annotations, 1},
-     .starts_at = {1795526254250}, .generator_url = {"http://t/graph?a=1&b=2", 22}},
-    {.is_resolved = true, .labels = {sample_subject, 2}, .starts_at = {1795526254250},
+    {.labels = {sample_labels, 2},
+     .annotations = {sample_annotations, 1},
+     .starts_at = {1795526254250},
+     .generator_url = {"http://t/graph?a=1&b=2", 22}},
+    {.is_resolved = true,
+     .labels = {sample_subject, 2},
+     .starts_at = {1795526254250},
      .ends_at = {1795526300000}},
 };
 static const double sample_spark[] = {1, 2, 3, 4, 8};

@@ -15,10 +15,11 @@ static bool has_header(const struct toc_channel_request *r, const char *line) {
 static const char *const recipients[] = {"On Call <oncall@example.org>", "ops@example.org", NULL};
 
 static struct toc_channel email_channel(void) {
-    return (struct toc_channel){
-        .kind = TOC_CHANNEL_EMAIL, .name = "email",
-        .email = {.smarthost = "mail.example.org", .from = "Tocsin, Inc. <tocsin@example.org>",
-                  .to = recipients}};
+    return (struct toc_channel){.kind = TOC_CHANNEL_EMAIL,
+                                .name = "email",
+                                .email = {.smarthost = "mail.example.org",
+                                          .from = "Tocsin, Inc. <tocsin@example.org>",
+                                          .to = recipients}};
 }
 
 static void a_mail_is_a_correct_message(void **state) {
@@ -35,12 +36,17 @@ static void a_mail_is_a_correct_message(void **state) {
         "From: \"Tocsin, Inc.\" <tocsin@example.org>\r\n",
         "To: \"On Call\" <oncall@example.org>,\r\n ops@example.org\r\n",
         "Subject: [FIRING] critical: Loss became NaN in run demo\r\n",
-        "Message-ID: <n-", "In-Reply-To: <thread-", "References: <thread-",
-        "@example.org>\r\n", "Auto-Submitted: auto-generated\r\n", "MIME-Version: 1.0\r\n",
+        "Message-ID: <n-",
+        "In-Reply-To: <thread-",
+        "References: <thread-",
+        "@example.org>\r\n",
+        "Auto-Submitted: auto-generated\r\n",
+        "MIME-Version: 1.0\r\n",
         "Content-Type: multipart/alternative;\r\n boundary=\"=_tocsin_",
         ("Content-Type: text/plain; charset=utf-8\r\n"
          "Content-Transfer-Encoding: quoted-printable\r\n\r\n"),
-        "Trend: =E2=96=81", "X-Tocsin-Status: firing\r\n"};
+        "Trend: =E2=96=81",
+        "X-Tocsin-Status: firing\r\n"};
     for (size_t i = 0; i < TOC_ARRAY_LEN(parts); i++)
         if (!strstr(text, parts[i]))
             fail_msg("missing %s in\n%s", parts[i], text);
@@ -96,7 +102,8 @@ static void encoded_words_are_short_and_whole(void **state) {
     (void)state;
     struct toc_buf b = TOC_BUF_INIT;
     toc_mime_header("Subject",
-                    TOC_SV("[告警] 严重: 训练损失变成了非数字，请立即检查运行 demo 的学习率设置"), &b);
+                    TOC_SV("[告警] 严重: 训练损失变成了非数字，请立即检查运行 demo 的学习率设置"),
+                    &b);
     assert_true(toc_sv_starts_with(toc_buf_sv(&b), TOC_SV("Subject: =?UTF-8?B?")));
     struct toc_sv line;
     for (struct toc_sv rest = toc_buf_sv(&b); toc_sv_split(&rest, '\n', &line);)
@@ -109,7 +116,9 @@ static void encoded_words_are_short_and_whole(void **state) {
 
 static void a_broken_template_sends_the_default_and_a_note(void **state) {
     (void)state;
-    struct toc_channel c = {.kind = TOC_CHANNEL_NTFY, .name = "ntfy", .text_template = "{{ .Nope",
+    struct toc_channel c = {.kind = TOC_CHANNEL_NTFY,
+                            .name = "ntfy",
+                            .text_template = "{{ .Nope",
                             .ntfy = {.url = "https://ntfy.example/alerts"}};
     struct toc_notification n = sample_notification();
     struct toc_buf b = TOC_BUF_INIT;
@@ -128,7 +137,9 @@ static void a_broken_template_sends_the_default_and_a_note(void **state) {
 
 static void ntfy_speaks_json(void **state) {
     (void)state;
-    struct toc_channel c = {.kind = TOC_CHANNEL_NTFY, .name = "ntfy", .text_template = "text 中",
+    struct toc_channel c = {.kind = TOC_CHANNEL_NTFY,
+                            .name = "ntfy",
+                            .text_template = "text 中",
                             .ntfy = {.url = "https://ntfy.example/sub/alerts"}};
     struct toc_notification n = sample_notification();
     struct toc_channel_request r = {0};
@@ -139,7 +150,8 @@ static void ntfy_speaks_json(void **state) {
         toc_buf_cstr(&r.body),
         "{\"topic\":\"alerts\",\"title\":\"[FIRING] critical: Loss became NaN in run demo\","
         "\"message\":\"text 中\",\"priority\":5,\"tags\":[\"rotating_light\"],"
-        "\"click\":\"https://t/i/inc-1\",\"actions\":[{\"action\":\"http\",\"label\":\"Acknowledge\","
+        "\"click\":\"https://t/i/"
+        "inc-1\",\"actions\":[{\"action\":\"http\",\"label\":\"Acknowledge\","
         "\"url\":\"https://t/acknowledge-link?token=abc\",\"method\":\"POST\",\"clear\":true},"
         "{\"action\":\"view\",\"label\":\"Open\",\"url\":\"https://t/i/inc-1\"},"
         "{\"action\":\"view\",\"label\":\"Runbook\",\"url\":\"https://t/runbook\"}]}");
@@ -149,7 +161,8 @@ static void ntfy_speaks_json(void **state) {
 
 static void ntfy_speaks_headers(void **state) {
     (void)state;
-    struct toc_channel c = {.kind = TOC_CHANNEL_NTFY, .name = "ntfy",
+    struct toc_channel c = {.kind = TOC_CHANNEL_NTFY,
+                            .name = "ntfy",
                             .ntfy = {.url = "https://ntfy.example/alerts", .use_headers = true}};
     struct toc_notification n = sample_notification();
     struct toc_channel_request r = {0};
@@ -168,7 +181,8 @@ static void ntfy_speaks_headers(void **state) {
 
 static void long_texts_are_cut_for_ntfy(void **state) {
     (void)state;
-    struct toc_channel c = {.kind = TOC_CHANNEL_NTFY, .name = "ntfy",
+    struct toc_channel c = {.kind = TOC_CHANNEL_NTFY,
+                            .name = "ntfy",
                             .ntfy = {.url = "https://n/a", .use_headers = true}};
     struct toc_notification n = sample_notification();
     struct toc_channel_request r = {0};
@@ -186,10 +200,12 @@ static void long_texts_are_cut_for_ntfy(void **state) {
 
 static void an_sms_fills_the_gateways_form(void **state) {
     (void)state;
-    struct toc_channel c = {
-        .kind = TOC_CHANNEL_SMS, .name = "sms", .text_template = "a \"b\" & c",
-        .sms = {.to = "+86 1", .url = "https://g/send?to={{ .To | urlquery }}",
-                .body = "{\"t\":{{ .Text | toJson }}}"}};
+    struct toc_channel c = {.kind = TOC_CHANNEL_SMS,
+                            .name = "sms",
+                            .text_template = "a \"b\" & c",
+                            .sms = {.to = "+86 1",
+                                    .url = "https://g/send?to={{ .To | urlquery }}",
+                                    .body = "{\"t\":{{ .Text | toJson }}}"}};
     struct toc_notification n = sample_notification();
     struct toc_channel_request r = {0};
     struct toc_delivery d = {0};
@@ -214,9 +230,12 @@ static void an_sms_fills_the_gateways_form(void **state) {
 
 static void twilio_gets_its_form(void **state) {
     (void)state;
-    struct toc_channel c = {.kind = TOC_CHANNEL_TWILIO, .name = "twilio", .text_template = "a&b",
-                            .twilio = {.to = "+15550001", .from = "+15550002",
-                                       .account_sid = "AC1", .auth_token = "secret"}};
+    struct toc_channel c = {
+        .kind = TOC_CHANNEL_TWILIO,
+        .name = "twilio",
+        .text_template = "a&b",
+        .twilio = {
+            .to = "+15550001", .from = "+15550002", .account_sid = "AC1", .auth_token = "secret"}};
     struct toc_notification n = sample_notification();
     struct toc_channel_request r = {0};
     struct toc_delivery d = {0};
@@ -229,7 +248,8 @@ static void twilio_gets_its_form(void **state) {
 
 static void the_webhook_is_alertmanagers(void **state) {
     (void)state;
-    struct toc_channel c = {.kind = TOC_CHANNEL_WEBHOOK, .name = "webhook",
+    struct toc_channel c = {.kind = TOC_CHANNEL_WEBHOOK,
+                            .name = "webhook",
                             .webhook = {.url = "https://w/hook", .max_alerts = 1}};
     struct toc_notification n = sample_notification();
     struct toc_channel_request r = {0};
@@ -259,9 +279,11 @@ static void a_receivers_mistakes_are_named(void **state) {
     assert_int_equal(toc_receiver_check(&r, &err), 0);
     c.email.to = bad_to;
     assert_int_equal(toc_receiver_check(&r, &err), TOC_EINVAL);
-    assert_string_equal(err.message, "receiver \"team\", channel \"email\": to is not a mail address");
+    assert_string_equal(err.message,
+                        "receiver \"team\", channel \"email\": to is not a mail address");
     toc_err_reset(&err);
-    c = (struct toc_channel){.kind = TOC_CHANNEL_NTFY, .name = "n", .ntfy = {.url = "https://host/"}};
+    c = (struct toc_channel){
+        .kind = TOC_CHANNEL_NTFY, .name = "n", .ntfy = {.url = "https://host/"}};
     assert_int_equal(toc_receiver_check(&r, &err), TOC_EINVAL);
     toc_err_reset(&err);
     c.ntfy.url = "https://host/topic";

@@ -35,24 +35,22 @@ static void the_default_text_tells_the_story(void **state) {
     struct toc_notification n = sample_notification();
     struct toc_buf b = TOC_BUF_INIT;
     toc_message_text(&n, TOC_LANGUAGE_EN, &b);
-    assert_string_equal(
-        toc_buf_cstr(&b),
-        "[FIRING] critical: Loss became NaN in run demo\n"
-        "\n"
-        "Step 120: the loss is not a number.\n"
-        "\n"
-        "On: rank=3, run=demo\n"
-        "Since: 2026-11-24 13:17:34 UTC (4m10s)\n"
-        "Value: 12.5 s (limit > 10 s) (expected 2 s – 4.5 s)\n"
-        "Trend: ▁▂▃▄█\n"
-        "Likely cause: learning rate too high\n"
-        "Do first: stop the run\n"
-        "Alerts: \n"
-        "  [FIRING] alertname=NonFinite, run=demo\n"
-        "  [RESOLVED] rank=3, run=demo\n"
-        "Runbook: https://t/runbook\n"
-        "Incident: https://t/i/inc-1\n"
-        "Acknowledge: https://t/ack?token=abc\n");
+    assert_string_equal(toc_buf_cstr(&b), "[FIRING] critical: Loss became NaN in run demo\n"
+                                          "\n"
+                                          "Step 120: the loss is not a number.\n"
+                                          "\n"
+                                          "On: rank=3, run=demo\n"
+                                          "Since: 2026-11-24 13:17:34 UTC (4m10s)\n"
+                                          "Value: 12.5 s (limit > 10 s) (expected 2 s – 4.5 s)\n"
+                                          "Trend: ▁▂▃▄█\n"
+                                          "Likely cause: learning rate too high\n"
+                                          "Do first: stop the run\n"
+                                          "Alerts: \n"
+                                          "  [FIRING] alertname=NonFinite, run=demo\n"
+                                          "  [RESOLVED] rank=3, run=demo\n"
+                                          "Runbook: https://t/runbook\n"
+                                          "Incident: https://t/i/inc-1\n"
+                                          "Acknowledge: https://t/ack?token=abc\n");
     toc_buf_reset(&b);
     n.is_resolved = true;
     n.alert_count = 0;
@@ -195,7 +193,8 @@ static void ack_tokens_hold_for_one_incident_and_time(void **state) {
         toc_ack_token_make(key, id, expires, &token);
     }
     toc_ack_link_page(TOC_SV("https://t/"), TOC_SV("a b"), TOC_SV("TOK"), &link);
-    assert_string_equal(toc_buf_cstr(&link), "https://t/api/tocsin/v1/incidents/a%20b/ack?token=TOK");
+    assert_string_equal(toc_buf_cstr(&link),
+                        "https://t/api/tocsin/v1/incidents/a%20b/ack?token=TOK");
     toc_buf_fini(&token);
     toc_buf_fini(&link);
 }

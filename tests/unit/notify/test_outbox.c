@@ -60,7 +60,9 @@ static void on_event(void *ctx, const struct toc_notifier_event *e) {
 static struct toc_receiver_set *receivers(void) {
     static const struct toc_channel channels[] = {
         {.kind = TOC_CHANNEL_WEBHOOK, .name = "one", .webhook = {.url = "http://x/"}},
-        {.kind = TOC_CHANNEL_NTFY, .name = "two", .skips_resolved = true,
+        {.kind = TOC_CHANNEL_NTFY,
+         .name = "two",
+         .skips_resolved = true,
          .ntfy = {.url = "http://x/t"}},
     };
     static const struct toc_receiver items[] = {
@@ -73,14 +75,18 @@ static struct toc_receiver_set *receivers(void) {
 
 static void start(struct fixture *f, bool is_manual) {
     struct toc_err err = {0};
-    struct toc_statedb_options db = {.vfs = toc_vfs_system(), .path = f->path,
-                                     .clock = &f->clock.base};
+    struct toc_statedb_options db = {
+        .vfs = toc_vfs_system(), .path = f->path, .clock = &f->clock.base};
     if (!f->db && toc_statedb_open(&db, &f->db, &err))
         fail_msg("%s", err.message);
-    struct toc_notifier_options o = {
-        .db = f->db, .clock = is_manual ? &f->clock.base : toc_clock_system(), .seed = 7,
-        .is_manual = is_manual, .deliver = fake_deliver, .deliver_ctx = f, .on_event = on_event,
-        .event_ctx = f};
+    struct toc_notifier_options o = {.db = f->db,
+                                     .clock = is_manual ? &f->clock.base : toc_clock_system(),
+                                     .seed = 7,
+                                     .is_manual = is_manual,
+                                     .deliver = fake_deliver,
+                                     .deliver_ctx = f,
+                                     .on_event = on_event,
+                                     .event_ctx = f};
     assert_int_equal(toc_notifier_start(&o, &f->notifier, &err), 0);
     toc_notifier_set_receivers(f->notifier, receivers());
 }
@@ -135,7 +141,7 @@ static void one_message_per_transition_and_channel(void **state) {
     assert_int_equal(send_one(f, "a", "i1", "i1:firing", false), 0); /* the same again */
     assert_int_equal(toc_notifier_pump(f->notifier), 2);
     assert_int_equal(send_one(f, "a", "i1", "i1:resolved", true), 1); /* "two" skips these */
-    assert_int_equal(send_one(f, "a", "i1", "i1:firing", false), 0); /* delivered long ago */
+    assert_int_equal(send_one(f, "a", "i1", "i1:firing", false), 0);  /* delivered long ago */
     assert_int_equal(toc_notifier_pump(f->notifier), 1);
     assert_int_equal(f->sent_count, 3);
     assert_string_equal(f->sent[2], "a/one i1:resolved");

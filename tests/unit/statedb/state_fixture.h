@@ -1,4 +1,5 @@
-/* A state database in a folder of its own under a virtual clock, and a disk that can be made to fail. */
+/* A state database in a folder of its own under a virtual clock, and a disk that can be made to
+ * fail. */
 #ifndef TOC_TESTS_STATE_FIXTURE_H
 #define TOC_TESTS_STATE_FIXTURE_H
 
@@ -21,7 +22,8 @@ void state_fixture_reopen(struct state_fixture *f);
 void state_fixture_teardown(struct state_fixture *f);
 
 enum disk_fault { DISK_FINE, DISK_FULL, DISK_WRITE_ERROR, DISK_SYNC_ERROR };
-/* Puts a layer under SQLite that fails writes or syncs on demand; for databases opened afterwards. */
+/* Puts a layer under SQLite that fails writes or syncs on demand; for databases opened afterwards.
+ */
 void state_disk_install(void);
 void state_disk_set(enum disk_fault fault);
 
