@@ -40,6 +40,7 @@ def files(c, directory):
     table = directory / 'a.csv'
     table.write_text('a,b\n1,2\n3\n')
     refused(c, run('detect', table, '--columns', 'a,b'), 'CSV', '3', code=2)
+    table.write_text('a,b\n1,2\n3,4\n')
     refused(c, run('detect', table, '--columns', 'z'), 'CSV column', 'z', code=2)
     refused(c, run('incidnt'), 'command', 'incident', code=2)
 
