@@ -41,13 +41,6 @@ struct request {
     enum toc_output output;
 };
 
-static void print_json(const struct toc_json *v) {
-    struct toc_buf out = TOC_BUF_INIT;
-    toc_json_write(v, &out);
-    puts(toc_buf_cstr(&out));
-    toc_buf_fini(&out);
-}
-
 static struct toc_sv text_of(const struct toc_json *object, const char *key) {
     const struct toc_json *v = toc_json_get(object, key);
     return v && v->type == TOC_JSON_STRING ? v->string : TOC_SV_NULL;
@@ -73,10 +66,10 @@ static int list(struct request *r) {
     int rc = toc_client_call(&r->client, "GET", path, NULL, &a);
     const struct toc_json *incidents = rc == 0 ? toc_json_get(a.json, "incidents") : NULL;
     if (incidents && r->output == TOC_OUTPUT_JSON)
-        print_json(incidents);
+        toc_json_print(incidents);
     else if (incidents && r->output == TOC_OUTPUT_NDJSON)
         for (size_t i = 0; i < incidents->count; i++)
-            print_json(&incidents->items[i]);
+            toc_json_print(&incidents->items[i]);
     else if (incidents)
         print_rows(incidents, r->output);
     toc_answer_fini(&a);
@@ -113,7 +106,7 @@ static void answer(const struct request *r, const struct toc_answer *a) {
     else if (r->output == TOC_OUTPUT_TABLE && toc_json_get(a->json, "timeline"))
         print_incident(a->json);
     else
-        print_json(a->json);
+        toc_json_print(a->json);
 }
 
 static int call(struct request *r, const char *method, const char *id, const char *action,

@@ -33,13 +33,6 @@ static void add_field(struct toc_buf *form, const char *name, const char *value)
     toc_percent_encode(toc_sv_cstr(value), form);
 }
 
-static void print_json(const struct toc_json *v) {
-    struct toc_buf out = TOC_BUF_INIT;
-    toc_json_write(v, &out);
-    puts(toc_buf_cstr(&out));
-    toc_buf_fini(&out);
-}
-
 static void add_labels(struct toc_table *t, const struct toc_json *metric) {
     struct toc_labels_builder b = TOC_LABELS_BUILDER_INIT;
     struct toc_buf text = TOC_BUF_INIT;
@@ -105,10 +98,10 @@ static void print_result(const struct toc_json *data, enum toc_output output) {
     if (!result || !type)
         return;
     if (output == TOC_OUTPUT_JSON)
-        print_json(data);
+        toc_json_print(data);
     else if (output == TOC_OUTPUT_NDJSON)
         for (size_t i = 0; i < result->count; i++)
-            print_json(&result->items[i]);
+            toc_json_print(&result->items[i]);
     else if (toc_sv_eq(type->string, TOC_SV("vector")))
         print_vector(result, output);
     else if (toc_sv_eq(type->string, TOC_SV("matrix")))
@@ -174,13 +167,13 @@ static int list(struct request *r, const char *path, const struct toc_buf *form)
                   : toc_client_call(&r->client, "GET", path, NULL, &a);
     const struct toc_json *data = rc == 0 ? toc_json_get(a.json, "data") : NULL;
     if (data && r->output == TOC_OUTPUT_JSON)
-        print_json(data);
+        toc_json_print(data);
     for (size_t i = 0; data && r->output != TOC_OUTPUT_JSON && i < data->count; i++) {
         const struct toc_json *v = &data->items[i];
         if (v->type == TOC_JSON_STRING)
             printf("%.*s\n", TOC_SV_ARG(v->string));
         else
-            print_json(v);
+            toc_json_print(v);
     }
     toc_answer_fini(&a);
     return rc;

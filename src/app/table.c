@@ -137,3 +137,10 @@ void toc_json_write(const struct toc_json *v, struct toc_buf *out) {
     toc_json_writer_init(&w, out);
     write_value(v, &w);
 }
+
+void toc_json_print(const struct toc_json *v) {
+    struct toc_buf out = TOC_BUF_INIT;
+    toc_json_write(v, &out);
+    puts(toc_buf_cstr(&out));
+    toc_buf_fini(&out);
+}

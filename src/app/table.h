@@ -28,5 +28,7 @@ void toc_table_fini(struct toc_table *t);
 void toc_table_add_json(struct toc_table *t, const struct toc_json *v);
 /* A parsed value written again (for --output ndjson). */
 void toc_json_write(const struct toc_json *v, struct toc_buf *out);
+/* The same on stdout, with a newline. */
+void toc_json_print(const struct toc_json *v);
 
 #endif

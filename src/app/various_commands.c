@@ -15,13 +15,6 @@
 #include "sys/env.h"
 #include "sys/vfs.h"
 
-static void print_json(const struct toc_json *v) {
-    struct toc_buf out = TOC_BUF_INIT;
-    toc_json_write(v, &out);
-    puts(toc_buf_cstr(&out));
-    toc_buf_fini(&out);
-}
-
 static int usage_error(const char *command, const char *text) {
     fprintf(stderr, "tocsin %s: %s (see tocsin %s --help)\n", command, text, command);
     return TOC_EXIT_USAGE;
@@ -31,7 +24,7 @@ static void print_rows(const struct toc_json *list, const char *const *titles, s
                        enum toc_output output) {
     struct toc_table t;
     if (output == TOC_OUTPUT_JSON) {
-        print_json(list);
+        toc_json_print(list);
         return;
     }
     toc_table_init(&t, titles, columns);

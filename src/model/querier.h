@@ -22,7 +22,7 @@ struct toc_histogram; /* model/histogram.h */
 struct toc_series_view {
     struct toc_labels labels;
     const int64_t *t_ms;
-    const double *values; /* the histogram's sum-free placeholder 0 where histograms[i] is set */
+    const double *values;                          /* 0 where histograms[i] is set */
     const struct toc_histogram *const *histograms; /* NULL when the series holds floats only */
     size_t count;
 };

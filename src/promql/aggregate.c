@@ -5,6 +5,7 @@
 
 #include "base/num.h"
 #include "promql/eval_priv.h"
+#include "promql/sum_priv.h"
 
 struct group {
     struct toc_labels labels;
@@ -80,22 +81,10 @@ double toc_promql_quantile(double q, double *values, size_t count) {
     return values[below] * (1 - weight) + values[above] * weight;
 }
 
-/* Neumaier's compensated sum (Zeitschrift für Angewandte Mathematik und Mechanik 54, 1974). */
-static void add_compensated(double *sum, double *lost, double v) {
-    double t = *sum + v;
-    if (isinf(t))
-        *lost = 0;
-    else if (fabs(*sum) >= fabs(v))
-        *lost += (*sum - t) + v;
-    else
-        *lost += (v - t) + *sum;
-    *sum = t;
-}
-
 static double fold_sum(const double *v, size_t n) {
     double sum = 0, lost = 0;
     for (size_t i = 0; i < n; i++)
-        add_compensated(&sum, &lost, v[i]);
+        toc_sum_add(&sum, &lost, v[i]);
     return isinf(sum) ? sum : sum + lost;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "promql/eval_priv.h"
+#include "promql/sum_priv.h"
 
 enum { STACK_VALUES = 256 };
 
@@ -90,21 +91,10 @@ bool toc_window_changes(const struct toc_window *w, double *out) {
 /* ------------------------------------------------------------------------------------------
  * statistics */
 
-static void add_compensated(double *sum, double *lost, double v) {
-    double t = *sum + v;
-    if (isinf(t))
-        *lost = 0;
-    else if (fabs(*sum) >= fabs(v))
-        *lost += (*sum - t) + v;
-    else
-        *lost += (v - t) + *sum;
-    *sum = t;
-}
-
 static double total(const struct toc_window *w) {
     double sum = 0, lost = 0;
     for (size_t i = 0; i < w->count; i++)
-        add_compensated(&sum, &lost, w->v[i]);
+        toc_sum_add(&sum, &lost, w->v[i]);
     return isinf(sum) ? sum : sum + lost;
 }
 
@@ -217,10 +207,10 @@ static void regress(const struct toc_window *w, int64_t origin_ms, double *slope
         double x = (double)(w->t_ms[i] - origin_ms) / 1000.0, y = w->v[i];
         is_constant = is_constant && y == w->v[0];
         n += 1;
-        add_compensated(&x_sum, &x_lost, x);
-        add_compensated(&y_sum, &y_lost, y);
-        add_compensated(&xy, &xy_lost, x * y);
-        add_compensated(&xx, &xx_lost, x * x);
+        toc_sum_add(&x_sum, &x_lost, x);
+        toc_sum_add(&y_sum, &y_lost, y);
+        toc_sum_add(&xy, &xy_lost, x * y);
+        toc_sum_add(&xx, &xx_lost, x * x);
     }
     if (is_constant) {
         *slope = isinf(w->v[0]) ? NAN : 0;
