@@ -79,8 +79,8 @@ static void write_round_labels(struct bench *b) {
     for (size_t i = 0; i < b->series;) {
         size_t n = 0;
         for (; n < BATCH && i < b->series; i++, n++)
-            points[n] =
-                (struct toc_point){{b->items[i], LABELS}, b->clock.wall.ms, next_value(b, i)};
+            points[n] = toc_float_point((struct toc_labels){b->items[i], LABELS}, b->clock.wall.ms,
+                                        next_value(b, i));
         if (sink->write(sink, points, n, NULL, &err))
             fail("write", &err);
     }

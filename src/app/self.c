@@ -166,8 +166,8 @@ static void add_point(void *ctx, const char *name, const char *type, const char 
     toc_labels_builder_set(&l, TOC_SV("instance"), b->instance);
     if (label)
         toc_labels_builder_set(&l, toc_sv_cstr(label), toc_sv_cstr(label_value));
-    struct toc_point p = {toc_labels_dup_arena(toc_labels_builder_finish(&l), &b->arena), b->t_ms,
-                          value};
+    struct toc_point p = toc_float_point(
+        toc_labels_dup_arena(toc_labels_builder_finish(&l), &b->arena), b->t_ms, value);
     TOC_VEC_PUSH(b, p);
     toc_labels_builder_fini(&l);
 }

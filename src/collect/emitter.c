@@ -95,7 +95,7 @@ void toc_emitter_put(struct toc_emitter *e, const char *name, enum toc_metric_ty
     s->cycle = e->cycle;
     s->type = type;
     s->group = e->group;
-    TOC_VEC_PUSH(&e->points, ((struct toc_point){s->labels, e->now.ms, value}));
+    TOC_VEC_PUSH(&e->points, toc_float_point(s->labels, e->now.ms, value));
 }
 
 static void describe_new(struct toc_emitter *e, struct toc_sink *sink) {
@@ -136,7 +136,7 @@ int toc_emitter_flush(struct toc_emitter *e, struct toc_sink *sink, struct toc_e
     for (size_t i = 0; i < e->series.count; i++) {
         const struct toc_emitter_series *s = e->series.items[i];
         if (is_gone(e, s))
-            TOC_VEC_PUSH(&e->points, ((struct toc_point){s->labels, e->now.ms, toc_stale_nan()}));
+            TOC_VEC_PUSH(&e->points, toc_float_point(s->labels, e->now.ms, toc_stale_nan()));
     }
     if (e->described.count < e->series.count)
         describe_new(e, sink);

@@ -115,7 +115,7 @@ static void put_series(const struct writer *w, struct toc_run_series *s, int64_t
     s->last_t_ms = t_ms;
     s->body = r->body_number;
     s->point = r->points.count;
-    TOC_VEC_PUSH(&r->points, ((struct toc_point){s->labels, t_ms, value}));
+    TOC_VEC_PUSH(&r->points, toc_float_point(s->labels, t_ms, value));
 }
 
 static void put(const struct writer *w, const char *metric, double value) {

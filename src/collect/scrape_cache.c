@@ -305,7 +305,7 @@ static int on_sample(void *ctx, const struct toc_exposition_sample *s) {
     series->cycle = c->cycle;
     series->is_tracked = !has_own_time || config->track_timestamps_staleness;
     double value = isnan(s->value) ? toc_f64_from_bits(TOC_NORMAL_NAN_BITS) : s->value;
-    TOC_VEC_PUSH(&c->points, ((struct toc_point){series->labels, t_ms, value}));
+    TOC_VEC_PUSH(&c->points, toc_float_point(series->labels, t_ms, value));
     return 0;
 }
 
@@ -370,7 +370,7 @@ void toc_scrape_cache_send_metadata(struct scrape_cache *c, struct toc_sink *sin
 static void push_marker(struct scrape_cache *c, struct scrape_series *s, int64_t t_ms) {
     s->is_alive = false;
     if (s->is_tracked)
-        TOC_VEC_PUSH(&c->points, ((struct toc_point){s->labels, t_ms, toc_stale_nan()}));
+        TOC_VEC_PUSH(&c->points, toc_float_point(s->labels, t_ms, toc_stale_nan()));
 }
 
 void toc_scrape_cache_end_series(struct scrape_cache *c, int64_t t_ms) {
@@ -441,5 +441,5 @@ int toc_scrape_cache_ingest(struct scrape_cache *c, const struct scrape_input *i
 
 void toc_scrape_cache_report(struct scrape_cache *c, enum scrape_report which, int64_t t_ms,
                              double value) {
-    TOC_VEC_PUSH(&c->points, ((struct toc_point){c->reports[which]->labels, t_ms, value}));
+    TOC_VEC_PUSH(&c->points, toc_float_point(c->reports[which]->labels, t_ms, value));
 }

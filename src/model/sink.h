@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "model/histogram.h"
 #include "model/labels.h"
 #include "model/sample.h"
 
@@ -17,7 +18,13 @@ struct toc_point {
     struct toc_labels labels; /* with __name__ */
     int64_t t_ms;
     double value;
+    const struct toc_histogram *histogram; /* a native histogram; NULL: a float sample */
 };
+
+static inline struct toc_point toc_float_point(struct toc_labels labels, int64_t t_ms,
+                                               double value) {
+    return (struct toc_point){labels, t_ms, value, NULL};
+}
 
 /* X(enum, reason label): why a sample was refused; counted, never silent. */
 #define TOC_REJECT_TABLE(X)                              \
@@ -27,7 +34,8 @@ struct toc_point {
     X(TOC_REJECT_TOO_FAR_IN_FUTURE, "too_far_in_future") \
     X(TOC_REJECT_INVALID_LABELS, "invalid_labels")       \
     X(TOC_REJECT_SERIES_LIMIT, "series_limit")           \
-    X(TOC_REJECT_LABEL_LIMIT, "label_limit")
+    X(TOC_REJECT_LABEL_LIMIT, "label_limit")             \
+    X(TOC_REJECT_INVALID_HISTOGRAM, "invalid_histogram")
 
 enum toc_reject_reason {
 #define X(name, text) name,

@@ -245,10 +245,10 @@ void toc_alert_rule_write(struct toc_rules *m, struct rule_state *s, struct toc_
         const struct active_alert *a = &s->active.items[i];
         if (a->state == TOC_RULE_INACTIVE)
             continue;
-        points[count++] = (struct toc_point){
-            series_labels(a, "ALERTS", toc_rule_alert_state_text(a->state), &arena), at.ms, 1};
-        points[count++] = (struct toc_point){series_labels(a, "ALERTS_FOR_STATE", NULL, &arena),
-                                             at.ms, (double)(a->active_at.ms / 1000)};
+        points[count++] = toc_float_point(
+            series_labels(a, "ALERTS", toc_rule_alert_state_text(a->state), &arena), at.ms, 1);
+        points[count++] = toc_float_point(series_labels(a, "ALERTS_FOR_STATE", NULL, &arena), at.ms,
+                                          (double)(a->active_at.ms / 1000));
     }
     toc_rule_write(m, s, points, count, at);
     toc_free(points);

@@ -157,8 +157,8 @@ static int evaluate_record(struct toc_rules *m, struct group_state *g, struct ru
     struct toc_arena arena = TOC_ARENA_INIT;
     struct toc_point *points = TOC_NEW_ARRAY(struct toc_point, found.count + 1);
     for (size_t i = 0; i < found.count; i++)
-        points[i] = (struct toc_point){record_labels(g, s, found.items[i].labels, &arena), at.ms,
-                                       found.items[i].value};
+        points[i] = toc_float_point(record_labels(g, s, found.items[i].labels, &arena), at.ms,
+                                    found.items[i].value);
     rc = check_distinct(points, found.count, err);
     bool is_over = g->group->limit > 0 && found.count > (uint64_t)g->group->limit;
     if (!rc && is_over) {

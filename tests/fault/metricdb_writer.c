@@ -48,7 +48,7 @@ static int write_batches(struct toc_metricdb *db, int64_t batch) {
             snprintf(names[i], sizeof names[i], "%d", i);
             items[i][0] = (struct toc_label){TOC_METRIC_NAME, TOC_SV("m")};
             items[i][1] = (struct toc_label){TOC_SV("i"), toc_sv_cstr(names[i])};
-            points[i] = (struct toc_point){{items[i], 2}, t, value_of(batch, i)};
+            points[i] = toc_float_point((struct toc_labels){items[i], 2}, t, value_of(batch, i));
         }
         struct toc_write_result r;
         struct toc_err err = {0};

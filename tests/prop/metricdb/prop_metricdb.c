@@ -130,7 +130,7 @@ static int64_t any_time(struct world *w) {
 static void write_one(struct world *w) {
     struct model_series *s = &w->series[pick(w, SERIES)];
     int64_t now = w->clock.wall.ms;
-    struct toc_point p = {s->labels, any_time(w), odd_value(w)};
+    struct toc_point p = toc_float_point(s->labels, any_time(w), odd_value(w));
     const struct sample *old = model_at(s, p.t_ms);
     if (old && pick(w, 2))
         p.value = toc_f64_from_bits(old->bits);
@@ -162,7 +162,7 @@ static void write_batch(struct world *w) {
     int64_t t = w->clock.wall.ms;
     for (size_t i = 0; i < SERIES; i++)
         if (!model_at(&w->series[i], t) && pick(w, 2))
-            points[n++] = (struct toc_point){w->series[i].labels, t, odd_value(w)};
+            points[n++] = toc_float_point(w->series[i].labels, t, odd_value(w));
     struct toc_write_result r;
     struct toc_sink *sink = toc_metricdb_sink(w->db);
     CHECK(w, sink->write(sink, points, n, &r, NULL) == 0);

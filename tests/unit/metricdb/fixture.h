@@ -56,7 +56,7 @@ static inline int fixture_write(struct fixture *f, const char *name, const char 
                                 int64_t t_ms, double value, struct toc_write_result *result) {
     struct toc_label items[] = {{TOC_METRIC_NAME, toc_sv_cstr(name)},
                                 {TOC_SV("i"), toc_sv_cstr(instance)}};
-    struct toc_point p = {{items, instance ? 2 : 1}, t_ms, value};
+    struct toc_point p = toc_float_point((struct toc_labels){items, instance ? 2 : 1}, t_ms, value);
     struct toc_write_result r;
     struct toc_sink *sink = toc_metricdb_sink(f->db);
     struct toc_err err = {0};

@@ -30,7 +30,7 @@ static int write_step(struct fixture *f, struct ledger *l, int64_t t_ms) {
     for (int i = 0; i < INSTANCES; i++) {
         items[i][0] = (struct toc_label){TOC_METRIC_NAME, TOC_SV("m")};
         items[i][1] = (struct toc_label){TOC_SV("i"), toc_sv_cstr(names[i])};
-        points[i] = (struct toc_point){{items[i], 2}, t_ms, value_of(l->steps, i)};
+        points[i] = toc_float_point((struct toc_labels){items[i], 2}, t_ms, value_of(l->steps, i));
     }
     struct toc_sink *sink = toc_metricdb_sink(f->db);
     struct toc_write_result r;

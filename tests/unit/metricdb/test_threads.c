@@ -50,7 +50,7 @@ static void write_loop(void *ctx) {
             snprintf(names[i], sizeof names[i], "w%d.%d", writer, i ? i : 1000 + step);
             items[i][0] = (struct toc_label){TOC_METRIC_NAME, TOC_SV("m")};
             items[i][1] = (struct toc_label){TOC_SV("i"), toc_sv_cstr(names[i])};
-            points[i] = (struct toc_point){{items[i], 2}, t, step};
+            points[i] = toc_float_point((struct toc_labels){items[i], 2}, t, step);
         }
         struct toc_write_result r;
         if (sink->write(sink, points, SERIES, &r, NULL) == 0)
