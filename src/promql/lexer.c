@@ -155,11 +155,46 @@ static bool is_duration_unit(int c) {
     return c == 'm' || c == 's' || c == 'h' || c == 'd' || c == 'w' || c == 'y';
 }
 
+/* "1_000" → 1000; "0x1f" and, as in Go, "017" are integers of base 16 and 8. */
+static int number_value(struct toc_sv text, double *out) {
+    char digits[64];
+    size_t n = 0;
+    bool is_octal = text.n > 1 && text.p[0] == '0';
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        if (c == '_') {
+            bool is_between = i && i + 1 < text.n && isxdigit((unsigned char)text.p[i - 1]) &&
+                              isxdigit((unsigned char)text.p[i + 1]);
+            if (!is_between)
+                return TOC_EPARSE;
+            continue;
+        }
+        if (n == sizeof digits - 1)
+            return TOC_EPARSE;
+        is_octal = is_octal && c >= '0' && c <= '7';
+        digits[n++] = c;
+    }
+    digits[n] = 0;
+    if (is_octal) {
+        *out = 0;
+        for (size_t i = 0; i < n; i++)
+            *out = *out * 8 + (digits[i] - '0');
+        return 0;
+    }
+    return toc_parse_f64((struct toc_sv){digits, n}, out);
+}
+
+static int bad_number(struct toc_lexer *l, struct toc_token *t, struct toc_err *err) {
+    return toc_lexer_error(l->input, t->at, err, "bad number or duration syntax: \"%.*s\"",
+                           TOC_SV_ARG(t->text));
+}
+
 /* Numbers (decimal, hexadecimal, exponent) and durations ("1h30m"), which begin alike. */
 static int read_number(struct toc_lexer *l, struct toc_token *t, struct toc_err *err) {
     bool is_hex = peek(l, 0) == '0' && (peek(l, 1) | 32) == 'x';
     l->at += is_hex ? 2 : 0;
-    while (is_hex ? isxdigit(peek(l, 0)) : isdigit(peek(l, 0)) || peek(l, 0) == '.')
+    while (is_hex ? isxdigit(peek(l, 0)) || peek(l, 0) == '_'
+                  : isdigit(peek(l, 0)) || peek(l, 0) == '.' || peek(l, 0) == '_')
         l->at++;
     if (!is_hex && (peek(l, 0) | 32) == 'e') {
         l->at++;
@@ -175,15 +210,11 @@ static int read_number(struct toc_lexer *l, struct toc_token *t, struct toc_err 
     if (is_duration) {
         int64_t ms;
         if (toc_duration_parse(t->text, &ms, NULL) < 0)
-            return toc_lexer_error(l->input, t->at, err, "bad number or duration syntax: \"%.*s\"",
-                                   TOC_SV_ARG(t->text));
+            return bad_number(l, t, err);
         t->number = (double)ms / 1000.0;
         return 0;
     }
-    if (toc_parse_f64(t->text, &t->number) < 0)
-        return toc_lexer_error(l->input, t->at, err, "bad number or duration syntax: \"%.*s\"",
-                               TOC_SV_ARG(t->text));
-    return 0;
+    return number_value(t->text, &t->number) < 0 ? bad_number(l, t, err) : 0;
 }
 
 static void read_name(struct toc_lexer *l, struct toc_token *t) {
@@ -200,6 +231,7 @@ static const struct {
 } g_operators[] = {
     /* the longer ones first */
     {"=~", TOC_TOKEN_RE},    {"==", TOC_TOKEN_EQ},      {"!=", TOC_TOKEN_NE},
+    {"</", TOC_TOKEN_TRIM_UPPER}, {">/", TOC_TOKEN_TRIM_LOWER},
     {"!~", TOC_TOKEN_NRE},   {"<=", TOC_TOKEN_LE},      {">=", TOC_TOKEN_GE},
     {"(", TOC_TOKEN_LPAREN}, {")", TOC_TOKEN_RPAREN},   {"{", TOC_TOKEN_LBRACE},
     {"}", TOC_TOKEN_RBRACE}, {"[", TOC_TOKEN_LBRACKET}, {"]", TOC_TOKEN_RBRACKET},

@@ -16,7 +16,8 @@
                 X(AT, "\"@\"") X(ASSIGN, "\"=\"") X(NE, "\"!=\"") X(RE, "\"=~\"") X(NRE, "\"!~\"") \
                     X(EQ, "\"==\"") X(LT, "\"<\"") X(LE, "\"<=\"") X(GT, "\">\"") X(GE, "\">=\"")  \
                         X(ADD, "\"+\"") X(SUB, "\"-\"") X(MUL, "\"*\"") X(DIV, "\"/\"")            \
-                            X(MOD, "\"%\"") X(POW, "\"^\"")
+                            X(MOD, "\"%\"") X(POW, "\"^\"")                       \
+                                X(TRIM_UPPER, "\"</\"") X(TRIM_LOWER, "\">/\"")
 
 enum toc_token_kind {
 #define X(e, text) TOC_TOKEN_##e,

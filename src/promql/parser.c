@@ -27,7 +27,7 @@ const struct toc_binary_info *toc_binary_info(enum toc_binary_op op) {
 
 const char *toc_aggregate_text(enum toc_aggregate_op op) {
     static const char *const texts[] = {
-#define X(e, text, parameter) text,
+#define X(e, text, parameter, experimental) text,
         TOC_AGGREGATE_TABLE(X)
 #undef X
     };
@@ -290,7 +290,7 @@ static int aggregate_of(struct toc_sv name) {
         const char *text;
         int op;
     } table[] = {
-#define X(e, text, parameter) {text, TOC_AGGREGATE_##e},
+#define X(e, text, parameter, experimental) {text, TOC_AGGREGATE_##e},
         TOC_AGGREGATE_TABLE(X)
 #undef X
     };
@@ -302,7 +302,7 @@ static int aggregate_of(struct toc_sv name) {
 
 static bool takes_parameter(enum toc_aggregate_op op) {
     static const bool table[] = {
-#define X(e, text, parameter) parameter,
+#define X(e, text, parameter, experimental) parameter,
         TOC_AGGREGATE_TABLE(X)
 #undef X
     };

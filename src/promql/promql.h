@@ -22,13 +22,38 @@ enum toc_promql_type { TOC_PROMQL_SCALAR, TOC_PROMQL_VECTOR, TOC_PROMQL_MATRIX, 
 
 struct toc_promql_expr; /* opaque, immutable after parsing */
 
-/* Parses and type-checks. TOC_EPARSE with line, column, expectation and suggestion. */
+/* X(ENUM, bit, name as upstream's --enable-feature): what is experimental there is off here. */
+#define TOC_PROMQL_FEATURE_TABLE(X)                                                \
+    X(EXPERIMENTAL_FUNCTIONS, 1u << 0, "promql-experimental-functions")            \
+    X(EXTENDED_RANGE_SELECTORS, 1u << 1, "promql-extended-range-selectors")        \
+    X(BINOP_FILL_MODIFIERS, 1u << 2, "promql-binop-fill-modifiers")                \
+    X(DELAYED_NAME_REMOVAL, 1u << 3, "promql-delayed-name-removal")                \
+    X(USE_START_TIMESTAMPS, 1u << 4, "use-start-timestamps")                       \
+    X(TYPE_AND_UNIT_LABELS, 1u << 5, "type-and-unit-labels")
+
+enum toc_promql_feature {
+#define X(name, bit, text) TOC_PROMQL_##name = bit,
+    TOC_PROMQL_FEATURE_TABLE(X)
+#undef X
+        TOC_PROMQL_ALL_FEATURES = (1u << 6) - 1,
+};
+
+/* Parses and type-checks with the default features. TOC_EPARSE with line, column, expectation and
+ * suggestion. */
 int toc_promql_parse(struct toc_sv text, struct toc_promql_expr **out,
                      struct toc_err *err) TOC_MUST_CHECK;
+/* The same with a set of features. */
+int toc_promql_parse_with(struct toc_sv text, unsigned features, struct toc_promql_expr **out,
+                          struct toc_err *err) TOC_MUST_CHECK;
 void toc_promql_expr_free(struct toc_promql_expr **e);
 enum toc_promql_type toc_promql_expr_type(const struct toc_promql_expr *e);
 /* Canonical text, one line / indented. */
 void toc_promql_format(const struct toc_promql_expr *e, bool pretty, struct toc_buf *out);
+/* As toc_promql_format on one line, but every selector and subquery that has no `@`, and is not
+ * inside a subquery that has one, gets `@ at_ms`. */
+void toc_promql_format_at(const struct toc_promql_expr *e, int64_t at_ms, struct toc_buf *out);
+/* Does it call a function whose value depends on the time of evaluation, also under `@`? */
+bool toc_promql_depends_on_time(const struct toc_promql_expr *e);
 /* Calls fn for each vector selector (for dependency analysis, rule health). */
 void toc_promql_visit_selectors(const struct toc_promql_expr *e,
                                 void (*fn)(void *ctx, const struct toc_matcher *m, size_t count),
@@ -75,7 +100,8 @@ struct toc_promql_options {
     size_t max_bytes;                /* arena budget, default 1 GiB */
     bool (*is_cancelled)(void *ctx); /* polled; may be NULL */
     void *cancel_ctx;
-    bool is_experimental; /* functions behind upstream's feature flags */
+    unsigned features;         /* TOC_PROMQL_…: those that change evaluation */
+    int64_t subquery_step_ms;  /* of `[5m:]`; default 1 m */
 };
 
 /* Value at one time. */
