@@ -142,6 +142,44 @@ static void bench_select(struct bench *b, const char *what, int64_t range_ms, co
     toc_matcher_fini(&m);
 }
 
+/* The phases of a query apart: freeze, labels, samples. The second round is warm. */
+static void bench_set(struct bench *b, int64_t range_ms, const char *what) {
+    struct toc_matcher m;
+    if (toc_matcher_init(&m, TOC_MATCH_RE, TOC_METRIC_NAME, TOC_SV(".+"), NULL))
+        exit(1);
+    struct toc_select s = {&m, 1, b->clock.wall.ms - range_ms, b->clock.wall.ms, false, false};
+    struct toc_querier *q = toc_metricdb_querier(b->db);
+    struct toc_series_buffer buffer = {0};
+    for (int round = 0; round < 3; round++) {
+        struct toc_series_set *set;
+        struct toc_series_view v;
+        struct toc_label items[TOC_SERIES_LABELS_MAX];
+        size_t samples = 0, bytes = 0;
+        double t0 = mono_s();
+        if (q->open(q, &s, &set, NULL))
+            exit(1);
+        double t1 = mono_s();
+        for (size_t i = 0; i < set->count; i++)
+            bytes += set->labels(set, i, items).items[0].value.n;
+        double t2 = mono_s();
+        for (size_t i = 0; i < set->count; i++) {
+            if (set->read(set, i, s.min_ms, s.max_ms, &buffer, &v, NULL))
+                exit(1);
+            samples += v.count;
+        }
+        double t3 = mono_s(), n = set->count ? (double)set->count : 1;
+        printf("set %-18s open %6.1f ms, labels %4.0f ns, read %5.0f ns a series (%zu series, "
+               "%.1f samples each)\n",
+               what, (t1 - t0) * 1e3, (t2 - t1) / n * 1e9, (t3 - t2) / n * 1e9, set->count,
+               (double)samples / n);
+        set->close(&set);
+        if (!bytes)
+            exit(1);
+    }
+    toc_series_buffer_fini(&buffer);
+    toc_matcher_fini(&m);
+}
+
 static void report_rounds(const char *what, double cpu_s, double wall_s, double samples) {
     printf("%-22s %6.3f cpu-s per million samples (%.2f s wall for %.1f M)\n", what,
            cpu_s / samples * 1e6, wall_s, samples / 1e6);
@@ -204,6 +242,8 @@ int main(int argc, char **argv) {
     report_stats(&b, rss);
     bench_select(&b, "last 5 min, all", 300000, ".+", false);
     bench_select(&b, "last 5 min, all, sorted", 300000, ".+", true);
+    bench_set(&b, 300000, "last 5 min");
+    bench_set(&b, INT64_C(86400000), "everything");
     bench_select(&b, "last 5 min, one metric", 300000, "metric_7_total", false);
     bench_select(&b, "everything, a tenth of the metrics", INT64_C(86400000),
                  "metric_1[0-9]?_total", false);

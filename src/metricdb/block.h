@@ -72,14 +72,23 @@ const struct toc_block_meta *toc_block_index_meta(const struct toc_block_index *
 /* Numbers of the series that satisfy all matchers, sorted, appended to out. */
 void toc_block_index_match(const struct toc_block_index *x, const struct toc_matcher *m,
                            size_t count, struct toc_ids *out);
-/* Labels of a series (room for TOC_SERIES_LABELS_MAX), which borrow from the index, and its chunks
- * (appended; NULL when not wanted). TOC_ECORRUPT when the entry makes no sense. */
-struct toc_block_chunks {
-    TOC_VEC_FIELDS(struct toc_block_chunk)
+/* Labels of a series (room for TOC_SERIES_LABELS_MAX), which borrow from the index. TOC_ECORRUPT
+ * when the entry makes no sense. */
+int toc_block_index_labels(const struct toc_block_index *x, uint32_t series,
+                           struct toc_label *items, struct toc_labels *out) TOC_MUST_CHECK;
+/* Walks over the chunks of a series in time order. A damaged entry ends early with r.error. */
+struct toc_block_cursor {
+    struct toc_reader r;
+    uint64_t left, end;
+    int64_t last_ms;
 };
-int toc_block_index_series(const struct toc_block_index *x, uint32_t series,
-                           struct toc_label *items, struct toc_labels *out_labels,
-                           struct toc_block_chunks *out_chunks) TOC_MUST_CHECK;
+int toc_block_index_chunks(const struct toc_block_index *x, uint32_t series,
+                           struct toc_block_cursor *out) TOC_MUST_CHECK;
+bool toc_block_cursor_next(struct toc_block_cursor *cursor, struct toc_block_chunk *out);
+/* A word per series, 0 at first, in which readers remember the series of the head that has the same
+ * labels (series_set.c). Any thread. */
+uint64_t toc_block_index_link(const struct toc_block_index *x, uint32_t series);
+void toc_block_index_set_link(const struct toc_block_index *x, uint32_t series, uint64_t link);
 
 struct toc_block {
     atomic_uint refs;
@@ -103,7 +112,7 @@ int toc_block_load_index(const struct toc_block *b, struct toc_block_index **out
                          unsigned *out_damaged) TOC_MUST_CHECK;
 /* Appends the samples of a chunk; any thread. TOC_ECORRUPT when it is damaged. */
 int toc_block_read_chunk(const struct toc_block_index *x, const struct toc_block_chunk *c,
-                         struct toc_buf *scratch, struct toc_columns *out) TOC_MUST_CHECK;
+                         struct toc_series_buffer *out) TOC_MUST_CHECK;
 
 /* Removes a folder and the files in it; what is missing is fine. */
 void toc_block_remove_dir(struct toc_vfs *vfs, const char *path);

@@ -7,7 +7,11 @@
 #include "metricdb/block_format.h"
 #include "metricdb/chunk.h"
 
-enum { COUNTS_AT_LEAST = 128 * 1024 };
+enum {
+    COUNTS_AT_LEAST = 128 * 1024,
+    SMALL_CHUNK_BYTES = 8192,
+    CHUNK_BYTES_MAX = 64 << 20,
+};
 
 struct pair {
     struct toc_sv name, value, postings;
@@ -30,8 +34,9 @@ struct toc_block_index {
     uint32_t *order;    /* pair numbers, by name then value */
     struct name *names; /* sorted */
     uint32_t name_count;
-    struct toc_sv entries;   /* series entries */
-    const uint8_t *entry_at; /* u32 each, little-endian */
+    struct toc_sv entries;       /* series entries */
+    const uint8_t *entry_at;     /* u32 each, little-endian */
+    atomic_uint_fast64_t *links; /* by series */
 };
 
 /* --- header --- */
@@ -143,6 +148,7 @@ static int parse(struct toc_block_index *x) {
         return TOC_ECORRUPT;
     x->entries = toc_sv_make(start + entries, tables - entries);
     x->entry_at = (const uint8_t *)start + tables;
+    x->links = toc_xcalloc((size_t)series + 1, sizeof *x->links);
     struct toc_reader r = toc_reader_make(toc_sv_make(start, entries));
     parse_names(x, &r);
     return r.error || toc_reader_left(&r) ? TOC_ECORRUPT : 0;
@@ -176,11 +182,13 @@ void toc_block_index_unref(struct toc_block_index **index) {
     toc_free(x->pairs);
     toc_free(x->order);
     toc_free(x->names);
+    toc_free(x->links);
     toc_free(x);
 }
 
 size_t toc_block_index_bytes(const struct toc_block_index *x) {
-    size_t n = x->bytes.capacity + x->pair_count * (sizeof(struct pair) + 4);
+    size_t n = x->bytes.capacity + x->pair_count * (sizeof(struct pair) + 4) +
+               (size_t)x->meta.series * sizeof *x->links;
     return TOC_MAX(n, COUNTS_AT_LEAST);
 }
 
@@ -190,26 +198,36 @@ void toc_block_index_take_file(struct toc_block_index *x, struct toc_vfs *vfs,
     x->chunks = take_file;
 }
 
-int toc_block_read_chunk(const struct toc_block_index *x, const struct toc_block_chunk *c,
-                         struct toc_buf *scratch, struct toc_columns *out) {
+/* Reads and decodes with room for the bytes at `at`. */
+static int read_chunk_into(const struct toc_block_index *x, const struct toc_block_chunk *c,
+                           char *at, struct toc_series_buffer *out) {
     size_t want = (size_t)c->bytes + 4;
-    toc_buf_reset(scratch);
-    char *to = toc_buf_reserve(scratch, want);
-    if (!to)
-        return TOC_ENOMEM;
-    int64_t got = x->vfs->pread(x->vfs, x->chunks, to, want, c->offset);
+    int64_t got = x->vfs->pread(x->vfs, x->chunks, at, want, c->offset);
     if (got != (int64_t)want)
         return got < 0 ? (int)got : TOC_ECORRUPT;
     uint32_t crc;
-    memcpy(&crc, to + c->bytes, 4);
-    if (crc != toc_crc32c(0, to, c->bytes))
+    memcpy(&crc, at + c->bytes, 4);
+    if (crc != toc_crc32c(0, at, c->bytes))
         return TOC_ECORRUPT;
-    toc_columns_reserve(out, TOC_CHUNK_SAMPLES_MAX);
+    toc_series_buffer_reserve(out, TOC_CHUNK_SAMPLES_MAX);
     size_t n = 0;
-    int rc = toc_chunk_decode(toc_sv_make(to, c->bytes), out->t_ms + out->count,
+    int rc = toc_chunk_decode(toc_sv_make(at, c->bytes), out->t_ms + out->count,
                               out->values + out->count, &n);
     if (!rc)
         out->count += n;
+    return rc;
+}
+
+int toc_block_read_chunk(const struct toc_block_index *x, const struct toc_block_chunk *c,
+                         struct toc_series_buffer *out) {
+    char small[SMALL_CHUNK_BYTES];
+    if (c->bytes + 4ull <= sizeof small)
+        return read_chunk_into(x, c, small, out);
+    if (c->bytes > CHUNK_BYTES_MAX)
+        return TOC_ECORRUPT;
+    char *large = toc_try_alloc(c->bytes + 4ull);
+    int rc = large ? read_chunk_into(x, c, large, out) : TOC_ENOMEM;
+    toc_free(large);
     return rc;
 }
 
@@ -219,33 +237,21 @@ const struct toc_block_meta *toc_block_index_meta(const struct toc_block_index *
 
 /* --- series --- */
 
-static void read_chunk_entries(struct toc_reader *r, struct toc_block_chunks *out) {
-    uint64_t count = toc_read_varint(r), end = 0;
-    int64_t last_ms = 0;
-    for (uint64_t i = 0; i < count && !r->error; i++) {
-        struct toc_block_chunk c;
-        c.offset = end + toc_read_varint(r);
-        c.bytes = (uint32_t)toc_read_varint(r);
-        c.min_ms = (int64_t)((uint64_t)last_ms + (uint64_t)toc_read_zigzag(r));
-        c.max_ms = (int64_t)((uint64_t)c.min_ms + toc_read_varint(r));
-        c.samples = (uint32_t)toc_read_varint(r);
-        end = c.offset + c.bytes;
-        last_ms = c.max_ms;
-        if (!r->error && out)
-            TOC_VEC_PUSH(out, c);
-    }
+/* The entry of a series, which begins with its labels. */
+static struct toc_reader entry_of(const struct toc_block_index *x, uint32_t series) {
+    struct toc_reader r = {.error = TOC_ECORRUPT};
+    if (series >= x->meta.series)
+        return r;
+    uint32_t at;
+    memcpy(&at, x->entry_at + 4 * (size_t)series, 4);
+    if (at <= x->entries.n)
+        r = toc_reader_make(toc_sv_sub(x->entries, at, x->entries.n));
+    return r;
 }
 
-int toc_block_index_series(const struct toc_block_index *x, uint32_t series,
-                           struct toc_label *items, struct toc_labels *out_labels,
-                           struct toc_block_chunks *out_chunks) {
-    uint32_t at;
-    if (series >= x->meta.series)
-        return TOC_ECORRUPT;
-    memcpy(&at, x->entry_at + 4 * (size_t)series, 4);
-    if (at > x->entries.n)
-        return TOC_ECORRUPT;
-    struct toc_reader r = toc_reader_make(toc_sv_sub(x->entries, at, x->entries.n));
+int toc_block_index_labels(const struct toc_block_index *x, uint32_t series,
+                           struct toc_label *items, struct toc_labels *out) {
+    struct toc_reader r = entry_of(x, series);
     uint64_t count = toc_read_varint(&r);
     if (r.error || count > TOC_SERIES_LABELS_MAX)
         return TOC_ECORRUPT;
@@ -255,10 +261,44 @@ int toc_block_index_series(const struct toc_block_index *x, uint32_t series,
             return TOC_ECORRUPT;
         items[i] = (struct toc_label){x->pairs[number].name, x->pairs[number].value};
     }
-    if (out_chunks)
-        read_chunk_entries(&r, out_chunks);
-    *out_labels = (struct toc_labels){items, (size_t)count};
+    *out = (struct toc_labels){items, (size_t)count};
+    return 0;
+}
+
+int toc_block_index_chunks(const struct toc_block_index *x, uint32_t series,
+                           struct toc_block_cursor *out) {
+    struct toc_reader r = entry_of(x, series);
+    uint64_t pairs = toc_read_varint(&r);
+    for (uint64_t i = 0; i < pairs && !r.error; i++)
+        toc_read_varint(&r);
+    uint64_t left = toc_read_varint(&r);
+    *out = (struct toc_block_cursor){.r = r, .left = left};
     return r.error ? TOC_ECORRUPT : 0;
+}
+
+bool toc_block_cursor_next(struct toc_block_cursor *cursor, struct toc_block_chunk *out) {
+    struct toc_reader *r = &cursor->r;
+    if (!cursor->left)
+        return false;
+    cursor->left--;
+    out->offset = cursor->end + toc_read_varint(r);
+    out->bytes = (uint32_t)toc_read_varint(r);
+    out->min_ms = (int64_t)((uint64_t)cursor->last_ms + (uint64_t)toc_read_zigzag(r));
+    out->max_ms = (int64_t)((uint64_t)out->min_ms + toc_read_varint(r));
+    out->samples = (uint32_t)toc_read_varint(r);
+    cursor->end = out->offset + out->bytes;
+    cursor->last_ms = out->max_ms;
+    if (r->error)
+        cursor->left = 0;
+    return !r->error;
+}
+
+uint64_t toc_block_index_link(const struct toc_block_index *x, uint32_t series) {
+    return atomic_load_explicit(&x->links[series], memory_order_relaxed);
+}
+
+void toc_block_index_set_link(const struct toc_block_index *x, uint32_t series, uint64_t link) {
+    atomic_store_explicit(&x->links[series], link, memory_order_relaxed);
 }
 
 /* --- matching --- */

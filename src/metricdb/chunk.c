@@ -100,7 +100,9 @@ static void get_decimals(struct toc_reader *r, double *out, size_t n) {
         return;
     double divisor = g_pow10[scale];
     for (size_t i = 0; i < n; i++)
-        out[i] = (double)integers[i] / divisor;
+        out[i] = (double)integers[i];
+    for (size_t i = 0; i < n && scale; i++)
+        out[i] /= divisor;
     uint64_t at = 0;
     for (uint64_t i = 0; i < exceptions; i++) {
         uint64_t step = toc_read_varint(&list);
@@ -143,24 +145,76 @@ static void put_xor(const double *v, size_t n, struct toc_buf *out) {
     toc_bits_finish(&w);
 }
 
+/* Bits from `bit` on: at least 57 of them. Eight bytes must be there. */
+static inline uint64_t peek(const uint8_t *p, uint64_t bit) {
+    uint64_t word;
+    memcpy(&word, p + bit / 8, 8);
+    return word >> (bit % 8);
+}
+
+/* The same for 64 bits; nine bytes must be there. */
+static inline uint64_t peek64(const uint8_t *p, uint64_t bit) {
+    unsigned shift = (unsigned)(bit % 8);
+    uint64_t low = peek(p, bit), high = p[bit / 8 + 8];
+    return shift ? low | high << (64 - shift) : low;
+}
+
+struct xor_state {
+    uint64_t last;
+    unsigned lead, width;
+};
+
+/* Samples that lie XOR_SLACK bytes or more before the end; returns the first that was left over. */
+enum { XOR_SLACK = 24, XOR_HEADER_BITS = 13 };
+static size_t get_xor_fast(struct toc_bit_reader *b, struct xor_state *s, double *out, size_t n) {
+    uint64_t end = b->n > XOR_SLACK ? (b->n - XOR_SLACK) * 8 : 0, at = b->at, last = s->last;
+    unsigned lead = s->lead, width = s->width;
+    size_t i = 1;
+    for (; i < n && at < end; i++) {
+        uint64_t word = peek(b->p, at);
+        if (!(word & 1)) {
+            at++;
+            out[i] = toc_f64_from_bits(last);
+            continue;
+        }
+        if (word & 2) {
+            lead = (unsigned)(word >> 2) & 31;
+            width = ((unsigned)(word >> 7) & 63) + 1;
+            at += XOR_HEADER_BITS;
+        } else {
+            at += 2;
+        }
+        if (!width || lead + width > 64)
+            break; /* no chunk of ours */
+        uint64_t bits = peek64(b->p, at) & (~0ULL >> (64 - width));
+        last ^= bits << (64 - lead - width);
+        at += width;
+        out[i] = toc_f64_from_bits(last);
+    }
+    if (i < n && at < end)
+        b->error = TOC_ECORRUPT;
+    b->at = at;
+    *s = (struct xor_state){last, lead, width};
+    return i;
+}
+
 static void get_xor(struct toc_reader *r, double *out, size_t n) {
     struct toc_bit_reader b = {.p = r->p + r->at, .n = toc_reader_left(r)};
-    uint64_t last = toc_bits_get(&b, 64);
-    unsigned lead = 0, width = 0;
-    out[0] = toc_f64_from_bits(last);
-    for (size_t i = 1; i < n && !b.error; i++) {
+    struct xor_state s = {.last = toc_bits_get(&b, 64)};
+    out[0] = toc_f64_from_bits(s.last);
+    for (size_t i = get_xor_fast(&b, &s, out, n); i < n && !b.error; i++) {
         if (toc_bits_get(&b, 1)) {
             if (toc_bits_get(&b, 1)) {
-                lead = (unsigned)toc_bits_get(&b, 5);
-                width = (unsigned)toc_bits_get(&b, 6) + 1;
+                s.lead = (unsigned)toc_bits_get(&b, 5);
+                s.width = (unsigned)toc_bits_get(&b, 6) + 1;
             }
-            if (!width || lead + width > 64) {
+            if (!s.width || s.lead + s.width > 64) {
                 r->error = TOC_ECORRUPT;
                 return;
             }
-            last ^= toc_bits_get(&b, width) << (64 - lead - width);
+            s.last ^= toc_bits_get(&b, s.width) << (64 - s.lead - s.width);
         }
-        out[i] = toc_f64_from_bits(last);
+        out[i] = toc_f64_from_bits(s.last);
     }
     r->error = b.error;
     r->at += (size_t)((b.at + 7) / 8);
@@ -208,7 +262,10 @@ static void get_values(struct toc_reader *r, unsigned codec, double *out, size_t
     switch (codec) {
     case CODEC_CONST: {
         double v = toc_read_f64(r);
-        for (size_t i = 0; i < n; i++)
+        size_t i = 0;
+        for (; i + 4 <= n; i += 4)
+            out[i] = out[i + 1] = out[i + 2] = out[i + 3] = v;
+        for (; i < n; i++)
             out[i] = v;
         return;
     }
@@ -260,15 +317,33 @@ static bool put_times(const int64_t *t, size_t n, struct toc_buf *out) {
     return true;
 }
 
+/* Do they rise? Differences of which none is 0 or, taken modulo 2^64, negative: the usual case,
+ * seen without a comparison each. */
+static bool do_rise(const int64_t *t, size_t n) {
+    uint64_t any = 0, more = 0;
+    size_t i = 1;
+    for (; i + 1 < n; i += 2) {
+        any |= (uint64_t)t[i] - (uint64_t)t[i - 1] - 1;
+        more |= (uint64_t)t[i + 1] - (uint64_t)t[i] - 1;
+    }
+    if (i < n)
+        any |= (uint64_t)t[i] - (uint64_t)t[i - 1] - 1;
+    if (!((any | more) >> 63))
+        return true;
+    for (i = 1; i < n; i++)
+        if (t[i] <= t[i - 1])
+            return false;
+    return true;
+}
+
 static void get_times(struct toc_reader *r, bool on_grid, int64_t *out, size_t n) {
     uint64_t t0 = on_grid ? (uint64_t)toc_read_zigzag(r) : 0;
     uint64_t step = on_grid ? (uint64_t)toc_read_zigzag(r) : 0;
     toc_ints_decode(r, out, n);
-    for (size_t i = 0; i < n && on_grid && !r->error; i++)
-        out[i] = (int64_t)((uint64_t)out[i] + t0 + step * i);
-    for (size_t i = 1; i < n && !r->error; i++)
-        if (out[i] <= out[i - 1])
-            r->error = TOC_ECORRUPT;
+    for (size_t i = 0; i < n && on_grid && !r->error; i++, t0 += step)
+        out[i] = (int64_t)((uint64_t)out[i] + t0);
+    if (!r->error && !do_rise(out, n))
+        r->error = TOC_ECORRUPT;
 }
 
 void toc_chunk_encode(const int64_t *t_ms, const double *values, size_t n, struct toc_buf *out) {

@@ -106,7 +106,7 @@ static int by_labels(const void *a, const void *b) {
 }
 
 static int write_rows(struct toc_seal *s, struct toc_block_writer *w) {
-    struct toc_columns c = {0};
+    struct toc_series_buffer c = {0};
     struct toc_label items[TOC_SERIES_LABELS_MAX];
     int rc = 0;
     for (size_t i = 0; i < s->rows.count && !rc; i++) {
@@ -121,7 +121,7 @@ static int write_rows(struct toc_seal *s, struct toc_block_writer *w) {
         rc = toc_block_writer_add(w, toc_series_labels(&s->db->head, row->series, items), c.t_ms,
                                   c.values, c.count);
     }
-    toc_columns_fini(&c);
+    toc_series_buffer_fini(&c);
     return rc;
 }
 

@@ -121,7 +121,7 @@ static uint32_t take_slot(struct toc_head_shard *shard) {
     if (shard->free_slots.count)
         return shard->free_slots.items[--shard->free_slots.count];
     /* Generations start at 1, so that no reference is 0. */
-    TOC_VEC_PUSH(&shard->slots, ((struct toc_head_slot){NULL, 1}));
+    TOC_VEC_PUSH(&shard->slots, ((struct toc_head_slot){NULL, 1, false}));
     return (uint32_t)shard->slots.count - 1;
 }
 
@@ -135,6 +135,7 @@ static struct toc_series *make_series(struct toc_head *h, struct toc_head_shard 
     s->generation = shard->slots.items[slot].generation;
     s->pair_count = (uint16_t)l.count;
     shard->slots.items[slot].series = s;
+    atomic_store_explicit(&shard->slots.items[slot].is_dead, false, memory_order_relaxed);
     toc_index_add(&h->index, s->id, l, s->pairs);
     insert(shard, s);
     atomic_fetch_add_explicit(&h->series_count, 1, memory_order_relaxed);
@@ -144,7 +145,12 @@ static struct toc_series *make_series(struct toc_head *h, struct toc_head_shard 
 
 struct toc_series *toc_head_series_lock(struct toc_head *h, struct toc_labels labels,
                                         uint64_t max_series, struct toc_head_shard **out_shard) {
-    uint64_t hash = toc_labels_hash(labels);
+    return toc_head_series_lock_hashed(h, labels, toc_labels_hash(labels), max_series, out_shard);
+}
+
+struct toc_series *toc_head_series_lock_hashed(struct toc_head *h, struct toc_labels labels,
+                                               uint64_t hash, uint64_t max_series,
+                                               struct toc_head_shard **out_shard) {
     struct toc_head_shard *shard = shard_of(h, hash);
     *out_shard = shard;
     toc_mutex_lock(&shard->mutex);
@@ -236,6 +242,7 @@ static void unlink_empty(struct toc_head_shard *shard, struct toc_ids *dead) {
             continue;
         unlink_series(shard, s);
         s->is_dead = true;
+        atomic_store_explicit(&shard->slots.items[i].is_dead, true, memory_order_relaxed);
         TOC_VEC_PUSH(dead, s->id);
     }
     toc_mutex_unlock(&shard->mutex);

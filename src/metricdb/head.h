@@ -15,11 +15,13 @@
 #include <stdint.h>
 
 #include "metricdb/index.h"
+#include "metricdb/samples.h"
 #include "metricdb/stream.h"
+#include "model/querier.h"
 #include "model/sink.h"
 #include "sys/thread.h"
 
-enum { TOC_HEAD_SHARDS = 16, TOC_HEAD_CHUNK_SAMPLES = 120, TOC_SERIES_LABELS_MAX = 1024 };
+enum { TOC_HEAD_SHARDS = 16, TOC_HEAD_CHUNK_SAMPLES = 120 };
 
 struct toc_head_chunk {
     int64_t min_ms, max_ms;
@@ -42,6 +44,7 @@ struct toc_series {
 struct toc_head_slot {
     struct toc_series *series;
     uint32_t generation;
+    atomic_bool is_dead; /* the series is unlinked; its successor may exist */
 };
 
 struct toc_head_shard {
@@ -67,19 +70,6 @@ struct toc_head {
     bool is_draining; /* the epoch before this one has not ended yet */
 };
 
-/* Columns that grow; what a select decodes into. */
-struct toc_columns {
-    int64_t *t_ms;
-    double *values;
-    size_t count, capacity;
-};
-void toc_columns_reserve(struct toc_columns *c, size_t more);
-void toc_columns_fini(struct toc_columns *c);
-/* Keeps samples from index `from` on that lie in [min_ms, max_ms]; they are in rising order. */
-void toc_columns_clip(struct toc_columns *c, size_t from, int64_t min_ms, int64_t max_ms);
-/* Puts all into rising order; of equal times the one that came first stays. */
-void toc_columns_sort(struct toc_columns *c);
-
 void toc_head_init(struct toc_head *h, int64_t block_span_ms);
 void toc_head_fini(struct toc_head *h);
 
@@ -94,6 +84,10 @@ static inline uint64_t toc_series_ref(const struct toc_series *s) {
  * locked) when a new one would exceed max_series; with 0 it only looks. */
 struct toc_series *toc_head_series_lock(struct toc_head *h, struct toc_labels labels,
                                         uint64_t max_series, struct toc_head_shard **out_shard);
+/* The same when the hash (toc_labels_hash) is known. */
+struct toc_series *toc_head_series_lock_hashed(struct toc_head *h, struct toc_labels labels,
+                                               uint64_t hash, uint64_t max_series,
+                                               struct toc_head_shard **out_shard);
 /* The same by reference; NULL (nothing locked) when it is unknown. */
 struct toc_series *toc_head_ref_lock(struct toc_head *h, uint64_t ref,
                                      struct toc_head_shard **out_shard);
@@ -109,7 +103,9 @@ enum toc_append toc_series_append(struct toc_head *h, struct toc_head_shard *sha
                                   struct toc_series *s, int64_t t_ms, double value);
 /* Appends the samples in [min_ms, max_ms] to out. Under the shard lock. */
 void toc_series_read(const struct toc_series *s, int64_t min_ms, int64_t max_ms,
-                     struct toc_columns *out);
+                     struct toc_series_buffer *out);
+/* First closed chunk that ends at or after t_ms; chunk_count when there is none. */
+size_t toc_series_chunk_place(const struct toc_series *s, int64_t t_ms);
 /* Is there a chunk that may hold a sample in the range? Under the shard lock. */
 bool toc_series_overlaps(const struct toc_series *s, int64_t min_ms, int64_t max_ms);
 /* Drops the samples in [min_ms, max_ms] if they are exactly `expected` in number; returns whether

@@ -9,75 +9,6 @@
 
 enum { CHUNK_SPLIT = 2 * TOC_HEAD_CHUNK_SAMPLES, OPEN_KEEP_BYTES = 192 };
 
-/* --- columns --- */
-
-void toc_columns_reserve(struct toc_columns *c, size_t more) {
-    if (c->count + more <= c->capacity)
-        return;
-    size_t capacity = c->capacity + c->capacity / 2 + more;
-    c->t_ms = toc_xrealloc(c->t_ms, toc_vec_bytes(capacity, sizeof *c->t_ms));
-    c->values = toc_xrealloc(c->values, toc_vec_bytes(capacity, sizeof *c->values));
-    c->capacity = capacity;
-}
-
-void toc_columns_fini(struct toc_columns *c) {
-    toc_free(c->t_ms);
-    toc_free(c->values);
-    *c = (struct toc_columns){0};
-}
-
-void toc_columns_clip(struct toc_columns *c, size_t from, int64_t min_ms, int64_t max_ms) {
-    size_t first = from, end = c->count;
-    while (first < end && c->t_ms[first] < min_ms)
-        first++;
-    while (end > first && c->t_ms[end - 1] > max_ms)
-        end--;
-    if (first > from) {
-        memmove(c->t_ms + from, c->t_ms + first, (end - first) * sizeof *c->t_ms);
-        memmove(c->values + from, c->values + first, (end - first) * sizeof *c->values);
-    }
-    c->count = from + (end - first);
-}
-
-/* Stable merge of two sorted runs of src into dst. */
-static void merge_runs(const struct toc_columns *src, struct toc_columns *dst, size_t a, size_t m,
-                       size_t b) {
-    size_t i = a, j = m;
-    for (size_t k = a; k < b; k++) {
-        size_t from = j == b || (i < m && src->t_ms[i] <= src->t_ms[j]) ? i++ : j++;
-        dst->t_ms[k] = src->t_ms[from];
-        dst->values[k] = src->values[from];
-    }
-}
-
-void toc_columns_sort(struct toc_columns *c) {
-    bool rising = true;
-    for (size_t i = 1; i < c->count && rising; i++)
-        rising = c->t_ms[i - 1] < c->t_ms[i];
-    if (rising)
-        return;
-    struct toc_columns other = {0};
-    toc_columns_reserve(&other, c->count);
-    for (size_t width = 1; width < c->count; width *= 2) {
-        for (size_t a = 0; a < c->count; a += 2 * width)
-            merge_runs(c, &other, a, TOC_MIN(a + width, c->count),
-                       TOC_MIN(a + 2 * width, c->count));
-        other.count = c->count;
-        struct toc_columns swap = *c;
-        *c = other;
-        other = swap;
-    }
-    toc_columns_fini(&other);
-    size_t kept = 0;
-    for (size_t i = 0; i < c->count; i++) {
-        if (kept && c->t_ms[kept - 1] == c->t_ms[i])
-            continue;
-        c->t_ms[kept] = c->t_ms[i];
-        c->values[kept++] = c->values[i];
-    }
-    c->count = kept;
-}
-
 /* --- chunks --- */
 
 static size_t chunk_bytes(const struct toc_head_chunk *c) {
@@ -185,8 +116,7 @@ static enum toc_append insert_sample(int64_t *t, double *v, size_t *n, int64_t t
     return TOC_APPEND_DONE;
 }
 
-/* First chunk that ends at or after t; chunk_count when there is none. */
-static size_t chunk_place(const struct toc_series *s, int64_t t_ms) {
+size_t toc_series_chunk_place(const struct toc_series *s, int64_t t_ms) {
     size_t low = 0, high = s->chunk_count;
     while (low < high) {
         size_t middle = (low + high) / 2;
@@ -202,7 +132,7 @@ static enum toc_append insert_late(struct toc_head_shard *shard, struct toc_seri
                                    double value) {
     int64_t t[TOC_CHUNK_SAMPLES_MAX + 1];
     double v[TOC_CHUNK_SAMPLES_MAX + 1];
-    size_t at = chunk_place(s, t_ms), n = 0;
+    size_t at = toc_series_chunk_place(s, t_ms), n = 0;
     enum toc_append result = TOC_APPEND_DONE;
     if (at < s->chunk_count && s->chunks[at]->min_ms <= t_ms) {
         n = decode_chunk(s->chunks[at], t, v);
@@ -254,24 +184,24 @@ enum toc_append toc_series_append(struct toc_head *h, struct toc_head_shard *sha
 bool toc_series_overlaps(const struct toc_series *s, int64_t min_ms, int64_t max_ms) {
     if (s->open.count && s->open.first_ms <= max_ms && s->open.last_ms >= min_ms)
         return true;
-    size_t at = chunk_place(s, min_ms);
+    size_t at = toc_series_chunk_place(s, min_ms);
     return at < s->chunk_count && s->chunks[at]->min_ms <= max_ms;
 }
 
 void toc_series_read(const struct toc_series *s, int64_t min_ms, int64_t max_ms,
-                     struct toc_columns *out) {
+                     struct toc_series_buffer *out) {
     size_t from = out->count;
-    for (size_t i = chunk_place(s, min_ms); i < s->chunk_count; i++) {
+    for (size_t i = toc_series_chunk_place(s, min_ms); i < s->chunk_count; i++) {
         if (s->chunks[i]->min_ms > max_ms)
             break;
-        toc_columns_reserve(out, TOC_CHUNK_SAMPLES_MAX);
+        toc_series_buffer_reserve(out, TOC_CHUNK_SAMPLES_MAX);
         out->count += decode_chunk(s->chunks[i], out->t_ms + out->count, out->values + out->count);
     }
     if (s->open.count && s->open.first_ms <= max_ms && s->open.last_ms >= min_ms) {
-        toc_columns_reserve(out, s->open.count);
+        toc_series_buffer_reserve(out, s->open.count);
         out->count += toc_stream_decode(&s->open, out->t_ms + out->count, out->values + out->count);
     }
-    toc_columns_clip(out, from, min_ms, max_ms);
+    toc_samples_clip(out, from, min_ms, max_ms);
 }
 
 /* Removes [min_ms, max_ms] from sorted arrays; returns what is left. */
@@ -299,10 +229,10 @@ static void trim_chunk(struct toc_head_shard *shard, struct toc_series *s, size_
 }
 
 static size_t count_in(const struct toc_series *s, int64_t min_ms, int64_t max_ms) {
-    struct toc_columns c = {0};
+    struct toc_series_buffer c = {0};
     toc_series_read(s, min_ms, max_ms, &c);
     size_t n = c.count;
-    toc_columns_fini(&c);
+    toc_series_buffer_fini(&c);
     return n;
 }
 

@@ -1,5 +1,6 @@
 #include "metricdb/stream.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -29,9 +30,10 @@ static int as_integer(uint64_t bits, int64_t *out) {
 }
 
 static void reserve(struct toc_stream *s, unsigned more) {
+    more += TOC_STREAM_SLACK;
     if (s->n + more <= s->capacity)
         return;
-    unsigned grown = s->capacity + s->capacity / 2u + 24u;
+    unsigned grown = s->capacity + s->capacity / 4u + 40u;
     TOC_ASSERT(grown <= UINT16_MAX);
     s->p = toc_xrealloc(s->p, grown);
     s->capacity = (uint16_t)grown;
@@ -75,16 +77,25 @@ static unsigned value_code(uint64_t last, uint64_t bits, uint64_t *out_payload, 
     return XOR_BASE + 8 * zeros + xor_n - 1;
 }
 
+static void put_restart(struct toc_stream *s, int64_t t_ms, int64_t delta_ms, uint64_t bits) {
+    unsigned place = s->count / TOC_STREAM_RESTART;
+    if (place && place <= TOC_STREAM_RESTARTS)
+        s->restarts[place - 1] = s->n;
+    put_varint(s, zigzag(t_ms));
+    put_varint(s, zigzag(delta_ms));
+    put_bytes(s, bits, 8);
+}
+
 void toc_stream_append(struct toc_stream *s, int64_t t_ms, double value) {
     uint64_t bits = toc_f64_bits(value);
-    reserve(s, TOC_STREAM_SAMPLE_MAX);
-    if (!s->count) {
-        put_varint(s, zigzag(t_ms));
-        put_bytes(s, bits, 8);
-        s->first_ms = t_ms;
-        s->delta_ms = 0;
+    bool restarts = s->count % TOC_STREAM_RESTART == 0;
+    reserve(s, restarts ? TOC_STREAM_RESTART_MAX : TOC_STREAM_SAMPLE_MAX);
+    int64_t delta = s->count ? (int64_t)((uint64_t)t_ms - (uint64_t)s->last_ms) : 0;
+    if (restarts) {
+        if (!s->count)
+            s->first_ms = t_ms;
+        put_restart(s, t_ms, delta, bits);
     } else {
-        int64_t delta = (int64_t)((uint64_t)t_ms - (uint64_t)s->last_ms);
         int64_t dod = (int64_t)((uint64_t)delta - (uint64_t)s->delta_ms);
         uint64_t payload = 0;
         unsigned n, code = value_code(s->value_bits, bits, &payload, &n);
@@ -92,12 +103,14 @@ void toc_stream_append(struct toc_stream *s, int64_t t_ms, double value) {
         if (dod)
             put_varint(s, zigzag(dod));
         put_bytes(s, payload, n);
-        s->delta_ms = delta;
     }
+    s->delta_ms = delta;
     s->last_ms = t_ms;
     s->value_bits = bits;
     s->count++;
 }
+
+/* --- reading --- */
 
 static uint64_t get_varint(const uint8_t **p) {
     uint64_t u = 0;
@@ -109,42 +122,62 @@ static uint64_t get_varint(const uint8_t **p) {
     }
 }
 
-static uint64_t get_bytes(const uint8_t **p, unsigned n) {
-    uint64_t u = 0;
-    memcpy(&u, *p, n);
+/* n bytes, 1…8; eight are readable. */
+static inline uint64_t get_bytes(const uint8_t **p, unsigned n) {
+    uint64_t u;
+    memcpy(&u, *p, 8);
     *p += n;
-    return u;
+    return u & (~0ULL >> (64 - 8 * n));
 }
 
-static uint64_t get_value(const uint8_t **p, unsigned code, uint64_t last) {
-    if (!code)
-        return last;
-    if (code < XOR_BASE) {
-        int64_t difference = unzigzag(get_bytes(p, code));
-        return toc_f64_bits(toc_f64_from_bits(last) + (double)difference);
-    }
+static inline double get_value(const uint8_t **p, unsigned code, double last) {
+    if (code < XOR_BASE)
+        return last + (double)unzigzag(get_bytes(p, code));
     unsigned zeros = (code - XOR_BASE) / 8, n = (code - XOR_BASE) % 8 + 1;
-    return last ^ (get_bytes(p, n) << (8 * (8 - zeros - n)));
+    return toc_f64_from_bits(toc_f64_bits(last) ^ (get_bytes(p, n) << (8 * (8 - zeros - n))));
+}
+
+size_t toc_stream_decode_bytes(const uint8_t *start, size_t count, int64_t *out_t, double *out_v) {
+    const uint8_t *p = start;
+    for (size_t i = 0; i < count;) {
+        size_t end = TOC_MIN(i + TOC_STREAM_RESTART, count);
+        uint64_t t = (uint64_t)unzigzag(get_varint(&p));
+        uint64_t delta = (uint64_t)unzigzag(get_varint(&p));
+        double value = toc_f64_from_bits(get_bytes(&p, 8));
+        out_t[i] = (int64_t)t;
+        out_v[i] = value;
+        for (i++; i < end; i++) {
+            unsigned control = *p++, code = control & 0x7f;
+            if (control & HAS_DOD)
+                delta += (uint64_t)unzigzag(get_varint(&p));
+            t += delta;
+            if (code)
+                value = get_value(&p, code, value);
+            out_t[i] = (int64_t)t;
+            out_v[i] = value;
+        }
+    }
+    return (size_t)(p - start);
+}
+
+size_t toc_stream_seek(const struct toc_stream *s, int64_t min_ms, size_t *out_skipped) {
+    size_t known = s->count ? (s->count - 1u) / TOC_STREAM_RESTART : 0;
+    for (size_t i = TOC_MIN(known, (size_t)TOC_STREAM_RESTARTS); i > 0; i--) {
+        const uint8_t *p = s->p + s->restarts[i - 1];
+        if (unzigzag(get_varint(&p)) > min_ms)
+            continue;
+        *out_skipped = i * TOC_STREAM_RESTART;
+        return s->restarts[i - 1];
+    }
+    *out_skipped = 0;
+    return 0;
 }
 
 size_t toc_stream_decode(const struct toc_stream *s, int64_t *out_t, double *out_v) {
     if (!s->count)
         return 0;
-    const uint8_t *p = s->p;
-    uint64_t t = (uint64_t)unzigzag(get_varint(&p)), delta = 0;
-    uint64_t bits = get_bytes(&p, 8);
-    out_t[0] = (int64_t)t;
-    out_v[0] = toc_f64_from_bits(bits);
-    for (size_t i = 1; i < s->count; i++) {
-        unsigned control = *p++;
-        if (control & HAS_DOD)
-            delta += (uint64_t)unzigzag(get_varint(&p));
-        t += delta;
-        bits = get_value(&p, control & 0x7f, bits);
-        out_t[i] = (int64_t)t;
-        out_v[i] = toc_f64_from_bits(bits);
-    }
-    TOC_ASSERT(p == s->p + s->n);
+    size_t used = toc_stream_decode_bytes(s->p, s->count, out_t, out_v);
+    TOC_ASSERT(used == s->n);
     return s->count;
 }
 

@@ -2,14 +2,15 @@
  * The open chunk of a series: samples are appended in time order in a byte-wise code that costs
  * little memory and a few nanoseconds; when full it is re-encoded by chunk.h.
  *
- *   first sample   zigzag t, 8 bytes of value
- *   each further   control byte, [zigzag delta-of-delta when bit 7], [value bytes]
+ *   every 32nd     zigzag t, zigzag difference to the time before (0 for the first), 8 bytes of
+ *                  value: a place where decoding can begin, so that the tail is cheap to read
+ *   any other      control byte, [zigzag delta-of-delta when bit 7], [value bytes]
  *     low 7 bits   0          same value
  *                  1…8        integer difference to the last value, zig-zag, that many bytes
  *                  9…72       8*zero_bytes + n-1 + 9: XOR with the last value, n bytes below
  *                             zero_bytes leading zero bytes
  *
- * Example: (1000, 5.0) (2000, 6.0) (3000, 6.0) = d0 0f 0000000000001440 | 81 d0 0f 02 | 00.
+ * Example: (1000, 5.0) (2000, 6.0) (3000, 6.0) = d0 0f 00 0000000000001440 | 81 d0 0f 02 | 00.
  */
 #ifndef TOC_METRICDB_STREAM_H
 #define TOC_METRICDB_STREAM_H
@@ -19,18 +20,31 @@
 
 #include "base/attrs.h"
 
+enum {
+    TOC_STREAM_RESTART = 32,    /* samples from one restart to the next */
+    TOC_STREAM_RESTARTS = 3,    /* remembered ones behind the first */
+    TOC_STREAM_SAMPLE_MAX = 19, /* bytes one append may take */
+    TOC_STREAM_RESTART_MAX = 28,
+    TOC_STREAM_SLACK = 8, /* readable bytes that a decoder needs behind the last one */
+};
+
 struct toc_stream {
     uint8_t *p; /* owned */
     uint16_t n, capacity;
     uint16_t count;
+    uint16_t restarts[TOC_STREAM_RESTARTS]; /* where samples 32, 64, 96 begin */
     int64_t first_ms, last_ms, delta_ms;
     uint64_t value_bits;
 };
 
-enum { TOC_STREAM_SAMPLE_MAX = 19 }; /* bytes one append may take */
-
 /* t_ms must lie after last_ms when count > 0. */
 void toc_stream_append(struct toc_stream *s, int64_t t_ms, double value);
+/* Where to begin in order to get everything at or after min_ms: the offset, and how many samples
+ * lie before it. */
+size_t toc_stream_seek(const struct toc_stream *s, int64_t min_ms, size_t *out_skipped);
+/* Decodes `count` samples from bytes that begin at a restart; TOC_STREAM_SLACK more bytes must be
+ * readable. Returns the bytes used. */
+size_t toc_stream_decode_bytes(const uint8_t *p, size_t count, int64_t *out_t, double *out_v);
 /* Decodes all samples; room for s->count each. Returns the count. */
 size_t toc_stream_decode(const struct toc_stream *s, int64_t *out_t, double *out_v);
 /* Forgets the samples, gives back memory beyond `keep_bytes`. */

@@ -11,8 +11,7 @@ struct verify {
     void *ctx;
     struct toc_metricdb_verdict *out;
     const char *file; /* being read, relative to dir */
-    struct toc_columns columns;
-    struct toc_buf scratch;
+    struct toc_series_buffer columns;
 };
 
 static void report(struct verify *v, struct toc_metricdb_loss *loss, const char *what) {
@@ -96,7 +95,7 @@ static void verify_chunk(struct verify *v, const struct toc_block_index *x,
                          struct toc_labels labels, const struct toc_block_chunk *c) {
     v->out->chunks++;
     v->columns.count = 0;
-    int rc = toc_block_read_chunk(x, c, &v->scratch, &v->columns);
+    int rc = toc_block_read_chunk(x, c, &v->columns);
     size_t n = v->columns.count;
     if (!rc &&
         (n != c->samples || v->columns.t_ms[0] != c->min_ms || v->columns.t_ms[n - 1] != c->max_ms))
@@ -117,20 +116,21 @@ static void verify_chunk(struct verify *v, const struct toc_block_index *x,
 }
 
 static void verify_series(struct verify *v, const struct toc_block_index *x) {
-    struct toc_block_chunks chunks = {0};
     struct toc_label items[TOC_SERIES_LABELS_MAX];
     struct toc_labels labels;
+    struct toc_block_cursor cursor;
+    struct toc_block_chunk chunk;
     for (uint32_t i = 0; i < toc_block_index_meta(x)->series; i++) {
         struct toc_metricdb_loss loss = {0};
-        chunks.count = 0;
-        if (toc_block_index_series(x, i, items, &labels, &chunks)) {
+        if (toc_block_index_labels(x, i, items, &labels) || toc_block_index_chunks(x, i, &cursor)) {
             report(v, &loss, "a series entry");
             continue;
         }
-        for (size_t k = 0; k < chunks.count; k++)
-            verify_chunk(v, x, labels, &chunks.items[k]);
+        while (toc_block_cursor_next(&cursor, &chunk))
+            verify_chunk(v, x, labels, &chunk);
+        if (cursor.r.error)
+            report(v, &loss, "a series entry");
     }
-    TOC_VEC_FINI(&chunks);
 }
 
 static void verify_block(struct verify *v, const char *path) {
@@ -177,7 +177,6 @@ int toc_metricdb_verify(struct toc_vfs *vfs, const char *dir, toc_on_damage *fn,
     int rc = verify_wal(&v);
     if (!rc)
         rc = vfs->list(vfs, blocks, on_block, &v);
-    toc_columns_fini(&v.columns);
-    toc_buf_fini(&v.scratch);
+    toc_series_buffer_fini(&v.columns);
     return rc ? toc_errf(err, rc, "cannot read the database in %s: %s", dir, toc_strerror(rc)) : 0;
 }

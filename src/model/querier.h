@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "model/labels.h"
 #include "model/matcher.h"
+#include "model/series_buffer.h"
 
 struct toc_histogram; /* model/histogram.h */
 
@@ -24,6 +25,7 @@ struct toc_series_view {
     const int64_t *t_ms;
     const double *values;                          /* 0 where histograms[i] is set */
     const struct toc_histogram *const *histograms; /* NULL when the series holds floats only */
+    const int64_t *start_ms;                       /* start timestamps; NULL when unknown */
     size_t count;
 };
 
@@ -40,6 +42,24 @@ struct toc_select {
 typedef int toc_on_series(void *ctx, const struct toc_series_view *series);
 typedef int toc_on_string(void *ctx, struct toc_sv value);
 
+/* Room that `labels` of a series set needs. */
+enum { TOC_SERIES_LABELS_MAX = 1024 };
+
+/* A frozen selection: its series can be read one by one, in any order, by several threads at once
+ * (one buffer each). */
+struct toc_series_set {
+    size_t count; /* series whose labels match; one may turn out to have no sample */
+    /* Labels of series i; pairs go to `items` (room for TOC_SERIES_LABELS_MAX) or are borrowed;
+     * valid until close. */
+    struct toc_labels (*labels)(struct toc_series_set *set, size_t i, struct toc_label *items);
+    /* Samples of series i in [min_ms, max_ms], rising, staleness markers included; the view borrows
+     * from the buffer and from the set. */
+    int (*read)(struct toc_series_set *set, size_t i, int64_t min_ms, int64_t max_ms,
+                struct toc_series_buffer *buffer, struct toc_series_view *out_view,
+                struct toc_err *err);
+    void (*close)(struct toc_series_set **set);
+};
+
 struct toc_querier {
     /* Series that match and have a sample in [min_ms, max_ms]. */
     int (*select)(struct toc_querier *q, const struct toc_select *s, toc_on_series *fn, void *ctx,
@@ -49,6 +69,9 @@ struct toc_querier {
                        void *ctx, struct toc_err *err);
     int (*label_values)(struct toc_querier *q, struct toc_sv name, const struct toc_select *s,
                         toc_on_string *fn, void *ctx, struct toc_err *err);
+    /* May be NULL. The range of the toc_select is the widest that read will ask for. */
+    int (*open)(struct toc_querier *q, const struct toc_select *s, struct toc_series_set **out,
+                struct toc_err *err);
 };
 
 #endif

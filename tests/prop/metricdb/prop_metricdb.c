@@ -227,6 +227,26 @@ static int check_series(void *ctx, const struct toc_series_view *v) {
     return 0;
 }
 
+/* The same by a frozen set, read from the last series to the first. */
+static void read_set(struct world *w, struct check *c, const struct toc_select *s) {
+    struct toc_querier *q = toc_metricdb_querier(w->db);
+    struct toc_series_set *set;
+    struct toc_series_buffer buffer = {0};
+    struct toc_label items[TOC_SERIES_LABELS_MAX];
+    CHECK(w, q->open(q, s, &set, NULL) == 0);
+    for (size_t i = 0; i < set->count; i++) {
+        struct toc_series_view v;
+        size_t k = s->sorted ? i : set->count - 1 - i;
+        CHECK(w, set->read(set, k, s->min_ms, s->max_ms, &buffer, &v, NULL) == 0);
+        v.labels = set->labels(set, k, items);
+        if (v.count)
+            check_series(c, &v);
+    }
+    set->close(&set);
+    CHECK(w, set == NULL);
+    toc_series_buffer_fini(&buffer);
+}
+
 static void select_some(struct world *w) {
     struct toc_matcher matchers[3];
     struct toc_select s = {.matchers = matchers, .matcher_count = (size_t)pick(w, 4)};
@@ -238,7 +258,10 @@ static void select_some(struct world *w) {
     s.sorted = pick(w, 2);
     struct check c = {.w = w, .s = &s};
     struct toc_querier *q = toc_metricdb_querier(w->db);
-    CHECK(w, q->select(q, &s, check_series, &c, NULL) == 0);
+    if (pick(w, 2))
+        CHECK(w, q->select(q, &s, check_series, &c, NULL) == 0);
+    else
+        read_set(w, &c, &s);
     for (size_t k = 0; k < SERIES; k++) {
         size_t n;
         first_in(&w->series[k], &s, &n);

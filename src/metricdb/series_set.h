@@ -1,0 +1,50 @@
+/*
+ * A frozen selection over the head and the blocks (toc_querier.open). Made by freezing: matchers
+ * give series of the head and of every block that overlaps; those with the same labels are joined
+ * into one entry. From then on nothing in it changes, so any number of threads may read.
+ */
+#ifndef TOC_METRICDB_SERIES_SET_H
+#define TOC_METRICDB_SERIES_SET_H
+
+#include "metricdb/metricdb_priv.h"
+
+/* A block that takes part. */
+struct toc_set_origin {
+    struct toc_block *block;       /* owned reference */
+    struct toc_block_index *index; /* owned reference; NULL: damaged, not read */
+};
+
+/* A series in one block. */
+struct toc_set_part {
+    uint32_t origin, number;
+};
+
+struct toc_set_entry {
+    struct toc_series *series; /* in the head, or NULL */
+    uint32_t first_part, part_count;
+};
+
+struct toc_metricdb_set {
+    struct toc_series_set base;
+    struct toc_metricdb *db;
+    unsigned ticket;
+    struct toc_set_origin *origins; /* oldest block first */
+    size_t origin_count;
+    struct toc_set_entry *entries;
+    struct toc_set_part *parts; /* of an entry: one after the other, oldest block first */
+};
+
+/* Makes the set: TOC_E… when a block cannot be read for another reason than damage. */
+int toc_metricdb_set_open(struct toc_metricdb *db, const struct toc_select *s,
+                          struct toc_metricdb_set **out, struct toc_err *err) TOC_MUST_CHECK;
+void toc_metricdb_set_close(struct toc_metricdb_set **set);
+/* Is there a chunk that may hold a sample of the range? */
+bool toc_metricdb_set_overlaps(struct toc_metricdb_set *set, size_t i, int64_t min_ms,
+                               int64_t max_ms);
+struct toc_labels toc_metricdb_set_labels(const struct toc_metricdb_set *set, size_t i,
+                                          struct toc_label *items);
+
+/* series_set_read.c: fills base. */
+void toc_metricdb_set_init_readers(struct toc_metricdb_set *set);
+
+#endif

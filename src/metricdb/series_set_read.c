@@ -1,0 +1,158 @@
+/* Reading the series of a frozen selection. Everything here may run in several threads at once. */
+#include "base/assert.h"
+#include "metricdb/head_copy.h"
+#include "metricdb/series_set.h"
+
+struct toc_labels toc_metricdb_set_labels(const struct toc_metricdb_set *set, size_t i,
+                                          struct toc_label *items) {
+    const struct toc_set_entry *e = &set->entries[i];
+    if (e->series)
+        return toc_series_labels(&set->db->head, e->series, items);
+    struct toc_set_part part = set->parts[e->first_part];
+    struct toc_labels labels = TOC_LABELS_EMPTY;
+    int rc = toc_block_index_labels(set->origins[part.origin].index, part.number, items, &labels);
+    TOC_ASSERT(rc == 0); /* it was read once when the set was made */
+    return labels;
+}
+
+/* --- blocks --- */
+
+static void note_chunk_loss(struct toc_metricdb_set *set, size_t i, const struct toc_block *b,
+                            const struct toc_block_chunk *c) {
+    struct toc_label items[TOC_SERIES_LABELS_MAX];
+    struct toc_metricdb_loss loss = {.offset = c->offset,
+                                     .bytes = c->bytes,
+                                     .min_ms = c->min_ms,
+                                     .max_ms = c->max_ms,
+                                     .samples = c->samples};
+    struct toc_buf text = TOC_BUF_INIT;
+    toc_labels_format(toc_metricdb_set_labels(set, i, items), &text);
+    toc_sv_copy(toc_buf_sv(&text), loss.series, sizeof loss.series);
+    toc_sv_copy(toc_sv_cstr(b->path), loss.path, sizeof loss.path);
+    toc_metricdb_note_loss(set->db, &loss);
+    toc_buf_fini(&text);
+}
+
+/* A damaged chunk is noted and left out. */
+static int read_part(struct toc_metricdb_set *set, size_t i, struct toc_set_part part,
+                     int64_t min_ms, int64_t max_ms, struct toc_series_buffer *out) {
+    const struct toc_set_origin *o = &set->origins[part.origin];
+    struct toc_block_cursor cursor;
+    struct toc_block_chunk c;
+    if (toc_block_index_chunks(o->index, part.number, &cursor))
+        return 0;
+    while (toc_block_cursor_next(&cursor, &c)) {
+        if (c.max_ms < min_ms)
+            continue;
+        if (c.min_ms > max_ms)
+            break;
+        int rc = toc_block_read_chunk(o->index, &c, out);
+        if (rc == TOC_ECORRUPT || rc == TOC_EIO)
+            note_chunk_loss(set, i, o->block, &c);
+        else if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static bool part_overlaps(const struct toc_metricdb_set *set, struct toc_set_part part,
+                          int64_t min_ms, int64_t max_ms) {
+    struct toc_block_cursor cursor;
+    struct toc_block_chunk c;
+    if (toc_block_index_chunks(set->origins[part.origin].index, part.number, &cursor))
+        return false;
+    while (toc_block_cursor_next(&cursor, &c))
+        if (c.max_ms >= min_ms && c.min_ms <= max_ms)
+            return true;
+    return false;
+}
+
+/* --- the head --- */
+
+static void read_head(struct toc_metricdb_set *set, const struct toc_series *s, int64_t min_ms,
+                      int64_t max_ms, struct toc_series_buffer *out) {
+    struct toc_head_shard *shard = toc_head_shard_of_id(&set->db->head, s->id);
+    struct toc_head_copy copy;
+    copy.next_ms = min_ms;
+    do {
+        toc_mutex_lock(&shard->mutex);
+        toc_series_copy(s, copy.next_ms, max_ms, &copy);
+        toc_mutex_unlock(&shard->mutex);
+        toc_head_copy_decode(&copy, out);
+    } while (!copy.is_whole);
+}
+
+bool toc_metricdb_set_overlaps(struct toc_metricdb_set *set, size_t i, int64_t min_ms,
+                               int64_t max_ms) {
+    const struct toc_set_entry *e = &set->entries[i];
+    bool any = false;
+    if (e->series) {
+        struct toc_head_shard *shard = toc_head_shard_of_id(&set->db->head, e->series->id);
+        toc_mutex_lock(&shard->mutex);
+        any = toc_series_overlaps(e->series, min_ms, max_ms);
+        toc_mutex_unlock(&shard->mutex);
+    }
+    for (uint32_t k = 0; k < e->part_count && !any; k++)
+        any = part_overlaps(set, set->parts[e->first_part + k], min_ms, max_ms);
+    return any;
+}
+
+/* --- one series --- */
+
+/* The part of the buffer that lies in the range; what was decoded around it stays where it is. */
+static void make_view(struct toc_series_buffer *b, int64_t min_ms, int64_t max_ms,
+                      struct toc_series_view *out) {
+    size_t first = 0, end = b->count;
+    while (first < end && b->t_ms[first] < min_ms)
+        first++;
+    while (end > first && b->t_ms[end - 1] > max_ms)
+        end--;
+    out->t_ms = b->t_ms + first;
+    out->values = b->values + first;
+    out->histograms = b->has_histograms ? b->histograms + first : NULL;
+    out->start_ms = NULL;
+    out->count = end - first;
+}
+
+enum { PREFETCH_SERIES = 6 };
+
+static int read_series(struct toc_series_set *base, size_t i, int64_t min_ms, int64_t max_ms,
+                       struct toc_series_buffer *buffer, struct toc_series_view *out_view,
+                       struct toc_err *err) {
+    struct toc_metricdb_set *set = TOC_CONTAINER_OF(base, struct toc_metricdb_set, base);
+    const struct toc_set_entry *e = &set->entries[i];
+    TOC_ASSERT(i < base->count);
+    if (i + PREFETCH_SERIES < base->count)
+        __builtin_prefetch(e[PREFETCH_SERIES].series);
+    toc_series_buffer_reset(buffer);
+    int rc = 0;
+    for (uint32_t k = 0; k < e->part_count && !rc; k++)
+        rc = read_part(set, i, set->parts[e->first_part + k], min_ms, max_ms, buffer);
+    if (rc)
+        return toc_errf(err, rc, "cannot read a block in %s: %s", set->db->block_dir,
+                        toc_strerror(rc));
+    if (e->series)
+        read_head(set, e->series, min_ms, max_ms, buffer);
+    if (e->part_count + (e->series != NULL) > 1)
+        toc_samples_sort(buffer);
+    make_view(buffer, min_ms, max_ms, out_view);
+    return 0;
+}
+
+static struct toc_labels labels_of(struct toc_series_set *base, size_t i, struct toc_label *items) {
+    return toc_metricdb_set_labels(TOC_CONTAINER_OF(base, struct toc_metricdb_set, base), i, items);
+}
+
+static void close_set(struct toc_series_set **base) {
+    if (!*base)
+        return;
+    struct toc_metricdb_set *set = TOC_CONTAINER_OF(*base, struct toc_metricdb_set, base);
+    toc_metricdb_set_close(&set);
+    *base = NULL;
+}
+
+void toc_metricdb_set_init_readers(struct toc_metricdb_set *set) {
+    set->base.labels = labels_of;
+    set->base.read = read_series;
+    set->base.close = close_set;
+}
