@@ -41,13 +41,14 @@ void toc_block_remove_dir(struct toc_vfs *vfs, const char *path) {
     TOC_VEC_FINI(&r.names);
 }
 
-/* Renamed first, so that a crash midway leaves no half block under a block's name. */
+/* Renamed first, so that a crash midway leaves no half block under a block's name; and durably so,
+ * because a disk may write the removals before the renaming. */
 static void delete_folder(struct toc_block *b) {
-    char gone[4096];
+    char gone[4096], dir[4096];
     const char *slash = strrchr(b->path, '/');
-    snprintf(gone, sizeof gone, "%.*s/tmp-%010llu", (int)(slash - b->path), b->path,
-             (unsigned long long)b->meta.id);
-    if (b->vfs->rename(b->vfs, b->path, gone) == 0)
+    snprintf(dir, sizeof dir, "%.*s", (int)(slash - b->path), b->path);
+    snprintf(gone, sizeof gone, "%.4000s/tmp-%010llu", dir, (unsigned long long)b->meta.id);
+    if (b->vfs->rename(b->vfs, b->path, gone) == 0 && b->vfs->sync_dir(b->vfs, dir) == 0)
         toc_block_remove_dir(b->vfs, gone);
 }
 
@@ -92,6 +93,11 @@ int toc_block_open(struct toc_vfs *vfs, const char *path, struct toc_block **out
     if (!rc)
         rc = vfs->info(vfs, file, &info);
     b->bytes += info.size_bytes;
+    if (!rc) { /* unreadable deletions are damage; the block is worth more */
+        unsigned damaged;
+        int deletions = toc_tombstones_read(vfs, path, &b->tombstones, &damaged);
+        *out_damaged += TOC_MAX(damaged, (unsigned)(deletions != 0));
+    }
     if (rc)
         toc_block_unref(&b);
     *out = b;
@@ -109,6 +115,7 @@ void toc_block_unref(struct toc_block **block) {
     if (!b || atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) != 1)
         return;
     toc_block_index_unref(&b->index);
+    toc_tombstones_unref(&b->tombstones);
     if (b->is_deleted)
         delete_folder(b);
     toc_free(b->path);
@@ -161,8 +168,8 @@ void toc_blocks_fini(struct toc_blocks *s) {
     toc_mutex_fini(&s->mutex);
 }
 
-void toc_blocks_add(struct toc_blocks *s, struct toc_block *take_block) {
-    toc_mutex_lock(&s->mutex);
+/* Under the lock. */
+static void insert(struct toc_blocks *s, struct toc_block *take_block) {
     TOC_VEC_PUSH(&s->list, take_block);
     for (size_t i = s->list.count - 1;
          i && s->list.items[i - 1]->meta.id > s->list.items[i]->meta.id; i--) {
@@ -170,6 +177,11 @@ void toc_blocks_add(struct toc_blocks *s, struct toc_block *take_block) {
         s->list.items[i] = s->list.items[i - 1];
         s->list.items[i - 1] = swap;
     }
+}
+
+void toc_blocks_add(struct toc_blocks *s, struct toc_block *take_block) {
+    toc_mutex_lock(&s->mutex);
+    insert(s, take_block);
     toc_mutex_unlock(&s->mutex);
 }
 
@@ -230,8 +242,8 @@ int toc_blocks_index(struct toc_blocks *s, struct toc_block *b, struct toc_block
     return 0;
 }
 
-void toc_blocks_delete(struct toc_blocks *s, struct toc_block *b) {
-    toc_mutex_lock(&s->mutex);
+/* Under the lock: false when it is not there. */
+static bool take_out(struct toc_blocks *s, struct toc_block *b) {
     for (size_t i = 0; i < s->list.count; i++) {
         if (s->list.items[i] != b)
             continue;
@@ -239,8 +251,40 @@ void toc_blocks_delete(struct toc_blocks *s, struct toc_block *b) {
         if (b->index)
             s->cache_bytes -= toc_block_index_bytes(b->index);
         b->is_deleted = true;
-        break;
+        return true;
     }
+    return false;
+}
+
+void toc_blocks_delete(struct toc_blocks *s, struct toc_block *b) {
+    toc_mutex_lock(&s->mutex);
+    bool was_there = take_out(s, b);
     toc_mutex_unlock(&s->mutex);
-    toc_block_unref(&b);
+    if (was_there)
+        toc_block_unref(&b);
+}
+
+void toc_blocks_replace(struct toc_blocks *s, struct toc_block *old, struct toc_block *take_block) {
+    toc_mutex_lock(&s->mutex);
+    bool was_there = take_out(s, old);
+    insert(s, take_block);
+    toc_mutex_unlock(&s->mutex);
+    if (was_there)
+        toc_block_unref(&old);
+}
+
+struct toc_tombstones *toc_blocks_tombstones(struct toc_blocks *s, struct toc_block *b) {
+    toc_mutex_lock(&s->mutex);
+    struct toc_tombstones *t = toc_tombstones_ref(b->tombstones);
+    toc_mutex_unlock(&s->mutex);
+    return t;
+}
+
+void toc_blocks_set_tombstones(struct toc_blocks *s, struct toc_block *b,
+                               struct toc_tombstones *take_tombstones) {
+    toc_mutex_lock(&s->mutex);
+    struct toc_tombstones *old = b->tombstones;
+    b->tombstones = take_tombstones;
+    toc_mutex_unlock(&s->mutex);
+    toc_tombstones_unref(&old);
 }

@@ -3,13 +3,14 @@
  *
  *   chunks   "TOCCHK01", then chunks (chunk.h), each followed by u32 crc of its bytes
  *   index    header, body, u32 crc of all before; `index2` is the same file again, so that a
- * damaged index costs nothing header   "TOCIDX01" | u32 version | u32 0 | u64 id | i64 min ms | i64
- * max ms | i64 range min | i64 range max | u64 first unsealed segment | u64 series | u64 samples |
- * u64 chunks | u64 body bytes | u32 crc of the header so far body     varint names, per name:
- * string, varint values, per value in order: string, varint series count, varint bytes, deltas of
- * the series numbers; per series in label order: varint pairs, pair numbers, varint chunks, per
- * chunk: varint offset - end of the one before, varint bytes, zigzag min - last max, varint max -
- * min, varint samples; u32 offset of each series entry; u32 offset of the first series entry
+ * damaged index costs nothing header   "TOCIDX01" | u32 version | u32 id of the block that it
+ * replaces, or 0 | u64 id | i64 min ms | i64 max ms | i64 range min | i64 range max | u64 first
+ * unsealed segment | u64 series | u64 samples | u64 chunks | u64 body bytes | u32 crc of the header
+ * so far body     varint names, per name: string, varint values, per value in order: string, varint
+ * series count, varint bytes, deltas of the series numbers; per series in label order: varint
+ * pairs, pair numbers, varint chunks, per chunk: varint offset - end of the one before, varint
+ * bytes, zigzag min - last max, varint max - min, varint samples; u32 offset of each series entry;
+ * u32 offset of the first series entry
  *
  * A block says that every sample in [range min, range max] of log segments below `first unsealed
  * segment` is in it; replay skips those. It is written as `tmp-…`, synced, renamed, and its parent
@@ -23,9 +24,11 @@
 
 #include "metricdb/head.h"
 #include "metricdb/metricdb.h"
+#include "metricdb/tombstones.h"
 
 struct toc_block_meta {
     uint64_t id;
+    uint32_t replaces;            /* the id of the block of which it is the rewritten form, or 0 */
     int64_t min_ms, max_ms;       /* of the samples */
     int64_t range_min, range_max; /* what it stands for */
     uint64_t first_unsealed;
@@ -47,8 +50,9 @@ struct toc_block_writer;
 int toc_block_writer_new(struct toc_vfs *vfs, const char *dir, const struct toc_block_meta *meta,
                          struct toc_block_writer **out) TOC_MUST_CHECK;
 /* Series come in label order, samples in time order. */
-int toc_block_writer_add(struct toc_block_writer *w, struct toc_labels labels, const int64_t *t_ms,
-                         const double *values, size_t count) TOC_MUST_CHECK;
+int toc_block_writer_add(struct toc_block_writer *w, struct toc_labels labels,
+                         const struct toc_series_buffer *samples) TOC_MUST_CHECK;
+bool toc_block_writer_is_empty(const struct toc_block_writer *w);
 /* Makes the block durable and visible; fills the counters of *out_meta. Frees w in every case. */
 int toc_block_writer_finish(struct toc_block_writer **w,
                             struct toc_block_meta *out_meta) TOC_MUST_CHECK;
@@ -95,10 +99,13 @@ struct toc_block {
     struct toc_vfs *vfs;
     char *path;
     struct toc_block_meta meta;
-    uint64_t bytes;                /* on disk */
-    struct toc_block_index *index; /* under the blocks lock; NULL when not loaded */
+    uint64_t bytes;                    /* on disk */
+    struct toc_block_index *index;     /* under the blocks lock; NULL when not loaded */
+    struct toc_tombstones *tombstones; /* under the blocks lock; NULL: nothing deleted */
     uint64_t last_use;
     bool is_deleted; /* remove the folder with the last reference */
+    /* Of maintenance: nothing is left behind the tombstones; a rewrite met damage. */
+    bool is_empty, is_kept;
 };
 /* Opens a block folder; index2 stands in for a damaged index (*out_damaged counts files found bad).
  */
@@ -135,6 +142,12 @@ size_t toc_blocks_overlapping(struct toc_blocks *s, int64_t min_ms, int64_t max_
 /* The index of a block, loaded when needed, kept within the cache limit. Caller unrefs. */
 int toc_blocks_index(struct toc_blocks *s, struct toc_block *b, struct toc_block_index **out,
                      unsigned *out_damaged) TOC_MUST_CHECK;
+/* What was deleted from the block, or NULL; caller unrefs. */
+struct toc_tombstones *toc_blocks_tombstones(struct toc_blocks *s, struct toc_block *b);
+void toc_blocks_set_tombstones(struct toc_blocks *s, struct toc_block *b,
+                               struct toc_tombstones *take_tombstones);
+/* The new block (its reference is taken) stands for the old one from now on. */
+void toc_blocks_replace(struct toc_blocks *s, struct toc_block *old, struct toc_block *take_block);
 /* Takes the block out of the set; its folder goes with the last reference. */
 void toc_blocks_delete(struct toc_blocks *s, struct toc_block *b);
 

@@ -45,7 +45,7 @@ void toc_block_put_meta(struct toc_buf *out, const struct toc_block_meta *m) {
     size_t at = out->n;
     toc_buf_append(out, TOC_BLOCK_INDEX_MAGIC, 8);
     toc_buf_append_u32(out, 1);
-    toc_buf_append_u32(out, 0);
+    toc_buf_append_u32(out, m->replaces);
     const uint64_t fields[] = {m->id,
                                (uint64_t)m->min_ms,
                                (uint64_t)m->max_ms,
@@ -65,7 +65,7 @@ int toc_block_get_meta(struct toc_sv bytes, struct toc_block_meta *m) {
     struct toc_reader r = toc_reader_make(bytes);
     struct toc_sv magic = toc_read_bytes(&r, 8);
     uint32_t version = toc_read_u32(&r);
-    toc_read_u32(&r);
+    m->replaces = toc_read_u32(&r);
     m->id = toc_read_u64(&r);
     m->min_ms = (int64_t)toc_read_u64(&r);
     m->max_ms = (int64_t)toc_read_u64(&r);

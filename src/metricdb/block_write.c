@@ -161,8 +161,15 @@ static void put_chunk_entry(struct toc_buf *out, const struct toc_block_chunk *c
     *io_last_ms = c->max_ms;
 }
 
-int toc_block_writer_add(struct toc_block_writer *w, struct toc_labels labels, const int64_t *t_ms,
-                         const double *values, size_t count) {
+bool toc_block_writer_is_empty(const struct toc_block_writer *w) {
+    return !w->meta.samples;
+}
+
+int toc_block_writer_add(struct toc_block_writer *w, struct toc_labels labels,
+                         const struct toc_series_buffer *samples) {
+    const int64_t *t_ms = samples->t_ms;
+    const double *values = samples->values;
+    size_t count = samples->count;
     if (!count)
         return 0;
     TOC_VEC_PUSH(&w->entry_at, (uint32_t)w->entries.n);

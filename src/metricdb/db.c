@@ -128,6 +128,20 @@ static void open_block(struct toc_metricdb *db, const char *path) {
     toc_blocks_add(&db->blocks, b);
 }
 
+/* A crash came between the two steps of replacing a block. */
+static void drop_replaced(struct toc_metricdb *db) {
+    struct toc_blocks *set = &db->blocks;
+    for (size_t i = 0; i < set->list.count; i++) {
+        uint64_t old = set->list.items[i]->meta.replaces;
+        for (size_t k = 0; old && k < i; k++)
+            if (set->list.items[k]->meta.id == old) {
+                toc_blocks_delete(set, set->list.items[k]);
+                i--;
+                break;
+            }
+    }
+}
+
 static int open_blocks(struct toc_metricdb *db, struct toc_err *err) {
     struct listing l = {0};
     int rc = db->vfs->list(db->vfs, db->block_dir, note_name, &l);
@@ -141,6 +155,7 @@ static int open_blocks(struct toc_metricdb *db, struct toc_err *err) {
         toc_free(l.items[i]);
     }
     TOC_VEC_FINI(&l);
+    drop_replaced(db);
     return rc ? toc_errf(err, rc, "cannot list %s: %s", db->block_dir, toc_strerror(rc)) : 0;
 }
 

@@ -118,20 +118,24 @@ static int write_rows(struct toc_seal *s, struct toc_block_writer *w) {
         toc_mutex_unlock(&shard->mutex);
         row->samples = c.count;
         s->samples += c.count;
-        rc = toc_block_writer_add(w, toc_series_labels(&s->db->head, row->series, items), c.t_ms,
-                                  c.values, c.count);
+        rc = toc_block_writer_add(w, toc_series_labels(&s->db->head, row->series, items), &c);
     }
     toc_series_buffer_fini(&c);
     return rc;
 }
 
-static int publish(struct toc_metricdb *db, uint64_t id) {
+int toc_metricdb_open_block(struct toc_metricdb *db, uint64_t id, struct toc_block **out) {
     struct toc_buf path = TOC_BUF_INIT;
-    struct toc_block *b;
     unsigned damaged;
     toc_buf_printf(&path, "%s/b-%010llu", db->block_dir, (unsigned long long)id);
-    int rc = toc_block_open(db->vfs, toc_buf_cstr(&path), &b, &damaged);
+    int rc = toc_block_open(db->vfs, toc_buf_cstr(&path), out, &damaged);
     toc_buf_fini(&path);
+    return rc;
+}
+
+static int publish(struct toc_metricdb *db, uint64_t id) {
+    struct toc_block *b;
+    int rc = toc_metricdb_open_block(db, id, &b);
     if (!rc)
         toc_blocks_add(&db->blocks, b);
     return rc;
@@ -185,9 +189,7 @@ void toc_metricdb_free_seal(struct toc_seal **seal) {
     *seal = NULL;
 }
 
-/* Takes what is in the newest block out of the head. Selects that began before the block was listed
- * still read these samples from the head: while one runs, false. */
-static bool finish_trim(struct toc_metricdb *db) {
+bool toc_metricdb_finish_trim(struct toc_metricdb *db) {
     if (db->untrimmed) {
         if (!toc_head_drain_selects(&db->head, DRAIN_MS))
             return false;
@@ -218,7 +220,7 @@ static int seal_window(struct toc_metricdb *db, int64_t min_ms, int64_t max_ms) 
 
 static int seal(struct toc_metricdb *db) {
     bool worked = db->untrimmed != NULL;
-    if (!finish_trim(db))
+    if (!toc_metricdb_finish_trim(db))
         return 0;
     struct bounds b = head_bounds(db);
     int64_t boundary = seal_boundary(db, &b), before = INT64_MIN;
@@ -231,7 +233,7 @@ static int seal(struct toc_metricdb *db) {
         before = b.min_ms;
         rc = seal_window(db, start, end);
         worked = true;
-        if (!finish_trim(db))
+        if (!toc_metricdb_finish_trim(db))
             return rc;
         b = fresh_bounds(db);
     }
@@ -294,9 +296,14 @@ static int step(struct toc_metricdb *db, struct toc_err *err) {
     bool has_sealed = sealed != atomic_load_explicit(&db->blocks_sealed, memory_order_relaxed);
     if (has_sealed)
         expire(db);
-    if (has_sealed || db->dead_series.count)
+    if (has_sealed || db->dead_series.count || db->has_deleted)
         toc_head_forget_empty(&db->head, &db->dead_series);
-    return 0;
+    db->has_deleted = false;
+    rc = toc_metricdb_rewrite_deleted(db);
+    atomic_store_explicit(&db->degraded_code, rc, memory_order_relaxed);
+    return rc ? toc_errf(err, rc, "cannot rewrite a block in %s: %s", db->block_dir,
+                         toc_strerror(rc))
+              : 0;
 }
 
 int toc_metricdb_maintain(struct toc_metricdb *db, struct toc_err *err) {

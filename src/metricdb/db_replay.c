@@ -69,6 +69,21 @@ static void on_sample(void *ctx, uint32_t id, int64_t t_ms, double value) {
     r->db->replay_samples++;
 }
 
+/* What came after it in the log is kept: replay meets it later. */
+static void on_deletion(void *ctx, uint32_t id, int64_t min_ms, int64_t max_ms) {
+    struct replay *r = ctx;
+    struct toc_head_shard *shard;
+    if (id >= r->ref_capacity || !r->refs[id]) {
+        note_orphan(r, max_ms);
+        return;
+    }
+    struct toc_series *s = toc_head_ref_lock(&r->db->head, r->refs[id], &shard);
+    if (!s)
+        return;
+    toc_series_cut(shard, s, min_ms, max_ms);
+    toc_mutex_unlock(&shard->mutex);
+}
+
 static void on_damage(void *ctx, uint64_t offset, uint64_t bytes, bool is_tail, int64_t min_ms,
                       int64_t max_ms) {
     struct replay *r = ctx;
@@ -115,8 +130,11 @@ static void replay_segment(struct replay *r, uint64_t number, struct toc_wal_sum
     choose_blocks(r);
     r->orphans = (struct toc_metricdb_loss){0};
     r->tail = (struct tail){0};
-    struct toc_wal_visitor v = {
-        .ctx = r, .series = on_series, .sample = on_sample, .damage = on_damage};
+    struct toc_wal_visitor v = {.ctx = r,
+                                .series = on_series,
+                                .sample = on_sample,
+                                .deletion = on_deletion,
+                                .damage = on_damage};
     int rc = toc_wal_read(r->db->vfs, path, &v, sum);
     r->db->replay_records += sum->records;
     if (rc && !toc_wal_is_unborn(rc, sum)) {
@@ -183,7 +201,8 @@ int toc_metricdb_replay(struct toc_metricdb *db, struct toc_err *err) {
         replay_segment(&r, numbers[i], &sum);
         judge_tail(db, &before, last_sequence, sum.first_sequence);
         last_sequence = TOC_MAX(last_sequence, sum.last_sequence);
-        segments[i] = (struct toc_wal_segment){numbers[i], sum.bytes, sum.min_ms, sum.max_ms};
+        segments[i] = (struct toc_wal_segment){numbers[i], sum.bytes, sum.min_ms, sum.max_ms,
+                                               sum.deletions > 0};
     }
     judge_tail(db, &r.tail, last_sequence, 0);
     make_wal(db, segments, count, first_free_number(db, numbers, count), last_sequence + 1);

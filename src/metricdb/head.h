@@ -53,8 +53,8 @@ struct toc_head_shard {
     size_t table_capacity, series_count;
     TOC_VEC(struct toc_head_slot) slots;
     struct toc_ids free_slots;
-    uint64_t samples, chunk_bytes; /* held now */
-    int64_t min_ms, max_ms;        /* bounds of what is held; min > max when empty */
+    uint64_t samples, chunks, chunk_bytes; /* held now; closed chunks */
+    int64_t min_ms, max_ms;                /* bounds of what is held; min > max when empty */
 };
 
 struct toc_head {
@@ -112,6 +112,9 @@ bool toc_series_overlaps(const struct toc_series *s, int64_t min_ms, int64_t max
  * it did. Under the shard lock. */
 bool toc_series_trim(struct toc_head_shard *shard, struct toc_series *s, int64_t min_ms,
                      int64_t max_ms, size_t expected);
+/* Deletes the samples in [min_ms, max_ms]; how many. Under the shard lock. */
+size_t toc_series_cut(struct toc_head_shard *shard, struct toc_series *s, int64_t min_ms,
+                      int64_t max_ms);
 /* Label views of a series; `items` has room for s->pair_count. Borrowed while the series lives or a
  * select pins it. */
 struct toc_labels toc_series_labels(const struct toc_head *h, const struct toc_series *s,

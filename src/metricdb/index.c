@@ -239,6 +239,14 @@ void toc_index_remove(struct toc_index *x, const struct toc_ids *dead, struct to
     toc_ids_subtract(&x->all, dead->items, dead->count);
 }
 
+void toc_index_each_value(const struct toc_index *x, const struct toc_index_name *name,
+                          toc_on_pair *fn, void *ctx) {
+    for (size_t i = 0; i < name->pairs.count; i++) {
+        const struct toc_index_pair *p = pair_at(x, name->pairs.items[i]);
+        fn(ctx, (struct toc_label){name->name, {p->value, p->value_n}}, &p->series);
+    }
+}
+
 /* --- the face that matching sees --- */
 
 static void append_ids(struct toc_ids *out, const struct toc_ids *more) {

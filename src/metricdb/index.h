@@ -48,6 +48,10 @@ struct toc_label toc_index_label(const struct toc_index *x, uint32_t pair);
 /* The sorted series that satisfy all matchers, appended to out. */
 void toc_index_match(const struct toc_index *x, const struct toc_matcher *m, size_t count,
                      struct toc_ids *out);
+/* Calls fn for each value of the name, in no order. */
+typedef void toc_on_pair(void *ctx, struct toc_label label, const struct toc_ids *series);
+void toc_index_each_value(const struct toc_index *x, const struct toc_index_name *name,
+                          toc_on_pair *fn, void *ctx);
 /* Row of the name or NULL. */
 const struct toc_index_name *toc_index_name(const struct toc_index *x, struct toc_sv name);
 #endif

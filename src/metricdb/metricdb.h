@@ -102,6 +102,12 @@ int toc_metricdb_maintain(struct toc_metricdb *db, struct toc_err *err);
 /* Waits until everything written so far is on disk (for durability `os` and a clean stop). */
 int toc_metricdb_flush(struct toc_metricdb *db, struct toc_err *err);
 
+/* Deletes the samples in [min_ms, max_ms] of the series that match (those stored now; what is
+ * written later stays). Reads that begin afterwards do not see them. Durable when it returns 0;
+ * with an error some or all may be deleted. The space comes back by maintenance. */
+int toc_metricdb_delete(struct toc_metricdb *db, const struct toc_select *s, uint64_t *out_series,
+                        struct toc_err *err) TOC_MUST_CHECK;
+
 enum { TOC_METRICDB_LOSS_MAX = 32, TOC_METRICDB_TEXT_MAX = 256 };
 
 /* A damaged place found while running or at start. Ranges are 0 when unknown. */

@@ -33,10 +33,11 @@ struct toc_metricdb {
     /* Samples at or before it are in blocks; INT64_MIN before the first block. */
     _Atomic int64_t sealed_ms;
 
-    /* One maintenance step at a time; guards the five below. */
+    /* One maintenance step at a time; guards the six below. */
     struct toc_mutex maintain_mutex;
     struct toc_seal *untrimmed; /* a listed block whose samples are still in the head */
     struct toc_ids dead_series;
+    bool has_deleted; /* from the head, since series without samples were last forgotten */
     uint64_t next_block;
     int64_t next_try_mono_ns; /* after a failed step */
     int failed_code;          /* of the last step */
@@ -68,6 +69,14 @@ void toc_metricdb_init_querier(struct toc_metricdb *db);
 int toc_metricdb_replay(struct toc_metricdb *db, struct toc_err *err) TOC_MUST_CHECK;
 /* db_maintain.c */
 void toc_metricdb_free_seal(struct toc_seal **seal);
+/* Takes what is in the newest block out of the head. Selects that began before the block was listed
+ * still read these samples from the head: while one runs, false. Under the maintain mutex. */
+bool toc_metricdb_finish_trim(struct toc_metricdb *db);
+/* A block of this database that was just written. */
+int toc_metricdb_open_block(struct toc_metricdb *db, uint64_t id,
+                            struct toc_block **out) TOC_MUST_CHECK;
+/* db_delete.c: rewrites one block from which something was deleted. Under the maintain mutex. */
+int toc_metricdb_rewrite_deleted(struct toc_metricdb *db) TOC_MUST_CHECK;
 /* db_notes.c */
 void toc_metricdb_load_metadata(struct toc_metricdb *db);
 int toc_metricdb_save_metadata(struct toc_metricdb *db) TOC_MUST_CHECK;

@@ -43,6 +43,7 @@ static void put_chunk(struct toc_head_shard *shard, struct toc_series *s, size_t
     memmove(s->chunks + at + 1, s->chunks + at, (s->chunk_count - at) * sizeof *s->chunks);
     s->chunks[at] = c;
     s->chunk_count++;
+    shard->chunks++;
     shard->chunk_bytes += chunk_bytes(c);
 }
 
@@ -50,6 +51,7 @@ static void drop_chunk(struct toc_head_shard *shard, struct toc_series *s, size_
     shard->chunk_bytes -= chunk_bytes(s->chunks[at]);
     toc_free(s->chunks[at]);
     s->chunk_count--;
+    shard->chunks--;
     memmove(s->chunks + at, s->chunks + at + 1, (s->chunk_count - at) * sizeof *s->chunks);
 }
 
@@ -236,10 +238,11 @@ static size_t count_in(const struct toc_series *s, int64_t min_ms, int64_t max_m
     return n;
 }
 
-bool toc_series_trim(struct toc_head_shard *shard, struct toc_series *s, int64_t min_ms,
-                     int64_t max_ms, size_t expected) {
-    if (count_in(s, min_ms, max_ms) != expected)
-        return false;
+size_t toc_series_cut(struct toc_head_shard *shard, struct toc_series *s, int64_t min_ms,
+                      int64_t max_ms) {
+    if (!toc_series_overlaps(s, min_ms, max_ms))
+        return 0;
+    size_t gone = count_in(s, min_ms, max_ms);
     for (size_t i = s->chunk_count; i-- > 0;)
         if (s->chunks[i]->min_ms <= max_ms && s->chunks[i]->max_ms >= min_ms)
             trim_chunk(shard, s, i, min_ms, max_ms);
@@ -254,6 +257,14 @@ bool toc_series_trim(struct toc_head_shard *shard, struct toc_series *s, int64_t
         s->chunks = NULL;
         s->chunk_capacity = 0;
     }
-    shard->samples -= expected;
+    shard->samples -= gone;
+    return gone;
+}
+
+bool toc_series_trim(struct toc_head_shard *shard, struct toc_series *s, int64_t min_ms,
+                     int64_t max_ms, size_t expected) {
+    if (count_in(s, min_ms, max_ms) != expected)
+        return false;
+    toc_series_cut(shard, s, min_ms, max_ms);
     return true;
 }

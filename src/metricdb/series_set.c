@@ -178,6 +178,7 @@ static int freeze_block(struct freeze *f, uint32_t origin) {
     struct toc_ids ids = {0};
     unsigned damaged = 0;
     int rc = toc_blocks_index(&db->blocks, o->block, &o->index, &damaged);
+    o->tombstones = toc_blocks_tombstones(&db->blocks, o->block);
     note_index_damage(db, o->block, damaged);
     if (rc)
         return rc == TOC_ECORRUPT ? 0 : rc;
@@ -299,6 +300,7 @@ void toc_metricdb_set_close(struct toc_metricdb_set **io_set) {
     toc_head_leave_select(&set->db->head, set->ticket);
     for (size_t i = 0; i < set->origin_count; i++) {
         toc_block_index_unref(&set->origins[i].index);
+        toc_tombstones_unref(&set->origins[i].tombstones);
         toc_block_unref(&set->origins[i].block);
     }
     toc_free(set->origins);

@@ -10,8 +10,9 @@
 
 /* A block that takes part. */
 struct toc_set_origin {
-    struct toc_block *block;       /* owned reference */
-    struct toc_block_index *index; /* owned reference; NULL: damaged, not read */
+    struct toc_block *block;           /* owned reference */
+    struct toc_block_index *index;     /* owned reference; NULL: damaged, not read */
+    struct toc_tombstones *tombstones; /* owned reference or NULL */
 };
 
 /* A series in one block. */

@@ -34,35 +34,56 @@ static void note_chunk_loss(struct toc_metricdb_set *set, size_t i, const struct
 }
 
 /* A damaged chunk is noted and left out. */
+static int read_chunk(struct toc_metricdb_set *set, size_t i, const struct toc_set_origin *o,
+                      const struct toc_block_chunk *c, struct toc_series_buffer *out) {
+    int rc = toc_block_read_chunk(o->index, c, out);
+    if (rc != TOC_ECORRUPT && rc != TOC_EIO)
+        return rc;
+    note_chunk_loss(set, i, o->block, c);
+    return 0;
+}
+
 static int read_part(struct toc_metricdb_set *set, size_t i, struct toc_set_part part,
                      int64_t min_ms, int64_t max_ms, struct toc_series_buffer *out) {
     const struct toc_set_origin *o = &set->origins[part.origin];
     struct toc_block_cursor cursor;
     struct toc_block_chunk c;
-    if (toc_block_index_chunks(o->index, part.number, &cursor))
+    size_t from = out->count, deleted;
+    const struct toc_tombstone *gone = toc_tombstones_of(o->tombstones, part.number, &deleted);
+    int rc = toc_block_index_chunks(o->index, part.number, &cursor);
+    if (rc)
         return 0;
-    while (toc_block_cursor_next(&cursor, &c)) {
+    while (!rc && toc_block_cursor_next(&cursor, &c)) {
         if (c.max_ms < min_ms)
             continue;
         if (c.min_ms > max_ms)
             break;
-        int rc = toc_block_read_chunk(o->index, &c, out);
-        if (rc == TOC_ECORRUPT || rc == TOC_EIO)
-            note_chunk_loss(set, i, o->block, &c);
-        else if (rc)
-            return rc;
+        rc = read_chunk(set, i, o, &c, out);
     }
-    return 0;
+    for (size_t k = 0; k < deleted; k++)
+        toc_samples_cut(out, from, gone[k].min_ms, gone[k].max_ms);
+    return rc;
+}
+
+static bool is_deleted(const struct toc_block_chunk *c, const struct toc_tombstone *gone,
+                       size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (c->min_ms >= gone[i].min_ms && c->max_ms <= gone[i].max_ms)
+            return true;
+    return false;
 }
 
 static bool part_overlaps(const struct toc_metricdb_set *set, struct toc_set_part part,
                           int64_t min_ms, int64_t max_ms) {
+    const struct toc_set_origin *o = &set->origins[part.origin];
     struct toc_block_cursor cursor;
     struct toc_block_chunk c;
-    if (toc_block_index_chunks(set->origins[part.origin].index, part.number, &cursor))
+    size_t deleted;
+    const struct toc_tombstone *gone = toc_tombstones_of(o->tombstones, part.number, &deleted);
+    if (toc_block_index_chunks(o->index, part.number, &cursor))
         return false;
     while (toc_block_cursor_next(&cursor, &c))
-        if (c.max_ms >= min_ms && c.min_ms <= max_ms)
+        if (c.max_ms >= min_ms && c.min_ms <= max_ms && !is_deleted(&c, gone, deleted))
             return true;
     return false;
 }

@@ -66,12 +66,18 @@ void toc_wal_new(const struct toc_wal_options *o, const struct toc_wal_segment *
     *out = w;
 }
 
+static void free_blobs(const struct entries *list) {
+    for (size_t i = 0; i < list->count; i++)
+        toc_free(toc_wal_entry_blob(&list->items[i]));
+}
+
 void toc_wal_free(struct toc_wal **wal) {
     struct toc_wal *w = *wal;
     if (!w)
         return;
     if (w->file)
         toc_file_close(w->o.vfs, &w->file);
+    free_blobs(&w->pending);
     TOC_VEC_FINI(&w->pending);
     TOC_VEC_FINI(&w->batch);
     TOC_VEC_FINI(&w->segments);
@@ -112,7 +118,7 @@ static int write_header(struct toc_wal *w, uint64_t salt) {
 static int open_segment(struct toc_wal *w) {
     char path[4096];
     uint64_t salt = 0;
-    w->current = (struct toc_wal_segment){w->next_number++, 0, INT64_MAX, INT64_MIN};
+    w->current = (struct toc_wal_segment){w->next_number++, 0, INT64_MAX, INT64_MIN, false};
     toc_wal_path(w->o.dir, w->current.number, path, sizeof path);
     int rc = w->o.vfs->open(w->o.vfs, path, TOC_OPEN_WRITE | TOC_OPEN_CREATE | TOC_OPEN_EXCLUSIVE,
                             &w->file);
@@ -147,6 +153,7 @@ static void abandon_segment(struct toc_wal *w) {
 /* --- encoding --- */
 
 static struct definition *definition_of(struct toc_wal *w, uint64_t ref) {
+    ref &= ~TOC_WAL_IS_BLOB;
     size_t id = (uint32_t)ref;
     if (id >= w->definition_capacity) {
         size_t capacity = id + id / 2 + 1024;
@@ -169,7 +176,7 @@ static bool define(struct toc_wal *w, uint64_t ref, struct toc_wal_record_builde
     if (d->times == DEFINITIONS || (d->times && d->record == record))
         return true;
     toc_buf_reset(&b->labels);
-    if (!w->o.labels(w->o.ctx, ref, &b->labels))
+    if (!w->o.labels(w->o.ctx, ref & ~TOC_WAL_IS_BLOB, &b->labels))
         return false;
     toc_wal_record_define(b, (uint32_t)ref);
     d->record = record & 0x3fffffff; /* the mask tells the compiler */
@@ -185,7 +192,12 @@ static size_t put_record(struct toc_wal *w, const struct toc_wal_entry *e, size_
     for (; taken < count && !toc_wal_record_is_full(b); taken++) {
         if (!define(w, e[taken].ref, b))
             continue;
-        toc_wal_record_sample(b, (uint32_t)e[taken].ref, e[taken].t_ms, e[taken].bits);
+        const struct toc_wal_blob *blob = toc_wal_entry_blob(&e[taken]);
+        if (blob)
+            toc_wal_record_blob(b, (uint32_t)e[taken].ref, e[taken].t_ms, blob);
+        else
+            toc_wal_record_sample(b, (uint32_t)e[taken].ref, e[taken].t_ms, e[taken].bits);
+        w->current.has_deletions |= blob && blob->kind == TOC_WAL_DELETION;
         w->current.min_ms = TOC_MIN(w->current.min_ms, e[taken].t_ms);
         w->current.max_ms = TOC_MAX(w->current.max_ms, e[taken].t_ms);
     }
@@ -285,6 +297,7 @@ static void put_back(struct toc_wal *w) {
     struct entries swap = w->pending;
     w->pending = w->batch;
     w->batch = swap;
+    w->batch.count = 0; /* the blobs belong to `pending` now */
 }
 
 /* Under the mutex, which is released while writing. */
@@ -302,6 +315,7 @@ static int lead(struct toc_wal *w, bool sync) {
         put_back(w);
     else
         w->durable = covered;
+    free_blobs(&w->batch);
     if (w->batch.capacity > KEEP_ENTRIES)
         TOC_VEC_FINI(&w->batch);
     w->batch.count = 0;
@@ -410,7 +424,7 @@ static bool take_droppable(struct toc_wal *w, uint64_t number, int64_t boundary_
     toc_mutex_lock(&w->mutex);
     for (size_t i = 0; i < w->segments.count && !found; i++) {
         const struct toc_wal_segment *s = &w->segments.items[i];
-        if (s->number >= number || s->max_ms > boundary_ms)
+        if (s->number >= number || s->max_ms > boundary_ms || (s->has_deletions && i))
             continue;
         *out = s->number;
         TOC_VEC_REMOVE(&w->segments, i);
@@ -431,6 +445,13 @@ int toc_wal_drop(struct toc_wal *w, uint64_t number, int64_t boundary_ms) {
             first = rc;
     }
     return first;
+}
+
+uint64_t toc_wal_oldest(struct toc_wal *w) {
+    toc_mutex_lock(&w->mutex);
+    uint64_t oldest = w->segments.count ? w->segments.items[0].number : UINT64_MAX;
+    toc_mutex_unlock(&w->mutex);
+    return oldest;
 }
 
 void toc_wal_stats(struct toc_wal *w, struct toc_metricdb_stats *out) {

@@ -8,7 +8,8 @@
  * payload, begun with the segment's salt | payload payload   varint n, n definitions (varint id,
  * labels) | varint m, m samples sample    tag byte, zigzag id - last id, [zigzag t - last t unless
  * 0x80], value bytes tag low bits 0…8: zig-zag integer of that many bytes; 9…16: top n-8 bytes of
- * the double
+ * the double; 17: a histogram (string, histogram_code.h); 18: not a sample: everything of the
+ * series from t - varint to t that was logged before is deleted
  *
  * Ids mean something within one segment only. A series is defined by the first two records that use
  * it in a segment, so that any one damaged record costs the samples in it and nothing else. The
@@ -40,11 +41,33 @@ enum {
 #define TOC_WAL_RECORD_MAGIC 0x4352a1f5u
 #define TOC_WAL_SEGMENT_MAGIC "TOCWAL01"
 
+/* What does not fit an entry: a histogram, or a deletion of [t - span, t]. */
+enum toc_wal_kind { TOC_WAL_HISTOGRAM, TOC_WAL_DELETION };
+struct toc_wal_blob {
+    enum toc_wal_kind kind;
+    uint64_t span_ms;
+    size_t n;
+    char bytes[];
+};
+struct toc_wal_blob *toc_wal_histogram_blob(struct toc_sv bytes);
+struct toc_wal_blob *toc_wal_deletion_blob(uint64_t span_ms);
+
+/* With this bit in `ref` an entry is no float: `bits` is the address of a blob, which the log takes
+ * over. No generation gets that far. */
+#define TOC_WAL_IS_BLOB (1ULL << 63)
+
 struct toc_wal_entry {
     uint64_t ref; /* of the head; its low half is the id in the segment */
     int64_t t_ms;
     uint64_t bits;
 };
+static inline struct toc_wal_entry toc_wal_blob_entry(uint64_t ref, int64_t t_ms,
+                                                      struct toc_wal_blob *take_blob) {
+    return (struct toc_wal_entry){ref | TOC_WAL_IS_BLOB, t_ms, (uint64_t)(uintptr_t)take_blob};
+}
+static inline struct toc_wal_blob *toc_wal_entry_blob(const struct toc_wal_entry *e) {
+    return e->ref & TOC_WAL_IS_BLOB ? (struct toc_wal_blob *)(uintptr_t)e->bits : NULL;
+}
 
 /* Labels of a live series into out (toc_labels_encode); false when the reference is unknown, which
  * means that its samples are in a block. Called without locks held. */
@@ -63,7 +86,8 @@ struct toc_wal_options {
 struct toc_wal_segment {
     uint64_t number;
     uint64_t bytes;
-    int64_t min_ms, max_ms; /* of its samples; min > max when it has none */
+    int64_t min_ms, max_ms; /* of its samples and deletions; min > max when it has none */
+    bool has_deletions;     /* kept until every older segment is gone */
 };
 
 struct toc_wal;
@@ -74,7 +98,8 @@ void toc_wal_new(const struct toc_wal_options *o, const struct toc_wal_segment *
 void toc_wal_free(struct toc_wal **w);
 /* 0, or why a write would not be accepted now: too much waits for a log that cannot be written. */
 int toc_wal_admits(struct toc_wal *w, struct toc_err *err) TOC_MUST_CHECK;
-/* Logs the samples, returns once they are durable as configured. */
+/* Logs the samples, returns once they are durable as configured. Blobs are taken over in every
+ * case. */
 int toc_wal_write(struct toc_wal *w, const struct toc_wal_entry *entries, size_t count,
                   struct toc_err *err) TOC_MUST_CHECK;
 /* Writes and syncs everything that was handed over. */
@@ -83,6 +108,8 @@ int toc_wal_flush(struct toc_wal *w, struct toc_err *err) TOC_MUST_CHECK;
 uint64_t toc_wal_rotate(struct toc_wal *w);
 /* Deletes segments below `number` whose samples are all at or before boundary_ms. */
 int toc_wal_drop(struct toc_wal *w, uint64_t number, int64_t boundary_ms) TOC_MUST_CHECK;
+/* Number of the oldest segment that is kept; UINT64_MAX when there is none. */
+uint64_t toc_wal_oldest(struct toc_wal *w);
 /* Fills the wal_* members and the degraded state. */
 void toc_wal_stats(struct toc_wal *w, struct toc_metricdb_stats *out);
 
@@ -93,6 +120,8 @@ struct toc_wal_visitor {
     /* Labels are borrowed. */
     void (*series)(void *ctx, uint32_t id, struct toc_labels labels);
     void (*sample)(void *ctx, uint32_t id, int64_t t_ms, double value);
+    void (*histogram)(void *ctx, uint32_t id, int64_t t_ms, struct toc_sv bytes);
+    void (*deletion)(void *ctx, uint32_t id, int64_t min_ms, int64_t max_ms);
     /* `bytes` at `offset` are no record. At the end of the segment it is a torn write unless the
      * next segment's first sequence tells that something acknowledged was there. [min_ms, max_ms]:
      * times of the records around it. */
@@ -101,7 +130,7 @@ struct toc_wal_visitor {
 };
 struct toc_wal_summary {
     uint64_t number, first_sequence, last_sequence; /* last 0 when there is no record */
-    uint64_t records, samples;
+    uint64_t records, samples, deletions;
     uint64_t bytes;
     int64_t min_ms, max_ms;
 };

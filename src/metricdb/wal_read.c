@@ -92,8 +92,11 @@ static void end_damage(struct scan *s, uint64_t end, bool is_tail, int64_t after
 static void take_record(struct scan *s, size_t length, uint64_t sequence) {
     struct toc_sv payload = toc_sv_make(s->window + s->used + TOC_WAL_RECORD_HEADER_BYTES,
                                         length - TOC_WAL_RECORD_HEADER_BYTES);
-    int64_t min = INT64_MAX, max = INT64_MIN;
-    int rc = toc_wal_payload_visit(payload, &s->scratch, s->v, &s->sum->samples, &min, &max);
+    struct toc_wal_summary one = {.min_ms = INT64_MAX, .max_ms = INT64_MIN};
+    int rc = toc_wal_payload_visit(payload, &s->scratch, s->v, &one);
+    int64_t min = one.min_ms, max = one.max_ms;
+    s->sum->samples += one.samples;
+    s->sum->deletions += one.deletions;
     if (rc &&
         !s->in_damage) { /* a checksum that fits nonsense: count it as damage of this record */
         s->in_damage = true;

@@ -1,10 +1,11 @@
 #include "metricdb/wal_record.h"
 
+#include "base/alloc.h"
 #include "base/hash.h"
 #include "model/sample.h"
 
 enum { VERSION = 1, TYPE_SAMPLES = 1, TARGET_BYTES = 32 * 1024, CRC_AT = 20 };
-enum { TAG_SAME_TIME = 0x80, TAG_DOUBLE = 8 };
+enum { TAG_SAME_TIME = 0x80, TAG_DOUBLE = 8, TAG_HISTOGRAM = 17, TAG_DELETION = 18 };
 
 /* --- headers --- */
 
@@ -124,6 +125,37 @@ void toc_wal_record_sample(struct toc_wal_record_builder *b, uint32_t id, int64_
     b->samples++;
 }
 
+void toc_wal_record_blob(struct toc_wal_record_builder *b, uint32_t id, int64_t t_ms,
+                         const struct toc_wal_blob *blob) {
+    bool is_histogram = blob->kind == TOC_WAL_HISTOGRAM;
+    toc_buf_append_u8(&b->body, is_histogram ? TAG_HISTOGRAM : TAG_DELETION);
+    toc_buf_append_zigzag(&b->body, (int64_t)id - (int64_t)b->last_id);
+    toc_buf_append_zigzag(&b->body, (int64_t)((uint64_t)t_ms - (uint64_t)b->last_ms));
+    toc_buf_append_varint(&b->body, is_histogram ? blob->n : blob->span_ms);
+    if (is_histogram)
+        toc_buf_append(&b->body, blob->bytes, blob->n);
+    b->last_id = id;
+    b->last_ms = t_ms;
+    b->samples++;
+}
+
+static struct toc_wal_blob *make_blob(enum toc_wal_kind kind, struct toc_sv bytes,
+                                      uint64_t span_ms) {
+    struct toc_wal_blob *blob = toc_xalloc(sizeof *blob + bytes.n);
+    *blob = (struct toc_wal_blob){.kind = kind, .span_ms = span_ms, .n = bytes.n};
+    if (bytes.n)
+        memcpy(blob->bytes, bytes.p, bytes.n);
+    return blob;
+}
+
+struct toc_wal_blob *toc_wal_histogram_blob(struct toc_sv bytes) {
+    return make_blob(TOC_WAL_HISTOGRAM, bytes, 0);
+}
+
+struct toc_wal_blob *toc_wal_deletion_blob(uint64_t span_ms) {
+    return make_blob(TOC_WAL_DELETION, TOC_SV_NULL, span_ms);
+}
+
 void toc_wal_record_finish(struct toc_wal_record_builder *b, uint32_t salt_crc, uint64_t sequence,
                            struct toc_buf *out) {
     struct toc_buf *counts = &b->labels;
@@ -204,9 +236,38 @@ static uint64_t get_value(struct toc_reader *r, unsigned tag) {
     return tag > TAG_DOUBLE ? u << (64 - 8 * n) : toc_f64_bits((double)unzigzag(u));
 }
 
+/* What follows id and time of one entry. */
+static void visit_entry(struct toc_reader *r, unsigned tag, uint32_t id, int64_t t_ms,
+                        const struct toc_wal_visitor *v, struct toc_wal_summary *io) {
+    struct toc_sv histogram = TOC_SV_NULL;
+    uint64_t bits = 0, span = 0;
+    if (tag == TAG_HISTOGRAM)
+        histogram = toc_read_string(r);
+    else if (tag == TAG_DELETION)
+        span = toc_read_varint(r);
+    else if (tag <= TAG_DOUBLE + 8)
+        bits = get_value(r, tag);
+    else
+        r->error = TOC_ECORRUPT;
+    if (r->error)
+        return;
+    io->min_ms = TOC_MIN(io->min_ms, t_ms);
+    io->max_ms = TOC_MAX(io->max_ms, t_ms);
+    if (tag == TAG_DELETION) {
+        io->deletions++;
+        if (v->deletion)
+            v->deletion(v->ctx, id, (int64_t)((uint64_t)t_ms - span), t_ms);
+        return;
+    }
+    io->samples++;
+    if (tag == TAG_HISTOGRAM && v->histogram)
+        v->histogram(v->ctx, id, t_ms, histogram);
+    else if (tag != TAG_HISTOGRAM && v->sample)
+        v->sample(v->ctx, id, t_ms, toc_f64_from_bits(bits));
+}
+
 int toc_wal_payload_visit(struct toc_sv payload, struct toc_arena *scratch,
-                          const struct toc_wal_visitor *v, uint64_t *out_samples,
-                          int64_t *io_min_ms, int64_t *io_max_ms) {
+                          const struct toc_wal_visitor *v, struct toc_wal_summary *io) {
     struct toc_reader r = toc_reader_make(payload);
     int rc = visit_definitions(&r, scratch, v);
     if (rc)
@@ -217,14 +278,11 @@ int toc_wal_payload_visit(struct toc_sv payload, struct toc_arena *scratch,
         id += (uint64_t)toc_read_zigzag(&r);
         if (!(tag & TAG_SAME_TIME))
             t += (uint64_t)toc_read_zigzag(&r);
-        uint64_t bits = get_value(&r, tag & 0x7f);
-        if (r.error || (tag & 0x7f) > TAG_DOUBLE + 8 || id >= TOC_WAL_ID_MAX)
+        if (r.error || id >= TOC_WAL_ID_MAX)
             return TOC_ECORRUPT;
-        *io_min_ms = TOC_MIN(*io_min_ms, (int64_t)t);
-        *io_max_ms = TOC_MAX(*io_max_ms, (int64_t)t);
-        if (v->sample)
-            v->sample(v->ctx, (uint32_t)id, (int64_t)t, toc_f64_from_bits(bits));
-        ++*out_samples;
+        visit_entry(&r, tag & 0x7f, (uint32_t)id, (int64_t)t, v, io);
+        if (r.error)
+            return TOC_ECORRUPT;
     }
     return r.error || toc_reader_left(&r) ? TOC_ECORRUPT : 0;
 }

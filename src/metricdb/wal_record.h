@@ -32,6 +32,8 @@ bool toc_wal_record_is_full(const struct toc_wal_record_builder *b);
 void toc_wal_record_define(struct toc_wal_record_builder *b, uint32_t id);
 void toc_wal_record_sample(struct toc_wal_record_builder *b, uint32_t id, int64_t t_ms,
                            uint64_t bits);
+void toc_wal_record_blob(struct toc_wal_record_builder *b, uint32_t id, int64_t t_ms,
+                         const struct toc_wal_blob *blob);
 void toc_wal_record_finish(struct toc_wal_record_builder *b, uint32_t salt_crc, uint64_t sequence,
                            struct toc_buf *out);
 void toc_wal_record_release(struct toc_wal_record_builder *b);
@@ -39,9 +41,10 @@ void toc_wal_record_release(struct toc_wal_record_builder *b);
 /* A whole record at the front of bytes? Its total length, 0 when it is none, or SIZE_MAX when it
  * may be one but more bytes are needed to tell. */
 size_t toc_wal_record_check(struct toc_sv bytes, uint32_t salt_crc, uint64_t *out_sequence);
-/* Takes a payload apart. TOC_ECORRUPT leaves what was visited before. */
+/* Takes a payload apart; adds to the counts and bounds of *io. TOC_ECORRUPT leaves what was visited
+ * before. */
 int toc_wal_payload_visit(struct toc_sv payload, struct toc_arena *scratch,
-                          const struct toc_wal_visitor *v, uint64_t *out_samples,
-                          int64_t *io_min_ms, int64_t *io_max_ms) TOC_MUST_CHECK;
+                          const struct toc_wal_visitor *v,
+                          struct toc_wal_summary *io) TOC_MUST_CHECK;
 
 #endif

@@ -13,7 +13,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct seen {
-    uint64_t samples, size, damage_end;
+    uint64_t samples, deletions, size, damage_end;
 };
 
 static void on_series(void *ctx, uint32_t id, struct toc_labels labels) {
@@ -31,6 +31,19 @@ static void on_sample(void *ctx, uint32_t id, int64_t t_ms, double value) {
     ((struct seen *)ctx)->samples++;
 }
 
+static void on_histogram(void *ctx, uint32_t id, int64_t t_ms, struct toc_sv bytes) {
+    (void)bytes;
+    on_sample(ctx, id, t_ms, 0);
+}
+
+static void on_deletion(void *ctx, uint32_t id, int64_t min_ms, int64_t max_ms) {
+    (void)min_ms;
+    (void)max_ms;
+    if (id >= TOC_WAL_ID_MAX)
+        abort();
+    ((struct seen *)ctx)->deletions++;
+}
+
 static void on_damage(void *ctx, uint64_t offset, uint64_t bytes, bool is_tail, int64_t min_ms,
                       int64_t max_ms) {
     struct seen *s = ctx;
@@ -46,7 +59,7 @@ static void read_segment(struct toc_sv bytes) {
     struct toc_vfs_sim *disk = toc_vfs_sim_new(1);
     struct toc_vfs *vfs = toc_vfs_sim_vfs(disk);
     struct seen seen = {.size = bytes.n};
-    struct toc_wal_visitor v = {&seen, on_series, on_sample, on_damage};
+    struct toc_wal_visitor v = {&seen, on_series, on_sample, on_histogram, on_deletion, on_damage};
     struct toc_wal_summary sum;
     struct toc_file *f = NULL;
     if (vfs->open(vfs, "/s", TOC_OPEN_WRITE | TOC_OPEN_CREATE, &f) ||
@@ -54,7 +67,8 @@ static void read_segment(struct toc_sv bytes) {
         abort();
     vfs->close(vfs, &f);
     int rc = toc_wal_read(vfs, "/s", &v, &sum);
-    if (rc == 0 && (sum.samples != seen.samples || sum.bytes != bytes.n))
+    if (rc == 0 &&
+        (sum.samples != seen.samples || sum.deletions != seen.deletions || sum.bytes != bytes.n))
         abort();
     toc_vfs_sim_free(&disk);
 }
@@ -63,12 +77,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct toc_sv in = toc_sv_make((const char *)data, size);
     struct toc_arena arena = TOC_ARENA_INIT;
     struct seen seen = {0};
-    struct toc_wal_visitor v = {&seen, on_series, on_sample, NULL};
-    uint64_t samples = 0;
-    int64_t min = INT64_MAX, max = INT64_MIN;
+    struct toc_wal_visitor v = {&seen, on_series, on_sample, on_histogram, on_deletion, NULL};
+    struct toc_wal_summary sum = {.min_ms = INT64_MAX, .max_ms = INT64_MIN};
     read_segment(in);
-    int rc = toc_wal_payload_visit(in, &arena, &v, &samples, &min, &max);
-    if (samples != seen.samples || (rc == 0 && samples && min > max))
+    int rc = toc_wal_payload_visit(in, &arena, &v, &sum);
+    if (sum.samples != seen.samples || (rc == 0 && sum.samples && sum.min_ms > sum.max_ms))
         abort();
     toc_arena_fini(&arena);
     struct toc_buf segment = TOC_BUF_INIT; /* a right header, the rest as it comes */

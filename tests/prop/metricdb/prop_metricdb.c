@@ -36,7 +36,7 @@ struct world {
     struct toc_metricdb_options options;
     struct toc_metricdb *db;
     struct model_series series[SERIES];
-    uint64_t op, selects, writes;
+    uint64_t op, selects, writes, deletes;
 };
 
 #define CHECK(w, cond)                                                  \
@@ -273,6 +273,34 @@ static void select_some(struct world *w) {
     w->selects++;
 }
 
+/* --- deleting --- */
+
+static void delete_some(struct world *w) {
+    struct toc_matcher matchers[2];
+    struct toc_select s = {.matchers = matchers, .matcher_count = 1 + (size_t)pick(w, 2)};
+    for (size_t i = 0; i < s.matcher_count; i++)
+        make_matcher(w, &matchers[i]);
+    int64_t now = w->clock.wall.ms;
+    s.max_ms = pick(w, 3) ? now - (int64_t)pick(w, 6 * 3600000) : INT64_MAX;
+    s.min_ms = pick(w, 3) ? s.max_ms - (int64_t)pick(w, 3 * 3600000) : INT64_MIN;
+    uint64_t touched;
+    CHECK(w, toc_metricdb_delete(w->db, &s, &touched, NULL) == 0);
+    for (size_t k = 0; k < SERIES; k++) {
+        struct model_series *m = &w->series[k];
+        size_t kept = 0;
+        if (!toc_matchers_match(matchers, s.matcher_count, m->labels))
+            continue;
+        for (size_t i = 0; i < m->samples.count; i++)
+            if (m->samples.items[i].t_ms < s.min_ms || m->samples.items[i].t_ms > s.max_ms)
+                m->samples.items[kept++] = m->samples.items[i];
+        CHECK(w, touched || kept == m->samples.count);
+        m->samples.count = kept;
+    }
+    for (size_t i = 0; i < s.matcher_count; i++)
+        toc_matcher_fini(&matchers[i]);
+    w->deletes++;
+}
+
 /* --- life --- */
 
 static void step(struct world *w) {
@@ -287,8 +315,10 @@ static void step(struct world *w) {
         toc_clock_virtual_advance(&w->clock, (int64_t)pick(w, 30000));
     } else if (kind < 850) {
         CHECK(w, toc_metricdb_maintain(w->db, NULL) == 0);
-    } else if (kind < 990) {
+    } else if (kind < 988) {
         select_some(w);
+    } else if (kind < 990) {
+        delete_some(w);
     } else if (kind < 995) {
         toc_clock_virtual_advance(&w->clock, (int64_t)pick(w, 2 * 3600000));
     } else {
@@ -324,9 +354,10 @@ int main(int argc, char **argv) {
         step(&w);
     struct toc_metricdb_stats s;
     toc_metricdb_stats(w.db, &s);
-    printf("%llu writes, %llu selects, %llu blocks, %llu corruptions\n",
+    printf("%llu writes, %llu selects, %llu deletes, %llu blocks, %llu corruptions\n",
            (unsigned long long)w.writes, (unsigned long long)w.selects,
-           (unsigned long long)s.blocks, (unsigned long long)s.corruptions);
+           (unsigned long long)w.deletes, (unsigned long long)s.blocks,
+           (unsigned long long)s.corruptions);
     CHECK(&w, s.corruptions == 0);
     toc_metricdb_close(&w.db);
     for (size_t i = 0; i < SERIES; i++)
