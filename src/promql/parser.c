@@ -706,6 +706,13 @@ int toc_promql_parse(struct toc_sv text, struct toc_promql_expr **out, struct to
     return rc;
 }
 
+/* No construct of this grammar depends on a feature yet. */
+int toc_promql_parse_with(struct toc_sv text, unsigned features, struct toc_promql_expr **out,
+                          struct toc_err *err) {
+    (void)features;
+    return toc_promql_parse(text, out, err);
+}
+
 void toc_promql_expr_free(struct toc_promql_expr **ep) {
     struct toc_promql_expr *e = *ep;
     if (!e)
