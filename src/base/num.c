@@ -1,10 +1,14 @@
 #include "base/num.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "base/float_digits_priv.h"
 
 int toc_parse_u64(struct toc_sv s, uint64_t *out) {
     uint64_t v = 0;
@@ -106,89 +110,110 @@ int toc_parse_f64(struct toc_sv s, double *out) {
     return *end || end == text ? TOC_EPARSE : 0;
 }
 
-/* Shortest digits that round-trip: try 1..17 significant digits. Fills digits (no point) and the
- * decimal exponent of the first digit. */
-static int shortest_digits(double v, char *digits, int *out_exponent) {
-    char text[40];
-    for (int precision = 15;; precision++) {
-        snprintf(text, sizeof text, "%.*e", precision - 1, v);
-        if (precision == 17 || strtod_l(text, NULL, c_locale()) == v)
-            break;
-    }
-    int n = 0;
-    char *p = text;
-    for (; *p && *p != 'e'; p++)
-        if (*p >= '0' && *p <= '9')
-            digits[n++] = *p;
-    *out_exponent = atoi(p + 1);
-    while (n > 1 && digits[n - 1] == '0')
-        n--;
+static size_t put_special(double v, char *out) {
+    const char *text = isnan(v) ? "NaN"
+                       : v == 0 ? (signbit(v) ? "-0" : "0")
+                       : v > 0  ? "+Inf"
+                                : "-Inf";
+    size_t n = strlen(text);
+    memcpy(out, text, n);
     return n;
 }
 
-static bool format_special(double v, struct toc_buf *out) {
-    if (isnan(v))
-        toc_buf_append_cstr(out, "NaN");
-    else if (isinf(v))
-        toc_buf_append_cstr(out, v > 0 ? "+Inf" : "-Inf");
-    else if (v == 0)
-        toc_buf_append_cstr(out, signbit(v) ? "-0" : "0");
-    else if (fabs(v) < 1e15 && v == trunc(v))
-        toc_buf_printf(out, "%.0f", v);
-    else
-        return false;
-    return true;
+static size_t put_zeros(char *out, int n) {
+    memset(out, '0', (size_t)n);
+    return (size_t)n;
 }
 
-static void append_zeros(struct toc_buf *out, int n) {
-    for (int i = 0; i < n; i++)
-        toc_buf_append_char(out, '0');
+/* Decimal digits of v, most significant first; returns how many. */
+static int put_digits(uint64_t v, char *out) {
+    char text[20];
+    int at = (int)sizeof text;
+    do {
+        text[--at] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v);
+    memcpy(out, text + at, sizeof text - (size_t)at);
+    return (int)sizeof text - at;
 }
 
-static void append_plain(struct toc_buf *out, const char *digits, int n, int exponent) {
-    if (exponent < 0) {
-        toc_buf_append_cstr(out, "0.");
-        append_zeros(out, -exponent - 1);
-        toc_buf_append(out, digits, (size_t)n);
-        return;
+/* `point`: where the decimal point stands, counted from the first digit. */
+static size_t put_plain(char *out, const char *digits, int n, int point) {
+    size_t at = 0;
+    if (point <= 0) {
+        memcpy(out, "0.", 2);
+        at = 2 + put_zeros(out + 2, -point);
+        memcpy(out + at, digits, (size_t)n);
+        return at + (size_t)n;
     }
-    int whole = TOC_MIN(n, exponent + 1);
-    toc_buf_append(out, digits, (size_t)whole);
-    append_zeros(out, exponent + 1 - whole);
+    int whole = TOC_MIN(n, point);
+    memcpy(out, digits, (size_t)whole);
+    at = (size_t)whole + put_zeros(out + whole, point - whole);
     if (n > whole) {
-        toc_buf_append_char(out, '.');
-        toc_buf_append(out, digits + whole, (size_t)(n - whole));
+        out[at++] = '.';
+        memcpy(out + at, digits + whole, (size_t)(n - whole));
+        at += (size_t)(n - whole);
     }
+    return at;
 }
 
-static void append_exponent(struct toc_buf *out, const char *digits, int n, int exponent) {
-    toc_buf_append_char(out, digits[0]);
+static size_t put_exponent(char *out, const char *digits, int n, int exponent) {
+    size_t at = 0;
+    out[at++] = digits[0];
     if (n > 1) {
-        toc_buf_append_char(out, '.');
-        toc_buf_append(out, digits + 1, (size_t)(n - 1));
+        out[at++] = '.';
+        memcpy(out + at, digits + 1, (size_t)(n - 1));
+        at += (size_t)(n - 1);
     }
-    toc_buf_printf(out, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
+    out[at++] = 'e';
+    out[at++] = exponent < 0 ? '-' : '+';
+    if (abs(exponent) < 10)
+        out[at++] = '0';
+    return at + (size_t)put_digits((uint64_t)abs(exponent), out + at);
 }
 
-static void format_shortest(double v, bool may_use_exponent, struct toc_buf *out) {
-    if (format_special(v, out))
-        return;
-    char digits[32];
-    int exponent;
+/* Smallest and, exclusive, largest decimal exponent that is written without one. */
+static const struct {
+    int from, below;
+} g_plain[] = {
+    [TOC_F64_PLAIN] = {INT_MIN, INT_MAX},
+    [TOC_F64_GENERAL] = {-4, 21},
+    [TOC_F64_JSON] = {-6, 21},
+};
+
+size_t toc_f64_text(double v, enum toc_f64_style style, char out[TOC_F64_TEXT_MAX]) {
+    if (v == 0 || !isfinite(v))
+        return put_special(v, out);
+    size_t at = 0;
     if (v < 0)
-        toc_buf_append_char(out, '-');
-    int n = shortest_digits(fabs(v), digits, &exponent);
-    if (may_use_exponent && (exponent < -4 || exponent >= 21))
-        append_exponent(out, digits, n, exponent);
-    else
-        append_plain(out, digits, n, exponent);
+        out[at++] = '-';
+    char digits[20];
+    struct toc_decimal d = toc_shortest_decimal(fabs(v));
+    int n = put_digits(d.digits, digits);
+    int exponent = d.exponent + n - 1;
+    if (exponent < g_plain[style].from || exponent >= g_plain[style].below)
+        return at + put_exponent(out + at, digits, n, exponent);
+    return at + put_plain(out + at, digits, n, exponent + 1);
+}
+
+static void append_f64(double v, enum toc_f64_style style, struct toc_buf *out) {
+    char *p = toc_buf_reserve(out, TOC_F64_TEXT_MAX);
+    if (p)
+        out->n += toc_f64_text(v, style, p);
 }
 
 void toc_format_f64(double v, struct toc_buf *out) {
-    format_shortest(v, false, out);
+    append_f64(v, TOC_F64_PLAIN, out);
 }
 void toc_format_f64_g(double v, struct toc_buf *out) {
-    format_shortest(v, true, out);
+    append_f64(v, TOC_F64_GENERAL, out);
+}
+void toc_format_f64_json(double v, struct toc_buf *out) {
+    append_f64(v, TOC_F64_JSON, out);
+}
+
+size_t toc_u64_text(uint64_t v, char out[TOC_U64_TEXT_MAX]) {
+    return (size_t)put_digits(v, out);
 }
 
 static void format_scaled(double v, double base, const char *const *prefixes, size_t count,

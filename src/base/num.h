@@ -15,11 +15,23 @@ int toc_parse_u64(struct toc_sv s, uint64_t *out) TOC_MUST_CHECK;
 /* Whole string as Go's strconv.ParseFloat would take it without underscores: decimal, exponent, hex
  * float, inf/infinity/nan in any case and sign. Correctly rounded. 0 or TOC_EPARSE. */
 int toc_parse_f64(struct toc_sv s, double *out) TOC_MUST_CHECK;
-/* Shortest text that reads back to the same double, as Go's FormatFloat(v, 'f' or 'g', -1, 64):
- * `toc_format_f64` is 'f' without exponent as in Prometheus' JSON; _g uses %e below 1e-4 and from
- * 1e21. */
+/*
+ * Shortest text that reads back to the same double, as Go's strconv.FormatFloat(v, …, -1, 64); NaN,
+ * +Inf, -Inf and -0 as there.
+ */
+enum toc_f64_style {
+    TOC_F64_PLAIN,   /* 'f': never an exponent */
+    TOC_F64_GENERAL, /* 'g': %e below 1e-4 and from 1e21 */
+    TOC_F64_JSON,    /* %e below 1e-6 and from 1e21: sample values in Prometheus' JSON */
+};
+enum { TOC_F64_TEXT_MAX = 352, TOC_U64_TEXT_MAX = 20 };
+/* Writes without a NUL and returns the length. */
+size_t toc_f64_text(double v, enum toc_f64_style style, char out[TOC_F64_TEXT_MAX]);
+size_t toc_u64_text(uint64_t v, char out[TOC_U64_TEXT_MAX]);
+/* The same onto a buffer. */
 void toc_format_f64(double v, struct toc_buf *out);
 void toc_format_f64_g(double v, struct toc_buf *out);
+void toc_format_f64_json(double v, struct toc_buf *out);
 /* For people, about 4 significant digits with SI or binary prefixes: "1.23k", "4.56 GiB". */
 void toc_format_si(double v, struct toc_buf *out);
 void toc_format_bytes(double v, struct toc_buf *out);
