@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/num.h"
 #include "base/vec.h"
 #include "codec/compress.h"
 #include "codec/text.h"
@@ -92,10 +93,35 @@ static void read_peer(struct request *r) {
     r->public.peer_is_loopback = a && toc_socket_is_loopback(a);
 }
 
-static bool accepts_gzip(struct MHD_Connection *c) {
-    const char *accept = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Accept-Encoding");
-    const char *gzip = accept ? strstr(accept, "gzip") : NULL;
-    return gzip && strncmp(gzip, "gzip;q=0,", 9) != 0 && strcmp(gzip, "gzip;q=0") != 0;
+/* Does a list of content codings offer this one, or `*`, without q=0? */
+static bool offers(struct toc_sv list, struct toc_sv coding) {
+    struct toc_sv part, parameters;
+    while (toc_sv_split(&list, ',', &part)) {
+        parameters = part;
+        struct toc_sv name;
+        if (!toc_sv_split(&parameters, ';', &name) ||
+            !(toc_sv_eq_nocase(toc_sv_trim(name), coding) ||
+              toc_sv_eq(toc_sv_trim(name), TOC_SV("*"))))
+            continue;
+        parameters = toc_sv_trim(parameters);
+        double quality = 1;
+        if (toc_sv_starts_with(parameters, TOC_SV("q=")) &&
+            toc_parse_f64(toc_sv_sub(parameters, 2, parameters.n - 2), &quality) < 0)
+            quality = 0;
+        return quality > 0;
+    }
+    return false;
+}
+
+/* zstd costs a third of gzip; deflate comes last because peers disagree on what it is. */
+static enum toc_compression best_coding(struct toc_sv accept) {
+    static const enum toc_compression preferred[] = {TOC_COMPRESSION_ZSTD, TOC_COMPRESSION_GZIP,
+                                                     TOC_COMPRESSION_DEFLATE};
+    static const char *const names[] = {"zstd", "gzip", "deflate"};
+    for (size_t i = 0; i < sizeof preferred / sizeof preferred[0]; i++)
+        if (offers(accept, toc_sv_cstr(names[i])))
+            return preferred[i];
+    return TOC_COMPRESSION_NONE;
 }
 
 static bool has_controls(const char *s) {
@@ -116,7 +142,10 @@ int toc_http_request_begin(struct request *r, const char *method) {
     r->public.arena = &r->arena;
     const char *type = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Content-Type");
     r->public.content_type = toc_arena_dup_sv(&r->arena, toc_sv_cstr(type ? type : ""));
-    r->takes_gzip = accepts_gzip(r->connection);
+    struct toc_sv accept =
+        toc_sv_cstr(MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Accept-Encoding"));
+    r->takes_gzip = offers(accept, TOC_SV("gzip"));
+    r->coding = best_coding(accept);
     read_peer(r);
     if (has_controls(r->target))
         return TOC_EPARSE;
@@ -163,4 +192,11 @@ struct toc_sv toc_http_header(const struct toc_http_request *r, const char *name
 
 struct toc_sv toc_http_cookie(const struct toc_http_request *r, const char *name) {
     return toc_sv_cstr(MHD_lookup_connection_value(r->connection, MHD_COOKIE_KIND, name));
+}
+
+bool toc_http_peer_is_gone(const struct toc_http_request *r) {
+    const union MHD_ConnectionInfo *info =
+        r->connection ? MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+                      : NULL;
+    return info && toc_socket_peer_is_gone(info->connect_fd);
 }

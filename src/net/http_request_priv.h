@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "codec/compress.h"
 #include "net/http_server.h"
 
 struct MHD_Connection;
@@ -17,6 +18,7 @@ struct request {
     struct toc_buf decoded; /* with its content coding undone */
     size_t max_body_bytes;
     bool has_begun, is_too_large, takes_gzip;
+    enum toc_compression coding; /* best one that the peer takes */
     char peer[64];
 };
 

@@ -7,8 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/num.h"
-#include "codec/compress.h"
-#include "net/http_request_priv.h"
+#include "net/http_answer_priv.h"
 #include "sys/log.h"
 #include "sys/socket.h"
 #include "sys/thread.h"
@@ -19,8 +18,6 @@ enum {
     DEFAULT_IDLE_TIMEOUT_S = 60,
     DEFAULT_HEADER_BYTES = 32 << 10,
     THREAD_STACK_BYTES = 512 << 10, /* handlers keep big things on the heap */
-    COMPRESS_FROM_BYTES = 1024,
-    STREAM_POLL_MS = 100,
 };
 static const size_t DEFAULT_BODY_BYTES = (size_t)32 << 20;
 
@@ -29,10 +26,8 @@ struct toc_http_server {
     char *host;
     struct MHD_Daemon *daemon;
     uint16_t port;
-    struct toc_event stopping; /* set once: ends streams */
-    struct toc_mutex wake_mutex;
-    struct toc_cond wake; /* streams wait on it */
-    atomic_ullong requests, bytes_in, bytes_out, refused_body, refused_encoding, refused_header,
+    struct answers answers;
+    atomic_ullong requests, bytes_in, refused_body, refused_encoding, refused_header,
         closed_timeout;
 };
 
@@ -55,121 +50,10 @@ static enum MHD_Result send_problem(struct MHD_Connection *c, unsigned status, c
     return result;
 }
 
-/* ------------------------------------------------------------------------------------------
- * streams */
-
-struct stream {
-    struct toc_http_server *server;
-    struct toc_http_stream pull;
-};
-
-/* Runs on the connection's own thread, so waiting here holds up nobody else. */
-static ssize_t stream_read(void *ctx, uint64_t at, char *out, size_t max) {
-    (void)at;
-    struct stream *s = ctx;
-    for (;;) {
-        if (toc_event_is_set(&s->server->stopping))
-            return MHD_CONTENT_READER_END_OF_STREAM;
-        int64_t n = s->pull.read(s->pull.ctx, out, max);
-        if (n < 0)
-            return MHD_CONTENT_READER_END_OF_STREAM;
-        if (n > 0) {
-            atomic_fetch_add(&s->server->bytes_out, (unsigned long long)n);
-            return (ssize_t)n;
-        }
-        toc_mutex_lock(&s->server->wake_mutex);
-        toc_cond_wait_ms(&s->server->wake, &s->server->wake_mutex, STREAM_POLL_MS);
-        toc_mutex_unlock(&s->server->wake_mutex);
-    }
-}
-
-static void stream_close(void *ctx) {
-    struct stream *s = ctx;
-    if (s->pull.close)
-        s->pull.close(s->pull.ctx);
-    toc_free(s);
-}
-
 void toc_http_stream_wake(struct toc_http_server *s) {
-    toc_mutex_lock(&s->wake_mutex);
-    toc_cond_broadcast(&s->wake);
-    toc_mutex_unlock(&s->wake_mutex);
-}
-
-static struct MHD_Response *stream_response(struct toc_http_server *server,
-                                            const struct toc_http_stream *pull) {
-    struct stream *s = TOC_NEW(struct stream);
-    s->server = server;
-    s->pull = *pull;
-    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 8192, stream_read, s, stream_close);
-}
-
-/* ------------------------------------------------------------------------------------------
- * answers */
-
-static bool is_compressible(const char *content_type) {
-    return strncmp(content_type, "text/", 5) == 0 || strstr(content_type, "json") != NULL;
-}
-
-static void free_body(void *p) {
-    toc_free(p);
-}
-
-static struct MHD_Response *owned_response(struct toc_buf *body) {
-    size_t n = 0;
-    char *p = toc_buf_take(body, &n);
-    return MHD_create_response_from_buffer_with_free_callback(n, p, free_body);
-}
-
-/* The body of a gzip asset, as the client can take it. *encoding is set when it stays compressed.
- */
-static struct MHD_Response *static_response(const struct toc_http_response *res, bool takes_gzip,
-                                            const char **encoding) {
-    if (res->is_static_gzip && !takes_gzip) {
-        struct toc_buf plain = TOC_BUF_INIT;
-        if (toc_decompress(TOC_COMPRESSION_GZIP, res->static_body, (size_t)64 << 20, &plain,
-                           NULL) == 0)
-            return owned_response(&plain);
-        toc_buf_fini(&plain);
-    }
-    *encoding = res->is_static_gzip ? "gzip" : NULL;
-    return MHD_create_response_from_buffer(
-        res->static_body.n, (void *)(uintptr_t)res->static_body.p, MHD_RESPMEM_PERSISTENT);
-}
-
-static struct MHD_Response *body_response(struct toc_http_response *res, const char *content_type,
-                                          bool takes_gzip, const char **encoding) {
-    if (takes_gzip && res->body.n >= COMPRESS_FROM_BYTES && is_compressible(content_type)) {
-        struct toc_buf packed = TOC_BUF_INIT;
-        if (toc_compress(TOC_COMPRESSION_GZIP, toc_buf_sv(&res->body), &packed) == 0) {
-            toc_buf_fini(&res->body);
-            *encoding = "gzip";
-            return owned_response(&packed);
-        }
-        toc_buf_fini(&packed);
-    }
-    return owned_response(&res->body);
-}
-
-static struct MHD_Response *build_response(struct toc_http_server *s, struct request *r,
-                                           struct toc_http_response *res) {
-    const char *type = res->content_type ? res->content_type : "application/json";
-    const char *encoding = NULL;
-    struct MHD_Response *m;
-    if (res->stream.read)
-        m = stream_response(s, &res->stream);
-    else if (res->static_body.p)
-        m = static_response(res, r->takes_gzip, &encoding);
-    else
-        m = body_response(res, type, r->takes_gzip, &encoding);
-    MHD_add_response_header(m, "Content-Type", type);
-    if (encoding)
-        MHD_add_response_header(m, "Content-Encoding", encoding);
-    if (res->is_static_gzip || is_compressible(type))
-        MHD_add_response_header(m, "Vary", "Accept-Encoding");
-    for (size_t i = 0; i < res->header_count; i++)
-        MHD_add_response_header(m, res->headers[i].name, res->headers[i].value);
-    return m;
+    toc_mutex_lock(&s->answers.wake_mutex);
+    toc_cond_broadcast(&s->answers.wake);
+    toc_mutex_unlock(&s->answers.wake_mutex);
 }
 
 static enum MHD_Result answer(struct toc_http_server *s, struct request *r) {
@@ -181,8 +65,7 @@ static enum MHD_Result answer(struct toc_http_server *s, struct request *r) {
         return send_problem(r->connection, 500, "too_large",
                             "the answer is too large; ask for less");
     }
-    atomic_fetch_add(&s->bytes_out, res.static_body.p ? res.static_body.n : res.body.n);
-    struct MHD_Response *m = build_response(s, r, &res);
+    struct MHD_Response *m = toc_http_answer(&s->answers, r, &res);
     enum MHD_Result result = MHD_queue_response(r->connection, (unsigned)res.status, m);
     MHD_destroy_response(m);
     toc_buf_fini(&res.body);
@@ -337,9 +220,9 @@ int toc_http_server_start(const struct toc_http_server_options *o, struct toc_ht
     s->options = *o;
     set_defaults(&s->options);
     s->host = toc_xstrdup(s->options.host);
-    toc_event_init(&s->stopping);
-    toc_mutex_init(&s->wake_mutex, TOC_LOCK_QUEUE);
-    toc_cond_init(&s->wake);
+    toc_event_init(&s->answers.stopping);
+    toc_mutex_init(&s->answers.wake_mutex, TOC_LOCK_QUEUE);
+    toc_cond_init(&s->answers.wake);
     int fd = toc_socket_listen(s->host, s->options.port, &s->port, err);
     int rc = fd;
     if (fd >= 0) {
@@ -369,13 +252,13 @@ void toc_http_server_stop(struct toc_http_server **sp) {
     struct toc_http_server *s = *sp;
     if (!s)
         return;
-    toc_event_set(&s->stopping);
+    toc_event_set(&s->answers.stopping);
     toc_http_stream_wake(s);
     if (s->daemon)
         MHD_stop_daemon(s->daemon);
-    toc_cond_fini(&s->wake);
-    toc_mutex_fini(&s->wake_mutex);
-    toc_event_fini(&s->stopping);
+    toc_cond_fini(&s->answers.wake);
+    toc_mutex_fini(&s->answers.wake_mutex);
+    toc_event_fini(&s->answers.stopping);
     toc_free(s->host);
     toc_free(s);
     *sp = NULL;
@@ -387,7 +270,7 @@ void toc_http_server_get_stats(const struct toc_http_server *s, struct toc_http_
     *out = (struct toc_http_server_stats){
         .requests = atomic_load(&s->requests),
         .bytes_in = atomic_load(&s->bytes_in),
-        .bytes_out = atomic_load(&s->bytes_out),
+        .bytes_out = atomic_load(&s->answers.bytes_out),
         .refused_body_too_large = atomic_load(&s->refused_body),
         .refused_bad_encoding = atomic_load(&s->refused_encoding),
         .refused_header = atomic_load(&s->refused_header),

@@ -42,6 +42,9 @@ struct toc_sv toc_http_param_get(const struct toc_http_request *r, const char *n
 struct toc_sv toc_http_header(const struct toc_http_request *r, const char *name);
 /* Value of a cookie; {NULL,0} when absent. */
 struct toc_sv toc_http_cookie(const struct toc_http_request *r, const char *name);
+/* Has the peer closed its side? Then nobody waits for the answer. Cheap enough to ask every few
+ * milliseconds while the handler works. */
+bool toc_http_peer_is_gone(const struct toc_http_request *r);
 
 /* Asks all waiting streams for more now. Any thread. */
 struct toc_http_server;
@@ -55,7 +58,19 @@ struct toc_http_stream {
     void *ctx;
 };
 
-enum { TOC_HTTP_HEADERS_MAX = 16 };
+/*
+ * A body that is made while it is sent, so that a large answer is never held whole: fill appends
+ * the next piece (some tens of KiB) to `out` and returns 1 while there is more, 0 with the last
+ * piece, negative when it cannot go on (the connection is cut). Called on the connection's thread,
+ * the first time before the headers go out.
+ */
+struct toc_http_producer {
+    int (*fill)(void *ctx, struct toc_buf *out);
+    void (*close)(void *ctx); /* once, at the end or when the peer has gone */
+    void *ctx;
+};
+
+enum { TOC_HTTP_HEADERS_MAX = 20 };
 struct toc_http_response {
     int status;                /* default 200 */
     const char *content_type;  /* static text; default "application/json" */
@@ -68,7 +83,8 @@ struct toc_http_response {
         char value[256];
     } headers[TOC_HTTP_HEADERS_MAX];
     size_t header_count;
-    struct toc_http_stream stream; /* used instead of body when read != NULL */
+    struct toc_http_stream stream;     /* used instead of body when read != NULL */
+    struct toc_http_producer producer; /* used instead of body when fill != NULL */
 };
 void toc_http_response_header(struct toc_http_response *r, const char *name, const char *fmt, ...)
     TOC_PRINTF(3, 4);

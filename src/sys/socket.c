@@ -80,6 +80,12 @@ void toc_socket_close(int fd) {
         close(fd);
 }
 
+bool toc_socket_peer_is_gone(int fd) {
+    char byte;
+    ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
 void toc_socket_format(const struct sockaddr *a, char out[TOC_PEER_TEXT_MAX]) {
     char host[INET6_ADDRSTRLEN] = "?";
     const union address *u = (const union address *)a;

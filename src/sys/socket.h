@@ -20,6 +20,8 @@ int toc_socket_listen(const char *host, uint16_t port, uint16_t *out_port,
 /* A socket for a library that connects it itself; -1 when there is none. */
 int toc_socket_open(int family, int type, int protocol);
 void toc_socket_close(int fd);
+/* Has the peer closed or reset the connection? Never waits, takes no byte off the socket. */
+bool toc_socket_peer_is_gone(int fd);
 
 /* "127.0.0.1:54321" or "[::1]:54321". */
 void toc_socket_format(const struct sockaddr *a, char out[TOC_PEER_TEXT_MAX]);
