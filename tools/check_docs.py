@@ -123,7 +123,7 @@ def check_routes(r):
 
 def check_configuration(r):
     """Every key of the schema tables is in the reference, in both languages."""
-    text = r.read('src/app/config.c')
+    text = r.read('src/app/config.c') + r.read('src/app/config_query.c')
     tables = dict(re.findall(r'struct toc_schema_key g_(\w+)\[\] = \{(.*?)\n\};', text, re.S))
     tables['detectors[]'] = ''.join(
         re.findall(r'g_keys\[\] = \{(.*?)\n\};', r.read('src/rules/detector_config.c'), re.S))

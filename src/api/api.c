@@ -2,13 +2,15 @@
 
 #include <stdio.h>
 
-#include "api/api_priv.h"
 #include "api/events.h"
+#include "api/prom_priv.h"
 
 struct toc_api *toc_api_new(const struct toc_api_parts *parts) {
     struct toc_api *api = TOC_NEW(struct toc_api);
     api->parts = *parts;
     api->events = toc_api_events_new();
+    api->queries = toc_query_gate_new(parts->clock, &parts->query_limits);
+    atomic_init(&api->features, parts->features);
     return api;
 }
 
@@ -16,8 +18,15 @@ void toc_api_free(struct toc_api **ap) {
     if (!*ap)
         return;
     toc_api_events_free(&(*ap)->events);
+    toc_query_gate_free(&(*ap)->queries);
     toc_free(*ap);
     *ap = NULL;
+}
+
+void toc_api_set_queries(struct toc_api *api, const struct toc_query_limits *limits,
+                         unsigned features) {
+    toc_query_gate_set(api->queries, limits);
+    atomic_store(&api->features, features);
 }
 
 void toc_api_publish(struct toc_api *api, const char *type, struct toc_sv json) {
@@ -65,10 +74,15 @@ static bool is_change(const struct toc_route *r) {
 
 /* The compatible APIs answer in their own envelopes. */
 static void refuse(struct toc_api_call *c, int rc, const struct toc_err *err) {
-    if (rc == TOC_ELIMIT)
+    bool is_prom = toc_sv_starts_with(c->req->path, TOC_SV("/api/v1/"));
+    if (is_prom)
+        toc_prom_error(c,
+                       rc == TOC_ELIMIT       ? TOC_PROM_TOO_MANY_FAILURES
+                       : rc == TOC_EFORBIDDEN ? TOC_PROM_FORBIDDEN
+                                              : TOC_PROM_UNAUTHORIZED,
+                       "%s", err->message);
+    else if (rc == TOC_ELIMIT)
         toc_api_problem(c, 429, "too_many_failures", "%s", err->message);
-    else if (toc_sv_starts_with(c->req->path, TOC_SV("/api/v1/")))
-        toc_prom_error(c, toc_api_status_of(rc), "unauthorized", "%s", err->message);
     else
         toc_api_fail(c, rc, err);
     if (rc == TOC_EAUTH)

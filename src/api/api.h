@@ -14,6 +14,7 @@
 
 struct toc_api;
 struct toc_api_parts;
+struct toc_query_limits;
 
 /* `parts` is copied; what it points to must outlive the api. */
 struct toc_api *toc_api_new(const struct toc_api_parts *parts);
@@ -21,6 +22,9 @@ struct toc_api *toc_api_new(const struct toc_api_parts *parts);
 void toc_api_free(struct toc_api **api);
 
 void toc_api_handle(void *api, const struct toc_http_request *req, struct toc_http_response *res);
+/* Other limits and features for requests that come from now on. */
+void toc_api_set_queries(struct toc_api *api, const struct toc_query_limits *limits,
+                         unsigned features);
 /* Tells every open event stream; json is one object on one line. Any thread. */
 void toc_api_publish(struct toc_api *api, const char *type, struct toc_sv json);
 /* Largest body for a path, for toc_http_server_options.body_limit. */

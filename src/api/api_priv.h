@@ -2,8 +2,11 @@
 #ifndef TOC_API_API_PRIV_H
 #define TOC_API_API_PRIV_H
 
+#include <stdatomic.h>
+
 #include "api/api.h"
 #include "api/parts.h"
+#include "api/query_gate.h"
 #include "api/route.h"
 #include "codec/json.h"
 #include "codec/json_writer.h"
@@ -13,6 +16,8 @@ struct toc_api_events;
 struct toc_api {
     struct toc_api_parts parts;
     struct toc_api_events *events;
+    struct toc_query_gate *queries;
+    atomic_uint features; /* TOC_FEATURE_… */
 };
 
 /* One request on its way through. */
@@ -54,45 +59,35 @@ bool toc_api_body_string(struct toc_api_call *c, const struct toc_json *body, co
 /* `limit` parameter within 1..max; false: answered already. */
 bool toc_api_limit(struct toc_api_call *c, size_t fallback, size_t max, size_t *out);
 
-/* Prometheus' envelope. begin writes {"status":"success","data": ; the handler writes the data; end
- * closes. */
-void toc_prom_begin(struct toc_api_call *c);
-void toc_prom_end(struct toc_api_call *c);
-/* error_type: bad_data, execution, timeout, canceled, internal, unavailable, not_found */
-void toc_prom_error(struct toc_api_call *c, int status, const char *error_type, const char *fmt,
-                    ...) TOC_PRINTF(4, 5);
-/* Time parameter: RFC 3339 or seconds; absent → fallback. False: answered already. */
-bool toc_prom_time(struct toc_api_call *c, const char *name, int64_t fallback_ms, int64_t *out_ms);
-/* Duration parameter: PromQL duration or seconds. */
-bool toc_prom_duration(struct toc_api_call *c, const char *name, int64_t fallback_ms,
-                       int64_t *out_ms);
-/* [ seconds, "value" ] */
-void toc_prom_point(struct toc_json_writer *w, int64_t t_ms, double value);
 void toc_json_labels(struct toc_json_writer *w, struct toc_labels labels);
 
-/* X-list of handlers: one declaration each, used by the route table. */
-#define TOC_API_HANDLERS(X)                                                                      \
-    X(healthy)                                                                                   \
-    X(ready)                                                                                     \
-    X(reload) X(self_metrics) X(ui) X(prom_query) X(prom_query_range) X(prom_series)             \
-        X(prom_labels) X(prom_label_values) X(prom_metadata) X(prom_format_query) X(prom_rules)  \
-            X(prom_alerts) X(prom_targets) X(prom_buildinfo) X(prom_runtimeinfo) X(prom_config)  \
-                X(prom_tsdb) X(am_status) X(am_receivers) X(am_alerts_get) X(am_alerts_post)     \
-                    X(am_groups) X(am_silences_get) X(am_silences_post) X(am_silence_get)        \
-                        X(am_silence_delete) X(status) X(incidents) X(incident)                  \
-                            X(incident_acknowledge) X(incident_assign) X(incident_comment)       \
-                                X(incident_mitigate) X(incident_verdict) X(incident_resolve)     \
-                                    X(incident_review) X(incident_summary) X(incident_proposal)  \
-                                        X(incident_proposal_apply) X(incident_ack_page)          \
-                                            X(incident_ack_link) X(changes) X(runs) X(receivers) \
-                                                X(receiver_test) X(deliveries) X(discovery)      \
-                                                    X(detectors) X(ingest_run) X(events)         \
-                                                        X(session_get) X(session_post)           \
-                                                            X(session_delete) X(tokens_get)      \
-                                                                X(tokens_post) X(tokens_delete)
+/* What a handler had begun to write gives way to something else. */
+void toc_api_restart(struct toc_api_call *c);
 
-#define X(name) toc_api_handler toc_api_##name;
-TOC_API_HANDLERS(X)
-#undef X
+/* The handlers, file by file; route.c tells their paths. */
+toc_api_handler toc_api_healthy, toc_api_ready, toc_api_reload, toc_api_self_metrics,
+    toc_api_status, toc_api_changes, toc_api_discovery, toc_api_detectors;
+toc_api_handler toc_api_ui;
+toc_api_handler toc_api_prom_query, toc_api_prom_query_range, toc_api_prom_format_query;
+toc_api_handler toc_api_prom_series, toc_api_prom_labels, toc_api_prom_label_values;
+toc_api_handler toc_api_prom_metadata;
+toc_api_handler toc_api_prom_rules, toc_api_prom_alerts;
+toc_api_handler toc_api_prom_targets;
+toc_api_handler toc_api_prom_buildinfo, toc_api_prom_runtimeinfo, toc_api_prom_config,
+    toc_api_prom_tsdb;
+toc_api_handler toc_api_queries;
+toc_api_handler toc_api_am_status, toc_api_am_receivers, toc_api_am_alerts_get,
+    toc_api_am_alerts_post, toc_api_am_groups, toc_api_am_silences_get, toc_api_am_silences_post,
+    toc_api_am_silence_get, toc_api_am_silence_delete;
+toc_api_handler toc_api_incidents, toc_api_incident, toc_api_incident_acknowledge,
+    toc_api_incident_assign, toc_api_incident_comment, toc_api_incident_mitigate,
+    toc_api_incident_verdict, toc_api_incident_resolve, toc_api_incident_review,
+    toc_api_incident_summary, toc_api_incident_proposal, toc_api_incident_proposal_apply,
+    toc_api_incident_ack_page, toc_api_incident_ack_link;
+toc_api_handler toc_api_runs, toc_api_ingest_run;
+toc_api_handler toc_api_receivers, toc_api_receiver_test, toc_api_deliveries;
+toc_api_handler toc_api_events;
+toc_api_handler toc_api_session_get, toc_api_session_post, toc_api_session_delete,
+    toc_api_tokens_get, toc_api_tokens_post, toc_api_tokens_delete;
 
 #endif

@@ -3,6 +3,7 @@
 #define TOC_API_PARTS_H
 
 #include "alert/alert_manager.h"
+#include "api/query_gate.h"
 #include "collect/discover.h"
 #include "collect/run_receiver.h"
 #include "collect/scrape.h"
@@ -44,6 +45,9 @@ struct toc_api_parts {
     const char *config_text; /* as read, secrets removed; NULL: none */
     const char *external_url;
     bool has_tls;
+    struct toc_query_limits query_limits; /* toc_api_set_queries changes them later */
+    unsigned features;                    /* bits of api/feature.h */
+    int64_t subquery_step_ms;             /* of `[5m:]`: the evaluation interval */
     /* Answered by the daemon itself. */
     void *daemon;
     void (*each_problem)(void *daemon, toc_on_problem *fn, void *ctx);

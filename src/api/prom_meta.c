@@ -2,7 +2,7 @@
  */
 #include <math.h>
 
-#include "api/api_priv.h"
+#include "api/prom_priv.h"
 #include "base/num.h"
 #include "promql/promql.h"
 #include "rules/rules.h"
@@ -126,7 +126,7 @@ static void write_group(void *ctx, const struct toc_rule_group_view *g) {
 void toc_api_prom_rules(struct toc_api_call *c) {
     struct toc_sv type = toc_api_param(c, "type");
     if (type.n && !toc_sv_eq(type, TOC_SV("alert")) && !toc_sv_eq(type, TOC_SV("record"))) {
-        toc_prom_error(c, 400, "bad_data",
+        toc_prom_error(c, TOC_PROM_BAD_DATA,
                        "invalid parameter \"type\": not supported value \"%.*s\"",
                        TOC_SV_ARG(type));
         return;
@@ -175,7 +175,7 @@ void toc_api_prom_alerts(struct toc_api_call *c) {
     int rc = toc_alert_manager_each_alert(c->api->parts.alerts, &all, c->now, write_other_alert,
                                           &c->json, &err);
     if (rc < 0) {
-        toc_prom_error(c, 500, "internal", "%s", err.message);
+        toc_prom_error(c, TOC_PROM_INTERNAL, "%s", err.message);
         return;
     }
     toc_json_end_array(&c->json);

@@ -1,200 +1,238 @@
-/* query, query_range, format_query: PromQL over HTTP with upstream's parameters and envelopes. */
-#include <math.h>
-
-#include "api/api_priv.h"
-#include "promql/promql.h"
+/* query, query_range, format_query: PromQL over HTTP with upstream's parameters and answers. */
+#include "api/feature.h"
+#include "api/prom_result.h"
 
 /* Upstream's guard against a forgotten step. */
 enum { POINTS_PER_SERIES_MAX = 11000 };
-enum { QUERY_TIMEOUT_DEFAULT_MS = 2 * 60 * 1000 };
 
-struct deadline {
-    struct toc_clock *clock;
-    int64_t end_ns;
+/* What both kinds of query take. */
+struct query_call {
+    struct toc_query query;
+    struct toc_query_limits limits;
+    struct toc_promql_expr *expr; /* owned */
+    int64_t timeout_ms, lookback_ms;
+    size_t limit;
+    bool wants_stats;
+    const char *more_warning;
 };
 
-static bool is_past(void *ctx) {
-    struct deadline *d = ctx;
-    return toc_clock_mono(d->clock).ns > d->end_ns;
+static int64_t now_ns(struct toc_api_call *c) {
+    return toc_clock_mono(c->api->parts.clock).ns;
 }
 
-static bool start_deadline(struct toc_api_call *c, struct deadline *d) {
-    int64_t timeout_ms;
-    if (!toc_prom_duration(c, "timeout", QUERY_TIMEOUT_DEFAULT_MS, &timeout_ms))
+/* ------------------------------------------------------------------------------------------
+ * errors */
+
+static const char *stage_text(bool is_waiting) {
+    return is_waiting ? "query queue" : "expression evaluation";
+}
+
+static void answer_stopped(struct toc_api_call *c, const struct toc_query *q, bool is_waiting) {
+    if (atomic_load(&q->why) == TOC_QUERY_CANCELED)
+        toc_prom_error(c, TOC_PROM_CANCELED, "query was canceled in %s", stage_text(is_waiting));
+    else
+        toc_prom_error(c, TOC_PROM_TIMEOUT, "query timed out in %s", stage_text(is_waiting));
+}
+
+/* Reading stored data failed, as opposed to computing with it. */
+static bool is_storage_error(int rc) {
+    return rc == TOC_EIO || rc == TOC_ECORRUPT || rc == TOC_ENOSPC || rc == TOC_ETRUNCATED;
+}
+
+static void answer_failed(struct toc_api_call *c, const struct toc_query *q, int rc,
+                          const struct toc_err *err) {
+    const char *text = err->message[0] ? err->message : toc_strerror(rc);
+    if (rc == TOC_ECANCELED || rc == TOC_ETIMEDOUT)
+        answer_stopped(c, q, false);
+    else if (is_storage_error(rc))
+        toc_prom_error(c, TOC_PROM_INTERNAL, "expanding series: %s", text);
+    else
+        toc_prom_error(c, TOC_PROM_EXECUTION, "%s", text);
+}
+
+static void answer_unparsed(struct toc_api_call *c, const struct toc_err *err) {
+    if (err->line > 0)
+        toc_prom_bad(c, "query", "%d:%d: parse error: %s", err->line, err->column, err->message);
+    else
+        toc_prom_bad(c, "query", "unknown position: parse error: %s", err->message);
+}
+
+/* ------------------------------------------------------------------------------------------
+ * parameters */
+
+static bool read_timeout(struct toc_api_call *c, struct query_call *q) {
+    struct toc_sv text = toc_api_param(c, "timeout");
+    if (text.n == 0)
+        return true;
+    if (toc_prom_duration_parse(text, &q->timeout_ms) < 0) {
+        toc_prom_bad(c, "timeout", "cannot parse %s to a valid duration", toc_prom_quote(c, text));
         return false;
-    if (timeout_ms > QUERY_TIMEOUT_DEFAULT_MS)
-        timeout_ms = QUERY_TIMEOUT_DEFAULT_MS;
-    d->clock = c->api->parts.clock;
-    d->end_ns = toc_clock_mono(d->clock).ns + timeout_ms * 1000000;
+    }
+    if (q->timeout_ms <= 0)
+        q->timeout_ms = 1; /* 0 would mean the limit */
     return true;
 }
 
-static struct toc_promql_options query_options(struct toc_api_call *c, struct deadline *d) {
-    return (struct toc_promql_options){
-        .querier = c->api->parts.querier, .is_cancelled = is_past, .cancel_ctx = d};
+static bool read_lookback(struct toc_api_call *c, struct query_call *q) {
+    struct toc_sv text = toc_api_param(c, "lookback_delta");
+    q->lookback_ms = q->limits.lookback_ms;
+    if (text.n == 0 || toc_prom_duration_parse(text, &q->lookback_ms) == 0) {
+        if (q->lookback_ms <= 0)
+            q->lookback_ms = q->limits.lookback_ms;
+        return true;
+    }
+    toc_prom_error(c, TOC_PROM_BAD_DATA,
+                   "error parsing lookback delta duration: cannot parse %s to a valid duration",
+                   toc_prom_quote(c, text));
+    return false;
 }
 
-static void answer_error(struct toc_api_call *c, int rc, const struct toc_err *err) {
-    if (rc == TOC_ECANCELED || rc == TOC_ETIMEDOUT)
-        toc_prom_error(c, 503, "timeout", "query timed out in expression evaluation");
-    else if (rc == TOC_EPARSE || rc == TOC_ETYPE)
-        toc_prom_error(c, 400, "bad_data", "invalid parameter \"query\": %d:%d: parse error: %s",
-                       err->line, err->column, err->message);
-    else
-        toc_prom_error(c, 422, "execution", "%s",
-                       err->message[0] ? err->message : toc_strerror(rc));
+static void read_stats(struct toc_api_call *c, struct query_call *q) {
+    struct toc_sv text = toc_api_param(c, "stats");
+    q->wants_stats = text.n > 0;
+    if (q->wants_stats && !toc_sv_eq(text, TOC_SV("true")) && !toc_sv_eq(text, TOC_SV("all")))
+        q->more_warning = "unknown value for the stats parameter, taken as \"true\"";
 }
 
-static bool parse_query(struct toc_api_call *c, struct toc_promql_expr **out) {
+static bool parse_expr(struct toc_api_call *c, struct toc_promql_expr **out) {
     struct toc_err err = {0};
     int rc = toc_promql_parse(toc_api_param(c, "query"), out, &err);
     if (rc < 0)
-        answer_error(c, rc, &err);
+        answer_unparsed(c, &err);
     return rc >= 0;
 }
 
-static void write_series(struct toc_json_writer *w, const struct toc_promql_series *s,
-                         bool is_matrix) {
-    toc_json_begin_object(w);
-    toc_json_key(w, "metric");
-    toc_json_labels(w, s->labels);
-    toc_json_key(w, is_matrix ? "values" : "value");
-    if (is_matrix)
-        toc_json_begin_array(w);
-    for (size_t i = 0; i < s->count; i++)
-        toc_prom_point(w, s->points[i].t_ms, s->points[i].value);
-    if (is_matrix)
-        toc_json_end_array(w);
-    toc_json_end_object(w);
+static bool read_common(struct toc_api_call *c, struct query_call *q) {
+    q->limits = toc_query_gate_limits(c->api->queries);
+    if (!toc_prom_limit(c, "limit", &q->limit) || !read_timeout(c, q) || !read_lookback(c, q))
+        return false;
+    read_stats(c, q);
+    return parse_expr(c, &q->expr);
 }
 
-static void write_result(struct toc_json_writer *w, const struct toc_promql_result *r) {
-    static const char *const names[] = {
-        [TOC_PROMQL_SCALAR] = "scalar",
-        [TOC_PROMQL_VECTOR] = "vector",
-        [TOC_PROMQL_MATRIX] = "matrix",
-        [TOC_PROMQL_STRING] = "string",
+/* ------------------------------------------------------------------------------------------
+ * running */
+
+static struct toc_promql_options options_of(struct toc_api_call *c, struct query_call *q) {
+    return (struct toc_promql_options){
+        .querier = c->api->parts.querier,
+        .lookback_ms = q->lookback_ms,
+        .max_samples = q->limits.max_samples,
+        .max_bytes = (size_t)q->limits.max_bytes,
+        .is_cancelled = toc_query_should_stop,
+        .cancel_ctx = &q->query,
+        .features = toc_feature_promql(atomic_load(&c->api->features)),
+        .subquery_step_ms = c->api->parts.subquery_step_ms,
     };
-    toc_json_begin_object(w);
-    toc_json_kv_cstr(w, "resultType", names[r->type]);
-    toc_json_key(w, "result");
-    if (r->type == TOC_PROMQL_SCALAR) {
-        toc_prom_point(w, r->scalar_t_ms, r->scalar);
-    } else if (r->type == TOC_PROMQL_STRING) {
-        toc_json_begin_array(w);
-        toc_json_double(w, (double)r->scalar_t_ms / 1000.0);
-        toc_json_string(w, r->string);
-        toc_json_end_array(w);
-    } else {
-        toc_json_begin_array(w);
-        for (size_t i = 0; i < r->series_count; i++)
-            write_series(w, &r->series[i], r->type == TOC_PROMQL_MATRIX);
-        toc_json_end_array(w);
-    }
-    toc_json_end_object(w);
 }
 
-static void write_notes(struct toc_json_writer *w, const char *key, const struct toc_sv *notes,
-                        size_t count) {
-    if (count == 0)
-        return;
-    toc_json_key(w, key);
-    toc_json_begin_array(w);
-    for (size_t i = 0; i < count; i++)
-        toc_json_string(w, notes[i]);
-    toc_json_end_array(w);
+static bool admit(struct toc_api_call *c, struct query_call *q, const char *kind) {
+    q->query.request = c->req;
+    q->query.kind = kind;
+    q->query.text = toc_api_param(c, "query");
+    q->query.actor = toc_sv_cstr(c->actor);
+    int rc = toc_query_begin(c->api->queries, &q->query, q->timeout_ms);
+    if (rc < 0)
+        answer_stopped(c, &q->query, true);
+    return rc == 0;
 }
 
-static void answer_result(struct toc_api_call *c, const struct toc_promql_result *r) {
-    toc_prom_begin(c);
-    write_result(&c->json, r);
-    write_notes(&c->json, "warnings", r->warnings, r->warning_count);
-    write_notes(&c->json, "infos", r->infos, r->info_count);
-    toc_prom_end(c);
+static void answer(struct toc_api_call *c, struct query_call *q, int rc,
+                   struct toc_promql_result *result, const struct toc_err *err) {
+    struct toc_prom_stats stats = {
+        .queue_s = (double)(q->query.admitted_ns - q->query.begun_ns) / 1e9,
+        .evaluate_s = (double)(now_ns(c) - q->query.admitted_ns) / 1e9,
+        .total_s = (double)(now_ns(c) - q->query.begun_ns) / 1e9,
+        .samples = result->samples_loaded,
+        .peak_samples = result->samples_loaded,
+    };
+    if (rc < 0)
+        answer_failed(c, &q->query, rc, err);
+    else
+        toc_prom_answer_result(c, result, q->limit, q->wants_stats ? &stats : NULL,
+                               q->more_warning);
 }
 
 void toc_api_prom_query(struct toc_api_call *c) {
     int64_t at_ms;
-    struct deadline deadline;
-    struct toc_promql_expr *expr = NULL;
-    if (!toc_prom_time(c, "time", c->now.ms, &at_ms) || !start_deadline(c, &deadline) ||
-        !parse_query(c, &expr))
-        return;
-    struct toc_promql_options options = query_options(c, &deadline);
-    struct toc_promql_result result = {0};
-    struct toc_err err = {0};
-    int rc = toc_promql_instant(expr, &options, at_ms, &result, &err);
-    if (rc < 0)
-        answer_error(c, rc, &err);
-    else
-        answer_result(c, &result);
-    toc_promql_result_fini(&result);
-    toc_promql_expr_free(&expr);
+    struct query_call q = {0};
+    if (toc_prom_time(c, "time", c->now.ms, &at_ms) && read_common(c, &q) &&
+        admit(c, &q, "instant")) {
+        struct toc_promql_options options = options_of(c, &q);
+        struct toc_promql_result result = {0};
+        struct toc_err err = {0};
+        int rc = toc_promql_instant(q.expr, &options, at_ms, &result, &err);
+        q.query.samples = result.samples_loaded;
+        toc_query_end(&q.query);
+        answer(c, &q, rc, &result, &err);
+        toc_promql_result_fini(&result);
+    }
+    toc_promql_expr_free(&q.expr);
 }
 
-static bool read_range(struct toc_api_call *c, int64_t *start, int64_t *end, int64_t *step) {
-    static const char *const required[] = {"start", "end", "step"};
-    for (size_t i = 0; i < 3; i++) {
-        if (toc_api_param(c, required[i]).n == 0) {
-            toc_prom_error(c, 400, "bad_data", "invalid parameter \"%s\": it is missing",
-                           required[i]);
-            return false;
-        }
-    }
-    if (!toc_prom_time(c, "start", 0, start) || !toc_prom_time(c, "end", 0, end) ||
-        !toc_prom_duration(c, "step", 0, step))
-        return false;
-    if (*end < *start) {
-        toc_prom_error(c, 400, "bad_data",
-                       "invalid parameter \"end\": end timestamp must not be before start time");
+static bool read_step(struct toc_api_call *c, int64_t *out_ms) {
+    struct toc_sv text = toc_api_param(c, "step");
+    if (toc_prom_duration_parse(text, out_ms) < 0) {
+        toc_prom_bad(c, "step", "cannot parse %s to a valid duration", toc_prom_quote(c, text));
         return false;
     }
-    if (*step <= 0) {
-        toc_prom_error(c, 400, "bad_data",
-                       "invalid parameter \"step\": zero or negative query "
-                       "resolution step widths are not accepted. Try a positive integer");
-        return false;
-    }
-    if (((uint64_t)*end - (uint64_t)*start) / (uint64_t)*step > POINTS_PER_SERIES_MAX) {
-        toc_prom_error(c, 400, "bad_data",
-                       "exceeded maximum resolution of 11,000 points per "
-                       "timeseries. Try decreasing the query resolution (?step=XX)");
+    if (*out_ms <= 0) {
+        toc_prom_bad(c, "step",
+                     "zero or negative query resolution step widths are not accepted. Try a "
+                     "positive integer");
         return false;
     }
     return true;
 }
 
+static bool read_range(struct toc_api_call *c, int64_t *start, int64_t *end, int64_t *step) {
+    if (!toc_prom_time_required(c, "start", start) || !toc_prom_time_required(c, "end", end))
+        return false;
+    if (*end < *start) {
+        toc_prom_bad(c, "end", "end timestamp must not be before start time");
+        return false;
+    }
+    if (!read_step(c, step))
+        return false;
+    if (((uint64_t)*end - (uint64_t)*start) / (uint64_t)*step > POINTS_PER_SERIES_MAX) {
+        toc_prom_error(c, TOC_PROM_BAD_DATA,
+                       "exceeded maximum resolution of 11,000 points per timeseries. Try "
+                       "decreasing the query resolution (?step=XX)");
+        return false;
+    }
+    return true;
+}
+
+static bool can_be_ranged(struct toc_api_call *c, const struct toc_promql_expr *expr) {
+    enum toc_promql_type type = toc_promql_expr_type(expr);
+    if (type == TOC_PROMQL_SCALAR || type == TOC_PROMQL_VECTOR)
+        return true;
+    toc_prom_bad(c, "query",
+                 "invalid expression type \"%s\" for range query, must be Scalar or instant Vector",
+                 type == TOC_PROMQL_STRING ? "string" : "range vector");
+    return false;
+}
+
 void toc_api_prom_query_range(struct toc_api_call *c) {
     int64_t start, end, step;
-    struct deadline deadline;
-    struct toc_promql_expr *expr = NULL;
-    if (!read_range(c, &start, &end, &step) || !start_deadline(c, &deadline) ||
-        !parse_query(c, &expr))
-        return;
-    enum toc_promql_type type = toc_promql_expr_type(expr);
-    if (type != TOC_PROMQL_SCALAR && type != TOC_PROMQL_VECTOR) {
-        toc_prom_error(c, 400, "bad_data",
-                       "invalid parameter \"query\": invalid expression type "
-                       "\"%s\" for range query, must be Scalar or instant Vector",
-                       type == TOC_PROMQL_STRING ? "string" : "range vector");
-        toc_promql_expr_free(&expr);
-        return;
+    struct query_call q = {0};
+    if (read_range(c, &start, &end, &step) && read_common(c, &q) && can_be_ranged(c, q.expr) &&
+        admit(c, &q, "range")) {
+        struct toc_promql_options options = options_of(c, &q);
+        struct toc_promql_result result = {0};
+        struct toc_err err = {0};
+        int rc = toc_promql_range(q.expr, &options, start, end, step, &result, &err);
+        q.query.samples = result.samples_loaded;
+        toc_query_end(&q.query);
+        answer(c, &q, rc, &result, &err);
+        toc_promql_result_fini(&result);
     }
-    struct toc_promql_options options = query_options(c, &deadline);
-    struct toc_promql_result result = {0};
-    struct toc_err err = {0};
-    int rc = toc_promql_range(expr, &options, start, end, step, &result, &err);
-    if (rc < 0)
-        answer_error(c, rc, &err);
-    else
-        answer_result(c, &result);
-    toc_promql_result_fini(&result);
-    toc_promql_expr_free(&expr);
+    toc_promql_expr_free(&q.expr);
 }
 
 void toc_api_prom_format_query(struct toc_api_call *c) {
     struct toc_promql_expr *expr = NULL;
-    if (!parse_query(c, &expr))
+    if (!parse_expr(c, &expr))
         return;
     struct toc_buf text = TOC_BUF_INIT;
     toc_promql_format(expr, true, &text);
@@ -203,4 +241,34 @@ void toc_api_prom_format_query(struct toc_api_call *c) {
     toc_prom_end(c);
     toc_buf_fini(&text);
     toc_promql_expr_free(&expr);
+}
+
+/* ------------------------------------------------------------------------------------------
+ * the queries themselves */
+
+static void write_query(void *ctx, const struct toc_query_view *v) {
+    struct toc_json_writer *w = ctx;
+    toc_json_begin_object(w);
+    toc_json_kv_string(w, "kind", v->kind);
+    toc_json_kv_string(w, "query", v->text);
+    toc_json_kv_string(w, "actor", v->actor);
+    toc_json_kv_time(w, "started_at", v->started_at);
+    toc_json_kv_double(w, "seconds", v->seconds);
+    toc_json_kv_bool(w, "is_waiting", v->is_waiting);
+    toc_json_kv_int(w, "samples", (int64_t)v->samples);
+    toc_json_end_object(w);
+}
+
+void toc_api_queries(struct toc_api_call *c) {
+    struct toc_json_writer *w = &c->json;
+    toc_json_begin_object(w);
+    toc_json_key(w, "active");
+    toc_json_begin_array(w);
+    toc_query_gate_each_active(c->api->queries, write_query, w);
+    toc_json_end_array(w);
+    toc_json_key(w, "slow");
+    toc_json_begin_array(w);
+    toc_query_gate_each_slow(c->api->queries, write_query, w);
+    toc_json_end_array(w);
+    toc_json_end_object(w);
 }

@@ -1,7 +1,7 @@
 /* series, labels, label values, metadata: what is there, without its samples. */
 #include <stdlib.h>
 
-#include "api/api_priv.h"
+#include "api/prom_priv.h"
 #include "base/map.h"
 #include "base/num.h"
 #include "promql/promql.h"
@@ -29,13 +29,14 @@ static void fini_matches(struct match_set *set) {
 static bool add_match(struct toc_api_call *c, struct match_set *set, struct toc_sv text) {
     struct toc_err err = {0};
     if (set->count == MATCH_MAX) {
-        toc_prom_error(c, 400, "bad_data", "more than %d match[] parameters", MATCH_MAX);
+        toc_prom_error(c, TOC_PROM_BAD_DATA, "more than %d match[] parameters", MATCH_MAX);
         return false;
     }
     struct toc_promql_expr *expr = NULL;
     if (toc_promql_parse(text, &expr, &err) < 0) {
-        toc_prom_error(c, 400, "bad_data", "invalid parameter \"match[]\": %d:%d: parse error: %s",
-                       err.line, err.column, err.message);
+        toc_prom_error(c, TOC_PROM_BAD_DATA,
+                       "invalid parameter \"match[]\": %d:%d: parse error: %s", err.line,
+                       err.column, err.message);
         return false;
     }
     struct toc_select *s = &set->selects[set->count];
@@ -43,7 +44,7 @@ static bool add_match(struct toc_api_call *c, struct match_set *set, struct toc_
     toc_promql_visit_selectors(expr, keep_matchers, s);
     set->exprs[set->count++] = expr;
     if (toc_promql_expr_type(expr) != TOC_PROMQL_VECTOR || s->matcher_count == 0) {
-        toc_prom_error(c, 400, "bad_data",
+        toc_prom_error(c, TOC_PROM_BAD_DATA,
                        "invalid parameter \"match[]\": \"%.*s\" is not a series selector",
                        TOC_SV_ARG(text));
         return false;
@@ -64,7 +65,7 @@ static bool read_matches(struct toc_api_call *c, bool is_required, struct match_
             return false;
         }
     if (set->count == 0 && is_required) {
-        toc_prom_error(c, 400, "bad_data", "no match[] parameter provided");
+        toc_prom_error(c, TOC_PROM_BAD_DATA, "no match[] parameter provided");
         return false;
     }
     if (set->count == 0) { /* everything */
@@ -83,7 +84,7 @@ static bool read_limit(struct toc_api_call *c, size_t *out) {
     struct toc_sv text = toc_api_param(c, "limit");
     uint64_t n = NO_LIMIT;
     if (text.n && toc_parse_u64(text, &n) < 0) {
-        toc_prom_error(c, 400, "bad_data",
+        toc_prom_error(c, TOC_PROM_BAD_DATA,
                        "invalid parameter \"limit\": \"%.*s\" is not a whole number",
                        TOC_SV_ARG(text));
         return false;
@@ -168,7 +169,8 @@ void toc_api_prom_series(struct toc_api_call *c) {
     for (size_t i = 0; i < set.count && rc == 0; i++)
         rc = q->select(q, &set.selects[i], keep_series, &all, &err);
     if (rc < 0) {
-        toc_prom_error(c, 422, "execution", "%s", err.message[0] ? err.message : toc_strerror(rc));
+        toc_prom_error(c, TOC_PROM_EXECUTION, "%s",
+                       err.message[0] ? err.message : toc_strerror(rc));
     } else {
         if (all.count)
             qsort(all.items, all.count, sizeof *all.items, by_labels);
@@ -201,7 +203,8 @@ static void answer_label_strings(struct toc_api_call *c, const struct toc_sv *na
         rc = name ? q->label_values(q, *name, &set.selects[i], keep_string, &all, &err)
                   : q->label_names(q, &set.selects[i], keep_string, &all, &err);
     if (rc < 0)
-        toc_prom_error(c, 422, "execution", "%s", err.message[0] ? err.message : toc_strerror(rc));
+        toc_prom_error(c, TOC_PROM_EXECUTION, "%s",
+                       err.message[0] ? err.message : toc_strerror(rc));
     else
         answer_strings(c, &all, limit);
     fini_collected(&all);
@@ -215,7 +218,7 @@ void toc_api_prom_labels(struct toc_api_call *c) {
 void toc_api_prom_label_values(struct toc_api_call *c) {
     struct toc_sv name = c->params[0];
     if (!toc_sv_is_utf8(name)) {
-        toc_prom_error(c, 400, "bad_data", "invalid label name: not UTF-8");
+        toc_prom_error(c, TOC_PROM_BAD_DATA, "invalid label name: not UTF-8");
         return;
     }
     answer_label_strings(c, &name);

@@ -1,5 +1,4 @@
 /* Answers in their envelopes, and reading of parameters and bodies. */
-#include <math.h>
 #include <stdio.h>
 
 #include "api/api_priv.h"
@@ -47,8 +46,7 @@ static const char *name_of(int rc) {
     return "internal";
 }
 
-/* What a handler had begun to write gives way to the error. */
-static void restart_body(struct toc_api_call *c) {
+void toc_api_restart(struct toc_api_call *c) {
     toc_buf_reset(&c->res->body);
     toc_json_writer_init(&c->json, &c->res->body);
 }
@@ -84,7 +82,7 @@ void toc_api_problem(struct toc_api_call *c, int status, const char *code, const
     va_start(ap, fmt);
     toc_buf_vprintf(&detail, fmt, ap);
     va_end(ap);
-    restart_body(c);
+    toc_api_restart(c);
     c->res->status = status;
     c->res->content_type = "application/problem+json";
     toc_json_begin_object(&c->json);
@@ -148,97 +146,6 @@ bool toc_api_limit(struct toc_api_call *c, size_t fallback, size_t max, size_t *
     }
     *out = (size_t)n;
     return true;
-}
-
-void toc_prom_begin(struct toc_api_call *c) {
-    toc_json_begin_object(&c->json);
-    toc_json_kv_cstr(&c->json, "status", "success");
-    toc_json_key(&c->json, "data");
-}
-
-void toc_prom_end(struct toc_api_call *c) {
-    toc_json_end_object(&c->json);
-}
-
-void toc_prom_error(struct toc_api_call *c, int status, const char *error_type, const char *fmt,
-                    ...) {
-    struct toc_buf text = TOC_BUF_INIT;
-    va_list ap;
-    va_start(ap, fmt);
-    toc_buf_vprintf(&text, fmt, ap);
-    va_end(ap);
-    restart_body(c);
-    c->res->status = status;
-    toc_json_begin_object(&c->json);
-    toc_json_kv_cstr(&c->json, "status", "error");
-    toc_json_kv_cstr(&c->json, "errorType", error_type);
-    toc_json_kv_string(&c->json, "error", toc_buf_sv(&text));
-    toc_json_end_object(&c->json);
-    toc_buf_fini(&text);
-}
-
-bool toc_prom_time(struct toc_api_call *c, const char *name, int64_t fallback_ms, int64_t *out_ms) {
-    struct toc_sv text = toc_api_param(c, name);
-    *out_ms = fallback_ms;
-    if (!text.p || text.n == 0)
-        return true;
-    double seconds;
-    struct toc_ts t;
-    /* Within ±292 million years: beyond, milliseconds leave int64_t. */
-    if (toc_parse_f64(text, &seconds) == 0 && isfinite(seconds) && fabs(seconds) < 9.2e15) {
-        *out_ms = (int64_t)llround(seconds * 1000.0);
-        return true;
-    }
-    if (toc_ts_parse_rfc3339(text, &t, NULL) == 0) {
-        *out_ms = t.ms;
-        return true;
-    }
-    toc_prom_error(c, 400, "bad_data",
-                   "invalid parameter \"%s\": cannot parse \"%.*s\" to a valid timestamp", name,
-                   TOC_SV_ARG(text));
-    return false;
-}
-
-bool toc_prom_duration(struct toc_api_call *c, const char *name, int64_t fallback_ms,
-                       int64_t *out_ms) {
-    struct toc_sv text = toc_api_param(c, name);
-    *out_ms = fallback_ms;
-    if (!text.p || text.n == 0)
-        return true;
-    double seconds;
-    if (toc_parse_f64(text, &seconds) == 0 && isfinite(seconds) && fabs(seconds) < 9.2e15) {
-        *out_ms = (int64_t)llround(seconds * 1000.0);
-        return true;
-    }
-    if (toc_duration_parse(text, out_ms, NULL) == 0)
-        return true;
-    toc_prom_error(c, 400, "bad_data",
-                   "invalid parameter \"%s\": cannot parse \"%.*s\" to a valid duration", name,
-                   TOC_SV_ARG(text));
-    return false;
-}
-
-/* Seconds with up to three decimals, as upstream writes its timestamps. */
-static void write_seconds(struct toc_buf *out, int64_t t_ms) {
-    uint64_t magnitude = t_ms < 0 ? 0 - (uint64_t)t_ms : (uint64_t)t_ms;
-    toc_buf_printf(out, "%s%llu", t_ms < 0 ? "-" : "", (unsigned long long)(magnitude / 1000));
-    unsigned rest = (unsigned)(magnitude % 1000);
-    if (rest == 0)
-        return;
-    char digits[8];
-    int n = snprintf(digits, sizeof digits, ".%03u", rest);
-    while (digits[n - 1] == '0')
-        n--;
-    toc_buf_append(out, digits, (size_t)n);
-}
-
-void toc_prom_point(struct toc_json_writer *w, int64_t t_ms, double value) {
-    toc_json_raw(w, TOC_SV("["));
-    /* Straight into the output: a range query writes millions of these. */
-    write_seconds(w->out, t_ms);
-    toc_buf_append_cstr(w->out, ",\"");
-    toc_format_f64(value, w->out);
-    toc_buf_append_cstr(w->out, "\"]");
 }
 
 void toc_json_labels(struct toc_json_writer *w, struct toc_labels labels) {

@@ -74,6 +74,7 @@ static const struct toc_route g_routes[] = {
     {GET, T "/detectors", TOC_ACCESS_READ, false, 0, toc_api_detectors},
     {GET, T "/discovery", TOC_ACCESS_READ, false, 0, toc_api_discovery},
     {POST, T "/ingest/run", TOC_ACCESS_INGEST, false, 8 * MIB, toc_api_ingest_run},
+    {GET, T "/queries", TOC_ACCESS_ADMIN, false, 0, toc_api_queries},
     {GET, T "/events", TOC_ACCESS_READ, false, 0, toc_api_events},
     {GET, T "/session", TOC_ACCESS_PUBLIC, false, 0, toc_api_session_get},
     {POST, T "/session", TOC_ACCESS_PUBLIC, true, 4 * KIB, toc_api_session_post},

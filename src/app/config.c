@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/config_priv.h"
 #include "base/alloc.h"
 #include "base/vec.h"
 #include "rules/builtin_packs.h"
@@ -21,7 +22,7 @@ static const char g_default_alerting[] =
 
 struct sections {
     const struct toc_yaml *global, *scrape_configs, *rule_files, *detectors, *storage, *host, *gpu,
-        *discovery, *runs, *auth, *tls, *rules, *incident, *notify;
+        *discovery, *runs, *auth, *tls, *rules, *incident, *notify, *query, *features;
     struct toc_sv listen, data_dir, external_url, log_level, alertmanager_file;
 };
 
@@ -54,6 +55,9 @@ static const struct toc_schema_key g_top[] = {
     {"rules", TOC_SCHEMA_NODE, AT(rules), false, NULL, 0, 0, "built-in rules"},
     {"incident", TOC_SCHEMA_NODE, AT(incident), false, NULL, 0, 0, "correlation and recovery"},
     {"notify", TOC_SCHEMA_NODE, AT(notify), false, NULL, 0, 0, "delivery of notifications"},
+    {"query", TOC_SCHEMA_NODE, AT(query), false, NULL, 0, 0, "limits of queries"},
+    {"features", TOC_SCHEMA_NODE, AT(features), false, NULL, 0, 0,
+     "experimental features by upstream's names"},
     {0},
 };
 #undef AT
@@ -315,6 +319,8 @@ static int load_parts(struct toc_config *c, const struct sections *top, const st
     int rc = toc_scrape_global_read(top->global, &global, err);
     if (rc == 0)
         rc = read_evaluation_interval(top->global, &c->evaluation_interval_ms, err);
+    if (rc == 0)
+        rc = toc_config_query_read(top->query, top->features, c, err);
     if (rc == 0)
         rc = toc_scrape_set_read(top->scrape_configs, &global, &c->scrape, err);
     if (rc == 0)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "alert/config.h"
+#include "api/query_gate.h"
 #include "base/arena.h"
 #include "base/error.h"
 #include "codec/yaml.h"
@@ -41,6 +42,9 @@ struct toc_config {
     bool host_enabled, gpu_enabled, discovery_enabled, builtin_rules;
     int64_t host_interval_ms, gpu_interval_ms;
     struct toc_config_paths run_dirs;
+
+    struct toc_query_limits query;
+    unsigned features; /* bits of api/feature.h */
 
     int64_t evaluation_interval_ms;
     struct toc_sv alertmanager_file;

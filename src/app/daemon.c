@@ -263,6 +263,9 @@ static void make_api(struct toc_daemon *d) {
                                         .started_at = d->started_at,
                                         .external_url = d->link_base,
                                         .has_tls = d->config->tls_cert_file.n > 0,
+                                        .query_limits = d->config->query,
+                                        .features = d->config->features,
+                                        .subquery_step_ms = d->config->evaluation_interval_ms,
                                         .daemon = d,
                                         .each_problem = toc_daemon_each_problem,
                                         .each_metric = toc_daemon_each_metric,
@@ -425,7 +428,8 @@ void toc_daemon_stop(struct toc_daemon **dp) {
 /* -------------------------------------------------------------------------------------------
  * reloading */
 
-/* What can change while running: targets, rules, routes and receivers. The rest needs a restart. */
+/* What can change while running: targets, rules, routes, receivers, limits of queries and features.
+ * The rest needs a restart. */
 static void apply(struct toc_daemon *d, struct toc_config *fresh) {
     struct toc_ts now = toc_clock_now(d->clock);
     struct toc_err err = {0};
@@ -435,6 +439,7 @@ static void apply(struct toc_daemon *d, struct toc_config *fresh) {
     toc_notifier_set_receivers(d->notifier, fresh->receivers);
     fresh->receivers = NULL;
     toc_alert_manager_set_config(d->alerts, fresh->alerting, now);
+    toc_api_set_queries(d->api, &fresh->query, fresh->features);
     fresh->alerting = NULL;
     /* The section was checked when the file was loaded. */
     if (toc_detectors_set(d->detectors, fresh->detectors, now, &err) < 0)

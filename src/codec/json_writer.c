@@ -75,7 +75,7 @@ static void append_special(struct toc_buf *out, struct toc_sv s, size_t *at) {
     *at += len ? len : 1;
 }
 
-static void append_quoted(struct toc_buf *out, struct toc_sv s) {
+void toc_json_append_string(struct toc_buf *out, struct toc_sv s) {
     toc_buf_append_char(out, '"');
     for (size_t at = 0; at < s.n;) {
         size_t start = at;
@@ -91,7 +91,7 @@ static void append_quoted(struct toc_buf *out, struct toc_sv s) {
 void toc_json_key_sv(struct toc_json_writer *w, struct toc_sv key) {
     TOC_ASSERT(w->depth > 0 && !w->after_key);
     begin_value(w);
-    append_quoted(w->out, key);
+    toc_json_append_string(w->out, key);
     toc_buf_append_char(w->out, ':');
     w->after_key = true;
 }
@@ -102,7 +102,7 @@ void toc_json_key(struct toc_json_writer *w, const char *key) {
 
 void toc_json_string(struct toc_json_writer *w, struct toc_sv s) {
     begin_value(w);
-    append_quoted(w->out, s);
+    toc_json_append_string(w->out, s);
 }
 
 void toc_json_cstr(struct toc_json_writer *w, const char *s) {

@@ -41,6 +41,9 @@ void toc_json_time(struct toc_json_writer *w, struct toc_ts t);
 /* Already encoded JSON, taken as it is. */
 void toc_json_raw(struct toc_json_writer *w, struct toc_sv json);
 
+/* `"text"`, escaped as the writer does, for output that is laid out by hand. */
+void toc_json_append_string(struct toc_buf *out, struct toc_sv s);
+
 /* key + value in one call */
 void toc_json_kv_string(struct toc_json_writer *w, const char *key, struct toc_sv s);
 void toc_json_kv_cstr(struct toc_json_writer *w, const char *key, const char *s);

@@ -201,7 +201,7 @@ static void set_call(CURL *h, struct call_state *s) {
     curl_easy_setopt(h, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(h, CURLOPT_URL, c->url);
     curl_easy_setopt(h, CURLOPT_USERAGENT, "tocsin/" TOC_VERSION);
-    curl_easy_setopt(h, CURLOPT_ACCEPT_ENCODING, "");
+    curl_easy_setopt(h, CURLOPT_ACCEPT_ENCODING, c->keep_coding ? NULL : "");
     curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, c->max_redirects ? 1L : 0L);
     curl_easy_setopt(h, CURLOPT_MAXREDIRS, (long)c->max_redirects);
     curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_body);

@@ -27,6 +27,7 @@ struct toc_http_call {
     const char *bearer_token;                   /* may be NULL */
     const char *ca_file, *cert_file, *key_file; /* TLS; may be NULL */
     bool insecure_skip_verify;
+    bool keep_coding;            /* the body as it was sent; otherwise its coding is undone */
     const char *proxy_url;       /* NULL: none (the environment is not consulted) */
     int64_t connect_timeout_ms;  /* default 5000 */
     int64_t timeout_ms;          /* default 10000 */

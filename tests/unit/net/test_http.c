@@ -1,10 +1,12 @@
 /* Server and client against each other on a free loopback port. */
 #include "../cmocka_prelude.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "codec/compress.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
 #include "sys/clock.h"
@@ -29,6 +31,46 @@ static void stream_done(void *ctx) {
     toc_free(ctx);
 }
 
+enum { PIECES = 12, PIECE_BYTES = 30000 };
+
+struct pieces {
+    int left;
+    bool breaks_off;
+};
+
+static int produce(void *ctx, struct toc_buf *out) {
+    struct pieces *p = ctx;
+    if (p->breaks_off && p->left == PIECES / 2)
+        return TOC_EIO;
+    for (int i = 0; i < PIECE_BYTES / 10; i++)
+        toc_buf_printf(out, "%02d-%06d,", PIECES - p->left, i);
+    return --p->left > 0;
+}
+
+static atomic_int g_productions_closed, g_peers_gone;
+
+static void production_done(void *ctx) {
+    atomic_fetch_add(&g_productions_closed, 1);
+    toc_free(ctx);
+}
+
+static void start_production(struct toc_http_response *res, int pieces, bool breaks_off) {
+    struct pieces *p = TOC_NEW(struct pieces);
+    *p = (struct pieces){pieces, breaks_off};
+    res->producer = (struct toc_http_producer){produce, production_done, p};
+}
+
+/* Until the client goes away, at most five seconds. */
+static void wait_for_peer(const struct toc_http_request *req) {
+    for (int i = 0; i < 500; i++) {
+        if (toc_http_peer_is_gone(req)) {
+            atomic_fetch_add(&g_peers_gone, 1);
+            return;
+        }
+        toc_sleep_ms(10);
+    }
+}
+
 static void handle(void *ctx, const struct toc_http_request *req, struct toc_http_response *res) {
     (void)ctx;
     if (toc_sv_eq(req->path, TOC_SV("/echo"))) {
@@ -48,6 +90,14 @@ static void handle(void *ctx, const struct toc_http_request *req, struct toc_htt
         int *left = TOC_NEW(int);
         *left = 3;
         res->stream = (struct toc_http_stream){stream_three, stream_done, left};
+    } else if (toc_sv_eq(req->path, TOC_SV("/produced"))) {
+        start_production(res, PIECES, false);
+    } else if (toc_sv_eq(req->path, TOC_SV("/one-piece"))) {
+        start_production(res, 1, false);
+    } else if (toc_sv_eq(req->path, TOC_SV("/broken"))) {
+        start_production(res, PIECES, true);
+    } else if (toc_sv_eq(req->path, TOC_SV("/patient"))) {
+        wait_for_peer(req);
     } else if (toc_sv_eq(req->path, TOC_SV("/slow"))) {
         toc_sleep_ms(400);
     } else {
@@ -109,6 +159,69 @@ static void large_and_static_bodies_arrive_whole(void **state) {
     expect("/static", (struct toc_http_call){0}, 200, "hello");
     r = call("/large", (struct toc_http_call){.max_response_bytes = 5000}, TOC_ELIMIT);
     toc_http_result_fini(&r);
+}
+
+/* The body of a production, asked for in a content coding and unpacked by hand. */
+static void expect_production(const char *path, const char *accept, enum toc_compression coding,
+                              size_t size) {
+    char header[64];
+    snprintf(header, sizeof header, "Accept-Encoding: %s", accept);
+    const char *const headers[] = {header, NULL};
+    struct toc_http_result r =
+        call(path, (struct toc_http_call){.headers = headers, .keep_coding = true}, 0);
+    struct toc_buf plain = TOC_BUF_INIT;
+    assert_int_equal(r.status, 200);
+    assert_int_equal(toc_decompress(coding, toc_buf_sv(&r.body), 1 << 20, &plain, NULL), 0);
+    assert_int_equal(plain.n, size);
+    assert_memory_equal(plain.p + 2, "-000000,", 8);
+    assert_true(coding == TOC_COMPRESSION_NONE ? r.body.n == size : r.body.n < size / 3);
+    toc_buf_fini(&plain);
+    toc_http_result_fini(&r);
+}
+
+static void produced_bodies_arrive_whole_in_every_coding(void **state) {
+    (void)state;
+    static const struct {
+        const char *accept;
+        enum toc_compression coding;
+    } cases[] = {
+        {"identity", TOC_COMPRESSION_NONE},
+        {"gzip", TOC_COMPRESSION_GZIP},
+        {"deflate", TOC_COMPRESSION_DEFLATE},
+        {"gzip, deflate, br, zstd", TOC_COMPRESSION_ZSTD},
+        {"zstd;q=0, gzip;q=0.5", TOC_COMPRESSION_GZIP},
+    };
+    atomic_store(&g_productions_closed, 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        expect_production("/produced", cases[i].accept, cases[i].coding, PIECES * PIECE_BYTES);
+        expect_production("/one-piece", cases[i].accept, cases[i].coding, PIECE_BYTES);
+    }
+    for (int i = 0; i < 500 && atomic_load(&g_productions_closed) < 10; i++)
+        toc_sleep_ms(10);
+    assert_int_equal(atomic_load(&g_productions_closed), 10);
+}
+
+static void a_body_that_breaks_off_is_an_error_for_the_peer(void **state) {
+    (void)state;
+    struct toc_http_client *client = toc_http_client_new();
+    char url[256];
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/broken", toc_http_server_port(g_server));
+    struct toc_http_call c = {.url = url};
+    struct toc_http_result r;
+    struct toc_err err = {0};
+    assert_true(toc_http_perform(client, &c, &r, &err) < 0);
+    toc_http_result_fini(&r);
+    toc_http_client_free(&client);
+}
+
+static void a_handler_sees_that_its_peer_went_away(void **state) {
+    (void)state;
+    struct toc_http_result r =
+        call("/patient", (struct toc_http_call){.timeout_ms = 100}, TOC_ETIMEDOUT);
+    toc_http_result_fini(&r);
+    for (int i = 0; i < 500 && atomic_load(&g_peers_gone) == 0; i++)
+        toc_sleep_ms(10);
+    assert_int_equal(atomic_load(&g_peers_gone), 1);
 }
 
 static void bodies_over_the_limit_are_refused(void **state) {
@@ -214,6 +327,9 @@ int main(void) {
         cmocka_unit_test(requests_are_decoded),
         cmocka_unit_test(content_codings_are_undone),
         cmocka_unit_test(large_and_static_bodies_arrive_whole),
+        cmocka_unit_test(produced_bodies_arrive_whole_in_every_coding),
+        cmocka_unit_test(a_body_that_breaks_off_is_an_error_for_the_peer),
+        cmocka_unit_test(a_handler_sees_that_its_peer_went_away),
         cmocka_unit_test(bodies_over_the_limit_are_refused),
         cmocka_unit_test(streams_end),
         cmocka_unit_test(the_client_gives_up),
