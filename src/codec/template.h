@@ -62,10 +62,22 @@ static inline struct toc_template_value toc_template_named(const char *key,
     return v;
 }
 
+/* What the functions of rule templates (query, now, externalURL, …) reach for. */
+struct toc_template_env {
+    /* The samples of an expression as a list of {Labels: map, Value: number or text}, built in the
+     * arena. NULL: no samples. */
+    int (*query)(void *ctx, struct toc_sv expr, struct toc_arena *arena,
+                 struct toc_template_value *out, struct toc_err *err);
+    void *ctx;
+    int64_t now_ms;
+    struct toc_sv external_url;
+};
+
 struct toc_template_input {
     struct toc_template_value dot;              /* {{ . }} and {{ $ }} */
     const struct toc_template_value *variables; /* {{ $key }} */
     size_t variable_count;
+    const struct toc_template_env *env; /* NULL: no query result, time 0, no URL */
 };
 
 struct toc_template_limits {
@@ -81,6 +93,10 @@ struct toc_template;
  * threads. */
 int toc_template_compile(struct toc_sv text, struct toc_template **out,
                          struct toc_err *err) TOC_MUST_CHECK;
+/* With the functions of Prometheus' rule templates as well; they read the input's env. */
+enum { TOC_TEMPLATE_RULE_FUNCTIONS = 1 };
+int toc_template_compile_with(struct toc_sv text, unsigned flags, struct toc_template **out,
+                              struct toc_err *err) TOC_MUST_CHECK;
 void toc_template_free(struct toc_template **t);
 /* Appends to out; limits may be NULL. On error (TOC_ELIMIT, TOC_ETYPE, TOC_ENOENT for an unknown
  * variable) out holds what was rendered before it. */

@@ -15,7 +15,12 @@ struct render {
     struct toc_arena arena;
     size_t steps;
     TOC_VEC(struct toc_template_value) variables; /* the newest last */
+    size_t variable_base;                         /* those of a defined template begin here */
+    struct toc_template_value root;               /* {{ $ }} */
+    int depth;                                    /* of defined templates */
 };
+
+static const struct toc_template_env empty_env;
 
 static int fail_at(struct render *r, size_t offset, int code, const char *what) {
     return toc_template_fail(r->t->text, offset, r->err, code, "%s", what);
@@ -89,11 +94,14 @@ static int get_field(struct render *r, size_t offset, struct toc_sv name,
 static int get_variable(struct render *r, const struct toc_template_expr *e,
                         struct toc_template_value *out) {
     if (!e->name.n) {
-        *out = r->input->dot;
+        *out = r->root;
         return 0;
     }
-    const struct toc_template_value *v = find(r->variables.items, r->variables.count, e->name);
-    if (!v)
+    const struct toc_template_value *v = r->variables.count
+                                             ? find(r->variables.items + r->variable_base,
+                                                    r->variables.count - r->variable_base, e->name)
+                                             : NULL;
+    if (!v && !r->depth)
         v = find(r->input->variables, r->input->variable_count, e->name);
     if (!v)
         return toc_template_fail(r->t->text, e->offset, r->err, TOC_ENOENT,
@@ -134,7 +142,9 @@ static int eval_call(struct render *r, const struct toc_template_expr *e,
                                   .max_bytes = r->limits->max_output_bytes,
                                   .err = r->err,
                                   .template = r->t,
-                                  .offset = e->offset};
+                                  .offset = e->offset,
+                                  .env = r->input->env ? r->input->env : &empty_env,
+                                  .render = r};
     rc = e->function->call(&c);
     if (rc == TOC_ENOMEM)
         return fail_at(r, e->offset, TOC_ELIMIT, "too much memory used by this template");
@@ -186,7 +196,7 @@ static int assign(struct render *r, const struct toc_template_node *n,
         return 0;
     if (n->declares)
         return push_variable(r, n->offset, n->variables[0], v);
-    for (size_t i = r->variables.count; i-- > 0;) {
+    for (size_t i = r->variables.count; i-- > r->variable_base;) {
         if (toc_sv_eq(r->variables.items[i].key, n->variables[0])) {
             v.key = n->variables[0];
             r->variables.items[i] = v;
@@ -246,6 +256,47 @@ static int run_branch(struct render *r, const struct toc_template_node *n,
     return rc;
 }
 
+static int run_define(struct render *r, size_t offset, struct toc_sv name,
+                      const struct toc_template_value *dot) {
+    const struct toc_template_define *d = r->t->defines;
+    while (d && !toc_sv_eq(d->name, name))
+        d = d->next;
+    if (!d)
+        return toc_template_fail(r->t->text, offset, r->err, TOC_EINVAL,
+                                 "template \"%.*s\" not defined",
+                                 TOC_SV_ARG(toc_sv_sub(name, 0, 60)));
+    if (r->depth == TOC_TEMPLATE_DEPTH_MAX)
+        return fail_at(r, offset, TOC_ELIMIT, "templates call each other too deeply");
+    size_t base = r->variable_base, count = r->variables.count;
+    struct toc_template_value root = r->root;
+    r->variable_base = count;
+    r->root = *dot;
+    r->depth++;
+    int rc = run(r, d->body, dot);
+    r->depth--;
+    r->root = root;
+    r->variable_base = base;
+    r->variables.count = count;
+    return rc;
+}
+
+int toc_template_run_define(struct toc_template_call *c, struct toc_sv name,
+                            const struct toc_template_value *dot, struct toc_buf *out) {
+    struct render *r = c->render;
+    struct toc_buf *outer = r->out;
+    r->out = out;
+    int rc = run_define(r, c->offset, name, dot);
+    r->out = outer;
+    return rc;
+}
+
+static int run_template(struct render *r, const struct toc_template_node *n,
+                        const struct toc_template_value *dot) {
+    struct toc_template_value v = {0};
+    int rc = n->expr ? eval(r, n->expr, dot, &v) : 0;
+    return rc ? rc : run_define(r, n->offset, n->text, &v);
+}
+
 static int run_node(struct render *r, const struct toc_template_node *n,
                     const struct toc_template_value *dot) {
     struct toc_template_value v;
@@ -266,6 +317,8 @@ static int run_node(struct render *r, const struct toc_template_node *n,
     case TOC_TEMPLATE_NODE_WITH:
     case TOC_TEMPLATE_NODE_RANGE:
         return run_branch(r, n, dot);
+    case TOC_TEMPLATE_NODE_TEMPLATE:
+        return run_template(r, n, dot);
     }
     return 0;
 }
@@ -292,6 +345,7 @@ int toc_template_render(const struct toc_template *t, const struct toc_template_
                        .input = input,
                        .out = out,
                        .err = err,
+                       .root = input->dot,
                        .limits = limits ? limits : &TOC_TEMPLATE_DEFAULT_LIMITS};
     /* The buffer itself stops what prints a lot in one step; its error is ours, not the caller's.
      */

@@ -78,8 +78,7 @@ int toc_template_return(struct toc_template_call *c, struct toc_buf *b) {
     return 0;
 }
 
-/* The argument as text; numbers and booleans print as they would in the output. */
-static int to_text(struct toc_template_call *c, size_t i, struct toc_sv *out) {
+int toc_template_to_text(struct toc_template_call *c, size_t i, struct toc_sv *out) {
     if (c->args[i].type == TOC_TEMPLATE_STRING) {
         *out = c->args[i].string;
         return 0;
@@ -198,7 +197,7 @@ static int call_index(struct toc_template_call *c) {
 
 static int call_first(struct toc_template_call *c) {
     if (c->args[0].type != TOC_TEMPLATE_LIST || !c->args[0].count)
-        return toc_template_call_fail(c, TOC_ETYPE, "first needs a list that is not empty");
+        return toc_template_call_fail(c, TOC_ETYPE, "first() called on vector with no elements");
     c->out = c->args[0].items[0];
     return 0;
 }
@@ -238,7 +237,7 @@ static char keep(char ch) {
 /* Maps ASCII letters: the first of each word by `first`, the others by `rest`. */
 static int map_letters(struct toc_template_call *c, char (*first)(char), char (*rest)(char)) {
     struct toc_sv s;
-    int rc = to_text(c, 0, &s);
+    int rc = toc_template_to_text(c, 0, &s);
     if (rc)
         return rc;
     struct toc_buf b = {.limit_bytes = c->max_bytes};
@@ -264,14 +263,14 @@ static int call_toLower(struct toc_template_call *c) {
 
 static int call_trimSpace(struct toc_template_call *c) {
     struct toc_sv s;
-    int rc = to_text(c, 0, &s);
+    int rc = toc_template_to_text(c, 0, &s);
     c->out = toc_template_string(rc ? TOC_SV_NULL : toc_sv_trim(s));
     return rc;
 }
 
 static int escape(struct toc_template_call *c, void (*fn)(struct toc_sv, struct toc_buf *)) {
     struct toc_sv s;
-    int rc = to_text(c, 0, &s);
+    int rc = toc_template_to_text(c, 0, &s);
     if (rc)
         return rc;
     struct toc_buf b = {.limit_bytes = c->max_bytes};
@@ -305,7 +304,7 @@ static int call_safeHtml(struct toc_template_call *c) {
 
 static int call_join(struct toc_template_call *c) {
     struct toc_sv separator;
-    int rc = to_text(c, 0, &separator);
+    int rc = toc_template_to_text(c, 0, &separator);
     if (rc)
         return rc;
     if (c->args[1].type != TOC_TEMPLATE_LIST)
@@ -332,7 +331,7 @@ static int call_stringSlice(struct toc_template_call *c) {
 
 static int call_stripPort(struct toc_template_call *c) {
     struct toc_sv s;
-    int rc = to_text(c, 0, &s);
+    int rc = toc_template_to_text(c, 0, &s);
     if (rc)
         return rc;
     size_t close = toc_sv_find_char(s, ']');
@@ -347,7 +346,7 @@ static int call_stripPort(struct toc_template_call *c) {
 
 static int call_stripDomain(struct toc_template_call *c) {
     struct toc_sv s;
-    int rc = to_text(c, 0, &s);
+    int rc = toc_template_to_text(c, 0, &s);
     if (rc)
         return rc;
     size_t dot = toc_sv_find_char(s, '.'), colon = toc_sv_find_char(s, ':');
@@ -366,18 +365,19 @@ static int call_stripDomain(struct toc_template_call *c) {
 static int call_parseDuration(struct toc_template_call *c) {
     struct toc_sv s;
     int64_t ms;
-    int rc = to_text(c, 0, &s);
-    if (!rc && toc_duration_parse(s, &ms, NULL))
+    int rc = toc_template_to_text(c, 0, &s);
+    bool is_negative = !rc && s.n && s.p[0] == '-';
+    if (!rc && toc_duration_parse(toc_sv_sub(s, is_negative, s.n), &ms, NULL))
         rc = toc_template_call_fail(c, TOC_EINVAL, "parseDuration: not a duration");
     if (!rc)
-        c->out = toc_template_number((double)ms / 1000);
+        c->out = toc_template_number((is_negative ? -1.0 : 1.0) * (double)ms / 1000);
     return rc;
 }
 
 static int compile_pattern(struct toc_template_call *c, struct toc_regex **out) {
     struct toc_sv pattern;
     struct toc_err why = {0};
-    int rc = to_text(c, 0, &pattern);
+    int rc = toc_template_to_text(c, 0, &pattern);
     if (!rc && toc_regex_new(pattern, TOC_REGEX_SEARCH, out, &why))
         rc = toc_template_call_fail(c, TOC_EINVAL, why.message);
     return rc;
@@ -386,7 +386,7 @@ static int compile_pattern(struct toc_template_call *c, struct toc_regex **out) 
 static int call_match(struct toc_template_call *c) {
     struct toc_regex *re = NULL;
     struct toc_sv text;
-    int rc = to_text(c, 1, &text);
+    int rc = toc_template_to_text(c, 1, &text);
     if (!rc)
         rc = compile_pattern(c, &re);
     if (!rc)
@@ -420,9 +420,9 @@ static void replace_all(const struct toc_regex *re, struct toc_sv form, struct t
 static int call_reReplaceAll(struct toc_template_call *c) {
     struct toc_regex *re = NULL;
     struct toc_sv form, text;
-    int rc = to_text(c, 1, &form);
+    int rc = toc_template_to_text(c, 1, &form);
     if (!rc)
-        rc = to_text(c, 2, &text);
+        rc = toc_template_to_text(c, 2, &text);
     if (!rc)
         rc = compile_pattern(c, &re);
     if (rc)
@@ -472,14 +472,19 @@ static int call_reReplaceAll(struct toc_template_call *c) {
     X("reReplaceAll", 3, 3, call_reReplaceAll)
 
 static const struct toc_template_function functions[] = {
-#define X(name, min, max, fn) {name, min, max, fn},
+#define X(name, min, max, fn) {name, min, max, fn, false},
     FUNCTION_TABLE(X)
+#undef X
+#define X(name, min, max, fn) {name, min, max, fn, true},
+        TOC_TEMPLATE_RULE_FUNCTION_TABLE(X)
 #undef X
 };
 
-const struct toc_template_function *toc_template_find_function(struct toc_sv name) {
+const struct toc_template_function *toc_template_find_function(struct toc_sv name,
+                                                               bool with_rule_functions) {
     for (size_t i = 0; i < TOC_ARRAY_LEN(functions); i++)
-        if (toc_sv_eq_cstr(name, functions[i].name))
+        if (toc_sv_eq_cstr(name, functions[i].name) &&
+            (with_rule_functions || !functions[i].is_for_rules))
             return &functions[i];
     return NULL;
 }

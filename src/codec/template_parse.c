@@ -12,6 +12,7 @@ struct parser {
     size_t at;
     bool trims_next; /* the last action ended with -}} */
     int depth;
+    bool with_rule_functions;
     struct toc_err *err;
 };
 
@@ -203,7 +204,7 @@ static int read_word(struct parser *p, struct toc_template_expr *e) {
     if (read_constant(p, word, e))
         return 0;
     e->kind = TOC_TEMPLATE_EXPR_CALL;
-    e->function = toc_template_find_function(word);
+    e->function = toc_template_find_function(word, p->with_rule_functions);
     if (e->function)
         return 0;
     p->at = start;
@@ -395,7 +396,62 @@ static int read_else(struct parser *p, enum terminator *out_end) {
     return 0;
 }
 
-static const char *const foreign_keywords[] = {"define", "template", "block", "break", "continue"};
+/* The quoted name behind define, template or block. */
+static int read_define_name(struct parser *p, struct toc_sv *out) {
+    struct toc_template_expr quoted = {0};
+    skip_blank(p);
+    if (peek(p) != '"' && peek(p) != '`')
+        return fail(p, "expected the name of a template in quotes");
+    int rc = read_string(p, &quoted);
+    *out = quoted.literal.string;
+    return rc;
+}
+
+static int read_body(struct parser *p, struct toc_sv name) {
+    struct toc_template_define *d = TOC_ARENA_NEW(&p->t->arena, struct toc_template_define);
+    enum terminator end;
+    size_t start = p->at;
+    if (!d)
+        return no_memory(p);
+    if (++p->depth > TOC_TEMPLATE_DEPTH_MAX)
+        return fail(p, "nested too deeply");
+    int rc = read_block(p, &d->body, &end);
+    if (!rc && end != AT_END)
+        rc = toc_template_fail(p->text, start, p->err, TOC_EPARSE,
+                               "this template is never closed: {{end}} is missing");
+    p->depth--;
+    d->name = name;
+    d->next = p->t->defines;
+    p->t->defines = d;
+    return rc;
+}
+
+static int read_define(struct parser *p) {
+    struct toc_sv name;
+    int rc = p->depth ? fail(p, "define belongs outside of other blocks") : 0;
+    if (!rc)
+        rc = read_define_name(p, &name);
+    if (!rc)
+        rc = read_close(p);
+    return rc ? rc : read_body(p, name);
+}
+
+/* `template "name" [value]`, and `block`, which defines it in the same place. */
+static int read_use(struct parser *p, struct toc_template_node **out, size_t start, bool is_block) {
+    struct toc_template_node *n = *out = new_node(p, TOC_TEMPLATE_NODE_TEMPLATE);
+    if (!n)
+        return no_memory(p);
+    n->offset = start;
+    int rc = read_define_name(p, &n->text);
+    skip_blank(p);
+    if (!rc && (is_block || !at_close(p)))
+        rc = read_pipeline(p, &n->expr);
+    if (!rc)
+        rc = read_close(p);
+    return rc || !is_block ? rc : read_body(p, n->text);
+}
+
+static const char *const foreign_keywords[] = {"break", "continue"};
 
 /* An action that begins with a keyword. Returns 1 when it does not. */
 static int read_keyword(struct parser *p, struct toc_template_node **out, enum terminator *out_end,
@@ -409,6 +465,11 @@ static int read_keyword(struct parser *p, struct toc_template_node **out, enum t
                                       : TOC_TEMPLATE_NODE_IF);
         return *out ? read_branch(p, *out) : no_memory(p);
     }
+    bool is_block = toc_sv_eq(word, TOC_SV("block"));
+    if (is_block || toc_sv_eq(word, TOC_SV("template")))
+        return read_use(p, out, start, is_block);
+    if (toc_sv_eq(word, TOC_SV("define")))
+        return read_define(p);
     *out_ended = true;
     if (toc_sv_eq(word, TOC_SV("else")))
         return read_else(p, out_end);
@@ -510,8 +571,11 @@ static int read_block(struct parser *p, struct toc_template_node **out, enum ter
     return 0;
 }
 
-static int parse(struct toc_template *t, struct toc_err *err) {
-    struct parser p = {.t = t, .text = t->text, .err = err};
+static int parse(struct toc_template *t, unsigned flags, struct toc_err *err) {
+    struct parser p = {.t = t,
+                       .text = t->text,
+                       .with_rule_functions = flags & TOC_TEMPLATE_RULE_FUNCTIONS,
+                       .err = err};
     enum terminator end;
     int rc = read_block(&p, &t->body, &end);
     if (!rc && end != AT_TEXT_END)
@@ -519,18 +583,24 @@ static int parse(struct toc_template *t, struct toc_err *err) {
     return rc;
 }
 
-int toc_template_compile(struct toc_sv text, struct toc_template **out, struct toc_err *err) {
+int toc_template_compile_with(struct toc_sv text, unsigned flags, struct toc_template **out,
+                              struct toc_err *err) {
     if (text.n > TEXT_MAX_BYTES)
         return toc_errf(err, TOC_ELIMIT, "template of %zu bytes: the limit is 256 KiB", text.n);
     struct toc_template *t = TOC_NEW(struct toc_template);
     toc_arena_init(&t->arena, (size_t)64 << 20);
     t->text = toc_arena_dup_sv(&t->arena, text);
-    int rc = t->text.p ? parse(t, err) : toc_errf(err, TOC_ENOMEM, "no memory for this template");
+    int rc =
+        t->text.p ? parse(t, flags, err) : toc_errf(err, TOC_ENOMEM, "no memory for this template");
     if (rc)
         toc_template_free(&t);
     else
         *out = t;
     return rc;
+}
+
+int toc_template_compile(struct toc_sv text, struct toc_template **out, struct toc_err *err) {
+    return toc_template_compile_with(text, 0, out, err);
 }
 
 void toc_template_free(struct toc_template **t) {

@@ -94,6 +94,15 @@ void toc_percent_encode(struct toc_sv in, struct toc_buf *out) {
     }
 }
 
+void toc_query_encode(struct toc_sv in, struct toc_buf *out) {
+    for (size_t i = 0; i < in.n; i++) {
+        if (in.p[i] == ' ')
+            toc_buf_append_char(out, '+');
+        else
+            toc_percent_encode(toc_sv_sub(in, i, 1), out);
+    }
+}
+
 static int hex_digit(char c) {
     if (c >= '0' && c <= '9')
         return c - '0';

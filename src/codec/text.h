@@ -15,6 +15,8 @@ void toc_base64url_encode(struct toc_sv in, struct toc_buf *out); /* without pad
 int toc_base64_decode(struct toc_sv in, struct toc_buf *out) TOC_MUST_CHECK;
 /* RFC 3986: everything but unreserved characters becomes %XX. */
 void toc_percent_encode(struct toc_sv in, struct toc_buf *out);
+/* The same for a query or form: a blank becomes '+' (Go's url.QueryEscape). */
+void toc_query_encode(struct toc_sv in, struct toc_buf *out);
 /* plus_is_space for form bodies. TOC_EPARSE on a broken escape. */
 int toc_percent_decode(struct toc_sv in, bool plus_is_space, struct toc_buf *out) TOC_MUST_CHECK;
 void toc_hex_encode(struct toc_sv in, struct toc_buf *out);

@@ -58,7 +58,7 @@ bool toc_promql_depends_on_time(const struct toc_promql_expr *e);
 void toc_promql_visit_selectors(const struct toc_promql_expr *e,
                                 void (*fn)(void *ctx, const struct toc_matcher *m, size_t count),
                                 void *ctx);
-/* The comparison at the root, if it is `EXPR op NUMBER` (for thresholds, charts and proposals). */
+/* The comparison at the root, if it is `EXPR op NUMBER` without bool (for thresholds, charts and proposals). */
 struct toc_promql_threshold {
     bool is_set;
     const char *op; /* ">", ">=", "<", "<=", "==", "!=" */

@@ -71,10 +71,10 @@ static void fill_finding(const struct rule_state *s, const struct active_alert *
     f->first_seen = a->active_at;
     out->evidence[0] = (struct toc_evidence){
         .title = s->rule->name,
-        .expr = s->left_text.n ? s->left_text : s->query_text,
+        .expr = s->query.left_text.n ? s->query.left_text : s->query.text,
         .unit = toc_labels_get(a->annotations, TOC_SV("unit")),
         .value = a->value,
-        .threshold = s->threshold,
+        .threshold = s->query.number,
         .expected_lower = a->expected_lower,
         .expected_upper = a->expected_upper,
     };
@@ -109,7 +109,7 @@ static struct toc_sv generator_url(const struct toc_rules *m, const struct rule_
     struct toc_buf url = TOC_BUF_INIT;
     toc_buf_append_sv(&url, m->options.external_url);
     toc_buf_append_cstr(&url, "/graph?g0.expr=");
-    toc_percent_encode(s->query_text, &url);
+    toc_query_encode(s->query.text, &url);
     toc_buf_append_cstr(&url, "&g0.tab=1");
     struct toc_sv out = toc_arena_dup_sv(arena, toc_buf_sv(&url));
     toc_buf_fini(&url);

@@ -17,6 +17,7 @@
 #include "rules/rule_file.h"
 
 struct toc_rules;
+struct toc_executor; /* base/executor.h */
 
 struct toc_rules_options {
     struct toc_querier *querier;
@@ -25,27 +26,34 @@ struct toc_rules_options {
     struct toc_blob_store *store;  /* NULL: state is not kept */
     int64_t (*mono_ns)(void *ctx); /* for evaluation times; NULL: they read 0 */
     void *mono_ctx;
-    int64_t default_interval_ms;     /* default 15 s */
-    int64_t default_query_offset_ms; /* default 0 */
-    int64_t resend_delay_ms;         /* default 1 m */
-    int64_t outage_tolerance_ms;     /* pending alerts older than this at start are dropped; 1 h */
-    int64_t lookback_ms;             /* default 5 m */
-    uint64_t max_samples;            /* per query; default 50 000 000 */
-    size_t max_query_bytes;          /* default 256 MiB */
+    struct toc_executor *executor;     /* NULL: queries run one after the other */
+    unsigned features;                 /* TOC_PROMQL_… of the expressions */
+    int64_t default_interval_ms;       /* default 15 s; also the step of a subquery without one */
+    int64_t default_query_offset_ms;   /* default 0 */
+    int64_t resend_delay_ms;           /* default 1 m */
+    int64_t outage_tolerance_ms;       /* away for longer, pending alerts are dropped; 1 h */
+    int64_t lookback_ms;               /* default 5 m */
+    uint64_t max_samples;              /* per query; default 50 000 000 */
+    size_t max_query_bytes;            /* default 256 MiB */
     struct toc_labels external_labels; /* borrowed for the life of the manager */
     struct toc_sv external_url;        /* the same */
 };
 
 struct toc_rules *toc_rules_new(const struct toc_rules_options *o);
 void toc_rules_free(struct toc_rules **m);
-/* Replaces all rules. Rules of the same file, group and name keep their state; those that are gone
- * end their alerts and series. At the first call state comes from the store. Takes the files. */
+/* Replaces all rules. Rules of the same file, group, name and labels keep their state; those that
+ * are gone end their alerts and series. At the first call state comes from the store, and what is
+ * there of rules that are gone is ended. Takes the files. */
 void toc_rules_set_files(struct toc_rules *m, struct toc_rule_file **take_files, size_t count,
                          struct toc_ts now);
 /* The next slot in ms since the epoch; INT64_MAX without groups. */
 int64_t toc_rules_next_due(struct toc_rules *m);
 /* Evaluates every group whose slot has come, once, at the latest slot; slots missed are counted. */
 void toc_rules_evaluate_due(struct toc_rules *m, struct toc_ts now);
+/* For rule unit tests and back-tests: evaluates one group at exactly this time, off its grid; what
+ * toc_rules_evaluate_due does is not affected. TOC_ENOENT. */
+int toc_rules_evaluate_group(struct toc_rules *m, struct toc_sv file, struct toc_sv group,
+                             struct toc_ts at) TOC_MUST_CHECK;
 
 /* Puts another number into the root comparison of all rules of this name (`EXPR op NUMBER`). It
  * holds until cleared, also over toc_rules_set_files; the caller keeps it over restarts and sets it
@@ -92,9 +100,12 @@ struct toc_rule_group_view {
     struct toc_sv file;
     const struct toc_rule_group *group;
     int64_t interval_ms;
-    double evaluation_s;
+    double evaluation_s; /* of the last evaluation, wall */
+    double rule_seconds; /* the same, sum of its rules */
+    size_t last_samples; /* written by the last evaluation */
     struct toc_ts last_evaluation;
-    uint64_t evaluations, missed;
+    uint64_t evaluations, missed; /* slots evaluated, slots skipped */
+    uint64_t rule_evaluations, rule_failures;
     const struct toc_rule_view *rules;
     size_t rule_count;
 };
@@ -104,7 +115,9 @@ void toc_rules_each_group(struct toc_rules *m, toc_on_rule_group *fn, void *ctx)
 
 struct toc_rules_stats {
     size_t groups, rules, alerts_pending, alerts_firing;
-    uint64_t evaluations, failures, missed;
+    uint64_t evaluations, failures, missed; /* of rules; of slots */
+    uint64_t group_evaluations;
+    double rule_seconds, group_seconds; /* spent in all evaluations */
     uint64_t samples_written, samples_rejected;
     uint64_t store_failures;
 };

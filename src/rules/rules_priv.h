@@ -1,4 +1,5 @@
-/* The inside of the rule manager, shared by its files. Everything here is called under the mutex.
+/* The inside of the rule manager, shared by its files. Everything here is called under the mutex,
+ * but the queries of one batch, which run on the executor's threads and touch only their task.
  */
 #ifndef TOC_RULES_RULES_PRIV_H
 #define TOC_RULES_RULES_PRIV_H
@@ -8,7 +9,12 @@
 #include "rules/rules.h"
 #include "sys/thread.h"
 
-enum { TOC_RESOLVED_KEPT_MS = 15 * 60000 };
+enum {
+    TOC_RESOLVED_KEPT_MS = 15 * 60000,
+    /* After a silence longer than the look-back nothing ends for this long, or two intervals:
+     * instant queries find nothing until every target was read again. */
+    TOC_GRACE_MS = 120000,
+};
 
 /* One alert of a rule, from its first match until 15 minutes after its end. */
 struct active_alert {
@@ -20,20 +26,40 @@ struct active_alert {
     double confirm_value;                  /* NaN without a second stage */
     double expected_lower, expected_upper; /* NaN when unknown */
     struct toc_ts active_at, fired_at, resolved_at, last_sent, keep_since;
-    bool is_seen; /* in this evaluation */
+};
+struct alert_list { /* sorted by labels */
+    TOC_VEC_FIELDS(struct active_alert)
+};
+
+/* Label sets in order, owned. */
+struct series_list {
+    TOC_VEC_FIELDS(struct toc_labels)
+};
+
+enum rule_op { RULE_OP_EQ, RULE_OP_NE, RULE_OP_LT, RULE_OP_LE, RULE_OP_GT, RULE_OP_GE };
+
+/* An expression in force, prepared once. */
+struct rule_query {
+    const struct toc_promql_expr *expr; /* borrowed; NULL: there is none */
+    struct toc_sv text;                 /* owned: canonical text */
+    /* Of `LEFT op NUMBER`; left is NULL for any other form. */
+    struct toc_promql_expr *left; /* owned */
+    struct toc_sv left_text;      /* owned */
+    enum rule_op op;
+    double number;
 };
 
 struct rule_state {
     const struct toc_rule *rule;
-    struct toc_sv key;                /* owned: file, group, name, ordinal */
+    struct toc_sv key;                /* owned: file, group, name, labels, ordinal */
     struct toc_promql_expr *override; /* owned; NULL: rule->expr */
-    struct toc_sv query_text;         /* owned: canonical text in force */
-    struct toc_sv left_text;          /* owned: left side of the comparison */
-    double threshold, file_threshold;
-    TOC_VEC(struct active_alert) active;
-    struct toc_map series; /* encoded labels → itself: written by the last evaluation */
+    struct rule_query query, confirm, recover;
+    double file_threshold; /* NaN when the expression has none */
+    size_t level;          /* rules of one level may be evaluated together */
+    struct alert_list active;
+    struct series_list series; /* written by the last evaluation */
     uint64_t saved_hash;
-    int grace; /* evaluations left in which nothing ends, after a long outage */
+    int64_t grace_until_ms; /* nothing ends before */
     enum toc_rule_health health;
     char last_error[TOC_ERR_MESSAGE_MAX];
     double evaluation_s;
@@ -46,9 +72,11 @@ struct group_state {
     const struct toc_rule_group *group;
     struct toc_sv key; /* owned */
     int64_t interval_ms, offset_ms;
+    size_t level_count;
     struct toc_ts next_slot, last_evaluation, saved_at;
-    double evaluation_s;
-    uint64_t evaluations, missed;
+    double evaluation_s, rule_seconds;
+    uint64_t evaluations, missed, rule_evaluations, rule_failures;
+    size_t last_samples;
     struct rule_state *rules;
 };
 
@@ -73,31 +101,79 @@ struct toc_rules {
 struct element {
     struct toc_labels labels;
     double value;
+    const struct toc_histogram *histogram; /* NULL: a float */
 };
 struct elements {
     struct element *items; /* in the result's arena */
     size_t count;
 };
 
-/* rule_eval.c */
-const struct toc_promql_expr *toc_rule_expr(const struct rule_state *s);
+/* What one pass over some rules of a group makes, until it is written. */
+struct rule_pass {
+    struct toc_rules *m;
+    struct group_state *g;
+    struct toc_ts at;
+    struct toc_arena arena;
+    TOC_VEC(struct toc_point) points;
+};
+
+static inline int64_t toc_rules_mono(const struct toc_rules *m) {
+    return m->options.mono_ns ? m->options.mono_ns(m->options.mono_ctx) : 0;
+}
+
+/* rule_query.c */
+void toc_rule_query_init(struct rule_query *q, const struct toc_promql_expr *expr);
+void toc_rule_query_fini(struct rule_query *q);
+bool toc_rule_op_holds(enum rule_op op, double left, double right);
 /* Scalars become one element without labels. The result owns the elements. */
-int toc_rule_query(struct toc_rules *m, const struct toc_promql_expr *e, struct toc_ts at,
-                   struct toc_promql_result *result, struct elements *out, struct toc_err *err);
-void toc_rule_evaluate(struct toc_rules *m, struct group_state *g, struct rule_state *s,
-                       struct toc_ts at);
-/* Writes the points and ends the series of the last evaluation that are not among them. */
-void toc_rule_write(struct toc_rules *m, struct rule_state *s, struct toc_point *points,
-                    size_t count, struct toc_ts at);
-void toc_rule_forget_series(struct rule_state *s);
+int toc_rule_query_run(struct toc_rules *m, const struct toc_promql_expr *e, struct toc_ts at,
+                       struct toc_executor *executor, struct toc_promql_result *result,
+                       struct elements *out, struct toc_err *err);
+
+/* rule_deps.c: fills level of each rule and level_count of the group. */
+void toc_group_find_levels(struct group_state *g);
+
+/* rule_batch.c: all rules of the group at one time. */
+void toc_group_evaluate_rules(struct toc_rules *m, struct group_state *g, struct toc_ts at);
+
+/* rule_eval.c: from results to points. */
+int toc_record_rule_apply(struct rule_pass *p, struct rule_state *s, const struct elements *found,
+                          struct toc_err *err);
+void toc_rule_pass_write(struct rule_pass *p);
+
+/* rule_series.c */
+/* Adds the points to the pass, and stale markers for what was written before and is not among
+ * them. Sorts the points; they must be distinct. */
+void toc_rule_series_replace(struct rule_pass *p, struct rule_state *s, struct toc_point *points,
+                             size_t count);
+void toc_rule_series_forget(struct rule_state *s);
+/* ALERTS and ALERTS_FOR_STATE of the active alerts. */
+void toc_rule_series_of_alerts(struct rule_pass *p, struct rule_state *s);
+/* What an earlier life wrote, from its alerts, so that it can be ended. */
+void toc_rule_series_assume_alerts(struct rule_state *s);
 
 /* alert_rule.c */
-int toc_alert_rule_evaluate(struct toc_rules *m, struct group_state *g, struct rule_state *s,
-                            struct toc_ts at, struct toc_err *err);
+int toc_alert_rule_apply(struct rule_pass *p, struct rule_state *s, const struct elements *found,
+                         const struct elements *confirm, const struct elements *recover,
+                         struct toc_err *err);
 void toc_active_alert_fini(struct active_alert *a);
 void toc_alert_rule_drop_all(struct rule_state *s);
-/* Writes ALERTS and ALERTS_FOR_STATE. */
-void toc_alert_rule_write(struct toc_rules *m, struct rule_state *s, struct toc_ts at);
+
+/* alert_match.c: a match of this evaluation, before it is compared with what was there. */
+struct alert_match {
+    struct toc_labels labels, source, annotations; /* arena */
+    double value, confirm_value;
+};
+struct alert_matches { /* sorted by labels */
+    struct alert_match *items;
+    size_t count;
+};
+int toc_alert_matches_make(struct rule_pass *p, const struct rule_state *s,
+                           const struct elements *found, const struct elements *confirm,
+                           struct alert_matches *out, struct toc_err *err);
+/* No label that both have differs; the metric name does not count. */
+bool toc_labels_agree(struct toc_labels a, struct toc_labels b);
+const struct element *toc_elements_find_agreeing(const struct elements *list, struct toc_labels l);
 
 /* rule_send.c */
 void toc_rule_send(struct toc_rules *m, const struct group_state *g, struct rule_state *s,
@@ -108,14 +184,29 @@ void toc_rule_send_end(struct toc_rules *m, const struct group_state *g, struct 
 
 /* rule_template.c */
 /* Text with the element's labels and value; a failure becomes text, as upstream. */
-struct toc_sv toc_rule_expand(const struct toc_rules *m, const struct toc_rule_text *t,
-                              const struct element *e, struct toc_arena *arena);
+struct toc_sv toc_rule_expand(struct rule_pass *p, const struct toc_rule_text *t,
+                              const struct element *e);
 
 /* rule_state.c */
-void toc_rule_save(struct toc_rules *m, struct rule_state *s);
-void toc_rule_load(struct toc_rules *m, struct rule_state *s, int64_t outage_ms);
-void toc_group_save_time(struct toc_rules *m, struct group_state *g, struct toc_ts at);
-/* When the group was last known to be evaluated; 0 = never. */
-struct toc_ts toc_group_load_time(struct toc_rules *m, const struct group_state *g);
+uint64_t toc_rule_state_hash(const struct rule_state *s);
+void toc_rule_state_encode(const struct rule_state *s, struct toc_buf *out);
+/* Fills s->active; on error nothing is left in it. */
+int toc_rule_state_decode(struct toc_sv bytes, struct rule_state *s) TOC_MUST_CHECK;
+/* The key an encoded state belongs to; empty when it is damaged. */
+struct toc_sv toc_rule_state_key(struct toc_sv bytes);
+
+/* rule_store.c */
+/* What changed in the group, and its time, in one write. */
+void toc_group_save(struct toc_rules *m, struct group_state *g, struct toc_ts slot);
+void toc_rule_save_now(struct toc_rules *m, struct rule_state *s);
+void toc_group_load(struct toc_rules *m, struct group_state *g, struct toc_ts now);
+/* Ends and forgets alerts of rules that exist no more. */
+void toc_rules_sweep_store(struct toc_rules *m, struct toc_ts now);
+
+/* rule_threshold.c */
+int toc_rule_apply_override(const struct toc_rules *m, struct rule_state *s, struct toc_err *err);
+
+/* rules_load.c */
+void toc_groups_free(struct group_state *groups, size_t count);
 
 #endif

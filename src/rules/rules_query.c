@@ -17,9 +17,9 @@ static void view_rule(const struct rule_state *s, struct toc_rule_alert_view *al
                       struct toc_rule_view *out) {
     *out = (struct toc_rule_view){
         .rule = s->rule,
-        .query = s->query_text,
+        .query = s->query.text,
         .is_overridden = s->override != NULL,
-        .threshold = s->threshold,
+        .threshold = s->query.number,
         .file_threshold = s->file_threshold,
         .health = s->health,
         .last_error = toc_sv_cstr(s->last_error),
@@ -44,15 +44,21 @@ static void view_group(const struct group_state *g, toc_on_rule_group *fn, void 
         view_rule(&g->rules[i], alerts + used, &rules[i]);
         used += rules[i].alert_count;
     }
-    struct toc_rule_group_view v = {g->file,
-                                    g->group,
-                                    g->interval_ms,
-                                    g->evaluation_s,
-                                    g->last_evaluation,
-                                    g->evaluations,
-                                    g->missed,
-                                    rules,
-                                    n};
+    struct toc_rule_group_view v = {
+        .file = g->file,
+        .group = g->group,
+        .interval_ms = g->interval_ms,
+        .evaluation_s = g->evaluation_s,
+        .rule_seconds = g->rule_seconds,
+        .last_samples = g->last_samples,
+        .last_evaluation = g->last_evaluation,
+        .evaluations = g->evaluations,
+        .missed = g->missed,
+        .rule_evaluations = g->rule_evaluations,
+        .rule_failures = g->rule_failures,
+        .rules = rules,
+        .rule_count = n,
+    };
     fn(ctx, &v);
     toc_free(alerts);
     toc_free(rules);

@@ -14,24 +14,48 @@ static struct toc_statedb *blob_db(struct toc_blob_store *s) {
     return TOC_CONTAINER_OF(s, struct toc_blobs, base)->db;
 }
 
-static int blob_remove(struct toc_blob_store *s, const char *ns, struct toc_sv key,
-                       struct toc_err *err);
+static int check_size(const struct toc_blob_change *c, struct toc_err *err) {
+    if (c->key.n <= BLOB_KEY_MAX_BYTES && c->value.n <= BLOB_VALUE_MAX_BYTES)
+        return 0;
+    return toc_errf(err, TOC_ELIMIT, "%s: a key of %zu and a value of %zu bytes are over the limit",
+                    c->ns, c->key.n, c->value.n);
+}
+
+static void blob_change(struct toc_txn *t, const struct toc_blob_change *c) {
+    if (c->value.n)
+        toc_txn_exec(t,
+                     "INSERT INTO blobs(ns, key, value) VALUES(?,?,?) "
+                     "ON CONFLICT(ns, key) DO UPDATE SET value = excluded.value",
+                     "sbb", toc_sv_cstr(c->ns), c->key, c->value);
+    else
+        toc_txn_exec(t, "DELETE FROM blobs WHERE ns = ? AND key = ?", "sb", toc_sv_cstr(c->ns),
+                     c->key);
+}
+
+static int blob_apply(struct toc_blob_store *s, const struct toc_blob_change *changes, size_t count,
+                      struct toc_err *err) {
+    struct toc_txn t;
+    for (size_t i = 0; i < count; i++) {
+        int rc = check_size(&changes[i], err);
+        if (rc)
+            return rc;
+    }
+    toc_txn_begin_write(&t, blob_db(s), err);
+    for (size_t i = 0; i < count; i++)
+        blob_change(&t, &changes[i]);
+    return toc_txn_end(&t);
+}
 
 static int blob_put(struct toc_blob_store *s, const char *ns, struct toc_sv key,
                     struct toc_sv value, struct toc_err *err) {
-    if (value.n == 0)
-        return blob_remove(s, ns, key, err);
-    if (key.n > BLOB_KEY_MAX_BYTES || value.n > BLOB_VALUE_MAX_BYTES)
-        return toc_errf(err, TOC_ELIMIT,
-                        "%s: a key of %zu and a value of %zu bytes are over the limit", ns, key.n,
-                        value.n);
-    struct toc_txn t;
-    toc_txn_begin_write(&t, blob_db(s), err);
-    toc_txn_exec(&t,
-                 "INSERT INTO blobs(ns, key, value) VALUES(?,?,?) "
-                 "ON CONFLICT(ns, key) DO UPDATE SET value = excluded.value",
-                 "sbb", toc_sv_cstr(ns), key, value);
-    return toc_txn_end(&t);
+    const struct toc_blob_change change = {ns, key, value};
+    return blob_apply(s, &change, 1, err);
+}
+
+static int blob_remove(struct toc_blob_store *s, const char *ns, struct toc_sv key,
+                       struct toc_err *err) {
+    const struct toc_blob_change change = {ns, key, TOC_SV_NULL};
+    return blob_apply(s, &change, 1, err);
 }
 
 static int blob_get(struct toc_blob_store *s, const char *ns, struct toc_sv key,
@@ -49,14 +73,6 @@ static int blob_get(struct toc_blob_store *s, const char *ns, struct toc_sv key,
     return is_found ? toc_buf_error(out) : TOC_ENOENT;
 }
 
-static int blob_remove(struct toc_blob_store *s, const char *ns, struct toc_sv key,
-                       struct toc_err *err) {
-    struct toc_txn t;
-    toc_txn_begin_write(&t, blob_db(s), err);
-    toc_txn_exec(&t, "DELETE FROM blobs WHERE ns = ? AND key = ?", "sb", toc_sv_cstr(ns), key);
-    return toc_txn_end(&t);
-}
-
 static int blob_each(struct toc_blob_store *s, const char *ns,
                      int (*fn)(void *ctx, struct toc_sv key, struct toc_sv value), void *ctx,
                      struct toc_err *err) {
@@ -72,7 +88,8 @@ static int blob_each(struct toc_blob_store *s, const char *ns,
 }
 
 void toc_blobs_init(struct toc_blobs *b, struct toc_statedb *db) {
-    *b = (struct toc_blobs){.base = {blob_put, blob_get, blob_remove, blob_each}, .db = db};
+    *b = (struct toc_blobs){.base = {blob_put, blob_get, blob_remove, blob_each, blob_apply},
+                            .db = db};
 }
 
 int toc_silences_put(struct toc_statedb *db, const struct toc_silence_row *r, struct toc_err *err) {

@@ -19,7 +19,7 @@ static int render(const struct toc_template *t, struct toc_buf *out, struct toc_
         toc_template_named("labels", toc_template_map(labels, 2)),
         toc_template_named("value", toc_template_number(-12345.678)),
     };
-    struct toc_template_input in = {toc_template_map(root, 2), variables, 2};
+    struct toc_template_input in = {toc_template_map(root, 2), variables, 2, NULL};
     struct toc_template_limits limits = {2000, 3000, 64 << 10};
     return toc_template_render(t, &in, &limits, out, err);
 }

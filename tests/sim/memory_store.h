@@ -76,8 +76,21 @@ static inline int memory_each(struct toc_blob_store *s, const char *ns,
     return rc;
 }
 
+static inline int memory_apply(struct toc_blob_store *s, const struct toc_blob_change *changes,
+                               size_t count, struct toc_err *err) {
+    for (size_t i = 0; i < count; i++) {
+        const struct toc_blob_change *c = &changes[i];
+        if (c->value.n)
+            (void)memory_put(s, c->ns, c->key, c->value, err);
+        else
+            (void)memory_remove(s, c->ns, c->key, err);
+    }
+    return 0;
+}
+
 static inline void memory_blobs_init(struct memory_blobs *m) {
-    *m = (struct memory_blobs){.base = {memory_put, memory_get, memory_remove, memory_each}};
+    *m = (struct memory_blobs){
+        .base = {memory_put, memory_get, memory_remove, memory_each, memory_apply}};
 }
 
 static inline void memory_blobs_fini(struct memory_blobs *m) {

@@ -31,7 +31,7 @@ static int render(const char *text, struct toc_buf *out, struct toc_err *err) {
         toc_template_named("value", toc_template_number(1234567.8)),
     };
     struct toc_template_input in = {toc_template_map(root, TOC_ARRAY_LEN(root)), variables,
-                                    TOC_ARRAY_LEN(variables)};
+                                    TOC_ARRAY_LEN(variables), NULL};
     return toc_template_expand(toc_sv_cstr(text), &in, out, err);
 }
 
@@ -118,7 +118,8 @@ static const struct {
     {"{{ .x 1 }}", TOC_EPARSE, 1, 7},
     {"{{ \"abc }}", TOC_EPARSE, 1, 4},
     {"{{ (1 }}", TOC_EPARSE, 1, 7},
-    {"{{ template \"x\" }}", TOC_EUNSUPPORTED, 1, 4},
+    {"{{ template \"x\" }}", TOC_EINVAL, 1, 4},
+    {"{{ break }}", TOC_EUNSUPPORTED, 1, 4},
     {"{{ /* x }}", TOC_EPARSE, 1, 4},
     {"{{ $nope }}", TOC_ENOENT, 1, 4},
     {"{{ $nope = 1 }}", TOC_ENOENT, 1, 4},

@@ -105,7 +105,8 @@ static void world_init(struct world *w) {
     *w = (struct world){.now_ms = EPOCH_MS};
     toc_memory_querier_init(&w->in);
     toc_memory_querier_init(&w->out);
-    w->blobs.store = (struct toc_blob_store){blob_put, blob_get, blob_remove, blob_each};
+    w->blobs.store = (struct toc_blob_store){
+        .put = blob_put, .get = blob_get, .remove = blob_remove, .each = blob_each};
     toc_rng_seed(&w->rng, 1);
     world_start(w, 0);
 }

@@ -63,8 +63,9 @@ static void errors_say_where_and_what(void **state) {
          "mean "
          "\"annotations\"?)"},
         {"groups:\n- name: ''\n", "Groupname must not be empty"},
-        {"groups:\n- name: g\n  rules:\n  - alert: A\n    expr: load[5m]\n",
-         "rule result is not a vector or scalar"},
+        {"groups:\n- name: g\n  rules:\n  - alert: A\n    expr: load\n    confirm: load[5m]\n",
+         "confirm: result is not a vector or scalar"},
+        {"groups:\n- name: g\n  rules:\n  - alert: A\n    expr: load\n    for: soon\n", "soon"},
     };
     (void)state;
     for (size_t i = 0; i < TOC_ARRAY_LEN(cases); i++) {
@@ -73,6 +74,108 @@ static void errors_say_where_and_what(void **state) {
         if (!strstr(err.message, cases[i].message))
             fail_msg("expected \"%s\" in \"%s\"", cases[i].message, err.message);
     }
+}
+
+static void collect(void *ctx, const struct toc_err *problem) {
+    toc_buf_printf(ctx, "%s\n", problem->message);
+}
+
+static void all_problems_are_told(void **state) {
+    static const char yaml[] = "groups:\n"
+                               "- name: g\n"
+                               "  rules:\n"
+                               "  - record: a\n"
+                               "    expr: load[5m]\n"
+                               "    for: 0s\n"
+                               "    annotations: {}\n"
+                               "  - alert: B\n"
+                               "    expr: x\n"
+                               "    labels: {__name__: x, 'c': '{{ $nope }}'}\n"
+                               "  - alert: C\n"
+                               "    expr: foo(\n"
+                               "    record: x\n"
+                               "- name: g\n";
+    struct toc_buf told = TOC_BUF_INIT;
+    struct toc_rule_file_options o = {.on_problem = collect, .ctx = &told};
+    struct toc_rule_file *f = NULL;
+    struct toc_err err = {0};
+    (void)state;
+    assert_int_not_equal(toc_rule_file_parse_with(TOC_SV("r.yml"), toc_sv_cstr(yaml), &o, &f, &err),
+                         0);
+    static const char *const wanted[] = {
+        "r.yml: 10:24: group \"g\", rule 2, \"B\": invalid label name: __name__\n",
+        "r.yml: 10:32: group \"g\", rule 2, \"B\": label \"c\": error parsing template: ",
+        "r.yml: 11:5: group \"g\", rule 3, \"C\": only one of 'record' and 'alert' must be set\n",
+        "r.yml: 12:11: group \"g\", rule 3, \"C\": could not parse expression: ",
+        "r.yml: 14:3: groupname: \"g\" is repeated in the same file\n",
+    };
+    const char *at = toc_buf_cstr(&told);
+    for (size_t i = 0; i < TOC_ARRAY_LEN(wanted); i++) {
+        at = strstr(at, wanted[i]);
+        if (!at)
+            fail_msg("\"%s\" is missing or misplaced in\n%s", wanted[i], toc_buf_cstr(&told));
+    }
+    assert_string_equal(err.message, "r.yml: 10:24: group \"g\", rule 2, \"B\": invalid label "
+                                     "name: __name__");
+    toc_buf_fini(&told);
+}
+
+static void unknown_keys_can_be_ignored(void **state) {
+    static const char yaml[] = "groups:\n- name: g\n  color: red\n  rules:\n"
+                               "  - {alert: A, expr: x, owner: me}\n---\nmore: 1\n";
+    struct toc_buf told = TOC_BUF_INIT;
+    struct toc_rule_file_options o = {.on_problem = collect, .ctx = &told};
+    struct toc_rule_file *f = NULL;
+    struct toc_err err = {0};
+    struct toc_sv text = toc_sv_cstr(yaml);
+    (void)state;
+    assert_int_equal(toc_rule_file_parse_with(TOC_SV("r.yml"), text, &o, &f, &err),
+                     TOC_EUNKNOWN_KEY);
+    assert_non_null(strstr(toc_buf_cstr(&told), "field color not found in type"));
+    assert_non_null(strstr(toc_buf_cstr(&told), "field owner not found in type"));
+    o.ignores_unknown_keys = true;
+    err = (struct toc_err){0};
+    assert_int_equal(toc_rule_file_parse_with(TOC_SV("r.yml"), text, &o, &f, &err), 0);
+    assert_true(f->has_more_documents);
+    toc_rule_file_free(&f);
+    toc_buf_fini(&told);
+}
+
+static void name_duplicate(void *ctx, const struct toc_rule *r) {
+    toc_buf_printf(ctx, "%.*s/%zu ", TOC_SV_ARG(r->name), r->label_count);
+}
+
+static void duplicates_are_told_once(void **state) {
+    static const char yaml[] =
+        "groups:\n"
+        "- {name: g, rules: [{record: b, expr: x}, {record: a, expr: x, labels: {l: v, k: w}}]}\n"
+        "- {name: h, rules: [{record: a, expr: y, labels: {k: w, l: v}}, {record: b, expr: y},\n"
+        "                    {record: b, expr: z}, {record: b, expr: z, labels: {k: w}}]}\n";
+    struct toc_buf found = TOC_BUF_INIT;
+    struct toc_err err;
+    (void)state;
+    struct toc_rule_file *f = parse(yaml, false, &err);
+    assert_string_equal(err.message, "");
+    toc_rule_file_each_duplicate(f, name_duplicate, &found);
+    assert_string_equal(toc_buf_cstr(&found), "a/2 b/0 ");
+    toc_buf_fini(&found);
+    toc_rule_file_free(&f);
+}
+
+static void merge_keys_and_broken_group_labels_are_accepted(void **state) {
+    static const char yaml[] = "groups:\n"
+                               "- name: g\n"
+                               "  labels: {team: '{{ '}\n"
+                               "  rules:\n"
+                               "  - &base {alert: A, expr: x, labels: &l {a: '1'}}\n"
+                               "  - {<<: *base, alert: B}\n";
+    struct toc_err err;
+    (void)state;
+    struct toc_rule_file *f = parse(yaml, false, &err);
+    assert_string_equal(err.message, "");
+    assert_true(toc_sv_eq(f->groups[0].rules[1].expr_text, TOC_SV("x")));
+    assert_null(f->groups[0].labels[0].template);
+    toc_rule_file_free(&f);
 }
 
 static void check_row(char *line) {
@@ -152,6 +255,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(extensions_are_read),
         cmocka_unit_test(errors_say_where_and_what),
+        cmocka_unit_test(all_problems_are_told),
+        cmocka_unit_test(unknown_keys_can_be_ignored),
+        cmocka_unit_test(duplicates_are_told_once),
+        cmocka_unit_test(merge_keys_and_broken_group_labels_are_accepted),
         cmocka_unit_test(conformance_files),
         cmocka_unit_test(rule_fixtures),
     };
