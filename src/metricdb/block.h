@@ -117,8 +117,10 @@ void toc_block_unref(struct toc_block **b);
  * descriptor. */
 int toc_block_load_index(const struct toc_block *b, struct toc_block_index **out,
                          unsigned *out_damaged) TOC_MUST_CHECK;
-/* Appends the samples of a chunk; any thread. TOC_ECORRUPT when it is damaged. */
+/* Appends the samples of a chunk (of histograms those in the range); any thread. TOC_ECORRUPT when
+ * it is damaged. */
 int toc_block_read_chunk(const struct toc_block_index *x, const struct toc_block_chunk *c,
+                         int64_t min_ms, int64_t max_ms,
                          struct toc_series_buffer *out) TOC_MUST_CHECK;
 
 /* Removes a folder and the files in it; what is missing is fine. */

@@ -200,7 +200,8 @@ void toc_block_index_take_file(struct toc_block_index *x, struct toc_vfs *vfs,
 
 /* Reads and decodes with room for the bytes at `at`. */
 static int read_chunk_into(const struct toc_block_index *x, const struct toc_block_chunk *c,
-                           char *at, struct toc_series_buffer *out) {
+                           char *at, int64_t min_ms, int64_t max_ms,
+                           struct toc_series_buffer *out) {
     size_t want = (size_t)c->bytes + 4;
     int64_t got = x->vfs->pread(x->vfs, x->chunks, at, want, c->offset);
     if (got != (int64_t)want)
@@ -209,24 +210,18 @@ static int read_chunk_into(const struct toc_block_index *x, const struct toc_blo
     memcpy(&crc, at + c->bytes, 4);
     if (crc != toc_crc32c(0, at, c->bytes))
         return TOC_ECORRUPT;
-    toc_series_buffer_reserve(out, TOC_CHUNK_SAMPLES_MAX);
-    size_t n = 0;
-    int rc = toc_chunk_decode(toc_sv_make(at, c->bytes), out->t_ms + out->count,
-                              out->values + out->count, &n);
-    if (!rc)
-        out->count += n;
-    return rc;
+    return toc_chunk_append(toc_sv_make(at, c->bytes), min_ms, max_ms, out);
 }
 
 int toc_block_read_chunk(const struct toc_block_index *x, const struct toc_block_chunk *c,
-                         struct toc_series_buffer *out) {
+                         int64_t min_ms, int64_t max_ms, struct toc_series_buffer *out) {
     char small[SMALL_CHUNK_BYTES];
     if (c->bytes + 4ull <= sizeof small)
-        return read_chunk_into(x, c, small, out);
+        return read_chunk_into(x, c, small, min_ms, max_ms, out);
     if (c->bytes > CHUNK_BYTES_MAX)
         return TOC_ECORRUPT;
     char *large = toc_try_alloc(c->bytes + 4ull);
-    int rc = large ? read_chunk_into(x, c, large, out) : TOC_ENOMEM;
+    int rc = large ? read_chunk_into(x, c, large, min_ms, max_ms, out) : TOC_ENOMEM;
     toc_free(large);
     return rc;
 }

@@ -108,17 +108,34 @@ static int flush(struct toc_block_writer *w) {
     return 0;
 }
 
-static struct toc_block_chunk put_chunk(struct toc_block_writer *w, const int64_t *t,
-                                        const double *v, size_t n) {
-    size_t at = w->out.n;
-    toc_chunk_encode(t, v, n, &w->out);
-    struct toc_block_chunk c = {.offset = w->file_at + at,
-                                .bytes = (uint32_t)(w->out.n - at),
-                                .samples = (uint32_t)n,
-                                .min_ms = t[0],
-                                .max_ms = t[n - 1]};
+/* One chunk from the front of the samples [from, end), which are of one kind; how many it took. */
+static size_t put_chunk(struct toc_block_writer *w, const struct toc_series_buffer *b, size_t from,
+                        size_t end, struct toc_block_chunk *out) {
+    size_t at = w->out.n, n = end - from;
+    if (b->has_histograms && b->histograms[from]) {
+        n = toc_histogram_chunk_encode(b->t_ms + from, b->histograms + from, n, &w->out);
+    } else {
+        size_t chunks = (n + CHUNK_SAMPLES - 1) / CHUNK_SAMPLES;
+        n = n / chunks; /* all about as long */
+        toc_chunk_encode(b->t_ms + from, b->values + from, n, &w->out);
+    }
+    *out = (struct toc_block_chunk){.offset = w->file_at + at,
+                                    .bytes = (uint32_t)(w->out.n - at),
+                                    .samples = (uint32_t)n,
+                                    .min_ms = b->t_ms[from],
+                                    .max_ms = b->t_ms[from + n - 1]};
     toc_buf_append_u32(&w->out, toc_crc32c(0, w->out.p + at, w->out.n - at));
-    return c;
+    return n;
+}
+
+/* Where the kind of sample changes. */
+static size_t run_end(const struct toc_series_buffer *b, size_t from) {
+    size_t end = from + 1;
+    if (!b->has_histograms)
+        return b->count;
+    while (end < b->count && !b->histograms[end] == !b->histograms[from])
+        end++;
+    return end;
 }
 
 /* --- entries --- */
@@ -165,30 +182,38 @@ bool toc_block_writer_is_empty(const struct toc_block_writer *w) {
     return !w->meta.samples;
 }
 
+/* Writes the chunks, their entries go to w->key; how many. */
+static size_t put_chunks(struct toc_block_writer *w, const struct toc_series_buffer *b) {
+    size_t chunks = 0;
+    uint64_t file_end = 0;
+    int64_t last_ms = 0;
+    toc_buf_reset(&w->key);
+    for (size_t from = 0; from < b->count;) {
+        size_t end = run_end(b, from);
+        for (; from < end; chunks++) {
+            struct toc_block_chunk c;
+            from += put_chunk(w, b, from, end, &c);
+            put_chunk_entry(&w->key, &c, &file_end, &last_ms);
+        }
+    }
+    return chunks;
+}
+
 int toc_block_writer_add(struct toc_block_writer *w, struct toc_labels labels,
                          const struct toc_series_buffer *samples) {
-    const int64_t *t_ms = samples->t_ms;
-    const double *values = samples->values;
-    size_t count = samples->count;
-    if (!count)
+    if (!samples->count)
         return 0;
     TOC_VEC_PUSH(&w->entry_at, (uint32_t)w->entries.n);
     put_labels(w, labels);
-    size_t chunks = (count + CHUNK_SAMPLES - 1) / CHUNK_SAMPLES;
+    size_t chunks = put_chunks(w, samples);
     toc_buf_append_varint(&w->entries, chunks);
-    uint64_t end = 0;
-    int64_t last_ms = 0;
-    for (size_t i = 0; i < chunks; i++) {
-        size_t from = i * count / chunks, to = (i + 1) * count / chunks;
-        struct toc_block_chunk c = put_chunk(w, t_ms + from, values + from, to - from);
-        put_chunk_entry(&w->entries, &c, &end, &last_ms);
-    }
+    toc_buf_append_sv(&w->entries, toc_buf_sv(&w->key));
     w->meta.series++;
-    w->meta.samples += count;
+    w->meta.samples += samples->count;
     w->meta.chunks += chunks;
-    w->meta.min_ms = TOC_MIN(w->meta.min_ms, t_ms[0]);
-    w->meta.max_ms = TOC_MAX(w->meta.max_ms, t_ms[count - 1]);
-    if (w->entries.error || w->out.error)
+    w->meta.min_ms = TOC_MIN(w->meta.min_ms, samples->t_ms[0]);
+    w->meta.max_ms = TOC_MAX(w->meta.max_ms, samples->t_ms[samples->count - 1]);
+    if (w->entries.error || w->out.error || w->key.error)
         return TOC_ENOMEM;
     return w->out.n >= FLUSH_BYTES ? flush(w) : 0;
 }

@@ -4,10 +4,11 @@
 
 #include "base/assert.h"
 #include "metricdb/bits.h"
+#include "metricdb/chunk_priv.h"
 #include "model/sample.h"
+#include "model/series_buffer.h"
 
-enum { CODEC_CONST, CODEC_DECIMAL, CODEC_XOR, CODEC_RAW };
-enum { GRID_TIMES = 0x10, SCALE_MAX = 15 };
+enum { SCALE_MAX = 15 };
 
 static const double g_pow10[SCALE_MAX + 1] = {1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                               1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
@@ -229,38 +230,37 @@ static bool all_same(const double *v, size_t n) {
     return true;
 }
 
-/* Puts the smallest coding of v behind out and returns its codec. */
-static unsigned put_values(const double *v, size_t n, struct toc_buf *out) {
+unsigned toc_chunk_put_values(const double *v, size_t n, struct toc_buf *out) {
     if (all_same(v, n)) {
         toc_buf_append_u64(out, toc_f64_bits(v[0]));
-        return CODEC_CONST;
+        return TOC_CHUNK_CONST;
     }
     size_t start = out->n;
     bool is_decimal = put_decimals(v, n, out);
     size_t decimal_end = out->n;
     /* A decimal coding at two bytes a value is rarely beaten: do not try. */
     if (is_decimal && decimal_end - start <= 2 * n)
-        return CODEC_DECIMAL;
+        return TOC_CHUNK_DECIMAL;
     put_xor(v, n, out);
     size_t xor_n = out->n - decimal_end;
     if (is_decimal && decimal_end - start <= xor_n) {
         out->n = decimal_end;
-        return CODEC_DECIMAL;
+        return TOC_CHUNK_DECIMAL;
     }
     if (xor_n < n * 8) {
         memmove(out->p + start, out->p + decimal_end, xor_n);
         out->n = start + xor_n;
-        return CODEC_XOR;
+        return TOC_CHUNK_XOR;
     }
     out->n = start;
     for (size_t i = 0; i < n; i++)
         toc_buf_append_f64(out, v[i]);
-    return CODEC_RAW;
+    return TOC_CHUNK_RAW;
 }
 
-static void get_values(struct toc_reader *r, unsigned codec, double *out, size_t n) {
+void toc_chunk_get_values(struct toc_reader *r, unsigned codec, double *out, size_t n) {
     switch (codec) {
-    case CODEC_CONST: {
+    case TOC_CHUNK_CONST: {
         double v = toc_read_f64(r);
         size_t i = 0;
         for (; i + 4 <= n; i += 4)
@@ -269,13 +269,13 @@ static void get_values(struct toc_reader *r, unsigned codec, double *out, size_t
             out[i] = v;
         return;
     }
-    case CODEC_DECIMAL:
+    case TOC_CHUNK_DECIMAL:
         get_decimals(r, out, n);
         return;
-    case CODEC_XOR:
+    case TOC_CHUNK_XOR:
         get_xor(r, out, n);
         return;
-    case CODEC_RAW:
+    case TOC_CHUNK_RAW:
         for (size_t i = 0; i < n && !r->error; i++)
             out[i] = toc_read_f64(r);
         return;
@@ -296,7 +296,7 @@ static size_t grid_residuals(const int64_t *t, size_t n, int64_t *out_step, int6
     return n;
 }
 
-static bool put_times(const int64_t *t, size_t n, struct toc_buf *out) {
+bool toc_chunk_put_times(const int64_t *t, size_t n, struct toc_buf *out) {
     size_t start = out->n;
     toc_ints_encode(t, n, out);
     size_t plain = out->n - start;
@@ -336,7 +336,7 @@ static bool do_rise(const int64_t *t, size_t n) {
     return true;
 }
 
-static void get_times(struct toc_reader *r, bool on_grid, int64_t *out, size_t n) {
+void toc_chunk_get_times(struct toc_reader *r, bool on_grid, int64_t *out, size_t n) {
     uint64_t t0 = on_grid ? (uint64_t)toc_read_zigzag(r) : 0;
     uint64_t step = on_grid ? (uint64_t)toc_read_zigzag(r) : 0;
     toc_ints_decode(r, out, n);
@@ -351,10 +351,10 @@ void toc_chunk_encode(const int64_t *t_ms, const double *values, size_t n, struc
     size_t at = out->n;
     toc_buf_append_u8(out, 0);
     toc_buf_append_varint(out, n);
-    bool on_grid = put_times(t_ms, n, out);
-    unsigned codec = put_values(values, n, out);
+    bool on_grid = toc_chunk_put_times(t_ms, n, out);
+    unsigned codec = toc_chunk_put_values(values, n, out);
     TOC_ASSERT(!out->error);
-    out->p[at] = (char)(codec | (on_grid ? GRID_TIMES : 0));
+    out->p[at] = (char)(codec | (on_grid ? TOC_CHUNK_GRID : 0));
 }
 
 int toc_chunk_decode(struct toc_sv bytes, int64_t *out_t, double *out_v, size_t *out_n) {
@@ -363,11 +363,24 @@ int toc_chunk_decode(struct toc_sv bytes, int64_t *out_t, double *out_v, size_t 
     uint64_t n = toc_read_varint(&r);
     if (r.error || n < 1 || n > TOC_CHUNK_SAMPLES_MAX || tag & ~0x1fu)
         return TOC_ECORRUPT;
-    get_times(&r, tag & GRID_TIMES, out_t, (size_t)n);
+    toc_chunk_get_times(&r, tag & TOC_CHUNK_GRID, out_t, (size_t)n);
     if (!r.error)
-        get_values(&r, tag & 0x0f, out_v, (size_t)n);
+        toc_chunk_get_values(&r, tag & 0x0f, out_v, (size_t)n);
     if (r.error || toc_reader_left(&r))
         return TOC_ECORRUPT;
     *out_n = (size_t)n;
     return 0;
+}
+
+int toc_chunk_append(struct toc_sv bytes, int64_t min_ms, int64_t max_ms,
+                     struct toc_series_buffer *out) {
+    if (bytes.n && ((uint8_t)bytes.p[0] & 0x0f) == TOC_CHUNK_HISTOGRAM)
+        return toc_histogram_chunk_append(bytes, min_ms, max_ms, out);
+    size_t n = 0;
+    toc_series_buffer_reserve(out, TOC_CHUNK_SAMPLES_MAX);
+    int rc = toc_chunk_decode(bytes, out->t_ms + out->count, out->values + out->count, &n);
+    for (size_t i = 0; i < n && out->has_histograms && !rc; i++)
+        out->histograms[out->count + i] = NULL;
+    out->count += rc ? 0 : n;
+    return rc;
 }

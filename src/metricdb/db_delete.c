@@ -157,7 +157,7 @@ static int copy_series(const struct toc_block_index *x, const struct toc_tombsto
     if (!rc)
         rc = toc_block_index_chunks(x, number, &cursor);
     while (!rc && toc_block_cursor_next(&cursor, &c))
-        rc = toc_block_read_chunk(x, &c, buffer);
+        rc = toc_block_read_chunk(x, &c, INT64_MIN, INT64_MAX, buffer);
     if (!rc && cursor.r.error)
         rc = TOC_ECORRUPT;
     if (rc)

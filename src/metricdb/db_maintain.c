@@ -112,10 +112,12 @@ static int write_rows(struct toc_seal *s, struct toc_block_writer *w) {
     for (size_t i = 0; i < s->rows.count && !rc; i++) {
         struct row *row = &s->rows.items[i];
         struct toc_head_shard *shard = toc_head_shard_of_id(&s->db->head, row->series->id);
-        c.count = 0;
+        toc_series_buffer_reset(&c);
         toc_mutex_lock(&shard->mutex);
-        toc_series_read(row->series, s->min_ms, s->max_ms, &c);
+        rc = toc_series_read(row->series, s->min_ms, s->max_ms, &c);
         toc_mutex_unlock(&shard->mutex);
+        if (rc)
+            break;
         row->samples = c.count;
         s->samples += c.count;
         rc = toc_block_writer_add(w, toc_series_labels(&s->db->head, row->series, items), &c);

@@ -2,6 +2,8 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "metricdb/histogram_code.h"
+#include "metricdb/histogram_track.h"
 #include "metricdb/metricdb_priv.h"
 #include "sys/log.h"
 
@@ -22,6 +24,7 @@ struct replay {
     size_t block_count;
     struct toc_metricdb_loss orphans; /* samples of series whose definitions were lost */
     struct tail tail;                 /* of this segment */
+    struct toc_arena scratch;         /* of one histogram */
 };
 
 static void on_series(void *ctx, uint32_t id, struct toc_labels labels) {
@@ -52,19 +55,42 @@ static void note_orphan(struct replay *r, int64_t t_ms) {
     o->samples++;
 }
 
-static void on_sample(void *ctx, uint32_t id, int64_t t_ms, double value) {
-    struct replay *r = ctx;
+/* The series of a sample with its shard locked; NULL when it is not wanted or not known. */
+static struct toc_series *lock_series(struct replay *r, uint32_t id, int64_t t_ms,
+                                      struct toc_head_shard **out_shard) {
     if (id >= r->ref_capacity || !r->refs[id]) {
         note_orphan(r, t_ms);
-        return;
+        return NULL;
     }
     if (is_sealed(r, t_ms))
-        return;
+        return NULL;
+    return toc_head_ref_lock(&r->db->head, r->refs[id], out_shard);
+}
+
+static void on_sample(void *ctx, uint32_t id, int64_t t_ms, double value) {
+    struct replay *r = ctx;
     struct toc_head_shard *shard;
-    struct toc_series *s = toc_head_ref_lock(&r->db->head, r->refs[id], &shard);
+    struct toc_series *s = lock_series(r, id, t_ms, &shard);
     if (!s)
         return;
     toc_series_append(&r->db->head, shard, s, t_ms, value);
+    toc_mutex_unlock(&shard->mutex);
+    r->db->replay_samples++;
+}
+
+static void on_histogram(void *ctx, uint32_t id, int64_t t_ms, struct toc_sv bytes) {
+    struct replay *r = ctx;
+    struct toc_head_shard *shard;
+    struct toc_histogram *h;
+    toc_arena_reset(&r->scratch);
+    if (toc_histogram_decode(bytes, &r->scratch, &h) || toc_histogram_validate(h, NULL)) {
+        note_orphan(r, t_ms); /* a checksum that fits nonsense */
+        return;
+    }
+    struct toc_series *s = lock_series(r, id, t_ms, &shard);
+    if (!s)
+        return;
+    toc_series_append_histogram(&r->db->head, shard, s, t_ms, h, bytes);
     toc_mutex_unlock(&shard->mutex);
     r->db->replay_samples++;
 }
@@ -133,6 +159,7 @@ static void replay_segment(struct replay *r, uint64_t number, struct toc_wal_sum
     struct toc_wal_visitor v = {.ctx = r,
                                 .series = on_series,
                                 .sample = on_sample,
+                                .histogram = on_histogram,
                                 .deletion = on_deletion,
                                 .damage = on_damage};
     int rc = toc_wal_read(r->db->vfs, path, &v, sum);
@@ -211,5 +238,6 @@ int toc_metricdb_replay(struct toc_metricdb *db, struct toc_err *err) {
     toc_free(numbers);
     toc_free(r.refs);
     toc_free(r.blocks);
+    toc_arena_fini(&r.scratch);
     return 0;
 }

@@ -1,5 +1,7 @@
 /* Writing: check, put into the head, log, acknowledge. */
 #include "base/alloc.h"
+#include "metricdb/histogram_code.h"
+#include "metricdb/histogram_track.h"
 #include "metricdb/metricdb_priv.h"
 
 /* --- what is refused --- */
@@ -57,6 +59,7 @@ struct batch {
     int64_t floor_ms, ceiling_ms; /* accepted: floor < t <= ceiling */
     struct toc_wal_entry *entries;
     size_t count;
+    struct toc_buf encoded; /* of the histogram at hand */
     struct toc_write_result result;
 };
 
@@ -82,29 +85,52 @@ static void reject(struct batch *b, enum toc_reject_reason reason) {
 }
 
 static bool has_newer(const struct toc_series *s, int64_t t_ms) {
-    return (s->open.count && s->open.last_ms > t_ms) ||
-           (s->chunk_count && s->chunks[s->chunk_count - 1]->max_ms > t_ms);
+    int64_t first, last;
+    return toc_series_bounds(s, &first, &last) && last > t_ms;
 }
 
-/* Under the shard lock. */
+/* Ready to be stored? Leaves its bytes in b->encoded. */
+static bool encode_histogram(struct batch *b, const struct toc_histogram *h) {
+    size_t buckets = h->positive.size + h->negative.size + h->custom_bound_count;
+    if (buckets > TOC_HISTOGRAM_BUCKETS_MAX || toc_histogram_validate(h, NULL))
+        return false;
+    toc_buf_reset(&b->encoded);
+    toc_histogram_encode(h, &b->encoded);
+    return !b->encoded.error;
+}
+
+static enum toc_append append(struct batch *b, struct toc_head_shard *shard, struct toc_series *s,
+                              int64_t t_ms, double value, const struct toc_histogram *h) {
+    if (!h)
+        return toc_series_append(&b->db->head, shard, s, t_ms, value);
+    return toc_series_append_histogram(&b->db->head, shard, s, t_ms, h, toc_buf_sv(&b->encoded));
+}
+
+/* Under the shard lock; a histogram stands encoded in the batch. */
 static void put_sample(struct batch *b, struct toc_head_shard *shard, struct toc_series *s,
-                       int64_t t_ms, double value) {
+                       int64_t t_ms, double value, const struct toc_histogram *h) {
     if (t_ms <= b->floor_ms) {
         reject(b, has_newer(s, t_ms) ? TOC_REJECT_OUT_OF_ORDER : TOC_REJECT_TOO_OLD);
         return;
     }
     /* The same sample again is logged again: the one before may not be durable yet. */
-    if (toc_series_append(&b->db->head, shard, s, t_ms, value) == TOC_APPEND_DUPLICATE) {
+    if (append(b, shard, s, t_ms, value, h) == TOC_APPEND_DUPLICATE) {
         reject(b, TOC_REJECT_DUPLICATE);
         return;
     }
-    b->entries[b->count++] = (struct toc_wal_entry){toc_series_ref(s), t_ms, toc_f64_bits(value)};
+    uint64_t ref = toc_series_ref(s);
+    if (h)
+        b->entries[b->count++] =
+            toc_wal_blob_entry(ref, t_ms, toc_wal_histogram_blob(toc_buf_sv(&b->encoded)));
+    else
+        b->entries[b->count++] = (struct toc_wal_entry){ref, t_ms, toc_f64_bits(value)};
 }
 
 static int finish(struct batch *b, struct toc_write_result *out_result, struct toc_err *err) {
     struct toc_metricdb *db = b->db;
     int rc = toc_wal_write(db->wal, b->entries, b->count, err);
     toc_free(b->entries);
+    toc_buf_fini(&b->encoded);
     if (!rc) {
         b->result.accepted = b->count;
         atomic_fetch_add_explicit(&db->samples_total, b->count, memory_order_relaxed);
@@ -135,6 +161,10 @@ static int write_points(struct toc_sink *sink, const struct toc_point *points, s
             reject(&b, TOC_REJECT_TOO_FAR_IN_FUTURE);
             continue;
         }
+        if (p->histogram && !encode_histogram(&b, p->histogram)) {
+            reject(&b, TOC_REJECT_INVALID_HISTOGRAM);
+            continue;
+        }
         bool too_old = p->t_ms <= b.floor_ms; /* no series is made for it */
         struct toc_series *s = too_old ? toc_head_series_lock(&db->head, p->labels, 0, &shard)
                                        : lock_series(db, p->labels, &shard, &reason);
@@ -143,7 +173,7 @@ static int write_points(struct toc_sink *sink, const struct toc_point *points, s
             reject(&b, reason);
             continue;
         }
-        put_sample(&b, shard, s, p->t_ms, p->value);
+        put_sample(&b, shard, s, p->t_ms, p->value, p->histogram);
         toc_mutex_unlock(&shard->mutex);
     }
     return finish(&b, out_result, err);
@@ -178,13 +208,17 @@ int toc_metricdb_write_refs(struct toc_metricdb *db, struct toc_metricdb_sample 
             reject(&b, TOC_REJECT_TOO_FAR_IN_FUTURE);
             continue;
         }
+        if (x->histogram && !encode_histogram(&b, x->histogram)) {
+            reject(&b, TOC_REJECT_INVALID_HISTOGRAM);
+            continue;
+        }
         struct toc_series *s = toc_head_ref_lock(&db->head, x->ref, &shard);
         if (!s) {
             x->ref = 0;
             ++*out_unknown;
             continue;
         }
-        put_sample(&b, shard, s, x->t_ms, x->value);
+        put_sample(&b, shard, s, x->t_ms, x->value, x->histogram);
         toc_mutex_unlock(&shard->mutex);
     }
     return finish(&b, out_result, err);

@@ -1,5 +1,7 @@
 #include "metricdb/head.h"
 
+#include "metricdb/histogram_track.h"
+
 #include "base/assert.h"
 #include "sys/clock.h"
 
@@ -24,6 +26,7 @@ static void free_series(struct toc_series *s) {
         toc_free(s->chunks[i]);
     toc_free(s->chunks);
     toc_stream_reset(&s->open, 0);
+    toc_histogram_track_free(&s->histograms);
     toc_free(s);
 }
 
@@ -224,10 +227,9 @@ void toc_head_rebound(struct toc_head_shard *shard) {
     shard->max_ms = INT64_MIN;
     for (size_t i = 0; i < shard->slots.count; i++) {
         const struct toc_series *s = shard->slots.items[i].series;
-        if (!s || (!s->chunk_count && !s->open.count))
+        int64_t first, last;
+        if (!s || !toc_series_bounds(s, &first, &last))
             continue;
-        int64_t first = s->chunk_count ? s->chunks[0]->min_ms : s->open.first_ms;
-        int64_t last = s->open.count ? s->open.last_ms : s->chunks[s->chunk_count - 1]->max_ms;
         shard->min_ms = TOC_MIN(shard->min_ms, first);
         shard->max_ms = TOC_MAX(shard->max_ms, last);
     }
@@ -238,7 +240,8 @@ static void unlink_empty(struct toc_head_shard *shard, struct toc_ids *dead) {
     toc_mutex_lock(&shard->mutex);
     for (size_t i = 0; i < shard->slots.count; i++) {
         struct toc_series *s = shard->slots.items[i].series;
-        if (!s || s->is_dead || s->chunk_count || s->open.count)
+        int64_t first, last;
+        if (!s || s->is_dead || toc_series_bounds(s, &first, &last))
             continue;
         unlink_series(shard, s);
         s->is_dead = true;

@@ -25,20 +25,23 @@ enum { TOC_HEAD_SHARDS = 16, TOC_HEAD_CHUNK_SAMPLES = 120 };
 
 struct toc_head_chunk {
     int64_t min_ms, max_ms;
+    uint32_t n;
     uint16_t count;
-    uint16_t n;
     uint8_t bytes[]; /* chunk.h */
 };
+
+struct toc_histogram_track; /* histogram_track.h */
 
 struct toc_series {
     uint64_t hash;
     uint32_t id, generation;
     uint16_t pair_count;
     uint16_t chunk_count, chunk_capacity;
-    bool is_dead;                   /* unlinked, waits for the end of running selects */
-    struct toc_stream open;         /* the newest samples */
-    struct toc_head_chunk **chunks; /* older ones, in time order, never overlapping */
-    uint32_t pairs[];               /* in the order of the label names */
+    bool is_dead;                           /* unlinked, waits for the end of running selects */
+    struct toc_stream open;                 /* the newest samples */
+    struct toc_head_chunk **chunks;         /* older ones, in time order, never overlapping */
+    struct toc_histogram_track *histograms; /* NULL: floats only */
+    uint32_t pairs[];                       /* in the order of the label names */
 };
 
 struct toc_head_slot {
@@ -101,9 +104,17 @@ enum toc_append {
 /* Under the shard lock. Any t; out of order costs a re-encoding of one chunk. */
 enum toc_append toc_series_append(struct toc_head *h, struct toc_head_shard *shard,
                                   struct toc_series *s, int64_t t_ms, double value);
-/* Appends the samples in [min_ms, max_ms] to out. Under the shard lock. */
-void toc_series_read(const struct toc_series *s, int64_t min_ms, int64_t max_ms,
-                     struct toc_series_buffer *out);
+/* The same with a histogram and its bytes (toc_histogram_encode). */
+enum toc_append toc_series_append_histogram(struct toc_head *h, struct toc_head_shard *shard,
+                                            struct toc_series *s, int64_t t_ms,
+                                            const struct toc_histogram *histogram,
+                                            struct toc_sv encoded);
+/* Appends the samples in [min_ms, max_ms] to out, which is empty. Under the shard lock. TOC_ENOMEM:
+ * its arena has no room for the histograms. */
+int toc_series_read(const struct toc_series *s, int64_t min_ms, int64_t max_ms,
+                    struct toc_series_buffer *out) TOC_MUST_CHECK;
+/* First and last time; false when the series is empty. Under the shard lock. */
+bool toc_series_bounds(const struct toc_series *s, int64_t *out_min_ms, int64_t *out_max_ms);
 /* First closed chunk that ends at or after t_ms; chunk_count when there is none. */
 size_t toc_series_chunk_place(const struct toc_series *s, int64_t t_ms);
 /* Is there a chunk that may hold a sample in the range? Under the shard lock. */

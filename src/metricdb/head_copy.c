@@ -61,6 +61,8 @@ void toc_head_copy_decode(const struct toc_head_copy *c, struct toc_series_buffe
             struct toc_sv bytes = toc_sv_make((const char *)c->bytes + p->at, p->bytes);
             TOC_ASSERT(toc_chunk_decode(bytes, t, v, &n) == 0 && n == p->count);
         }
+        for (size_t k = 0; k < n && out->has_histograms; k++)
+            out->histograms[out->count + k] = NULL;
         out->count += n;
     }
 }

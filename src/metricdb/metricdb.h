@@ -82,6 +82,7 @@ struct toc_metricdb_sample {
     uint64_t ref;
     int64_t t_ms;
     double value;
+    const struct toc_histogram *histogram; /* NULL: a float */
 };
 /* The reference of a series, which is made when new. 0, or TOC_EREJECTED with the reason in
  * *out_reason. */

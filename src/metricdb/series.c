@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "metricdb/chunk.h"
 #include "metricdb/head.h"
+#include "metricdb/histogram_track.h"
 #include "model/sample.h"
 
 enum { CHUNK_SPLIT = 2 * TOC_HEAD_CHUNK_SAMPLES, OPEN_KEEP_BYTES = 192 };
@@ -19,7 +20,7 @@ static struct toc_head_chunk *make_chunk(const int64_t *t, const double *v, size
     struct toc_buf scratch = TOC_BUF_INIT;
     toc_chunk_encode(t, v, n, &scratch);
     struct toc_head_chunk *c = toc_xalloc(sizeof *c + scratch.n);
-    *c = (struct toc_head_chunk){t[0], t[n - 1], (uint16_t)n, (uint16_t)scratch.n};
+    *c = (struct toc_head_chunk){t[0], t[n - 1], (uint32_t)scratch.n, (uint16_t)n};
     memcpy(c->bytes, scratch.p, scratch.n);
     toc_buf_fini(&scratch);
     return c;
@@ -86,6 +87,34 @@ static void set_chunk(struct toc_head_shard *shard, struct toc_series *s, size_t
         put_chunk(shard, s, at, make_chunk(t, v, first));
 }
 
+size_t toc_series_chunk_place(const struct toc_series *s, int64_t t_ms) {
+    size_t low = 0, high = s->chunk_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (s->chunks[middle]->max_ms < t_ms)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void read_floats(const struct toc_series *s, int64_t min_ms, int64_t max_ms,
+                        struct toc_series_buffer *out) {
+    size_t from = out->count;
+    for (size_t i = toc_series_chunk_place(s, min_ms); i < s->chunk_count; i++) {
+        if (s->chunks[i]->min_ms > max_ms)
+            break;
+        toc_series_buffer_reserve(out, TOC_CHUNK_SAMPLES_MAX);
+        out->count += decode_chunk(s->chunks[i], out->t_ms + out->count, out->values + out->count);
+    }
+    if (s->open.count && s->open.first_ms <= max_ms && s->open.last_ms >= min_ms) {
+        toc_series_buffer_reserve(out, s->open.count);
+        out->count += toc_stream_decode(&s->open, out->t_ms + out->count, out->values + out->count);
+    }
+    toc_samples_clip(out, from, min_ms, max_ms);
+}
+
 /* --- append --- */
 
 static int64_t window_of(int64_t t, int64_t span) {
@@ -116,18 +145,6 @@ static enum toc_append insert_sample(int64_t *t, double *v, size_t *n, int64_t t
     v[at] = value;
     (*n)++;
     return TOC_APPEND_DONE;
-}
-
-size_t toc_series_chunk_place(const struct toc_series *s, int64_t t_ms) {
-    size_t low = 0, high = s->chunk_count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (s->chunks[middle]->max_ms < t_ms)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
 }
 
 static enum toc_append insert_late(struct toc_head_shard *shard, struct toc_series *s, int64_t t_ms,
@@ -166,8 +183,37 @@ static bool is_latest(const struct toc_series *s, int64_t t_ms) {
     return !s->chunk_count || t_ms > s->chunks[s->chunk_count - 1]->max_ms;
 }
 
+static void note_sample(struct toc_head_shard *shard, int64_t t_ms) {
+    shard->samples++;
+    shard->min_ms = TOC_MIN(shard->min_ms, t_ms);
+    shard->max_ms = TOC_MAX(shard->max_ms, t_ms);
+}
+
+static bool has_float(const struct toc_series *s, int64_t t_ms) {
+    struct toc_series_buffer b = {0};
+    if (is_latest(s, t_ms))
+        return false;
+    read_floats(s, t_ms, t_ms, &b);
+    bool found = b.count != 0;
+    toc_series_buffer_fini(&b);
+    return found;
+}
+
+static bool has_histogram(const struct toc_series *s, int64_t t_ms) {
+    struct toc_series_buffer b = {0};
+    int64_t min, max;
+    if (!s->histograms || !toc_histogram_track_bounds(s->histograms, &min, &max) || t_ms < min ||
+        t_ms > max)
+        return false;
+    bool found = toc_histogram_track_read(s->histograms, t_ms, t_ms, &b) == 0 && b.count;
+    toc_series_buffer_fini(&b);
+    return found;
+}
+
 enum toc_append toc_series_append(struct toc_head *h, struct toc_head_shard *shard,
                                   struct toc_series *s, int64_t t_ms, double value) {
+    if (s->histograms && has_histogram(s, t_ms))
+        return TOC_APPEND_DUPLICATE;
     if (is_latest(s, t_ms)) {
         append_last(h, shard, s, t_ms, value);
     } else {
@@ -175,35 +221,65 @@ enum toc_append toc_series_append(struct toc_head *h, struct toc_head_shard *sha
         if (result != TOC_APPEND_DONE)
             return result;
     }
-    shard->samples++;
-    shard->min_ms = TOC_MIN(shard->min_ms, t_ms);
-    shard->max_ms = TOC_MAX(shard->max_ms, t_ms);
+    note_sample(shard, t_ms);
     return TOC_APPEND_DONE;
+}
+
+enum toc_append toc_series_append_histogram(struct toc_head *h, struct toc_head_shard *shard,
+                                            struct toc_series *s, int64_t t_ms,
+                                            const struct toc_histogram *histogram,
+                                            struct toc_sv encoded) {
+    if (has_float(s, t_ms))
+        return TOC_APPEND_DUPLICATE;
+    if (!s->histograms)
+        s->histograms = TOC_NEW(struct toc_histogram_track);
+    enum toc_append result =
+        toc_histogram_track_append(h, shard, s->histograms, t_ms, histogram, encoded);
+    if (result == TOC_APPEND_DONE)
+        note_sample(shard, t_ms);
+    return result;
 }
 
 /* --- read and trim --- */
 
-bool toc_series_overlaps(const struct toc_series *s, int64_t min_ms, int64_t max_ms) {
-    if (s->open.count && s->open.first_ms <= max_ms && s->open.last_ms >= min_ms)
-        return true;
-    size_t at = toc_series_chunk_place(s, min_ms);
-    return at < s->chunk_count && s->chunks[at]->min_ms <= max_ms;
+static bool is_open_wanted(const struct toc_series *s, int64_t min_ms, int64_t max_ms) {
+    return s->open.count && s->open.first_ms <= max_ms && s->open.last_ms >= min_ms;
 }
 
-void toc_series_read(const struct toc_series *s, int64_t min_ms, int64_t max_ms,
-                     struct toc_series_buffer *out) {
-    size_t from = out->count;
-    for (size_t i = toc_series_chunk_place(s, min_ms); i < s->chunk_count; i++) {
-        if (s->chunks[i]->min_ms > max_ms)
-            break;
-        toc_series_buffer_reserve(out, TOC_CHUNK_SAMPLES_MAX);
-        out->count += decode_chunk(s->chunks[i], out->t_ms + out->count, out->values + out->count);
+bool toc_series_overlaps(const struct toc_series *s, int64_t min_ms, int64_t max_ms) {
+    size_t at = toc_series_chunk_place(s, min_ms);
+    return is_open_wanted(s, min_ms, max_ms) ||
+           (at < s->chunk_count && s->chunks[at]->min_ms <= max_ms) ||
+           toc_histogram_track_overlaps(s->histograms, min_ms, max_ms);
+}
+
+bool toc_series_bounds(const struct toc_series *s, int64_t *out_min_ms, int64_t *out_max_ms) {
+    int64_t min, max;
+    *out_min_ms = INT64_MAX;
+    *out_max_ms = INT64_MIN;
+    if (s->chunk_count) {
+        *out_min_ms = s->chunks[0]->min_ms;
+        *out_max_ms = s->chunks[s->chunk_count - 1]->max_ms;
     }
-    if (s->open.count && s->open.first_ms <= max_ms && s->open.last_ms >= min_ms) {
-        toc_series_buffer_reserve(out, s->open.count);
-        out->count += toc_stream_decode(&s->open, out->t_ms + out->count, out->values + out->count);
+    if (s->open.count) {
+        *out_min_ms = TOC_MIN(*out_min_ms, s->open.first_ms);
+        *out_max_ms = s->open.last_ms;
     }
-    toc_samples_clip(out, from, min_ms, max_ms);
+    if (s->histograms && toc_histogram_track_bounds(s->histograms, &min, &max)) {
+        *out_min_ms = TOC_MIN(*out_min_ms, min);
+        *out_max_ms = TOC_MAX(*out_max_ms, max);
+    }
+    return *out_min_ms <= *out_max_ms;
+}
+
+int toc_series_read(const struct toc_series *s, int64_t min_ms, int64_t max_ms,
+                    struct toc_series_buffer *out) {
+    read_floats(s, min_ms, max_ms, out);
+    size_t floats = out->count;
+    int rc = toc_histogram_track_read(s->histograms, min_ms, max_ms, out);
+    if (floats && out->count > floats)
+        toc_samples_sort(out);
+    return rc;
 }
 
 /* Removes [min_ms, max_ms] from sorted arrays; returns what is left. */
@@ -232,7 +308,7 @@ static void trim_chunk(struct toc_head_shard *shard, struct toc_series *s, size_
 
 static size_t count_in(const struct toc_series *s, int64_t min_ms, int64_t max_ms) {
     struct toc_series_buffer c = {0};
-    toc_series_read(s, min_ms, max_ms, &c);
+    TOC_ASSERT(toc_series_read(s, min_ms, max_ms, &c) == 0);
     size_t n = c.count;
     toc_series_buffer_fini(&c);
     return n;
@@ -246,7 +322,7 @@ size_t toc_series_cut(struct toc_head_shard *shard, struct toc_series *s, int64_
     for (size_t i = s->chunk_count; i-- > 0;)
         if (s->chunks[i]->min_ms <= max_ms && s->chunks[i]->max_ms >= min_ms)
             trim_chunk(shard, s, i, min_ms, max_ms);
-    if (s->open.count && s->open.first_ms <= max_ms && s->open.last_ms >= min_ms) {
+    if (is_open_wanted(s, min_ms, max_ms)) {
         int64_t t[TOC_CHUNK_SAMPLES_MAX];
         double v[TOC_CHUNK_SAMPLES_MAX];
         size_t n = toc_stream_decode(&s->open, t, v);
@@ -257,6 +333,9 @@ size_t toc_series_cut(struct toc_head_shard *shard, struct toc_series *s, int64_
         s->chunks = NULL;
         s->chunk_capacity = 0;
     }
+    toc_histogram_track_cut(shard, s->histograms, min_ms, max_ms);
+    if (toc_histogram_track_is_empty(s->histograms))
+        toc_histogram_track_free(&s->histograms);
     shard->samples -= gone;
     return gone;
 }

@@ -1,6 +1,7 @@
 /* Reading the series of a frozen selection. Everything here may run in several threads at once. */
 #include "base/assert.h"
 #include "metricdb/head_copy.h"
+#include "metricdb/histogram_track.h"
 #include "metricdb/series_set.h"
 
 struct toc_labels toc_metricdb_set_labels(const struct toc_metricdb_set *set, size_t i,
@@ -35,8 +36,9 @@ static void note_chunk_loss(struct toc_metricdb_set *set, size_t i, const struct
 
 /* A damaged chunk is noted and left out. */
 static int read_chunk(struct toc_metricdb_set *set, size_t i, const struct toc_set_origin *o,
-                      const struct toc_block_chunk *c, struct toc_series_buffer *out) {
-    int rc = toc_block_read_chunk(o->index, c, out);
+                      const struct toc_block_chunk *c, int64_t min_ms, int64_t max_ms,
+                      struct toc_series_buffer *out) {
+    int rc = toc_block_read_chunk(o->index, c, min_ms, max_ms, out);
     if (rc != TOC_ECORRUPT && rc != TOC_EIO)
         return rc;
     note_chunk_loss(set, i, o->block, c);
@@ -58,7 +60,7 @@ static int read_part(struct toc_metricdb_set *set, size_t i, struct toc_set_part
             continue;
         if (c.min_ms > max_ms)
             break;
-        rc = read_chunk(set, i, o, &c, out);
+        rc = read_chunk(set, i, o, &c, min_ms, max_ms, out);
     }
     for (size_t k = 0; k < deleted; k++)
         toc_samples_cut(out, from, gone[k].min_ms, gone[k].max_ms);
@@ -90,17 +92,26 @@ static bool part_overlaps(const struct toc_metricdb_set *set, struct toc_set_par
 
 /* --- the head --- */
 
-static void read_head(struct toc_metricdb_set *set, const struct toc_series *s, int64_t min_ms,
-                      int64_t max_ms, struct toc_series_buffer *out) {
+/* Histograms, which are few and large, are decoded under the lock. */
+static int read_head(struct toc_metricdb_set *set, const struct toc_series *s, int64_t min_ms,
+                     int64_t max_ms, struct toc_series_buffer *out) {
     struct toc_head_shard *shard = toc_head_shard_of_id(&set->db->head, s->id);
     struct toc_head_copy copy;
+    bool has_histograms;
     copy.next_ms = min_ms;
     do {
         toc_mutex_lock(&shard->mutex);
         toc_series_copy(s, copy.next_ms, max_ms, &copy);
+        has_histograms = s->histograms != NULL;
         toc_mutex_unlock(&shard->mutex);
         toc_head_copy_decode(&copy, out);
     } while (!copy.is_whole);
+    if (!has_histograms)
+        return 0;
+    toc_mutex_lock(&shard->mutex);
+    int rc = toc_histogram_track_read(s->histograms, min_ms, max_ms, out);
+    toc_mutex_unlock(&shard->mutex);
+    return rc;
 }
 
 bool toc_metricdb_set_overlaps(struct toc_metricdb_set *set, size_t i, int64_t min_ms,
@@ -153,8 +164,10 @@ static int read_series(struct toc_series_set *base, size_t i, int64_t min_ms, in
         return toc_errf(err, rc, "cannot read a block in %s: %s", set->db->block_dir,
                         toc_strerror(rc));
     if (e->series)
-        read_head(set, e->series, min_ms, max_ms, buffer);
-    if (e->part_count + (e->series != NULL) > 1)
+        rc = read_head(set, e->series, min_ms, max_ms, buffer);
+    if (rc)
+        return toc_errf(err, rc, "the histograms of one series do not fit in memory");
+    if (e->part_count + (e->series != NULL) > 1 || buffer->has_histograms)
         toc_samples_sort(buffer);
     make_view(buffer, min_ms, max_ms, out_view);
     return 0;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "metricdb/histogram_code.h"
 #include "metricdb/metricdb_priv.h"
 
 struct verify {
@@ -37,6 +38,20 @@ static void on_sample(void *ctx, uint32_t id, int64_t t_ms, double value) {
     ((struct tail *)ctx)->v->out->samples++;
 }
 
+static void on_histogram(void *ctx, uint32_t id, int64_t t_ms, struct toc_sv bytes) {
+    struct tail *tail = ctx;
+    struct toc_arena arena = TOC_ARENA_INIT;
+    struct toc_histogram *h;
+    (void)id;
+    tail->v->out->samples++;
+    int rc = toc_histogram_decode(bytes, &arena, &h);
+    if (rc || toc_histogram_validate(h, NULL)) {
+        struct toc_metricdb_loss loss = {.min_ms = t_ms, .max_ms = t_ms, .samples = 1};
+        report(tail->v, &loss, "a histogram of the log");
+    }
+    toc_arena_fini(&arena);
+}
+
 static void on_damage(void *ctx, uint64_t offset, uint64_t bytes, bool is_tail, int64_t min_ms,
                       int64_t max_ms) {
     struct tail *tail = ctx;
@@ -55,7 +70,8 @@ static void verify_segment(struct verify *v, const char *wal_dir, uint64_t numbe
     char path[4096];
     struct toc_wal_summary sum;
     struct tail now = {.v = v}, before = *tail;
-    struct toc_wal_visitor visitor = {.ctx = &now, .sample = on_sample, .damage = on_damage};
+    struct toc_wal_visitor visitor = {
+        .ctx = &now, .sample = on_sample, .histogram = on_histogram, .damage = on_damage};
     snprintf(now.file, sizeof now.file, "wal/%010llu.wal", (unsigned long long)number);
     toc_wal_path(wal_dir, number, path, sizeof path);
     v->file = now.file;
@@ -94,8 +110,8 @@ static int verify_wal(struct verify *v) {
 static void verify_chunk(struct verify *v, const struct toc_block_index *x,
                          struct toc_labels labels, const struct toc_block_chunk *c) {
     v->out->chunks++;
-    v->columns.count = 0;
-    int rc = toc_block_read_chunk(x, c, &v->columns);
+    toc_series_buffer_reset(&v->columns);
+    int rc = toc_block_read_chunk(x, c, INT64_MIN, INT64_MAX, &v->columns);
     size_t n = v->columns.count;
     if (!rc &&
         (n != c->samples || v->columns.t_ms[0] != c->min_ms || v->columns.t_ms[n - 1] != c->max_ms))

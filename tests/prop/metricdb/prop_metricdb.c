@@ -1,6 +1,7 @@
 /*
- * Random writes (in order, late, duplicate, odd values), clock moves, housekeeping, clean restarts,
- * power losses and selects with every kind of matcher: the database answers as a naive model does.
+ * Random writes (floats and histograms, in order, late, duplicate, odd values), deletions, clock
+ * moves, housekeeping, clean restarts, power losses and selects with every kind of matcher: the
+ * database answers as a naive model does.
  */
 #include <math.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/rng.h"
+#include "metricdb/histogram_code.h"
 #include "metricdb/metricdb.h"
 #include "sys/vfs_sim.h"
 
@@ -18,9 +20,11 @@ static const char *const g_names[NAMES] = {"cpu", "mem", "cpu_total", "loss"};
 static const char *const g_instances[INSTANCES] = {"0", "1", "10", "a.b", "\xe4\xb8\xad"};
 static const char *const g_jobs[JOBS] = {"", "a", "b", "ab"};
 
+/* A float, or a histogram that follows from its seed. */
 struct sample {
     int64_t t_ms;
-    uint64_t bits;
+    uint64_t bits; /* of the value, or the seed */
+    bool is_histogram;
 };
 
 struct model_series {
@@ -92,6 +96,49 @@ static double odd_value(struct world *w) {
     }
 }
 
+/* The histogram of a seed; the same seed gives the same one. */
+static struct toc_histogram make_histogram(uint64_t seed, int32_t *index, double *count) {
+    struct toc_rng r;
+    toc_rng_seed(&r, seed);
+    bool is_float = toc_rng_below(&r, 4) == 0, is_custom = toc_rng_below(&r, 4) == 0;
+    static const double bounds[] = {0.1, 1, 2.5, 10};
+    struct toc_histogram h = {.schema = is_custom ? TOC_HISTOGRAM_SCHEMA_CUSTOM
+                                                  : (int32_t)toc_rng_below(&r, 2),
+                              .reset_hint = (enum toc_reset_hint)toc_rng_below(&r, 4)};
+    size_t n = toc_rng_below(&r, 6);
+    for (size_t i = 0; i < n; i++) {
+        index[i] = (int32_t)(i ? index[i - 1] + 1 + (is_custom ? 0 : (int)toc_rng_below(&r, 3))
+                               : (is_custom ? 0 : (int)toc_rng_below(&r, 9) - 4));
+        count[i] = is_float ? toc_rng_unit(&r) : (double)toc_rng_below(&r, 1000);
+    }
+    n = is_custom && n > 5 ? 5 : n;
+    h.positive = (struct toc_buckets){index, count, n};
+    if (is_custom) {
+        h.custom_bounds = bounds;
+        h.custom_bound_count = 4;
+    } else {
+        h.negative = (struct toc_buckets){index, count, n / 2};
+        h.zero_threshold = 0.001;
+        h.zero_count = (double)toc_rng_below(&r, 10);
+    }
+    h.count = (double)toc_rng_below(&r, 100000);
+    h.sum = toc_rng_below(&r, 8) ? toc_rng_normal(&r) : toc_stale_nan();
+    return h;
+}
+
+static bool is_histogram_of(const struct toc_histogram *h, uint64_t seed) {
+    int32_t index[8];
+    double count[8];
+    struct toc_histogram want = make_histogram(seed, index, count);
+    struct toc_buf a = TOC_BUF_INIT, b = TOC_BUF_INIT;
+    toc_histogram_encode(&want, &a);
+    toc_histogram_encode(h, &b);
+    bool same = toc_sv_eq(toc_buf_sv(&a), toc_buf_sv(&b));
+    toc_buf_fini(&a);
+    toc_buf_fini(&b);
+    return same;
+}
+
 static size_t place_of(const struct model_series *s, int64_t t_ms) {
     size_t i = s->samples.count;
     while (i && s->samples.items[i - 1].t_ms >= t_ms)
@@ -104,12 +151,12 @@ static const struct sample *model_at(const struct model_series *s, int64_t t_ms)
     return i < s->samples.count && s->samples.items[i].t_ms == t_ms ? &s->samples.items[i] : NULL;
 }
 
-static void model_put(struct model_series *s, int64_t t_ms, uint64_t bits) {
+static void model_put(struct model_series *s, int64_t t_ms, uint64_t bits, bool is_histogram) {
     size_t i = place_of(s, t_ms);
     TOC_VEC_PUSH(&s->samples, ((struct sample){0}));
     memmove(s->samples.items + i + 1, s->samples.items + i,
             (s->samples.count - 1 - i) * sizeof *s->samples.items);
-    s->samples.items[i] = (struct sample){t_ms, bits};
+    s->samples.items[i] = (struct sample){t_ms, bits, is_histogram};
 }
 
 static int64_t any_time(struct world *w) {
@@ -130,22 +177,31 @@ static int64_t any_time(struct world *w) {
 static void write_one(struct world *w) {
     struct model_series *s = &w->series[pick(w, SERIES)];
     int64_t now = w->clock.wall.ms;
+    int32_t index[8];
+    double count[8];
     struct toc_point p = toc_float_point(s->labels, any_time(w), odd_value(w));
     const struct sample *old = model_at(s, p.t_ms);
-    if (old && pick(w, 2))
-        p.value = toc_f64_from_bits(old->bits);
-    uint64_t bits = toc_f64_bits(p.value);
+    bool again = old && pick(w, 2);
+    /* Some series hold both kinds, most only floats. */
+    bool is_histogram = again ? old->is_histogram : (s - w->series) % 3 == 0 && pick(w, 3);
+    uint64_t bits = again ? old->bits : is_histogram ? pick(w, 64) : toc_f64_bits(p.value);
+    struct toc_histogram histogram = make_histogram(bits, index, count);
+    if (is_histogram)
+        p.histogram = &histogram;
+    else
+        p.value = toc_f64_from_bits(bits);
+    bool same = old && old->bits == bits && old->is_histogram == is_histogram;
     struct toc_write_result r;
     struct toc_sink *sink = toc_metricdb_sink(w->db);
     CHECK(w, sink->write(sink, &p, 1, &r, NULL) == 0);
     bool late = p.t_ms <= now - 1800000;
     if (r.accepted) {
         CHECK(w, p.t_ms <= now + 3600000);
-        CHECK(w, !old || old->bits == bits);
+        CHECK(w, !old || same);
         if (!old)
-            model_put(s, p.t_ms, bits);
+            model_put(s, p.t_ms, bits, is_histogram);
     } else if (r.rejected[TOC_REJECT_DUPLICATE]) {
-        CHECK(w, old && old->bits != bits);
+        CHECK(w, old && !same);
     } else if (r.rejected[TOC_REJECT_TOO_FAR_IN_FUTURE]) {
         CHECK(w, p.t_ms > now + 3600000);
     } else {
@@ -170,7 +226,7 @@ static void write_batch(struct world *w) {
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < SERIES; k++)
             if (toc_labels_eq(points[i].labels, w->series[k].labels))
-                model_put(&w->series[k], t, toc_f64_bits(points[i].value));
+                model_put(&w->series[k], t, toc_f64_bits(points[i].value), false);
     w->writes += n;
 }
 
@@ -221,8 +277,13 @@ static int check_series(void *ctx, const struct toc_series_view *v) {
         return 0;
     CHECK(c->w, v->count == n);
     for (size_t i = 0; i < n; i++) {
-        CHECK(c->w, v->t_ms[i] == c->w->series[k].samples.items[from + i].t_ms);
-        CHECK(c->w, toc_f64_bits(v->values[i]) == c->w->series[k].samples.items[from + i].bits);
+        const struct sample *want = &c->w->series[k].samples.items[from + i];
+        const struct toc_histogram *h = v->histograms ? v->histograms[i] : NULL;
+        CHECK(c->w, v->t_ms[i] == want->t_ms && want->is_histogram == (h != NULL));
+        if (h)
+            CHECK(c->w, v->values[i] == 0 && is_histogram_of(h, want->bits));
+        else
+            CHECK(c->w, toc_f64_bits(v->values[i]) == want->bits);
     }
     return 0;
 }
