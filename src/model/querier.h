@@ -74,4 +74,9 @@ struct toc_querier {
                 struct toc_err *err);
 };
 
+/* The querier's own `open`, or, where it has none, everything that `select` gives, copied. The set
+ * ends with set->close(&set). */
+int toc_querier_open(struct toc_querier *q, const struct toc_select *s, struct toc_series_set **out,
+                     struct toc_err *err) TOC_MUST_CHECK;
+
 #endif

@@ -24,24 +24,24 @@ enum toc_at_kind { TOC_AT_NONE, TOC_AT_TIME, TOC_AT_START, TOC_AT_END };
 enum toc_range_modifier { TOC_RANGE_PLAIN, TOC_RANGE_ANCHORED, TOC_RANGE_SMOOTHED };
 
 /* X(ENUM, "text", precedence, is comparison, is set operator) */
-#define TOC_BINARY_TABLE(X)            \
-    X(OR, "or", 1, false, true)        \
-    X(AND, "and", 2, false, true)      \
-    X(UNLESS, "unless", 2, false, true) \
-    X(EQ, "==", 3, true, false)        \
-    X(NE, "!=", 3, true, false)        \
-    X(LE, "<=", 3, true, false)        \
-    X(LT, "<", 3, true, false)         \
-    X(GE, ">=", 3, true, false)        \
-    X(GT, ">", 3, true, false)         \
+#define TOC_BINARY_TABLE(X)              \
+    X(OR, "or", 1, false, true)          \
+    X(AND, "and", 2, false, true)        \
+    X(UNLESS, "unless", 2, false, true)  \
+    X(EQ, "==", 3, true, false)          \
+    X(NE, "!=", 3, true, false)          \
+    X(LE, "<=", 3, true, false)          \
+    X(LT, "<", 3, true, false)           \
+    X(GE, ">=", 3, true, false)          \
+    X(GT, ">", 3, true, false)           \
     X(TRIM_UPPER, "</", 3, false, false) \
     X(TRIM_LOWER, ">/", 3, false, false) \
-    X(ADD, "+", 4, false, false)       \
-    X(SUB, "-", 4, false, false)       \
-    X(MUL, "*", 5, false, false)       \
-    X(DIV, "/", 5, false, false)       \
-    X(MOD, "%", 5, false, false)       \
-    X(ATAN2, "atan2", 5, false, false) \
+    X(ADD, "+", 4, false, false)         \
+    X(SUB, "-", 4, false, false)         \
+    X(MUL, "*", 5, false, false)         \
+    X(DIV, "/", 5, false, false)         \
+    X(MOD, "%", 5, false, false)         \
+    X(ATAN2, "atan2", 5, false, false)   \
     X(POW, "^", 6, false, false)
 
 enum toc_binary_op {
@@ -57,20 +57,20 @@ struct toc_binary_info {
 const struct toc_binary_info *toc_binary_info(enum toc_binary_op op);
 
 /* X(ENUM, "text", has a parameter, is experimental) */
-#define TOC_AGGREGATE_TABLE(X)              \
-    X(SUM, "sum", false, false)             \
-    X(AVG, "avg", false, false)             \
-    X(MIN, "min", false, false)             \
-    X(MAX, "max", false, false)             \
-    X(COUNT, "count", false, false)         \
-    X(GROUP, "group", false, false)         \
-    X(STDDEV, "stddev", false, false)       \
-    X(STDVAR, "stdvar", false, false)       \
-    X(TOPK, "topk", true, false)            \
-    X(BOTTOMK, "bottomk", true, false)      \
-    X(QUANTILE, "quantile", true, false)    \
+#define TOC_AGGREGATE_TABLE(X)                   \
+    X(SUM, "sum", false, false)                  \
+    X(AVG, "avg", false, false)                  \
+    X(MIN, "min", false, false)                  \
+    X(MAX, "max", false, false)                  \
+    X(COUNT, "count", false, false)              \
+    X(GROUP, "group", false, false)              \
+    X(STDDEV, "stddev", false, false)            \
+    X(STDVAR, "stdvar", false, false)            \
+    X(TOPK, "topk", true, false)                 \
+    X(BOTTOMK, "bottomk", true, false)           \
+    X(QUANTILE, "quantile", true, false)         \
     X(COUNT_VALUES, "count_values", true, false) \
-    X(LIMITK, "limitk", true, true)         \
+    X(LIMITK, "limitk", true, true)              \
     X(LIMIT_RATIO, "limit_ratio", true, true)
 
 enum toc_aggregate_op {

@@ -95,8 +95,8 @@ static int group_buckets(struct toc_eval *e, const struct toc_eval_columns *in,
     for (size_t i = 0; i < in->count; i++) {
         struct toc_sv le = toc_labels_get(in->items[i].labels, TOC_SV("le"));
         if (toc_parse_f64(le, &g->uppers[i]) < 0) {
-            toc_eval_warn(e,
-                          "PromQL warning: bucket label \"le\" is missing or has a malformed value "
+            toc_eval_note(e, TOC_NOTE_WARNING, NULL,
+                          "bucket label \"le\" is missing or has a malformed value "
                           "of \"%.*s\"",
                           TOC_SV_ARG(le));
             continue;
@@ -135,9 +135,9 @@ static int quantile_of_group(struct toc_eval *e, const struct bucket_groups *g,
             c->values[k] = bucket_quantile(q[k], buckets, n, &was_forced);
     }
     if (was_forced)
-        toc_eval_warn(
-            e,
-            "PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see "
+        toc_eval_note(
+            e, TOC_NOTE_INFO, NULL,
+            "input to histogram_quantile needed to be fixed for monotonicity (see "
             "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)");
     return 0;
 }
@@ -152,8 +152,8 @@ int toc_call_histogram_quantile(struct toc_eval *e, const struct toc_node *n,
     if (rc == 0) {
         double first = q.items[0].values[0];
         if (isnan(first) || first < 0 || first > 1)
-            toc_eval_warn(e, "PromQL warning: quantile value should be between 0 and 1, got %g",
-                          first);
+            toc_eval_note(e, TOC_NOTE_WARNING, NULL,
+                          "quantile value should be between 0 and 1, got %g", first);
         rc = group_buckets(e, &in, &g);
     }
     for (size_t i = 0; i < g.count && rc == 0; i++)

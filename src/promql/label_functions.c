@@ -57,7 +57,7 @@ int toc_call_label_replace(struct toc_eval *e, const struct toc_node *n,
         toc_buf_fini(&text);
     }
     toc_regex_free(&regex);
-    return toc_eval_columns_merge(e, out);
+    return toc_eval_columns_merge(e, out, false);
 }
 
 int toc_call_label_join(struct toc_eval *e, const struct toc_node *n,
@@ -81,7 +81,7 @@ int toc_call_label_join(struct toc_eval *e, const struct toc_node *n,
         out->items[i].labels = with_label(e, out->items[i].labels, target, toc_buf_sv(&text));
         toc_buf_fini(&text);
     }
-    return rc < 0 ? rc : toc_eval_columns_merge(e, out);
+    return rc < 0 ? rc : toc_eval_columns_merge(e, out, false);
 }
 
 /* NaN goes last in both directions. */
@@ -159,16 +159,10 @@ int toc_call_absent(struct toc_eval *e, const struct toc_node *n, struct toc_eva
     return rc;
 }
 
-static bool window_is_there(const struct toc_window *w, double *out) {
-    (void)w;
-    *out = 1;
-    return true;
-}
-
 int toc_call_absent_over_time(struct toc_eval *e, const struct toc_node *n,
                               struct toc_eval_columns *out) {
     struct toc_eval_columns in = {0};
-    int rc = toc_eval_windows(e, n->args[0], window_is_there, NULL, 0, true, &in);
+    int rc = toc_eval_windows(e, n, NULL, 0, &in);
     if (rc == 0)
         rc = absent(e, &in, labels_of_selector(e, n->args[0]), out);
     toc_eval_columns_fini(&in);

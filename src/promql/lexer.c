@@ -230,15 +230,15 @@ static const struct {
     enum toc_token_kind kind;
 } g_operators[] = {
     /* the longer ones first */
-    {"=~", TOC_TOKEN_RE},    {"==", TOC_TOKEN_EQ},      {"!=", TOC_TOKEN_NE},
-    {"</", TOC_TOKEN_TRIM_UPPER}, {">/", TOC_TOKEN_TRIM_LOWER},
-    {"!~", TOC_TOKEN_NRE},   {"<=", TOC_TOKEN_LE},      {">=", TOC_TOKEN_GE},
-    {"(", TOC_TOKEN_LPAREN}, {")", TOC_TOKEN_RPAREN},   {"{", TOC_TOKEN_LBRACE},
-    {"}", TOC_TOKEN_RBRACE}, {"[", TOC_TOKEN_LBRACKET}, {"]", TOC_TOKEN_RBRACKET},
-    {",", TOC_TOKEN_COMMA},  {":", TOC_TOKEN_COLON},    {"@", TOC_TOKEN_AT},
-    {"=", TOC_TOKEN_ASSIGN}, {"<", TOC_TOKEN_LT},       {">", TOC_TOKEN_GT},
-    {"+", TOC_TOKEN_ADD},    {"-", TOC_TOKEN_SUB},      {"*", TOC_TOKEN_MUL},
-    {"/", TOC_TOKEN_DIV},    {"%", TOC_TOKEN_MOD},      {"^", TOC_TOKEN_POW},
+    {"=~", TOC_TOKEN_RE},         {"==", TOC_TOKEN_EQ},         {"!=", TOC_TOKEN_NE},
+    {"</", TOC_TOKEN_TRIM_UPPER}, {">/", TOC_TOKEN_TRIM_LOWER}, {"!~", TOC_TOKEN_NRE},
+    {"<=", TOC_TOKEN_LE},         {">=", TOC_TOKEN_GE},         {"(", TOC_TOKEN_LPAREN},
+    {")", TOC_TOKEN_RPAREN},      {"{", TOC_TOKEN_LBRACE},      {"}", TOC_TOKEN_RBRACE},
+    {"[", TOC_TOKEN_LBRACKET},    {"]", TOC_TOKEN_RBRACKET},    {",", TOC_TOKEN_COMMA},
+    {":", TOC_TOKEN_COLON},       {"@", TOC_TOKEN_AT},          {"=", TOC_TOKEN_ASSIGN},
+    {"<", TOC_TOKEN_LT},          {">", TOC_TOKEN_GT},          {"+", TOC_TOKEN_ADD},
+    {"-", TOC_TOKEN_SUB},         {"*", TOC_TOKEN_MUL},         {"/", TOC_TOKEN_DIV},
+    {"%", TOC_TOKEN_MOD},         {"^", TOC_TOKEN_POW},
 };
 
 static void count_depth(struct toc_lexer *l, enum toc_token_kind kind) {

@@ -213,8 +213,7 @@ void toc_promql_format(const struct toc_promql_expr *e, bool pretty, struct toc_
 void toc_promql_threshold(const struct toc_promql_expr *e, struct toc_promql_threshold *out) {
     const struct toc_node *n = toc_node_bare(e->root);
     *out = (struct toc_promql_threshold){0};
-    if (n->kind != TOC_NODE_BINARY || !toc_binary_info(n->binary)->is_comparison ||
-        n->returns_bool)
+    if (n->kind != TOC_NODE_BINARY || !toc_binary_info(n->binary)->is_comparison || n->returns_bool)
         return;
     const struct toc_node *right = toc_node_bare(n->right);
     bool is_negative = right->kind == TOC_NODE_NEGATE;

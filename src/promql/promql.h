@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/executor.h"
 #include "model/labels.h"
 #include "model/matcher.h"
 #include "model/querier.h"
@@ -23,12 +24,12 @@ enum toc_promql_type { TOC_PROMQL_SCALAR, TOC_PROMQL_VECTOR, TOC_PROMQL_MATRIX, 
 struct toc_promql_expr; /* opaque, immutable after parsing */
 
 /* X(ENUM, bit, name as upstream's --enable-feature): what is experimental there is off here. */
-#define TOC_PROMQL_FEATURE_TABLE(X)                                                \
-    X(EXPERIMENTAL_FUNCTIONS, 1u << 0, "promql-experimental-functions")            \
-    X(EXTENDED_RANGE_SELECTORS, 1u << 1, "promql-extended-range-selectors")        \
-    X(BINOP_FILL_MODIFIERS, 1u << 2, "promql-binop-fill-modifiers")                \
-    X(DELAYED_NAME_REMOVAL, 1u << 3, "promql-delayed-name-removal")                \
-    X(USE_START_TIMESTAMPS, 1u << 4, "use-start-timestamps")                       \
+#define TOC_PROMQL_FEATURE_TABLE(X)                                         \
+    X(EXPERIMENTAL_FUNCTIONS, 1u << 0, "promql-experimental-functions")     \
+    X(EXTENDED_RANGE_SELECTORS, 1u << 1, "promql-extended-range-selectors") \
+    X(BINOP_FILL_MODIFIERS, 1u << 2, "promql-binop-fill-modifiers")         \
+    X(DELAYED_NAME_REMOVAL, 1u << 3, "promql-delayed-name-removal")         \
+    X(USE_START_TIMESTAMPS, 1u << 4, "use-start-timestamps")                \
     X(TYPE_AND_UNIT_LABELS, 1u << 5, "type-and-unit-labels")
 
 enum toc_promql_feature {
@@ -58,7 +59,8 @@ bool toc_promql_depends_on_time(const struct toc_promql_expr *e);
 void toc_promql_visit_selectors(const struct toc_promql_expr *e,
                                 void (*fn)(void *ctx, const struct toc_matcher *m, size_t count),
                                 void *ctx);
-/* The comparison at the root, if it is `EXPR op NUMBER` without bool (for thresholds, charts and proposals). */
+/* The comparison at the root, if it is `EXPR op NUMBER` without bool (for thresholds, charts and
+ * proposals). */
 struct toc_promql_threshold {
     bool is_set;
     const char *op; /* ">", ">=", "<", "<=", "==", "!=" */
@@ -88,8 +90,9 @@ struct toc_promql_result {
     size_t warning_count;
     const struct toc_sv *infos;
     size_t info_count;
-    uint64_t samples_loaded;
-    struct toc_arena arena; /* owns everything above */
+    uint64_t samples_loaded; /* read from the querier */
+    uint64_t samples_peak;   /* most held at once */
+    struct toc_arena arena;  /* owns everything above */
 };
 void toc_promql_result_fini(struct toc_promql_result *r);
 
@@ -100,8 +103,9 @@ struct toc_promql_options {
     size_t max_bytes;                /* arena budget, default 1 GiB */
     bool (*is_cancelled)(void *ctx); /* polled; may be NULL */
     void *cancel_ctx;
-    unsigned features;         /* TOC_PROMQL_…: those that change evaluation */
-    int64_t subquery_step_ms;  /* of `[5m:]`; default 1 m */
+    unsigned features;             /* TOC_PROMQL_…: those that change evaluation */
+    int64_t subquery_step_ms;      /* of `[5m:]`; default 1 m */
+    struct toc_executor *executor; /* NULL: everything on the caller's thread */
 };
 
 /* Value at one time. */

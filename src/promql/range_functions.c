@@ -42,14 +42,14 @@ static bool extrapolate(const struct toc_window *w, bool is_counter, bool is_rat
     return true;
 }
 
-bool toc_window_rate(const struct toc_window *w, double *out) {
-    return extrapolate(w, true, true, out);
+int toc_window_rate(const struct toc_window *w, struct toc_window_result *out) {
+    return extrapolate(w, true, true, &out->value);
 }
-bool toc_window_increase(const struct toc_window *w, double *out) {
-    return extrapolate(w, true, false, out);
+int toc_window_increase(const struct toc_window *w, struct toc_window_result *out) {
+    return extrapolate(w, true, false, &out->value);
 }
-bool toc_window_delta(const struct toc_window *w, double *out) {
-    return extrapolate(w, false, false, out);
+int toc_window_delta(const struct toc_window *w, struct toc_window_result *out) {
+    return extrapolate(w, false, false, &out->value);
 }
 
 static bool last_two(const struct toc_window *w, bool is_rate, double *out) {
@@ -65,26 +65,26 @@ static bool last_two(const struct toc_window *w, bool is_rate, double *out) {
     return true;
 }
 
-bool toc_window_irate(const struct toc_window *w, double *out) {
-    return last_two(w, true, out);
+int toc_window_irate(const struct toc_window *w, struct toc_window_result *out) {
+    return last_two(w, true, &out->value);
 }
-bool toc_window_idelta(const struct toc_window *w, double *out) {
-    return last_two(w, false, out);
+int toc_window_idelta(const struct toc_window *w, struct toc_window_result *out) {
+    return last_two(w, false, &out->value);
 }
 
-bool toc_window_resets(const struct toc_window *w, double *out) {
+int toc_window_resets(const struct toc_window *w, struct toc_window_result *out) {
     double n = 0;
     for (size_t i = 1; i < w->count; i++)
         n += w->v[i] < w->v[i - 1];
-    *out = n;
+    out->value = n;
     return true;
 }
 
-bool toc_window_changes(const struct toc_window *w, double *out) {
+int toc_window_changes(const struct toc_window *w, struct toc_window_result *out) {
     double n = 0;
     for (size_t i = 1; i < w->count; i++)
         n += w->v[i] != w->v[i - 1] && !(isnan(w->v[i]) && isnan(w->v[i - 1]));
-    *out = n;
+    out->value = n;
     return true;
 }
 
@@ -98,27 +98,27 @@ static double total(const struct toc_window *w) {
     return isinf(sum) ? sum : sum + lost;
 }
 
-bool toc_window_sum(const struct toc_window *w, double *out) {
-    *out = total(w);
+int toc_window_sum(const struct toc_window *w, struct toc_window_result *out) {
+    out->value = total(w);
     return true;
 }
 
-bool toc_window_avg(const struct toc_window *w, double *out) {
+int toc_window_avg(const struct toc_window *w, struct toc_window_result *out) {
     double sum = total(w);
     if (!isinf(sum)) {
-        *out = sum / (double)w->count;
+        out->value = sum / (double)w->count;
         return true;
     }
     double mean = 0; /* the sum overflows, the mean need not */
     for (size_t i = 0; i < w->count; i++)
         if (!isinf(mean) || (isinf(w->v[i]) && (w->v[i] > 0) != (mean > 0)) || isnan(w->v[i]))
             mean += w->v[i] / (double)(i + 1) - mean / (double)(i + 1);
-    *out = mean;
+    out->value = mean;
     return true;
 }
 
-bool toc_window_count(const struct toc_window *w, double *out) {
-    *out = (double)w->count;
+int toc_window_count(const struct toc_window *w, struct toc_window_result *out) {
+    out->value = (double)w->count;
     return true;
 }
 
@@ -131,21 +131,21 @@ static bool extreme(const struct toc_window *w, bool is_max, double *out) {
     return true;
 }
 
-bool toc_window_min(const struct toc_window *w, double *out) {
-    return extreme(w, false, out);
+int toc_window_min(const struct toc_window *w, struct toc_window_result *out) {
+    return extreme(w, false, &out->value);
 }
-bool toc_window_max(const struct toc_window *w, double *out) {
-    return extreme(w, true, out);
+int toc_window_max(const struct toc_window *w, struct toc_window_result *out) {
+    return extreme(w, true, &out->value);
 }
 
-bool toc_window_last(const struct toc_window *w, double *out) {
-    *out = w->v[w->count - 1];
+int toc_window_last(const struct toc_window *w, struct toc_window_result *out) {
+    out->value = w->v[w->count - 1];
     return true;
 }
 
-bool toc_window_present(const struct toc_window *w, double *out) {
+int toc_window_present(const struct toc_window *w, struct toc_window_result *out) {
     (void)w;
-    *out = 1;
+    out->value = 1;
     return true;
 }
 
@@ -159,13 +159,13 @@ static double variance(const struct toc_window *w) {
     return squares / (double)w->count;
 }
 
-bool toc_window_stdvar(const struct toc_window *w, double *out) {
-    *out = variance(w);
+int toc_window_stdvar(const struct toc_window *w, struct toc_window_result *out) {
+    out->value = variance(w);
     return true;
 }
 
-bool toc_window_stddev(const struct toc_window *w, double *out) {
-    *out = sqrt(variance(w));
+int toc_window_stddev(const struct toc_window *w, struct toc_window_result *out) {
+    out->value = sqrt(variance(w));
     return true;
 }
 
@@ -179,17 +179,17 @@ static double quantile_of(double q, const double *v, size_t n) {
     return result;
 }
 
-bool toc_window_quantile(const struct toc_window *w, double *out) {
-    *out = quantile_of(w->parameters[0], w->v, w->count);
+int toc_window_quantile(const struct toc_window *w, struct toc_window_result *out) {
+    out->value = quantile_of(w->parameters[0], w->v, w->count);
     return true;
 }
 
-bool toc_window_mad(const struct toc_window *w, double *out) {
+int toc_window_mad(const struct toc_window *w, struct toc_window_result *out) {
     double median = quantile_of(0.5, w->v, w->count);
     double *distances = toc_xcalloc(w->count, sizeof *distances);
     for (size_t i = 0; i < w->count; i++)
         distances[i] = fabs(w->v[i] - median);
-    *out = toc_promql_quantile(0.5, distances, w->count);
+    out->value = toc_promql_quantile(0.5, distances, w->count);
     toc_free(distances);
     return true;
 }
@@ -223,19 +223,19 @@ static void regress(const struct toc_window *w, int64_t origin_ms, double *slope
     *intercept = sy / n - *slope * sx / n;
 }
 
-bool toc_window_deriv(const struct toc_window *w, double *out) {
+int toc_window_deriv(const struct toc_window *w, struct toc_window_result *out) {
     double intercept;
     if (w->count < 2)
         return false;
-    regress(w, w->t_ms[0], out, &intercept);
+    regress(w, w->t_ms[0], &out->value, &intercept);
     return true;
 }
 
-bool toc_window_predict_linear(const struct toc_window *w, double *out) {
+int toc_window_predict_linear(const struct toc_window *w, struct toc_window_result *out) {
     double slope, intercept;
     if (w->count < 2)
         return false;
     regress(w, w->eval_ms, &slope, &intercept);
-    *out = slope * w->parameters[0] + intercept;
+    out->value = slope * w->parameters[0] + intercept;
     return true;
 }

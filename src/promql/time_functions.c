@@ -29,16 +29,17 @@ int toc_call_timestamp(struct toc_eval *e, const struct toc_node *n, struct toc_
     const struct toc_node *operand = toc_node_bare(n->args[0]);
     bool is_selector = operand->kind == TOC_NODE_SELECTOR;
     int rc =
-        is_selector ? toc_eval_selector_times(e, operand, out) : toc_eval_node(e, operand, out);
+        is_selector ? toc_eval_selector(e, operand, true, out) : toc_eval_node(e, operand, out);
     if (rc < 0)
         return rc;
     for (size_t i = 0; i < out->count; i++) {
-        out->items[i].labels = toc_labels_without_name(e, out->items[i].labels);
+        toc_column_drop_name(e, &out->items[i]);
+        out->items[i].histograms = NULL;
         for (size_t k = 0; k < e->step_count && !is_selector; k++)
             if (!toc_is_absent(out->items[i].values[k]))
                 out->items[i].values[k] = (double)toc_step_ms(e, k) / 1000.0;
     }
-    return toc_eval_columns_merge(e, out);
+    return toc_eval_columns_merge(e, out, false);
 }
 
 int toc_call_vector(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {

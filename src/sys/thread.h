@@ -30,6 +30,7 @@
     X(TOC_LOCK_WAL, 90, "write-ahead log buffer and group commit")                  \
     X(TOC_LOCK_METRICDB_NOTES, 91, "losses and metadata known to metricdb")         \
     X(TOC_LOCK_NET, 92, "connection tables")                                        \
+    X(TOC_LOCK_POOL, 94, "jobs of the thread pool")                                 \
     X(TOC_LOCK_QUEUE, 95, "a bounded queue between two threads")                    \
     X(TOC_LOCK_LOG, 99, "the program's own log line buffer")
 

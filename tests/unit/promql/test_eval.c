@@ -114,7 +114,8 @@ static void arithmetic_and_matching(void **state) {
     expect("load * on () group_left limit", "{job=\"api\"} 6|{job=\"web\"} 30");
     expect("limit * on () load",
            "error 0:0 found duplicate series for the match group {} on the right "
-           "hand-side of the operation; many-to-many matching not allowed: matching "
+           "hand-side of the operation: [{__name__=\"load\", job=\"web\"}, "
+           "{__name__=\"load\", job=\"api\"}];many-to-many matching not allowed: matching "
            "labels must be unique on one side");
     expect("10 % 3 + 7 / 2", "4.5");
     expect("-load{job=\"api\"}", "{job=\"api\"} -2");
@@ -128,7 +129,7 @@ static void aggregations_and_functions(void **state) {
     expect("topk(1, load)", "load{job=\"web\"} 10");
     expect("bottomk(1, load)", "load{job=\"api\"} 2");
     expect("quantile(0.5, load)", "{} 6");
-    expect("count_values(\"v\", load)", "{v=\"10\"} 1|{v=\"2\"} 1");
+    expect("count_values(\"v\", load)", "{v=\"2\"} 1|{v=\"10\"} 1");
     expect("stdvar(load)", "{} 16");
     expect("histogram_quantile(0.9, rate(latency_bucket[5m]))", "{job=\"api\"} 0.5");
     expect("histogram_quantile(0.5, latency_bucket)", "{job=\"api\"} 0.1");

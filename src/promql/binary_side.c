@@ -1,0 +1,57 @@
+/* One side of a matching: columns found by the labels that both sides must share. */
+#include "promql/binary_priv.h"
+
+static bool is_listed(const struct toc_node *n, struct toc_sv name) {
+    for (size_t i = 0; i < n->grouping_count; i++)
+        if (toc_sv_eq(n->grouping[i], name))
+            return true;
+    return false;
+}
+
+struct toc_labels toc_match_labels(struct toc_eval *e, const struct toc_node *n,
+                                   struct toc_labels l) {
+    struct toc_label *items = toc_arena_calloc(e->arena, l.count + 1, sizeof *items);
+    struct toc_labels out = {items, 0};
+    bool is_on = n->has_grouping && !n->is_without;
+    for (size_t i = 0; items && i < l.count; i++) {
+        bool listed = is_listed(n, l.items[i].name);
+        if (is_on ? listed : !listed && !toc_label_is_name(l.items[i].name))
+            items[out.count++] = l.items[i];
+    }
+    return out;
+}
+
+/* The key of match labels: their hash, or the next number that is free or theirs. */
+static size_t locate(const struct toc_side *s, struct toc_labels labels, uint64_t *key) {
+    *key = toc_labels_hash(labels);
+    for (;; (*key)++) {
+        size_t head = (size_t)(uintptr_t)toc_map_get(&s->heads, toc_map_u64(key));
+        if (!head || toc_labels_eq(s->labels[head - 1], labels))
+            return head;
+    }
+}
+
+int toc_side_init(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *c,
+                  struct toc_side *s) {
+    *s = (struct toc_side){.columns = c};
+    s->next = toc_arena_calloc(e->arena, c->count + 1, sizeof *s->next);
+    s->keys = toc_arena_calloc(e->arena, c->count + 1, sizeof *s->keys);
+    s->labels = toc_arena_calloc(e->arena, c->count + 1, sizeof *s->labels);
+    if (!s->next || !s->keys || !s->labels)
+        return toc_eval_no_memory(e);
+    for (size_t i = c->count; i-- > 0;) {
+        s->labels[i] = toc_match_labels(e, n, c->items[i].labels);
+        s->next[i] = locate(s, s->labels[i], &s->keys[i]);
+        toc_map_put(&s->heads, toc_map_u64(&s->keys[i]), (void *)(uintptr_t)(i + 1));
+    }
+    return e->arena->overflowed ? toc_eval_no_memory(e) : 0;
+}
+
+void toc_side_fini(struct toc_side *s) {
+    toc_map_fini(&s->heads);
+}
+
+size_t toc_side_find(const struct toc_side *s, struct toc_labels match_labels) {
+    uint64_t key;
+    return locate(s, match_labels, &key);
+}
