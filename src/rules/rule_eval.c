@@ -75,8 +75,13 @@ int toc_record_rule_apply(struct rule_pass *p, struct rule_state *s, const struc
     int rc = p->arena.overflowed ? TOC_ENOMEM : check_distinct(points, found->count, err);
     if (!rc)
         rc = check_limit(p, found->count, err);
-    if (!rc)
+    if (!rc) {
+        /* After failures for as long as the look-back they are over without a marker. */
+        if (p->at.ms - s->series_ms > p->m->options.lookback_ms)
+            toc_rule_series_forget(s);
         toc_rule_series_replace(p, s, points, found->count);
+        s->series_ms = p->at.ms;
+    }
     s->last_result_count = found->count;
     toc_labels_builder_fini(&b);
     toc_free(points);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "model/histogram.h"
 #include "rules/rules_priv.h"
 
 static int compare_points(const void *a, const void *b) {
@@ -94,4 +95,60 @@ void toc_rule_series_assume_alerts(struct rule_state *s) {
     toc_labels_builder_fini(&b);
     if (s->series.count)
         qsort(s->series.items, s->series.count, sizeof *s->series.items, compare_labels);
+}
+
+/* Series and the time of their newest sample, in an arena. */
+struct recorded {
+    struct toc_arena arena;
+    TOC_VEC(struct toc_labels) labels;
+    TOC_VEC(int64_t) newest_ms; /* negative: it is a stale marker */
+    int64_t last_ms;
+};
+
+static int on_recorded(void *ctx, const struct toc_series_view *v) {
+    struct recorded *r = ctx;
+    if (!v->count)
+        return 0;
+    size_t last = v->count - 1;
+    bool is_stale = v->histograms && v->histograms[last]
+                        ? toc_histogram_is_stale(v->histograms[last])
+                        : toc_is_stale_nan(v->values[last]);
+    TOC_VEC_PUSH(&r->labels, toc_labels_dup_arena(v->labels, &r->arena));
+    TOC_VEC_PUSH(&r->newest_ms, is_stale ? -1 : v->t_ms[last]);
+    r->last_ms = TOC_MAX(r->last_ms, v->t_ms[last]);
+    return 0;
+}
+
+static bool is_only_writer(const struct toc_rules *m, const struct rule_state *s) {
+    size_t writers = 0;
+    for (size_t g = 0; g < m->group_count; g++)
+        for (size_t i = 0; i < m->groups[g].group->rule_count; i++) {
+            const struct toc_rule *r = m->groups[g].rules[i].rule;
+            writers += !r->is_alert && toc_sv_eq(r->name, s->rule->name);
+        }
+    return writers == 1;
+}
+
+void toc_rule_series_assume_recorded(struct toc_rules *m, struct rule_state *s, struct toc_ts since,
+                                     struct toc_ts now) {
+    struct recorded r = {.last_ms = 0};
+    struct toc_matcher name;
+    struct toc_querier *q = m->options.querier;
+    if (!is_only_writer(m, s) ||
+        toc_matcher_init(&name, TOC_MATCH_EQ, TOC_METRIC_NAME, s->rule->name, NULL))
+        return;
+    struct toc_select select = {
+        .matchers = &name, .matcher_count = 1, .min_ms = since.ms, .max_ms = now.ms};
+    /* What cannot be read only ends later, by the look-back. */
+    if (!q->select(q, &select, on_recorded, &r, NULL))
+        for (size_t i = 0; i < r.labels.count; i++)
+            if (r.newest_ms.items[i] == r.last_ms)
+                TOC_VEC_PUSH(&s->series, toc_labels_dup(r.labels.items[i]));
+    if (s->series.count)
+        qsort(s->series.items, s->series.count, sizeof *s->series.items, compare_labels);
+    s->series_ms = r.last_ms;
+    toc_matcher_fini(&name);
+    TOC_VEC_FINI(&r.labels);
+    TOC_VEC_FINI(&r.newest_ms);
+    toc_arena_fini(&r.arena);
 }

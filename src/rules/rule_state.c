@@ -38,6 +38,11 @@ void toc_rule_state_encode(const struct rule_state *s, struct toc_buf *out) {
     for (size_t i = 0; i < s->active.count; i++)
         encode_alert(&s->active.items[i], out);
     toc_buf_append_zigzag(out, s->grace_until_ms);
+    if (s->active.count)
+        return;
+    toc_buf_append_varint(out, s->series.count);
+    for (size_t i = 0; i < s->series.count; i++)
+        toc_labels_encode(s->series.items[i], out);
 }
 
 static int decode_alert(struct toc_reader *r, struct toc_arena *arena, struct active_alert *out) {
@@ -81,6 +86,17 @@ struct toc_sv toc_rule_state_key(struct toc_sv bytes) {
     return r.error ? TOC_SV_NULL : key;
 }
 
+static int decode_series(struct toc_reader *r, struct toc_arena *arena, struct rule_state *s) {
+    struct toc_labels labels;
+    int rc = 0;
+    for (uint64_t n = toc_read_varint(r); n > 0 && !rc && !r->error; n--) {
+        rc = toc_labels_decode(r, arena, &labels);
+        if (!rc)
+            TOC_VEC_PUSH(&s->series, toc_labels_dup(labels));
+    }
+    return rc;
+}
+
 int toc_rule_state_decode(struct toc_sv bytes, struct rule_state *s) {
     struct toc_reader r = toc_reader_make(bytes);
     struct toc_arena arena = TOC_ARENA_INIT;
@@ -95,19 +111,25 @@ int toc_rule_state_decode(struct toc_sv bytes, struct rule_state *s) {
             TOC_VEC_PUSH(&s->active, a);
     }
     s->grace_until_ms = rc ? 0 : toc_read_zigzag(&r);
+    if (!rc && s->active.count)
+        toc_rule_series_assume_alerts(s);
+    else if (!rc)
+        rc = decode_series(&r, &arena, s);
     if (!rc && (r.error || toc_reader_left(&r)))
         rc = TOC_ECORRUPT;
-    if (rc)
-        toc_alert_rule_drop_all(s);
-    else if (s->active.count)
+    if (!rc && s->active.count)
         qsort(s->active.items, s->active.count, sizeof *s->active.items, compare_alerts);
+    if (rc) {
+        toc_alert_rule_drop_all(s);
+        toc_rule_series_forget(s);
+    }
     toc_arena_fini(&arena);
     return rc;
 }
 
 uint64_t toc_rule_state_hash(const struct rule_state *s) {
     struct toc_buf bytes = TOC_BUF_INIT;
-    if (!s->active.count)
+    if (!toc_rule_has_state(s))
         return 0;
     toc_rule_state_encode(s, &bytes);
     uint64_t hash = toc_hash64(bytes.p, bytes.n, 1);

@@ -2,15 +2,15 @@
  * State of rules in the blob store: "rule", hash of the rule's key → rule_state.c;
  * "rule_group", hash of file and group → u8 version · zigzag slot of the last evaluation.
  *
- * One write per group and evaluation holds every rule whose state changed in anything, its alerts'
- * values and annotations included, and the slot. While no alert is active the slot is written once
- * a minute. A process that dies before that write evaluates the same slot again when it is back.
+ * One write per group and evaluation holds the slot and every rule whose state changed in anything,
+ * its alerts' values and annotations included. A process that dies before that write evaluates the
+ * same slot again when it is back; after it, never: later data might give another answer.
  */
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "rules/rules_priv.h"
 
-enum { GROUP_VERSION = 1, GROUP_SAVE_MS = 60000, KEY_BYTES = 16 };
+enum { GROUP_VERSION = 1, KEY_BYTES = 16 };
 
 static struct toc_sv hex_key(struct toc_sv key, char out[KEY_BYTES]) {
     static const char digits[] = "0123456789abcdef";
@@ -38,7 +38,7 @@ static void add_change(struct saving *w, const char *ns, struct toc_sv key, stru
 static void add_rule(struct saving *w, struct rule_state *s) {
     struct toc_buf value = TOC_BUF_INIT;
     uint64_t hash = 0;
-    if (s->active.count) {
+    if (toc_rule_has_state(s)) {
         toc_rule_state_encode(s, &value);
         hash = toc_hash64(value.p, value.n, 1);
     }
@@ -47,6 +47,14 @@ static void add_rule(struct saving *w, struct rule_state *s) {
         TOC_VEC_PUSH(&w->rules, s);
         TOC_VEC_PUSH(&w->hashes, hash);
     }
+    toc_buf_fini(&value);
+}
+
+static void add_slot(struct saving *w, const struct group_state *g, int64_t slot_ms) {
+    struct toc_buf value = TOC_BUF_INIT;
+    toc_buf_append_u8(&value, GROUP_VERSION);
+    toc_buf_append_zigzag(&value, slot_ms);
+    add_change(w, "rule_group", g->key, toc_buf_sv(&value));
     toc_buf_fini(&value);
 }
 
@@ -66,24 +74,24 @@ static int commit(struct toc_rules *m, struct saving *w) {
 
 void toc_group_save(struct toc_rules *m, struct group_state *g, struct toc_ts slot) {
     struct saving w = {0};
-    struct toc_buf value = TOC_BUF_INIT;
-    bool has_alerts = false;
     if (!m->options.store)
         return;
-    for (size_t i = 0; i < g->group->rule_count; i++) {
+    for (size_t i = 0; i < g->group->rule_count; i++)
         if (g->rules[i].rule->is_alert)
             add_rule(&w, &g->rules[i]);
-        has_alerts |= g->rules[i].active.count > 0;
+    add_slot(&w, g, slot.ms);
+    (void)commit(m, &w); /* counted; what changed is written with the next evaluation */
+}
+
+void toc_groups_save_new(struct toc_rules *m) {
+    struct saving w = {0};
+    for (size_t i = 0; m->options.store && i < m->group_count; i++) {
+        struct group_state *g = &m->groups[i];
+        if (!g->is_stored)
+            add_slot(&w, g, g->next_slot.ms - g->interval_ms);
+        g->is_stored = true;
     }
-    bool is_due = has_alerts || w.changes.count || slot.ms - g->saved_at.ms >= GROUP_SAVE_MS;
-    if (is_due) {
-        toc_buf_append_u8(&value, GROUP_VERSION);
-        toc_buf_append_zigzag(&value, slot.ms);
-        add_change(&w, "rule_group", g->key, toc_buf_sv(&value));
-    }
-    if (!commit(m, &w) && is_due)
-        g->saved_at = slot;
-    toc_buf_fini(&value);
+    (void)commit(m, &w);
 }
 
 void toc_rule_save_now(struct toc_rules *m, struct rule_state *s) {
@@ -144,7 +152,6 @@ static void load_rule(struct toc_rules *m, const struct group_state *g, struct r
         m->stats.store_failures += rc != TOC_ENOENT;
         return;
     }
-    toc_rule_series_assume_alerts(s);
     s->saved_hash = toc_rule_state_hash(s);
     if (silence_ms <= m->options.lookback_ms)
         return;
@@ -152,10 +159,13 @@ static void load_rule(struct toc_rules *m, const struct group_state *g, struct r
     s->grace_until_ms = now.ms + TOC_MAX(TOC_GRACE_MS, 2 * g->interval_ms) - g->offset_ms;
 }
 
-/* The last point of the grid that is not in the future. */
-static int64_t slot_before(const struct group_state *g, int64_t now_ms) {
-    int64_t behind = g->next_slot.ms - now_ms;
-    return behind > 0 ? g->next_slot.ms - g->interval_ms : g->next_slot.ms;
+/* The slot to begin with: the one that was due while nobody was there, if it was not evaluated. */
+static int64_t first_slot(const struct group_state *g, struct toc_ts last, int64_t now_ms) {
+    int64_t next = g->next_slot.ms; /* not before now */
+    int64_t due = next > now_ms ? next - g->interval_ms : next;
+    bool is_same_grid = (due - last.ms) % g->interval_ms == 0;
+    bool is_done = is_same_grid ? last.ms >= due : last.ms > due;
+    return is_done ? due + g->interval_ms : due;
 }
 
 void toc_group_load(struct toc_rules *m, struct group_state *g, struct toc_ts now) {
@@ -165,14 +175,17 @@ void toc_group_load(struct toc_rules *m, struct group_state *g, struct toc_ts no
     /* Without a time nothing is known about how long ago it was: as long as possible. */
     int64_t silence_ms =
         last.ms ? TOC_MAX(now.ms - last.ms, 0) : m->options.outage_tolerance_ms + 1;
-    for (size_t i = 0; i < g->group->rule_count; i++)
+    for (size_t i = 0; i < g->group->rule_count; i++) {
         if (g->rules[i].rule->is_alert)
             load_rule(m, g, &g->rules[i], silence_ms, now);
-    g->saved_at = last;
-    /* The slot that was due while nobody was there comes first; evaluating one twice changes
-     * nothing. */
+        else if (last.ms && silence_ms <= m->options.outage_tolerance_ms)
+            toc_rule_series_assume_recorded(
+                m, &g->rules[i], (struct toc_ts){last.ms - g->offset_ms - m->options.lookback_ms},
+                now);
+    }
+    g->is_stored = last.ms != 0;
     if (last.ms)
-        g->next_slot.ms = slot_before(g, now.ms);
+        g->next_slot.ms = first_slot(g, last, now.ms);
 }
 
 /* ---------------------------------------------------------------------------------------- sweeping
@@ -203,7 +216,6 @@ static void end_orphan(struct toc_rules *m, struct toc_sv key, struct toc_sv byt
     struct rule_pass p = {.m = m, .g = &g, .at = now};
     struct toc_blob_store *store = m->options.store;
     if (s.key.n && !toc_rule_state_decode(bytes, &s)) {
-        toc_rule_series_assume_alerts(&s);
         toc_rule_send_end(m, &g, &s, now);
         toc_rule_series_replace(&p, &s, NULL, 0);
         toc_rule_pass_write(&p);

@@ -72,21 +72,26 @@ static void evaluate_at(struct toc_rules *m, struct group_state *g, struct toc_t
     toc_group_save(m, g, slot);
 }
 
+/* The latest slot that is not in the future. */
+static int64_t latest_slot(const struct group_state *g, struct toc_ts now) {
+    return now.ms - (now.ms - g->next_slot.ms) % g->interval_ms;
+}
+
 static void evaluate_latest(struct toc_rules *m, struct group_state *g, struct toc_ts now) {
-    int64_t behind = (now.ms - g->next_slot.ms) / g->interval_ms;
-    struct toc_ts slot = {g->next_slot.ms + behind * g->interval_ms};
-    g->missed += (uint64_t)behind;
-    m->stats.missed += (uint64_t)behind;
+    struct toc_ts slot = {latest_slot(g, now)};
+    uint64_t missed = (uint64_t)((slot.ms - g->next_slot.ms) / g->interval_ms);
+    g->missed += missed;
+    m->stats.missed += missed;
     g->next_slot.ms = slot.ms + g->interval_ms;
     evaluate_at(m, g, slot);
 }
 
-/* The group that has waited longest; NULL when none is due. */
+/* The group whose time comes first; NULL when none is due. */
 static struct group_state *earliest_due(struct toc_rules *m, struct toc_ts now) {
     struct group_state *best = NULL;
     for (size_t i = 0; i < m->group_count; i++) {
         struct group_state *g = &m->groups[i];
-        if (g->next_slot.ms <= now.ms && (!best || g->next_slot.ms < best->next_slot.ms))
+        if (g->next_slot.ms <= now.ms && (!best || latest_slot(g, now) < latest_slot(best, now)))
             best = g;
     }
     return best;

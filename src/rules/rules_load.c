@@ -105,6 +105,7 @@ static void init_group(struct toc_rules *m, struct group_state *g, const struct 
 static void inherit_rule(struct rule_state *to, struct rule_state *from) {
     MOVE(active);
     MOVE(series);
+    to->series_ms = from->series_ms;
     to->saved_hash = from->saved_hash;
     to->grace_until_ms = from->grace_until_ms;
     to->health = from->health;
@@ -119,8 +120,8 @@ static void inherit_rule(struct rule_state *to, struct rule_state *from) {
 static void inherit_group(struct group_state *to, const struct group_state *from) {
     if (to->interval_ms == from->interval_ms)
         to->next_slot = from->next_slot;
+    to->is_stored = from->is_stored;
     to->last_evaluation = from->last_evaluation;
-    to->saved_at = from->saved_at;
     to->evaluation_s = from->evaluation_s;
     to->rule_seconds = from->rule_seconds;
     to->last_samples = from->last_samples;
@@ -203,6 +204,7 @@ void toc_rules_set_files(struct toc_rules *m, struct toc_rule_file **take_files,
         hand_over(m, old, old_count, now);
     else
         restore(m, now);
+    toc_groups_save_new(m);
     toc_groups_free(old, old_count);
     for (size_t i = 0; i < old_file_count; i++)
         toc_rule_file_free(&old_files[i]);

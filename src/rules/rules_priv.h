@@ -57,7 +57,8 @@ struct rule_state {
     double file_threshold; /* NaN when the expression has none */
     size_t level;          /* rules of one level may be evaluated together */
     struct alert_list active;
-    struct series_list series; /* written by the last evaluation */
+    struct series_list series; /* written by the last evaluation that did not fail */
+    int64_t series_ms;         /* its time; of recording rules */
     uint64_t saved_hash;
     int64_t grace_until_ms; /* nothing ends before */
     enum toc_rule_health health;
@@ -73,10 +74,11 @@ struct group_state {
     struct toc_sv key; /* owned */
     int64_t interval_ms, offset_ms;
     size_t level_count;
-    struct toc_ts next_slot, last_evaluation, saved_at;
+    struct toc_ts next_slot, last_evaluation;
     double evaluation_s, rule_seconds;
     uint64_t evaluations, missed, rule_evaluations, rule_failures;
     size_t last_samples;
+    bool is_stored; /* the store has a slot of it */
     struct rule_state *rules;
 };
 
@@ -151,6 +153,10 @@ void toc_rule_series_forget(struct rule_state *s);
 void toc_rule_series_of_alerts(struct rule_pass *p, struct rule_state *s);
 /* What an earlier life wrote, from its alerts, so that it can be ended. */
 void toc_rule_series_assume_alerts(struct rule_state *s);
+/* The same of a recording rule, from storage: what its last evaluation since `since` wrote. Only
+ * when no other rule records that name. */
+void toc_rule_series_assume_recorded(struct toc_rules *m, struct rule_state *s, struct toc_ts since,
+                                     struct toc_ts now);
 
 /* alert_rule.c */
 int toc_alert_rule_apply(struct rule_pass *p, struct rule_state *s, const struct elements *found,
@@ -188,9 +194,13 @@ struct toc_sv toc_rule_expand(struct rule_pass *p, const struct toc_rule_text *t
                               const struct element *e);
 
 /* rule_state.c */
+static inline bool toc_rule_has_state(const struct rule_state *s) {
+    return s->active.count || s->series.count;
+}
+/* 0 without state. */
 uint64_t toc_rule_state_hash(const struct rule_state *s);
 void toc_rule_state_encode(const struct rule_state *s, struct toc_buf *out);
-/* Fills s->active; on error nothing is left in it. */
+/* Fills active alerts and series; on error nothing is left in them. */
 int toc_rule_state_decode(struct toc_sv bytes, struct rule_state *s) TOC_MUST_CHECK;
 /* The key an encoded state belongs to; empty when it is damaged. */
 struct toc_sv toc_rule_state_key(struct toc_sv bytes);
@@ -198,6 +208,8 @@ struct toc_sv toc_rule_state_key(struct toc_sv bytes);
 /* rule_store.c */
 /* What changed in the group, and its time, in one write. */
 void toc_group_save(struct toc_rules *m, struct group_state *g, struct toc_ts slot);
+/* Groups that were not there before: their first slot counts as due from now on. */
+void toc_groups_save_new(struct toc_rules *m);
 void toc_rule_save_now(struct toc_rules *m, struct rule_state *s);
 void toc_group_load(struct toc_rules *m, struct group_state *g, struct toc_ts now);
 /* Ends and forgets alerts of rules that exist no more. */
