@@ -5,6 +5,7 @@
 #include "promql/eval_priv.h"
 #include "promql/functions_priv.h"
 #include "promql/range_functions_priv.h"
+#include "promql/slide_functions_priv.h"
 
 static double math_abs(double v, const double *p) {
     (void)p;
@@ -118,6 +119,9 @@ static double math_round(double v, const double *p) {
 
 #define WINDOW(name, fn) \
     { name, "m", 0, 'v', 0, fn, NULL, NULL, NULL }
+/* The same, with a form that computes all steps of a series of floats at once. */
+#define SLIDING(name, fn, slide) \
+    { name, "m", 0, 'v', 0, fn, NULL, NULL, slide }
 #define MATH(name, fn) \
     { name, "v", 0, 'v', 0, NULL, fn, NULL, NULL }
 #define DATE(name, fn) \
@@ -133,48 +137,48 @@ static const struct toc_function g_functions[] = {
     MATH("asinh", math_asinh),
     MATH("atan", math_atan),
     MATH("atanh", math_atanh),
-    WINDOW("avg_over_time", toc_window_avg),
+    SLIDING("avg_over_time", toc_window_avg, toc_slide_avg),
     MATH("ceil", math_ceil),
-    WINDOW("changes", toc_window_changes),
+    SLIDING("changes", toc_window_changes, toc_slide_changes),
     {"clamp", "vss", 0, 'v', 0, NULL, math_clamp, NULL, NULL},
     {"clamp_max", "vs", 0, 'v', 0, NULL, math_clamp_max, NULL, NULL},
     {"clamp_min", "vs", 0, 'v', 0, NULL, math_clamp_min, NULL, NULL},
     MATH("cos", math_cos),
     MATH("cosh", math_cosh),
-    WINDOW("count_over_time", toc_window_count),
+    SLIDING("count_over_time", toc_window_count, toc_slide_count),
     DATE("day_of_month", toc_math_day_of_month),
     DATE("day_of_week", toc_math_day_of_week),
     DATE("day_of_year", toc_math_day_of_year),
     DATE("days_in_month", toc_math_days_in_month),
     MATH("deg", math_deg),
-    WINDOW("delta", toc_window_delta),
+    SLIDING("delta", toc_window_delta, toc_slide_delta),
     WINDOW("deriv", toc_window_deriv),
     MATH("exp", math_exp),
     MATH("floor", math_floor),
     {"histogram_quantile", "sv", 0, 'v', 0, NULL, NULL, toc_call_histogram_quantile, NULL},
     DATE("hour", toc_math_hour),
-    WINDOW("idelta", toc_window_idelta),
-    WINDOW("increase", toc_window_increase),
-    WINDOW("irate", toc_window_irate),
+    SLIDING("idelta", toc_window_idelta, toc_slide_idelta),
+    SLIDING("increase", toc_window_increase, toc_slide_increase),
+    SLIDING("irate", toc_window_irate, toc_slide_irate),
     {"label_join", "vttt", -1, 'v', TOC_FN_KEEPS_NAME, NULL, NULL, toc_call_label_join, NULL},
     {"label_replace", "vtttt", 0, 'v', TOC_FN_KEEPS_NAME, NULL, NULL, toc_call_label_replace, NULL},
-    {"last_over_time", "m", 0, 'v', TOC_FN_KEEPS_NAME, toc_window_last, NULL, NULL, NULL},
+    {"last_over_time", "m", 0, 'v', TOC_FN_KEEPS_NAME, toc_window_last, NULL, NULL, toc_slide_last},
     MATH("ln", math_ln),
     MATH("log10", math_log10),
     MATH("log2", math_log2),
     WINDOW("mad_over_time", toc_window_mad),
-    WINDOW("max_over_time", toc_window_max),
-    WINDOW("min_over_time", toc_window_min),
+    SLIDING("max_over_time", toc_window_max, toc_slide_max),
+    SLIDING("min_over_time", toc_window_min, toc_slide_min),
     DATE("minute", toc_math_minute),
     DATE("month", toc_math_month),
     {"pi", "", 0, 's', 0, NULL, NULL, toc_call_pi, NULL},
     {"predict_linear", "ms", 0, 'v', TOC_FN_STEP_VARIANT, toc_window_predict_linear, NULL, NULL,
      NULL},
-    WINDOW("present_over_time", toc_window_present),
+    SLIDING("present_over_time", toc_window_present, toc_slide_present),
     {"quantile_over_time", "sm", 0, 'v', 0, toc_window_quantile, NULL, NULL, NULL},
     MATH("rad", math_rad),
-    WINDOW("rate", toc_window_rate),
-    WINDOW("resets", toc_window_resets),
+    SLIDING("rate", toc_window_rate, toc_slide_rate),
+    SLIDING("resets", toc_window_resets, toc_slide_resets),
     {"round", "vs", 1, 'v', 0, NULL, math_round, NULL, NULL},
     {"scalar", "v", 0, 's', 0, NULL, NULL, toc_call_scalar, NULL},
     MATH("sgn", math_sgn),
@@ -185,7 +189,7 @@ static const struct toc_function g_functions[] = {
     MATH("sqrt", math_sqrt),
     WINDOW("stddev_over_time", toc_window_stddev),
     WINDOW("stdvar_over_time", toc_window_stdvar),
-    WINDOW("sum_over_time", toc_window_sum),
+    SLIDING("sum_over_time", toc_window_sum, toc_slide_sum),
     MATH("tan", math_tan),
     MATH("tanh", math_tanh),
     {"time", "", 0, 's', TOC_FN_STEP_VARIANT, NULL, NULL, toc_call_time, NULL},

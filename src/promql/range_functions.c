@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "promql/eval_priv.h"
+#include "promql/extrapolate_priv.h"
 #include "promql/sum_priv.h"
 
 enum { STACK_VALUES = 256 };
@@ -12,9 +13,6 @@ enum { STACK_VALUES = 256 };
 /* ----------------------------------------------------------------------------- counters and
  * differences */
 
-/* Upstream's extrapolation: the increase seen between first and last sample is stretched to the
- * window's ends, but by no more than half a sampling interval where the series begins or ends
- * inside, and a counter not beyond its zero. */
 static bool extrapolate(const struct toc_window *w, bool is_counter, bool is_rate, double *out) {
     if (w->count < 2)
         return false;
@@ -23,22 +21,9 @@ static bool extrapolate(const struct toc_window *w, bool is_counter, bool is_rat
     for (size_t i = 1; is_counter && i <= last; i++)
         if (w->v[i] < w->v[i - 1])
             result += w->v[i - 1];
-    double to_start = (double)(w->t_ms[0] - w->start_ms) / 1000.0;
-    double to_end = (double)(w->end_ms - w->t_ms[last]) / 1000.0;
-    double sampled = (double)(w->t_ms[last] - w->t_ms[0]) / 1000.0;
-    double average = sampled / (double)last, threshold = average * 1.1;
-    if (to_start >= threshold)
-        to_start = average / 2;
-    if (is_counter && result > 0 && w->v[0] >= 0) {
-        double to_zero = sampled * (w->v[0] / result);
-        to_start = to_zero < to_start ? to_zero : to_start;
-    }
-    if (to_end >= threshold)
-        to_end = average / 2;
-    double factor = (sampled + to_start + to_end) / sampled;
-    if (is_rate)
-        factor /= (double)(w->end_ms - w->start_ms) / 1000.0;
-    *out = result * factor;
+    struct toc_extrapolation x = {w->start_ms, w->end_ms, w->t_ms[0], w->t_ms[last],
+                                  last,        w->v[0],   is_counter, is_rate};
+    *out = result * toc_extrapolation_factor(&x, result);
     return true;
 }
 
