@@ -5,17 +5,25 @@
 
 #include "app/command.h"
 #include "app/options.h"
+#include "app/test_rules.h"
 #include "promqltest/runner.h"
 #include "sys/vfs.h"
 
 const char toc_test_usage[] =
-    "usage: tocsin test promql FILE… [--features LIST] [--run REGEX] [--verbose]\n"
+    "usage: tocsin test rules FILE… [--run REGEX]… [--junit FILE] [--diff] [--debug]\n"
+    "                              [--ignore-unknown-fields] [--features LIST]\n"
+    "       tocsin test promql FILE… [--features LIST] [--run REGEX] [--verbose]\n"
     "\n"
+    "rules   runs unit tests of rules, in the format of `promtool test rules`\n"
     "promql  runs test files in the language of Prometheus' promqltest\n"
     "\n"
+    "  --run REGEX      only tests whose name matches; only expressions that match\n"
+    "  --junit FILE     results as JUnit's XML\n"
+    "  --diff           what was expected against what came, line by line\n"
+    "  --debug          all samples after each test\n"
+    "  --ignore-unknown-fields  in test files and rule files\n"
     "  --features LIST  default, all (what the conformance files of Prometheus need), or names as\n"
     "                   of --enable-feature, separated by commas (default: default)\n"
-    "  --run REGEX      only expressions that match\n"
     "  --verbose        also what passed\n"
     "\n"
     "The last line says N passed, N failed. Exit code 1 when something failed.\n";
@@ -96,15 +104,16 @@ static void run_promql_file(const char *path, struct toc_promqltest_options *o,
     toc_buf_fini(&text);
 }
 
-static int test_promql(char **files, int count, const char *features, const char *run,
+static int test_promql(char **files, int count, unsigned features, const char *run,
                        bool is_verbose) {
     struct printing printing = {.is_verbose = is_verbose};
-    struct toc_promqltest_options o = {.on_result = print_result, .ctx = &printing};
+    struct toc_promqltest_options o = {
+        .features = features, .on_result = print_result, .ctx = &printing};
     struct toc_promqltest_outcome outcome = {0};
     struct toc_regex *regex = NULL;
     struct toc_err err = {0};
-    int rc = parse_features(features, &o.features);
-    if (!rc && run && toc_regex_new(toc_sv_cstr(run), TOC_REGEX_SEARCH, &regex, &err) < 0) {
+    int rc = 0;
+    if (run && toc_regex_new(toc_sv_cstr(run), TOC_REGEX_SEARCH, &regex, &err) < 0) {
         fprintf(stderr, "tocsin test: --run: %s\n", err.message);
         rc = TOC_EXIT_USAGE;
     }
@@ -121,18 +130,29 @@ static int test_promql(char **files, int count, const char *features, const char
 }
 
 int toc_test_command(int argc, char **argv) {
-    const char *features = "default", *run = NULL;
+    const char *features = "default";
     bool is_verbose = false;
+    struct toc_test_rules_options rules = {0};
     const struct toc_option options[] = {
         {"features", 0, TOC_OPTION_STRING, &features},
-        {"run", 0, TOC_OPTION_STRING, &run},
+        {"enable-feature", 0, TOC_OPTION_STRING, &features},
+        {"run", 0, TOC_OPTION_LIST, &rules.run},
+        {"junit", 0, TOC_OPTION_STRING, &rules.junit},
+        {"diff", 0, TOC_OPTION_FLAG, &rules.has_diff},
+        {"debug", 0, TOC_OPTION_FLAG, &rules.is_debug},
+        {"ignore-unknown-fields", 0, TOC_OPTION_FLAG, &rules.ignores_unknown_keys},
         {"verbose", 'v', TOC_OPTION_FLAG, &is_verbose},
         {0},
     };
     int count, rc = toc_options_parse(argc, argv, options, toc_test_usage, &count);
     if (rc != 0)
         return rc < 0 ? 0 : rc;
+    if ((rc = parse_features(features, &rules.features)) != 0)
+        return rc;
+    const char *run = rules.run.count ? rules.run.items[rules.run.count - 1] : NULL;
     if (count >= 2 && strcmp(argv[1], "promql") == 0)
-        return test_promql(argv + 2, count - 1, features, run, is_verbose);
-    return usage_error("expected promql FILE…");
+        return test_promql(argv + 2, count - 1, rules.features, run, is_verbose);
+    if (count >= 2 && strcmp(argv[1], "rules") == 0)
+        return toc_test_rules(argv + 2, count - 1, &rules);
+    return usage_error("expected rules FILE… or promql FILE…");
 }

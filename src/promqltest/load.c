@@ -44,9 +44,10 @@ void toc_test_append(struct toc_memory_querier *store, struct toc_labels labels,
     toc_memory_querier_add_sample(store, labels, &copy);
 }
 
-static int append_series(const struct toc_test_series *series, int64_t start_ms, int64_t step_ms,
-                         struct toc_memory_querier *store, struct toc_err *err) {
-    for (size_t i = 0; i < series->text.count; i++) {
+static int append_items(const struct toc_test_series *series, int64_t start_ms, int64_t step_ms,
+                        size_t from, size_t to, struct toc_memory_querier *store,
+                        struct toc_err *err) {
+    for (size_t i = from; i < to && i < series->text.count; i++) {
         const struct toc_sequence_value *v = &series->text.values[i];
         const struct toc_start_value *start = series->starts ? &series->starts[i] : NULL;
         int64_t t_ms = start_ms + (int64_t)i * step_ms;
@@ -71,6 +72,19 @@ int toc_test_load_apply(const struct toc_test_load *load, int64_t start_ms,
                         struct toc_memory_querier *store, struct toc_err *err) {
     int rc = 0;
     for (size_t i = 0; i < load->series.count && !rc; i++)
-        rc = append_series(&load->series.items[i], start_ms, load->step_ms, store, err);
+        rc = append_items(&load->series.items[i], start_ms, load->step_ms, 0, SIZE_MAX, store, err);
     return !rc && load->with_nhcb ? toc_test_load_nhcb(load, start_ms, store, err) : rc;
+}
+
+int toc_test_load_until(const struct toc_test_load *load, int64_t start_ms, int64_t until_ms,
+                        size_t *position, struct toc_memory_querier *store, struct toc_err *err) {
+    size_t from = *position;
+    int rc = 0;
+    if (until_ms < start_ms)
+        return 0;
+    *position = load->step_ms ? (size_t)((until_ms - start_ms) / load->step_ms) + 1 : SIZE_MAX;
+    for (size_t i = 0; i < load->series.count && !rc; i++)
+        rc = append_items(&load->series.items[i], start_ms, load->step_ms, from, *position, store,
+                          err);
+    return rc;
 }

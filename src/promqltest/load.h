@@ -11,6 +11,12 @@
 int toc_test_load_apply(const struct toc_test_load *load, int64_t start_ms,
                         struct toc_memory_querier *store, struct toc_err *err) TOC_MUST_CHECK;
 
+/* The same for samples up to a time, as time passes: *position is 0 at first. Without custom
+ * buckets. */
+int toc_test_load_until(const struct toc_test_load *load, int64_t start_ms, int64_t until_ms,
+                        size_t *position, struct toc_memory_querier *store,
+                        struct toc_err *err) TOC_MUST_CHECK;
+
 /* Appends one sample, with the hint as above. */
 void toc_test_append(struct toc_memory_querier *store, struct toc_labels labels,
                      const struct toc_memory_sample *sample);

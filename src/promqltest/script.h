@@ -23,6 +23,9 @@ struct toc_test_load {
     TOC_VEC(struct toc_test_series) series;
 };
 
+/* A series that is put again replaces what stood there. */
+void toc_test_load_put(struct toc_test_load *load, const struct toc_test_series *series);
+
 /* What a message must be: anything, exactly this text, or a match of the expression. */
 struct toc_test_text {
     struct toc_sv text;

@@ -2,8 +2,7 @@
 #include "base/time.h"
 #include "promqltest/script_priv.h"
 
-/* A series that is written again replaces what stood there. */
-static void put_series(struct toc_test_load *load, const struct toc_test_series *series) {
+void toc_test_load_put(struct toc_test_load *load, const struct toc_test_series *series) {
     for (size_t i = 0; i < load->series.count; i++)
         if (toc_labels_eq(load->series.items[i].text.labels, series->text.labels)) {
             load->series.items[i] = *series;
@@ -39,7 +38,7 @@ static int parse_series(struct lines *l, struct toc_sv line, struct toc_test_loa
             return rc;
         series.starts = starts.values;
     }
-    put_series(out, &series);
+    toc_test_load_put(out, &series);
     return 0;
 }
 

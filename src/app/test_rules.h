@@ -1,0 +1,19 @@
+/* `tocsin test rules`: reads the files, runs them, prints, writes JUnit. */
+#ifndef TOC_APP_TEST_RULES_H
+#define TOC_APP_TEST_RULES_H
+
+#include <stdbool.h>
+
+#include "app/options.h"
+
+struct toc_test_rules_options {
+    struct toc_option_list run; /* expressions for the names of tests */
+    const char *junit;          /* file for JUnit's XML, or NULL */
+    bool has_diff, is_debug, ignores_unknown_keys;
+    unsigned features; /* TOC_PROMQL_… */
+};
+
+/* Returns the exit code. */
+int toc_test_rules(char **files, int count, const struct toc_test_rules_options *o);
+
+#endif
