@@ -5,7 +5,7 @@
 #include "metricdb/metricdb_priv.h"
 #include "sys/log.h"
 
-enum { SERIES_MAX = 8000000, LABELS_BYTES_MAX = 65536 };
+enum { SERIES_MAX = 8000000, LABELS_BYTES_MAX = 65536, EXEMPLARS_MAX = 10000000 };
 
 static struct toc_metricdb_limits fill_limits(const struct toc_metricdb_limits *given) {
     struct toc_metricdb_limits l = *given;
@@ -17,6 +17,7 @@ static struct toc_metricdb_limits fill_limits(const struct toc_metricdb_limits *
     /* What the formats can hold. */
     l.max_series = TOC_MIN(l.max_series, SERIES_MAX);
     l.max_label_count = TOC_MIN(l.max_label_count, TOC_SERIES_LABELS_MAX);
+    l.max_exemplars = TOC_MIN(l.max_exemplars, EXEMPLARS_MAX);
     l.max_labels_bytes = TOC_MIN(l.max_labels_bytes, LABELS_BYTES_MAX);
     return l;
 }
@@ -42,6 +43,7 @@ static struct toc_metricdb *make(const struct toc_metricdb_options *o) {
     toc_mutex_init(&db->notes_mutex, TOC_LOCK_METRICDB_NOTES);
     toc_head_init(&db->head, db->limits.block_span_ms);
     toc_blocks_init(&db->blocks, db->limits.index_cache_bytes);
+    toc_exemplars_init(&db->exemplars, (size_t)db->limits.max_exemplars);
     toc_metricdb_init_sink(db);
     toc_metricdb_init_querier(db);
     return db;
@@ -163,6 +165,7 @@ static void destroy(struct toc_metricdb **out) {
     struct toc_metricdb *db = *out;
     toc_wal_free(&db->wal);
     toc_blocks_fini(&db->blocks);
+    toc_exemplars_fini(&db->exemplars);
     toc_head_fini(&db->head);
     toc_metricdb_fini_notes(db);
     toc_metricdb_free_seal(&db->untrimmed);
@@ -193,6 +196,7 @@ int toc_metricdb_open(const struct toc_metricdb_options *options, struct toc_met
         return rc;
     }
     toc_metricdb_load_metadata(db);
+    toc_metricdb_clean_snapshots(db);
     *out = db;
     return 0;
 }

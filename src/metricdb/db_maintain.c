@@ -154,18 +154,15 @@ static void trim(struct toc_seal *s) {
     }
 }
 
-static int write_block(struct toc_seal *s) {
-    struct toc_metricdb *db = s->db;
-    struct toc_block_meta meta = {.id = db->next_block++, /* never tried twice */
-                                  .range_min = s->min_ms,
-                                  .range_max = s->max_ms};
+/* The samples of the range into a block of `dir`; meta gets the counters. No block and samples 0
+ * when there are none. */
+static int write_range(struct toc_seal *s, const char *dir, struct toc_block_meta *meta) {
     struct toc_block_writer *w = NULL;
-    meta.first_unsealed = toc_wal_rotate(db->wal);
     gather(s);
     if (!s->rows.count)
         return 0;
     qsort(s->rows.items, s->rows.count, sizeof *s->rows.items, by_labels);
-    int rc = toc_block_writer_new(db->vfs, db->block_dir, &meta, &w);
+    int rc = toc_block_writer_new(s->db->vfs, dir, meta, &w);
     if (rc)
         return rc;
     rc = write_rows(s, w);
@@ -173,14 +170,35 @@ static int write_block(struct toc_seal *s) {
         toc_block_writer_abort(&w);
         return rc;
     }
-    rc = toc_block_writer_finish(&w, &meta);
-    if (!rc)
-        rc = publish(db, meta.id);
+    return toc_block_writer_finish(&w, meta);
+}
+
+static int write_block(struct toc_seal *s) {
+    struct toc_metricdb *db = s->db;
+    struct toc_block_meta meta = {.id = db->next_block++, /* never tried twice */
+                                  .range_min = s->min_ms,
+                                  .range_max = s->max_ms};
+    meta.first_unsealed = toc_wal_rotate(db->wal);
+    int rc = write_range(s, db->block_dir, &meta);
+    if (rc || !s->samples)
+        return rc;
+    rc = publish(db, meta.id);
     if (rc)
         return rc;
     atomic_fetch_add_explicit(&db->blocks_sealed, 1, memory_order_relaxed);
     s->is_listed = true;
     return 0;
+}
+
+int toc_metricdb_write_head_block(struct toc_metricdb *db, const char *dir) {
+    struct bounds b = head_bounds(db);
+    struct toc_seal *s = TOC_NEW(struct toc_seal);
+    *s = (struct toc_seal){.db = db, .min_ms = b.min_ms, .max_ms = b.max_ms};
+    struct toc_block_meta meta = {
+        .id = db->next_block++, .range_min = b.min_ms, .range_max = b.max_ms};
+    int rc = b.samples ? write_range(s, dir, &meta) : 0;
+    toc_metricdb_free_seal(&s);
+    return rc;
 }
 
 void toc_metricdb_free_seal(struct toc_seal **seal) {

@@ -36,6 +36,7 @@ enum toc_durability {
     X(max_label_value_bytes, uint64_t, 4096, "bytes of a label value")                           \
     X(max_labels_bytes, uint64_t, 16384, "bytes of all names and values of a series")            \
     X(max_metadata, uint64_t, 20000, "metrics whose type and help are remembered")               \
+    X(max_exemplars, uint64_t, 20000, "exemplars kept in memory")                                \
     X(max_pending_samples, uint64_t, 1000000, "samples waiting for a log that fails")            \
     X(retention_ms, int64_t, 1296000000, "time covered by blocks before the oldest is deleted")  \
     X(future_tolerance_ms, int64_t, 3600000, "how far a sample may lie ahead of the clock")      \
@@ -108,6 +109,13 @@ int toc_metricdb_flush(struct toc_metricdb *db, struct toc_err *err);
  * with an error some or all may be deleted. The space comes back by maintenance. */
 int toc_metricdb_delete(struct toc_metricdb *db, const struct toc_select *s, uint64_t *out_series,
                         struct toc_err *err) TOC_MUST_CHECK;
+
+/* Makes DIR/snapshots/NAME, a database of its own that shares the files of the blocks by hard
+ * links; with_head: and holds what is in memory now. Durable when it returns 0. Writers and readers
+ * go on meanwhile. */
+enum { TOC_SNAPSHOT_NAME_MAX = 64 };
+int toc_metricdb_snapshot(struct toc_metricdb *db, bool with_head,
+                          char out_name[TOC_SNAPSHOT_NAME_MAX], struct toc_err *err) TOC_MUST_CHECK;
 
 enum { TOC_METRICDB_LOSS_MAX = 32, TOC_METRICDB_TEXT_MAX = 256 };
 

@@ -6,6 +6,7 @@
 
 #include "base/map.h"
 #include "metricdb/block.h"
+#include "metricdb/exemplar_priv.h"
 #include "metricdb/head.h"
 #include "metricdb/metricdb.h"
 #include "metricdb/wal.h"
@@ -30,6 +31,7 @@ struct toc_metricdb {
     struct toc_head head;
     struct toc_wal *wal;
     struct toc_blocks blocks;
+    struct toc_exemplars exemplars;
     /* Samples at or before it are in blocks; INT64_MIN before the first block. */
     _Atomic int64_t sealed_ms;
 
@@ -72,9 +74,13 @@ void toc_metricdb_free_seal(struct toc_seal **seal);
 /* Takes what is in the newest block out of the head. Selects that began before the block was listed
  * still read these samples from the head: while one runs, false. Under the maintain mutex. */
 bool toc_metricdb_finish_trim(struct toc_metricdb *db);
+/* Writes what the head holds as a block into another folder. Under the maintain mutex. */
+int toc_metricdb_write_head_block(struct toc_metricdb *db, const char *dir) TOC_MUST_CHECK;
 /* A block of this database that was just written. */
 int toc_metricdb_open_block(struct toc_metricdb *db, uint64_t id,
                             struct toc_block **out) TOC_MUST_CHECK;
+/* db_snapshot.c: removes snapshots that a crash left half made. */
+void toc_metricdb_clean_snapshots(struct toc_metricdb *db);
 /* db_delete.c: rewrites one block from which something was deleted. Under the maintain mutex. */
 int toc_metricdb_rewrite_deleted(struct toc_metricdb *db) TOC_MUST_CHECK;
 /* db_notes.c */

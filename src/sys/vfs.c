@@ -116,6 +116,11 @@ static int sys_rename(struct toc_vfs *v, const char *from, const char *to) {
     return rename(from, to) ? -errno : 0;
 }
 
+static int sys_link(struct toc_vfs *v, const char *from, const char *to) {
+    (void)v;
+    return link(from, to) ? -errno : 0;
+}
+
 static int sys_remove(struct toc_vfs *v, const char *path) {
     (void)v;
     return remove(path) ? -errno : 0;
@@ -170,6 +175,7 @@ struct toc_vfs *toc_vfs_system(void) {
         .truncate = sys_truncate,
         .info = sys_info,
         .rename = sys_rename,
+        .link = sys_link,
         .remove = sys_remove,
         .mkdir = sys_mkdir,
         .sync_dir = sys_sync_dir,

@@ -45,6 +45,8 @@ struct toc_vfs {
     int (*info)(struct toc_vfs *v, const char *path, struct toc_file_info *out);
     int (*rename)(struct toc_vfs *v, const char *from, const char *to);
     int (*remove)(struct toc_vfs *v, const char *path);
+    /* A second name of a file. Not every file system has it. */
+    int (*link)(struct toc_vfs *v, const char *from, const char *to);
     int (*mkdir)(struct toc_vfs *v, const char *path); /* mode 0700 */
     int (*sync_dir)(struct toc_vfs *v, const char *path);
     /* Calls fn for each name (without . and ..) in no order; stops when fn returns non-zero. */

@@ -394,6 +394,27 @@ static int sim_rename(struct toc_vfs *v, const char *from, const char *to) {
     return rc;
 }
 
+static int link_locked(struct toc_vfs_sim *s, const char *from, const char *to) {
+    int rc = check(s, TOC_SIM_LINK);
+    struct node *n = lookup(s, from);
+    if (rc || !n)
+        return rc ? rc : TOC_ENOENT;
+    if (n->is_dir || lookup(s, to))
+        return n->is_dir ? TOC_EACCES : TOC_EEXIST;
+    if (!has_parent(s, to))
+        return TOC_ENOENT;
+    bind(s, to, n);
+    return 0;
+}
+
+static int sim_link(struct toc_vfs *v, const char *from, const char *to) {
+    struct toc_vfs_sim *s = self(v);
+    toc_mutex_lock(&s->mutex);
+    int rc = link_locked(s, from, to);
+    toc_mutex_unlock(&s->mutex);
+    return rc;
+}
+
 static bool is_empty(const struct toc_vfs_sim *s, const char *dir) {
     for (size_t i = 0; i < s->names.count; i++)
         if (s->names.items[i].now && is_in(s->names.items[i].path, dir))
@@ -496,6 +517,7 @@ struct toc_vfs_sim *toc_vfs_sim_new(uint64_t seed) {
         .truncate = sim_truncate,
         .info = sim_info,
         .rename = sim_rename,
+        .link = sim_link,
         .remove = sim_remove,
         .mkdir = sim_mkdir,
         .sync_dir = sim_sync_dir,

@@ -25,7 +25,8 @@ enum toc_sim_call {
     TOC_SIM_REMOVE = 64,
     TOC_SIM_MKDIR = 128,
     TOC_SIM_SYNC_DIR = 256,
-    TOC_SIM_ANY = 511,
+    TOC_SIM_LINK = 512,
+    TOC_SIM_ANY = 1023,
 };
 
 struct toc_vfs_sim *toc_vfs_sim_new(uint64_t seed);
