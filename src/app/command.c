@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "app/check_command.h"
 #include "app/demo_command.h"
 #include "app/detect_command.h"
 #include "app/incident_command.h"

@@ -270,6 +270,9 @@ static int load_rule_files(struct toc_config *c, const struct toc_yaml *list, st
     for (size_t i = 0; i < paths.count && rc == 0; i++) {
         rc = toc_vfs_glob(toc_vfs_system(), resolve(c, toc_sv_cstr(paths.items[i])), RULE_FILES_MAX,
                           &c->arena, &found.items, &found.count, err);
+        if (rc == 0 && found.count == 1 && !toc_vfs_exists(toc_vfs_system(), found.items[0]))
+            rc = toc_errf(err, TOC_ENOENT, "rule_files: \"%s\" does not point to an existing file",
+                          found.items[0]);
         for (size_t k = 0; k < found.count && rc == 0; k++) {
             struct toc_buf text = TOC_BUF_INIT;
             rc = read_file(found.items[k], &text, err);
@@ -331,11 +334,11 @@ static int load_parts(struct toc_config *c, const struct sections *top, const st
         static const char *defaults[] = {"./runs"};
         c->run_dirs = (struct toc_config_paths){defaults, 1};
     }
-    if (rc == 0)
+    if (rc == 0 && !c->is_syntax_only)
         rc = load_rule_files(c, top->rule_files, err);
     if (rc == 0)
         rc = toc_detectors_check(c->detectors, err);
-    if (rc == 0)
+    if (rc == 0 && !c->is_syntax_only)
         rc = load_alerting(c, err);
     return rc;
 }
@@ -367,8 +370,10 @@ static void set_base_dir(struct toc_config *c) {
             toc_arena_dup_sv(&c->arena, toc_sv_make(c->path, (size_t)(slash - c->path))).p;
 }
 
-int toc_config_load(const char *path, struct toc_config **out, struct toc_err *err) {
+static int load(const char *path, bool is_syntax_only, struct toc_config **out,
+                struct toc_err *err) {
     struct toc_config *c = TOC_NEW(struct toc_config);
+    c->is_syntax_only = is_syntax_only;
     struct toc_buf text = TOC_BUF_INIT;
     int rc = 0;
     c->path = path ? toc_arena_dup_sv(&c->arena, toc_sv_cstr(path)).p : NULL;
@@ -385,6 +390,14 @@ int toc_config_load(const char *path, struct toc_config **out, struct toc_err *e
         toc_config_free(&c);
     *out = c;
     return rc;
+}
+
+int toc_config_load(const char *path, struct toc_config **out, struct toc_err *err) {
+    return load(path, false, out, err);
+}
+
+int toc_config_load_syntax(const char *path, struct toc_config **out, struct toc_err *err) {
+    return load(path, true, out, err);
 }
 
 void toc_config_free(struct toc_config **cp) {

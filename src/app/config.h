@@ -30,6 +30,7 @@ struct toc_config {
     struct toc_arena arena;
     const char *path; /* NULL: defaults */
     const char *base_dir;
+    bool is_syntax_only; /* files it refers to were not read */
 
     struct toc_sv listen, data_dir, external_url, log_level;
     struct toc_sv tls_cert_file, tls_key_file;
@@ -65,6 +66,9 @@ struct toc_config {
  * Alertmanager file, certificates); changes nothing on failure. err->message is complete:
  * "FILE:LINE:COL: reason". */
 int toc_config_load(const char *path, struct toc_config **out, struct toc_err *err) TOC_MUST_CHECK;
+/* The same without the files it refers to: no rules, no receivers. */
+int toc_config_load_syntax(const char *path, struct toc_config **out,
+                           struct toc_err *err) TOC_MUST_CHECK;
 void toc_config_free(struct toc_config **c);
 
 /* The receivers of an Alertmanager configuration with their channels; secrets are read from their

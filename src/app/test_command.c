@@ -71,12 +71,12 @@ static unsigned feature_bit(struct toc_sv name) {
     return ~0u;
 }
 
-static int parse_features(const char *list, unsigned *out) {
+int toc_features_parse(const char *command, const char *list, unsigned *out) {
     struct toc_sv rest = toc_sv_cstr(list), name;
     while (toc_sv_split(&rest, ',', &name)) {
         unsigned bit = feature_bit(toc_sv_trim(name));
         if (bit == ~0u) {
-            fprintf(stderr, "tocsin test: unknown feature \"%.*s\"\n", TOC_SV_ARG(name));
+            fprintf(stderr, "tocsin %s: unknown feature \"%.*s\"\n", command, TOC_SV_ARG(name));
             return TOC_EXIT_USAGE;
         }
         *out |= bit;
@@ -147,7 +147,7 @@ int toc_test_command(int argc, char **argv) {
     int count, rc = toc_options_parse(argc, argv, options, toc_test_usage, &count);
     if (rc != 0)
         return rc < 0 ? 0 : rc;
-    if ((rc = parse_features(features, &rules.features)) != 0)
+    if ((rc = toc_features_parse("test", features, &rules.features)) != 0)
         return rc;
     const char *run = rules.run.count ? rules.run.items[rules.run.count - 1] : NULL;
     if (count >= 2 && strcmp(argv[1], "promql") == 0)

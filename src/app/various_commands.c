@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "alert/matcher_parse.h"
 #include "app/client.h"
 #include "app/command.h"
-#include "app/config.h"
 #include "app/table.h"
 #include "codec/json_writer.h"
 #include "codec/text.h"
@@ -265,66 +265,6 @@ int toc_token_command(int argc, char **argv) {
         return rc;
     }
     return usage_error("token", "expected list, add NAME ROLE or remove ID");
-}
-
-/* ---------------------------------------------------------------------------------------------
- * check */
-
-const char toc_check_usage[] =
-    "usage: tocsin check config FILE…\n"
-    "       tocsin check rules FILE…\n"
-    "\n"
-    "Reads the files and everything they refer to; prints what is wrong as FILE:LINE:COLUMN.\n"
-    "Exit code 1 when something is.\n";
-
-static int check_config(const char *path) {
-    struct toc_config *c = NULL;
-    struct toc_err err = {0};
-    if (toc_config_load(path, &c, &err) < 0) {
-        printf("FAILED %s\n  %s\n", path, err.message);
-        return TOC_EXIT_FAILED;
-    }
-    printf("ok     %s: %zu scrape configs, %zu rule files, %zu receivers\n", path,
-           toc_scrape_set_count(c->scrape), c->rule_file_count, c->receivers->count);
-    toc_config_free(&c);
-    return 0;
-}
-
-static int check_rules(const char *path) {
-    struct toc_buf text = TOC_BUF_INIT;
-    struct toc_rule_file *f = NULL;
-    struct toc_err err = {0};
-    size_t rules = 0;
-    int rc = toc_vfs_read_file(toc_vfs_system(), path, 16 << 20, &text);
-    if (rc < 0)
-        toc_errf(&err, rc, "cannot read %s: %s", path, toc_strerror(rc));
-    else
-        rc = toc_rule_file_parse(toc_sv_cstr(path), toc_buf_sv(&text), false, &f, &err);
-    for (size_t i = 0; f && i < f->group_count; i++)
-        rules += f->groups[i].rule_count;
-    if (rc < 0)
-        printf("FAILED %s\n  %s\n", path, err.message);
-    else
-        printf("ok     %s: %zu rules in %zu groups\n", path, rules, f->group_count);
-    toc_rule_file_free(&f);
-    toc_buf_fini(&text);
-    return rc < 0 ? TOC_EXIT_FAILED : 0;
-}
-
-int toc_check_command(int argc, char **argv) {
-    const struct toc_option options[] = {{0}};
-    int count, rc = toc_options_parse(argc, argv, options, toc_check_usage, &count);
-    if (rc != 0)
-        return rc < 0 ? 0 : rc;
-    bool is_config = count >= 2 && strcmp(argv[1], "config") == 0;
-    bool is_rules = count >= 2 && strcmp(argv[1], "rules") == 0;
-    if (!is_config && !is_rules)
-        return usage_error("check", "expected config FILE… or rules FILE…");
-    for (int i = 2; i <= count; i++) {
-        int one = is_config ? check_config(argv[i]) : check_rules(argv[i]);
-        rc = one ? one : rc;
-    }
-    return rc;
 }
 
 /* ------------------------------------------------------------------------------------------------
