@@ -1,5 +1,6 @@
 /*
- * promql_bench [--store memory|metricdb] [--only TEXT] [--rounds N] [--scale PERCENT] [--dir DIR]
+ * promql_bench [--store memory|metricdb] [--only TEXT] [--rounds N] [--scale PERCENT]
+ *              [--threads N] [--dir DIR]
  * Cost of evaluation without any protocol around it. The store in memory hands out views of arrays,
  * so what it shows is the evaluator alone; metricdb adds the decoding. Three sets of counters at
  * 15 s: 100,000 series of 20 samples asked at an instant, 10,000 of 260 over an hour each 15 s, and
@@ -15,6 +16,7 @@
 #include "metricdb/metricdb.h"
 #include "promql/promql.h"
 #include "sys/clock.h"
+#include "sys/pool.h"
 
 enum { LABELS = 5, TEXT = 32, INTERVAL_MS = 15000, BATCH = 10000 };
 static const int64_t g_start_ms = 1700006400000; /* a multiple of a day and of the steps */
@@ -35,7 +37,8 @@ struct set {
 
 struct bench {
     const char *store, *only, *dir;
-    unsigned rounds, scale;
+    unsigned rounds, scale, threads;
+    struct toc_pool *pool;
 };
 
 static void fail(const char *what, const struct toc_err *err) {
@@ -283,8 +286,10 @@ static void run_query(const struct bench *b, struct toc_querier *querier, const 
                       const struct query *q, size_t series) {
     struct toc_promql_expr *e = NULL;
     struct toc_err err = {0};
-    struct toc_promql_options o = {
-        .querier = querier, .max_samples = UINT64_MAX / 2, .max_bytes = (size_t)8 << 30};
+    struct toc_promql_options o = {.querier = querier,
+                                   .executor = b->pool ? toc_pool_executor(b->pool) : NULL,
+                                   .max_samples = UINT64_MAX / 2,
+                                   .max_bytes = (size_t)8 << 30};
     if (toc_promql_parse(toc_sv_cstr(q->text), &e, &err) < 0)
         fail(q->text, &err);
     int64_t end_ms = g_start_ms + (int64_t)(s->samples - 1) * INTERVAL_MS;
@@ -335,12 +340,13 @@ static void run_set(const struct bench *b, const struct data_set *s) {
 
 static void usage(void) {
     fprintf(stderr, "usage: promql_bench [--store memory|metricdb] [--only TEXT] [--rounds N] "
-                    "[--scale PERCENT] [--dir EMPTY_DIR]\n");
+                    "[--scale PERCENT] [--threads N] [--dir EMPTY_DIR]\n");
     exit(2);
 }
 
 int main(int argc, char **argv) {
-    struct bench b = {.store = "memory", .rounds = 3, .scale = 100};
+    struct bench b = {.store = "memory", .rounds = 3, .scale = 100, .threads = 1};
+    struct toc_err err = {0};
     for (int i = 1; i < argc; i += 2) {
         if (i + 1 >= argc)
             usage();
@@ -352,6 +358,8 @@ int main(int argc, char **argv) {
             b.dir = argv[i + 1];
         else if (strcmp(argv[i], "--rounds") == 0)
             b.rounds = (unsigned)strtoul(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--threads") == 0)
+            b.threads = (unsigned)strtoul(argv[i + 1], NULL, 10);
         else if (strcmp(argv[i], "--scale") == 0)
             b.scale = (unsigned)strtoul(argv[i + 1], NULL, 10);
         else
@@ -360,7 +368,10 @@ int main(int argc, char **argv) {
     bool is_db = strcmp(b.store, "metricdb") == 0;
     if ((!is_db && strcmp(b.store, "memory") != 0) || (is_db && !b.dir) || !b.rounds || !b.scale)
         usage();
+    if (b.threads > 1 && toc_pool_new(b.threads, &b.pool, &err) < 0)
+        fail("pool", &err);
     for (size_t i = 0; i < sizeof g_sets / sizeof g_sets[0]; i++)
         run_set(&b, &g_sets[i]);
+    toc_pool_free(&b.pool);
     return 0;
 }
