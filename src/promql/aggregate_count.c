@@ -57,12 +57,20 @@ static int count_column(struct counting *c, const struct toc_group *g,
     return 0;
 }
 
+static int bad_label(struct toc_eval *e, struct toc_sv label) {
+    struct toc_buf text = TOC_BUF_INIT;
+    toc_promql_quote(label, &text);
+    int rc = toc_errf(e->err, TOC_EINVAL, "invalid label name %s", toc_buf_cstr(&text));
+    toc_buf_fini(&text);
+    return rc;
+}
+
 int toc_aggregate_count_values(struct toc_eval *e, const struct toc_node *n, struct toc_sv label,
                                const struct toc_eval_columns *in, const struct toc_groups *g,
                                struct toc_eval_columns *out) {
     (void)n;
     if (label.n == 0 || !toc_sv_is_utf8(label))
-        return toc_errf(e->err, TOC_EINVAL, "invalid label name %.*s", TOC_SV_ARG(label));
+        return bad_label(e, label);
     struct counting c = {.e = e, .label = label, .text = TOC_BUF_INIT, .out = out};
     int rc = 0;
     for (size_t i = 0; i < g->count && rc == 0; i++)

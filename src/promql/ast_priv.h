@@ -131,6 +131,9 @@ struct toc_promql_expr {
     TOC_VEC(struct toc_node *) selectors; /* whose matchers are owned */
 };
 
+/* The string in double quotes with Go's escapes; bytes that are no UTF-8 as \xNN. */
+void toc_promql_quote(struct toc_sv s, struct toc_buf *out);
+
 /* Without parentheses around it. */
 static inline const struct toc_node *toc_node_bare(const struct toc_node *n) {
     while (n->kind == TOC_NODE_PAREN)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "promql/eval_priv.h"
+#include "promql/lexer_priv.h"
 
 struct duration {
     struct toc_sv text;
@@ -11,13 +12,7 @@ struct duration {
 };
 
 static int fail(const struct duration *d, const struct toc_node *at, const char *what) {
-    size_t line = 1, column = 1;
-    for (size_t i = 0; i < at->at && i < d->text.n; i++) {
-        column = d->text.p[i] == '\n' ? 1 : column + 1;
-        line += d->text.p[i] == '\n';
-    }
-    return toc_err_at(d->err, TOC_EPARSE, (int)line, (int)column, "%zu:%zu: parse error: %s", line,
-                      column, what);
+    return toc_lexer_error(d->text, at->at, d->err, "%s", what);
 }
 
 static int value_of(const struct duration *d, const struct toc_node *n, double *out);

@@ -27,11 +27,18 @@ static struct toc_node *pin(const struct toc_node *n, int64_t at_ms, bool is_ins
         copy->at_ms = at_ms;
     }
     is_inside_pinned |= n->kind == TOC_NODE_SUBQUERY;
+    if (!pin_list(n, copy, at_ms, is_inside_pinned, arena))
+        return NULL;
+    if (n->kind == TOC_NODE_AGGREGATE) { /* its operands are its arguments */
+        copy->left = copy->args[n->arg_count - 1];
+        copy->right = n->arg_count == 2 ? copy->args[0] : NULL;
+        return copy;
+    }
     if (n->left)
         copy->left = pin(n->left, at_ms, is_inside_pinned, arena);
     if (n->right)
         copy->right = pin(n->right, at_ms, is_inside_pinned, arena);
-    return pin_list(n, copy, at_ms, is_inside_pinned, arena) ? copy : NULL;
+    return copy;
 }
 
 void toc_promql_format_at(const struct toc_promql_expr *e, int64_t at_ms, struct toc_buf *out) {
@@ -59,6 +66,8 @@ static bool depends_on_time(const struct toc_node *n) {
     for (size_t i = 0; i < n->arg_count; i++)
         if (depends_on_time(n->args[i]))
             return true;
+    if (n->kind == TOC_NODE_AGGREGATE)
+        return false;
     return (n->left && depends_on_time(n->left)) || (n->right && depends_on_time(n->right));
 }
 

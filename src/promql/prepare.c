@@ -97,15 +97,21 @@ static int prepare_node(const struct prepare *p, const struct toc_node *in, stru
         return 0;
     }
     int rc = prepare_durations(p, n);
-    if (rc == 0)
+    /* An aggregation's operands are its arguments. */
+    bool has_operands = in->kind != TOC_NODE_AGGREGATE;
+    if (rc == 0 && has_operands)
         rc = prepare_node(p, in->left, &n->left);
-    if (rc == 0)
+    if (rc == 0 && has_operands)
         rc = prepare_node(p, in->right, &n->right);
     n->args = TOC_ARENA_NEW_ARRAY(p->arena, struct toc_node *, in->arg_count + 1);
     if (rc == 0 && !n->args)
         rc = no_memory(p);
     for (size_t i = 0; i < in->arg_count && rc == 0; i++)
         rc = prepare_node(p, in->args[i], &n->args[i]);
+    if (rc == 0 && !has_operands) {
+        n->left = n->args[n->arg_count - 1];
+        n->right = n->arg_count == 2 ? n->args[0] : NULL;
+    }
     if (rc == 0)
         n->is_invariant = is_invariant(n);
     return rc;

@@ -1,5 +1,7 @@
 /* Canonical text of an expression, on one line or indented as `promtool promql format` does. */
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/num.h"
 #include "base/time.h"
@@ -14,20 +16,27 @@ struct printer {
 
 static void print(const struct printer *p, const struct toc_node *n, int depth);
 
-static void print_quoted(struct toc_buf *out, struct toc_sv s) {
+/* How many bytes of valid UTF-8 begin at i; 0 for a byte that is none. */
+static size_t sequence_length(struct toc_sv s, size_t i) {
+    unsigned char c = (unsigned char)s.p[i];
+    size_t n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+    return i + n <= s.n && toc_sv_is_utf8(toc_sv_sub(s, i, n)) ? n : 0;
+}
+
+void toc_promql_quote(struct toc_sv s, struct toc_buf *out) {
+    static const char from[] = "\"\\\a\b\f\n\r\t\v", to[] = "\"\\abfnrtv";
     toc_buf_append_char(out, '"');
-    for (size_t i = 0; i < s.n; i++) {
+    for (size_t i = 0; i < s.n;) {
         unsigned char c = (unsigned char)s.p[i];
-        if (c == '"' || c == '\\')
-            toc_buf_printf(out, "\\%c", c);
-        else if (c == '\n')
-            toc_buf_append_cstr(out, "\\n");
-        else if (c == '\t')
-            toc_buf_append_cstr(out, "\\t");
-        else if (c < 0x20 || c == 0x7f)
+        const char *known = c ? strchr(from, c) : NULL;
+        size_t n = sequence_length(s, i);
+        if (known)
+            toc_buf_printf(out, "\\%c", to[known - from]);
+        else if (n == 0 || c < 0x20 || c == 0x7f)
             toc_buf_printf(out, "\\x%02x", c);
         else
-            toc_buf_append_char(out, (char)c);
+            toc_buf_append(out, s.p + i, n);
+        i += n ? n : 1;
     }
     toc_buf_append_char(out, '"');
 }
@@ -36,7 +45,7 @@ static void print_label(struct toc_buf *out, struct toc_sv name) {
     if (toc_label_name_is_classic(name))
         toc_buf_append_sv(out, name);
     else
-        print_quoted(out, name);
+        toc_promql_quote(name, out);
 }
 
 static void print_labels(struct toc_buf *out, const struct toc_sv *names, size_t count) {
@@ -56,12 +65,34 @@ static void print_number(struct toc_buf *out, double v) {
         toc_format_f64_g(v, out);
 }
 
+/* A number that was written as a duration. */
+static void print_seconds(struct toc_buf *out, double seconds) {
+    toc_buf_append_cstr(out, seconds < 0 ? "-" : "");
+    toc_duration_format(llround(fabs(seconds) * 1000), out);
+}
+
+/* Arithmetic on durations, or the literal. */
+static void print_duration(struct toc_buf *out, const struct toc_node *expr, int64_t ms) {
+    if (expr)
+        print(&(struct printer){out, false}, expr, 0);
+    else
+        toc_duration_format(ms, out);
+}
+
+static void print_edge(struct toc_buf *out, const struct toc_node *n) {
+    if (n->modifier != TOC_RANGE_PLAIN)
+        toc_buf_append_cstr(out, n->modifier == TOC_RANGE_ANCHORED ? " anchored" : " smoothed");
+}
+
 static void print_modifiers(struct toc_buf *out, const struct toc_node *n) {
     if (n->at_kind == TOC_AT_TIME)
         toc_buf_printf(out, " @ %.3f", (double)n->at_ms / 1000.0);
     else if (n->at_kind)
         toc_buf_append_cstr(out, n->at_kind == TOC_AT_START ? " @ start()" : " @ end()");
-    if (n->offset_ms) {
+    if (n->offset_expr) {
+        toc_buf_append_cstr(out, " offset ");
+        print(&(struct printer){out, false}, n->offset_expr, 0);
+    } else if (n->offset_ms) {
         toc_buf_append_cstr(out, n->offset_ms < 0 ? " offset -" : " offset ");
         toc_duration_format(n->offset_ms < 0 ? -n->offset_ms : n->offset_ms, out);
     }
@@ -82,25 +113,26 @@ static void print_selector(struct toc_buf *out, const struct toc_node *n) {
             print_label(out, m->name);
             toc_buf_append_cstr(out, toc_match_op_text(m->op));
         }
-        print_quoted(out, m->value);
+        toc_promql_quote(m->value, out);
     }
     if (shown)
         toc_buf_append_char(out, '}');
-    if (n->range_ms) {
+    if (n->type == TOC_PROMQL_MATRIX) {
         toc_buf_append_char(out, '[');
-        toc_duration_format(n->range_ms, out);
+        print_duration(out, n->range_expr, n->range_ms);
         toc_buf_append_char(out, ']');
     }
+    print_edge(out, n);
     print_modifiers(out, n);
 }
 
 static void print_subquery(const struct printer *p, const struct toc_node *n, int depth) {
     print(p, n->left, depth);
     toc_buf_append_char(p->out, '[');
-    toc_duration_format(n->range_ms, p->out);
+    print_duration(p->out, n->range_expr, n->range_ms);
     toc_buf_append_char(p->out, ':');
-    if (n->step_ms)
-        toc_duration_format(n->step_ms, p->out);
+    if (n->step_ms || n->step_expr)
+        print_duration(p->out, n->step_expr, n->step_ms);
     toc_buf_append_char(p->out, ']');
     print_modifiers(p->out, n);
 }
@@ -145,6 +177,25 @@ static void print_aggregate(const struct printer *p, const struct toc_node *n, i
     print_list(p, n->args, n->arg_count, depth, is_broken);
 }
 
+static void print_fill_value(struct toc_buf *out, const char *name, double v) {
+    toc_buf_append_cstr(out, name);
+    print_number(out, v);
+    toc_buf_append_char(out, ')');
+}
+
+static void print_fill(struct toc_buf *out, const struct toc_node *n) {
+    bool are_same = n->has_fill_left && n->has_fill_right &&
+                    memcmp(&n->fill_left, &n->fill_right, sizeof n->fill_left) == 0;
+    if (are_same) {
+        print_fill_value(out, " fill (", n->fill_left);
+        return;
+    }
+    if (n->has_fill_left)
+        print_fill_value(out, " fill_left (", n->fill_left);
+    if (n->has_fill_right)
+        print_fill_value(out, " fill_right (", n->fill_right);
+}
+
 static void print_binary(const struct printer *p, const struct toc_node *n, int depth,
                          bool is_broken) {
     print(p, n->left, depth + is_broken);
@@ -164,6 +215,7 @@ static void print_binary(const struct printer *p, const struct toc_node *n, int 
                                                                            : " group_right ");
         print_labels(p->out, n->include, n->include_count);
     }
+    print_fill(p->out, n);
     if (is_broken)
         indent(p, depth);
     else
@@ -175,10 +227,13 @@ static void print(const struct printer *p, const struct toc_node *n, int depth) 
     bool is_broken = p->is_pretty && !fits_on_line(n, depth);
     switch (n->kind) {
     case TOC_NODE_NUMBER:
-        print_number(p->out, n->number);
+        if (n->is_duration)
+            print_seconds(p->out, n->number);
+        else
+            print_number(p->out, n->number);
         break;
     case TOC_NODE_STRING:
-        print_quoted(p->out, n->string);
+        toc_promql_quote(n->string, p->out);
         break;
     case TOC_NODE_SELECTOR:
         print_selector(p->out, n);
