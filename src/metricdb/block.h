@@ -80,6 +80,9 @@ void toc_block_index_match(const struct toc_block_index *x, const struct toc_mat
  * when the entry makes no sense. */
 int toc_block_index_labels(const struct toc_block_index *x, uint32_t series,
                            struct toc_label *items, struct toc_labels *out) TOC_MUST_CHECK;
+/* The series with exactly these labels; false when there is none. */
+bool toc_block_index_find(const struct toc_block_index *x, struct toc_labels labels,
+                          uint32_t *out_series);
 /* Walks over the chunks of a series in time order. A damaged entry ends early with r.error. */
 struct toc_block_cursor {
     struct toc_reader r;

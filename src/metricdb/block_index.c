@@ -260,6 +260,28 @@ int toc_block_index_labels(const struct toc_block_index *x, uint32_t series,
     return 0;
 }
 
+bool toc_block_index_find(const struct toc_block_index *x, struct toc_labels labels,
+                          uint32_t *out_series) {
+    struct toc_label items[TOC_SERIES_LABELS_MAX];
+    uint32_t low = 0, high = (uint32_t)x->meta.series;
+    while (low < high) {
+        struct toc_labels at;
+        uint32_t middle = low + (high - low) / 2;
+        if (toc_block_index_labels(x, middle, items, &at))
+            return false;
+        int c = toc_labels_cmp(at, labels);
+        if (c == 0) {
+            *out_series = middle;
+            return true;
+        }
+        if (c < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}
+
 int toc_block_index_chunks(const struct toc_block_index *x, uint32_t series,
                            struct toc_block_cursor *out) {
     struct toc_reader r = entry_of(x, series);

@@ -59,7 +59,12 @@ struct batch {
     int64_t floor_ms, ceiling_ms; /* accepted: floor < t <= ceiling */
     struct toc_wal_entry *entries;
     size_t count;
+    size_t stored;          /* accepted ones that a block holds already */
     struct toc_buf encoded; /* of the histogram at hand */
+    int64_t sealed_ms;      /* samples at or before it are compared with the blocks */
+    int64_t late_ms;        /* samples before it fill a window of the past */
+    int64_t mono_ns;        /* 0: not asked for yet */
+    struct toc_late late;
     struct toc_write_result result;
 };
 
@@ -73,9 +78,10 @@ static int begin(struct toc_metricdb *db, size_t count, struct batch *b, struct 
     if (!b->entries)
         return toc_errf(err, TOC_ENOMEM, "no memory for a batch of %zu samples", count);
     int64_t now = toc_clock_now(db->clock).ms;
-    int64_t sealed = atomic_load_explicit(&db->sealed_ms, memory_order_acquire);
+    b->sealed_ms = atomic_load_explicit(&db->sealed_ms, memory_order_acquire);
     /* A wall clock that was set back must not make the present "too old". */
-    b->floor_ms = TOC_MIN(sealed, now - db->limits.out_of_order_ms);
+    b->floor_ms = TOC_MIN(b->sealed_ms, now - db->limits.retention_ms);
+    b->late_ms = now - db->limits.block_span_ms - db->limits.block_span_ms / 2;
     b->ceiling_ms = now + db->limits.future_tolerance_ms;
     return 0;
 }
@@ -106,6 +112,43 @@ static enum toc_append append(struct batch *b, struct toc_head_shard *shard, str
     return toc_series_append_histogram(&b->db->head, shard, s, t_ms, h, toc_buf_sv(&b->encoded));
 }
 
+/* A sample whose time may be sealed: true when it needs no more, as it is in a block or refused. */
+static bool settle_late(struct batch *b, uint64_t key, struct toc_labels labels, int64_t t_ms,
+                        double value, const struct toc_histogram *h) {
+    struct toc_sv encoded = h ? toc_buf_sv(&b->encoded) : TOC_SV_NULL;
+    enum toc_append found = toc_late_check(b->db, &b->late, key, labels, t_ms, value, encoded);
+    b->stored += found == TOC_APPEND_SAME;
+    if (found == TOC_APPEND_DUPLICATE)
+        reject(b, TOC_REJECT_DUPLICATE);
+    return found != TOC_APPEND_DONE;
+}
+
+/* The same by reference: the labels are needed, so that it may not matter that others hold the
+ * shard. */
+static bool settle_late_ref(struct batch *b, const struct toc_metricdb_sample *x) {
+    struct toc_label items[TOC_SERIES_LABELS_MAX];
+    struct toc_head *h = &b->db->head;
+    struct toc_head_shard *shard;
+    struct toc_labels labels = TOC_LABELS_EMPTY;
+    toc_rwlock_read(&h->index_lock);
+    unsigned ticket = toc_head_enter_select(h); /* keeps the labels alive */
+    toc_rwlock_unlock(&h->index_lock);
+    struct toc_series *s = toc_head_ref_lock(h, x->ref, &shard);
+    if (s) {
+        labels = toc_series_labels(h, s, items);
+        toc_mutex_unlock(&shard->mutex);
+    }
+    bool settled = s && settle_late(b, x->ref, labels, x->t_ms, x->value, x->histogram);
+    toc_head_leave_select(h, ticket);
+    return settled;
+}
+
+static void note_late(struct batch *b, int64_t t_ms) {
+    if (!b->mono_ns)
+        b->mono_ns = toc_clock_mono(b->db->clock).ns;
+    toc_metricdb_note_late(b->db, t_ms, b->mono_ns);
+}
+
 /* Under the shard lock; a histogram stands encoded in the batch. */
 static void put_sample(struct batch *b, struct toc_head_shard *shard, struct toc_series *s,
                        int64_t t_ms, double value, const struct toc_histogram *h) {
@@ -113,6 +156,8 @@ static void put_sample(struct batch *b, struct toc_head_shard *shard, struct toc
         reject(b, has_newer(s, t_ms) ? TOC_REJECT_OUT_OF_ORDER : TOC_REJECT_TOO_OLD);
         return;
     }
+    if (t_ms < b->late_ms)
+        note_late(b, t_ms);
     /* The same sample again is logged again: the one before may not be durable yet. */
     if (append(b, shard, s, t_ms, value, h) == TOC_APPEND_DUPLICATE) {
         reject(b, TOC_REJECT_DUPLICATE);
@@ -131,8 +176,9 @@ static int finish(struct batch *b, struct toc_write_result *out_result, struct t
     int rc = toc_wal_write(db->wal, b->entries, b->count, err);
     toc_free(b->entries);
     toc_buf_fini(&b->encoded);
+    toc_late_fini(&b->late);
     if (!rc) {
-        b->result.accepted = b->count;
+        b->result.accepted = b->count + b->stored;
         atomic_fetch_add_explicit(&db->samples_total, b->count, memory_order_relaxed);
     }
     for (int i = 0; i < TOC_REJECT_REASON_COUNT; i++)
@@ -166,6 +212,9 @@ static int write_points(struct toc_sink *sink, const struct toc_point *points, s
             continue;
         }
         bool too_old = p->t_ms <= b.floor_ms; /* no series is made for it */
+        if (!too_old && p->t_ms <= b.sealed_ms &&
+            settle_late(&b, toc_labels_hash(p->labels), p->labels, p->t_ms, p->value, p->histogram))
+            continue;
         struct toc_series *s = too_old ? toc_head_series_lock(&db->head, p->labels, 0, &shard)
                                        : lock_series(db, p->labels, &shard, &reason);
         if (!s) {
@@ -212,6 +261,8 @@ int toc_metricdb_write_refs(struct toc_metricdb *db, struct toc_metricdb_sample 
             reject(&b, TOC_REJECT_INVALID_HISTOGRAM);
             continue;
         }
+        if (x->t_ms <= b.sealed_ms && x->t_ms > b.floor_ms && settle_late_ref(&b, x))
+            continue;
         struct toc_series *s = toc_head_ref_lock(&db->head, x->ref, &shard);
         if (!s) {
             x->ref = 0;

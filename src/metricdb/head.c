@@ -221,7 +221,21 @@ bool toc_head_drain_selects(struct toc_head *h, int64_t timeout_ms) {
 
 /* --- forgetting --- */
 
-void toc_head_rebound(struct toc_head_shard *shard) {
+struct toc_head_bounds toc_head_bounds(struct toc_head *h) {
+    struct toc_head_bounds b = {INT64_MAX, INT64_MIN, 0, 0};
+    for (int i = 0; i < TOC_HEAD_SHARDS; i++) {
+        struct toc_head_shard *shard = &h->shards[i];
+        toc_mutex_lock(&shard->mutex);
+        b.min_ms = TOC_MIN(b.min_ms, shard->min_ms);
+        b.max_ms = TOC_MAX(b.max_ms, shard->max_ms);
+        b.chunk_bytes += shard->chunk_bytes;
+        b.samples += shard->samples;
+        toc_mutex_unlock(&shard->mutex);
+    }
+    return b;
+}
+
+static void rebound(struct toc_head_shard *shard) {
     toc_mutex_lock(&shard->mutex);
     shard->min_ms = INT64_MAX;
     shard->max_ms = INT64_MIN;
@@ -234,6 +248,38 @@ void toc_head_rebound(struct toc_head_shard *shard) {
         shard->max_ms = TOC_MAX(shard->max_ms, last);
     }
     toc_mutex_unlock(&shard->mutex);
+}
+
+void toc_head_rebound_all(struct toc_head *h) {
+    for (int i = 0; i < TOC_HEAD_SHARDS; i++)
+        rebound(&h->shards[i]);
+}
+
+int64_t toc_head_next_sample(struct toc_head *h, int64_t from_ms) {
+    int64_t next = INT64_MAX;
+    for (int i = 0; i < TOC_HEAD_SHARDS; i++) {
+        struct toc_head_shard *shard = &h->shards[i];
+        toc_mutex_lock(&shard->mutex);
+        for (size_t k = 0; k < shard->slots.count; k++) {
+            const struct toc_series *s = shard->slots.items[k].series;
+            if (s)
+                next = TOC_MIN(next, toc_series_next_sample(s, from_ms));
+        }
+        toc_mutex_unlock(&shard->mutex);
+    }
+    return next;
+}
+
+bool toc_head_series_at(struct toc_head *h, uint32_t shard_number, size_t place,
+                        struct toc_series **out) {
+    struct toc_head_shard *shard = &h->shards[shard_number];
+    toc_mutex_lock(&shard->mutex);
+    bool is_there = place < shard->slots.count;
+    *out = is_there ? shard->slots.items[place].series : NULL;
+    if (*out && (*out)->is_dead)
+        *out = NULL;
+    toc_mutex_unlock(&shard->mutex);
+    return is_there;
 }
 
 static void unlink_empty(struct toc_head_shard *shard, struct toc_ids *dead) {

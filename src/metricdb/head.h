@@ -113,6 +113,9 @@ enum toc_append toc_series_append_histogram(struct toc_head *h, struct toc_head_
  * its arena has no room for the histograms. */
 int toc_series_read(const struct toc_series *s, int64_t min_ms, int64_t max_ms,
                     struct toc_series_buffer *out) TOC_MUST_CHECK;
+/* Start of the first chunk that ends at or after from_ms, or from_ms when it begins before;
+ * INT64_MAX when there is none. Under the shard lock. */
+int64_t toc_series_next_sample(const struct toc_series *s, int64_t from_ms);
 /* First and last time; false when the series is empty. Under the shard lock. */
 bool toc_series_bounds(const struct toc_series *s, int64_t *out_min_ms, int64_t *out_max_ms);
 /* First closed chunk that ends at or after t_ms; chunk_count when there is none. */
@@ -138,8 +141,19 @@ void toc_head_leave_select(struct toc_head *h, unsigned ticket);
  * waiting for the same ones. One caller at a time. */
 bool toc_head_drain_selects(struct toc_head *h, int64_t timeout_ms);
 
-/* Recomputes the bounds of a shard. Takes its lock. */
-void toc_head_rebound(struct toc_head_shard *shard);
+struct toc_head_bounds {
+    int64_t min_ms, max_ms; /* min > max when there are no samples */
+    uint64_t chunk_bytes, samples;
+};
+/* All shards together. Takes their locks one after the other. */
+struct toc_head_bounds toc_head_bounds(struct toc_head *h);
+/* Recomputes the bounds of the shards after samples went. Takes their locks. */
+void toc_head_rebound_all(struct toc_head *h);
+/* Time of the first sample at or after from_ms, or a little earlier; INT64_MAX when there is none.
+ * Looks at every series. */
+int64_t toc_head_next_sample(struct toc_head *h, int64_t from_ms);
+/* Walks over the places of a shard: false behind the last; *out NULL where no live series is. */
+bool toc_head_series_at(struct toc_head *h, uint32_t shard, size_t place, struct toc_series **out);
 /* Forgets series without samples; `dead` carries those that wait for selects to end. */
 void toc_head_forget_empty(struct toc_head *h, struct toc_ids *dead);
 

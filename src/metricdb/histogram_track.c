@@ -230,6 +230,16 @@ static bool is_open_wanted(const struct toc_histogram_track *track, int64_t min_
     return track->open_count && track->open_first_ms <= max_ms && track->open_last_ms >= min_ms;
 }
 
+int64_t toc_histogram_track_next_sample(const struct toc_histogram_track *track, int64_t from_ms) {
+    size_t at = chunk_place(track, from_ms);
+    int64_t next = INT64_MAX;
+    if (at < track->chunk_count)
+        next = track->chunks[at]->min_ms;
+    else if (track->open_count && track->open_last_ms >= from_ms)
+        next = track->open_first_ms;
+    return TOC_MAX(next, from_ms);
+}
+
 bool toc_histogram_track_overlaps(const struct toc_histogram_track *track, int64_t min_ms,
                                   int64_t max_ms) {
     if (!track)

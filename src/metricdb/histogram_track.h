@@ -29,6 +29,8 @@ bool toc_histogram_track_is_empty(const struct toc_histogram_track *track);
 /* First and last time; false when it is empty. */
 bool toc_histogram_track_bounds(const struct toc_histogram_track *track, int64_t *out_min_ms,
                                 int64_t *out_max_ms);
+/* As toc_series_next_sample. */
+int64_t toc_histogram_track_next_sample(const struct toc_histogram_track *track, int64_t from_ms);
 bool toc_histogram_track_overlaps(const struct toc_histogram_track *track, int64_t min_ms,
                                   int64_t max_ms);
 /* Appends the samples in the range behind what the buffer holds. TOC_ENOMEM: its arena is full. */

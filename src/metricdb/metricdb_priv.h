@@ -18,6 +18,12 @@ struct toc_metadata_row {
 
 struct toc_seal; /* a block in the making */
 
+/* When a window of the past got a sample last. */
+enum { TOC_LATE_WINDOWS = 64 };
+struct toc_late_window {
+    _Atomic int64_t start_ms, touched_ns;
+};
+
 struct toc_metricdb {
     struct toc_sink sink;
     struct toc_querier querier;
@@ -35,13 +41,16 @@ struct toc_metricdb {
     /* Samples at or before it are in blocks; INT64_MIN before the first block. */
     _Atomic int64_t sealed_ms;
 
-    /* One maintenance step at a time; guards the six below. */
+    struct toc_late_window late_windows[TOC_LATE_WINDOWS]; /* by window modulo their number */
+
+    /* One maintenance step at a time; guards the seven below. */
     struct toc_mutex maintain_mutex;
     struct toc_seal *untrimmed; /* a listed block whose samples are still in the head */
     struct toc_ids dead_series;
     bool has_deleted; /* from the head, since series without samples were last forgotten */
     uint64_t next_block;
     int64_t next_try_mono_ns; /* after a failed step */
+    int64_t next_look_ns;     /* for windows to seal, after all were found busy */
     int failed_code;          /* of the last step */
 
     atomic_uint_fast64_t samples_total, selects, blocks_sealed, blocks_deleted;
@@ -69,7 +78,28 @@ void toc_metricdb_init_sink(struct toc_metricdb *db);
 void toc_metricdb_init_querier(struct toc_metricdb *db);
 /* db_replay.c: reads the log into the head and makes db->wal. */
 int toc_metricdb_replay(struct toc_metricdb *db, struct toc_err *err) TOC_MUST_CHECK;
-/* db_maintain.c */
+/*
+ * db_late.c: samples at or before sealed_ms are compared with the blocks. One object per batch,
+ * zeroed at first; it remembers where the series at hand lies, so that many samples of one series
+ * in a row cost one look-up.
+ */
+struct toc_late_block;
+struct toc_late {
+    struct toc_late_block *blocks;
+    size_t count;
+    bool is_open;
+    uint64_t key; /* of the series at hand, any number that tells it from its neighbours */
+    struct toc_series_buffer buffer;
+};
+/* Is there a sample at t_ms? `encoded` is a histogram's bytes, empty for a float. */
+enum toc_append toc_late_check(struct toc_metricdb *db, struct toc_late *late, uint64_t key,
+                               struct toc_labels labels, int64_t t_ms, double value,
+                               struct toc_sv encoded);
+void toc_late_fini(struct toc_late *late);
+
+/* db_seal.c */
+/* A sample of the past was accepted: more of them may follow. */
+void toc_metricdb_note_late(struct toc_metricdb *db, int64_t t_ms, int64_t mono_ns);
 void toc_metricdb_free_seal(struct toc_seal **seal);
 /* Takes what is in the newest block out of the head. Selects that began before the block was listed
  * still read these samples from the head: while one runs, false. Under the maintain mutex. */

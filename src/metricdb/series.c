@@ -272,6 +272,18 @@ bool toc_series_bounds(const struct toc_series *s, int64_t *out_min_ms, int64_t 
     return *out_min_ms <= *out_max_ms;
 }
 
+int64_t toc_series_next_sample(const struct toc_series *s, int64_t from_ms) {
+    int64_t next = INT64_MAX;
+    size_t at = toc_series_chunk_place(s, from_ms);
+    if (at < s->chunk_count)
+        next = s->chunks[at]->min_ms;
+    else if (s->open.count && s->open.last_ms >= from_ms)
+        next = s->open.first_ms;
+    if (s->histograms)
+        next = TOC_MIN(next, toc_histogram_track_next_sample(s->histograms, from_ms));
+    return TOC_MAX(next, from_ms);
+}
+
 int toc_series_read(const struct toc_series *s, int64_t min_ms, int64_t max_ms,
                     struct toc_series_buffer *out) {
     read_floats(s, min_ms, max_ms, out);

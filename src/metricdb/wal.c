@@ -424,7 +424,9 @@ static bool take_droppable(struct toc_wal *w, uint64_t number, int64_t boundary_
     toc_mutex_lock(&w->mutex);
     for (size_t i = 0; i < w->segments.count && !found; i++) {
         const struct toc_wal_segment *s = &w->segments.items[i];
-        if (s->number >= number || s->max_ms > boundary_ms || (s->has_deletions && i))
+        if (s->number >= number || s->max_ms > boundary_ms ||
+            (s->has_deletions && i && boundary_ms != INT64_MAX) ||
+            s->max_ms == INT64_MAX) /* it could not be read */
             continue;
         *out = s->number;
         TOC_VEC_REMOVE(&w->segments, i);
@@ -445,6 +447,10 @@ int toc_wal_drop(struct toc_wal *w, uint64_t number, int64_t boundary_ms) {
             first = rc;
     }
     return first;
+}
+
+int toc_wal_drop_before(struct toc_wal *w, uint64_t number) {
+    return toc_wal_drop(w, number, INT64_MAX);
 }
 
 uint64_t toc_wal_oldest(struct toc_wal *w) {

@@ -108,6 +108,8 @@ int toc_wal_flush(struct toc_wal *w, struct toc_err *err) TOC_MUST_CHECK;
 uint64_t toc_wal_rotate(struct toc_wal *w);
 /* Deletes segments below `number` whose samples are all at or before boundary_ms. */
 int toc_wal_drop(struct toc_wal *w, uint64_t number, int64_t boundary_ms) TOC_MUST_CHECK;
+/* Deletes segments below `number`, whatever they hold: it was logged again or is in blocks. */
+int toc_wal_drop_before(struct toc_wal *w, uint64_t number) TOC_MUST_CHECK;
 /* Number of the oldest segment that is kept; UINT64_MAX when there is none. */
 uint64_t toc_wal_oldest(struct toc_wal *w);
 /* Fills the wal_* members and the degraded state. */
