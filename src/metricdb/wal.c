@@ -418,35 +418,48 @@ uint64_t toc_wal_rotate(struct toc_wal *w) {
     return next;
 }
 
-/* Takes the next deletable segment out of the list. */
-static bool take_droppable(struct toc_wal *w, uint64_t number, int64_t boundary_ms, uint64_t *out) {
+/* The next segment that may be deleted. One with deletions may only when every older one is gone.
+ */
+static bool find_droppable(struct toc_wal *w, uint64_t number, int64_t boundary_ms,
+                           struct toc_wal_segment *out) {
     bool found = false;
     toc_mutex_lock(&w->mutex);
     for (size_t i = 0; i < w->segments.count && !found; i++) {
         const struct toc_wal_segment *s = &w->segments.items[i];
-        if (s->number >= number || s->max_ms > boundary_ms ||
-            (s->has_deletions && i && boundary_ms != INT64_MAX) ||
-            s->max_ms == INT64_MAX) /* it could not be read */
-            continue;
-        *out = s->number;
-        TOC_VEC_REMOVE(&w->segments, i);
-        found = true;
+        bool could_be_read = s->max_ms != INT64_MAX;
+        found = s->number < number && s->max_ms <= boundary_ms && could_be_read &&
+                !(s->has_deletions && i);
+        *out = *s;
     }
     toc_mutex_unlock(&w->mutex);
     return found;
 }
 
-int toc_wal_drop(struct toc_wal *w, uint64_t number, int64_t boundary_ms) {
-    uint64_t gone;
-    int first = 0;
-    while (take_droppable(w, number, boundary_ms, &gone)) {
-        char path[4096];
-        toc_wal_path(w->o.dir, gone, path, sizeof path);
-        int rc = w->o.vfs->remove(w->o.vfs, path);
-        if (rc && rc != TOC_ENOENT && !first)
-            first = rc;
+static void forget_segment(struct toc_wal *w, uint64_t number) {
+    toc_mutex_lock(&w->mutex);
+    for (size_t i = 0; i < w->segments.count; i++) {
+        if (w->segments.items[i].number != number)
+            continue;
+        TOC_VEC_REMOVE(&w->segments, i);
+        break;
     }
-    return first;
+    toc_mutex_unlock(&w->mutex);
+}
+
+int toc_wal_drop(struct toc_wal *w, uint64_t number, int64_t boundary_ms) {
+    struct toc_wal_segment s;
+    while (find_droppable(w, number, boundary_ms, &s)) {
+        char path[4096];
+        /* A disk may forget the removal of an older segment and with it what was deleted. */
+        int rc = s.has_deletions ? w->o.vfs->sync_dir(w->o.vfs, w->o.dir) : 0;
+        toc_wal_path(w->o.dir, s.number, path, sizeof path);
+        if (!rc)
+            rc = w->o.vfs->remove(w->o.vfs, path);
+        if (rc && rc != TOC_ENOENT)
+            return rc;
+        forget_segment(w, s.number);
+    }
+    return 0;
 }
 
 int toc_wal_drop_before(struct toc_wal *w, uint64_t number) {
