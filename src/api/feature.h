@@ -40,7 +40,7 @@ enum toc_feature_effect {
     X(17, "created-timestamp-zero-ingestion", TOC_FEATURE_NOTHING, 0)                              \
     X(18, "otlp-deltatocumulative", TOC_FEATURE_NOTHING, 0)                                        \
     X(19, "otlp-native-delta-ingestion", TOC_FEATURE_NOTHING, 0)                                   \
-    X(20, "concurrent-rule-eval", TOC_FEATURE_NOTHING, 0)                                          \
+    X(20, "concurrent-rule-eval", TOC_FEATURE_ALWAYS, 0)                                           \
     X(21, "extra-scrape-metrics", TOC_FEATURE_NOTHING, 0)                                          \
     X(22, "delayed-compaction", TOC_FEATURE_NOTHING, 0)                                            \
     X(23, "memory-snapshot-on-shutdown", TOC_FEATURE_NOTHING, 0)                                   \

@@ -98,16 +98,31 @@ struct metrics_writer {
     const char *last_name;
 };
 
+/* A label's value in the exposition format. */
+static void append_escaped(struct toc_buf *out, const char *s) {
+    for (; *s; s++) {
+        if (*s == '\\' || *s == '"')
+            toc_buf_append_char(out, '\\');
+        if (*s == '\n')
+            toc_buf_append_cstr(out, "\\n");
+        else
+            toc_buf_append_char(out, *s);
+    }
+}
+
 static void write_metric(void *ctx, const char *name, const char *type, const char *help,
                          const char *label, const char *label_value, double value) {
     struct metrics_writer *w = ctx;
     if (!w->last_name || strcmp(w->last_name, name) != 0)
         toc_buf_printf(w->out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
     w->last_name = name;
-    if (label)
-        toc_buf_printf(w->out, "%s{%s=\"%s\"} ", name, label, label_value);
-    else
-        toc_buf_printf(w->out, "%s ", name);
+    toc_buf_append_cstr(w->out, name);
+    if (label) {
+        toc_buf_printf(w->out, "{%s=\"", label);
+        append_escaped(w->out, label_value);
+        toc_buf_append_cstr(w->out, "\"}");
+    }
+    toc_buf_append_char(w->out, ' ');
     toc_format_f64(value, w->out);
     toc_buf_append_char(w->out, '\n');
 }

@@ -6,7 +6,6 @@
 #include "app/config_priv.h"
 #include "base/alloc.h"
 #include "base/vec.h"
-#include "rules/builtin_packs.h"
 #include "rules/detector.h"
 #include "sys/env.h"
 #include "sys/vfs.h"
@@ -238,32 +237,6 @@ static int read_file(const char *path, struct toc_buf *out, struct toc_err *err)
     return rc < 0 ? toc_errf(err, rc, "cannot read %s: %s", path, toc_strerror(rc)) : 0;
 }
 
-static int add_rule_file(struct toc_config *c, const char *name, struct toc_sv text,
-                         struct toc_err *err) {
-    struct toc_rule_file *file = NULL;
-    int rc = toc_rule_file_parse(toc_sv_cstr(name), text, false, &file, err);
-    if (rc < 0) {
-        err->line = 0; /* its message says the place */
-        return rc;
-    }
-    c->rule_files =
-        toc_xrealloc(c->rule_files, (c->rule_file_count + 1) * sizeof(struct toc_rule_file *));
-    c->rule_files[c->rule_file_count++] = file;
-    return 0;
-}
-
-static int add_builtin_packs(struct toc_config *c, struct toc_err *err) {
-    size_t count;
-    const struct toc_builtin_pack *packs = toc_builtin_packs(&count);
-    int rc = 0;
-    for (size_t i = 0; i < count && rc == 0; i++) {
-        char name[64];
-        snprintf(name, sizeof name, "builtin/%s", packs[i].name);
-        rc = add_rule_file(c, name, packs[i].yaml, err);
-    }
-    return rc;
-}
-
 static int load_rule_files(struct toc_config *c, const struct toc_yaml *list, struct toc_err *err) {
     struct toc_config_paths paths = {0}, found = {0};
     int rc = read_paths(c, list, "rule_files", &paths, err);
@@ -277,11 +250,11 @@ static int load_rule_files(struct toc_config *c, const struct toc_yaml *list, st
             struct toc_buf text = TOC_BUF_INIT;
             rc = read_file(found.items[k], &text, err);
             if (rc == 0)
-                rc = add_rule_file(c, found.items[k], toc_buf_sv(&text), err);
+                rc = toc_config_add_rule_file(c, found.items[k], toc_buf_sv(&text), err);
             toc_buf_fini(&text);
         }
     }
-    return rc == 0 && c->builtin_rules ? add_builtin_packs(c, err) : rc;
+    return rc == 0 && c->builtin_rules ? toc_config_add_builtin_packs(c, err) : rc;
 }
 
 static int load_alerting(struct toc_config *c, struct toc_err *err) {
@@ -308,20 +281,13 @@ static int load_alerting(struct toc_config *c, struct toc_err *err) {
     return rc;
 }
 
-static int read_evaluation_interval(const struct toc_yaml *global, int64_t *out_ms,
-                                    struct toc_err *err) {
-    const struct toc_yaml *n = global ? toc_yaml_get(global, "evaluation_interval") : NULL;
-    *out_ms = 5000;
-    return n ? toc_yaml_duration(n, out_ms, err) : 0;
-}
-
 static int load_parts(struct toc_config *c, const struct sections *top, const struct scalars *s,
                       struct toc_err *err) {
     struct toc_scrape_global global = toc_scrape_global_default();
     global.base_dir = c->base_dir;
     int rc = toc_scrape_global_read(top->global, &global, err);
     if (rc == 0)
-        rc = read_evaluation_interval(top->global, &c->evaluation_interval_ms, err);
+        rc = toc_config_rules_global_read(top->global, c, err);
     if (rc == 0)
         rc = toc_config_query_read(top->query, top->features, c, err);
     if (rc == 0)

@@ -47,7 +47,8 @@ struct toc_config {
     struct toc_query_limits query;
     unsigned features; /* bits of api/feature.h */
 
-    int64_t evaluation_interval_ms;
+    int64_t evaluation_interval_ms, rule_query_offset_ms;
+    struct toc_labels external_labels;
     struct toc_sv alertmanager_file;
     const struct toc_yaml *detectors; /* NULL: the built-in ones only */
 

@@ -8,4 +8,12 @@
 int toc_config_query_read(const struct toc_yaml *query, const struct toc_yaml *features,
                           struct toc_config *c, struct toc_err *err) TOC_MUST_CHECK;
 
+/* What `global` says about rules; the node may be NULL. */
+int toc_config_rules_global_read(const struct toc_yaml *global, struct toc_config *c,
+                                 struct toc_err *err) TOC_MUST_CHECK;
+/* Parses and keeps one rule file; `name` is what its problems and the API call it. */
+int toc_config_add_rule_file(struct toc_config *c, const char *name, struct toc_sv text,
+                             struct toc_err *err) TOC_MUST_CHECK;
+int toc_config_add_builtin_packs(struct toc_config *c, struct toc_err *err) TOC_MUST_CHECK;
+
 #endif

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/feature.h"
 #include "app/daemon_priv.h"
 #include "net/http_client.h"
 #include "sys/env.h"
@@ -178,7 +179,12 @@ static int start_rules(struct toc_daemon *d, struct toc_err *err) {
                                         .store = &d->blobs.base,
                                         .mono_ns = mono_ns,
                                         .mono_ctx = d->clock,
+                                        .executor = toc_pool_executor(d->pool),
+                                        .features = toc_feature_promql(d->config->features),
+                                        .lookback_ms = d->config->query.lookback_ms,
                                         .default_interval_ms = d->config->evaluation_interval_ms,
+                                        .default_query_offset_ms = d->config->rule_query_offset_ms,
+                                        .external_labels = d->config->external_labels,
                                         .external_url = toc_sv_cstr(d->link_base)};
     d->rules = toc_rules_new(&o);
     toc_rules_set_files(d->rules, d->config->rule_files, d->config->rule_file_count, d->started_at);
@@ -347,6 +353,8 @@ static int start_parts(struct toc_daemon *d, struct toc_err *err) {
     if (rc == 0)
         rc = start_alerts(d, err);
     if (rc == 0)
+        rc = toc_pool_new(0, &d->pool, err);
+    if (rc == 0)
         rc = start_rules(d, err);
     if (rc == 0)
         rc = start_detectors(d, err);
@@ -410,6 +418,7 @@ void toc_daemon_stop(struct toc_daemon **dp) {
     toc_doctor_free(&d->doctor);
     toc_detectors_free(&d->detectors);
     toc_rules_free(&d->rules);
+    toc_pool_free(&d->pool);
     toc_alert_manager_free(&d->alerts);
     toc_notifier_stop(&d->notifier);
     toc_incident_manager_free(&d->incidents);
@@ -434,6 +443,8 @@ static void apply(struct toc_daemon *d, struct toc_config *fresh) {
     struct toc_ts now = toc_clock_now(d->clock);
     struct toc_err err = {0};
     toc_scraper_load(d->scraper, toc_scrape_set_ref(fresh->scrape));
+    toc_rules_configure(d->rules, fresh->evaluation_interval_ms, fresh->rule_query_offset_ms,
+                        fresh->external_labels);
     toc_rules_set_files(d->rules, fresh->rule_files, fresh->rule_file_count, now);
     fresh->rule_file_count = 0;
     toc_notifier_set_receivers(d->notifier, fresh->receivers);

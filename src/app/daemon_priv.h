@@ -15,6 +15,7 @@
 #include "notify/ack_link.h"
 #include "statedb/blobs.h"
 #include "statedb/incidents.h"
+#include "sys/pool.h"
 #include "sys/thread.h"
 
 struct toc_silence_adapter {
@@ -47,6 +48,7 @@ struct toc_daemon {
     struct toc_blobs blobs;
     struct toc_incidents incident_store;
     struct toc_guard *guard;
+    struct toc_pool *pool; /* threads for the queries of rules */
     struct toc_rules *rules;
     struct toc_detectors *detectors;
     struct toc_alert_manager *alerts;
@@ -97,6 +99,7 @@ void toc_daemon_restore_state(struct toc_daemon *d);
 void toc_daemon_each_problem(void *daemon, toc_on_problem *fn, void *ctx);
 void toc_daemon_each_metric(void *daemon, toc_on_metric *fn, void *ctx);
 /* Writes the self-metrics as series. */
+void toc_daemon_each_rule_metric(struct toc_daemon *d, toc_on_metric *fn, void *ctx);
 void toc_daemon_write_self(struct toc_daemon *d, struct toc_ts now);
 
 #endif

@@ -140,6 +140,7 @@ void toc_daemon_each_metric(void *ctx, toc_on_metric *fn, void *fn_ctx) {
           (double)d->started_at.ms / 1000.0);
     storage_metrics(d, &e);
     engine_metrics(d, &e);
+    toc_daemon_each_rule_metric(d, fn, fn_ctx);
     notify_metrics(d, &e);
     collect_metrics(d, &e);
     http_metrics(d, &e);

@@ -40,15 +40,19 @@ struct batch {
     size_t count;
     TOC_VEC(struct task) tasks;
     size_t tasks_done;
-    struct toc_map by_text;   /* → index of the task + 1 */
-    struct toc_map left_uses; /* left text → how many rules have it */
+    struct toc_map by_text; /* → index of the task + 1 */
+    struct toc_map uses;    /* text that is asked for → how often */
 };
 
-static void count_left(struct batch *b, const struct rule_query *q) {
-    if (!q->left)
-        return;
-    uintptr_t n = (uintptr_t)toc_map_get(&b->left_uses, q->left_text);
-    toc_map_put(&b->left_uses, q->left_text, (void *)(n + 1));
+static void count_text(struct batch *b, struct toc_sv text) {
+    uintptr_t n = (uintptr_t)toc_map_get(&b->uses, text);
+    toc_map_put(&b->uses, text, (void *)(n + 1));
+}
+
+/* A query asks for its left side, or, without one, for itself. */
+static void count_uses(struct batch *b, const struct rule_query *q) {
+    if (q->expr)
+        count_text(b, q->left ? q->left_text : q->text);
 }
 
 static size_t task_of(struct batch *b, struct toc_sv text, const struct toc_promql_expr *expr) {
@@ -63,7 +67,7 @@ static size_t task_of(struct batch *b, struct toc_sv text, const struct toc_prom
 }
 
 static struct use plan_query(struct batch *b, const struct rule_query *q) {
-    bool is_shared = q->left && (uintptr_t)toc_map_get(&b->left_uses, q->left_text) > 1;
+    bool is_shared = q->left && (uintptr_t)toc_map_get(&b->uses, q->left_text) > 1;
     if (!q->expr)
         return (struct use){SIZE_MAX, false};
     return is_shared ? (struct use){task_of(b, q->left_text, q->left), true}
@@ -73,9 +77,9 @@ static struct use plan_query(struct batch *b, const struct rule_query *q) {
 static void plan(struct batch *b) {
     for (size_t i = 0; i < b->count; i++) {
         const struct rule_state *s = b->rules[i].s;
-        count_left(b, &s->query);
+        count_uses(b, &s->query);
         if (s->active.count)
-            count_left(b, &s->recover);
+            count_uses(b, &s->recover);
     }
     for (size_t i = 0; i < b->count; i++) {
         struct planned *r = &b->rules[i];
@@ -163,7 +167,7 @@ static void plan_confirm(struct batch *b) {
     for (size_t i = 0; i < b->count; i++) {
         struct planned *r = &b->rules[i];
         if (r->s->confirm.expr && has_result(b, r))
-            count_left(b, &r->s->confirm);
+            count_uses(b, &r->s->confirm);
     }
     for (size_t i = 0; i < b->count; i++) {
         struct planned *r = &b->rules[i];
@@ -219,7 +223,7 @@ static void apply_all(struct batch *b) {
 static void send_all(struct batch *b) {
     for (size_t i = 0; i < b->count; i++)
         if (b->rules[i].s->rule->is_alert && b->rules[i].s->health == TOC_RULE_HEALTH_OK)
-            toc_rule_send(b->pass.m, b->pass.g, b->rules[i].s, b->pass.at);
+            toc_rule_send(&b->pass, b->rules[i].s);
 }
 
 static void batch_fini(struct batch *b) {
@@ -228,7 +232,7 @@ static void batch_fini(struct batch *b) {
     TOC_VEC_FINI(&b->tasks);
     TOC_VEC_FINI(&b->pass.points);
     toc_map_fini(&b->by_text);
-    toc_map_fini(&b->left_uses);
+    toc_map_fini(&b->uses);
     toc_arena_fini(&b->pass.arena);
 }
 

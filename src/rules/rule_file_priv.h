@@ -24,9 +24,6 @@ void toc_rule_read_string(struct rule_reader *r, const struct toc_yaml *map, con
 void toc_rule_read_duration(struct rule_reader *r, const struct toc_yaml *map, const char *key,
                             int64_t *out);
 
-int toc_rule_parse_expr(struct toc_sv text, unsigned features, struct toc_promql_expr **out,
-                        struct toc_err *err) TOC_MUST_CHECK;
-
 enum rule_text_kind { RULE_TEXT_LABEL, RULE_TEXT_ANNOTATION, RULE_TEXT_GROUP_LABEL };
 void toc_rule_read_texts(struct rule_reader *r, const struct toc_yaml *map,
                          enum rule_text_kind kind, bool is_template, struct toc_rule_text **out,

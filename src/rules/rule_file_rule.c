@@ -86,17 +86,10 @@ void toc_rule_read_texts(struct rule_reader *r, const struct toc_yaml *map,
         qsort(*out, *out_count, sizeof **out, compare_texts);
 }
 
-/* The parser knows no features yet: the default ones. */
-int toc_rule_parse_expr(struct toc_sv text, unsigned features, struct toc_promql_expr **out,
-                        struct toc_err *err) {
-    (void)features;
-    return toc_promql_parse(text, out, err);
-}
-
 static int parse_expr(struct rule_reader *r, const struct toc_yaml *n, struct toc_sv text,
                       struct toc_promql_expr **out) {
     struct toc_err why = {0};
-    int rc = toc_rule_parse_expr(text, r->options->features, out, &why);
+    int rc = toc_promql_parse_with(text, r->options->features, out, &why);
     if (!rc)
         return 0;
     if (why.line)
@@ -120,7 +113,7 @@ int toc_rule_with_threshold(const struct toc_promql_expr *expr, double number,
         toc_buf_printf(&text, "(%s) %s ", toc_buf_cstr(&t.left_text), t.op);
         toc_format_f64_g(number, &text);
         /* What was parsed once may use any feature. */
-        rc = toc_rule_parse_expr(toc_buf_sv(&text), TOC_PROMQL_ALL_FEATURES, out, err);
+        rc = toc_promql_parse_with(toc_buf_sv(&text), TOC_PROMQL_ALL_FEATURES, out, err);
     }
     toc_buf_fini(&text);
     toc_buf_fini(&t.left_text);

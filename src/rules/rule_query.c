@@ -2,7 +2,6 @@
 #include <math.h>
 
 #include "base/alloc.h"
-#include "rules/rule_file_priv.h"
 #include "rules/rules_priv.h"
 
 static struct toc_sv take_text(struct toc_buf *b) {
@@ -37,7 +36,8 @@ void toc_rule_query_init(struct rule_query *q, const struct toc_promql_expr *exp
         q->op = op_of(t.op);
         q->number = t.threshold;
         /* Canonical text always parses; should it not, the rule runs whole. */
-        if (toc_rule_parse_expr(toc_buf_sv(&t.left_text), TOC_PROMQL_ALL_FEATURES, &q->left, NULL))
+        if (toc_promql_parse_with(toc_buf_sv(&t.left_text), TOC_PROMQL_ALL_FEATURES, &q->left,
+                                  NULL))
             q->left = NULL;
         q->left_text = take_text(&t.left_text);
     }
@@ -86,8 +86,8 @@ int toc_rule_query_run(struct toc_rules *m, const struct toc_promql_expr *e, str
                                    .max_samples = m->options.max_samples,
                                    .max_bytes = m->options.max_query_bytes,
                                    .features = m->options.features,
-                                   .subquery_step_ms = m->options.default_interval_ms};
-    (void)executor;
+                                   .subquery_step_ms = m->options.default_interval_ms,
+                                   .executor = executor};
     *out = (struct elements){0};
     int rc = toc_promql_instant(e, &o, at.ms, result, err);
     if (rc)

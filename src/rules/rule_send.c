@@ -45,6 +45,30 @@ static double expected(struct toc_rules *m, const char *metric, struct toc_label
     return toc_is_stale_nan(value) ? NAN : value;
 }
 
+static int found(void *ctx, const struct toc_series_view *s) {
+    (void)s;
+    *(bool *)ctx = true;
+    return TOC_EEND;
+}
+
+/* Are there bands at all? Asked once, not for each of many alerts. */
+static bool has_bands(struct toc_rules *m, struct toc_ts at) {
+    struct toc_querier *q = m->options.querier;
+    struct toc_matcher name;
+    bool is_found = false;
+    if (toc_matcher_init(&name, TOC_MATCH_EQ, TOC_METRIC_NAME, TOC_SV("tocsin_expected_lower"),
+                         NULL))
+        return false;
+    struct toc_select select = {.matchers = &name,
+                                .matcher_count = 1,
+                                .labels_only = true,
+                                .min_ms = at.ms - m->options.lookback_ms,
+                                .max_ms = at.ms};
+    (void)q->select(q, &select, found, &is_found, NULL); /* no band is no error */
+    toc_matcher_fini(&name);
+    return is_found;
+}
+
 static struct toc_sv first_of(struct toc_labels l, struct toc_sv a, struct toc_sv b,
                               struct toc_sv fallback) {
     struct toc_sv v = toc_labels_get(l, a);
@@ -154,21 +178,26 @@ static void send(struct toc_rules *m, const struct group_state *g, struct rule_s
     toc_arena_fini(&arena);
 }
 
-void toc_rule_send(struct toc_rules *m, const struct group_state *g, struct rule_state *s,
-                   struct toc_ts at) {
+void toc_rule_send(struct rule_pass *p, struct rule_state *s) {
+    struct toc_rules *m = p->m;
+    struct toc_ts at = p->at;
+    if (!m->options.alerts)
+        return;
     bool *picks = TOC_NEW_ARRAY(bool, s->active.count + 1);
     for (size_t i = 0; i < s->active.count; i++) {
         struct active_alert *a = &s->active.items[i];
         picks[i] = is_due(a, at, m->options.resend_delay_ms);
         if (!picks[i])
             continue;
-        if (!a->last_sent.ms) {
+        if (!a->last_sent.ms && p->bands == RULE_BANDS_UNKNOWN)
+            p->bands = has_bands(m, at) ? RULE_BANDS_YES : RULE_BANDS_NO;
+        if (!a->last_sent.ms && p->bands == RULE_BANDS_YES) {
             a->expected_lower = expected(m, "tocsin_expected_lower", a->source, at);
             a->expected_upper = expected(m, "tocsin_expected_upper", a->source, at);
         }
         a->last_sent = at;
     }
-    send(m, g, s, at, picks);
+    send(m, p->g, s, at, picks);
     toc_free(picks);
 }
 

@@ -2,7 +2,6 @@
 #include "base/alloc.h"
 #include "codec/template.h"
 #include "model/histogram_math.h"
-#include "rules/rule_file_priv.h"
 #include "rules/rules_priv.h"
 
 static struct toc_template_value label_map(struct toc_labels l, struct toc_arena *arena) {
@@ -51,7 +50,7 @@ static int query(void *ctx, struct toc_sv text, struct toc_arena *arena,
     struct toc_promql_expr *expr = NULL;
     struct toc_promql_result result = {0};
     struct elements found;
-    int rc = toc_rule_parse_expr(text, p->m->options.features, &expr, err);
+    int rc = toc_promql_parse_with(text, p->m->options.features, &expr, err);
     if (!rc)
         rc = toc_rule_query_run(p->m, expr, p->at, NULL, &result, &found, err);
     if (!rc)

@@ -17,6 +17,7 @@ const char *toc_rule_health_text(enum toc_rule_health h) {
 struct toc_rules *toc_rules_new(const struct toc_rules_options *o) {
     struct toc_rules *m = TOC_NEW(struct toc_rules);
     m->options = *o;
+    m->options.external_labels = toc_labels_dup(o->external_labels);
     if (!m->options.default_interval_ms)
         m->options.default_interval_ms = 15000;
     if (!m->options.resend_delay_ms)
@@ -44,9 +45,20 @@ void toc_rules_free(struct toc_rules **rules) {
     for (size_t i = 0; i < m->overrides.count; i++)
         toc_free(m->overrides.items[i].name);
     TOC_VEC_FINI(&m->overrides);
+    toc_labels_free(&m->options.external_labels);
     toc_mutex_fini(&m->mutex);
     toc_free(m);
     *rules = NULL;
+}
+
+void toc_rules_configure(struct toc_rules *m, int64_t default_interval_ms,
+                         int64_t default_query_offset_ms, struct toc_labels external_labels) {
+    toc_mutex_lock(&m->mutex);
+    m->options.default_interval_ms = default_interval_ms;
+    m->options.default_query_offset_ms = default_query_offset_ms;
+    toc_labels_free(&m->options.external_labels);
+    m->options.external_labels = toc_labels_dup(external_labels);
+    toc_mutex_unlock(&m->mutex);
 }
 
 int64_t toc_rules_next_due(struct toc_rules *m) {

@@ -35,12 +35,15 @@ struct toc_rules_options {
     int64_t lookback_ms;               /* default 5 m */
     uint64_t max_samples;              /* per query; default 50 000 000 */
     size_t max_query_bytes;            /* default 256 MiB */
-    struct toc_labels external_labels; /* borrowed for the life of the manager */
-    struct toc_sv external_url;        /* the same */
+    struct toc_labels external_labels; /* copied */
+    struct toc_sv external_url;        /* borrowed for the life of the manager */
 };
 
 struct toc_rules *toc_rules_new(const struct toc_rules_options *o);
 void toc_rules_free(struct toc_rules **m);
+/* What a reload may change besides the files; in force with the next toc_rules_set_files. */
+void toc_rules_configure(struct toc_rules *m, int64_t default_interval_ms,
+                         int64_t default_query_offset_ms, struct toc_labels external_labels);
 /* Replaces all rules. Rules of the same file, group, name and labels keep their state; those that
  * are gone end their alerts and series. At the first call state comes from the store, and what is
  * there of rules that are gone is ended. Takes the files. */
@@ -89,6 +92,7 @@ struct toc_rule_view {
     enum toc_rule_health health;
     struct toc_sv last_error;
     double evaluation_s;
+    size_t level; /* rules of one level of the group are evaluated together, in rising order */
     struct toc_ts last_evaluation; /* 0 = never */
     size_t last_result_count;      /* elements of the last result */
     struct toc_ts last_match;      /* last evaluation with a result; 0 = never */

@@ -117,6 +117,7 @@ struct rule_pass {
     struct toc_ts at;
     struct toc_arena arena;
     TOC_VEC(struct toc_point) points;
+    enum { RULE_BANDS_UNKNOWN, RULE_BANDS_NO, RULE_BANDS_YES } bands; /* of detectors */
 };
 
 static inline int64_t toc_rules_mono(const struct toc_rules *m) {
@@ -182,8 +183,7 @@ bool toc_labels_agree(struct toc_labels a, struct toc_labels b);
 const struct element *toc_elements_find_agreeing(const struct elements *list, struct toc_labels l);
 
 /* rule_send.c */
-void toc_rule_send(struct toc_rules *m, const struct group_state *g, struct rule_state *s,
-                   struct toc_ts at);
+void toc_rule_send(struct rule_pass *p, struct rule_state *s);
 /* Says of all firing alerts that they are over: the rule is gone. */
 void toc_rule_send_end(struct toc_rules *m, const struct group_state *g, struct rule_state *s,
                        struct toc_ts now);

@@ -24,6 +24,7 @@ static void view_rule(const struct rule_state *s, struct toc_rule_alert_view *al
         .health = s->health,
         .last_error = toc_sv_cstr(s->last_error),
         .evaluation_s = s->evaluation_s,
+        .level = s->level,
         .last_evaluation = s->last_evaluation,
         .last_result_count = s->last_result_count,
         .last_match = s->last_match,
