@@ -81,40 +81,57 @@ static void fini_states(struct states *s) {
     *s = (struct states){0};
 }
 
-/* ----------------------------------------------------------------------------------- one value */
+/* ---------------------------------------------------------------------------------- one series */
 
-static void add_value(enum toc_aggregate_op op, struct state *s, size_t i, double v) {
-    uint32_t n = ++s->count[i];
-    double delta;
-    switch (op) {
-    case TOC_AGGREGATE_SUM:
-    case TOC_AGGREGATE_AVG:
-        toc_sum_add(&s->a[i], &s->b[i], v);
-        break;
-    case TOC_AGGREGATE_MIN:
-        if (n == 1 || isnan(s->a[i]) || v < s->a[i])
-            s->a[i] = v;
-        break;
-    case TOC_AGGREGATE_MAX:
-        if (n == 1 || isnan(s->a[i]) || v > s->a[i])
-            s->a[i] = v;
-        break;
-    case TOC_AGGREGATE_STDDEV:
-    case TOC_AGGREGATE_STDVAR:
-        delta = v - s->a[i];
-        s->a[i] += delta / n;
-        s->b[i] += delta * (v - s->a[i]);
-        break;
-    default:
-        break;
+static void add_sums(struct state *s, const double *v, size_t steps) {
+    for (size_t i = 0; i < steps; i++) {
+        if (toc_is_absent(v[i]))
+            continue;
+        s->count[i]++;
+        toc_sum_add(&s->a[i], &s->b[i], v[i]);
+    }
+}
+
+static void add_extremes(struct state *s, const double *v, size_t steps, bool is_max) {
+    for (size_t i = 0; i < steps; i++) {
+        if (toc_is_absent(v[i]))
+            continue;
+        double best = s->a[i];
+        bool is_better = is_max ? v[i] > best : v[i] < best;
+        if (!s->count[i]++ || is_better || isnan(best))
+            s->a[i] = v[i];
+    }
+}
+
+static void add_squares(struct state *s, const double *v, size_t steps) {
+    for (size_t i = 0; i < steps; i++) {
+        if (toc_is_absent(v[i]))
+            continue;
+        double delta = v[i] - s->a[i];
+        s->a[i] += delta / ++s->count[i];
+        s->b[i] += delta * (v[i] - s->a[i]);
     }
 }
 
 static void add_column(const struct folding *f, struct state *s, const double *values) {
-    enum toc_aggregate_op op = f->n->aggregate;
-    for (size_t i = 0; i < f->e->step_count; i++)
-        if (!toc_is_absent(values[i]))
-            add_value(op, s, i, values[i]);
+    size_t steps = f->e->step_count;
+    switch (f->n->aggregate) {
+    case TOC_AGGREGATE_SUM:
+    case TOC_AGGREGATE_AVG:
+        add_sums(s, values, steps);
+        break;
+    case TOC_AGGREGATE_MIN:
+    case TOC_AGGREGATE_MAX:
+        add_extremes(s, values, steps, f->n->aggregate == TOC_AGGREGATE_MAX);
+        break;
+    case TOC_AGGREGATE_STDDEV:
+    case TOC_AGGREGATE_STDVAR:
+        add_squares(s, values, steps);
+        break;
+    default:
+        for (size_t i = 0; i < steps; i++)
+            s->count[i] += !toc_is_absent(values[i]);
+    }
 }
 
 /* ---------------------------------------------------------------------------------- joining */

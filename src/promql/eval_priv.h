@@ -141,6 +141,20 @@ int toc_eval_columns_join(struct toc_eval *e, struct toc_eval_columns *c);
 /* The last step of delayed removal. */
 int toc_eval_columns_drop_names(struct toc_eval *e, struct toc_eval_columns *c);
 
+/* The first position from `at` on whose time is behind t. Windows of series sampled at a steady
+ * pace advance by the same number at each step: that is tried first. */
+static inline size_t toc_advance(const int64_t *t_ms, size_t count, size_t at, int64_t t,
+                             size_t *stride) {
+    size_t guess = at + *stride;
+    if (guess < count && t_ms[guess] > t && (guess == 0 || t_ms[guess - 1] <= t))
+        return guess;
+    size_t next = at;
+    while (next < count && t_ms[next] <= t)
+        next++;
+    *stride = next - at;
+    return next;
+}
+
 /* The time a selector or subquery looks at for step i. */
 int64_t toc_look_ms(const struct toc_eval *e, const struct toc_node *n, size_t i);
 

@@ -7,32 +7,42 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct toc_extrapolation {
-    int64_t start_ms, end_ms; /* the window, (start, end] */
-    int64_t first_ms, last_ms;
-    size_t intervals; /* samples − 1, at least 1 */
-    double first_value;
-    bool is_counter, is_rate;
+/* Where a window's samples lie in it. */
+struct toc_window_shape {
+    int64_t to_first_ms, sampled_ms, to_end_ms; /* start to first, first to last, last to end */
+    size_t intervals;                           /* samples − 1, at least 1 */
 };
 
-/* What the increase seen between the first and the last sample is multiplied with: it is stretched
- * to the window's ends, but by no more than half a sampling interval where the series begins or
- * ends inside, and a counter not beyond its zero. */
-static inline double toc_extrapolation_factor(const struct toc_extrapolation *x, double increase) {
-    double to_start = (double)(x->first_ms - x->start_ms) / 1000.0;
-    double to_end = (double)(x->end_ms - x->last_ms) / 1000.0;
-    double sampled = (double)(x->last_ms - x->first_ms) / 1000.0;
-    double average = sampled / (double)x->intervals, threshold = average * 1.1;
-    if (to_start >= threshold)
-        to_start = average / 2;
-    if (x->is_counter && increase > 0 && x->first_value >= 0) {
-        double to_zero = sampled * (x->first_value / increase);
-        to_start = to_zero < to_start ? to_zero : to_start;
-    }
-    if (to_end >= threshold)
-        to_end = average / 2;
-    double factor = (sampled + to_start + to_end) / sampled;
-    return x->is_rate ? factor / ((double)(x->end_ms - x->start_ms) / 1000.0) : factor;
+/* The same in seconds, with the ends cut to what is extrapolated over: no more than half a sampling
+ * interval where the series begins or ends inside the window. */
+struct toc_window_reach {
+    double to_start, sampled, to_end,
+        factor; /* factor: of an increase that none of its ends cuts */
+};
+
+static inline struct toc_window_reach toc_window_reach(struct toc_window_shape x) {
+    struct toc_window_reach r = {.to_start = (double)x.to_first_ms / 1000.0,
+                                 .sampled = (double)x.sampled_ms / 1000.0,
+                                 .to_end = (double)x.to_end_ms / 1000.0};
+    double average = r.sampled / (double)x.intervals, threshold = average * 1.1;
+    if (r.to_start >= threshold)
+        r.to_start = average / 2;
+    if (r.to_end >= threshold)
+        r.to_end = average / 2;
+    r.factor = (r.sampled + r.to_start + r.to_end) / r.sampled;
+    return r;
+}
+
+/* What a counter's increase is multiplied with: it is not extrapolated beyond its zero. A counter
+ * that is at least twice its increase cannot have been zero so near, which saves the division. */
+static inline double toc_counter_factor(const struct toc_window_reach *r, double first_value,
+                                        double increase) {
+    if (!(increase > 0 && first_value >= 0) || first_value >= 2 * increase)
+        return r->factor;
+    double to_zero = r->sampled * (first_value / increase);
+    if (!(to_zero < r->to_start))
+        return r->factor;
+    return (r->sampled + to_zero + r->to_end) / r->sampled;
 }
 
 #endif

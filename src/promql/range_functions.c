@@ -21,9 +21,12 @@ static bool extrapolate(const struct toc_window *w, bool is_counter, bool is_rat
     for (size_t i = 1; is_counter && i <= last; i++)
         if (w->v[i] < w->v[i - 1])
             result += w->v[i - 1];
-    struct toc_extrapolation x = {w->start_ms, w->end_ms, w->t_ms[0], w->t_ms[last],
-                                  last,        w->v[0],   is_counter, is_rate};
-    *out = result * toc_extrapolation_factor(&x, result);
+    struct toc_window_reach reach = toc_window_reach((struct toc_window_shape){
+        w->t_ms[0] - w->start_ms, w->t_ms[last] - w->t_ms[0], w->end_ms - w->t_ms[last], last});
+    double factor = is_counter ? toc_counter_factor(&reach, w->v[0], result) : reach.factor;
+    if (is_rate)
+        factor /= (double)(w->end_ms - w->start_ms) / 1000.0;
+    *out = result * factor;
     return true;
 }
 

@@ -78,9 +78,28 @@ static bool look_at(const struct pass *p, const struct toc_series_view *s, size_
     return true;
 }
 
+/* The usual case: floats as they are. A staleness marker is the absent marker. */
+static bool float_steps(const struct pass *p, const struct toc_series_view *s, double *values) {
+    const struct toc_eval *e = p->e;
+    int64_t t = toc_look_ms(e, p->selector, 0), lookback = e->query->lookback_ms;
+    int64_t step = p->selector->at_kind == TOC_AT_NONE ? e->step_ms : 0;
+    bool any = false;
+    size_t next = 0, stride = 0;
+    for (size_t i = 0; i < e->step_count; i++, t += step) {
+        next = toc_advance(s->t_ms, s->count, next, t, &stride);
+        if (next == 0 || s->t_ms[next - 1] <= t - lookback)
+            continue;
+        values[i] = s->values[next - 1];
+        any |= !toc_is_absent(values[i]);
+    }
+    return any;
+}
+
 static bool instant_steps(const struct pass *p, const struct toc_series_view *s,
                           struct toc_column *c) {
     const struct toc_eval *e = p->e;
+    if (!s->histograms && !p->what->wants_times && p->selector->modifier == TOC_RANGE_PLAIN)
+        return float_steps(p, s, c->values);
     bool any = false;
     size_t next = 0; /* first sample behind the step */
     for (size_t i = 0; i < e->step_count; i++) {

@@ -41,14 +41,12 @@ static void find_windows(const struct toc_eval *e, struct toc_worker *w, const s
     int64_t behind = n->modifier == TOC_RANGE_SMOOTHED ? e->query->lookback_ms : 0;
     TOC_VEC_RESERVE(&w->first, e->step_count);
     TOC_VEC_RESERVE(&w->end, e->step_count);
-    size_t first = 0, end = 0;
-    for (size_t i = 0; i < e->step_count; i++) {
-        int64_t to = toc_look_ms(e, n, i), from = to - n->range_ms - before;
-        to += behind;
-        while (end < s->count && s->t_ms[end] <= to)
-            end++;
-        while (first < end && s->t_ms[first] <= from)
-            first++;
+    int64_t look = toc_look_ms(e, n, 0), step = n->at_kind == TOC_AT_NONE ? e->step_ms : 0;
+    int64_t from = look - n->range_ms - before, to = look + behind;
+    size_t first = 0, end = 0, first_stride = 0, end_stride = 0;
+    for (size_t i = 0; i < e->step_count; i++, from += step, to += step) {
+        end = toc_advance(s->t_ms, s->count, end, to, &end_stride);
+        first = toc_advance(s->t_ms, end, first, from, &first_stride);
         w->first.items[i] = (uint32_t)first;
         w->end.items[i] = (uint32_t)end;
     }

@@ -21,29 +21,56 @@ static bool is_empty(const struct toc_slide *s, size_t step) {
 
 /* Positions at which the value falls, rising; scratch holds them as numbers, exact below 2^53. */
 static size_t find_resets(const struct toc_slide *s) {
-    size_t n = 0;
-    for (size_t i = 1; i < s->count; i++)
-        if (s->v[i] < s->v[i - 1])
+    const double *v = s->v;
+    size_t n = 0, i = 1;
+    while (i < s->count) {
+        /* Most stretches have none: eight comparisons, one branch. */
+        if (i + 8 <= s->count &&
+            !((v[i] < v[i - 1]) | (v[i + 1] < v[i]) | (v[i + 2] < v[i + 1]) |
+              (v[i + 3] < v[i + 2]) | (v[i + 4] < v[i + 3]) | (v[i + 5] < v[i + 4]) |
+              (v[i + 6] < v[i + 5]) | (v[i + 7] < v[i + 6]))) {
+            i += 8;
+            continue;
+        }
+        if (v[i] < v[i - 1])
             s->scratch[n++] = (double)i;
+        i++;
+    }
     return n;
 }
 
+static bool is_same_shape(struct toc_window_shape a, struct toc_window_shape b) {
+    return a.to_first_ms == b.to_first_ms && a.sampled_ms == b.sampled_ms &&
+           a.to_end_ms == b.to_end_ms && a.intervals == b.intervals;
+}
+
+/* Samples taken at a steady pace lie alike in each window, so the divisions are done once. */
 static void slide_increase(const struct toc_slide *s, bool is_counter, bool is_rate, double *out) {
+    const double *v = s->v, *reset = s->scratch;
     size_t resets = is_counter ? find_resets(s) : 0, next = 0;
-    for (size_t i = 0; i < s->step_count; i++) {
+    double seconds = is_rate ? (double)(s->end_ms - s->start_ms) / 1000.0 : 1, usual = 0;
+    struct toc_window_shape shape = {0};
+    struct toc_window_reach reach = {0};
+    int64_t start_ms = s->start_ms, end_ms = s->end_ms;
+    for (size_t i = 0; i < s->step_count; i++, start_ms += s->step_ms, end_ms += s->step_ms) {
         size_t first = s->first[i], end = s->end[i];
         if (end < first + 2)
             continue;
-        double increase = s->v[end - 1] - s->v[first];
-        while (next < resets && s->scratch[next] <= (double)first)
+        double increase = v[end - 1] - v[first];
+        while (next < resets && reset[next] <= (double)first)
             next++;
-        for (size_t k = next; k < resets && s->scratch[k] < (double)end; k++)
-            increase += s->v[(size_t)s->scratch[k] - 1];
-        int64_t shift = (int64_t)i * s->step_ms;
-        struct toc_extrapolation x = {
-            s->start_ms + shift, s->end_ms + shift, s->t_ms[first], s->t_ms[end - 1],
-            end - first - 1,     s->v[first],       is_counter,     is_rate};
-        out[i] = increase * toc_extrapolation_factor(&x, increase);
+        for (size_t k = next; k < resets && reset[k] < (double)end; k++)
+            increase += v[(size_t)reset[k] - 1];
+        int64_t first_ms = s->t_ms[first], last_ms = s->t_ms[end - 1];
+        struct toc_window_shape x = {first_ms - start_ms, last_ms - first_ms, end_ms - last_ms,
+                                     end - first - 1};
+        if (!is_same_shape(x, shape)) {
+            shape = x;
+            reach = toc_window_reach(x);
+            usual = reach.factor / seconds;
+        }
+        double factor = is_counter ? toc_counter_factor(&reach, v[first], increase) : reach.factor;
+        out[i] = increase * (factor == reach.factor ? usual : factor / seconds);
     }
 }
 

@@ -1,4 +1,6 @@
 /* Compensated summation (Neumaier, Zeitschrift fuer Angewandte Mathematik und Mechanik 54, 1974).
+ * The error of each addition is taken without asking which operand is larger (Knuth, The Art of
+ * Computer Programming 2, 4.2.2): it is exact either way, and there is no branch to mispredict.
  */
 #ifndef TOC_PROMQL_SUM_PRIV_H
 #define TOC_PROMQL_SUM_PRIV_H
@@ -8,13 +10,9 @@
 /* Adds v; *lost collects what rounding took. The sum is *sum + *lost, or *sum alone when infinite.
  */
 static inline void toc_sum_add(double *sum, double *lost, double v) {
-    double t = *sum + v;
-    if (isinf(t))
-        *lost = 0;
-    else if (fabs(*sum) >= fabs(v))
-        *lost += (*sum - t) + v;
-    else
-        *lost += (v - t) + *sum;
+    double t = *sum + v, part = t - *sum;
+    double error = (*sum - (t - part)) + (v - part);
+    *lost = isinf(t) ? 0 : *lost + error;
     *sum = t;
 }
 
