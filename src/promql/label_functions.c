@@ -18,6 +18,14 @@ static struct toc_labels with_label(struct toc_eval *e, struct toc_labels l, str
     return out;
 }
 
+/* A name that is written on purpose stays. */
+static void put_label(struct toc_eval *e, struct toc_column *c, struct toc_sv name,
+                      struct toc_sv value) {
+    c->labels = with_label(e, c->labels, name, value);
+    if (toc_sv_eq(name, TOC_METRIC_NAME))
+        c->drop_name = false;
+}
+
 static int string_argument(struct toc_eval *e, const struct toc_node *n, size_t i,
                            struct toc_sv *out) {
     struct toc_eval_columns c = {0};
@@ -53,7 +61,7 @@ int toc_call_label_replace(struct toc_eval *e, const struct toc_node *n,
             continue;
         struct toc_buf text = TOC_BUF_INIT;
         toc_regex_expand(regex, replacement, groups, count, &text);
-        out->items[i].labels = with_label(e, out->items[i].labels, target, toc_buf_sv(&text));
+        put_label(e, &out->items[i], target, toc_buf_sv(&text));
         toc_buf_fini(&text);
     }
     toc_regex_free(&regex);
@@ -78,7 +86,7 @@ int toc_call_label_join(struct toc_eval *e, const struct toc_node *n,
                 toc_buf_append_sv(&text, separator);
             toc_buf_append_sv(&text, toc_labels_get(out->items[i].labels, source));
         }
-        out->items[i].labels = with_label(e, out->items[i].labels, target, toc_buf_sv(&text));
+        put_label(e, &out->items[i], target, toc_buf_sv(&text));
         toc_buf_fini(&text);
     }
     return rc < 0 ? rc : toc_eval_columns_merge(e, out, false);

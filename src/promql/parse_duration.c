@@ -12,6 +12,9 @@ static const struct toc_function g_calls[] = {
     {.name = "max_of", .args = "ss", .result = 's'},
 };
 
+/* A sign binds as tightly as "*", "^" tighter. */
+enum { SIGN_PRECEDENCE = 5, POWER_PRECEDENCE = 6 };
+
 static int arithmetic(struct toc_parser *p, const char *context, int min_precedence,
                       struct toc_node **out);
 
@@ -69,12 +72,14 @@ static int parse_literal(struct toc_parser *p, struct toc_node **out) {
     return toc_parser_advance(p);
 }
 
-static int parse_sign(struct toc_parser *p, const char *context, struct toc_node **out) {
+/* Operators that bind as tightly as `min_precedence` belong to what the sign is put before. */
+static int parse_sign(struct toc_parser *p, const char *context, int min_precedence,
+                      struct toc_node **out) {
     bool is_minus = p->token.kind == TOC_TOKEN_SUB;
     size_t at = p->token.at;
     int rc = toc_parser_advance(p);
-    if (rc == 0) /* binds as tightly as "*", as everywhere */
-        rc = arithmetic(p, context, 6, out);
+    if (rc == 0)
+        rc = arithmetic(p, context, min_precedence, out);
     if (rc < 0 || !is_minus)
         return rc;
     struct toc_node *n = toc_parser_node(p, TOC_NODE_NEGATE, at);
@@ -92,7 +97,7 @@ static int operand(struct toc_parser *p, const char *context, struct toc_node **
     switch (p->token.kind) {
     case TOC_TOKEN_ADD:
     case TOC_TOKEN_SUB:
-        return parse_sign(p, context, out);
+        return parse_sign(p, context, SIGN_PRECEDENCE + 1, out);
     case TOC_TOKEN_LPAREN:
         return parse_paren(p, context, out);
     case TOC_TOKEN_NUMBER:
@@ -159,8 +164,10 @@ int toc_parse_duration(struct toc_parser *p, const struct toc_duration_place *pl
     struct toc_node *n = NULL;
     double seconds;
     *out_expr = NULL;
-    int rc =
-        place->is_operand ? operand(p, place->context, &n) : arithmetic(p, place->context, 0, &n);
+    bool has_sign = p->token.kind == TOC_TOKEN_ADD || p->token.kind == TOC_TOKEN_SUB;
+    int rc = !place->is_operand ? arithmetic(p, place->context, 0, &n)
+             : has_sign         ? parse_sign(p, place->context, POWER_PRECEDENCE + 1, &n)
+                                : operand(p, place->context, &n);
     if (rc < 0)
         return rc;
     if (!literal_of(n, &seconds)) {

@@ -141,6 +141,7 @@ static void aggregations_and_functions(void **state) {
            "limit{job=\"api\", x=\"api-api\"} 3");
     expect("absent(nothing{a=\"b\"})", "{a=\"b\"} 1");
     expect("absent(load)", "");
+    expect("absent_over_time({__name__=~\"load|limit\",job=\"api\"}[5m])", "");
     expect("scalar(limit)", "3");
     expect("time()", "600");
     expect("timestamp(limit)", "{job=\"api\"} 600");
