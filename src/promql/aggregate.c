@@ -1,5 +1,6 @@
 /* Groups of an aggregation, and which way it is computed. */
 #include "promql/aggregate_priv.h"
+#include "promql/label_index_priv.h"
 
 bool toc_group_has_label(const struct toc_node *n, struct toc_sv name) {
     bool is_listed = false;
@@ -22,26 +23,20 @@ static struct toc_labels group_labels(struct toc_eval *e, const struct toc_node 
 
 int toc_groups_assign(struct toc_eval *e, const struct toc_node *n,
                       const struct toc_eval_columns *in, struct toc_groups *g) {
-    struct toc_map by_labels = {0};
+    struct toc_label_index by_labels = {0};
     for (size_t i = 0; i < in->count; i++) {
         struct toc_labels labels = group_labels(e, n, in->items[i].labels);
-        uint64_t hash = toc_labels_hash(labels);
-        void *found;
-        /* Another label set with the same hash: the next free number. */
-        while ((found = toc_map_get(&by_labels, toc_map_u64(&hash))) &&
-               !toc_labels_eq(g->items[(uintptr_t)found - 1].labels, labels))
-            hash++;
-        if (!found) {
+        size_t *number = toc_label_index_at(&by_labels, labels);
+        if (!*number) {
             struct toc_group fresh = {.labels = labels};
             TOC_VEC_PUSH(g, fresh);
-            found = (void *)(uintptr_t)g->count;
-            toc_map_put(&by_labels, toc_map_u64(&hash), found);
+            *number = g->count;
         }
-        struct toc_group *group = &g->items[(uintptr_t)found - 1];
+        struct toc_group *group = &g->items[*number - 1];
         group->drop_name |= in->items[i].drop_name;
         TOC_VEC_PUSH(&group->members, i);
     }
-    toc_map_fini(&by_labels);
+    toc_label_index_fini(&by_labels);
     return e->arena->overflowed ? toc_eval_no_memory(e) : 0;
 }
 

@@ -2,11 +2,12 @@
 #include "base/num.h"
 #include "model/histogram_math.h"
 #include "promql/aggregate_priv.h"
+#include "promql/label_index_priv.h"
 
 struct counting {
     struct toc_eval *e;
     struct toc_sv label;
-    struct toc_map made; /* hash of labels → column + 1 */
+    struct toc_label_index made; /* number of the column + 1 */
     struct toc_buf text;
     struct toc_eval_columns *out;
 };
@@ -23,18 +24,13 @@ static struct toc_labels labels_of(struct counting *c, const struct toc_group *g
 /* The column of a value in a group, made when new; NULL without memory. */
 static struct toc_column *column_of(struct counting *c, const struct toc_group *g) {
     struct toc_labels labels = labels_of(c, g);
-    uint64_t hash = toc_labels_hash(labels);
-    void *found;
-    while ((found = toc_map_get(&c->made, toc_map_u64(&hash))) &&
-           !toc_labels_eq(c->out->items[(uintptr_t)found - 1].labels, labels))
-        hash++;
-    if (found)
-        return &c->out->items[(uintptr_t)found - 1];
+    size_t *number = toc_label_index_at(&c->made, labels);
+    if (*number)
+        return &c->out->items[*number - 1];
     struct toc_column *made = toc_eval_columns_add(c->e, c->out, labels);
-    if (made) {
+    *number = c->out->count; /* without memory the counting ends here */
+    if (made)
         made->drop_name = g->drop_name;
-        toc_map_put(&c->made, toc_map_u64(&hash), (void *)(uintptr_t)c->out->count);
-    }
     return made;
 }
 
@@ -76,7 +72,7 @@ int toc_aggregate_count_values(struct toc_eval *e, const struct toc_node *n, str
     for (size_t i = 0; i < g->count && rc == 0; i++)
         for (size_t m = 0; m < g->items[i].members.count && rc == 0; m++)
             rc = count_column(&c, &g->items[i], &in->items[g->items[i].members.items[m]]);
-    toc_map_fini(&c.made);
+    toc_label_index_fini(&c.made);
     toc_buf_fini(&c.text);
     return rc;
 }

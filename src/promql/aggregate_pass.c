@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "promql/aggregate_priv.h"
+#include "promql/label_index_priv.h"
 #include "promql/sum_priv.h"
 
 /* Per step: a and b mean sum and lost part, or mean and squares, or the extreme alone. */
@@ -19,8 +20,7 @@ struct state {
 
 struct states {
     TOC_VEC_FIELDS(struct state)
-    uint32_t *table; /* open addressing by hash: number + 1 */
-    size_t table_size;
+    struct toc_label_index by_labels; /* number + 1 */
 };
 
 struct folding {
@@ -35,39 +35,12 @@ struct folding {
 
 /* ------------------------------------------------------------------------------------- states */
 
-static void grow_table(struct states *s) {
-    toc_free(s->table);
-    s->table_size = s->table_size ? s->table_size * 2 : 64;
-    s->table = TOC_NEW_ARRAY(uint32_t, s->table_size);
-    for (size_t i = 0; i < s->count; i++) {
-        size_t at = s->items[i].hash & (s->table_size - 1);
-        while (s->table[at])
-            at = (at + 1) & (s->table_size - 1);
-        s->table[at] = (uint32_t)i + 1;
-    }
-}
-
 static struct state new_state(size_t steps, struct toc_labels labels, uint64_t hash) {
     return (struct state){.labels = labels,
                           .hash = hash,
                           .count = TOC_NEW_ARRAY(uint32_t, steps),
                           .a = TOC_NEW_ARRAY(double, steps),
                           .b = TOC_NEW_ARRAY(double, steps)};
-}
-
-/* The state of a label set, or its free place in the table with *out NULL. */
-static size_t find(const struct states *s, struct toc_labels labels, uint64_t hash,
-                   struct state **out) {
-    size_t at = hash & (s->table_size - 1);
-    *out = NULL;
-    for (; s->table[at]; at = (at + 1) & (s->table_size - 1)) {
-        struct state *x = &s->items[s->table[at] - 1];
-        if (x->hash == hash && toc_labels_eq(x->labels, labels)) {
-            *out = x;
-            break;
-        }
-    }
-    return at;
 }
 
 static void fini_states(struct states *s) {
@@ -77,7 +50,7 @@ static void fini_states(struct states *s) {
         toc_free(s->items[i].b);
     }
     TOC_VEC_FINI(s);
-    toc_free(s->table);
+    toc_label_index_fini(&s->by_labels);
     *s = (struct states){0};
 }
 
@@ -165,30 +138,22 @@ static void join_step(enum toc_aggregate_op op, struct state *s, const struct st
     s->count[i] += x->count[i];
 }
 
-static void take_state(struct states *all, struct state *x) {
-    if ((all->count + 1) * 2 > all->table_size)
-        grow_table(all);
-    struct state *known;
-    size_t at = find(all, x->labels, x->hash, &known);
-    all->table[at] = (uint32_t)all->count + 1;
-    TOC_VEC_PUSH(all, *x);
-    x->count = NULL;
-    x->a = x->b = NULL;
-}
-
 /* On the calling thread, after each round of blocks. */
 static int join_blocks(void *ctx, size_t first, size_t end) {
     struct folding *f = ctx;
     for (size_t b = first; b < end; b++) {
         struct states *block = &f->blocks[b];
         for (size_t k = 0; k < block->count; k++) {
-            struct state *x = &block->items[k], *known = NULL;
-            if (f->all.count)
-                find(&f->all, x->labels, x->hash, &known);
-            for (size_t i = 0; known && i < f->e->step_count; i++)
-                join_step(f->n->aggregate, known, x, i);
-            if (!known)
-                take_state(&f->all, x);
+            struct state *x = &block->items[k];
+            size_t *number = toc_label_index_at_hash(&f->all.by_labels, x->labels, x->hash);
+            if (!*number) {
+                TOC_VEC_PUSH(&f->all, *x);
+                *number = f->all.count;
+                *x = (struct state){0};
+                continue;
+            }
+            for (size_t i = 0; i < f->e->step_count; i++)
+                join_step(f->n->aggregate, &f->all.items[*number - 1], x, i);
         }
         fini_states(block);
     }
@@ -224,19 +189,17 @@ static int fold_column(void *ctx, struct toc_worker *w, size_t block, const stru
         atomic_store_explicit(&f->needs_general_way, true, memory_order_relaxed);
         return 0;
     }
-    if ((s->count + 1) * 2 > s->table_size)
-        grow_table(s);
     struct toc_labels labels = group_of(f, w, c->labels);
     uint64_t hash = toc_labels_hash(labels);
-    struct state *known;
-    size_t at = find(s, labels, hash, &known);
-    if (!known) {
-        struct state fresh = new_state(f->e->step_count, toc_worker_keep_labels(w, labels), hash);
+    size_t number = toc_label_index_get_hash(&s->by_labels, labels, hash);
+    if (!number) {
+        labels = toc_worker_keep_labels(w, labels);
+        struct state fresh = new_state(f->e->step_count, labels, hash);
         TOC_VEC_PUSH(s, fresh);
-        s->table[at] = (uint32_t)s->count;
-        known = &s->items[s->count - 1];
+        number = s->count;
+        *toc_label_index_at_hash(&s->by_labels, labels, hash) = number;
     }
-    add_column(f, known, c->values);
+    add_column(f, &s->items[number - 1], c->values);
     return w->arena.overflowed ? TOC_ELIMIT : 0;
 }
 

@@ -9,9 +9,9 @@ struct matching {
     const struct toc_eval_columns *many, *one;
     bool many_is_left;
     struct toc_side many_side, one_side;
-    struct toc_map made; /* key of result labels → column + 1 */
-    uint8_t *used;       /* one-to-one: (first column of a match group, step) has a result */
-    uint8_t *many_at;    /* per step: has the many side anything? */
+    struct toc_label_index made; /* number of the result's column + 1 */
+    uint8_t *used;    /* one-to-one: (first column of a match group, step) has a result */
+    uint8_t *many_at; /* per step: has the many side anything? */
     struct toc_eval_columns *out;
 };
 
@@ -66,26 +66,40 @@ static bool is_listed(const struct toc_node *n, struct toc_sv name) {
     return false;
 }
 
-static struct toc_labels result_labels(struct matching *m, struct toc_labels many,
-                                       struct toc_labels one, bool *out_drop_name) {
+/* Does the result keep this label of the many side? */
+static bool is_kept(const struct matching *m, struct toc_sv name, bool drops_name) {
     const struct toc_node *n = m->n;
-    struct toc_labels_builder b = TOC_LABELS_BUILDER_INIT;
-    toc_labels_builder_add_all(&b, many);
-    if (!toc_binary_is_filter(n)) {
-        *out_drop_name = toc_eval_has(m->e, TOC_PROMQL_DELAYED_NAME_REMOVAL);
-        for (size_t i = 0; !*out_drop_name && i < many.count; i++)
-            if (toc_label_is_name(many.items[i].name))
-                toc_labels_builder_del(&b, many.items[i].name);
-    }
+    if (drops_name && toc_label_is_name(name))
+        return false;
     bool is_on = n->has_grouping && !n->is_without;
-    for (size_t i = 0; n->cardinality == TOC_MATCH_ONE_TO_ONE && i < many.count; i++)
-        if (is_listed(n, many.items[i].name) != is_on)
-            toc_labels_builder_del(&b, many.items[i].name);
-    for (size_t i = 0; i < n->include_count; i++)
-        toc_labels_builder_set(&b, n->include[i], toc_labels_get(one, n->include[i]));
+    return n->cardinality != TOC_MATCH_ONE_TO_ONE || is_listed(n, name) == is_on;
+}
+
+/* The included labels come from the one side, or go where it lacks them. */
+static struct toc_labels include_labels(struct matching *m, struct toc_labels kept,
+                                        struct toc_labels one) {
+    struct toc_labels_builder b = TOC_LABELS_BUILDER_INIT;
+    toc_labels_builder_add_all(&b, kept);
+    for (size_t i = 0; i < m->n->include_count; i++)
+        toc_labels_builder_set(&b, m->n->include[i], toc_labels_get(one, m->n->include[i]));
     struct toc_labels out = toc_labels_dup_arena(toc_labels_builder_finish(&b), m->e->arena);
     toc_labels_builder_fini(&b);
     return out;
+}
+
+static struct toc_labels result_labels(struct matching *m, struct toc_labels many,
+                                       struct toc_labels one, bool *out_drop_name) {
+    bool is_delayed = toc_eval_has(m->e, TOC_PROMQL_DELAYED_NAME_REMOVAL), drops_name = false;
+    if (!toc_binary_is_filter(m->n)) {
+        *out_drop_name = is_delayed;
+        drops_name = !is_delayed;
+    }
+    struct toc_label *items = toc_arena_calloc(m->e->arena, many.count + 1, sizeof *items);
+    struct toc_labels out = {items, 0};
+    for (size_t i = 0; items && i < many.count; i++)
+        if (is_kept(m, many.items[i].name, drops_name))
+            items[out.count++] = many.items[i];
+    return m->n->include_count ? include_labels(m, out, one) : out;
 }
 
 /* The number + 1 of the column a result goes to, made when new; 0 without memory. */
@@ -93,18 +107,14 @@ static size_t result_column(struct matching *m, const struct toc_column *many,
                             struct toc_labels one) {
     bool drop_name = many->drop_name;
     struct toc_labels labels = result_labels(m, many->labels, one, &drop_name);
-    uint64_t key = toc_labels_hash(labels);
-    size_t found;
-    while ((found = (size_t)(uintptr_t)toc_map_get(&m->made, toc_map_u64(&key))) &&
-           !toc_labels_eq(m->out->items[found - 1].labels, labels))
-        key++;
-    if (found)
-        return found;
+    size_t *number = toc_label_index_at(&m->made, labels);
+    if (*number)
+        return *number;
+    *number = m->out->count + 1; /* without memory the matching ends here */
     struct toc_column *c = toc_eval_columns_add(m->e, m->out, labels);
     if (!c)
         return 0;
     c->drop_name |= drop_name;
-    toc_map_put(&m->made, toc_map_u64(&key), (void *)(uintptr_t)m->out->count);
     return m->out->count;
 }
 
@@ -254,7 +264,7 @@ int toc_binary_match(struct toc_eval *e, const struct toc_node *n,
     int rc = prepare(&m);
     if (rc == 0)
         rc = match_all(&m);
-    toc_map_fini(&m.made);
+    toc_label_index_fini(&m.made);
     toc_side_fini(&m.one_side);
     toc_side_fini(&m.many_side);
     return rc;

@@ -3,6 +3,7 @@
 #define TOC_PROMQL_BINARY_PRIV_H
 
 #include "promql/eval_priv.h"
+#include "promql/label_index_priv.h"
 
 /* One sample: a float, or a histogram when it is set. */
 struct toc_element {
@@ -27,10 +28,9 @@ struct toc_labels toc_match_labels(struct toc_eval *e, const struct toc_node *n,
 /* Columns of one side, found by the labels they match by. */
 struct toc_side {
     const struct toc_eval_columns *columns;
-    struct toc_map heads; /* key → number of the first column with it + 1 */
-    size_t *next;         /* next column with the same key + 1, 0: none */
-    uint64_t *keys;
-    struct toc_labels *labels; /* the match labels of each column */
+    struct toc_label_index heads; /* number of the first column with these match labels + 1 */
+    size_t *next;                 /* next column with the same + 1, 0: none */
+    struct toc_labels *labels;    /* the match labels of each column */
 };
 int toc_side_init(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *c,
                   struct toc_side *out);

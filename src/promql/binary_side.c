@@ -21,37 +21,26 @@ struct toc_labels toc_match_labels(struct toc_eval *e, const struct toc_node *n,
     return out;
 }
 
-/* The key of match labels: their hash, or the next number that is free or theirs. */
-static size_t locate(const struct toc_side *s, struct toc_labels labels, uint64_t *key) {
-    *key = toc_labels_hash(labels);
-    for (;; (*key)++) {
-        size_t head = (size_t)(uintptr_t)toc_map_get(&s->heads, toc_map_u64(key));
-        if (!head || toc_labels_eq(s->labels[head - 1], labels))
-            return head;
-    }
-}
-
 int toc_side_init(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *c,
                   struct toc_side *s) {
     *s = (struct toc_side){.columns = c};
     s->next = toc_arena_calloc(e->arena, c->count + 1, sizeof *s->next);
-    s->keys = toc_arena_calloc(e->arena, c->count + 1, sizeof *s->keys);
     s->labels = toc_arena_calloc(e->arena, c->count + 1, sizeof *s->labels);
-    if (!s->next || !s->keys || !s->labels)
+    if (!s->next || !s->labels)
         return toc_eval_no_memory(e);
     for (size_t i = c->count; i-- > 0;) {
         s->labels[i] = toc_match_labels(e, n, c->items[i].labels);
-        s->next[i] = locate(s, s->labels[i], &s->keys[i]);
-        toc_map_put(&s->heads, toc_map_u64(&s->keys[i]), (void *)(uintptr_t)(i + 1));
+        size_t *head = toc_label_index_at(&s->heads, s->labels[i]);
+        s->next[i] = *head;
+        *head = i + 1;
     }
     return e->arena->overflowed ? toc_eval_no_memory(e) : 0;
 }
 
 void toc_side_fini(struct toc_side *s) {
-    toc_map_fini(&s->heads);
+    toc_label_index_fini(&s->heads);
 }
 
 size_t toc_side_find(const struct toc_side *s, struct toc_labels match_labels) {
-    uint64_t key;
-    return locate(s, match_labels, &key);
+    return toc_label_index_get(&s->heads, match_labels);
 }

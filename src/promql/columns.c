@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "promql/eval_priv.h"
+#include "promql/label_index_priv.h"
 
 int toc_eval_no_memory(struct toc_eval *e) {
     return toc_errf(e->err, TOC_ELIMIT,
@@ -45,14 +46,31 @@ bool toc_label_is_name(struct toc_sv name) {
            toc_sv_eq(name, TOC_SV("__unit__"));
 }
 
+/* Labels are sorted, so that the name's nearly always stand side by side at one end: then the rest
+ * is a part of the same array. */
+static bool rest_is_part(struct toc_labels l, size_t kept, struct toc_labels *out) {
+    size_t start = 0, end = l.count;
+    while (start < end && toc_label_is_name(l.items[start].name))
+        start++;
+    while (end > start && toc_label_is_name(l.items[end - 1].name))
+        end--;
+    *out = (struct toc_labels){l.items + start, end - start};
+    return end - start == kept;
+}
+
 struct toc_labels toc_labels_without_name(struct toc_arena *a, struct toc_labels l) {
+    struct toc_labels out;
     size_t kept = 0;
     for (size_t i = 0; i < l.count; i++)
         kept += !toc_label_is_name(l.items[i].name);
     if (kept == l.count)
         return l;
-    struct toc_label *items = toc_arena_calloc(a, kept + 1, sizeof *items);
-    struct toc_labels out = {items, 0};
+    if (kept == 0)
+        return TOC_LABELS_EMPTY;
+    if (rest_is_part(l, kept, &out))
+        return out;
+    struct toc_label *items = toc_arena_calloc(a, kept, sizeof *items);
+    out = (struct toc_labels){items, 0};
     for (size_t i = 0; items && i < l.count; i++)
         if (!toc_label_is_name(l.items[i].name))
             items[out.count++] = l.items[i];
@@ -94,33 +112,24 @@ static bool has_value(const struct toc_eval *e, const struct toc_column *c) {
     return false;
 }
 
-/* The map goes from the hash of a label set to the first column with it; a second one with the same
- * hash and other labels is found by probing hash + 1, + 2, … */
 static int join_equal(struct toc_eval *e, struct toc_eval_columns *c, bool is_strict) {
-    struct toc_map by_labels = {0};
+    struct toc_label_index by_labels = {0};
     size_t kept = 0;
     int rc = 0;
     for (size_t i = 0; i < c->count && rc == 0; i++) {
-        struct toc_column *first = NULL;
-        uint64_t hash = toc_labels_hash(c->items[i].labels);
-        void *found;
-        while ((found = toc_map_get(&by_labels, toc_map_u64(&hash)))) {
-            first = &c->items[(size_t)(uintptr_t)found - 1];
-            if (toc_labels_eq(first->labels, c->items[i].labels))
-                break;
-            hash++;
-        }
-        if (!found) {
+        size_t *number = toc_label_index_at(&by_labels, c->items[i].labels);
+        if (!*number) {
             c->items[kept++] = c->items[i];
-            toc_map_put(&by_labels, toc_map_u64(&hash), (void *)(uintptr_t)kept);
-        } else if (is_strict && has_value(e, &c->items[i]) && has_value(e, first)) {
-            rc = same_labelset(e);
-        } else if (!merge_into(e, first, &c->items[i])) {
-            rc = same_labelset(e);
+            *number = kept;
+            continue;
         }
+        struct toc_column *first = &c->items[*number - 1];
+        bool is_refused = is_strict && has_value(e, &c->items[i]) && has_value(e, first);
+        if (is_refused || !merge_into(e, first, &c->items[i]))
+            rc = same_labelset(e);
     }
     c->count = kept;
-    toc_map_fini(&by_labels);
+    toc_label_index_fini(&by_labels);
     return rc;
 }
 

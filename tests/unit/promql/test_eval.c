@@ -173,6 +173,7 @@ static void formatting_is_canonical(void **state) {
         {"sum(rate(x{a=\"b\"}[5m]))by(job)", "sum by (job) (rate(x{a=\"b\"}[5m]))"},
         {"a+on(x)group_left(y)b", "a + on (x) group_left (y) b"},
         {"x[1h:] offset -5m", "x[1h:] offset -5m"},
+        {"x offset -5m ^ y", "x offset -5m ^ y"},
         {"{\"a.b\",c!~\"d\"}@start()", "{\"a.b\",c!~\"d\"} @ start()"},
         {"- (1+2)", "-(1 + 2)"},
     };
