@@ -59,6 +59,11 @@ bool toc_promql_depends_on_time(const struct toc_promql_expr *e);
 void toc_promql_visit_selectors(const struct toc_promql_expr *e,
                                 void (*fn)(void *ctx, const struct toc_matcher *m, size_t count),
                                 void *ctx);
+/* The same with whether a result needs it: not inside absent(), nor what stands behind `or` and
+ * `unless` or may be filled. */
+typedef void toc_on_selector_use(void *ctx, const struct toc_matcher *m, size_t count,
+                                 bool is_needed);
+void toc_promql_visit_uses(const struct toc_promql_expr *e, toc_on_selector_use *fn, void *ctx);
 /* The comparison at the root, if it is `EXPR op NUMBER` without bool (for thresholds, charts and
  * proposals). */
 struct toc_promql_threshold {

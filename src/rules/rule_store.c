@@ -1,6 +1,7 @@
 /*
  * State of rules in the blob store: "rule", hash of the rule's key → rule_state.c;
- * "rule_group", hash of file and group → u8 version · zigzag slot of the last evaluation.
+ * "rule_group", hash of file and group → u8 version · zigzag slot of the last evaluation;
+ * "rule_health", hash of the rule's key → rule_health_store.c.
  *
  * One write per group and evaluation holds the slot and every rule whose state changed in anything,
  * its alerts' values and annotations included. A process that dies before that write evaluates the
@@ -26,6 +27,7 @@ struct saving {
     TOC_VEC(struct toc_blob_change) changes;
     TOC_VEC(struct rule_state *) rules; /* whose saved_hash moves when it is done */
     TOC_VEC(uint64_t) hashes;
+    TOC_VEC(struct rule_health *) healths;
 };
 
 static void add_change(struct saving *w, const char *ns, struct toc_sv key, struct toc_sv value) {
@@ -58,13 +60,26 @@ static void add_slot(struct saving *w, const struct group_state *g, int64_t slot
     toc_buf_fini(&value);
 }
 
+static void add_health(struct saving *w, struct rule_state *s) {
+    struct toc_buf value = TOC_BUF_INIT;
+    if (!s->watch.is_changed)
+        return;
+    toc_rule_health_encode(s, &value);
+    add_change(w, "rule_health", s->key, toc_buf_sv(&value));
+    TOC_VEC_PUSH(&w->healths, &s->watch);
+    toc_buf_fini(&value);
+}
+
 static int commit(struct toc_rules *m, struct saving *w) {
     int rc = w->arena.overflowed ? TOC_ENOMEM : 0;
     if (!rc && w->changes.count)
         rc = toc_blob_store_apply(m->options.store, w->changes.items, w->changes.count, NULL);
     for (size_t i = 0; !rc && i < w->rules.count; i++)
         w->rules.items[i]->saved_hash = w->hashes.items[i];
+    for (size_t i = 0; !rc && i < w->healths.count; i++)
+        w->healths.items[i]->is_changed = false;
     m->stats.store_failures += rc != 0;
+    TOC_VEC_FINI(&w->healths);
     TOC_VEC_FINI(&w->changes);
     TOC_VEC_FINI(&w->rules);
     TOC_VEC_FINI(&w->hashes);
@@ -76,9 +91,11 @@ void toc_group_save(struct toc_rules *m, struct group_state *g, struct toc_ts sl
     struct saving w = {0};
     if (!m->options.store)
         return;
-    for (size_t i = 0; i < g->group->rule_count; i++)
+    for (size_t i = 0; i < g->group->rule_count; i++) {
         if (g->rules[i].rule->is_alert)
             add_rule(&w, &g->rules[i]);
+        add_health(&w, &g->rules[i]);
+    }
     add_slot(&w, g, slot.ms);
     (void)commit(m, &w); /* counted; what changed is written with the next evaluation */
 }
@@ -94,11 +111,12 @@ void toc_groups_save_new(struct toc_rules *m) {
     (void)commit(m, &w);
 }
 
-void toc_rule_save_now(struct toc_rules *m, struct rule_state *s) {
+void toc_rule_save_end(struct toc_rules *m, struct rule_state *s) {
     struct saving w = {0};
     if (!m->options.store)
         return;
     add_rule(&w, s);
+    add_change(&w, "rule_health", s->key, TOC_SV_NULL);
     (void)commit(m, &w); /* counted */
 }
 
@@ -159,6 +177,17 @@ static void load_rule(struct toc_rules *m, const struct group_state *g, struct r
     s->grace_until_ms = now.ms + TOC_MAX(TOC_GRACE_MS, 2 * g->interval_ms) - g->offset_ms;
 }
 
+static void load_health(struct toc_rules *m, struct rule_state *s) {
+    char key[KEY_BYTES];
+    struct toc_buf value = TOC_BUF_INIT;
+    struct toc_blob_store *store = m->options.store;
+    int rc = store->get(store, "rule_health", hex_key(s->key, key), &value, NULL);
+    if (!rc)
+        rc = toc_rule_health_decode(toc_buf_sv(&value), s);
+    m->stats.store_failures += rc && rc != TOC_ENOENT;
+    toc_buf_fini(&value);
+}
+
 /* The slot to begin with: the one that was due while nobody was there, if it was not evaluated. */
 static int64_t first_slot(const struct group_state *g, struct toc_ts last, int64_t now_ms) {
     int64_t next = g->next_slot.ms; /* not before now */
@@ -176,6 +205,7 @@ void toc_group_load(struct toc_rules *m, struct group_state *g, struct toc_ts no
     int64_t silence_ms =
         last.ms ? TOC_MAX(now.ms - last.ms, 0) : m->options.outage_tolerance_ms + 1;
     for (size_t i = 0; i < g->group->rule_count; i++) {
+        load_health(m, &g->rules[i]);
         if (g->rules[i].rule->is_alert)
             load_rule(m, g, &g->rules[i], silence_ms, now);
         else if (last.ms && silence_ms <= m->options.outage_tolerance_ms)
@@ -241,6 +271,10 @@ void toc_rules_sweep_store(struct toc_rules *m, struct toc_ts now) {
     m->stats.store_failures += store->each(store, "rule", find_orphan, &o, NULL) != 0;
     for (size_t i = 0; i < o.keys.count; i++)
         end_orphan(m, o.keys.items[i], o.states.items[i], now);
+    o.keys.count = 0;
+    m->stats.store_failures += store->each(store, "rule_health", find_orphan, &o, NULL) != 0;
+    for (size_t i = 0; i < o.keys.count; i++)
+        m->stats.store_failures += store->remove(store, "rule_health", o.keys.items[i], NULL) != 0;
     TOC_VEC_FINI(&o.keys);
     TOC_VEC_FINI(&o.states);
     toc_arena_fini(&o.arena);

@@ -26,15 +26,19 @@ struct toc_rules_options {
     struct toc_blob_store *store;  /* NULL: state is not kept */
     int64_t (*mono_ns)(void *ctx); /* for evaluation times; NULL: they read 0 */
     void *mono_ctx;
-    struct toc_executor *executor;     /* NULL: queries run one after the other */
-    unsigned features;                 /* TOC_PROMQL_… of the expressions */
-    int64_t default_interval_ms;       /* default 15 s; also the step of a subquery without one */
-    int64_t default_query_offset_ms;   /* default 0 */
-    int64_t resend_delay_ms;           /* default 1 m */
-    int64_t outage_tolerance_ms;       /* away for longer, pending alerts are dropped; 1 h */
-    int64_t lookback_ms;               /* default 5 m */
-    uint64_t max_samples;              /* per query; default 50 000 000 */
-    size_t max_query_bytes;            /* default 256 MiB */
+    struct toc_executor *executor;   /* NULL: queries run one after the other */
+    unsigned features;               /* TOC_PROMQL_… of the expressions */
+    int64_t default_interval_ms;     /* default 15 s; also the step of a subquery without one */
+    int64_t default_query_offset_ms; /* default 0 */
+    int64_t resend_delay_ms;         /* default 1 m */
+    int64_t outage_tolerance_ms;     /* away for longer, pending alerts are dropped; 1 h */
+    int64_t lookback_ms;             /* default 5 m */
+    uint64_t max_samples;            /* per query; default 50 000 000 */
+    size_t max_query_bytes;          /* default 256 MiB */
+    /* Health of rules; 0: the default, negative: never. */
+    int64_t dead_after_ms;             /* no series for this long although the job is up: 6 h */
+    int64_t always_firing_after_ms;    /* 7 d */
+    int64_t never_fired_after_ms;      /* 30 d */
     struct toc_labels external_labels; /* copied */
     struct toc_sv external_url;        /* borrowed for the life of the manager */
 };
@@ -73,6 +77,28 @@ const char *toc_rule_alert_state_text(enum toc_rule_alert_state s);
 enum toc_rule_health { TOC_RULE_HEALTH_UNKNOWN, TOC_RULE_HEALTH_OK, TOC_RULE_HEALTH_ERR };
 const char *toc_rule_health_text(enum toc_rule_health h);
 
+/* X(enum, "name", what it means) — what a rule does for its users, beside upstream's health. */
+#define TOC_RULE_LIFE_TABLE(X)                                                      \
+    X(TOC_RULE_ALIVE, "alive", "nothing is known against it")                       \
+    X(TOC_RULE_NO_SERIES, "no_series", "a selector has matched no series so far")   \
+    X(TOC_RULE_DEAD, "dead", "a selector matches no series although its job is up") \
+    X(TOC_RULE_ALWAYS_FIRING, "always_firing", "an alert has been firing for days") \
+    X(TOC_RULE_NEVER_FIRED, "never_fired", "it has not fired since it is known")
+#define X(name, text, what) name,
+enum toc_rule_life { TOC_RULE_LIFE_TABLE(X) };
+#undef X
+const char *toc_rule_life_text(enum toc_rule_life l);
+
+struct toc_rule_life_view {
+    enum toc_rule_life state;
+    struct toc_ts since;      /* 0 when alive */
+    struct toc_sv selector;   /* that matches nothing; empty for the others */
+    struct toc_sv job;        /* that is up; empty when unknown */
+    struct toc_sv suggestion; /* name of a metric that exists and may be meant; may be empty */
+    bool is_name_known;       /* the metric exists; its labels do not match */
+    struct toc_ts last_fired; /* 0: never, as far as known */
+};
+
 /* Views for /api/v1/rules and /api/v1/alerts; borrowed for the call. */
 struct toc_rule_alert_view {
     struct toc_labels labels, annotations;
@@ -96,6 +122,7 @@ struct toc_rule_view {
     struct toc_ts last_evaluation; /* 0 = never */
     size_t last_result_count;      /* elements of the last result */
     struct toc_ts last_match;      /* last evaluation with a result; 0 = never */
+    struct toc_rule_life_view life;
     const struct toc_rule_alert_view *alerts;
     size_t alert_count;
 };
@@ -118,7 +145,7 @@ typedef void toc_on_rule_group(void *ctx, const struct toc_rule_group_view *g);
 void toc_rules_each_group(struct toc_rules *m, toc_on_rule_group *fn, void *ctx);
 
 struct toc_rules_stats {
-    size_t groups, rules, alerts_pending, alerts_firing;
+    size_t groups, rules, alerts_pending, alerts_firing, rules_dead;
     uint64_t evaluations, failures, missed; /* of rules; of slots */
     uint64_t group_evaluations;
     double rule_seconds, group_seconds; /* spent in all evaluations */

@@ -12,6 +12,7 @@ static void rule_fini(struct rule_state *s) {
     toc_alert_rule_drop_all(s);
     TOC_VEC_FINI(&s->active);
     toc_rule_series_forget(s);
+    toc_rule_health_fini(&s->watch);
     toc_rule_query_fini(&s->query);
     toc_rule_query_fini(&s->confirm);
     toc_rule_query_fini(&s->recover);
@@ -65,6 +66,7 @@ static void init_rule(struct toc_rules *m, struct rule_state *s, const struct to
     toc_rule_query_fini(&file);
     toc_rule_query_init(&s->confirm, rule->confirm);
     toc_rule_query_init(&s->recover, rule->recover_expr);
+    toc_rule_health_init(s);
     (void)toc_rule_apply_override(m, s, NULL); /* one that lost its number is as the file says */
 }
 
@@ -105,6 +107,7 @@ static void init_group(struct toc_rules *m, struct group_state *g, const struct 
 static void inherit_rule(struct rule_state *to, struct rule_state *from) {
     MOVE(active);
     MOVE(series);
+    toc_rule_health_inherit(&to->watch, &from->watch);
     to->series_ms = from->series_ms;
     to->saved_hash = from->saved_hash;
     to->grace_until_ms = from->grace_until_ms;
@@ -135,10 +138,12 @@ static void retire(struct toc_rules *m, struct group_state *g, struct rule_state
                    struct toc_ts now) {
     struct rule_pass p = {.m = m, .g = g, .at = now};
     toc_rule_send_end(m, g, s, now);
+    toc_rule_health_fini(&s->watch); /* nothing to watch: its own alert ends */
+    toc_rule_send_health(m, g, s, now);
     toc_rule_series_replace(&p, s, NULL, 0);
     toc_rule_pass_write(&p);
     toc_alert_rule_drop_all(s);
-    toc_rule_save_now(m, s);
+    toc_rule_save_end(m, s);
     TOC_VEC_FINI(&p.points);
     toc_arena_fini(&p.arena);
 }

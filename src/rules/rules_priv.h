@@ -11,6 +11,7 @@
 
 enum {
     TOC_RESOLVED_KEPT_MS = 15 * 60000,
+    TOC_HEALTH_CHECK_MS = 300000,
     /* After a silence longer than the look-back nothing ends for this long, or two intervals:
      * instant queries find nothing until every target was read again. */
     TOC_GRACE_MS = 120000,
@@ -49,6 +50,27 @@ struct rule_query {
     double number;
 };
 
+/* A selector of a rule that must match something for the rule to have a result. */
+struct watched {
+    const struct toc_matcher *matchers; /* of the rule's expression */
+    size_t count;
+    struct toc_sv text;       /* owned */
+    struct toc_sv name, job;  /* of its matchers; empty when it has none with = */
+    struct toc_ts since;      /* watched since */
+    struct toc_ts last_seen;  /* 0: never */
+    char *seen_job;           /* owned: job of what it matched; NULL */
+    struct toc_ts dead_since; /* 0: alive */
+    char *suggestion;         /* owned; NULL */
+    bool is_name_known;
+};
+
+struct rule_health {
+    TOC_VEC_FIELDS(struct watched)
+    struct toc_ts known_since, last_fired, next_check;
+    struct toc_ts dead_since, last_sent; /* of the rule's own alert */
+    bool is_changed;                     /* since it was stored */
+};
+
 struct rule_state {
     const struct toc_rule *rule;
     struct toc_sv key;                /* owned: file, group, name, labels, ordinal */
@@ -66,6 +88,7 @@ struct rule_state {
     double evaluation_s;
     struct toc_ts last_evaluation, last_match;
     size_t last_result_count;
+    struct rule_health watch;
 };
 
 struct group_state {
@@ -210,10 +233,38 @@ struct toc_sv toc_rule_state_key(struct toc_sv bytes);
 void toc_group_save(struct toc_rules *m, struct group_state *g, struct toc_ts slot);
 /* Groups that were not there before: their first slot counts as due from now on. */
 void toc_groups_save_new(struct toc_rules *m);
-void toc_rule_save_now(struct toc_rules *m, struct rule_state *s);
+/* Of a rule that is gone: what is left of it. */
+void toc_rule_save_end(struct toc_rules *m, struct rule_state *s);
 void toc_group_load(struct toc_rules *m, struct group_state *g, struct toc_ts now);
 /* Ends and forgets alerts of rules that exist no more. */
 void toc_rules_sweep_store(struct toc_rules *m, struct toc_ts now);
+
+/* rule_health.c */
+void toc_rule_health_init(struct rule_state *s);
+void toc_rule_health_fini(struct rule_health *h);
+void toc_rule_health_inherit(struct rule_health *to, struct rule_health *from);
+/* Looks at the rules whose time has come; says which are dead. */
+void toc_group_check_health(struct toc_rules *m, struct group_state *g, struct toc_ts at);
+/* The first selector that is dead, or, without one, that never matched; NULL. */
+const struct watched *toc_rule_health_worst(const struct rule_health *h);
+void toc_rule_health_view(const struct toc_rules *m, const struct rule_state *s,
+                          struct toc_rule_life_view *out);
+
+/* rule_suggest.c: names for a metric that is not there. */
+bool toc_rule_series_exist(struct toc_rules *m, const struct toc_matcher *matchers, size_t count,
+                           struct toc_ts at, char **out_job);
+bool toc_rule_job_is_up(struct toc_rules *m, struct toc_sv job, struct toc_ts at);
+/* Owned; NULL when nothing is near. */
+char *toc_rule_suggest(struct toc_rules *m, struct toc_sv name, struct toc_sv job,
+                       struct toc_ts at);
+
+/* rule_health_send.c */
+void toc_rule_send_health(struct toc_rules *m, const struct group_state *g, struct rule_state *s,
+                          struct toc_ts at);
+
+/* rule_health_store.c */
+void toc_rule_health_encode(const struct rule_state *s, struct toc_buf *out);
+int toc_rule_health_decode(struct toc_sv bytes, struct rule_state *s) TOC_MUST_CHECK;
 
 /* rule_threshold.c */
 int toc_rule_apply_override(const struct toc_rules *m, struct rule_state *s, struct toc_err *err);

@@ -13,8 +13,8 @@ static size_t view_alerts(const struct rule_state *s, struct toc_rule_alert_view
     return n;
 }
 
-static void view_rule(const struct rule_state *s, struct toc_rule_alert_view *alerts,
-                      struct toc_rule_view *out) {
+static void view_rule(const struct toc_rules *m, const struct rule_state *s,
+                      struct toc_rule_alert_view *alerts, struct toc_rule_view *out) {
     *out = (struct toc_rule_view){
         .rule = s->rule,
         .query = s->query.text,
@@ -31,18 +31,20 @@ static void view_rule(const struct rule_state *s, struct toc_rule_alert_view *al
         .alerts = alerts,
         .alert_count = view_alerts(s, alerts),
     };
+    toc_rule_health_view(m, s, &out->life);
     for (size_t i = 0; i < out->alert_count; i++)
         out->state = TOC_MAX(out->state, alerts[i].state);
 }
 
-static void view_group(const struct group_state *g, toc_on_rule_group *fn, void *ctx) {
+static void view_group(const struct toc_rules *m, const struct group_state *g,
+                       toc_on_rule_group *fn, void *ctx) {
     size_t total = 0, used = 0, n = g->group->rule_count;
     for (size_t i = 0; i < n; i++)
         total += g->rules[i].active.count;
     struct toc_rule_alert_view *alerts = TOC_NEW_ARRAY(struct toc_rule_alert_view, total + 1);
     struct toc_rule_view *rules = TOC_NEW_ARRAY(struct toc_rule_view, n + 1);
     for (size_t i = 0; i < n; i++) {
-        view_rule(&g->rules[i], alerts + used, &rules[i]);
+        view_rule(m, &g->rules[i], alerts + used, &rules[i]);
         used += rules[i].alert_count;
     }
     struct toc_rule_group_view v = {
@@ -68,7 +70,7 @@ static void view_group(const struct group_state *g, toc_on_rule_group *fn, void 
 void toc_rules_each_group(struct toc_rules *m, toc_on_rule_group *fn, void *ctx) {
     toc_mutex_lock(&m->mutex);
     for (size_t g = 0; g < m->group_count; g++)
-        view_group(&m->groups[g], fn, ctx);
+        view_group(m, &m->groups[g], fn, ctx);
     toc_mutex_unlock(&m->mutex);
 }
 
@@ -81,6 +83,8 @@ struct toc_rules_stats toc_rules_stats(struct toc_rules *m) {
         s.rules += group->group->rule_count;
         for (size_t i = 0; i < group->group->rule_count; i++) {
             const struct rule_state *r = &group->rules[i];
+            const struct watched *w = toc_rule_health_worst(&r->watch);
+            s.rules_dead += w && w->dead_since.ms;
             for (size_t k = 0; k < r->active.count; k++) {
                 s.alerts_pending += r->active.items[k].state == TOC_RULE_PENDING;
                 s.alerts_firing += r->active.items[k].state == TOC_RULE_FIRING;
