@@ -127,6 +127,9 @@ static double math_round(double v, const double *p) {
 #define DATE(name, fn) \
     { name, "v", 1, 'v', TOC_FN_STEP_VARIANT, NULL, fn, NULL, NULL }
 
+#define CALL(name, args, optional, flags, fn) \
+    { name, args, optional, 'v', flags, NULL, NULL, fn, NULL }
+
 static const struct toc_function g_functions[] = {
     MATH("abs", math_abs),
     {"absent", "v", 0, 'v', 0, NULL, NULL, toc_call_absent, NULL},
@@ -157,7 +160,14 @@ static const struct toc_function g_functions[] = {
     WINDOW("deriv", toc_window_deriv),
     MATH("exp", math_exp),
     MATH("floor", math_floor),
-    {"histogram_quantile", "sv", 0, 'v', 0, NULL, NULL, toc_call_histogram_quantile, NULL},
+    CALL("histogram_avg", "v", 0, 0, toc_call_histogram_avg),
+    CALL("histogram_count", "v", 0, 0, toc_call_histogram_count),
+    CALL("histogram_fraction", "ssv", 0, 0, toc_call_histogram_fraction),
+    CALL("histogram_quantile", "sv", 0, 0, toc_call_histogram_quantile),
+    CALL("histogram_quantiles", "vtss", -1, TOC_FN_EXPERIMENTAL, toc_call_histogram_quantiles),
+    CALL("histogram_stddev", "v", 0, 0, toc_call_histogram_stddev),
+    CALL("histogram_stdvar", "v", 0, 0, toc_call_histogram_stdvar),
+    CALL("histogram_sum", "v", 0, 0, toc_call_histogram_sum),
     DATE("hour", toc_math_hour),
     SLIDING("idelta", toc_window_idelta, toc_slide_idelta),
     SLIDING("increase", toc_window_increase, toc_slide_increase),

@@ -12,6 +12,9 @@ toc_call_fn toc_call_time, toc_call_timestamp, toc_call_vector, toc_call_scalar,
 toc_math_fn toc_math_minute, toc_math_hour, toc_math_day_of_week, toc_math_day_of_month,
     toc_math_day_of_year, toc_math_days_in_month, toc_math_month, toc_math_year;
 /* histogram_functions.c */
-toc_call_fn toc_call_histogram_quantile;
+toc_call_fn toc_call_histogram_quantile, toc_call_histogram_quantiles, toc_call_histogram_fraction;
+/* histogram_values.c */
+toc_call_fn toc_call_histogram_count, toc_call_histogram_sum, toc_call_histogram_avg,
+    toc_call_histogram_stddev, toc_call_histogram_stdvar;
 
 #endif

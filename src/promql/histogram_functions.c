@@ -1,168 +1,245 @@
-/* histogram_quantile over classic histograms: buckets are series with the label "le". */
+/* histogram_quantile, histogram_quantiles and histogram_fraction over both kinds of histograms. */
 #include <math.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "base/num.h"
-#include "promql/eval_priv.h"
+#include "base/time.h"
 #include "promql/functions_priv.h"
+#include "promql/histogram_split_priv.h"
 
-struct bucket {
-    double upper, count;
+/* One run over all histograms: a quantile, or the share between two bounds. */
+struct run {
+    struct toc_eval *e;
+    const struct toc_node *arg; /* the vector's expression */
+    const struct toc_histogram_split *split;
+    bool is_fraction;
+    const double *a, *b; /* per step: the quantile, or both bounds */
+    struct toc_sv label; /* histogram_quantiles: its label, empty otherwise */
+    struct toc_eval_columns *out;
 };
 
-struct bucket_group {
-    struct toc_labels labels;
-    TOC_VEC(size_t) columns;
-};
+/* -------------------------------------------------------------------------------------- notes */
 
-static int by_upper(const void *a, const void *b) {
-    double x = ((const struct bucket *)a)->upper, y = ((const struct bucket *)b)->upper;
-    return (x > y) - (x < y);
+static void note_named(const struct run *r, enum toc_note_level level, struct toc_sv metric,
+                       const char *text) {
+    if (metric.n)
+        toc_eval_note(r->e, level, r->arg, "%s for metric name \"%.*s\"", text, TOC_SV_ARG(metric));
+    else
+        toc_eval_note(r->e, level, r->arg, "%s", text);
 }
 
-/* Relative difference that float arithmetic on rates may leave between equal buckets (upstream's
- * 1e-12). */
-static bool is_almost_equal(double a, double b) {
-    if (a == b)
-        return true;
-    return fabs(a - b) / (fabs(a) + fabs(b)) < 1e-12;
+static void note_native(const struct run *r, const struct toc_native_notes *notes,
+                        struct toc_sv metric) {
+    if (notes->is_nan_result)
+        note_named(r, TOC_NOTE_INFO, metric,
+                   "input to histogram_quantile has NaN observations, result is NaN");
+    if (notes->is_skewed)
+        note_named(r, TOC_NOTE_INFO, metric,
+                   "input to histogram_quantile has NaN observations, result is skewed higher");
+    if (notes->excludes_nan)
+        note_named(r, TOC_NOTE_INFO, metric,
+                   "input to histogram_fraction has NaN observations, which are excluded from all "
+                   "fractions");
 }
 
-/* Equal bounds are added up; counts must not fall. */
-static size_t tidy(struct bucket *b, size_t n, bool *was_forced) {
-    qsort(b, n, sizeof *b, by_upper);
-    size_t kept = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (kept && b[kept - 1].upper == b[i].upper)
-            b[kept - 1].count += b[i].count;
-        else
-            b[kept++] = b[i];
-    }
-    for (size_t i = 1; i < kept; i++) {
-        if (b[i].count >= b[i - 1].count)
+static void note_repair(const struct run *r, const struct toc_le_repair *repair,
+                        struct toc_sv metric) {
+    if (!repair->samples)
+        return;
+    struct toc_buf text = TOC_BUF_INIT;
+    toc_buf_append_cstr(&text,
+                        "input to histogram_quantile needed to be fixed for monotonicity (see "
+                        "https://prometheus.io/docs/prometheus/latest/querying/functions/"
+                        "#histogram_quantile)");
+    if (metric.n)
+        toc_buf_printf(&text, " for metric name \"%.*s\"", TOC_SV_ARG(metric));
+    toc_buf_append_cstr(&text, ", from buckets ");
+    toc_format_f64_g(repair->min_upper, &text);
+    toc_buf_append_cstr(&text, " to ");
+    toc_format_f64_g(repair->max_upper, &text);
+    toc_buf_printf(&text, ", with a max diff of %.2g, over %zu samples from ",
+                   repair->max_difference, repair->samples);
+    toc_ts_format_rfc3339((struct toc_ts){repair->first_ms}, &text);
+    toc_buf_append_cstr(&text, " to ");
+    toc_ts_format_rfc3339((struct toc_ts){repair->last_ms}, &text);
+    toc_eval_note(r->e, TOC_NOTE_INFO, r->arg, "%s", toc_buf_cstr(&text));
+    toc_buf_fini(&text);
+}
+
+static void check_quantiles(struct toc_eval *e, const struct toc_node *arg, const double *q) {
+    for (size_t i = 0; i < e->step_count; i++) {
+        if (q[i] >= 0 && q[i] <= 1)
             continue;
-        if (!is_almost_equal(b[i].count, b[i - 1].count))
-            *was_forced = true;
-        b[i].count = b[i - 1].count;
+        struct toc_buf text = TOC_BUF_INIT;
+        toc_format_f64_g(q[i], &text);
+        toc_eval_note(e, TOC_NOTE_WARNING, arg, "quantile value should be between 0 and 1, got %s",
+                      toc_buf_cstr(&text));
+        toc_buf_fini(&text);
     }
-    return kept;
 }
 
-static double bucket_quantile(double q, struct bucket *b, size_t n, bool *was_forced) {
-    if (isnan(q))
-        return NAN;
-    if (q < 0)
-        return -INFINITY;
-    if (q > 1)
-        return INFINITY;
-    n = tidy(b, n, was_forced);
-    if (n < 2 || !isinf(b[n - 1].upper) || b[n - 1].count == 0 || isnan(b[n - 1].count))
-        return NAN;
-    double rank = q * b[n - 1].count;
-    size_t i = 0;
-    while (i < n - 1 && b[i].count < rank)
-        i++;
-    if (i == n - 1)
-        return b[n - 2].upper;
-    if (i == 0 && b[0].upper <= 0)
-        return b[0].upper;
-    double start = i ? b[i - 1].upper : 0, count = b[i].count - (i ? b[i - 1].count : 0);
-    rank -= i ? b[i - 1].count : 0;
-    return start + (b[i].upper - start) * (rank / count);
-}
+/* ---------------------------------------------------------------------------------- evaluation */
 
-static struct toc_labels without_le(struct toc_eval *e, struct toc_labels l) {
-    struct toc_label *items = toc_arena_calloc(e->arena, l.count + 1, sizeof *items);
-    struct toc_labels out = {items, 0};
-    for (size_t i = 0; items && i < l.count; i++)
-        if (!toc_sv_eq(l.items[i].name, TOC_SV("le")) &&
-            !toc_sv_eq(l.items[i].name, TOC_METRIC_NAME))
-            items[out.count++] = l.items[i];
+static struct toc_labels with_quantile(const struct run *r, struct toc_labels labels) {
+    if (!r->label.n)
+        return labels;
+    struct toc_buf text = TOC_BUF_INIT;
+    toc_format_f64_g(r->a[0], &text);
+    bool is_whole =
+        isfinite(r->a[0]) && !memchr(text.p, '.', text.n) && !memchr(text.p, 'e', text.n);
+    toc_buf_append_cstr(&text, is_whole ? ".0" : "");
+    struct toc_labels_builder b = TOC_LABELS_BUILDER_INIT;
+    toc_labels_builder_add_all(&b, labels);
+    toc_labels_builder_set(&b, r->label, toc_buf_sv(&text));
+    struct toc_labels out = toc_labels_dup_arena(toc_labels_builder_finish(&b), r->e->arena);
+    toc_labels_builder_fini(&b);
+    toc_buf_fini(&text);
     return out;
 }
 
-struct bucket_groups {
-    TOC_VEC_FIELDS(struct bucket_group)
-    struct toc_map by_hash;
-    double *uppers; /* per column; NaN: not a bucket */
-};
+/* Both kinds at one step: neither can be trusted. */
+static bool is_mixed(const struct run *r, const struct toc_histogram_group *g, size_t step) {
+    for (size_t i = 0; i < g->natives.count; i++)
+        if (toc_column_histogram(g->natives.items[i], step) &&
+            toc_histogram_group_buckets(r->split, g, step))
+            return true;
+    return false;
+}
 
-static int group_buckets(struct toc_eval *e, const struct toc_eval_columns *in,
-                         struct bucket_groups *g) {
-    g->uppers = toc_arena_calloc(e->arena, in->count + 1, sizeof *g->uppers);
-    if (!g->uppers)
+static int eval_native(const struct run *r, const struct toc_histogram_group *g,
+                       const struct toc_column *in) {
+    struct toc_column *c = toc_eval_columns_add(r->e, r->out, with_quantile(r, in->labels));
+    struct toc_native_notes notes = {0};
+    if (!c)
         return TOC_ELIMIT;
-    for (size_t i = 0; i < in->count; i++) {
-        struct toc_sv le = toc_labels_get(in->items[i].labels, TOC_SV("le"));
-        if (toc_parse_f64(le, &g->uppers[i]) < 0) {
-            toc_eval_note(e, TOC_NOTE_WARNING, NULL,
-                          "bucket label \"le\" is missing or has a malformed value "
-                          "of \"%.*s\"",
-                          TOC_SV_ARG(le));
+    c->drop_name = in->drop_name;
+    toc_column_drop_name(r->e, c);
+    for (size_t k = 0; k < r->e->step_count; k++) {
+        const struct toc_histogram *h = toc_column_histogram(in, k);
+        if (!h || is_mixed(r, g, k))
+            continue;
+        c->values[k] = r->is_fraction
+                           ? toc_native_fraction(r->a[k], r->b[k], h, r->e->arena, &notes)
+                           : toc_native_quantile(r->a[k], h, r->e->arena, &notes);
+    }
+    note_native(r, &notes, toc_labels_get(in->labels, TOC_METRIC_NAME));
+    return r->e->arena->overflowed ? toc_eval_no_memory(r->e) : 0;
+}
+
+static int eval_classic(const struct run *r, const struct toc_histogram_group *g) {
+    struct toc_column *c = toc_eval_columns_add(r->e, r->out, with_quantile(r, g->labels));
+    struct toc_le_repair repair = {0};
+    if (!c)
+        return TOC_ELIMIT;
+    for (size_t k = 0; k < r->e->step_count; k++) {
+        if (g->natives.count && is_mixed(r, g, k)) {
+            note_named(r, TOC_NOTE_WARNING, g->metric,
+                       "vector contains a mix of classic and native histograms");
             continue;
         }
-        struct toc_labels labels = without_le(e, in->items[i].labels);
-        uint64_t hash = toc_labels_hash(labels);
-        void *found = toc_map_get(&g->by_hash, toc_map_u64(&hash));
-        if (!found) {
-            struct bucket_group fresh = {.labels = labels};
-            TOC_VEC_PUSH(g, fresh);
-            found = (void *)(uintptr_t)g->count;
-            toc_map_put(&g->by_hash, toc_map_u64(&hash), found);
-        }
-        TOC_VEC_PUSH(&g->items[(uintptr_t)found - 1].columns, i);
+        size_t n = toc_histogram_group_buckets(r->split, g, k);
+        if (!n)
+            continue;
+        struct toc_le_bucket *b = r->split->scratch;
+        c->values[k] = r->is_fraction
+                           ? toc_classic_fraction(r->a[k], r->b[k], b, n)
+                           : toc_classic_quantile(r->a[k], b, n, toc_step_ms(r->e, k), &repair);
     }
+    note_repair(r, &repair, g->metric);
     return 0;
 }
 
-static int quantile_of_group(struct toc_eval *e, const struct bucket_groups *g,
-                             const struct bucket_group *group, const struct toc_eval_columns *in,
-                             const double *q, struct toc_eval_columns *out) {
-    struct bucket *buckets = toc_arena_calloc(e->arena, group->columns.count, sizeof *buckets);
-    struct toc_column *c = buckets ? toc_eval_columns_add(e, out, group->labels) : NULL;
-    bool was_forced = false;
-    if (!c)
-        return TOC_ELIMIT;
-    for (size_t k = 0; k < e->step_count; k++) {
-        size_t n = 0;
-        for (size_t i = 0; i < group->columns.count; i++) {
-            size_t column = group->columns.items[i];
-            double v = in->items[column].values[k];
-            if (!toc_is_absent(v))
-                buckets[n++] = (struct bucket){g->uppers[column], v};
-        }
-        if (n)
-            c->values[k] = bucket_quantile(q[k], buckets, n, &was_forced);
+static int eval_groups(const struct run *r) {
+    int rc = 0;
+    for (size_t i = 0; i < r->split->count && rc == 0; i++) {
+        const struct toc_histogram_group *g = &r->split->items[i];
+        for (size_t k = 0; k < g->natives.count && rc == 0; k++)
+            rc = eval_native(r, g, g->natives.items[k]);
+        if (rc == 0 && g->buckets.count)
+            rc = eval_classic(r, g);
     }
-    if (was_forced)
-        toc_eval_note(
-            e, TOC_NOTE_INFO, NULL,
-            "input to histogram_quantile needed to be fixed for monotonicity (see "
-            "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)");
-    return 0;
+    return rc;
+}
+
+/* Arguments: scalars, then what `in` is; `runs` are made for each quantile. */
+static int eval_run(struct toc_eval *e, const struct toc_node *arg, struct run *r) {
+    struct toc_eval_columns in = {0};
+    struct toc_histogram_split split = {0};
+    int rc = toc_eval_node(e, arg, &in);
+    if (rc == 0)
+        rc = toc_histogram_split(e, arg, &in, &split);
+    r->e = e;
+    r->arg = arg;
+    r->split = &split;
+    if (rc == 0)
+        rc = eval_groups(r);
+    toc_histogram_split_fini(&split);
+    toc_eval_columns_fini(&in);
+    return rc;
 }
 
 int toc_call_histogram_quantile(struct toc_eval *e, const struct toc_node *n,
                                 struct toc_eval_columns *out) {
-    struct toc_eval_columns q = {0}, in = {0};
-    struct bucket_groups g = {0};
+    struct toc_eval_columns q = {0};
     int rc = toc_eval_node(e, n->args[0], &q);
     if (rc == 0)
-        rc = toc_eval_node(e, n->args[1], &in);
-    if (rc == 0) {
-        double first = q.items[0].values[0];
-        if (isnan(first) || first < 0 || first > 1)
-            toc_eval_note(e, TOC_NOTE_WARNING, NULL,
-                          "quantile value should be between 0 and 1, got %g", first);
-        rc = group_buckets(e, &in, &g);
-    }
-    for (size_t i = 0; i < g.count && rc == 0; i++)
-        rc = quantile_of_group(e, &g, &g.items[i], &in, q.items[0].values, out);
-    for (size_t i = 0; i < g.count; i++)
-        TOC_VEC_FINI(&g.items[i].columns);
-    TOC_VEC_FINI(&g);
-    toc_map_fini(&g.by_hash);
+        check_quantiles(e, n->args[0], q.items[0].values);
+    struct run r = {.a = rc == 0 ? q.items[0].values : NULL, .out = out};
+    if (rc == 0)
+        rc = eval_run(e, n->args[1], &r);
     toc_eval_columns_fini(&q);
+    return rc < 0 ? rc : toc_eval_columns_merge(e, out, false);
+}
+
+int toc_call_histogram_fraction(struct toc_eval *e, const struct toc_node *n,
+                                struct toc_eval_columns *out) {
+    struct toc_eval_columns bounds = {0};
+    int rc = toc_eval_node(e, n->args[0], &bounds);
+    if (rc == 0)
+        rc = toc_eval_node(e, n->args[1], &bounds);
+    struct run r = {.is_fraction = true, .out = out};
+    if (rc == 0) {
+        r.a = bounds.items[0].values;
+        r.b = bounds.items[1].values;
+        rc = eval_run(e, n->args[2], &r);
+    }
+    toc_eval_columns_fini(&bounds);
+    return rc < 0 ? rc : toc_eval_columns_merge(e, out, false);
+}
+
+/* A label of the histograms must not be the one that tells the quantiles apart. */
+static int check_label(struct toc_eval *e, const struct toc_eval_columns *in, struct toc_sv label) {
+    for (size_t i = 0; i < in->count; i++)
+        if (toc_labels_has(in->items[i].labels, label))
+            return toc_errf(e->err, TOC_EINVAL,
+                            "quantile label %.*s already exists in the input series",
+                            TOC_SV_ARG(label));
+    return 0;
+}
+
+int toc_call_histogram_quantiles(struct toc_eval *e, const struct toc_node *n,
+                                 struct toc_eval_columns *out) {
+    struct toc_eval_columns in = {0}, label = {0}, q = {0};
+    struct toc_histogram_split split = {0};
+    int rc = toc_eval_node(e, n->args[0], &in);
+    if (rc == 0)
+        rc = toc_eval_node(e, n->args[1], &label);
+    if (rc == 0)
+        rc = check_label(e, &in, label.string);
+    for (size_t i = 2; i < n->arg_count && rc == 0; i++) {
+        rc = toc_eval_node(e, n->args[i], &q);
+        if (rc == 0)
+            check_quantiles(e, n->args[i], q.items[i - 2].values);
+    }
+    if (rc == 0)
+        rc = toc_histogram_split(e, n->args[0], &in, &split);
+    for (size_t i = 0; i < q.count && rc == 0; i++) {
+        struct run r = {e, n->args[0], &split, false, q.items[i].values, NULL, label.string, out};
+        rc = eval_groups(&r);
+    }
+    toc_histogram_split_fini(&split);
     toc_eval_columns_fini(&in);
-    return rc;
+    toc_eval_columns_fini(&label);
+    toc_eval_columns_fini(&q);
+    return rc < 0 ? rc : toc_eval_columns_merge(e, out, false);
 }
