@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""embed.py OUT.c DIST RUNBOOKS: the files below DIST, and the run books as /docs/runbooks/KIND.md, as the table of
-src/api/web_assets.h, gzip-compressed.
+"""embed.py OUT.c DIST RUNBOOKS OPENAPI: the files below DIST, the run books as /docs/runbooks/KIND.md and the description of
+the HTTP API as /docs/openapi.yaml, as the table of src/api/web_assets.h, gzip-compressed.
 
 Without DIST/index.html only the run books are there: the daemon then says that it has no UI. OUT.c is rewritten only when it
 changes, so that an unchanged UI does not rebuild the daemon.
@@ -12,7 +12,8 @@ import re
 import sys
 
 TYPES = {'.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8',
-         '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml', '.json': 'application/json', '.md': 'text/markdown; charset=utf-8'}
+         '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml', '.json': 'application/json', '.md': 'text/markdown; charset=utf-8',
+         '.yaml': 'application/yaml'}
 
 
 def main():
@@ -22,7 +23,8 @@ def main():
     paths = ['/' + f.relative_to(dist).as_posix() for f in files]
     books = sorted(pathlib.Path(sys.argv[3]).glob('*.md'))
     paths += ['/docs/runbooks/' + f.name for f in books]
-    files += books
+    files += books + [pathlib.Path(sys.argv[4])]
+    paths.append('/docs/openapi.yaml')
     for i, (f, path) in enumerate(zip(files, paths)):
         data = gzip.compress(f.read_bytes(), 9, mtime=0)
         body = ','.join(str(b) for b in data)

@@ -4,6 +4,7 @@
 
 #include "api/events.h"
 #include "api/prom_priv.h"
+#include "shim/regex.h"
 
 struct toc_api *toc_api_new(const struct toc_api_parts *parts) {
     struct toc_api *api = TOC_NEW(struct toc_api);
@@ -131,6 +132,27 @@ static void add_security_headers(struct toc_api_call *c) {
         toc_http_response_header(r, "Cache-Control", "no-store");
 }
 
+/* The compatible API may be read by pages of configured origins. */
+static void add_cors_headers(struct toc_api_call *c) {
+    const struct toc_regex *allowed = c->api->parts.cors_origin;
+    struct toc_sv origin = toc_http_header(c->req, "Origin");
+    if (!allowed || origin.n == 0 || !toc_sv_starts_with(c->req->path, TOC_SV("/api/v1/")))
+        return;
+    toc_http_response_header(c->res, "Vary", "Origin");
+    if (!toc_regex_matches(allowed, origin))
+        return;
+    toc_http_response_header(c->res, "Access-Control-Allow-Origin", "%.*s", TOC_SV_ARG(origin));
+    toc_http_response_header(c->res, "Access-Control-Allow-Methods", "GET, POST, OPTIONS");
+    toc_http_response_header(c->res, "Access-Control-Allow-Headers",
+                             "Accept, Authorization, Content-Type, Origin");
+    toc_http_response_header(c->res, "Access-Control-Expose-Headers", "Date");
+}
+
+static bool is_preflight(const struct toc_http_request *req) {
+    return toc_sv_eq(req->method, TOC_SV("OPTIONS")) &&
+           toc_sv_starts_with(req->path, TOC_SV("/api/v1/"));
+}
+
 static void answer_no_route(struct toc_api_call *c, const struct toc_route_match *m) {
     if (m->is_method_wrong)
         toc_api_problem(c, 405, "method_not_allowed", "%.*s does not take %.*s",
@@ -150,7 +172,9 @@ void toc_api_handle(void *ctx, const struct toc_http_request *req, struct toc_ht
     c.route = m.route;
     for (size_t i = 0; i < m.param_count; i++)
         c.params[i] = m.params[i];
-    if (!m.route) {
+    if (is_preflight(req)) {
+        res->status = 204;
+    } else if (!m.route) {
         answer_no_route(&c, &m);
     } else {
         if (is_allowed(&c, &who))
@@ -159,4 +183,5 @@ void toc_api_handle(void *ctx, const struct toc_http_request *req, struct toc_ht
             audit(&c, &who);
     }
     add_security_headers(&c);
+    add_cors_headers(&c);
 }

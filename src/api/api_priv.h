@@ -69,12 +69,21 @@ toc_api_handler toc_api_healthy, toc_api_ready, toc_api_reload, toc_api_self_met
     toc_api_status, toc_api_changes, toc_api_discovery, toc_api_detectors;
 toc_api_handler toc_api_ui;
 toc_api_handler toc_api_prom_query, toc_api_prom_query_range, toc_api_prom_format_query;
+toc_api_handler toc_api_prom_exemplars;
 toc_api_handler toc_api_prom_series, toc_api_prom_labels, toc_api_prom_label_values;
-toc_api_handler toc_api_prom_metadata;
-toc_api_handler toc_api_prom_rules, toc_api_prom_alerts;
-toc_api_handler toc_api_prom_targets;
+toc_api_handler toc_api_prom_search_metric_names, toc_api_prom_search_label_names,
+    toc_api_prom_search_label_values;
+toc_api_handler toc_api_prom_metadata, toc_api_prom_targets_metadata;
+toc_api_handler toc_api_prom_rules, toc_api_prom_alerts, toc_api_prom_alertmanagers;
+toc_api_handler toc_api_prom_targets, toc_api_prom_scrape_pools, toc_api_prom_scrape_pool_config,
+    toc_api_prom_relabel_steps;
 toc_api_handler toc_api_prom_buildinfo, toc_api_prom_runtimeinfo, toc_api_prom_config,
-    toc_api_prom_tsdb;
+    toc_api_prom_flags, toc_api_prom_features, toc_api_prom_version, toc_api_prom_self_metrics;
+toc_api_handler toc_api_prom_notifications, toc_api_prom_notifications_live;
+toc_api_handler toc_api_prom_tsdb, toc_api_prom_blocks, toc_api_prom_walreplay;
+toc_api_handler toc_api_prom_delete_series, toc_api_prom_clean_tombstones, toc_api_prom_snapshot;
+toc_api_handler toc_api_federate;
+toc_api_handler toc_api_quit, toc_api_old_graph, toc_api_old_alerts, toc_api_prom_openapi;
 toc_api_handler toc_api_queries;
 toc_api_handler toc_api_am_status, toc_api_am_receivers, toc_api_am_alerts_get,
     toc_api_am_alerts_post, toc_api_am_groups, toc_api_am_silences_get, toc_api_am_silences_post,

@@ -33,7 +33,7 @@ enum toc_feature_effect {
     X(10, "promql-negative-offset", TOC_FEATURE_ALWAYS, 0)                                         \
     X(11, "native-histograms", TOC_FEATURE_ALWAYS, 0)                                              \
     X(12, "remote-write-receiver", TOC_FEATURE_ALWAYS, 0)                                          \
-    X(13, "exemplar-storage", TOC_FEATURE_NOTHING, 0)                                              \
+    X(13, "exemplar-storage", TOC_FEATURE_ALWAYS, 0)                                               \
     X(14, "metadata-wal-records", TOC_FEATURE_NOTHING, 0)                                          \
     X(15, "st-storage", TOC_FEATURE_NOTHING, 0)                                                    \
     X(16, "st-synthesis", TOC_FEATURE_NOTHING, 0)                                                  \

@@ -24,6 +24,9 @@ typedef void toc_on_problem(void *ctx, const char *kind, const char *text, struc
 typedef void toc_on_metric(void *ctx, const char *name, const char *type, const char *help,
                            const char *label, const char *label_value, double value);
 
+struct toc_executor;
+struct toc_regex;
+
 struct toc_api_parts {
     struct toc_clock *clock;
     struct toc_querier *querier;
@@ -42,17 +45,27 @@ struct toc_api_parts {
     struct toc_run_receiver *runs;
     const unsigned char *ack_key; /* TOC_ACK_KEY_BYTES */
     struct toc_ts started_at;
-    const char *config_text; /* as read, secrets removed; NULL: none */
+    const char *config_path; /* NULL: none */
+    const char *data_dir;
     const char *external_url;
+    int64_t retention_ms;
+    bool has_admin_api;                  /* may samples be deleted and snapshots made over HTTP? */
+    const struct toc_regex *cors_origin; /* origins that browsers may call from; NULL: none */
+    struct toc_sv cors_origin_text;
     bool has_tls;
     struct toc_query_limits query_limits; /* toc_api_set_queries changes them later */
     unsigned features;                    /* bits of api/feature.h */
+    struct toc_executor *executor;        /* for the pieces of one query; NULL: none */
     int64_t subquery_step_ms;             /* of `[5m:]`: the evaluation interval */
     /* Answered by the daemon itself. */
     void *daemon;
     void (*each_problem)(void *daemon, toc_on_problem *fn, void *ctx);
     void (*each_metric)(void *daemon, toc_on_metric *fn, void *ctx);
     int (*reload)(void *daemon, struct toc_err *err);
+    /* Was the last load of the configuration good, and when was the last good one? */
+    void (*config_state)(void *daemon, bool *out_is_good, struct toc_ts *out_loaded_at);
+    /* The configuration in force as YAML, without secrets. */
+    void (*config_text)(void *daemon, struct toc_buf *out);
 };
 
 #endif

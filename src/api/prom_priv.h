@@ -48,9 +48,21 @@ bool toc_prom_time_range(struct toc_api_call *c, int64_t *start_ms, int64_t *end
 int toc_prom_duration_parse(struct toc_sv text, int64_t *out_ms) TOC_MUST_CHECK;
 /* `limit`-like: absent, empty and 0 are no limit (0). */
 bool toc_prom_limit(struct toc_api_call *c, const char *name, size_t *out);
+/* A boolean as Go reads one (1, t, true, …). TOC_EPARSE. */
+int toc_prom_bool_parse(struct toc_sv text, bool *out) TOC_MUST_CHECK;
+/* The same as a parameter; empty is false. */
+bool toc_prom_bool(struct toc_api_call *c, const char *name, struct toc_sv text, bool *out);
+
+struct toc_promql_expr;
+/* The expression in `query`; false: answered already. */
+bool toc_prom_parse_expr(struct toc_api_call *c, struct toc_promql_expr **out);
 
 /* `"text"` with Go's %q escapes, in the request's arena, for messages. */
 const char *toc_prom_quote(struct toc_api_call *c, struct toc_sv text);
+
+/* Appends what `U__…` stands for; false when the name is not escaped, or not rightly: then it is
+ * meant as it is. */
+bool toc_prom_unescape_name(struct toc_sv escaped, struct toc_buf *out);
 
 /* Seconds as upstream writes them: three decimals unless they are zero. */
 void toc_prom_seconds(struct toc_buf *out, int64_t t_ms);
@@ -59,6 +71,8 @@ void toc_prom_point(struct toc_buf *out, int64_t t_ms, double value);
 /* {"count":…,"sum":…,"buckets":[…]}; `scratch` is for the bucket list. TOC_ELIMIT. */
 int toc_prom_histogram(struct toc_buf *out, const struct toc_histogram *h,
                        struct toc_arena *scratch) TOC_MUST_CHECK;
+/* A time that has not come yet is the year 1, as Go writes it. */
+void toc_prom_kv_time(struct toc_json_writer *w, const char *key, struct toc_ts t);
 void toc_prom_labels(struct toc_buf *out, struct toc_labels labels);
 
 #endif

@@ -94,9 +94,10 @@ static void read_stats(struct toc_api_call *c, struct query_call *q) {
         q->more_warning = "unknown value for the stats parameter, taken as \"true\"";
 }
 
-static bool parse_expr(struct toc_api_call *c, struct toc_promql_expr **out) {
+bool toc_prom_parse_expr(struct toc_api_call *c, struct toc_promql_expr **out) {
     struct toc_err err = {0};
-    int rc = toc_promql_parse(toc_api_param(c, "query"), out, &err);
+    unsigned features = toc_feature_promql(atomic_load(&c->api->features));
+    int rc = toc_promql_parse_with(toc_api_param(c, "query"), features, out, &err);
     if (rc < 0)
         answer_unparsed(c, &err);
     return rc >= 0;
@@ -107,7 +108,7 @@ static bool read_common(struct toc_api_call *c, struct query_call *q) {
     if (!toc_prom_limit(c, "limit", &q->limit) || !read_timeout(c, q) || !read_lookback(c, q))
         return false;
     read_stats(c, q);
-    return parse_expr(c, &q->expr);
+    return toc_prom_parse_expr(c, &q->expr);
 }
 
 /* ------------------------------------------------------------------------------------------
@@ -123,6 +124,7 @@ static struct toc_promql_options options_of(struct toc_api_call *c, struct query
         .cancel_ctx = &q->query,
         .features = toc_feature_promql(atomic_load(&c->api->features)),
         .subquery_step_ms = c->api->parts.subquery_step_ms,
+        .executor = c->api->parts.executor,
     };
 }
 
@@ -144,7 +146,7 @@ static void answer(struct toc_api_call *c, struct query_call *q, int rc,
         .evaluate_s = (double)(now_ns(c) - q->query.admitted_ns) / 1e9,
         .total_s = (double)(now_ns(c) - q->query.begun_ns) / 1e9,
         .samples = result->samples_loaded,
-        .peak_samples = result->samples_loaded,
+        .peak_samples = result->samples_peak,
     };
     if (rc < 0)
         answer_failed(c, &q->query, rc, err);
@@ -232,7 +234,7 @@ void toc_api_prom_query_range(struct toc_api_call *c) {
 
 void toc_api_prom_format_query(struct toc_api_call *c) {
     struct toc_promql_expr *expr = NULL;
-    if (!parse_expr(c, &expr))
+    if (!toc_prom_parse_expr(c, &expr))
         return;
     struct toc_buf text = TOC_BUF_INIT;
     toc_promql_format(expr, true, &text);

@@ -150,6 +150,25 @@ bool toc_prom_limit(struct toc_api_call *c, const char *name, size_t *out) {
     return true;
 }
 
+int toc_prom_bool_parse(struct toc_sv text, bool *out) {
+    static const char *const yes[] = {"1", "t", "T", "true", "TRUE", "True"};
+    static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False"};
+    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++) {
+        *out = toc_sv_eq_cstr(text, yes[i]);
+        if (*out || toc_sv_eq_cstr(text, no[i]))
+            return 0;
+    }
+    return TOC_EPARSE;
+}
+
+bool toc_prom_bool(struct toc_api_call *c, const char *name, struct toc_sv text, bool *out) {
+    *out = false;
+    if (text.n == 0 || toc_prom_bool_parse(text, out) == 0)
+        return true;
+    toc_prom_bad(c, name, "strconv.ParseBool: parsing %s: invalid syntax", toc_prom_quote(c, text));
+    return false;
+}
+
 const char *toc_prom_quote(struct toc_api_call *c, struct toc_sv text) {
     struct toc_buf b = TOC_BUF_INIT;
     toc_buf_append_char(&b, '"');

@@ -97,3 +97,10 @@ void toc_prom_labels(struct toc_buf *out, struct toc_labels labels) {
     }
     toc_buf_append_char(out, '}');
 }
+
+void toc_prom_kv_time(struct toc_json_writer *w, const char *key, struct toc_ts t) {
+    if (t.ms)
+        toc_json_kv_time(w, key, t);
+    else
+        toc_json_kv_cstr(w, key, "0001-01-01T00:00:00Z");
+}

@@ -21,6 +21,13 @@ void toc_api_reload(struct toc_api_call *c) {
         toc_api_fail(c, rc == TOC_EPARSE || rc == TOC_EUNKNOWN_KEY ? rc : TOC_EINVAL, &err);
 }
 
+/* Offered by upstream behind a flag that is off by default; a service manager does it better. */
+void toc_api_quit(struct toc_api_call *c) {
+    c->res->status = 403;
+    c->res->content_type = "text/plain; charset=utf-8";
+    toc_buf_append_cstr(&c->res->body, "Lifecycle API is not enabled.");
+}
+
 struct problems {
     struct toc_json_writer *w;
     int count;

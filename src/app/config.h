@@ -46,6 +46,9 @@ struct toc_config {
 
     struct toc_query_limits query;
     unsigned features; /* bits of api/feature.h */
+    bool has_admin_api;
+    struct toc_sv cors_origin;       /* regular expression, empty: none */
+    const struct toc_yaml *document; /* the whole file; NULL: defaults */
 
     int64_t evaluation_interval_ms, rule_query_offset_ms;
     struct toc_labels external_labels;

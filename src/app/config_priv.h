@@ -4,9 +4,10 @@
 
 #include "app/config.h"
 
-/* `query` and `features`; either node may be NULL. */
+/* `query`, `features` and `web`; any node may be NULL. */
 int toc_config_query_read(const struct toc_yaml *query, const struct toc_yaml *features,
-                          struct toc_config *c, struct toc_err *err) TOC_MUST_CHECK;
+                          const struct toc_yaml *web, struct toc_config *c,
+                          struct toc_err *err) TOC_MUST_CHECK;
 
 /* What `global` says about rules; the node may be NULL. */
 int toc_config_rules_global_read(const struct toc_yaml *global, struct toc_config *c,

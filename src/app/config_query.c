@@ -1,6 +1,7 @@
-/* The sections `query` and `features`. */
+/* The sections `query`, `web` and `features`. */
 #include "api/feature.h"
 #include "app/config_priv.h"
+#include "shim/regex.h"
 #include "sys/log.h"
 
 #define AT(member) offsetof(struct toc_query_limits, member)
@@ -20,6 +21,25 @@ static const struct toc_schema_key g_query[] = {
     {0},
 };
 #undef AT
+
+#define AT(member) offsetof(struct toc_config, member)
+static const struct toc_schema_key g_web[] = {
+    {"enable_admin_api", TOC_SCHEMA_BOOL, AT(has_admin_api), false, "false", 0, 0,
+     "delete series and make snapshots over HTTP, with the role admin"},
+    {"cors_origin", TOC_SCHEMA_STRING, AT(cors_origin), false, "", 0, 0,
+     "regular expression of origins whose pages may read /api/v1"},
+    {0},
+};
+#undef AT
+
+static int read_web(const struct toc_yaml *web, struct toc_config *c, struct toc_err *err) {
+    struct toc_regex *origin = NULL;
+    int rc = toc_schema_read(web, g_web, c, err);
+    if (rc == 0 && c->cors_origin.n)
+        rc = toc_regex_new(c->cors_origin, TOC_REGEX_ANCHORED, &origin, err);
+    toc_regex_free(&origin);
+    return rc;
+}
 
 static int read_features(const struct toc_yaml *list, unsigned *out, struct toc_err *err) {
     *out = 0;
@@ -45,7 +65,7 @@ static int read_features(const struct toc_yaml *list, unsigned *out, struct toc_
 }
 
 int toc_config_query_read(const struct toc_yaml *query, const struct toc_yaml *features,
-                          struct toc_config *c, struct toc_err *err) {
+                          const struct toc_yaml *web, struct toc_config *c, struct toc_err *err) {
     static const struct toc_yaml empty = {.type = TOC_YAML_MAPPING};
     int rc = toc_schema_read(query ? query : &empty, g_query, &c->query, err);
     if (rc == 0 && (c->query.timeout_ms < 1 || c->query.lookback_ms < 1))
@@ -53,5 +73,7 @@ int toc_config_query_read(const struct toc_yaml *query, const struct toc_yaml *f
                       "query.timeout and query.lookback_delta must be longer than 0");
     if (rc == 0 && c->query.slow_ms == 0)
         c->query.slow_ms = -1; /* 0s switches the log off; in the limits 0 is the default */
+    if (rc == 0)
+        rc = read_web(web ? web : &empty, c, err);
     return rc == 0 ? read_features(features, &c->features, err) : rc;
 }

@@ -6,6 +6,7 @@
 #include "api/feature.h"
 #include "app/daemon_priv.h"
 #include "net/http_client.h"
+#include "shim/regex.h"
 #include "sys/env.h"
 #include "sys/log.h"
 #include "sys/process.h"
@@ -249,37 +250,6 @@ static int start_collectors(struct toc_daemon *d, uint16_t own_port, struct toc_
 /* -----------------------------------------------------------------------------------------------
  * web */
 
-static void make_api(struct toc_daemon *d) {
-    const struct toc_api_parts parts = {.clock = d->clock,
-                                        .querier = toc_metricdb_querier(d->metrics),
-                                        .sink = toc_metricdb_sink(d->metrics),
-                                        .metrics = d->metrics,
-                                        .state = d->state,
-                                        .guard = d->guard,
-                                        .rules = d->rules,
-                                        .detectors = d->detectors,
-                                        .alerts = d->alerts,
-                                        .incidents = d->incidents,
-                                        .thresholds = &d->thresholds.base,
-                                        .notifier = d->notifier,
-                                        .scraper = d->scraper,
-                                        .discover = d->discover,
-                                        .runs = d->runs,
-                                        .ack_key = d->ack_key,
-                                        .started_at = d->started_at,
-                                        .external_url = d->link_base,
-                                        .has_tls = d->config->tls_cert_file.n > 0,
-                                        .query_limits = d->config->query,
-                                        .features = d->config->features,
-                                        .subquery_step_ms = d->config->evaluation_interval_ms,
-                                        .daemon = d,
-                                        .each_problem = toc_daemon_each_problem,
-                                        .each_metric = toc_daemon_each_metric,
-                                        .reload =
-                                            (int (*)(void *, struct toc_err *))toc_daemon_reload};
-    d->api = toc_api_new(&parts);
-}
-
 static int check_address(const struct toc_daemon *d, const char *host, struct toc_err *err) {
     if (toc_host_is_loopback(host) || d->options.insecure)
         return 0;
@@ -363,7 +333,7 @@ static int start_parts(struct toc_daemon *d, struct toc_err *err) {
     if (rc == 0)
         rc = start_collectors(d, port, err);
     if (rc == 0) {
-        make_api(d);
+        toc_daemon_make_api(d);
         rc = listen_on(d, host, port, err);
     }
     return rc < 0 ? rc : toc_daemon_start_threads(d, err);
@@ -390,6 +360,7 @@ int toc_daemon_start(const struct toc_daemon_options *o, struct toc_daemon **out
     if (rc == 0)
         rc = toc_net_init(err);
     if (rc == 0) {
+        toc_daemon_note_config(d, d->config);
         set_log_level(d->config);
         toc_sv_copy(o->data_dir ? toc_sv_cstr(o->data_dir) : d->config->data_dir, d->data_dir,
                     sizeof d->data_dir);
@@ -427,6 +398,8 @@ void toc_daemon_stop(struct toc_daemon **dp) {
     toc_metricdb_close(&d->metrics);
     toc_statedb_close(&d->state);
     toc_config_free(&d->config);
+    toc_buf_fini(&d->config_yaml);
+    toc_regex_free(&d->cors_origin);
     toc_event_fini(&d->stopping);
     toc_mutex_fini(&d->reload_mutex);
     toc_net_fini();
@@ -464,6 +437,7 @@ int toc_daemon_reload(struct toc_daemon *d, struct toc_err *err) {
     int rc = toc_config_load(d->options.config_path, &fresh, &reason);
     if (rc == 0) {
         apply(d, fresh);
+        toc_daemon_note_config(d, fresh);
         d->config_problem[0] = 0;
         toc_log(TOC_LOG_INFO, "config", "the configuration was read again");
     } else {

@@ -48,7 +48,7 @@ struct toc_daemon {
     struct toc_blobs blobs;
     struct toc_incidents incident_store;
     struct toc_guard *guard;
-    struct toc_pool *pool; /* threads for the queries of rules */
+    struct toc_pool *pool; /* pieces of one query, and queries of rules, side by side */
     struct toc_rules *rules;
     struct toc_detectors *detectors;
     struct toc_alert_manager *alerts;
@@ -73,6 +73,9 @@ struct toc_daemon {
     struct toc_mutex reload_mutex; /* TOC_LOCK_APP */
     char config_problem[600];      /* under it; "" when the last load was good */
     struct toc_ts config_problem_since;
+    struct toc_ts config_loaded_at; /* the last good load */
+    struct toc_buf config_yaml;     /* what it said, without secrets */
+    struct toc_regex *cors_origin;  /* as at start; NULL: none */
 };
 
 /* wiring.c */
@@ -87,6 +90,12 @@ int toc_threshold_adapter_restore(struct toc_threshold_adapter *a,
 void toc_daemon_on_delivery(void *daemon, const struct toc_notifier_event *e);
 void toc_daemon_on_incident(void *daemon, enum toc_incident_event event,
                             const struct toc_incident *i);
+
+/* What the API asks of the daemon. */
+void toc_daemon_make_api(struct toc_daemon *d);
+/* Remembers the configuration that is in force now; with reload_mutex or before there are others.
+ */
+void toc_daemon_note_config(struct toc_daemon *d, const struct toc_config *c);
 
 /* engine.c */
 int toc_daemon_start_threads(struct toc_daemon *d, struct toc_err *err) TOC_MUST_CHECK;

@@ -178,12 +178,18 @@ static const struct {
 } g_plain[] = {
     [TOC_F64_PLAIN] = {INT_MIN, INT_MAX},
     [TOC_F64_GENERAL] = {-4, 21},
+    [TOC_F64_EXPONENT] = {1, 0},
     [TOC_F64_JSON] = {-6, 21},
 };
 
 size_t toc_f64_text(double v, enum toc_f64_style style, char out[TOC_F64_TEXT_MAX]) {
-    if (v == 0 || !isfinite(v))
-        return put_special(v, out);
+    if (v == 0 || !isfinite(v)) {
+        size_t n = put_special(v, out);
+        if (v != 0 || style != TOC_F64_EXPONENT)
+            return n;
+        memcpy(out + n, "e+00", 4);
+        return n + 4;
+    }
     size_t at = 0;
     if (v < 0)
         out[at++] = '-';

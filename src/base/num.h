@@ -20,9 +20,10 @@ int toc_parse_f64(struct toc_sv s, double *out) TOC_MUST_CHECK;
  * +Inf, -Inf and -0 as there.
  */
 enum toc_f64_style {
-    TOC_F64_PLAIN,   /* 'f': never an exponent */
-    TOC_F64_GENERAL, /* 'g': %e below 1e-4 and from 1e21 */
-    TOC_F64_JSON,    /* %e below 1e-6 and from 1e21: sample values in Prometheus' JSON */
+    TOC_F64_PLAIN,    /* 'f': never an exponent */
+    TOC_F64_GENERAL,  /* 'g': %e below 1e-4 and from 1e21 */
+    TOC_F64_EXPONENT, /* 'e': always one */
+    TOC_F64_JSON,     /* %e below 1e-6 and from 1e21: sample values in Prometheus' JSON */
 };
 enum { TOC_F64_TEXT_MAX = 352, TOC_U64_TEXT_MAX = 20 };
 /* Writes without a NUL and returns the length. */

@@ -1,5 +1,19 @@
 #include "codec/text.h"
 
+#include "codec/utf8_priv.h"
+
+void toc_utf8_append(struct toc_buf *out, uint32_t rune) {
+    char text[4];
+    toc_buf_append(out, text, toc_utf8_write(rune, text));
+}
+
+size_t toc_utf8_decode(struct toc_sv s, size_t at, uint32_t *out_rune) {
+    size_t n = toc_utf8_read(s, at, out_rune);
+    if (n == 0)
+        *out_rune = 0xfffd;
+    return n ? n : 1;
+}
+
 static const char base64_chars[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char base64url_chars[] =

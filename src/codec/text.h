@@ -9,6 +9,11 @@
 #include "base/error.h"
 #include "base/sv.h"
 
+/* One code point (a scalar value) as UTF-8. */
+void toc_utf8_append(struct toc_buf *out, uint32_t rune);
+/* The code point at s.p[at] (at < s.n), U+FFFD for a byte that begins none; returns its length. */
+size_t toc_utf8_decode(struct toc_sv s, size_t at, uint32_t *out_rune);
+
 void toc_base64_encode(struct toc_sv in, struct toc_buf *out);
 void toc_base64url_encode(struct toc_sv in, struct toc_buf *out); /* without padding */
 /* Either alphabet, padding optional. TOC_EPARSE. */

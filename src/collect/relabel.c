@@ -79,11 +79,13 @@ static int read_sources(const struct toc_yaml *n, struct toc_arena *a, struct to
 
 static int read_regex(const struct toc_yaml *n, struct toc_relabel_rule *out, struct toc_err *err) {
     struct toc_sv text;
+    out->regex_text = TOC_SV("(.*)");
     if (!n)
         return 0;
     int rc = toc_yaml_string(n, &text, err);
-    if (rc || toc_sv_eq(text, TOC_SV("(.*)")))
+    if (rc || toc_sv_eq(text, out->regex_text))
         return rc;
+    out->regex_text = text;
     struct toc_err why = {0};
     if (toc_regex_new(text, TOC_REGEX_ANCHORED, &out->regex, &why) < 0)
         return toc_err_at(err, TOC_EPARSE, n->line, n->column, "%s", why.message);
@@ -176,6 +178,10 @@ static int read_rule(const struct toc_yaml *n, struct toc_arena *a, struct toc_r
     out->replacement = raw.replacement.p ? raw.replacement : TOC_SV("$1");
     out->target_label = raw.target_label;
     return check_rule(&raw, out, n, err);
+}
+
+const char *toc_relabel_action_text(enum toc_relabel_action a) {
+    return action_names[a];
 }
 
 int toc_relabel_read(const struct toc_yaml *list, struct toc_arena *a, struct toc_relabel *out,

@@ -42,9 +42,12 @@ struct toc_relabel_rule {
     const struct toc_sv *source_labels;
     size_t source_count;
     struct toc_sv separator, target_label, replacement;
+    struct toc_sv regex_text; /* as written; "(.*)" by default */
     uint64_t modulus;
     struct toc_regex *regex; /* owned; NULL for the default (.*) */
 };
+
+const char *toc_relabel_action_text(enum toc_relabel_action a);
 
 struct toc_relabel {
     struct toc_relabel_rule *rules; /* in the arena of the document */

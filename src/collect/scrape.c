@@ -424,6 +424,14 @@ void toc_scraper_list_dropped(struct toc_scraper *s,
     toc_mutex_unlock(&s->mutex);
 }
 
+void toc_scraper_sets(struct toc_scraper *s, struct toc_scrape_set **out_configured,
+                      struct toc_scrape_set **out_found) {
+    toc_mutex_lock(&s->mutex);
+    *out_configured = s->set ? toc_scrape_set_ref(s->set) : NULL;
+    *out_found = s->found_set ? toc_scrape_set_ref(s->found_set) : NULL;
+    toc_mutex_unlock(&s->mutex);
+}
+
 static bool is_at_local_port(const char *url, uint16_t port) {
     static const char *const hosts[] = {"127.0.0.1:", "localhost:", "[::1]:"};
     const char *host = strstr(url, "://");

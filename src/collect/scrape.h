@@ -40,6 +40,9 @@ void toc_scraper_free(struct toc_scraper **s);
 void toc_scraper_load(struct toc_scraper *s, struct toc_scrape_set *take_set);
 /* The same for targets found automatically: a second set beside the configured one. */
 void toc_scraper_load_found(struct toc_scraper *s, struct toc_scrape_set *take_set);
+/* The sets in force; references that the caller returns. Either may be NULL. */
+void toc_scraper_sets(struct toc_scraper *s, struct toc_scrape_set **out_configured,
+                      struct toc_scrape_set **out_found);
 /* Does a configured target stand at this port of the loopback interface? */
 bool toc_scraper_has_local_port(struct toc_scraper *s, uint16_t port);
 

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "codec/yaml.h"
 #include "collect/relabel.h"
@@ -100,6 +101,9 @@ struct toc_scrape_config {
     struct toc_relabel relabel, metric_relabel;
     uint64_t series_digest; /* of what decides how samples become series */
 };
+
+/* As YAML, with the defaults in force; secrets read `<secret>`. */
+void toc_scrape_config_format(const struct toc_scrape_config *c, struct toc_buf *out);
 
 struct toc_scrape_set; /* opaque, immutable */
 

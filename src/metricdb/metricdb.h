@@ -151,6 +151,17 @@ struct toc_metricdb_stats {
 };
 void toc_metricdb_stats(struct toc_metricdb *db, struct toc_metricdb_stats *out);
 
+/* A block on disk. */
+struct toc_metricdb_block {
+    uint64_t id;
+    uint32_t replaces; /* the id of the block of which it is the rewritten form, or 0 */
+    int64_t min_ms, max_ms;
+    uint64_t series, samples, chunks, bytes;
+};
+typedef void toc_on_block(void *ctx, const struct toc_metricdb_block *b);
+/* Calls fn for each block, the oldest id first. */
+void toc_metricdb_each_block(struct toc_metricdb *db, toc_on_block *fn, void *ctx);
+
 /* What is known about a metric; views are borrowed for the call. Non-zero stops. */
 struct toc_metric_metadata {
     struct toc_sv metric, help, unit;

@@ -48,6 +48,8 @@ int toc_promql_parse_with(struct toc_sv text, unsigned features, struct toc_prom
                           struct toc_err *err) TOC_MUST_CHECK;
 void toc_promql_expr_free(struct toc_promql_expr **e);
 enum toc_promql_type toc_promql_expr_type(const struct toc_promql_expr *e);
+/* A series selector and nothing else, without range, `@` and `offset` (as in `match[]`)? */
+bool toc_promql_is_selector(const struct toc_promql_expr *e);
 /* Canonical text, one line / indented. */
 void toc_promql_format(const struct toc_promql_expr *e, bool pretty, struct toc_buf *out);
 /* As toc_promql_format on one line, but every selector and subquery that has no `@`, and is not

@@ -36,3 +36,20 @@ void toc_hostname(char *out, unsigned long out_size) {
         snprintf(out, out_size, "localhost");
     out[out_size - 1] = '\0';
 }
+
+int toc_process_thread_count(void) {
+    char line[128];
+    int n = 0;
+    FILE *f = fopen("/proc/self/status", "re");
+    while (f && n == 0 && fgets(line, sizeof line, f))
+        if (sscanf(line, "Threads: %d", &n) != 1)
+            n = 0;
+    if (f)
+        fclose(f);
+    return n;
+}
+
+void toc_working_directory(char *out, unsigned long out_size) {
+    if (!getcwd(out, out_size))
+        out[0] = 0;
+}

@@ -12,6 +12,10 @@ int64_t toc_process_id(void);
 uint64_t toc_process_rss_bytes(void);
 bool toc_fd_is_terminal(int fd);
 int toc_cpu_count(void);
+/* Threads of this process now; 0 when unknown. */
+int toc_process_thread_count(void);
+/* Where relative paths start; "" when unknown or too long. */
+void toc_working_directory(char *out, unsigned long out_size);
 /* Host name into out, NUL-terminated ("localhost" when unknown). */
 void toc_hostname(char *out, unsigned long out_size);
 

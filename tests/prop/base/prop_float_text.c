@@ -60,7 +60,7 @@ static void check(double v) {
         text[toc_f64_text(v, (enum toc_f64_style)style, text)] = 0;
         digits_of(text, have);
         bool has_exponent = strchr(text, 'e') != NULL;
-        bool wants_exponent = (style == TOC_F64_GENERAL && fabs(v) < 1e-4) ||
+        bool wants_exponent = style == TOC_F64_EXPONENT || (style == TOC_F64_GENERAL && fabs(v) < 1e-4) ||
                               (style == TOC_F64_JSON && fabs(v) < 1e-6) ||
                               (style != TOC_F64_PLAIN && fabs(v) >= 1e21);
         if (strtod(text, NULL) == v && strcmp(have, want) == 0 && has_exponent == wants_exponent)
