@@ -133,9 +133,10 @@ class Prometheus(Server):
 
 
 class Peer:
-    """promql_peer over pipes, with the same series."""
+    """promql_peer over pipes, with the same series: in memory, or in a metricdb."""
 
-    def __init__(self, program, series):
+    def __init__(self, program, series, is_stored=False):
+        self.folder = tempfile.TemporaryDirectory(prefix='tocsin-peer-') if is_stored else None
         self.file = tempfile.NamedTemporaryFile('w', suffix='.series')
         for labels, samples in series:
             name = ','.join(f'{k}={json.dumps(v, ensure_ascii=False)}' for k, v in labels.items())
@@ -145,7 +146,8 @@ class Peer:
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen([self.program, self.file.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        folder = [tempfile.mkdtemp(dir=self.folder.name)] if self.folder else []
+        self.process = subprocess.Popen([self.program, self.file.name, *folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def query(self, query):
         times = f'range {query.start_ms} {query.end_ms} {query.step_ms}' if query.step_ms else f'instant {query.start_ms}'
@@ -162,6 +164,8 @@ class Peer:
         self.process.stdin.close()
         self.process.wait(timeout=20)
         self.file.close()
+        if self.folder:
+            self.folder.cleanup()
 
 
 class Query:

@@ -1,6 +1,6 @@
 """Random queries over random series: promql_peer against Debian's Prometheus, no difference allowed.
 
-usage: promql_diff.py PEER [--queries N] [--seed S] [--seconds LIMIT] [--only NUMBER]
+usage: promql_diff.py PEER [--stored] [--queries N] [--seed S] [--seconds LIMIT] [--only NUMBER]
 """
 import argparse
 import random
@@ -16,11 +16,11 @@ PER_DATA_SET = 2000
 class Session:
     """Both programs with one set of series."""
 
-    def __init__(self, program, seed):
+    def __init__(self, program, seed, is_stored):
         self.data = series(seed)
         self.prometheus = Prometheus()
         self.prometheus.fill(self.data)
-        self.peer = Peer(program, self.data)
+        self.peer = Peer(program, self.data, is_stored)
 
     def close(self):
         self.peer.close()
@@ -85,6 +85,7 @@ def report(session, number, node, times):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument('peer')
+    p.add_argument('--stored', action='store_true', help='series in a metricdb, partly in blocks')
     p.add_argument('--queries', type=int, default=500)
     p.add_argument('--seed', type=int, default=random.SystemRandom().randrange(10 ** 9))
     p.add_argument('--seconds', type=float, default=1e9)
@@ -92,7 +93,7 @@ def main():
     p.add_argument('--most', type=int, default=20, help='stop after so many failures')
     o = p.parse_args()
     need_prometheus()
-    print(f'seed {o.seed}: repeat with --seed {o.seed} --queries {o.queries}', flush=True)
+    print(f'seed {o.seed}: repeat with --seed {o.seed} --queries {o.queries}{" --stored" * o.stored}', flush=True)
     passed = failed = errors = 0
     began, session = time.monotonic(), None
     for number in range(o.queries):
@@ -101,7 +102,7 @@ def main():
         if number % PER_DATA_SET == 0:
             if session:
                 session.close()
-            session = Session(o.peer, o.seed + number)
+            session = Session(o.peer, o.seed + number, o.stored)
         node, times = Generator(random.Random(o.seed * 1000003 + number)).query()
         if o.only is not None and number != o.only:
             continue

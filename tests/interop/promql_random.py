@@ -6,13 +6,14 @@ What Prometheus 3 means differently from Prometheus 2, and how the generator kee
   seconds, ranges and offsets are whole seconds, so no sample lies on a boundary. Ranges of subqueries end in 300 ms and
   steps are whole seconds, so no step lies on one either.
 * A counter whose first sample is near zero is extrapolated otherwise: counters start, and start again, far above what
-  they gain between two samples.
+  they gain between two samples, and rates are taken of counters only.
 * Sums are compensated: values are multiples of 1/8, so that most sums are exact; where a result is not exact (rates,
   averages, transcendental functions) it is compared within 1e-9, and no operator that jumps (comparison, rounding,
   ranking, count of changes) is put on top of it.
 * atan2 keeps the metric name in Prometheus 2: its vector has none. stddev and stdvar of one NaN or infinity are 0 there:
   they get finite values only. timestamp(x offset O @ T) forgets the offset there: such a selector has one of the two.
   predict_linear(x[d] @ T) moves the window in a range query there: its selector has no @.
+* The logarithm of a subnormal number is wrong in Go on amd64: there is none among the special values.
 * holt_winters has another name, histogram_fraction and native histograms are not in Prometheus 2: they are not generated.
 """
 import math
@@ -56,7 +57,7 @@ def counter(r, times):
 
 
 def special(r, times):
-    values = (math.nan, math.inf, -math.inf, 0.0, -0.0, 1.0, -3.5, 1e300, 5e-324)
+    values = (math.nan, math.inf, -math.inf, 0.0, -0.0, 1.0, -3.5, 1e300, 1e-300)
     return [(t, r.choice(values)) for t in times]
 
 
@@ -174,7 +175,7 @@ class Generator:
     def selector(self, names=('g', 'k', 'c_total', 'd_total', 'one')):
         name = self.r.choice(names)
         labels = {'a': 'xyz', 'b': '123', 'job': ('j1', 'j2')} if name not in ('one', 'special') else {'a': 'xy'}
-        if self.r.random() < 0.05:
+        if len(names) > 3 and self.r.random() < 0.05:
             matcher = self.r.choice(('{__name__=~"g|one"', '{__name__=~"[gk]",a="x"', '{job="j1",__name__!="c_total"'))
             return matcher + '}', (3, 12)
         return name + self.matchers({k: list(v) for k, v in labels.items()}), (3, 12)
