@@ -138,6 +138,23 @@ static void write_recording(struct toc_json_writer *w, const struct toc_rule_vie
     write_texts(w, "labels", r->rule->labels, r->rule->label_count);
 }
 
+/* What is known against a rule; an extension, absent when there is nothing. */
+static void write_life(struct toc_json_writer *w, const struct toc_rule_life_view *l) {
+    if (l->state == TOC_RULE_ALIVE)
+        return;
+    toc_json_key(w, "life");
+    toc_json_begin_object(w);
+    toc_json_kv_cstr(w, "state", toc_rule_life_text(l->state));
+    toc_prom_kv_time(w, "since", l->since);
+    if (l->selector.n)
+        toc_json_kv_string(w, "selector", l->selector);
+    if (l->job.n)
+        toc_json_kv_string(w, "job", l->job);
+    if (l->suggestion.n)
+        toc_json_kv_string(w, "suggestion", l->suggestion);
+    toc_json_end_object(w);
+}
+
 static void write_rule(struct toc_json_writer *w, const struct toc_rule_view *r,
                        bool excludes_alerts) {
     toc_json_begin_object(w);
@@ -151,6 +168,7 @@ static void write_rule(struct toc_json_writer *w, const struct toc_rule_view *r,
     toc_json_kv_double(w, "evaluationTime", r->evaluation_s);
     toc_prom_kv_time(w, "lastEvaluation", r->last_evaluation);
     toc_json_kv_cstr(w, "type", r->rule->is_alert ? "alerting" : "recording");
+    write_life(w, &r->life);
     toc_json_end_object(w);
 }
 

@@ -66,7 +66,7 @@ static const struct toc_schema_key g_top[] = {
 struct scalars {
     struct toc_sv durability, loopback, cert_file, key_file;
     int64_t retention_ms, max_series, host_interval_ms, gpu_interval_ms, hold_ms, reopen_ms,
-        window_ms, max_age_ms;
+        window_ms, max_age_ms, dead_after_ms;
     bool host_enabled, gpu_enabled, discovery_enabled, builtin;
     const struct toc_yaml *run_dirs, *allowed_hosts;
 };
@@ -114,6 +114,8 @@ static const struct toc_schema_key g_tls[] = {
 static const struct toc_schema_key g_rules[] = {
     {"builtin", TOC_SCHEMA_BOOL, AT(builtin), false, "true", 0, 0,
      "the rule packs that ship with Tocsin"},
+    {"dead_after", TOC_SCHEMA_DURATION, AT(dead_after_ms), false, "6h", 0, 0,
+     "a rule that matches no series for so long although its job is up raises RuleDead; 0s: never"},
     {0},
 };
 static const struct toc_schema_key g_incident[] = {
@@ -211,6 +213,7 @@ static void set_scalars(struct toc_config *c, const struct sections *top, const 
     c->gpu_enabled = s->gpu_enabled;
     c->discovery_enabled = s->discovery_enabled;
     c->builtin_rules = s->builtin;
+    c->rule_dead_after_ms = s->dead_after_ms ? s->dead_after_ms : -1;
     c->host_interval_ms = s->host_interval_ms;
     c->gpu_interval_ms = s->gpu_interval_ms;
     c->incident_hold_ms = s->hold_ms;

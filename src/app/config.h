@@ -51,6 +51,7 @@ struct toc_config {
     const struct toc_yaml *document; /* the whole file; NULL: defaults */
 
     int64_t evaluation_interval_ms, rule_query_offset_ms;
+    int64_t rule_dead_after_ms; /* negative: never */
     struct toc_labels external_labels;
     struct toc_sv alertmanager_file;
     const struct toc_yaml *detectors; /* NULL: the built-in ones only */

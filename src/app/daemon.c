@@ -186,6 +186,7 @@ static int start_rules(struct toc_daemon *d, struct toc_err *err) {
                                         .default_interval_ms = d->config->evaluation_interval_ms,
                                         .default_query_offset_ms = d->config->rule_query_offset_ms,
                                         .external_labels = d->config->external_labels,
+                                        .dead_after_ms = d->config->rule_dead_after_ms,
                                         .external_url = toc_sv_cstr(d->link_base)};
     d->rules = toc_rules_new(&o);
     toc_rules_set_files(d->rules, d->config->rule_files, d->config->rule_file_count, d->started_at);

@@ -68,6 +68,12 @@ static void engine_metrics(struct toc_daemon *d, struct emitter *e) {
     struct toc_incident_counters i;
     toc_incident_get_counters(d->incidents, &i);
     gauge(e, "tocsin_rules", "Rules loaded.", (double)r.rules);
+    gauge(e, "tocsin_rules_dead", "Rules that match no series although their job is up.",
+          (double)r.rules_dead);
+    counter(e, "tocsin_rule_state_failures_total", "Rule state that could not be stored.",
+            (double)r.store_failures);
+    counter(e, "tocsin_rule_samples_rejected_total", "Samples of rules the store refused.",
+            (double)r.samples_rejected);
     counter(e, "tocsin_rule_evaluations_total", "Rule evaluations.", (double)r.evaluations);
     counter(e, "tocsin_rule_evaluation_failures_total", "Rule evaluations that failed.",
             (double)r.failures);
