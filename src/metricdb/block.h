@@ -5,10 +5,11 @@
  *   index    header, body, u32 crc of all before; `index2` is the same file again, so that a
  * damaged index costs nothing header   "TOCIDX01" | u32 version | u32 id of the block that it
  * replaces, or 0 | u64 id | i64 min ms | i64 max ms | i64 range min | i64 range max | u64 first
- * unsealed segment | u64 series | u64 samples | u64 chunks | u64 body bytes | u32 crc of the header
- * so far body     varint names, per name: string, varint values, per value in order: string, varint
- * series count, varint bytes, deltas of the series numbers; per series in label order: varint
- * pairs, pair numbers, varint chunks, per chunk: varint offset - end of the one before, varint
+ * unsealed segment | u64 series | u64 samples | u64 chunks | u64 bytes of the body | u32 crc of the
+ * header so far body     (version 2: compressed with zstd as a whole) varint names, varint pairs;
+ * per name: string, varint values; per value in order: varint pair number, string, varint series
+ * count, string of varint differences of the series numbers; per series in label order: varint
+ * pairs, pair numbers, varint chunks; per chunk: varint offset - end of the one before, varint
  * bytes, zigzag min - last max, varint max - min, varint samples; u32 offset of each series entry;
  * u32 offset of the first series entry
  *
@@ -28,6 +29,7 @@
 
 struct toc_block_meta {
     uint64_t id;
+    bool is_packed;               /* the body of the index is compressed (version 2) */
     uint32_t replaces;            /* the id of the block of which it is the rewritten form, or 0 */
     int64_t min_ms, max_ms;       /* of the samples */
     int64_t range_min, range_max; /* what it stands for */

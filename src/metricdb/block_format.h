@@ -8,7 +8,7 @@
 #define TOC_BLOCK_CHUNKS_MAGIC "TOCCHK01"
 #define TOC_BLOCK_INDEX_MAGIC "TOCIDX01"
 
-enum { TOC_BLOCK_META_BYTES = 16 + 10 * 8 + 4 };
+enum { TOC_BLOCK_META_BYTES = 16 + 10 * 8 + 4, TOC_BLOCK_VERSION = 2 };
 
 void toc_block_put_meta(struct toc_buf *out, const struct toc_block_meta *m);
 /* TOC_ECORRUPT when the bytes do not begin with a whole header. */

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "codec/compress.h"
 #include "metricdb/block.h"
 #include "metricdb/block_format.h"
 #include "metricdb/chunk.h"
@@ -12,6 +13,7 @@ enum {
     SMALL_CHUNK_BYTES = 8192,
     CHUNK_BYTES_MAX = 64 << 20,
 };
+#define BODY_MAX ((size_t)4 << 30)
 
 struct pair {
     struct toc_sv name, value, postings;
@@ -44,7 +46,7 @@ struct toc_block_index {
 void toc_block_put_meta(struct toc_buf *out, const struct toc_block_meta *m) {
     size_t at = out->n;
     toc_buf_append(out, TOC_BLOCK_INDEX_MAGIC, 8);
-    toc_buf_append_u32(out, 1);
+    toc_buf_append_u32(out, TOC_BLOCK_VERSION);
     toc_buf_append_u32(out, m->replaces);
     const uint64_t fields[] = {m->id,
                                (uint64_t)m->min_ms,
@@ -65,6 +67,7 @@ int toc_block_get_meta(struct toc_sv bytes, struct toc_block_meta *m) {
     struct toc_reader r = toc_reader_make(bytes);
     struct toc_sv magic = toc_read_bytes(&r, 8);
     uint32_t version = toc_read_u32(&r);
+    m->is_packed = version >= 2;
     m->replaces = toc_read_u32(&r);
     m->id = toc_read_u64(&r);
     m->min_ms = (int64_t)toc_read_u64(&r);
@@ -77,8 +80,8 @@ int toc_block_get_meta(struct toc_sv bytes, struct toc_block_meta *m) {
     m->chunks = toc_read_u64(&r);
     m->body_bytes = toc_read_u64(&r);
     uint32_t crc = toc_read_u32(&r);
-    if (r.error || !toc_sv_eq(magic, TOC_SV(TOC_BLOCK_INDEX_MAGIC)) || version != 1 ||
-        crc != toc_crc32c(0, bytes.p, TOC_BLOCK_META_BYTES - 4))
+    if (r.error || !toc_sv_eq(magic, TOC_SV(TOC_BLOCK_INDEX_MAGIC)) || version < 1 ||
+        version > TOC_BLOCK_VERSION || crc != toc_crc32c(0, bytes.p, TOC_BLOCK_META_BYTES - 4))
         return TOC_ECORRUPT;
     return 0;
 }
@@ -127,18 +130,38 @@ static void parse_names(struct toc_block_index *x, struct toc_reader *r) {
         r->error = TOC_ECORRUPT;
 }
 
-static int parse(struct toc_block_index *x) {
+/* Checks the file and leaves header and plain body in x->bytes. */
+static int unpack(struct toc_block_index *x) {
     struct toc_sv all = toc_buf_sv(&x->bytes);
-    int rc = toc_block_get_meta(all, &x->meta);
-    if (rc)
-        return rc;
-    uint64_t body = x->meta.body_bytes, series = x->meta.series;
-    if (all.n < TOC_BLOCK_META_BYTES + 8 || body != all.n - TOC_BLOCK_META_BYTES - 4 ||
-        series > body / 4 || body < 4 * series + 4)
-        return TOC_ECORRUPT;
     uint32_t crc;
+    int rc = toc_block_get_meta(all, &x->meta);
+    if (rc || all.n < TOC_BLOCK_META_BYTES + 8)
+        return TOC_ECORRUPT;
     memcpy(&crc, all.p + all.n - 4, 4);
     if (crc != toc_crc32c(0, all.p, all.n - 4))
+        return TOC_ECORRUPT;
+    struct toc_sv body = toc_sv_sub(all, TOC_BLOCK_META_BYTES, all.n - 4 - TOC_BLOCK_META_BYTES);
+    if (!x->meta.is_packed)
+        return body.n == x->meta.body_bytes ? 0 : TOC_ECORRUPT;
+    struct toc_buf plain = {.limit_bytes = BODY_MAX + 65536};
+    toc_buf_append(&plain, all.p, TOC_BLOCK_META_BYTES);
+    rc = x->meta.body_bytes > BODY_MAX
+             ? TOC_ECORRUPT
+             : toc_decompress(TOC_COMPRESSION_ZSTD, body, (size_t)x->meta.body_bytes, &plain, NULL);
+    if (!rc && plain.n != TOC_BLOCK_META_BYTES + x->meta.body_bytes)
+        rc = TOC_ECORRUPT;
+    toc_buf_fini(&x->bytes);
+    x->bytes = plain;
+    return rc;
+}
+
+static int parse(struct toc_block_index *x) {
+    int rc = unpack(x);
+    if (rc)
+        return rc;
+    struct toc_sv all = toc_buf_sv(&x->bytes);
+    uint64_t body = x->meta.body_bytes, series = x->meta.series;
+    if (series > body / 4 || body < 4 * series + 4)
         return TOC_ECORRUPT;
     const char *start = all.p + TOC_BLOCK_META_BYTES;
     size_t tables = (size_t)(body - 4 - 4 * series);

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/map.h"
+#include "codec/compress.h"
 #include "metricdb/block.h"
 #include "metricdb/block_format.h"
 #include "metricdb/chunk.h"
@@ -268,10 +269,10 @@ static void put_index(struct toc_block_writer *w, struct toc_buf *out) {
     toc_buf_append_u32(&body, (uint32_t)entries);
     w->meta.body_bytes = body.n;
     toc_block_put_meta(out, &w->meta);
-    toc_buf_append_sv(out, toc_buf_sv(&body));
+    int rc = body.error ? body.error : toc_compress(TOC_COMPRESSION_ZSTD, toc_buf_sv(&body), out);
     toc_buf_append_u32(out, toc_crc32c(0, out->p, out->n));
-    if (body.error)
-        out->error = body.error;
+    if (rc)
+        out->error = rc;
     toc_buf_fini(&body);
 }
 

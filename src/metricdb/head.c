@@ -137,6 +137,7 @@ static struct toc_series *make_series(struct toc_head *h, struct toc_head_shard 
     s->id = slot * TOC_HEAD_SHARDS + (uint32_t)(shard - h->shards);
     s->generation = shard->slots.items[slot].generation;
     s->pair_count = (uint16_t)l.count;
+    s->closed_max_ms = INT64_MIN;
     shard->slots.items[slot].series = s;
     atomic_store_explicit(&shard->slots.items[slot].is_dead, false, memory_order_relaxed);
     toc_index_add(&h->index, s->id, l, s->pairs);

@@ -41,6 +41,7 @@ struct toc_series {
     struct toc_stream open;                 /* the newest samples */
     struct toc_head_chunk **chunks;         /* older ones, in time order, never overlapping */
     struct toc_histogram_track *histograms; /* NULL: floats only */
+    int64_t closed_max_ms;                  /* end of the last chunk; INT64_MIN without one */
     uint32_t pairs[];                       /* in the order of the label names */
 };
 

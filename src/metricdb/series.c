@@ -44,6 +44,7 @@ static void put_chunk(struct toc_head_shard *shard, struct toc_series *s, size_t
     memmove(s->chunks + at + 1, s->chunks + at, (s->chunk_count - at) * sizeof *s->chunks);
     s->chunks[at] = c;
     s->chunk_count++;
+    s->closed_max_ms = s->chunks[s->chunk_count - 1]->max_ms;
     shard->chunks++;
     shard->chunk_bytes += chunk_bytes(c);
 }
@@ -54,6 +55,7 @@ static void drop_chunk(struct toc_head_shard *shard, struct toc_series *s, size_
     s->chunk_count--;
     shard->chunks--;
     memmove(s->chunks + at, s->chunks + at + 1, (s->chunk_count - at) * sizeof *s->chunks);
+    s->closed_max_ms = s->chunk_count ? s->chunks[s->chunk_count - 1]->max_ms : INT64_MIN;
 }
 
 /* The open samples become a closed chunk. */
@@ -89,6 +91,8 @@ static void set_chunk(struct toc_head_shard *shard, struct toc_series *s, size_t
 
 size_t toc_series_chunk_place(const struct toc_series *s, int64_t t_ms) {
     size_t low = 0, high = s->chunk_count;
+    if (s->closed_max_ms < t_ms) /* the usual case, without a look at any chunk */
+        return high;
     while (low < high) {
         size_t middle = (low + high) / 2;
         if (s->chunks[middle]->max_ms < t_ms)
@@ -180,7 +184,7 @@ static enum toc_append insert_late(struct toc_head_shard *shard, struct toc_seri
 static bool is_latest(const struct toc_series *s, int64_t t_ms) {
     if (s->open.count)
         return t_ms > s->open.last_ms;
-    return !s->chunk_count || t_ms > s->chunks[s->chunk_count - 1]->max_ms;
+    return !s->chunk_count || t_ms > s->closed_max_ms;
 }
 
 static void note_sample(struct toc_head_shard *shard, int64_t t_ms) {
