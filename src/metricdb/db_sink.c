@@ -241,37 +241,94 @@ int toc_metricdb_series_ref(struct toc_metricdb *db, struct toc_labels labels, u
     return 0;
 }
 
+/* --- by reference --- */
+
+/* Does the sample need no series? Refused, or in a block already. */
+static bool is_settled(struct batch *b, const struct toc_metricdb_sample *x) {
+    if (x->t_ms > b->ceiling_ms) {
+        reject(b, TOC_REJECT_TOO_FAR_IN_FUTURE);
+        return true;
+    }
+    bool is_late = x->t_ms <= b->sealed_ms && x->t_ms > b->floor_ms;
+    if (!x->histogram)
+        return is_late && settle_late_ref(b, x);
+    if (!encode_histogram(b, x->histogram)) {
+        reject(b, TOC_REJECT_INVALID_HISTOGRAM);
+        return true;
+    }
+    return is_late && settle_late_ref(b, x);
+}
+
+/* Places in the batch by shard, in the order of the batch: those of shard i end at ends[i]. */
+static void sort_by_shard(struct batch *b, const struct toc_metricdb_sample *samples, size_t count,
+                          uint32_t *order, size_t ends[TOC_HEAD_SHARDS]) {
+    size_t at[TOC_HEAD_SHARDS] = {0}, sum = 0;
+    uint8_t *shards = (uint8_t *)(order + count);
+    for (size_t i = 0; i < count; i++) {
+        shards[i] = is_settled(b, &samples[i])
+                        ? TOC_HEAD_SHARDS
+                        : (uint8_t)((uint32_t)samples[i].ref % TOC_HEAD_SHARDS);
+        if (shards[i] < TOC_HEAD_SHARDS)
+            at[shards[i]]++;
+    }
+    for (int s = 0; s < TOC_HEAD_SHARDS; s++) {
+        size_t n = at[s];
+        at[s] = sum;
+        ends[s] = sum += n;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (shards[i] < TOC_HEAD_SHARDS)
+            order[at[shards[i]]++] = (uint32_t)i;
+}
+
+enum { SERIES_AHEAD = 8, TAIL_AHEAD = 4 };
+
+/* The samples of one shard under one lock, with what comes next on its way to the cache. */
+static void put_shard(struct batch *b, struct toc_head_shard *shard,
+                      struct toc_metricdb_sample *samples, const uint32_t *order, size_t count,
+                      size_t *io_unknown) {
+    toc_mutex_lock(&shard->mutex);
+    for (size_t i = 0; i < count; i++) {
+        struct toc_metricdb_sample *x = &samples[order[i]];
+        if (i + SERIES_AHEAD < count)
+            toc_head_prefetch(shard, samples[order[i + SERIES_AHEAD]].ref);
+        if (i + TAIL_AHEAD < count)
+            toc_head_prefetch_tail(shard, samples[order[i + TAIL_AHEAD]].ref);
+        struct toc_series *s = toc_head_find_ref(shard, x->ref);
+        if (!s) {
+            x->ref = 0;
+            ++*io_unknown;
+            continue;
+        }
+        if (x->histogram)
+            (void)encode_histogram(b, x->histogram); /* it was valid before */
+        put_sample(b, shard, s, x->t_ms, x->value, x->histogram);
+    }
+    toc_mutex_unlock(&shard->mutex);
+}
+
 int toc_metricdb_write_refs(struct toc_metricdb *db, struct toc_metricdb_sample *samples,
                             size_t count, struct toc_write_result *out_result, size_t *out_unknown,
                             struct toc_err *err) {
     struct batch b;
+    size_t ends[TOC_HEAD_SHARDS], from = 0;
     *out_unknown = 0;
     *out_result = (struct toc_write_result){0};
     int rc = begin(db, count, &b, err);
     if (rc)
         return rc;
-    for (size_t i = 0; i < count; i++) {
-        struct toc_metricdb_sample *x = &samples[i];
-        struct toc_head_shard *shard;
-        if (x->t_ms > b.ceiling_ms) {
-            reject(&b, TOC_REJECT_TOO_FAR_IN_FUTURE);
-            continue;
-        }
-        if (x->histogram && !encode_histogram(&b, x->histogram)) {
-            reject(&b, TOC_REJECT_INVALID_HISTOGRAM);
-            continue;
-        }
-        if (x->t_ms <= b.sealed_ms && x->t_ms > b.floor_ms && settle_late_ref(&b, x))
-            continue;
-        struct toc_series *s = toc_head_ref_lock(&db->head, x->ref, &shard);
-        if (!s) {
-            x->ref = 0;
-            ++*out_unknown;
-            continue;
-        }
-        put_sample(&b, shard, s, x->t_ms, x->value, x->histogram);
-        toc_mutex_unlock(&shard->mutex);
+    uint32_t *order = count > UINT32_MAX / 8 ? NULL : toc_try_alloc(count * 5 + 1);
+    if (!order) {
+        toc_free(b.entries);
+        return toc_errf(err, TOC_ENOMEM, "no memory for a batch of %zu samples", count);
     }
+    sort_by_shard(&b, samples, count, order, ends);
+    for (int s = 0; s < TOC_HEAD_SHARDS; s++) {
+        if (ends[s] > from)
+            put_shard(&b, &db->head.shards[s], samples, order + from, ends[s] - from, out_unknown);
+        from = ends[s];
+    }
+    toc_free(order);
     return finish(&b, out_result, err);
 }
 

@@ -15,7 +15,7 @@ void toc_head_init(struct toc_head *h, int64_t block_span_ms) {
         struct toc_head_shard *shard = &h->shards[i];
         toc_mutex_init(&shard->mutex, TOC_LOCK_SERIES);
         shard->table_capacity = TABLE_MIN;
-        shard->table = TOC_NEW_ARRAY(struct toc_series *, TABLE_MIN);
+        shard->table = TOC_NEW_ARRAY(struct toc_head_entry, TABLE_MIN);
         shard->min_ms = INT64_MAX;
         shard->max_ms = INT64_MIN;
     }
@@ -74,45 +74,47 @@ static struct toc_head_shard *shard_of(struct toc_head *h, uint64_t hash) {
 static struct toc_series *lookup(const struct toc_head *h, const struct toc_head_shard *shard,
                                  uint64_t hash, struct toc_labels l) {
     size_t mask = shard->table_capacity - 1;
-    for (size_t i = (size_t)hash & mask; shard->table[i]; i = (i + 1) & mask)
-        if (series_is(h, shard->table[i], hash, l))
-            return shard->table[i];
+    const struct toc_head_entry *table = shard->table;
+    for (size_t i = (size_t)hash & mask; table[i].series; i = (i + 1) & mask)
+        if (table[i].hash == hash && series_is(h, table[i].series, hash, l))
+            return table[i].series;
     return NULL;
 }
 
-static void place(struct toc_series **table, size_t capacity, struct toc_series *s) {
-    size_t i = (size_t)s->hash & (capacity - 1);
-    while (table[i])
+static void place(struct toc_head_entry *table, size_t capacity, struct toc_head_entry e) {
+    size_t i = (size_t)e.hash & (capacity - 1);
+    while (table[i].series)
         i = (i + 1) & (capacity - 1);
-    table[i] = s;
+    table[i] = e;
 }
 
 static void insert(struct toc_head_shard *shard, struct toc_series *s) {
     if (++shard->series_count * 4 > shard->table_capacity * 3) {
         size_t capacity = shard->table_capacity * 2;
-        struct toc_series **table = TOC_NEW_ARRAY(struct toc_series *, capacity);
+        struct toc_head_entry *table = TOC_NEW_ARRAY(struct toc_head_entry, capacity);
         for (size_t i = 0; i < shard->table_capacity; i++)
-            if (shard->table[i])
+            if (shard->table[i].series)
                 place(table, capacity, shard->table[i]);
         toc_free(shard->table);
         shard->table = table;
         shard->table_capacity = capacity;
     }
-    place(shard->table, shard->table_capacity, s);
+    place(shard->table, shard->table_capacity, (struct toc_head_entry){s->hash, s});
 }
 
 static void unlink_series(struct toc_head_shard *shard, const struct toc_series *s) {
+    struct toc_head_entry *table = shard->table;
     size_t mask = shard->table_capacity - 1, i = (size_t)s->hash & mask;
-    while (shard->table[i] != s)
+    while (table[i].series != s)
         i = (i + 1) & mask;
     size_t hole = i;
-    shard->table[hole] = NULL;
-    for (i = (i + 1) & mask; shard->table[i]; i = (i + 1) & mask) {
-        size_t home = (size_t)shard->table[i]->hash & mask;
+    table[hole].series = NULL;
+    for (i = (i + 1) & mask; table[i].series; i = (i + 1) & mask) {
+        size_t home = (size_t)table[i].hash & mask;
         if (((i - home) & mask) < ((i - hole) & mask))
             continue;
-        shard->table[hole] = shard->table[i];
-        shard->table[i] = NULL;
+        table[hole] = table[i];
+        table[i].series = NULL;
         hole = i;
     }
     shard->series_count--;
@@ -178,17 +180,13 @@ struct toc_series *toc_head_series_lock_hashed(struct toc_head *h, struct toc_la
 struct toc_series *toc_head_ref_lock(struct toc_head *h, uint64_t ref,
                                      struct toc_head_shard **out_shard) {
     struct toc_head_shard *shard = toc_head_shard_of_id(h, ref);
-    size_t slot = (uint32_t)ref / TOC_HEAD_SHARDS;
     toc_mutex_lock(&shard->mutex);
-    if (slot < shard->slots.count) {
-        struct toc_series *s = shard->slots.items[slot].series;
-        if (s && !s->is_dead && s->generation == ref >> 32) {
-            *out_shard = shard;
-            return s;
-        }
-    }
-    toc_mutex_unlock(&shard->mutex);
-    return NULL;
+    struct toc_series *s = toc_head_find_ref(shard, ref);
+    if (s)
+        *out_shard = shard;
+    else
+        toc_mutex_unlock(&shard->mutex);
+    return s;
 }
 
 /* --- running selects --- */

@@ -51,9 +51,15 @@ struct toc_head_slot {
     atomic_bool is_dead; /* the series is unlinked; its successor may exist */
 };
 
+/* The hash stands here so that a probe looks at a series only when it is the one. */
+struct toc_head_entry {
+    uint64_t hash;
+    struct toc_series *series; /* NULL: free */
+};
+
 struct toc_head_shard {
     struct toc_mutex mutex;
-    struct toc_series **table; /* open addressing by hash */
+    struct toc_head_entry *table; /* open addressing by hash */
     size_t table_capacity, series_count;
     TOC_VEC(struct toc_head_slot) slots;
     struct toc_ids free_slots;
@@ -95,6 +101,28 @@ struct toc_series *toc_head_series_lock_hashed(struct toc_head *h, struct toc_la
 /* The same by reference; NULL (nothing locked) when it is unknown. */
 struct toc_series *toc_head_ref_lock(struct toc_head *h, uint64_t ref,
                                      struct toc_head_shard **out_shard);
+
+/* The same under the shard lock; NULL when the reference is unknown. */
+static inline struct toc_series *toc_head_find_ref(const struct toc_head_shard *shard,
+                                                   uint64_t ref) {
+    size_t slot = (uint32_t)ref / TOC_HEAD_SHARDS;
+    struct toc_series *s = slot < shard->slots.count ? shard->slots.items[slot].series : NULL;
+    return s && !s->is_dead && s->generation == ref >> 32 ? s : NULL;
+}
+/* Brings the series of a reference (unknown ones are fine) towards the cache; the second step, a
+ * few samples later, brings the place where its next sample goes. Under the shard lock. */
+static inline void toc_head_prefetch(const struct toc_head_shard *shard, uint64_t ref) {
+    size_t slot = (uint32_t)ref / TOC_HEAD_SHARDS;
+    if (slot < shard->slots.count && shard->slots.items[slot].series) {
+        __builtin_prefetch(shard->slots.items[slot].series);
+        __builtin_prefetch((const char *)shard->slots.items[slot].series + 64);
+    }
+}
+static inline void toc_head_prefetch_tail(const struct toc_head_shard *shard, uint64_t ref) {
+    const struct toc_series *s = toc_head_find_ref(shard, ref);
+    if (s && s->open.p)
+        __builtin_prefetch(s->open.p + s->open.n, 1);
+}
 
 /* What an append did. */
 enum toc_append {
