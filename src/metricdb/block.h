@@ -82,6 +82,11 @@ void toc_block_index_match(const struct toc_block_index *x, const struct toc_mat
  * when the entry makes no sense. */
 int toc_block_index_labels(const struct toc_block_index *x, uint32_t series,
                            struct toc_label *items, struct toc_labels *out) TOC_MUST_CHECK;
+/* Calls fn for each pair that a series of the list has (each once), or for all pairs when `series`
+ * is NULL; with a name only for pairs of this name. */
+typedef void toc_on_block_pair(void *ctx, struct toc_label label);
+void toc_block_index_each_pair(const struct toc_block_index *x, const struct toc_ids *series,
+                               struct toc_sv name, toc_on_block_pair *fn, void *ctx);
 /* The series with exactly these labels; false when there is none. */
 bool toc_block_index_find(const struct toc_block_index *x, struct toc_labels labels,
                           uint32_t *out_series);

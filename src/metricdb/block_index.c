@@ -341,7 +341,7 @@ void toc_block_index_set_link(const struct toc_block_index *x, uint32_t series, 
     atomic_store_explicit(&x->links[series], link, memory_order_relaxed);
 }
 
-/* --- matching --- */
+/* --- pairs --- */
 
 static const struct name *find_name(const struct toc_block_index *x, struct toc_sv name) {
     size_t low = 0, high = x->name_count;
@@ -357,6 +357,37 @@ static const struct name *find_name(const struct toc_block_index *x, struct toc_
     }
     return NULL;
 }
+
+/* A bit for each pair that a series of the list has. */
+static uint64_t *mark_pairs(const struct toc_block_index *x, const struct toc_ids *series) {
+    uint64_t *bits = toc_xcalloc((size_t)x->pair_count / 64 + 1, sizeof *bits);
+    for (size_t i = 0; i < series->count; i++) {
+        struct toc_reader r = entry_of(x, series->items[i]);
+        uint64_t count = toc_read_varint(&r);
+        for (uint64_t k = 0; k < count && !r.error; k++) {
+            uint64_t number = toc_read_varint(&r);
+            if (!r.error && number < x->pair_count)
+                bits[number / 64] |= 1ULL << number % 64;
+        }
+    }
+    return bits;
+}
+
+void toc_block_index_each_pair(const struct toc_block_index *x, const struct toc_ids *series,
+                               struct toc_sv name, toc_on_block_pair *fn, void *ctx) {
+    const struct name *n = name.n ? find_name(x, name) : NULL;
+    uint32_t first = n ? n->first : 0, count = n ? n->count : name.n ? 0 : x->pair_count;
+    uint64_t *bits = series ? mark_pairs(x, series) : NULL;
+    for (uint32_t i = first; i < first + count; i++) {
+        uint32_t number = x->order[i];
+        const struct pair *p = &x->pairs[number];
+        if (!bits || bits[number / 64] >> number % 64 & 1)
+            fn(ctx, (struct toc_label){p->name, p->value});
+    }
+    toc_free(bits);
+}
+
+/* --- matching --- */
 
 static const struct pair *find_pair(const struct toc_block_index *x, struct toc_sv name,
                                     struct toc_sv value) {
@@ -400,13 +431,13 @@ static void append_pair(const void *ctx, struct toc_sv name, struct toc_sv value
         append_postings(ctx, p, out);
 }
 
-static void append_where(const void *ctx, const struct toc_matcher *m, bool verdict,
+static void append_where(const void *ctx, const struct toc_value_test *test, bool verdict,
                          struct toc_ids *out) {
     const struct toc_block_index *x = ctx;
-    const struct name *n = find_name(x, m->name);
+    const struct name *n = find_name(x, test->m->name);
     for (uint32_t i = 0; n && i < n->count; i++) {
         const struct pair *p = &x->pairs[x->order[n->first + i]];
-        if (toc_matcher_matches(m, p->value) == verdict)
+        if (toc_value_test_matches(test, p->value) == verdict)
             append_postings(x, p, out);
     }
 }
@@ -420,6 +451,7 @@ static void append_all(const void *ctx, struct toc_ids *out) {
 
 void toc_block_index_match(const struct toc_block_index *x, const struct toc_matcher *m,
                            size_t count, struct toc_ids *out) {
-    struct toc_postings p = {x, pair_size, append_pair, append_where, append_all};
+    uint32_t limit = (uint32_t)x->meta.series;
+    struct toc_postings p = {x, limit, pair_size, append_pair, append_where, append_all};
     toc_postings_match(&p, m, count, out);
 }

@@ -1,7 +1,4 @@
-/* The querier: selections by callback, and lists of label names and values. */
-#include <stdlib.h>
-
-#include "base/alloc.h"
+/* The querier: selections by callback. */
 #include "metricdb/series_set.h"
 
 static int open_set(struct toc_querier *querier, const struct toc_select *s,
@@ -44,66 +41,11 @@ static int select_series(struct toc_querier *querier, const struct toc_select *s
     return rc;
 }
 
-/* --- strings --- */
-
-struct strings {
-    struct toc_map seen;
-    struct toc_sv name; /* values of it; empty: the names */
-};
-
-static int note_strings(void *ctx, const struct toc_series_view *series) {
-    struct strings *x = ctx;
-    if (x->name.n) {
-        struct toc_sv value = toc_labels_get(series->labels, x->name);
-        if (value.n)
-            toc_map_put(&x->seen, value, x);
-        return 0;
-    }
-    for (size_t i = 0; i < series->labels.count; i++)
-        toc_map_put(&x->seen, series->labels.items[i].name, x);
-    return 0;
-}
-
-static int by_text(const void *a, const void *b) {
-    return toc_sv_cmp(*(const struct toc_sv *)a, *(const struct toc_sv *)b);
-}
-
-static int list_strings(struct toc_querier *querier, struct strings *x, const struct toc_select *s,
-                        toc_on_string *fn, void *ctx, struct toc_err *err) {
-    struct toc_select wide = *s;
-    wide.labels_only = true;
-    wide.sorted = false;
-    int rc = select_series(querier, &wide, note_strings, x, err);
-    struct toc_sv *all = TOC_NEW_ARRAY(struct toc_sv, x->seen.count + 1);
-    size_t count = 0, cursor = 0;
-    const struct toc_map_entry *e;
-    while ((e = toc_map_next(&x->seen, &cursor)))
-        all[count++] = e->key;
-    qsort(all, count, sizeof *all, by_text);
-    for (size_t i = 0; i < count && !rc; i++)
-        rc = fn(ctx, all[i]);
-    toc_free(all);
-    toc_map_fini(&x->seen);
-    return rc;
-}
-
-static int label_names(struct toc_querier *q, const struct toc_select *s, toc_on_string *fn,
-                       void *ctx, struct toc_err *err) {
-    struct strings x = {0};
-    return list_strings(q, &x, s, fn, ctx, err);
-}
-
-static int label_values(struct toc_querier *q, struct toc_sv name, const struct toc_select *s,
-                        toc_on_string *fn, void *ctx, struct toc_err *err) {
-    struct strings x = {.name = name};
-    return name.n ? list_strings(q, &x, s, fn, ctx, err) : 0;
-}
-
 void toc_metricdb_init_querier(struct toc_metricdb *db) {
     db->querier.select = select_series;
     db->querier.open = open_set;
-    db->querier.label_names = label_names;
-    db->querier.label_values = label_values;
+    db->querier.label_names = toc_metricdb_label_names;
+    db->querier.label_values = toc_metricdb_label_values;
 }
 
 struct toc_querier *toc_metricdb_querier(struct toc_metricdb *db) {

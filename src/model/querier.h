@@ -64,7 +64,8 @@ struct toc_querier {
     /* Series that match and have a sample in [min_ms, max_ms]. */
     int (*select)(struct toc_querier *q, const struct toc_select *s, toc_on_series *fn, void *ctx,
                   struct toc_err *err);
-    /* Distinct label names / values of the matching series, sorted. */
+    /* Distinct label names / values of the matching series, sorted. Of the range only what it
+     * excludes cheaply is left out: a series without a sample in it may be among them. */
     int (*label_names)(struct toc_querier *q, const struct toc_select *s, toc_on_string *fn,
                        void *ctx, struct toc_err *err);
     int (*label_values)(struct toc_querier *q, struct toc_sv name, const struct toc_select *s,

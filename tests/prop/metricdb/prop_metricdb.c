@@ -232,16 +232,21 @@ static void write_batch(struct world *w) {
 
 /* --- reading --- */
 
-static const char *const g_patterns[] = {"",     "cpu",     "cpu.*", "mem|loss",    "a|b",   "a?b?",
-                                         ".+",   ".*",      "1|10",  "a\\.b",       "[ab]+", "a|",
-                                         "nope", "(?i)CPU", "10",    "\xe4\xb8\xad"};
+static const char *const g_patterns[] = {
+    "",    "cpu",          "cpu.*", "mem|loss",  "a|b",     "a?b?", ".+",
+    ".*",  "1|10",         "a\\.b", "[ab]+",     "a|",      "nope", "(?i)CPU",
+    "10",  "\xe4\xb8\xad", "cpu.+", "(cpu|mem)", "(?:a|b)", "c.*u", "\xe4\xb8\xad*",
+    "ab*", "c.*",          "(a|b",  "1{1}0"};
 
 static void make_matcher(struct world *w, struct toc_matcher *m) {
     static const char *const names[] = {"__name__", "i", "job", "absent"};
     const char *name = names[pick(w, TOC_ARRAY_LEN(names))];
     const char *pattern = g_patterns[pick(w, TOC_ARRAY_LEN(g_patterns))];
-    CHECK(w, toc_matcher_init(m, (enum toc_match_op)pick(w, 4), toc_sv_cstr(name),
-                              toc_sv_cstr(pattern), NULL) == 0);
+    enum toc_match_op op = (enum toc_match_op)pick(w, 4);
+    /* "(a|b" is no expression, but a value. */
+    if (toc_matcher_init(m, op, toc_sv_cstr(name), toc_sv_cstr(pattern), NULL))
+        CHECK(w, toc_matcher_init(m, TOC_MATCH_EQ, toc_sv_cstr(name), toc_sv_cstr(pattern), NULL) ==
+                     0);
 }
 
 struct check {
@@ -334,6 +339,54 @@ static void select_some(struct world *w) {
     w->selects++;
 }
 
+/* --- label values --- */
+
+struct values {
+    struct world *w;
+    struct toc_sv name;
+    bool seen[SERIES]; /* of the series whose value was listed */
+    struct toc_sv last;
+    char text[16];
+};
+
+static int note_value(void *ctx, struct toc_sv value) {
+    struct values *v = ctx;
+    CHECK(v->w, value.n && value.n < sizeof v->text && toc_sv_cmp(v->last, value) < 0);
+    memcpy(v->text, value.p, value.n);
+    v->last = toc_sv_make(v->text, value.n);
+    for (size_t k = 0; k < SERIES; k++)
+        v->seen[k] |= toc_sv_eq(toc_labels_get(v->w->series[k].labels, v->name), value);
+    return 0;
+}
+
+/* Every value of a series that has a sample in the range is listed, none that no matching series
+ * has. */
+static void list_values(struct world *w) {
+    struct toc_matcher matchers[2];
+    struct toc_select s = {.matchers = matchers, .matcher_count = (size_t)pick(w, 3)};
+    for (size_t i = 0; i < s.matcher_count; i++)
+        make_matcher(w, &matchers[i]);
+    s.max_ms = w->clock.wall.ms - (int64_t)pick(w, 6 * 3600000);
+    s.min_ms = pick(w, 2) ? s.max_ms - (int64_t)pick(w, 6 * 3600000) : INT64_MIN;
+    struct values v = {.w = w, .name = pick(w, 2) ? TOC_SV("i") : TOC_SV("job")};
+    struct toc_querier *q = toc_metricdb_querier(w->db);
+    CHECK(w, q->label_values(q, v.name, &s, note_value, &v, NULL) == 0);
+    bool allowed[SERIES] = {0};
+    for (size_t k = 0; k < SERIES; k++) {
+        size_t n;
+        struct toc_sv value = toc_labels_get(w->series[k].labels, v.name);
+        bool matches = toc_matchers_match(matchers, s.matcher_count, w->series[k].labels);
+        first_in(&w->series[k], &s, &n);
+        CHECK(w, v.seen[k] || !matches || !n || !value.n);
+        for (size_t j = 0; j < SERIES && matches; j++)
+            allowed[j] |= toc_sv_eq(toc_labels_get(w->series[j].labels, v.name), value);
+    }
+    for (size_t k = 0; k < SERIES; k++)
+        CHECK(w, allowed[k] || !v.seen[k]);
+    for (size_t i = 0; i < s.matcher_count; i++)
+        toc_matcher_fini(&matchers[i]);
+}
+
 /* --- deleting --- */
 
 static void delete_some(struct world *w) {
@@ -377,7 +430,10 @@ static void step(struct world *w) {
     } else if (kind < 850) {
         CHECK(w, toc_metricdb_maintain(w->db, NULL) == 0);
     } else if (kind < 988) {
-        select_some(w);
+        if (pick(w, 8))
+            select_some(w);
+        else
+            list_values(w);
     } else if (kind < 990) {
         delete_some(w);
     } else if (kind < 995) {

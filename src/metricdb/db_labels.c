@@ -1,0 +1,141 @@
+/* Label names and values: from the indexes of head and blocks, without a look at samples. */
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "metricdb/metricdb_priv.h"
+
+struct strings {
+    TOC_VEC_FIELDS(struct toc_sv)
+    struct toc_sv name; /* its values are wanted; empty: the names */
+};
+
+static void add(struct strings *x, struct toc_label l) {
+    struct toc_sv text = x->name.n ? l.value : l.name;
+    /* Pairs of a name follow each other. */
+    if (!x->count || x->name.n || !toc_sv_eq(x->items[x->count - 1], text))
+        TOC_VEC_PUSH(x, text);
+}
+
+static void on_head_pair(void *ctx, struct toc_label l, const struct toc_ids *series) {
+    struct strings *x = ctx;
+    (void)series;
+    if (!x->name.n || toc_sv_eq(l.name, x->name))
+        add(x, l);
+}
+
+static void on_block_pair(void *ctx, struct toc_label l) {
+    add(ctx, l);
+}
+
+/* --- the head --- */
+
+/* A bit for each pair that a matching series has. Under the index lock. */
+static uint64_t *mark_pairs(struct toc_head *h, const struct toc_select *s) {
+    uint64_t *bits = toc_xcalloc((size_t)h->index.pair_limit / 64 + 1, sizeof *bits);
+    struct toc_ids ids = {0};
+    toc_index_match(&h->index, s->matchers, s->matcher_count, &ids);
+    for (size_t i = 0; i < ids.count; i++) {
+        const struct toc_head_shard *shard = toc_head_shard_of_id(h, ids.items[i]);
+        const struct toc_head_slot *slot = &shard->slots.items[ids.items[i] / TOC_HEAD_SHARDS];
+        if (atomic_load_explicit(&slot->is_dead, memory_order_relaxed))
+            continue;
+        for (size_t k = 0; k < slot->series->pair_count; k++) {
+            uint32_t pair = slot->series->pairs[k];
+            bits[pair / 64] |= 1ULL << pair % 64;
+        }
+    }
+    TOC_VEC_FINI(&ids);
+    return bits;
+}
+
+static void list_head(struct toc_head *h, const struct toc_select *s, struct strings *x) {
+    const struct toc_index *index = &h->index;
+    if (s->matcher_count) {
+        uint64_t *bits = mark_pairs(h, s);
+        toc_index_each_marked(index, bits, on_head_pair, x);
+        toc_free(bits);
+        return;
+    }
+    const struct toc_index_name *row = x->name.n ? toc_index_name(index, x->name) : NULL;
+    if (row)
+        toc_index_each_value(index, row, on_head_pair, x);
+    for (size_t i = 0; i < index->names.count && !x->name.n; i++)
+        TOC_VEC_PUSH(x, index->names.items[i]->name);
+}
+
+/* --- blocks --- */
+
+static int list_block(struct toc_metricdb *db, struct toc_block *b, const struct toc_select *s,
+                      struct strings *x, struct toc_block_index **out_index) {
+    unsigned damaged;
+    int rc = toc_blocks_index(&db->blocks, b, out_index, &damaged);
+    if (rc) {
+        *out_index = NULL;
+        return rc == TOC_ECORRUPT ? 0 : rc;
+    }
+    struct toc_ids ids = {0};
+    if (s->matcher_count)
+        toc_block_index_match(*out_index, s->matchers, s->matcher_count, &ids);
+    toc_block_index_each_pair(*out_index, s->matcher_count ? &ids : NULL, x->name, on_block_pair,
+                              x);
+    TOC_VEC_FINI(&ids);
+    return 0;
+}
+
+/* --- the result --- */
+
+static int by_text(const void *a, const void *b) {
+    return toc_sv_cmp(*(const struct toc_sv *)a, *(const struct toc_sv *)b);
+}
+
+static int emit(struct strings *x, toc_on_string *fn, void *ctx) {
+    int rc = 0;
+    if (x->count)
+        qsort(x->items, x->count, sizeof *x->items, by_text);
+    for (size_t i = 0; i < x->count && !rc; i++)
+        if (!i || !toc_sv_eq(x->items[i], x->items[i - 1]))
+            rc = fn(ctx, x->items[i]);
+    return rc;
+}
+
+static int list(struct toc_metricdb *db, struct strings *x, const struct toc_select *s,
+                toc_on_string *fn, void *ctx, struct toc_err *err) {
+    struct toc_head_bounds bounds = toc_head_bounds(&db->head);
+    struct toc_block **blocks;
+    toc_rwlock_read(&db->head.index_lock);
+    unsigned ticket = toc_head_enter_select(&db->head); /* keeps the texts alive */
+    if (bounds.min_ms <= s->max_ms && bounds.max_ms >= s->min_ms)
+        list_head(&db->head, s, x);
+    toc_rwlock_unlock(&db->head.index_lock);
+    size_t n = toc_blocks_overlapping(&db->blocks, s->min_ms, s->max_ms, &blocks);
+    struct toc_block_index **indexes = TOC_NEW_ARRAY(struct toc_block_index *, n + 1);
+    int rc = 0;
+    for (size_t i = 0; i < n && !rc; i++)
+        rc = list_block(db, blocks[i], s, x, &indexes[i]);
+    if (rc)
+        toc_errf(err, rc, "cannot read a block in %s: %s", db->block_dir, toc_strerror(rc));
+    else
+        rc = emit(x, fn, ctx);
+    toc_head_leave_select(&db->head, ticket);
+    for (size_t i = 0; i < n; i++) {
+        toc_block_index_unref(&indexes[i]);
+        toc_block_unref(&blocks[i]);
+    }
+    toc_free(indexes);
+    toc_free(blocks);
+    TOC_VEC_FINI(x);
+    return rc;
+}
+
+int toc_metricdb_label_names(struct toc_querier *q, const struct toc_select *s, toc_on_string *fn,
+                             void *ctx, struct toc_err *err) {
+    struct strings x = {0};
+    return list(TOC_CONTAINER_OF(q, struct toc_metricdb, querier), &x, s, fn, ctx, err);
+}
+
+int toc_metricdb_label_values(struct toc_querier *q, struct toc_sv name, const struct toc_select *s,
+                              toc_on_string *fn, void *ctx, struct toc_err *err) {
+    struct strings x = {.name = name};
+    return name.n ? list(TOC_CONTAINER_OF(q, struct toc_metricdb, querier), &x, s, fn, ctx, err)
+                  : 0;
+}
