@@ -84,7 +84,7 @@ static int eval_kind(struct toc_eval *e, const struct toc_node *n, struct toc_ev
     case TOC_NODE_PAREN:
         return toc_eval_node(e, n->left, out);
     case TOC_NODE_SELECTOR:
-        return toc_eval_selector(e, n, false, out);
+        return toc_eval_selector(e, n, TOC_WANT_VALUE, out);
     case TOC_NODE_CALL:
         return toc_eval_call(e, n, out);
     case TOC_NODE_AGGREGATE:

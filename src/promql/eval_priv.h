@@ -144,7 +144,7 @@ int toc_eval_columns_drop_names(struct toc_eval *e, struct toc_eval_columns *c);
 /* The first position from `at` on whose time is behind t. Windows of series sampled at a steady
  * pace advance by the same number at each step: that is tried first. */
 static inline size_t toc_advance(const int64_t *t_ms, size_t count, size_t at, int64_t t,
-                             size_t *stride) {
+                                 size_t *stride) {
     size_t guess = at + *stride;
     if (guess < count && t_ms[guess] > t && (guess == 0 || t_ms[guess - 1] <= t))
         return guess;
@@ -163,11 +163,13 @@ int64_t toc_look_ms(const struct toc_eval *e, const struct toc_node *n, size_t i
  * them all. `column` sees a finished column in scratch memory (labels valid until the query ends,
  * values until it returns), on the thread of `worker`, block by block.
  */
+/* Of a selected sample: its value, its time, its start timestamp (both in seconds). */
+enum toc_wanted { TOC_WANT_VALUE, TOC_WANT_TIME, TOC_WANT_START };
 struct toc_series_pass {
     const struct toc_node *node; /* selector, or call of a window function over a range selector */
     const struct toc_column *parameters; /* scalar arguments of the call */
     size_t parameter_count;
-    bool wants_times;  /* times of the samples in seconds instead of values */
+    enum toc_wanted wanted;
     bool wants_labels; /* false: labels may be empty */
     int (*begin)(void *ctx, size_t block_count);
     int (*column)(void *ctx, struct toc_worker *w, size_t block, const struct toc_column *c);
@@ -182,7 +184,7 @@ struct toc_labels toc_worker_keep_labels(struct toc_worker *w, struct toc_labels
 bool toc_node_is_passable(const struct toc_eval *e, const struct toc_node *n);
 
 /* selector.c */
-int toc_eval_selector(struct toc_eval *e, const struct toc_node *n, bool wants_times,
+int toc_eval_selector(struct toc_eval *e, const struct toc_node *n, enum toc_wanted wanted,
                       struct toc_eval_columns *out);
 /* A window function over its range selector or subquery. parameters: the scalar arguments. */
 int toc_eval_windows(struct toc_eval *e, const struct toc_node *call,

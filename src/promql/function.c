@@ -1,212 +1,298 @@
+/* Every function of the language. start(), end(), range() and step() are numbers before anything is
+ * evaluated (prepare.c) and have nobody who computes them. */
 #include "promql/function_priv.h"
 
-#include <math.h>
-
-#include "promql/eval_priv.h"
 #include "promql/functions_priv.h"
 #include "promql/range_functions_priv.h"
 #include "promql/slide_functions_priv.h"
 
-static double math_abs(double v, const double *p) {
-    (void)p;
-    return fabs(v);
-}
-static double math_ceil(double v, const double *p) {
-    (void)p;
-    return ceil(v);
-}
-static double math_floor(double v, const double *p) {
-    (void)p;
-    return floor(v);
-}
-static double math_exp(double v, const double *p) {
-    (void)p;
-    return exp(v);
-}
-static double math_ln(double v, const double *p) {
-    (void)p;
-    return log(v);
-}
-static double math_log2(double v, const double *p) {
-    (void)p;
-    return log2(v);
-}
-static double math_log10(double v, const double *p) {
-    (void)p;
-    return log10(v);
-}
-static double math_sqrt(double v, const double *p) {
-    (void)p;
-    return sqrt(v);
-}
-static double math_sgn(double v, const double *p) {
-    (void)p;
-    return v > 0 ? 1 : v < 0 ? -1 : v;
-}
-static double math_sin(double v, const double *p) {
-    (void)p;
-    return sin(v);
-}
-static double math_cos(double v, const double *p) {
-    (void)p;
-    return cos(v);
-}
-static double math_tan(double v, const double *p) {
-    (void)p;
-    return tan(v);
-}
-static double math_asin(double v, const double *p) {
-    (void)p;
-    return asin(v);
-}
-static double math_acos(double v, const double *p) {
-    (void)p;
-    return acos(v);
-}
-static double math_atan(double v, const double *p) {
-    (void)p;
-    return atan(v);
-}
-static double math_sinh(double v, const double *p) {
-    (void)p;
-    return sinh(v);
-}
-static double math_cosh(double v, const double *p) {
-    (void)p;
-    return cosh(v);
-}
-static double math_tanh(double v, const double *p) {
-    (void)p;
-    return tanh(v);
-}
-static double math_asinh(double v, const double *p) {
-    (void)p;
-    return asinh(v);
-}
-static double math_acosh(double v, const double *p) {
-    (void)p;
-    return acosh(v);
-}
-static double math_atanh(double v, const double *p) {
-    (void)p;
-    return atanh(v);
-}
-static double math_deg(double v, const double *p) {
-    (void)p;
-    return v * 180.0 / 3.14159265358979323846;
-}
-static double math_rad(double v, const double *p) {
-    (void)p;
-    return v * 3.14159265358979323846 / 180.0;
-}
-
-static double math_clamp_min(double v, const double *p) {
-    return isnan(v) || isnan(p[0]) ? NAN : fmax(v, p[0]);
-}
-static double math_clamp_max(double v, const double *p) {
-    return isnan(v) || isnan(p[0]) ? NAN : fmin(v, p[0]);
-}
-static double math_clamp(double v, const double *p) {
-    if (p[0] > p[1])
-        return toc_stale_nan(); /* no value, as upstream */
-    return isnan(v) || isnan(p[0]) || isnan(p[1]) ? NAN : fmax(p[0], fmin(p[1], v));
-}
-/* Ties go up; the multiple is inverted first, for less rounding error. */
-static double math_round(double v, const double *p) {
-    double inverse = 1.0 / (p[0] == 0 && !signbit(p[0]) ? 1.0 : p[0]);
-    return floor(v * inverse + 0.5) / inverse;
-}
-
-#define WINDOW(name, fn) \
-    { name, "m", 0, 'v', 0, fn, NULL, NULL, NULL }
-/* The same, with a form that computes all steps of a series of floats at once. */
-#define SLIDING(name, fn, slide) \
-    { name, "m", 0, 'v', 0, fn, NULL, NULL, slide }
-#define MATH(name, fn) \
-    { name, "v", 0, 'v', 0, NULL, fn, NULL, NULL }
-#define DATE(name, fn) \
-    { name, "v", 1, 'v', TOC_FN_STEP_VARIANT, NULL, fn, NULL, NULL }
-
-#define CALL(name, args, optional, flags, fn) \
-    { name, args, optional, 'v', flags, NULL, NULL, fn, NULL }
+#define MATH(name_, fn) \
+    { .name = (name_), .args = "v", .result = 'v', .math = fn }
+/* Of vector(time()) when the argument is left out. */
+#define DATE(name_, fn)                                                                           \
+    {                                                                                             \
+        .name = (name_), .args = "v", .optional = 1, .result = 'v', .flags = TOC_FN_STEP_VARIANT, \
+        .math = fn                                                                                \
+    }
 
 static const struct toc_function g_functions[] = {
-    MATH("abs", math_abs),
-    {"absent", "v", 0, 'v', 0, NULL, NULL, toc_call_absent, NULL},
-    /* its series only tell whether there is one: their names never matter */
-    {"absent_over_time", "m", 0, 'v', TOC_FN_KEEPS_NAME, toc_window_present, NULL,
-     toc_call_absent_over_time, NULL},
-    MATH("acos", math_acos),
-    MATH("acosh", math_acosh),
-    MATH("asin", math_asin),
-    MATH("asinh", math_asinh),
-    MATH("atan", math_atan),
-    MATH("atanh", math_atanh),
-    SLIDING("avg_over_time", toc_window_avg, toc_slide_avg),
-    MATH("ceil", math_ceil),
-    SLIDING("changes", toc_window_changes, toc_slide_changes),
-    {"clamp", "vss", 0, 'v', 0, NULL, math_clamp, NULL, NULL},
-    {"clamp_max", "vs", 0, 'v', 0, NULL, math_clamp_max, NULL, NULL},
-    {"clamp_min", "vs", 0, 'v', 0, NULL, math_clamp_min, NULL, NULL},
-    MATH("cos", math_cos),
-    MATH("cosh", math_cosh),
-    SLIDING("count_over_time", toc_window_count, toc_slide_count),
+    MATH("abs", toc_math_abs),
+    {.name = "absent", .args = "v", .result = 'v', .call = toc_call_absent},
+    {.name = "absent_over_time",
+     .args = "m",
+     .result = 'v',
+     /* its series only tell whether there is one: their names never matter */
+     .flags = TOC_FN_KEEPS_NAME,
+     .window = toc_window_present,
+     .mixed = toc_window_present,
+     .call = toc_call_absent_over_time},
+    MATH("acos", toc_math_acos),
+    MATH("acosh", toc_math_acosh),
+    MATH("asin", toc_math_asin),
+    MATH("asinh", toc_math_asinh),
+    MATH("atan", toc_math_atan),
+    MATH("atanh", toc_math_atanh),
+    {.name = "avg_over_time",
+     .args = "m",
+     .result = 'v',
+     .window = toc_window_avg,
+     .slide = toc_slide_avg,
+     .mixed = toc_mixed_avg},
+    MATH("ceil", toc_math_ceil),
+    {.name = "changes",
+     .args = "m",
+     .result = 'v',
+     .window = toc_window_changes,
+     .slide = toc_slide_changes,
+     .mixed = toc_mixed_changes,
+     .edges = toc_edges_changes},
+    {.name = "clamp", .args = "vss", .result = 'v', .math = toc_math_clamp},
+    {.name = "clamp_max", .args = "vs", .result = 'v', .math = toc_math_clamp_max},
+    {.name = "clamp_min", .args = "vs", .result = 'v', .math = toc_math_clamp_min},
+    MATH("cos", toc_math_cos),
+    MATH("cosh", toc_math_cosh),
+    {.name = "count_over_time",
+     .args = "m",
+     .result = 'v',
+     .window = toc_window_count,
+     .slide = toc_slide_count,
+     .mixed = toc_window_count},
     DATE("day_of_month", toc_math_day_of_month),
     DATE("day_of_week", toc_math_day_of_week),
     DATE("day_of_year", toc_math_day_of_year),
     DATE("days_in_month", toc_math_days_in_month),
-    MATH("deg", math_deg),
-    SLIDING("delta", toc_window_delta, toc_slide_delta),
-    WINDOW("deriv", toc_window_deriv),
-    MATH("exp", math_exp),
-    MATH("floor", math_floor),
-    CALL("histogram_avg", "v", 0, 0, toc_call_histogram_avg),
-    CALL("histogram_count", "v", 0, 0, toc_call_histogram_count),
-    CALL("histogram_fraction", "ssv", 0, 0, toc_call_histogram_fraction),
-    CALL("histogram_quantile", "sv", 0, 0, toc_call_histogram_quantile),
-    CALL("histogram_quantiles", "vtss", -1, TOC_FN_EXPERIMENTAL, toc_call_histogram_quantiles),
-    CALL("histogram_stddev", "v", 0, 0, toc_call_histogram_stddev),
-    CALL("histogram_stdvar", "v", 0, 0, toc_call_histogram_stdvar),
-    CALL("histogram_sum", "v", 0, 0, toc_call_histogram_sum),
+    MATH("deg", toc_math_deg),
+    {.name = "delta",
+     .args = "m",
+     .result = 'v',
+     .flags = TOC_FN_SMOOTHED,
+     .window = toc_window_delta,
+     .slide = toc_slide_delta,
+     .mixed = toc_mixed_delta,
+     .edges = toc_edges_delta},
+    {.name = "deriv", .args = "m", .result = 'v', .window = toc_window_deriv},
+    {.name = "double_exponential_smoothing",
+     .args = "mss",
+     .result = 'v',
+     .flags = TOC_FN_EXPERIMENTAL,
+     .window = toc_window_smoothing},
+    {.name = "end", .args = "", .result = 's', .flags = TOC_FN_STEP_VARIANT | TOC_FN_EXPERIMENTAL},
+    MATH("exp", toc_math_exp),
+    {.name = "first_over_time",
+     .args = "m",
+     .result = 'v',
+     .flags = TOC_FN_KEEPS_NAME,
+     .window = toc_window_first,
+     .mixed = toc_mixed_first},
+    MATH("floor", toc_math_floor),
+    {.name = "histogram_avg", .args = "v", .result = 'v', .call = toc_call_histogram_avg},
+    {.name = "histogram_count", .args = "v", .result = 'v', .call = toc_call_histogram_count},
+    {.name = "histogram_fraction",
+     .args = "ssv",
+     .result = 'v',
+     .call = toc_call_histogram_fraction},
+    {.name = "histogram_quantile",
+     .args = "sv",
+     .result = 'v',
+     .call = toc_call_histogram_quantile},
+    {.name = "histogram_quantiles",
+     .args = "vtss",
+     .optional = -1,
+     .result = 'v',
+     .flags = TOC_FN_EXPERIMENTAL,
+     .call = toc_call_histogram_quantiles},
+    {.name = "histogram_stddev", .args = "v", .result = 'v', .call = toc_call_histogram_stddev},
+    {.name = "histogram_stdvar", .args = "v", .result = 'v', .call = toc_call_histogram_stdvar},
+    {.name = "histogram_sum", .args = "v", .result = 'v', .call = toc_call_histogram_sum},
     DATE("hour", toc_math_hour),
-    SLIDING("idelta", toc_window_idelta, toc_slide_idelta),
-    SLIDING("increase", toc_window_increase, toc_slide_increase),
-    SLIDING("irate", toc_window_irate, toc_slide_irate),
-    {"label_join", "vttt", -1, 'v', TOC_FN_KEEPS_NAME, NULL, NULL, toc_call_label_join, NULL},
-    {"label_replace", "vtttt", 0, 'v', TOC_FN_KEEPS_NAME, NULL, NULL, toc_call_label_replace, NULL},
-    {"last_over_time", "m", 0, 'v', TOC_FN_KEEPS_NAME, toc_window_last, NULL, NULL, toc_slide_last},
-    MATH("ln", math_ln),
-    MATH("log10", math_log10),
-    MATH("log2", math_log2),
-    WINDOW("mad_over_time", toc_window_mad),
-    SLIDING("max_over_time", toc_window_max, toc_slide_max),
-    SLIDING("min_over_time", toc_window_min, toc_slide_min),
+    {.name = "idelta",
+     .args = "m",
+     .result = 'v',
+     .window = toc_window_idelta,
+     .slide = toc_slide_idelta,
+     .mixed = toc_mixed_idelta},
+    {.name = "increase",
+     .args = "m",
+     .result = 'v',
+     .flags = TOC_FN_COUNTER | TOC_FN_SMOOTHED,
+     .window = toc_window_increase,
+     .slide = toc_slide_increase,
+     .mixed = toc_mixed_increase,
+     .starts = toc_start_increase,
+     .edges = toc_edges_increase},
+    {.name = "info",
+     .args = "vv",
+     .optional = 1,
+     .result = 'v',
+     .flags = TOC_FN_KEEPS_NAME | TOC_FN_EXPERIMENTAL,
+     .call = toc_call_info},
+    {.name = "irate",
+     .args = "m",
+     .result = 'v',
+     .window = toc_window_irate,
+     .slide = toc_slide_irate,
+     .mixed = toc_mixed_irate,
+     .starts = toc_start_irate},
+    {.name = "label_join",
+     .args = "vttt",
+     .optional = -1,
+     .result = 'v',
+     .flags = TOC_FN_KEEPS_NAME,
+     .call = toc_call_label_join},
+    {.name = "label_replace",
+     .args = "vtttt",
+     .result = 'v',
+     .flags = TOC_FN_KEEPS_NAME,
+     .call = toc_call_label_replace},
+    {.name = "last_over_time",
+     .args = "m",
+     .result = 'v',
+     .flags = TOC_FN_KEEPS_NAME,
+     .window = toc_window_last,
+     .slide = toc_slide_last,
+     .mixed = toc_mixed_last},
+    MATH("ln", toc_math_ln),
+    MATH("log10", toc_math_log10),
+    MATH("log2", toc_math_log2),
+    {.name = "mad_over_time",
+     .args = "m",
+     .result = 'v',
+     .flags = TOC_FN_EXPERIMENTAL,
+     .window = toc_window_mad},
+    {.name = "max_of",
+     .args = "ss",
+     .result = 's',
+     .flags = TOC_FN_EXPERIMENTAL,
+     .call = toc_call_max_of},
+    {.name = "max_over_time",
+     .args = "m",
+     .result = 'v',
+     .window = toc_window_max,
+     .slide = toc_slide_max},
+    {.name = "min_of",
+     .args = "ss",
+     .result = 's',
+     .flags = TOC_FN_EXPERIMENTAL,
+     .call = toc_call_min_of},
+    {.name = "min_over_time",
+     .args = "m",
+     .result = 'v',
+     .window = toc_window_min,
+     .slide = toc_slide_min},
     DATE("minute", toc_math_minute),
     DATE("month", toc_math_month),
-    {"pi", "", 0, 's', 0, NULL, NULL, toc_call_pi, NULL},
-    {"predict_linear", "ms", 0, 'v', TOC_FN_STEP_VARIANT, toc_window_predict_linear, NULL, NULL,
-     NULL},
-    SLIDING("present_over_time", toc_window_present, toc_slide_present),
-    {"quantile_over_time", "sm", 0, 'v', 0, toc_window_quantile, NULL, NULL, NULL},
-    MATH("rad", math_rad),
-    SLIDING("rate", toc_window_rate, toc_slide_rate),
-    SLIDING("resets", toc_window_resets, toc_slide_resets),
-    {"round", "vs", 1, 'v', 0, NULL, math_round, NULL, NULL},
-    {"scalar", "v", 0, 's', 0, NULL, NULL, toc_call_scalar, NULL},
-    MATH("sgn", math_sgn),
-    MATH("sin", math_sin),
-    MATH("sinh", math_sinh),
-    {"sort", "v", 0, 'v', TOC_FN_KEEPS_NAME, NULL, NULL, toc_call_sort, NULL},
-    {"sort_desc", "v", 0, 'v', TOC_FN_KEEPS_NAME, NULL, NULL, toc_call_sort_desc, NULL},
-    MATH("sqrt", math_sqrt),
-    WINDOW("stddev_over_time", toc_window_stddev),
-    WINDOW("stdvar_over_time", toc_window_stdvar),
-    SLIDING("sum_over_time", toc_window_sum, toc_slide_sum),
-    MATH("tan", math_tan),
-    MATH("tanh", math_tanh),
-    {"time", "", 0, 's', TOC_FN_STEP_VARIANT, NULL, NULL, toc_call_time, NULL},
-    {"timestamp", "v", 0, 'v', TOC_FN_STEP_VARIANT, NULL, NULL, toc_call_timestamp, NULL},
-    {"vector", "s", 0, 'v', 0, NULL, NULL, toc_call_vector, NULL},
+    {.name = "pi", .args = "", .result = 's', .call = toc_call_pi},
+    {.name = "predict_linear",
+     .args = "ms",
+     .result = 'v',
+     .flags = TOC_FN_STEP_VARIANT,
+     .window = toc_window_predict_linear},
+    {.name = "present_over_time",
+     .args = "m",
+     .result = 'v',
+     .window = toc_window_present,
+     .slide = toc_slide_present,
+     .mixed = toc_window_present},
+    {.name = "quantile_over_time", .args = "sm", .result = 'v', .window = toc_window_quantile},
+    MATH("rad", toc_math_rad),
+    {.name = "range",
+     .args = "",
+     .result = 's',
+     .flags = TOC_FN_STEP_VARIANT | TOC_FN_EXPERIMENTAL},
+    {.name = "rate",
+     .args = "m",
+     .result = 'v',
+     .flags = TOC_FN_COUNTER | TOC_FN_SMOOTHED,
+     .window = toc_window_rate,
+     .slide = toc_slide_rate,
+     .mixed = toc_mixed_rate,
+     .starts = toc_start_rate,
+     .edges = toc_edges_rate},
+    {.name = "resets",
+     .args = "m",
+     .result = 'v',
+     .window = toc_window_resets,
+     .slide = toc_slide_resets,
+     .mixed = toc_mixed_resets,
+     .starts = toc_start_resets,
+     .edges = toc_edges_resets},
+    {.name = "round", .args = "vs", .optional = 1, .result = 'v', .math = toc_math_round},
+    {.name = "scalar", .args = "v", .result = 's', .call = toc_call_scalar},
+    MATH("sgn", toc_math_sgn),
+    MATH("sin", toc_math_sin),
+    MATH("sinh", toc_math_sinh),
+    {.name = "sort", .args = "v", .result = 'v', .flags = TOC_FN_KEEPS_NAME, .call = toc_call_sort},
+    {.name = "sort_by_label",
+     .args = "vt",
+     .optional = -1,
+     .result = 'v',
+     .flags = TOC_FN_KEEPS_NAME | TOC_FN_EXPERIMENTAL,
+     .call = toc_call_sort_by_label},
+    {.name = "sort_by_label_desc",
+     .args = "vt",
+     .optional = -1,
+     .result = 'v',
+     .flags = TOC_FN_KEEPS_NAME | TOC_FN_EXPERIMENTAL,
+     .call = toc_call_sort_by_label_desc},
+    {.name = "sort_desc",
+     .args = "v",
+     .result = 'v',
+     .flags = TOC_FN_KEEPS_NAME,
+     .call = toc_call_sort_desc},
+    MATH("sqrt", toc_math_sqrt),
+    {.name = "start",
+     .args = "",
+     .result = 's',
+     .flags = TOC_FN_STEP_VARIANT | TOC_FN_EXPERIMENTAL},
+    {.name = "start_timestamp",
+     .args = "v",
+     .result = 'v',
+     .flags = TOC_FN_EXPERIMENTAL,
+     .call = toc_call_start_timestamp},
+    {.name = "stddev_over_time", .args = "m", .result = 'v', .window = toc_window_stddev},
+    {.name = "stdvar_over_time", .args = "m", .result = 'v', .window = toc_window_stdvar},
+    {.name = "step", .args = "", .result = 's', .flags = TOC_FN_STEP_VARIANT | TOC_FN_EXPERIMENTAL},
+    {.name = "sum_over_time",
+     .args = "m",
+     .result = 'v',
+     .window = toc_window_sum,
+     .slide = toc_slide_sum,
+     .mixed = toc_mixed_sum},
+    MATH("tan", toc_math_tan),
+    MATH("tanh", toc_math_tanh),
+    {.name = "time",
+     .args = "",
+     .result = 's',
+     .flags = TOC_FN_STEP_VARIANT,
+     .call = toc_call_time},
+    {.name = "timestamp",
+     .args = "v",
+     .result = 'v',
+     .flags = TOC_FN_STEP_VARIANT,
+     .call = toc_call_timestamp},
+    {.name = "ts_of_first_over_time",
+     .args = "m",
+     .result = 'v',
+     .flags = TOC_FN_EXPERIMENTAL,
+     .window = toc_window_ts_of_first,
+     .mixed = toc_window_ts_of_first},
+    {.name = "ts_of_last_over_time",
+     .args = "m",
+     .result = 'v',
+     .flags = TOC_FN_EXPERIMENTAL,
+     .window = toc_window_ts_of_last,
+     .mixed = toc_window_ts_of_last},
+    {.name = "ts_of_max_over_time",
+     .args = "m",
+     .result = 'v',
+     .flags = TOC_FN_EXPERIMENTAL,
+     .window = toc_window_ts_of_max},
+    {.name = "ts_of_min_over_time",
+     .args = "m",
+     .result = 'v',
+     .flags = TOC_FN_EXPERIMENTAL,
+     .window = toc_window_ts_of_min},
+    {.name = "vector", .args = "s", .result = 'v', .call = toc_call_vector},
     DATE("year", toc_math_year),
 };
 enum { FUNCTION_COUNT = sizeof g_functions / sizeof g_functions[0] };

@@ -67,8 +67,8 @@ enum {
     TOC_FN_KEEPS_NAME = 1,   /* the metric name stays */
     TOC_FN_EXPERIMENTAL = 2, /* behind TOC_PROMQL_EXPERIMENTAL_FUNCTIONS */
     TOC_FN_STEP_VARIANT = 4, /* depends on the time of evaluation, also under `@` */
-    TOC_FN_ANCHORED = 8,     /* may be given an anchored range */
-    TOC_FN_SMOOTHED = 16,    /* may be given a smoothed range */
+    TOC_FN_SMOOTHED = 8,     /* its edges may also be smoothed */
+    TOC_FN_COUNTER = 16,     /* meant for counters */
 };
 
 struct toc_function {
@@ -81,7 +81,13 @@ struct toc_function {
     toc_math_fn *math;
     toc_call_fn *call;
     toc_slide_fn *slide; /* beside window, for speed */
+    /* Beside window, for what is not just floats: windows that hold histograms (NULL: the floats
+     * alone count), samples with start timestamps (NULL: they do not matter), ranges with a
+     * modifier (NULL: refused). */
+    toc_window_fn *mixed, *starts, *edges;
 };
+/* The function's window over the floats of a window alone; a note says that others were ignored. */
+int toc_window_of_floats(const struct toc_window *w, struct toc_window_result *out);
 
 /* NULL when there is none. */
 const struct toc_function *toc_function_find(struct toc_sv name);

@@ -17,4 +17,14 @@ toc_call_fn toc_call_histogram_quantile, toc_call_histogram_quantiles, toc_call_
 toc_call_fn toc_call_histogram_count, toc_call_histogram_sum, toc_call_histogram_avg,
     toc_call_histogram_stddev, toc_call_histogram_stdvar;
 
+/* math_functions.c */
+toc_math_fn toc_math_abs, toc_math_ceil, toc_math_floor, toc_math_exp, toc_math_ln, toc_math_log2,
+    toc_math_log10, toc_math_sqrt, toc_math_sgn, toc_math_sin, toc_math_cos, toc_math_tan,
+    toc_math_asin, toc_math_acos, toc_math_atan, toc_math_sinh, toc_math_cosh, toc_math_tanh,
+    toc_math_asinh, toc_math_acosh, toc_math_atanh, toc_math_deg, toc_math_rad, toc_math_clamp_min,
+    toc_math_clamp_max, toc_math_clamp, toc_math_round;
+/* label_functions.c, sort_functions.c, info.c, time_functions.c */
+toc_call_fn toc_call_sort_by_label, toc_call_sort_by_label_desc, toc_call_info,
+    toc_call_start_timestamp, toc_call_min_of, toc_call_max_of;
+
 #endif

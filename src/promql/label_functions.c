@@ -92,40 +92,6 @@ int toc_call_label_join(struct toc_eval *e, const struct toc_node *n,
     return rc < 0 ? rc : toc_eval_columns_merge(e, out, false);
 }
 
-/* NaN goes last in both directions. */
-static int ascending(const void *a, const void *b) {
-    double x = ((const struct toc_column *)a)->values[0],
-           y = ((const struct toc_column *)b)->values[0];
-    if (isnan(x) || isnan(y))
-        return isnan(x) - isnan(y);
-    return (x > y) - (x < y);
-}
-
-static int descending(const void *a, const void *b) {
-    double x = ((const struct toc_column *)a)->values[0],
-           y = ((const struct toc_column *)b)->values[0];
-    if (isnan(x) || isnan(y))
-        return isnan(x) - isnan(y);
-    return (x < y) - (x > y);
-}
-
-/* Only an instant query has an order. */
-static int sort_columns(struct toc_eval *e, const struct toc_node *n,
-                        int (*order)(const void *, const void *), struct toc_eval_columns *out) {
-    int rc = toc_eval_node(e, n->args[0], out);
-    if (rc == 0 && e->step_count == 1 && out->count)
-        qsort(out->items, out->count, sizeof *out->items, order);
-    return rc;
-}
-
-int toc_call_sort(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
-    return sort_columns(e, n, ascending, out);
-}
-
-int toc_call_sort_desc(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
-    return sort_columns(e, n, descending, out);
-}
-
 /* Labels that the selector's equality matchers say; a name matched twice says nothing. */
 static struct toc_labels labels_of_selector(struct toc_eval *e, const struct toc_node *n) {
     struct toc_labels_builder b = TOC_LABELS_BUILDER_INIT;

@@ -10,4 +10,17 @@ toc_window_fn toc_window_rate, toc_window_increase, toc_window_delta, toc_window
     toc_window_stdvar, toc_window_stddev, toc_window_quantile, toc_window_mad, toc_window_deriv,
     toc_window_predict_linear;
 
+/* range_mixed.c: windows with histograms. */
+toc_window_fn toc_mixed_rate, toc_mixed_increase, toc_mixed_delta, toc_mixed_irate,
+    toc_mixed_idelta, toc_mixed_changes, toc_mixed_resets, toc_mixed_sum, toc_mixed_avg,
+    toc_mixed_first, toc_mixed_last;
+/* range_start.c: samples with start timestamps. */
+toc_window_fn toc_start_rate, toc_start_increase, toc_start_irate, toc_start_resets;
+/* range_edges.c: anchored and smoothed ranges. */
+toc_window_fn toc_edges_rate, toc_edges_increase, toc_edges_delta, toc_edges_changes,
+    toc_edges_resets;
+/* range_times.c: times of samples, exponential smoothing. */
+toc_window_fn toc_window_first, toc_window_ts_of_first, toc_window_ts_of_last, toc_window_ts_of_min,
+    toc_window_ts_of_max, toc_window_smoothing;
+
 #endif

@@ -74,9 +74,9 @@ static int collect_pass(struct toc_eval *e, struct toc_series_pass *pass,
     return rc;
 }
 
-int toc_eval_selector(struct toc_eval *e, const struct toc_node *n, bool wants_times,
+int toc_eval_selector(struct toc_eval *e, const struct toc_node *n, enum toc_wanted wanted,
                       struct toc_eval_columns *out) {
-    struct toc_series_pass pass = {.node = n, .wants_times = wants_times};
+    struct toc_series_pass pass = {.node = n, .wanted = wanted};
     return collect_pass(e, &pass, out);
 }
 
@@ -95,11 +95,27 @@ static void drop_names(struct toc_eval *e, const struct toc_node *call,
         toc_column_drop_name(e, &out->items[i]);
 }
 
+/* Few functions have a meaning over ranges with a modifier. */
+static int check_modifier(struct toc_eval *e, const struct toc_node *call,
+                          const struct toc_node *range) {
+    const struct toc_function *f = call->function;
+    bool is_smoothed = range->modifier == TOC_RANGE_SMOOTHED;
+    bool fits = f->edges && (!is_smoothed || (f->flags & TOC_FN_SMOOTHED));
+    if (range->modifier == TOC_RANGE_PLAIN || fits)
+        return 0;
+    return toc_errf(
+        e->err, TOC_EINVAL, "%s modifier can only be used with: %s - not with %s",
+        is_smoothed ? "smoothed" : "anchored",
+        is_smoothed ? "delta, increase, rate" : "changes, delta, increase, rate, resets", f->name);
+}
+
 int toc_eval_windows(struct toc_eval *e, const struct toc_node *call,
                      const struct toc_column *parameters, size_t parameter_count,
                      struct toc_eval_columns *out) {
     const struct toc_node *range = toc_call_range(call);
-    int rc;
+    int rc = check_modifier(e, call, range);
+    if (rc < 0)
+        return rc;
     if (range->kind == TOC_NODE_SUBQUERY) {
         rc = toc_eval_subquery_windows(e, call, parameters, parameter_count, out);
     } else {

@@ -37,7 +37,7 @@ bool toc_node_is_passable(const struct toc_eval *e, const struct toc_node *n) {
     if (n->kind != TOC_NODE_CALL || !n->function->window || n->function->call)
         return false;
     const struct toc_node *range = toc_call_range(n);
-    return range && range->kind == TOC_NODE_SELECTOR;
+    return range && range->kind == TOC_NODE_SELECTOR && range->modifier == TOC_RANGE_PLAIN;
 }
 
 /* ------------------------------------------------------------------------- instant selector */
@@ -66,8 +66,10 @@ static bool look_at(const struct pass *p, const struct toc_series_view *s, size_
     const struct toc_histogram *h = s->histograms ? s->histograms[next - 1] : NULL;
     if (h ? toc_histogram_is_stale(h) : toc_is_stale_nan(s->values[next - 1]))
         return false;
-    if (p->what->wants_times) {
-        c->values[step] = (double)s->t_ms[next - 1] / 1000.0;
+    if (p->what->wanted != TOC_WANT_VALUE) {
+        bool is_start = p->what->wanted == TOC_WANT_START;
+        int64_t ms = !is_start ? s->t_ms[next - 1] : s->start_ms ? s->start_ms[next - 1] : 0;
+        c->values[step] = (double)ms / 1000.0;
         return true;
     }
     if (h)
@@ -98,7 +100,7 @@ static bool float_steps(const struct pass *p, const struct toc_series_view *s, d
 static bool instant_steps(const struct pass *p, const struct toc_series_view *s,
                           struct toc_column *c) {
     const struct toc_eval *e = p->e;
-    if (!s->histograms && !p->what->wants_times && p->selector->modifier == TOC_RANGE_PLAIN)
+    if (!s->histograms && p->what->wanted == TOC_WANT_VALUE && p->selector->modifier == TOC_RANGE_PLAIN)
         return float_steps(p, s, c->values);
     bool any = false;
     size_t next = 0; /* first sample behind the step */

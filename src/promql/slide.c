@@ -87,6 +87,24 @@ static int put_result(struct toc_worker *w, size_t steps, size_t i,
     return out->histograms[i] ? 0 : TOC_ELIMIT;
 }
 
+static bool has_histograms(const struct toc_window *w) {
+    for (size_t i = 0; w->h && i < w->count; i++)
+        if (w->h[i])
+            return true;
+    return false;
+}
+
+/* Which form of the function fits the window. */
+static toc_window_fn *form_for(const struct toc_function *f, const struct toc_node *range,
+                               struct toc_window *w) {
+    if (has_histograms(w))
+        return f->mixed ? f->mixed : toc_window_of_floats;
+    w->h = NULL;
+    if (range->modifier != TOC_RANGE_PLAIN)
+        return f->edges;
+    return w->sample_start_ms && f->starts ? f->starts : f->window;
+}
+
 static int each_window(const struct toc_eval *e, struct toc_worker *w, const struct toc_node *call,
                        const struct toc_node *range, const struct toc_column *parameters,
                        size_t parameter_count, const struct toc_samples *s, struct toc_column *out,
@@ -115,7 +133,7 @@ static int each_window(const struct toc_eval *e, struct toc_worker *w, const str
             .worker = w,
         };
         struct toc_window_result result = {0};
-        int rc = call->function->window(&window, &result);
+        int rc = form_for(call->function, range, &window)(&window, &result);
         if (rc == 1)
             rc = put_result(w, e->step_count, i, &result, out);
         else if (rc == 0)

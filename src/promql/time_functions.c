@@ -28,8 +28,8 @@ int toc_call_pi(struct toc_eval *e, const struct toc_node *n, struct toc_eval_co
 int toc_call_timestamp(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
     const struct toc_node *operand = toc_node_bare(n->args[0]);
     bool is_selector = operand->kind == TOC_NODE_SELECTOR;
-    int rc =
-        is_selector ? toc_eval_selector(e, operand, true, out) : toc_eval_node(e, operand, out);
+    int rc = is_selector ? toc_eval_selector(e, operand, TOC_WANT_TIME, out)
+                         : toc_eval_node(e, operand, out);
     if (rc < 0)
         return rc;
     for (size_t i = 0; i < out->count; i++) {
@@ -40,6 +40,43 @@ int toc_call_timestamp(struct toc_eval *e, const struct toc_node *n, struct toc_
                 out->items[i].values[k] = (double)toc_step_ms(e, k) / 1000.0;
     }
     return toc_eval_columns_merge(e, out, false);
+}
+
+/* Only samples as they were stored have a start. */
+int toc_call_start_timestamp(struct toc_eval *e, const struct toc_node *n,
+                             struct toc_eval_columns *out) {
+    const struct toc_node *operand = toc_node_bare(n->args[0]);
+    bool has_starts = toc_eval_has(e, TOC_PROMQL_USE_START_TIMESTAMPS);
+    if (operand->kind != TOC_NODE_SELECTOR || !has_starts)
+        return 0;
+    int rc = toc_eval_selector(e, operand, TOC_WANT_START, out);
+    for (size_t i = 0; i < out->count && rc == 0; i++) {
+        toc_column_drop_name(e, &out->items[i]);
+        out->items[i].histograms = NULL;
+    }
+    return rc < 0 ? rc : toc_eval_columns_merge(e, out, false);
+}
+
+static int of_two(struct toc_eval *e, const struct toc_node *n, bool is_max,
+                  struct toc_eval_columns *out) {
+    struct toc_eval_columns in = {0};
+    int rc = toc_eval_node(e, n->args[0], &in);
+    if (rc == 0)
+        rc = toc_eval_node(e, n->args[1], &in);
+    struct toc_column *c = rc == 0 ? toc_eval_columns_add(e, out, TOC_LABELS_EMPTY) : NULL;
+    for (size_t k = 0; c && k < e->step_count; k++) {
+        double a = in.items[0].values[k], b = in.items[1].values[k];
+        c->values[k] = (is_max ? a > b : a < b) ? a : b;
+    }
+    toc_eval_columns_fini(&in);
+    return rc < 0 ? rc : c ? 0 : TOC_ELIMIT;
+}
+
+int toc_call_min_of(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
+    return of_two(e, n, false, out);
+}
+int toc_call_max_of(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
+    return of_two(e, n, true, out);
 }
 
 int toc_call_vector(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
@@ -53,7 +90,8 @@ int toc_call_scalar(struct toc_eval *e, const struct toc_node *n, struct toc_eva
     for (size_t k = 0; c && k < e->step_count; k++) {
         size_t count = 0;
         for (size_t i = 0; i < in.count; i++)
-            if (!toc_is_absent(in.items[i].values[k]) && count++ == 0)
+            if (!toc_is_absent(in.items[i].values[k]) && !toc_column_histogram(&in.items[i], k) &&
+                count++ == 0)
                 c->values[k] = in.items[i].values[k];
         if (count != 1)
             c->values[k] = NAN;

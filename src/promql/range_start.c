@@ -1,0 +1,98 @@
+/*
+ * Counters whose samples tell when the series began (start timestamps): a beginning behind the
+ * sample before is a reset even when the value did not fall, and a beginning inside the window is
+ * where the counter was zero.
+ */
+#include <math.h>
+
+#include "promql/eval_priv.h"
+#include "promql/extrapolate_priv.h"
+#include "promql/range_functions_priv.h"
+
+/* A start at or after its own sample says nothing. */
+static bool is_known(const struct toc_window *w, size_t i) {
+    return w->sample_start_ms[i] != 0 && w->sample_start_ms[i] < w->t_ms[i];
+}
+
+/* Does the series begin anew between samples i - 1 and i? */
+static bool begins_anew(const struct toc_window *w, size_t i) {
+    if (w->v[i] < w->v[i - 1])
+        return true;
+    if (!is_known(w, i))
+        return false;
+    int64_t start = w->sample_start_ms[i], before = w->t_ms[i - 1];
+    return start > before || (start == before && is_known(w, i - 1));
+}
+
+static void note_overlap(const struct toc_window *w) {
+    for (size_t i = 1; i < w->count; i++) {
+        int64_t start = w->sample_start_ms[i];
+        if (start == 0 || start >= w->t_ms[i - 1] || start == w->sample_start_ms[i - 1])
+            continue;
+        struct toc_sv name = toc_labels_get(w->labels, TOC_METRIC_NAME);
+        toc_worker_note(w->worker, TOC_NOTE_WARNING, toc_call_range(w->call),
+                        "sample has start time that overlaps with previous sample timestamp for "
+                        "metric \"%.*s\"",
+                        TOC_SV_ARG(name));
+        return;
+    }
+}
+
+static bool extrapolate(const struct toc_window *w, bool is_rate, double *out) {
+    size_t last = w->count - 1;
+    int64_t start = w->sample_start_ms[0];
+    bool begins_inside = is_known(w, 0) && start > w->start_ms;
+    if (w->count < 2 && !begins_inside)
+        return false;
+    note_overlap(w);
+    double result = w->v[last] - w->v[0];
+    for (size_t i = 1; i <= last; i++)
+        if (begins_anew(w, i))
+            result += w->v[i - 1];
+    struct toc_window_shape shape = {w->t_ms[0] - w->start_ms, w->t_ms[last] - w->t_ms[0],
+                                     w->end_ms - w->t_ms[last], last};
+    double first = w->v[0];
+    if (begins_inside) { /* a sample of zero there, and nothing before it */
+        result += w->v[0];
+        first = 0;
+        shape.to_first_ms = 0;
+        shape.sampled_ms = w->t_ms[last] - start;
+        shape.intervals = last + 1;
+    }
+    struct toc_window_reach reach = toc_window_reach(shape);
+    double factor = toc_counter_factor(&reach, first, result);
+    if (is_rate)
+        factor /= (double)(w->end_ms - w->start_ms) / 1000.0;
+    *out = result * factor;
+    return true;
+}
+
+int toc_start_rate(const struct toc_window *w, struct toc_window_result *out) {
+    return extrapolate(w, true, &out->value);
+}
+int toc_start_increase(const struct toc_window *w, struct toc_window_result *out) {
+    return extrapolate(w, false, &out->value);
+}
+
+int toc_start_irate(const struct toc_window *w, struct toc_window_result *out) {
+    size_t last = w->count - 1;
+    int64_t start = w->sample_start_ms[last];
+    bool begins_inside = w->count == 1 && is_known(w, 0) && start > w->start_ms;
+    if (w->count < 2 && !begins_inside)
+        return 0;
+    note_overlap(w);
+    bool is_new = begins_inside || begins_anew(w, last);
+    int64_t ms = w->t_ms[last] - (begins_inside ? start : w->t_ms[last - 1]);
+    if (ms == 0)
+        return 0;
+    out->value = (is_new ? w->v[last] : w->v[last] - w->v[last - 1]) / ((double)ms / 1000.0);
+    return 1;
+}
+
+int toc_start_resets(const struct toc_window *w, struct toc_window_result *out) {
+    double n = 0;
+    for (size_t i = 1; i < w->count; i++)
+        n += begins_anew(w, i);
+    out->value = n;
+    return 1;
+}
