@@ -1,6 +1,7 @@
 /* query, query_range, format_query: PromQL over HTTP with upstream's parameters and answers. */
 #include "api/feature.h"
 #include "api/prom_result.h"
+#include "promql/ast_json.h"
 
 /* Upstream's guard against a forgotten step. */
 enum { POINTS_PER_SERIES_MAX = 11000 };
@@ -242,6 +243,19 @@ void toc_api_prom_format_query(struct toc_api_call *c) {
     toc_json_string(&c->json, toc_buf_sv(&text));
     toc_prom_end(c);
     toc_buf_fini(&text);
+    toc_promql_expr_free(&expr);
+}
+
+void toc_api_prom_parse_query(struct toc_api_call *c) {
+    struct toc_promql_expr *expr = NULL;
+    if (!toc_prom_parse_expr(c, &expr))
+        return;
+    struct toc_buf tree = TOC_BUF_INIT;
+    toc_promql_write_ast(expr, &tree);
+    toc_prom_begin(c);
+    toc_json_raw(&c->json, toc_buf_sv(&tree));
+    toc_prom_end(c);
+    toc_buf_fini(&tree);
     toc_promql_expr_free(&expr);
 }
 

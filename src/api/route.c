@@ -28,6 +28,8 @@ static const struct toc_route g_routes[] = {
     {POST, "/api/v1/query_exemplars", TOC_ACCESS_READ, false, MIB, toc_api_prom_exemplars},
     {GET, "/api/v1/format_query", TOC_ACCESS_READ, false, 0, toc_api_prom_format_query},
     {POST, "/api/v1/format_query", TOC_ACCESS_READ, false, MIB, toc_api_prom_format_query},
+    {GET, "/api/v1/parse_query", TOC_ACCESS_READ, false, 0, toc_api_prom_parse_query},
+    {POST, "/api/v1/parse_query", TOC_ACCESS_READ, false, MIB, toc_api_prom_parse_query},
     {GET, "/api/v1/labels", TOC_ACCESS_READ, false, 0, toc_api_prom_labels},
     {POST, "/api/v1/labels", TOC_ACCESS_READ, false, MIB, toc_api_prom_labels},
     {GET, "/api/v1/label/{}/values", TOC_ACCESS_READ, false, 0, toc_api_prom_label_values},

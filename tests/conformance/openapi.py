@@ -48,6 +48,8 @@ REQUESTS = [
         ('/query_exemplars', {'query': 'up', 'start': 0, 'end': 1}, 200), ('/query_exemplars', {'query': '('}, 400),
         ('/query_exemplars', {'query': 'up', 'start': 2, 'end': 1}, 400),
         ('/format_query', {'query': 'sum(up)by(a)'}, 200), ('/format_query', {'query': 'sum('}, 400),
+        ('/parse_query', {'query': 'sum by (a) (rate(up{b=~"c"}[5m] offset 1m @ end())) / on (a) group_left (d) x'}, 200),
+        ('/parse_query', {'query': ')'}, 400),
         ('/labels', {}, 200), ('/labels', {'match[]': ['up', METRIC], 'limit': 1}, 200), ('/labels', {'match[]': '('}, 400),
         ('/labels', {'start': 'x'}, 400), ('/labels', {'match[]': '{a=""}'}, 400),
         ('/series', {'match[]': METRIC}, 200), ('/series', {'match[]': ['up', '{job=~".+"}'], 'limit': 2}, 200),
