@@ -14,7 +14,7 @@ enum toc_node_kind {
     TOC_NODE_CALL,
     TOC_NODE_AGGREGATE,
     TOC_NODE_BINARY,
-    TOC_NODE_NEGATE,
+    TOC_NODE_NEGATE, /* also a sign "+", see is_plus */
     TOC_NODE_PAREN,
 };
 
@@ -109,6 +109,7 @@ struct toc_node {
 
     enum toc_aggregate_op aggregate; /* left is the vector, right the parameter */
     enum toc_binary_op binary;
+    bool is_plus; /* NEGATE: changes nothing, but what is behind it is no bare selector any more */
     bool returns_bool;
     bool is_without;   /* aggregation; for binary: ignoring */
     bool has_grouping; /* by/without, on/ignoring was written */

@@ -67,6 +67,8 @@ static int negate_column(struct toc_eval *e, struct toc_column *c) {
 
 static int eval_negate(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
     int rc = toc_eval_node(e, n->left, out);
+    if (rc < 0 || n->is_plus)
+        return rc;
     for (size_t i = 0; i < out->count && rc == 0; i++) {
         toc_column_drop_name(e, &out->items[i]);
         rc = negate_column(e, &out->items[i]);

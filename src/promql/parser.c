@@ -181,11 +181,10 @@ static int parse_sign(struct toc_parser *p, struct toc_node **out) {
         operand->at = at;
         return 0;
     }
-    if (!is_minus)
-        return 0;
     struct toc_node *n = toc_parser_node(p, TOC_NODE_NEGATE, at);
     if (!n)
         return TOC_ELIMIT;
+    n->is_plus = !is_minus;
     n->left = operand;
     n->type = operand->type;
     *out = n;

@@ -252,7 +252,7 @@ static void print(const struct printer *p, const struct toc_node *n, int depth) 
         print_binary(p, n, depth, is_broken);
         break;
     case TOC_NODE_NEGATE:
-        toc_buf_append_char(p->out, '-');
+        toc_buf_append_char(p->out, n->is_plus ? '+' : '-');
         print(p, n->left, depth);
         break;
     case TOC_NODE_PAREN:
@@ -271,7 +271,7 @@ void toc_promql_threshold(const struct toc_promql_expr *e, struct toc_promql_thr
     if (n->kind != TOC_NODE_BINARY || !toc_binary_info(n->binary)->is_comparison || n->returns_bool)
         return;
     const struct toc_node *right = toc_node_bare(n->right);
-    bool is_negative = right->kind == TOC_NODE_NEGATE;
+    bool is_negative = right->kind == TOC_NODE_NEGATE && !right->is_plus;
     const struct toc_node *number = is_negative ? toc_node_bare(right->left) : right;
     if (number->kind != TOC_NODE_NUMBER)
         return;
