@@ -183,6 +183,13 @@ struct toc_labels toc_worker_keep_labels(struct toc_worker *w, struct toc_labels
 /* Can this node be passed over? */
 bool toc_node_is_passable(const struct toc_eval *e, const struct toc_node *n);
 
+/* result.c. Takes the values out of the columns; with many series it keeps the query's sets and
+ * workers' arenas as well, so nothing may be computed afterwards. */
+int toc_result_take(struct toc_eval *e, const struct toc_eval_columns *c,
+                    struct toc_promql_result *out);
+void toc_result_sort(struct toc_promql_result *out);
+void toc_result_take_notes(struct toc_eval *e, struct toc_promql_result *out);
+
 /* selector.c */
 int toc_eval_selector(struct toc_eval *e, const struct toc_node *n, enum toc_wanted wanted,
                       struct toc_eval_columns *out);

@@ -97,10 +97,12 @@ struct toc_promql_result {
     size_t warning_count;
     const struct toc_sv *infos;
     size_t info_count;
-    uint64_t samples_loaded; /* read from the querier */
-    uint64_t samples_peak;   /* most held at once */
-    struct toc_arena arena;  /* owns everything above */
+    uint64_t samples_loaded;          /* read from the querier */
+    uint64_t samples_peak;            /* most held at once */
+    struct toc_arena arena;           /* owns everything above, but for what lies in: */
+    struct toc_promql_memory *memory; /* NULL, or what labels and histograms borrow from */
 };
+/* To be called before the querier closes. */
 void toc_promql_result_fini(struct toc_promql_result *r);
 
 struct toc_promql_options {

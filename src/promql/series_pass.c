@@ -149,6 +149,8 @@ static int keep_histograms(struct toc_worker *w, size_t steps, struct toc_column
 }
 
 struct toc_labels toc_worker_keep_labels(struct toc_worker *w, struct toc_labels l) {
+    if (l.items != w->label_items && l.items != w->group_items.items)
+        return l; /* the set's own, which it keeps until it closes */
     struct toc_label *items = toc_arena_calloc(&w->arena, l.count + 1, sizeof *items);
     if (items && l.count)
         memcpy(items, l.items, l.count * sizeof *items);
