@@ -4,6 +4,7 @@
 
 #include "model/histogram_math.h"
 #include "promql/aggregate_priv.h"
+#include "promql/histograms_priv.h"
 #include "promql/sum_priv.h"
 
 static int by_value(const void *a, const void *b) {
@@ -140,7 +141,7 @@ static void note_combination(struct toc_eval *e, const struct toc_node *n,
 /* Both hints in one group: what the sum means as a counter is unclear. */
 static void note_resets(struct toc_eval *e, const struct toc_node *n, const struct step *s) {
     bool has_reset = false, has_none = false;
-    for (size_t i = 0; i < s->histogram_count; i++) {
+    for (size_t i = 0; i < s->histogram_count && e->looks_at_resets; i++) {
         has_reset |= s->histograms[i]->reset_hint == TOC_RESET_YES;
         has_none |= s->histograms[i]->reset_hint == TOC_RESET_NO;
     }
@@ -152,23 +153,12 @@ static void note_resets(struct toc_eval *e, const struct toc_node *n, const stru
 /* Sum, or with is_mean the mean; *out is NULL when there is no result. */
 static int fold_histograms(struct toc_eval *e, const struct toc_node *n, const struct step *s,
                            bool is_mean, const struct toc_histogram **out) {
-    const struct toc_histogram *sum = s->histograms[0];
-    *out = NULL;
+    struct toc_histogram_notes notes = {0};
     note_resets(e, n, s);
-    for (size_t i = 1; i < s->histogram_count; i++) {
-        struct toc_histogram_notes notes = {0};
-        sum = toc_histogram_add(sum, s->histograms[i], e->arena, &notes);
-        note_combination(e, n, &notes, s->names[i]);
-        if (notes.is_incompatible)
-            return 0;
-        if (!sum)
-            return toc_eval_no_memory(e);
-    }
-    if (is_mean && s->histogram_count > 1)
-        sum = toc_histogram_divide(sum, (double)s->histogram_count, e->arena);
-    struct toc_histogram *tidy = sum ? toc_histogram_compact(sum, e->arena) : NULL;
-    *out = tidy;
-    return tidy ? 0 : toc_eval_no_memory(e);
+    *out = is_mean ? toc_histograms_mean(s->histograms, s->histogram_count, e->arena, &notes)
+                   : toc_histograms_sum(s->histograms, s->histogram_count, e->arena, &notes);
+    note_combination(e, n, &notes, s->names[0]);
+    return *out || notes.is_incompatible ? 0 : toc_eval_no_memory(e);
 }
 
 static int put_histograms(struct toc_eval *e, const struct toc_node *n, const struct step *s,

@@ -83,6 +83,7 @@ struct toc_eval {
     struct toc_err *err;
     int64_t start_ms, end_ms, step_ms; /* of the steps being computed */
     size_t step_count;
+    bool looks_at_resets; /* below histogram_count() and its kin */
 };
 
 static inline bool toc_is_absent(double v) {
@@ -136,6 +137,8 @@ void toc_column_drop_name(struct toc_eval *e, struct toc_column *c);
 /* After names were dropped: columns with equal labels become one; TOC_EINVAL when both have a value
  * at a step, or, when strict, when there are two at all. Does nothing where removal is delayed. */
 int toc_eval_columns_merge(struct toc_eval *e, struct toc_eval_columns *c, bool is_strict);
+/* TOC_EINVAL when two columns have the same labels, name included. */
+int toc_eval_columns_check(struct toc_eval *e, const struct toc_eval_columns *c);
 /* The same without regard to when names are removed. */
 int toc_eval_columns_join(struct toc_eval *e, struct toc_eval_columns *c);
 /* The last step of delayed removal. */

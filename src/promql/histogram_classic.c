@@ -89,8 +89,8 @@ static double rank_of(double v, const struct toc_le_bucket *b, size_t n) {
         if (lower >= v)
             return below;
         if (b[i].upper > v) {
-            if (isinf(lower))
-                return below;
+            if (isinf(lower)) /* as wide as the numbers: all of it lies below v */
+                return b[i].count;
             return below + (b[i].count - below) * (v - lower) / (b[i].upper - lower);
         }
         below = b[i].count;

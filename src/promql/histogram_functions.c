@@ -131,6 +131,8 @@ static int eval_classic(const struct run *r, const struct toc_histogram_group *g
     struct toc_le_repair repair = {0};
     if (!c)
         return TOC_ELIMIT;
+    c->drop_name = g->drop_name;
+    toc_column_drop_name(r->e, c);
     for (size_t k = 0; k < r->e->step_count; k++) {
         if (g->natives.count && is_mixed(r, g, k)) {
             note_named(r, TOC_NOTE_WARNING, g->metric,
@@ -188,7 +190,7 @@ int toc_call_histogram_quantile(struct toc_eval *e, const struct toc_node *n,
     if (rc == 0)
         rc = eval_run(e, n->args[1], &r);
     toc_eval_columns_fini(&q);
-    return rc < 0 ? rc : toc_eval_columns_merge(e, out, false);
+    return rc < 0 ? rc : toc_eval_columns_merge(e, out, true);
 }
 
 int toc_call_histogram_fraction(struct toc_eval *e, const struct toc_node *n,
@@ -204,7 +206,7 @@ int toc_call_histogram_fraction(struct toc_eval *e, const struct toc_node *n,
         rc = eval_run(e, n->args[2], &r);
     }
     toc_eval_columns_fini(&bounds);
-    return rc < 0 ? rc : toc_eval_columns_merge(e, out, false);
+    return rc < 0 ? rc : toc_eval_columns_merge(e, out, true);
 }
 
 /* A label of the histograms must not be the one that tells the quantiles apart. */
@@ -241,5 +243,5 @@ int toc_call_histogram_quantiles(struct toc_eval *e, const struct toc_node *n,
     toc_eval_columns_fini(&in);
     toc_eval_columns_fini(&label);
     toc_eval_columns_fini(&q);
-    return rc < 0 ? rc : toc_eval_columns_merge(e, out, false);
+    return rc < 0 ? rc : toc_eval_columns_merge(e, out, true);
 }

@@ -117,7 +117,8 @@ double toc_native_quantile(double q, const struct toc_histogram *h, struct toc_a
 static double share_below(const struct toc_histogram *h, const struct toc_bucket *b, bool is_zero,
                           double v) {
     if (toc_histogram_is_custom(h) || is_zero)
-        return isinf(b->lower) ? 0 : b->count * (v - b->lower) / (b->upper - b->lower);
+        return isinf(b->lower) ? b->count /* as wide as the numbers: all of it lies below v */
+                               : b->count * (v - b->lower) / (b->upper - b->lower);
     double lower = log2(fabs(b->lower)), upper = log2(fabs(b->upper)), at = log2(fabs(v));
     double fraction = v > 0 ? (at - lower) / (upper - lower) : 1 - (at - upper) / (lower - upper);
     return b->count * fraction;

@@ -5,11 +5,12 @@
 #include "base/num.h"
 #include "promql/histogram_split_priv.h"
 
+/* Everything but "le". The name stays: what differs in it alone are two histograms. */
 static struct toc_labels identity_of(struct toc_eval *e, struct toc_labels l) {
     struct toc_label *items = toc_arena_calloc(e->arena, l.count + 1, sizeof *items);
     struct toc_labels out = {items, 0};
     for (size_t i = 0; items && i < l.count; i++)
-        if (!toc_sv_eq(l.items[i].name, TOC_SV("le")) && !toc_label_is_name(l.items[i].name))
+        if (!toc_sv_eq(l.items[i].name, TOC_SV("le")))
             items[out.count++] = l.items[i];
     return out;
 }
@@ -69,6 +70,7 @@ int toc_histogram_split(struct toc_eval *e, const struct toc_node *arg,
         const struct toc_column *c = &in->items[i];
         struct toc_sv name = toc_labels_get(c->labels, TOC_METRIC_NAME);
         size_t g = group_for(s, identity_of(e, c->labels), name);
+        s->items[g].drop_name |= c->drop_name;
         if (has_floats(e, c))
             add_bucket(e, arg, c, &s->items[g]);
         if (c->histograms)

@@ -8,10 +8,11 @@ struct toc_le_column {
     double upper;
     const struct toc_column *column;
 };
-/* Everything with the same labels apart from the name and "le". */
+/* Everything with the same labels apart from "le". */
 struct toc_histogram_group {
     struct toc_labels labels;
-    struct toc_sv metric;                  /* of the first series */
+    struct toc_sv metric;
+    bool drop_name; /* of a series */
     TOC_VEC(struct toc_le_column) buckets; /* in rising order of the bound */
     TOC_VEC(const struct toc_column *) natives;
 };

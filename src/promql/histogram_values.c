@@ -25,7 +25,9 @@ static double deviation_of(const struct toc_histogram *h, struct toc_arena *aren
 static int eval_each(struct toc_eval *e, const struct toc_node *n, value_fn *fn,
                      struct toc_eval_columns *out) {
     struct toc_eval_columns in = {0};
-    int rc = toc_eval_node(e, n->args[0], &in);
+    struct toc_eval inner = *e;
+    inner.looks_at_resets = true;
+    int rc = toc_eval_node(&inner, n->args[0], &in);
     for (size_t i = 0; i < in.count && rc == 0; i++) {
         if (!in.items[i].histograms)
             continue;

@@ -65,7 +65,7 @@ int toc_call_label_replace(struct toc_eval *e, const struct toc_node *n,
         toc_buf_fini(&text);
     }
     toc_regex_free(&regex);
-    return toc_eval_columns_merge(e, out, false);
+    return toc_eval_columns_check(e, out);
 }
 
 int toc_call_label_join(struct toc_eval *e, const struct toc_node *n,
@@ -89,7 +89,7 @@ int toc_call_label_join(struct toc_eval *e, const struct toc_node *n,
         put_label(e, &out->items[i], target, toc_buf_sv(&text));
         toc_buf_fini(&text);
     }
-    return rc < 0 ? rc : toc_eval_columns_merge(e, out, false);
+    return rc < 0 ? rc : toc_eval_columns_check(e, out);
 }
 
 /* Labels that the selector's equality matchers say; a name matched twice says nothing. */

@@ -7,20 +7,21 @@
 #include "base/sv.h"
 
 /* X(enum, text for people) */
-#define TOC_TOKEN_TABLE(X)                                                                         \
-    X(END, "end of input")                                                                         \
-    X(IDENTIFIER, "identifier")                                                                    \
-    X(METRIC, "metric name")                                                                       \
-    X(NUMBER, "number")                                                                            \
-    X(DURATION, "duration")                                                                        \
-    X(STRING, "string")                                                                            \
-    X(LPAREN, "\"(\"")                                                                             \
-    X(RPAREN, "\")\"") X(LBRACE, "\"{\"") X(RBRACE, "\"}\"") X(LBRACKET, "\"[\"")                  \
-        X(RBRACKET, "\"]\"") X(COMMA, "\",\"") X(COLON, "\":\"") X(AT, "\"@\"") X(ASSIGN, "\"=\"") \
-            X(NE, "\"!=\"") X(RE, "\"=~\"") X(NRE, "\"!~\"") X(EQ, "\"==\"") X(LT, "\"<\"")        \
-                X(LE, "\"<=\"") X(GT, "\">\"") X(GE, "\">=\"") X(ADD, "\"+\"") X(SUB, "\"-\"")     \
-                    X(MUL, "\"*\"") X(DIV, "\"/\"") X(MOD, "\"%\"") X(POW, "\"^\"")                \
-                        X(TRIM_UPPER, "\"</\"") X(TRIM_LOWER, "\">/\"")
+#define TOC_TOKEN_TABLE(X)                                                                     \
+    X(END, "end of input")                                                                     \
+    X(IDENTIFIER, "identifier")                                                                \
+    X(METRIC, "metric name")                                                                   \
+    X(NUMBER, "number")                                                                        \
+    X(DURATION, "duration")                                                                    \
+    X(STRING, "string")                                                                        \
+    X(LPAREN, "\"(\"")                                                                         \
+    X(RPAREN, "\")\"")                                                                         \
+    X(LBRACE, "\"{\"") X(RBRACE, "\"}\"") X(LBRACKET, "\"[\"") X(RBRACKET, "\"]\"")            \
+        X(COMMA, "\",\"") X(COLON, "\":\"") X(AT, "\"@\"") X(ASSIGN, "\"=\"") X(NE, "\"!=\"")  \
+            X(RE, "\"=~\"") X(NRE, "\"!~\"") X(EQ, "\"==\"") X(LT, "\"<\"") X(LE, "\"<=\"")    \
+                X(GT, "\">\"") X(GE, "\">=\"") X(ADD, "\"+\"") X(SUB, "\"-\"") X(MUL, "\"*\"") \
+                    X(DIV, "\"/\"") X(MOD, "\"%\"") X(POW, "\"^\"") X(TRIM_UPPER, "\"</\"")    \
+                        X(TRIM_LOWER, "\">/\"")
 
 enum toc_token_kind {
 #define X(e, text) TOC_TOKEN_##e,

@@ -3,31 +3,19 @@
  * `smoothed` draws a straight line to both edges. Nothing is extrapolated. The window's samples
  * reach one lookback beyond the edges.
  */
-#include <math.h>
-
 #include "promql/eval_priv.h"
-#include "promql/range_functions_priv.h"
-
-struct edges {
-    size_t first, last; /* samples that stand for the edges */
-    double left, right; /* the values there */
-};
+#include "promql/range_edges_priv.h"
 
 /* The value at t on the line between two samples; a counter that fell began again from zero. */
-static double between(const struct toc_window *w, size_t i, int64_t t, bool is_counter,
-                      bool is_left) {
+static double between(const struct toc_window *w, size_t i, int64_t t, bool is_counter) {
     double a = w->v[i], b = w->v[i + 1];
-    if (is_counter && b < a) {
-        if (is_left)
-            a = 0;
-        else
-            b += a;
-    }
+    if (is_counter && b < a)
+        a = 0;
     return a + (b - a) * (double)(t - w->t_ms[i]) / (double)(w->t_ms[i + 1] - w->t_ms[i]);
 }
 
 /* false: nothing lies behind the left edge. */
-static bool find_edges(const struct toc_window *w, bool is_counter, struct edges *out) {
+static bool find_edges(const struct toc_window *w, struct toc_edges *out) {
     bool is_smoothed = toc_call_range(w->call)->modifier == TOC_RANGE_SMOOTHED;
     size_t last = w->count - 1, first = 0;
     while (first < last && w->t_ms[first + 1] <= w->start_ms)
@@ -35,34 +23,51 @@ static bool find_edges(const struct toc_window *w, bool is_counter, struct edges
     size_t end = is_smoothed ? 0 : last;
     while (end < last && w->t_ms[end] < w->end_ms)
         end++;
-    if (w->t_ms[end] <= w->start_ms)
-        return false;
-    *out = (struct edges){first, end, w->v[first], w->v[end]};
-    if (is_smoothed && w->t_ms[first] < w->start_ms && first < last)
-        out->left = between(w, first, w->start_ms, is_counter, true);
-    if (is_smoothed && end > 0 && w->t_ms[end] > w->end_ms)
-        out->right = between(w, end - 1, w->end_ms, is_counter, false);
-    return true;
+    *out = (struct toc_edges){first, end, is_smoothed};
+    return w->t_ms[end] > w->start_ms;
 }
 
 /* What was reached before each fall, the edges included. */
-static double lost_by_resets(const struct toc_window *w, const struct edges *e) {
-    double lost = 0, previous = e->left;
+static double lost_by_resets(const struct toc_window *w, const struct toc_edges *e, double left,
+                             double right) {
+    double lost = 0, previous = left;
     for (size_t i = e->first; i <= e->last; i++) {
         if (w->t_ms[i] <= w->start_ms || w->t_ms[i] >= w->end_ms)
             continue;
         lost += w->v[i] < previous ? previous : 0;
         previous = w->v[i];
     }
-    return lost + (e->right < previous ? previous : 0);
+    return lost + (right < previous ? previous : 0);
+}
+
+static double change_of_floats(const struct toc_window *w, const struct toc_edges *e,
+                               bool is_counter) {
+    double left = w->v[e->first], right = w->v[e->last];
+    if (e->is_smoothed && w->t_ms[e->first] < w->start_ms && e->first < e->last)
+        left = between(w, e->first, w->start_ms, is_counter);
+    if (e->is_smoothed && e->last > 0 && w->t_ms[e->last] > w->end_ms)
+        right = between(w, e->last - 1, w->end_ms, is_counter);
+    return right - left + (is_counter ? lost_by_resets(w, e, left, right) : 0);
+}
+
+static size_t count_histograms(const struct toc_window *w, const struct toc_edges *e) {
+    size_t n = 0;
+    for (size_t i = e->first; w->h && i <= e->last; i++)
+        n += w->h[i] != NULL;
+    return n;
 }
 
 static int change(const struct toc_window *w, bool is_counter, bool is_rate,
                   struct toc_window_result *out) {
-    struct edges e;
-    if (!find_edges(w, is_counter, &e))
+    struct toc_edges e;
+    if (!find_edges(w, &e))
         return 0;
-    out->value = e.right - e.left + (is_counter ? lost_by_resets(w, &e) : 0);
+    size_t histograms = count_histograms(w, &e);
+    if (histograms == e.last - e.first + 1)
+        return toc_edges_change_histograms(w, &e, is_counter, is_rate, out);
+    if (histograms)
+        return toc_mixed_floats(w);
+    out->value = change_of_floats(w, &e, is_counter);
     if (is_rate)
         out->value /= (double)(w->end_ms - w->start_ms) / 1000.0;
     return 1;
@@ -80,14 +85,19 @@ int toc_edges_delta(const struct toc_window *w, struct toc_window_result *out) {
 
 /* Counting functions begin with the sample that stands for the left edge. */
 static int count_from_edge(const struct toc_window *w, struct toc_window_result *out) {
-    struct edges e;
-    if (!find_edges(w, false, &e))
+    struct toc_edges e;
+    if (!find_edges(w, &e))
         return 0;
     struct toc_window inside = *w;
+    bool has_histograms = false;
     inside.t_ms += e.first;
     inside.v += e.first;
     inside.count -= e.first;
-    return w->call->function->window(&inside, out);
+    for (size_t i = e.first; w->h && i < w->count; i++)
+        has_histograms |= w->h[i] != NULL;
+    inside.h = has_histograms ? w->h + e.first : NULL;
+    const struct toc_function *f = w->call->function;
+    return has_histograms ? f->mixed(&inside, out) : f->window(&inside, out);
 }
 
 int toc_edges_changes(const struct toc_window *w, struct toc_window_result *out) {

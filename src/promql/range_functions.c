@@ -173,6 +173,11 @@ int toc_window_quantile(const struct toc_window *w, struct toc_window_result *ou
 }
 
 int toc_window_mad(const struct toc_window *w, struct toc_window_result *out) {
+    for (size_t i = 0; i < w->count; i++)
+        if (isnan(w->v[i])) {
+            out->value = NAN;
+            return true;
+        }
     double median = quantile_of(0.5, w->v, w->count);
     double *distances = toc_xcalloc(w->count, sizeof *distances);
     for (size_t i = 0; i < w->count; i++)

@@ -4,7 +4,8 @@
 #include "model/histogram_math.h"
 #include "promql/eval_priv.h"
 #include "promql/extrapolate_priv.h"
-#include "promql/range_functions_priv.h"
+#include "promql/histograms_priv.h"
+#include "promql/range_edges_priv.h"
 
 /* -------------------------------------------------------------------------------------- notes */
 
@@ -25,12 +26,12 @@ static void note_for_metric(const struct toc_window *w, enum toc_note_level leve
                     TOC_SV_ARG(name));
 }
 
-static int mixed_floats(const struct toc_window *w) {
+int toc_mixed_floats(const struct toc_window *w) {
     note_for_metric(w, TOC_NOTE_WARNING, "encountered a mix of histograms and floats");
     return 0;
 }
 
-static int mixed_schemas(const struct toc_window *w) {
+int toc_mixed_schemas(const struct toc_window *w) {
     note_for_metric(w, TOC_NOTE_WARNING,
                     "vector contains a mix of histograms with exponential and custom buckets "
                     "schemas");
@@ -88,7 +89,7 @@ int toc_window_of_floats(const struct toc_window *w, struct toc_window_result *o
 /* ------------------------------------------------------------------------------------- rates */
 
 /* Gauges and counters need different functions. */
-static void check_hints(const struct toc_window *w, bool is_counter) {
+void toc_mixed_check_hints(const struct toc_window *w, bool is_counter) {
     bool any_gauge = false;
     for (size_t i = 0; i < w->count; i++)
         any_gauge |= w->h[i]->reset_hint == TOC_RESET_GAUGE;
@@ -131,11 +132,11 @@ static int difference(const struct toc_window *w, bool is_counter,
     struct toc_histogram empty;
     struct toc_histogram_notes notes = {0};
     bool is_mixed;
-    check_hints(w, is_counter);
+    toc_mixed_check_hints(w, is_counter);
     const struct toc_histogram *previous = first_of(w, is_counter, &empty);
     int32_t schema = lowest_schema(w, previous, is_counter, &is_mixed);
     if (is_mixed)
-        return mixed_schemas(w);
+        return toc_mixed_schemas(w);
     const struct toc_histogram *h = toc_histogram_coarsen(w->h[w->count - 1], schema, arena);
     h = h ? toc_histogram_sub(h, previous, arena, &notes) : NULL;
     for (size_t i = 1; is_counter && h && i < w->count; i++) {
@@ -148,10 +149,10 @@ static int difference(const struct toc_window *w, bool is_counter,
     return h ? 1 : no_memory(w);
 }
 
-static int finish(const struct toc_window *w, const struct toc_histogram *h, double factor,
-                  struct toc_window_result *out) {
+int toc_mixed_finish(const struct toc_window *w, const struct toc_histogram *h, double factor,
+                     struct toc_window_result *out) {
     struct toc_arena *arena = &w->worker->arena;
-    struct toc_histogram *scaled = toc_histogram_scale(h, factor, arena);
+    struct toc_histogram *scaled = h ? toc_histogram_scale(h, factor, arena) : NULL;
     struct toc_histogram *tidy = scaled ? toc_histogram_compact(scaled, arena) : NULL;
     if (!tidy)
         return no_memory(w);
@@ -165,7 +166,7 @@ static int extrapolate(const struct toc_window *w, bool is_counter, bool is_rate
     const struct toc_histogram *h;
     size_t last = w->count - 1;
     if (count_histograms(w) != w->count)
-        return mixed_floats(w);
+        return toc_mixed_floats(w);
     if (w->count < 2)
         return 0;
     int rc = difference(w, is_counter, &h);
@@ -177,7 +178,7 @@ static int extrapolate(const struct toc_window *w, bool is_counter, bool is_rate
         is_counter ? toc_counter_factor(&reach, w->h[0]->count, h->count) : reach.factor;
     if (is_rate)
         factor /= (double)(w->end_ms - w->start_ms) / 1000.0;
-    return finish(w, h, factor, out);
+    return toc_mixed_finish(w, h, factor, out);
 }
 
 int toc_mixed_rate(const struct toc_window *w, struct toc_window_result *out) {
@@ -209,20 +210,20 @@ static int last_two(const struct toc_window *w, bool is_rate, struct toc_window_
     if (!two.h[0] && !two.h[1])
         return last_two_floats(&two, out);
     if (!two.h[0] || !two.h[1])
-        return mixed_floats(w);
+        return toc_mixed_floats(w);
     if (seconds == 0)
         return 0;
     struct toc_arena *arena = &w->worker->arena;
     struct toc_histogram_notes notes = {0};
     const struct toc_histogram *h = two.h[1];
-    check_hints(&two, is_rate);
+    toc_mixed_check_hints(&two, is_rate);
     if (!is_rate || !toc_histogram_has_reset(two.h[1], two.h[0], arena)) {
         h = toc_histogram_sub(two.h[1], two.h[0], arena, &notes);
         if (notes.is_incompatible)
-            return mixed_schemas(w);
+            return toc_mixed_schemas(w);
         note_reconciled(w, &notes, "subtraction");
     }
-    return h ? finish(w, h, is_rate ? 1 / seconds : 1, out) : no_memory(w);
+    return h ? toc_mixed_finish(w, h, is_rate ? 1 / seconds : 1, out) : no_memory(w);
 }
 
 int toc_mixed_irate(const struct toc_window *w, struct toc_window_result *out) {
@@ -266,9 +267,10 @@ int toc_mixed_resets(const struct toc_window *w, struct toc_window_result *out) 
 
 /* --------------------------------------------------------------------------------- statistics */
 
+/* Whether a counter began anew is looked at by histogram_count() and its kin alone, as upstream. */
 static void note_resets(const struct toc_window *w) {
     bool has_reset = false, has_none = false;
-    for (size_t i = 0; i < w->count; i++) {
+    for (size_t i = 0; i < w->count && w->worker->eval->looks_at_resets; i++) {
         has_reset |= w->h[i]->reset_hint == TOC_RESET_YES;
         has_none |= w->h[i]->reset_hint == TOC_RESET_NO;
     }
@@ -279,22 +281,15 @@ static void note_resets(const struct toc_window *w) {
 
 static int sum_of(const struct toc_window *w, bool is_mean, struct toc_window_result *out) {
     struct toc_arena *arena = &w->worker->arena;
+    struct toc_histogram_notes notes = {0};
     if (count_histograms(w) != w->count)
-        return mixed_floats(w);
+        return toc_mixed_floats(w);
     note_resets(w);
-    const struct toc_histogram *sum = w->h[0];
-    for (size_t i = 1; i < w->count; i++) {
-        struct toc_histogram_notes notes = {0};
-        sum = toc_histogram_add(sum, w->h[i], arena, &notes);
-        if (notes.is_incompatible)
-            return mixed_schemas(w);
-        note_reconciled(w, &notes, "aggregation");
-        if (!sum)
-            return no_memory(w);
-    }
-    if (is_mean && w->count > 1)
-        sum = toc_histogram_divide(sum, (double)w->count, arena);
-    out->histogram = sum ? toc_histogram_compact(sum, arena) : NULL;
+    out->histogram = is_mean ? toc_histograms_mean(w->h, w->count, arena, &notes)
+                             : toc_histograms_sum(w->h, w->count, arena, &notes);
+    if (notes.is_incompatible)
+        return toc_mixed_schemas(w);
+    note_reconciled(w, &notes, "aggregation");
     return out->histogram ? 1 : no_memory(w);
 }
 

@@ -100,7 +100,8 @@ static bool float_steps(const struct pass *p, const struct toc_series_view *s, d
 static bool instant_steps(const struct pass *p, const struct toc_series_view *s,
                           struct toc_column *c) {
     const struct toc_eval *e = p->e;
-    if (!s->histograms && p->what->wanted == TOC_WANT_VALUE && p->selector->modifier == TOC_RANGE_PLAIN)
+    if (!s->histograms && p->what->wanted == TOC_WANT_VALUE &&
+        p->selector->modifier == TOC_RANGE_PLAIN)
         return float_steps(p, s, c->values);
     bool any = false;
     size_t next = 0; /* first sample behind the step */

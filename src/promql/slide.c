@@ -97,11 +97,11 @@ static bool has_histograms(const struct toc_window *w) {
 /* Which form of the function fits the window. */
 static toc_window_fn *form_for(const struct toc_function *f, const struct toc_node *range,
                                struct toc_window *w) {
+    if (range->modifier != TOC_RANGE_PLAIN)
+        return f->edges;
     if (has_histograms(w))
         return f->mixed ? f->mixed : toc_window_of_floats;
     w->h = NULL;
-    if (range->modifier != TOC_RANGE_PLAIN)
-        return f->edges;
     return w->sample_start_ms && f->starts ? f->starts : f->window;
 }
 

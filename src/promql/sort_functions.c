@@ -8,7 +8,7 @@
 
 static void note_ineffective(struct toc_eval *e, const struct toc_node *n) {
     if (e->query->step_ms)
-        toc_eval_note(e, TOC_NOTE_WARNING, n->args[0],
+        toc_eval_note(e, TOC_NOTE_WARNING, n,
                       "sort is ineffective for range queries since results are always ordered by "
                       "labels");
 }
