@@ -4,21 +4,22 @@
 
 #include "model/histogram_math.h"
 
-/* What a store knows about a reset between its last histogram and the next one: where the layout
- * changes without a sign of a reset it begins anew and cannot tell. */
+/* What Prometheus' store tells of a reset between its last histogram and the next one when they
+ * are read back: "not reset" where they lie in one chunk. A reset, also one that was said, begins
+ * a chunk, and of the first histogram of a chunk it tells nothing, since the one before may have
+ * been deleted meanwhile (github.com/prometheus/prometheus/issues/15346). */
 static enum toc_reset_hint hint_behind(const struct toc_histogram *last,
                                        const struct toc_histogram *next, struct toc_arena *arena) {
     struct toc_histogram plain = *next;
-    if (!last || last->reset_hint == TOC_RESET_GAUGE || toc_histogram_is_stale(last))
+    if (!last || last->reset_hint == TOC_RESET_GAUGE || toc_histogram_is_stale(last) ||
+        next->reset_hint == TOC_RESET_YES)
         return TOC_RESET_UNKNOWN;
     if (toc_histogram_is_stale(next))
         return TOC_RESET_NO;
-    if (next->count < last->count)
-        return TOC_RESET_YES;
     if (next->schema != last->schema || next->zero_threshold != last->zero_threshold)
         return TOC_RESET_UNKNOWN;
     plain.reset_hint = TOC_RESET_UNKNOWN;
-    return toc_histogram_has_reset(&plain, last, arena) ? TOC_RESET_YES : TOC_RESET_NO;
+    return toc_histogram_has_reset(&plain, last, arena) ? TOC_RESET_UNKNOWN : TOC_RESET_NO;
 }
 
 static const struct toc_histogram *last_histogram(const struct toc_memory_querier *store,
@@ -36,7 +37,7 @@ void toc_test_append(struct toc_memory_querier *store, struct toc_labels labels,
     struct toc_histogram h;
     if (sample->histogram) {
         h = *sample->histogram;
-        if (h.reset_hint != TOC_RESET_GAUGE && h.reset_hint != TOC_RESET_YES)
+        if (h.reset_hint != TOC_RESET_GAUGE)
             h.reset_hint =
                 hint_behind(last_histogram(store, labels, sample->t_ms), &h, &store->arena);
         copy.histogram = &h;

@@ -5,8 +5,8 @@
 #include "promql/memory_querier.h"
 #include "promqltest/script.h"
 
-/* Item i of a series gets the time start_ms + i * step_ms. Histograms keep "gauge" and "reset";
- * otherwise their reset hint says what a store finds out when it appends them. TOC_EINVAL when a
+/* Item i of a series gets the time start_ms + i * step_ms. Histograms keep the hint "gauge";
+ * otherwise it is what a store tells after it has appended them. TOC_EINVAL when a
  * histogram is invalid or classic buckets contradict each other. */
 int toc_test_load_apply(const struct toc_test_load *load, int64_t start_ms,
                         struct toc_memory_querier *store, struct toc_err *err) TOC_MUST_CHECK;
