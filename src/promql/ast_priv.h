@@ -123,6 +123,7 @@ struct toc_node {
 
     /* Set in the copy that a query evaluates (prepare.c). */
     bool is_invariant; /* the same at all steps: computed once */
+    bool tells_resets; /* a selector whose histograms say whether a counter was reset */
 };
 
 struct toc_promql_expr {
@@ -150,6 +151,8 @@ struct toc_query_times {
 };
 int toc_prepare(const struct toc_promql_expr *expr, const struct toc_query_times *times,
                 struct toc_arena *arena, struct toc_node **out, struct toc_err *err) TOC_MUST_CHECK;
+/* reset_hints.c: sets tells_resets in a prepared tree. */
+void toc_mark_reset_tellers(struct toc_node *root);
 /* The milliseconds of a duration expression. */
 int toc_duration_value(const struct toc_node *n, struct toc_sv text,
                        const struct toc_query_times *times, bool must_be_positive, int64_t *out_ms,

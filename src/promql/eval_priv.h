@@ -56,6 +56,8 @@ struct toc_worker {
     TOC_VEC(const struct toc_histogram *) h;
     TOC_VEC(const struct toc_histogram *) histograms;
     TOC_VEC(int64_t) start_ms;
+    TOC_VEC(struct toc_histogram) hinted; /* of toc_worker_tell_resets */
+    TOC_VEC(const struct toc_histogram *) hinted_refs;
     struct toc_label *label_items; /* room for TOC_SERIES_LABELS_MAX */
     TOC_VEC(struct toc_label) group_items;
     struct toc_notes *notes; /* of the task at hand */
@@ -183,6 +185,9 @@ struct toc_series_pass {
 int toc_eval_series_pass(struct toc_eval *e, const struct toc_series_pass *pass);
 /* The pairs of labels seen in a pass, in the worker's arena; the strings stay borrowed. */
 struct toc_labels toc_worker_keep_labels(struct toc_worker *w, struct toc_labels l);
+/* reset_hints.c: puts what the samples show about counter resets into the hints; the view then
+ * points to memory of the worker. */
+void toc_worker_tell_resets(struct toc_worker *w, struct toc_series_view *s);
 /* Can this node be passed over? */
 bool toc_node_is_passable(const struct toc_eval *e, const struct toc_node *n);
 

@@ -120,5 +120,8 @@ static int prepare_node(const struct prepare *p, const struct toc_node *in, stru
 int toc_prepare(const struct toc_promql_expr *expr, const struct toc_query_times *times,
                 struct toc_arena *arena, struct toc_node **out, struct toc_err *err) {
     struct prepare p = {expr->text, times, arena, err};
-    return prepare_node(&p, expr->root, out);
+    int rc = prepare_node(&p, expr->root, out);
+    if (rc == 0)
+        toc_mark_reset_tellers(*out);
+    return rc;
 }

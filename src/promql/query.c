@@ -65,6 +65,8 @@ static void fini_worker(struct toc_worker *w) {
     TOC_VEC_FINI(&w->h);
     TOC_VEC_FINI(&w->histograms);
     TOC_VEC_FINI(&w->start_ms);
+    TOC_VEC_FINI(&w->hinted);
+    TOC_VEC_FINI(&w->hinted_refs);
     toc_arena_fini(&w->arena);
 }
 

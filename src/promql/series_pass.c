@@ -180,6 +180,8 @@ static int one_series(struct pass *p, struct toc_worker *w, size_t block, size_t
     *samples += s.count;
     if (s.count > toc_query_room(p->e->query))
         return toc_query_too_many(&w->err);
+    if (p->selector->tells_resets)
+        toc_worker_tell_resets(w, &s);
     clear_column(p, w, s.histograms != NULL, &c);
     struct toc_labels labels = TOC_LABELS_EMPTY;
     if (p->what->wants_labels)
