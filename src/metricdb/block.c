@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "metricdb/block_format.h"
 
 #define INDEX_FILE_MAX ((size_t)2 << 30)
@@ -73,6 +74,30 @@ static int read_meta(struct toc_vfs *vfs, const char *path, const char *name,
     return toc_block_get_meta(toc_sv_make(head, (size_t)got), out);
 }
 
+/* The list of blocks that this one stands for; without it the others stay, which costs space. */
+static void read_replaced(struct toc_block *b, unsigned *io_damaged) {
+    char file[4096];
+    struct toc_buf bytes = {.limit_bytes = 1 << 20};
+    uint32_t crc = 0;
+    child(b->path, "replaces", file, sizeof file);
+    if (toc_vfs_read_file(b->vfs, file, 1 << 19, &bytes)) {
+        toc_buf_fini(&bytes);
+        return;
+    }
+    struct toc_reader r = toc_reader_make(toc_buf_sv(&bytes));
+    struct toc_sv magic = toc_read_bytes(&r, sizeof TOC_BLOCK_REPLACES_MAGIC - 1);
+    uint64_t n = toc_read_varint(&r);
+    if (bytes.n >= 4)
+        memcpy(&crc, bytes.p + bytes.n - 4, 4);
+    bool is_whole = !r.error && toc_sv_eq(magic, TOC_SV(TOC_BLOCK_REPLACES_MAGIC)) &&
+                    toc_reader_left(&r) == n * 8 + 4 && crc == toc_crc32c(0, bytes.p, bytes.n - 4);
+    *io_damaged += !is_whole;
+    b->replaced = is_whole ? TOC_NEW_ARRAY(uint64_t, n + 1) : NULL;
+    for (uint64_t i = 0; i < n && is_whole; i++)
+        b->replaced[b->replaced_count++] = toc_read_u64(&r);
+    toc_buf_fini(&bytes);
+}
+
 int toc_block_open(struct toc_vfs *vfs, const char *path, struct toc_block **out,
                    unsigned *out_damaged) {
     struct toc_block *b = TOC_NEW(struct toc_block);
@@ -97,6 +122,7 @@ int toc_block_open(struct toc_vfs *vfs, const char *path, struct toc_block **out
         unsigned damaged;
         int deletions = toc_tombstones_read(vfs, path, &b->tombstones, &damaged);
         *out_damaged += TOC_MAX(damaged, (unsigned)(deletions != 0));
+        read_replaced(b, out_damaged);
     }
     if (rc)
         toc_block_unref(&b);
@@ -118,6 +144,7 @@ void toc_block_unref(struct toc_block **block) {
     toc_tombstones_unref(&b->tombstones);
     if (b->is_deleted)
         delete_folder(b);
+    toc_free(b->replaced);
     toc_free(b->path);
     toc_free(b);
 }
@@ -264,13 +291,17 @@ void toc_blocks_delete(struct toc_blocks *s, struct toc_block *b) {
         toc_block_unref(&b);
 }
 
-void toc_blocks_replace(struct toc_blocks *s, struct toc_block *old, struct toc_block *take_block) {
+void toc_blocks_replace(struct toc_blocks *s, struct toc_block *const *old, size_t count,
+                        struct toc_block *take_block) {
     toc_mutex_lock(&s->mutex);
-    bool was_there = take_out(s, old);
+    for (size_t i = 0; i < count; i++) {
+        /* The caller holds another reference, so none is the last here. */
+        struct toc_block *b = old[i];
+        if (take_out(s, b))
+            toc_block_unref(&b);
+    }
     insert(s, take_block);
     toc_mutex_unlock(&s->mutex);
-    if (was_there)
-        toc_block_unref(&old);
 }
 
 struct toc_tombstones *toc_blocks_tombstones(struct toc_blocks *s, struct toc_block *b) {

@@ -13,6 +13,8 @@
  * bytes, zigzag min - last max, varint max - min, varint samples; u32 offset of each series entry;
  * u32 offset of the first series entry
  *
+ *   replaces (a block made of several others) "TOCREP01" | varint n | n ids of 8 bytes | u32 crc
+ *
  * A block says that every sample in [range min, range max] of log segments below `first unsealed
  * segment` is in it; replay skips those. It is written as `tmp-…`, synced, renamed, and its parent
  * synced.
@@ -55,6 +57,13 @@ int toc_block_writer_new(struct toc_vfs *vfs, const char *dir, const struct toc_
 int toc_block_writer_add(struct toc_block_writer *w, struct toc_labels labels,
                          const struct toc_series_buffer *samples) TOC_MUST_CHECK;
 bool toc_block_writer_is_empty(const struct toc_block_writer *w);
+/* The same with chunks as another block holds them: `chunks` in time order, their bytes one after
+ * the other. */
+int toc_block_writer_add_raw(struct toc_block_writer *w, struct toc_labels labels,
+                             const struct toc_block_chunk *chunks, size_t count,
+                             struct toc_sv bytes) TOC_MUST_CHECK;
+/* The block stands for these others: they go at the next start when a crash left them. */
+void toc_block_writer_replaces(struct toc_block_writer *w, const uint64_t *ids, size_t count);
 /* Makes the block durable and visible; fills the counters of *out_meta. Frees w in every case. */
 int toc_block_writer_finish(struct toc_block_writer **w,
                             struct toc_block_meta *out_meta) TOC_MUST_CHECK;
@@ -113,6 +122,8 @@ struct toc_block {
     struct toc_block_index *index;     /* under the blocks lock; NULL when not loaded */
     struct toc_tombstones *tombstones; /* under the blocks lock; NULL: nothing deleted */
     uint64_t last_use;
+    uint64_t *replaced; /* ids of blocks that it stands for, owned */
+    size_t replaced_count;
     bool is_deleted; /* remove the folder with the last reference */
     /* Of maintenance: nothing is left behind the tombstones; a rewrite met damage. */
     bool is_empty, is_kept;
@@ -132,6 +143,10 @@ int toc_block_load_index(const struct toc_block *b, struct toc_block_index **out
 int toc_block_read_chunk(const struct toc_block_index *x, const struct toc_block_chunk *c,
                          int64_t min_ms, int64_t max_ms,
                          struct toc_series_buffer *out) TOC_MUST_CHECK;
+
+/* Appends the bytes of a chunk to out, after a look at their checksum. */
+int toc_block_load_chunk(const struct toc_block_index *x, const struct toc_block_chunk *c,
+                         struct toc_buf *out) TOC_MUST_CHECK;
 
 /* Removes a folder and the files in it; what is missing is fine. */
 void toc_block_remove_dir(struct toc_vfs *vfs, const char *path);
@@ -158,8 +173,9 @@ int toc_blocks_index(struct toc_blocks *s, struct toc_block *b, struct toc_block
 struct toc_tombstones *toc_blocks_tombstones(struct toc_blocks *s, struct toc_block *b);
 void toc_blocks_set_tombstones(struct toc_blocks *s, struct toc_block *b,
                                struct toc_tombstones *take_tombstones);
-/* The new block (its reference is taken) stands for the old one from now on. */
-void toc_blocks_replace(struct toc_blocks *s, struct toc_block *old, struct toc_block *take_block);
+/* The new block (its reference is taken) stands for the old ones from now on. */
+void toc_blocks_replace(struct toc_blocks *s, struct toc_block *const *old, size_t count,
+                        struct toc_block *take_block);
 /* Takes the block out of the set; its folder goes with the last reference. */
 void toc_blocks_delete(struct toc_blocks *s, struct toc_block *b);
 

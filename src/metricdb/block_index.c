@@ -236,6 +236,23 @@ static int read_chunk_into(const struct toc_block_index *x, const struct toc_blo
     return toc_chunk_append(toc_sv_make(at, c->bytes), min_ms, max_ms, out);
 }
 
+int toc_block_load_chunk(const struct toc_block_index *x, const struct toc_block_chunk *c,
+                         struct toc_buf *out) {
+    size_t want = (size_t)c->bytes + 4;
+    char *to = c->bytes > CHUNK_BYTES_MAX ? NULL : toc_buf_reserve(out, want);
+    if (!to)
+        return c->bytes > CHUNK_BYTES_MAX ? TOC_ECORRUPT : TOC_ENOMEM;
+    int64_t got = x->vfs->pread(x->vfs, x->chunks, to, want, c->offset);
+    if (got != (int64_t)want)
+        return got < 0 ? (int)got : TOC_ECORRUPT;
+    uint32_t crc;
+    memcpy(&crc, to + c->bytes, 4);
+    if (crc != toc_crc32c(0, to, c->bytes))
+        return TOC_ECORRUPT;
+    out->n += c->bytes;
+    return 0;
+}
+
 int toc_block_read_chunk(const struct toc_block_index *x, const struct toc_block_chunk *c,
                          int64_t min_ms, int64_t max_ms, struct toc_series_buffer *out) {
     char small[SMALL_CHUNK_BYTES];

@@ -31,6 +31,7 @@ struct toc_block_writer {
     struct toc_buf entries;
     TOC_VEC(uint32_t) entry_at;
     struct toc_buf key;
+    struct toc_buf replaces; /* the file of that name; empty: none */
 };
 
 static char *join(const char *dir, const char *prefix, uint64_t id) {
@@ -57,6 +58,7 @@ static void free_writer(struct toc_block_writer **writer) {
     toc_buf_fini(&w->out);
     toc_buf_fini(&w->entries);
     toc_buf_fini(&w->key);
+    toc_buf_fini(&w->replaces);
     toc_free(w->dir);
     toc_free(w->tmp_path);
     toc_free(w->final_path);
@@ -200,6 +202,21 @@ static size_t put_chunks(struct toc_block_writer *w, const struct toc_series_buf
     return chunks;
 }
 
+/* Ends the entry of a series whose chunk entries stand in w->key. */
+static int end_series(struct toc_block_writer *w, size_t chunks, uint64_t samples, int64_t min_ms,
+                      int64_t max_ms) {
+    toc_buf_append_varint(&w->entries, chunks);
+    toc_buf_append_sv(&w->entries, toc_buf_sv(&w->key));
+    w->meta.series++;
+    w->meta.samples += samples;
+    w->meta.chunks += chunks;
+    w->meta.min_ms = TOC_MIN(w->meta.min_ms, min_ms);
+    w->meta.max_ms = TOC_MAX(w->meta.max_ms, max_ms);
+    if (w->entries.error || w->out.error || w->key.error)
+        return TOC_ENOMEM;
+    return w->out.n >= FLUSH_BYTES ? flush(w) : 0;
+}
+
 int toc_block_writer_add(struct toc_block_writer *w, struct toc_labels labels,
                          const struct toc_series_buffer *samples) {
     if (!samples->count)
@@ -207,16 +224,38 @@ int toc_block_writer_add(struct toc_block_writer *w, struct toc_labels labels,
     TOC_VEC_PUSH(&w->entry_at, (uint32_t)w->entries.n);
     put_labels(w, labels);
     size_t chunks = put_chunks(w, samples);
-    toc_buf_append_varint(&w->entries, chunks);
-    toc_buf_append_sv(&w->entries, toc_buf_sv(&w->key));
-    w->meta.series++;
-    w->meta.samples += samples->count;
-    w->meta.chunks += chunks;
-    w->meta.min_ms = TOC_MIN(w->meta.min_ms, samples->t_ms[0]);
-    w->meta.max_ms = TOC_MAX(w->meta.max_ms, samples->t_ms[samples->count - 1]);
-    if (w->entries.error || w->out.error || w->key.error)
-        return TOC_ENOMEM;
-    return w->out.n >= FLUSH_BYTES ? flush(w) : 0;
+    return end_series(w, chunks, samples->count, samples->t_ms[0],
+                      samples->t_ms[samples->count - 1]);
+}
+
+int toc_block_writer_add_raw(struct toc_block_writer *w, struct toc_labels labels,
+                             const struct toc_block_chunk *chunks, size_t count,
+                             struct toc_sv bytes) {
+    uint64_t file_end = 0, samples = 0;
+    int64_t last_ms = 0;
+    size_t at = 0;
+    TOC_VEC_PUSH(&w->entry_at, (uint32_t)w->entries.n);
+    put_labels(w, labels);
+    toc_buf_reset(&w->key);
+    for (size_t i = 0; i < count; i++) {
+        struct toc_block_chunk c = chunks[i];
+        c.offset = w->file_at + w->out.n;
+        toc_buf_append(&w->out, bytes.p + at, c.bytes);
+        toc_buf_append_u32(&w->out, toc_crc32c(0, bytes.p + at, c.bytes));
+        put_chunk_entry(&w->key, &c, &file_end, &last_ms);
+        samples += c.samples;
+        at += c.bytes;
+    }
+    return end_series(w, count, samples, chunks[0].min_ms, chunks[count - 1].max_ms);
+}
+
+void toc_block_writer_replaces(struct toc_block_writer *w, const uint64_t *ids, size_t count) {
+    toc_buf_reset(&w->replaces);
+    toc_buf_append_cstr(&w->replaces, TOC_BLOCK_REPLACES_MAGIC);
+    toc_buf_append_varint(&w->replaces, count);
+    for (size_t i = 0; i < count; i++)
+        toc_buf_append_u64(&w->replaces, ids[i]);
+    toc_buf_append_u32(&w->replaces, toc_crc32c(0, w->replaces.p, w->replaces.n));
 }
 
 /* --- the index --- */
@@ -302,6 +341,8 @@ static int finish(struct toc_block_writer *w) {
     if (!rc)
         rc = write_whole(w, "index2", &index);
     toc_buf_fini(&index);
+    if (!rc && w->replaces.n)
+        rc = write_whole(w, "replaces", &w->replaces);
     if (!rc)
         rc = w->vfs->sync_dir(w->vfs, w->tmp_path);
     if (!rc)

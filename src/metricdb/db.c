@@ -130,17 +130,28 @@ static void open_block(struct toc_metricdb *db, const char *path) {
     toc_blocks_add(&db->blocks, b);
 }
 
-/* A crash came between the two steps of replacing a block. */
+static bool replaces(const struct toc_block *b, uint64_t id) {
+    for (size_t i = 0; i < b->replaced_count; i++)
+        if (b->replaced[i] == id)
+            return true;
+    return b->meta.replaces == id;
+}
+
+static bool is_replaced(const struct toc_blocks *set, const struct toc_block *b) {
+    for (size_t i = 0; i < set->list.count; i++)
+        if (set->list.items[i] != b && replaces(set->list.items[i], b->meta.id))
+            return true;
+    return false;
+}
+
+/* A crash came between the two steps of replacing blocks. */
 static void drop_replaced(struct toc_metricdb *db) {
     struct toc_blocks *set = &db->blocks;
-    for (size_t i = 0; i < set->list.count; i++) {
-        uint64_t old = set->list.items[i]->meta.replaces;
-        for (size_t k = 0; old && k < i; k++)
-            if (set->list.items[k]->meta.id == old) {
-                toc_blocks_delete(set, set->list.items[k]);
-                i--;
-                break;
-            }
+    for (size_t i = 0; i < set->list.count;) {
+        if (is_replaced(set, set->list.items[i]))
+            toc_blocks_delete(set, set->list.items[i]);
+        else
+            i++;
     }
 }
 

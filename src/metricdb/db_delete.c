@@ -207,7 +207,7 @@ static int rewrite(struct toc_metricdb *db, struct toc_block *b, const struct to
         toc_block_index_unref(&x);
     }
     if (!rc && copy)
-        toc_blocks_replace(&db->blocks, b, copy);
+        toc_blocks_replace(&db->blocks, &b, 1, copy);
     b->is_empty = !rc && !copy;
     /* A damaged block stays as it is, tombstones and all: a copy would hide the loss. */
     b->is_kept = rc == TOC_ECORRUPT;

@@ -8,7 +8,7 @@
 #include "model/sample.h"
 #include "sys/log.h"
 
-enum { RETRY_MS = 10000 };
+enum { RETRY_MS = 10000, MERGE_PAUSE_MS = 10000 };
 
 /* --- the log --- */
 
@@ -75,7 +75,7 @@ static int relog(struct toc_metricdb *db) {
 
 /* What lies before the oldest sample of the head is in blocks. When some old samples keep a long
  * log, as backfill beside live data does, they are logged again. */
-static int shorten_log(struct toc_metricdb *db) {
+static int shorten_log(struct toc_metricdb *db, bool to_the_end) {
     uint64_t current = toc_wal_rotate(db->wal);
     struct toc_head_bounds b = toc_head_bounds(&db->head);
     int rc = toc_wal_drop(db->wal, current, b.samples ? b.min_ms - 1 : INT64_MAX - 1);
@@ -83,7 +83,7 @@ static int shorten_log(struct toc_metricdb *db) {
     toc_wal_stats(db->wal, &stats);
     bool is_long = stats.wal_bytes > db->limits.wal_segment_bytes &&
                    stats.wal_bytes > b.samples * RELOG_SAMPLE_BYTES * RELOG_GAIN;
-    return rc || !is_long ? rc : relog(db);
+    return rc || !(is_long || to_the_end) ? rc : relog(db);
 }
 
 /* --- retention --- */
@@ -122,6 +122,16 @@ static void expire(struct toc_metricdb *db) {
 
 /* --- the step --- */
 
+/* Merging costs disk and processor: at most every few seconds. */
+static int merge_now_and_then(struct toc_metricdb *db) {
+    int64_t now = toc_clock_mono(db->clock).ns;
+    bool worked;
+    if (now < db->next_merge_ns)
+        return 0;
+    db->next_merge_ns = now + (int64_t)MERGE_PAUSE_MS * 1000000;
+    return toc_metricdb_merge(db, false, &worked);
+}
+
 static int step(struct toc_metricdb *db, struct toc_err *err) {
     int rc = toc_wal_flush(db->wal, err);
     if (rc)
@@ -133,7 +143,7 @@ static int step(struct toc_metricdb *db, struct toc_err *err) {
     bool worked;
     rc = toc_metricdb_seal(db, &worked);
     if (!rc && worked)
-        rc = shorten_log(db);
+        rc = shorten_log(db, false);
     atomic_store_explicit(&db->degraded_code, rc, memory_order_relaxed);
     if (rc)
         return toc_errf(err, rc, "cannot write a block in %s: %s", db->block_dir, toc_strerror(rc));
@@ -144,6 +154,8 @@ static int step(struct toc_metricdb *db, struct toc_err *err) {
         toc_head_forget_empty(&db->head, &db->dead_series);
     db->has_deleted = false;
     rc = toc_metricdb_rewrite_deleted(db);
+    if (!rc && !has_sealed)
+        rc = merge_now_and_then(db);
     atomic_store_explicit(&db->degraded_code, rc, memory_order_relaxed);
     return rc ? toc_errf(err, rc, "cannot rewrite a block in %s: %s", db->block_dir,
                          toc_strerror(rc))
@@ -162,6 +174,26 @@ int toc_metricdb_maintain(struct toc_metricdb *db, struct toc_err *err) {
         db->failed_code = rc;
         db->next_try_mono_ns = now + (int64_t)RETRY_MS * 1000000;
     }
+    toc_mutex_unlock(&db->maintain_mutex);
+    return rc;
+}
+
+static int compact(struct toc_metricdb *db, struct toc_err *err) {
+    bool worked = false;
+    int rc = toc_wal_flush(db->wal, err);
+    if (rc)
+        return rc;
+    rc = toc_metricdb_seal_all(db, &worked);
+    if (!rc)
+        rc = shorten_log(db, true);
+    for (worked = true; !rc && worked;)
+        rc = toc_metricdb_merge(db, true, &worked);
+    return rc ? toc_errf(err, rc, "cannot compact %s: %s", db->dir, toc_strerror(rc)) : 0;
+}
+
+int toc_metricdb_compact(struct toc_metricdb *db, struct toc_err *err) {
+    toc_mutex_lock(&db->maintain_mutex);
+    int rc = compact(db, err);
     toc_mutex_unlock(&db->maintain_mutex);
     return rc;
 }

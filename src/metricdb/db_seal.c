@@ -312,3 +312,29 @@ int toc_metricdb_seal(struct toc_metricdb *db, bool *out_worked) {
     *out_worked |= sealed;
     return rc;
 }
+
+bool toc_metricdb_is_window_busy(struct toc_metricdb *db, int64_t t_ms) {
+    return is_busy(db, align_down(t_ms, db->limits.block_span_ms), false);
+}
+
+int toc_metricdb_seal_all(struct toc_metricdb *db, bool *out_worked) {
+    int rc = 0;
+    int64_t newest = toc_head_bounds(&db->head).max_ms;
+    *out_worked = db->untrimmed != NULL;
+    if (!toc_metricdb_finish_trim(db))
+        return TOC_EBUSY;
+    for (int64_t from = INT64_MIN; !rc && !db->untrimmed;) {
+        int64_t first = toc_head_next_sample(&db->head, from);
+        int64_t start = align_down(first, db->limits.block_span_ms);
+        if (first > newest)
+            break;
+        from = start + db->limits.block_span_ms;
+        *out_worked = true;
+        rc = seal_window(db, start, TOC_MIN(from - 1, newest));
+        if (!rc && !toc_metricdb_finish_trim(db))
+            rc = TOC_EBUSY;
+    }
+    if (*out_worked)
+        toc_head_rebound_all(&db->head);
+    return rc;
+}

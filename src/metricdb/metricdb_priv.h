@@ -43,15 +43,16 @@ struct toc_metricdb {
 
     struct toc_late_window late_windows[TOC_LATE_WINDOWS]; /* by window modulo their number */
 
-    /* One maintenance step at a time; guards the seven below. */
+    /* One maintenance step at a time; guards the eight below. */
     struct toc_mutex maintain_mutex;
     struct toc_seal *untrimmed; /* a listed block whose samples are still in the head */
     struct toc_ids dead_series;
     bool has_deleted; /* from the head, since series without samples were last forgotten */
     uint64_t next_block;
     int64_t next_try_mono_ns; /* after a failed step */
-    int64_t next_look_ns;     /* for windows to seal, after all were found busy */
-    int failed_code;          /* of the last step */
+    int64_t next_merge_ns;
+    int64_t next_look_ns; /* for windows to seal, after all were found busy */
+    int failed_code;      /* of the last step */
 
     atomic_uint_fast64_t samples_total, selects, blocks_sealed, blocks_deleted;
     atomic_uint_fast64_t rejected[TOC_REJECT_REASON_COUNT];

@@ -38,6 +38,7 @@ struct toc_wal {
     bool is_degraded;
     char degraded_text[TOC_METRICDB_TEXT_MAX];
     TOC_VEC(struct toc_wal_segment) segments; /* the current one is last while file is open */
+    bool has_unsynced_removals;               /* of segments */
     uint64_t fsyncs, records;
     /* Owned by the leader. */
     struct toc_file *file;
@@ -59,6 +60,7 @@ void toc_wal_new(const struct toc_wal_options *o, const struct toc_wal_segment *
     w->next_number = next_number;
     w->next_sequence = next_sequence;
     w->durable_sequence = next_sequence - 1;
+    w->has_unsynced_removals = true; /* by the process before, perhaps */
     for (size_t i = 0; i < count; i++)
         TOC_VEC_PUSH(&w->segments, segments[i]);
     toc_mutex_init(&w->mutex, TOC_LOCK_WAL);
@@ -437,6 +439,7 @@ static bool find_droppable(struct toc_wal *w, uint64_t number, int64_t boundary_
 
 static void forget_segment(struct toc_wal *w, uint64_t number) {
     toc_mutex_lock(&w->mutex);
+    w->has_unsynced_removals = true;
     for (size_t i = 0; i < w->segments.count; i++) {
         if (w->segments.items[i].number != number)
             continue;
@@ -444,6 +447,19 @@ static void forget_segment(struct toc_wal *w, uint64_t number) {
         break;
     }
     toc_mutex_unlock(&w->mutex);
+}
+
+static int sync_removals(struct toc_wal *w) {
+    toc_mutex_lock(&w->mutex);
+    bool has = w->has_unsynced_removals;
+    toc_mutex_unlock(&w->mutex);
+    int rc = has ? w->o.vfs->sync_dir(w->o.vfs, w->o.dir) : 0;
+    if (rc)
+        return rc;
+    toc_mutex_lock(&w->mutex);
+    w->has_unsynced_removals = false;
+    toc_mutex_unlock(&w->mutex);
+    return 0;
 }
 
 int toc_wal_drop(struct toc_wal *w, uint64_t number, int64_t boundary_ms) {
@@ -459,7 +475,7 @@ int toc_wal_drop(struct toc_wal *w, uint64_t number, int64_t boundary_ms) {
             return rc;
         forget_segment(w, s.number);
     }
-    return 0;
+    return sync_removals(w);
 }
 
 int toc_wal_drop_before(struct toc_wal *w, uint64_t number) {
@@ -469,6 +485,8 @@ int toc_wal_drop_before(struct toc_wal *w, uint64_t number) {
 uint64_t toc_wal_oldest(struct toc_wal *w) {
     toc_mutex_lock(&w->mutex);
     uint64_t oldest = w->segments.count ? w->segments.items[0].number : UINT64_MAX;
+    if (w->has_unsynced_removals) /* any of them may come back */
+        oldest = 0;
     toc_mutex_unlock(&w->mutex);
     return oldest;
 }

@@ -110,7 +110,7 @@ uint64_t toc_wal_rotate(struct toc_wal *w);
 int toc_wal_drop(struct toc_wal *w, uint64_t number, int64_t boundary_ms) TOC_MUST_CHECK;
 /* Deletes segments below `number`, whatever they hold: it was logged again or is in blocks. */
 int toc_wal_drop_before(struct toc_wal *w, uint64_t number) TOC_MUST_CHECK;
-/* Number of the oldest segment that is kept; UINT64_MAX when there is none. */
+/* Number of the oldest segment that the next start may find; UINT64_MAX when there is none. */
 uint64_t toc_wal_oldest(struct toc_wal *w);
 /* Fills the wal_* members and the degraded state. */
 void toc_wal_stats(struct toc_wal *w, struct toc_metricdb_stats *out);

@@ -427,8 +427,10 @@ static void step(struct world *w) {
         toc_clock_virtual_advance(&w->clock, 1 + (int64_t)pick(w, 60000));
     } else if (kind < 800) {
         toc_clock_virtual_advance(&w->clock, (int64_t)pick(w, 30000));
-    } else if (kind < 850) {
+    } else if (kind < 849) {
         CHECK(w, toc_metricdb_maintain(w->db, NULL) == 0);
+    } else if (kind < 850) {
+        CHECK(w, toc_metricdb_compact(w->db, NULL) == 0);
     } else if (kind < 988) {
         if (pick(w, 8))
             select_some(w);

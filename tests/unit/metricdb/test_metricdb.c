@@ -122,7 +122,8 @@ static void old_samples_move_to_blocks_and_the_log_shrinks(void **state) {
     fixture_init(&f, 1);
     run_hours(&f, 10);
     struct toc_metricdb_stats s = fixture_stats(&f);
-    assert_true(s.blocks >= 3);
+    assert_true(s.blocks_sealed >= 3);
+    assert_true(s.blocks >= 1 && s.blocks < s.blocks_sealed); /* some were merged */
     assert_true(s.head_samples <= 2 * 360 * 4);
     assert_int_equal(s.head_samples + s.block_samples, 2 * 3600);
     assert_true(s.wal_segments <= 2);
