@@ -346,15 +346,18 @@ void toc_scraper_stop(struct toc_scraper *s) {
     toc_mutex_unlock(&s->mutex);
     for (unsigned i = 0; i < s->thread_count; i++)
         toc_thread_join(&s->threads[i]);
-    struct scrape_targets all = s->targets;
-    s->targets = (struct scrape_targets){0};
-    toc_map_fini(&s->by_key);
-    s->by_key = TOC_MAP_INIT;
+    struct scrape_targets gone = {0};
     for (size_t i = 0; i < s->orphans.count; i++)
         if (!s->orphans.items[i]->is_kept)
-            TOC_VEC_PUSH(&all, s->orphans.items[i]);
+            TOC_VEC_PUSH(&gone, s->orphans.items[i]);
     TOC_VEC_FINI(&s->orphans);
-    end_targets(s, &all);
+    end_targets(s, &gone);
+    /* As upstream: a restart is no end. Markers would resolve every alert until the next scrape. */
+    for (size_t i = 0; i < s->targets.count; i++)
+        toc_scrape_target_free(&s->targets.items[i]);
+    TOC_VEC_FINI(&s->targets);
+    toc_map_fini(&s->by_key);
+    s->by_key = TOC_MAP_INIT;
 }
 
 void toc_scraper_free(struct toc_scraper **sp) {

@@ -30,7 +30,8 @@ struct toc_scraper; /* opaque */
 /* Without targets and threads. */
 struct toc_scraper *toc_scraper_new(const struct toc_scraper_options *o);
 int toc_scraper_start(struct toc_scraper *s, struct toc_err *err) TOC_MUST_CHECK;
-/* Cancels what is under way, waits for it and ends all series. */
+/* Cancels what is under way and waits for it. Series of targets that are still configured do not
+ * end: a restart goes on with them. */
 void toc_scraper_stop(struct toc_scraper *s);
 /* Stops when necessary. NULL is accepted. */
 void toc_scraper_free(struct toc_scraper **s);

@@ -152,7 +152,7 @@ def configured(node_port, prometheus_port, node):
                  and p[-1][1] != 'stale']
     check(not alive, f'all series of the dead target are stale ({len(alive)} are not)')
     scraper.stop()
-    check(scraper.last('up{instance="p", job="prometheus"}') == 'stale', 'a stop ends the series')
+    check(scraper.last('up{instance="p", job="prometheus"}') != 'stale', 'a stop is no end of the series: a restart follows')
 
 
 def discovered(node_port, prometheus_port):
