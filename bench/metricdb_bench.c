@@ -95,7 +95,7 @@ static void write_round_refs(struct bench *b) {
         size_t n = 0;
         for (; n < BATCH && i < b->series; i++, n++)
             samples[n] =
-                (struct toc_metricdb_sample){b->refs[i], b->clock.wall.ms, next_value(b, i), NULL};
+                (struct toc_metricdb_sample){b->refs[i], b->clock.wall.ms, next_value(b, i), NULL, 0};
         if (toc_metricdb_write_refs(b->db, samples, n, &r, &unknown, &err) || unknown)
             fail("write by reference", &err);
     }

@@ -231,6 +231,7 @@ static int start_collectors(struct toc_daemon *d, uint16_t own_port, struct toc_
                                               .dirs = d->config->run_dirs.items,
                                               .dir_count = d->config->run_dirs.count};
     d->tail = toc_run_tail_new(&tail);
+    d->remote_write = toc_remote_write_new(d->metrics, d->clock);
     toc_daemon_restore_state(d);
     if (d->config->host_enabled)
         d->host = toc_host_new(&(struct toc_host_options){.instance = d->instance});
@@ -385,6 +386,7 @@ void toc_daemon_stop(struct toc_daemon **dp) {
     toc_scraper_free(&d->scraper);
     toc_run_tail_free(&d->tail);
     toc_run_receiver_free(&d->runs);
+    toc_remote_write_free(&d->remote_write);
     toc_host_free(&d->host);
     toc_nvml_free(&d->nvml);
     toc_doctor_free(&d->doctor);

@@ -13,6 +13,7 @@
 #include "diagnose/doctor.h"
 #include "incident/proposal.h"
 #include "notify/ack_link.h"
+#include "remote/remote_write.h"
 #include "statedb/blobs.h"
 #include "statedb/incidents.h"
 #include "sys/pool.h"
@@ -59,6 +60,7 @@ struct toc_daemon {
     struct toc_notifier *notifier;
     struct toc_doctor *doctor;
     struct toc_run_receiver *runs;
+    struct toc_remote_write *remote_write;
     struct toc_run_tail *tail;
     struct toc_host *host;
     struct toc_nvml *nvml;

@@ -116,6 +116,29 @@ static void collect_metrics(struct toc_daemon *d, struct emitter *e) {
             (double)r.bodies_refused);
 }
 
+static void remote_metrics(struct toc_daemon *d, struct emitter *e) {
+    static const char *const messages[TOC_REMOTE_MESSAGE_COUNT] = {"1.0", "2.0"};
+    struct toc_remote_write_stats s;
+    toc_remote_write_stats(d->remote_write, &s);
+    for (int i = 0; i < TOC_REMOTE_MESSAGE_COUNT; i++)
+        e->fn(e->ctx, "tocsin_remote_write_requests_total", "counter",
+              "Messages of remote write taken.", "version", messages[i], (double)s.requests[i]);
+    for (int i = 0; i < TOC_REJECT_REASON_COUNT; i++)
+        e->fn(e->ctx, "tocsin_remote_write_rejected_total", "counter",
+              "Samples and series of remote write that were refused.", "reason",
+              toc_reject_text((enum toc_reject_reason)i), (double)s.rejected[i]);
+    counter(e, "tocsin_remote_write_samples_total", "Samples stored by remote write.",
+            (double)s.samples);
+    counter(e, "tocsin_remote_write_histograms_total", "Histograms stored by remote write.",
+            (double)s.histograms);
+    counter(e, "tocsin_remote_write_exemplars_total", "Exemplars stored by remote write.",
+            (double)s.exemplars);
+    counter(e, "tocsin_remote_write_failed_requests_total",
+            "Messages of remote write of which nothing was stored.", (double)s.failed_requests);
+    gauge(e, "tocsin_remote_write_cached_series",
+          "Series whose reference is found by the bytes of their labels.", (double)s.cached_series);
+}
+
 static void http_metrics(struct toc_daemon *d, struct emitter *e) {
     struct toc_http_server_stats s;
     struct toc_guard_counters g;
@@ -149,6 +172,7 @@ void toc_daemon_each_metric(void *ctx, toc_on_metric *fn, void *fn_ctx) {
     toc_daemon_each_rule_metric(d, fn, fn_ctx);
     notify_metrics(d, &e);
     collect_metrics(d, &e);
+    remote_metrics(d, &e);
     http_metrics(d, &e);
 }
 

@@ -51,6 +51,7 @@ void toc_daemon_make_api(struct toc_daemon *d) {
                                         .scraper = d->scraper,
                                         .discover = d->discover,
                                         .runs = d->runs,
+                                        .remote_write = d->remote_write,
                                         .ack_key = d->ack_key,
                                         .started_at = d->started_at,
                                         .config_path = d->options.config_path,

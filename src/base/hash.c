@@ -11,6 +11,11 @@ uint64_t toc_hash64(const void *p, size_t n, uint64_t seed) {
     return XXH3_64bits_withSeed(p ? p : "", n, seed);
 }
 
+struct toc_hash128 toc_hash128(const void *p, size_t n, uint64_t seed) {
+    XXH128_hash_t h = XXH3_128bits_withSeed(p ? p : "", n, seed);
+    return (struct toc_hash128){h.low64, h.high64};
+}
+
 uint64_t toc_fnv1a64(const void *p, size_t n, uint64_t state) {
     const unsigned char *bytes = p;
     for (size_t i = 0; i < n; i++)

@@ -7,6 +7,11 @@
 
 /* XXH3-64 of n bytes. Stable across machines and releases, so it may reach disk. */
 uint64_t toc_hash64(const void *p, size_t n, uint64_t seed);
+struct toc_hash128 {
+    uint64_t low, high;
+};
+/* XXH3-128: two different inputs under a secret seed do not meet by accident. */
+struct toc_hash128 toc_hash128(const void *p, size_t n, uint64_t seed);
 /* Mixes two hashes, order-dependent. */
 static inline uint64_t toc_hash_mix(uint64_t a, uint64_t b) {
     a ^= b + 0x9e3779b97f4a7c15ULL + (a << 6) + (a >> 2);

@@ -66,6 +66,7 @@ struct batch {
     int64_t mono_ns;        /* 0: not asked for yet */
     struct toc_late late;
     struct toc_write_result result;
+    uint8_t refused; /* of the sample at hand: 0, or 1 + the reason */
 };
 
 static int begin(struct toc_metricdb *db, size_t count, struct batch *b, struct toc_err *err) {
@@ -88,6 +89,7 @@ static int begin(struct toc_metricdb *db, size_t count, struct batch *b, struct 
 
 static void reject(struct batch *b, enum toc_reject_reason reason) {
     b->result.rejected[reason]++;
+    b->refused = (uint8_t)(reason + 1);
 }
 
 static bool has_newer(const struct toc_series *s, int64_t t_ms) {
@@ -260,16 +262,18 @@ static bool is_settled(struct batch *b, const struct toc_metricdb_sample *x) {
 }
 
 /* Places in the batch by shard, in the order of the batch: those of shard i end at ends[i]. */
-static void sort_by_shard(struct batch *b, const struct toc_metricdb_sample *samples, size_t count,
+static void sort_by_shard(struct batch *b, struct toc_metricdb_sample *samples, size_t count,
                           uint32_t *order, size_t ends[TOC_HEAD_SHARDS]) {
     size_t at[TOC_HEAD_SHARDS] = {0}, sum = 0;
     uint8_t *shards = (uint8_t *)(order + count);
     for (size_t i = 0; i < count; i++) {
+        b->refused = 0;
         shards[i] = is_settled(b, &samples[i])
                         ? TOC_HEAD_SHARDS
                         : (uint8_t)((uint32_t)samples[i].ref % TOC_HEAD_SHARDS);
         if (shards[i] < TOC_HEAD_SHARDS)
             at[shards[i]]++;
+        samples[i].refused = b->refused;
     }
     for (int s = 0; s < TOC_HEAD_SHARDS; s++) {
         size_t n = at[s];
@@ -302,7 +306,9 @@ static void put_shard(struct batch *b, struct toc_head_shard *shard,
         }
         if (x->histogram)
             (void)encode_histogram(b, x->histogram); /* it was valid before */
+        b->refused = 0;
         put_sample(b, shard, s, x->t_ms, x->value, x->histogram);
+        x->refused = b->refused;
     }
     toc_mutex_unlock(&shard->mutex);
 }

@@ -84,6 +84,7 @@ struct toc_metricdb_sample {
     int64_t t_ms;
     double value;
     const struct toc_histogram *histogram; /* NULL: a float */
+    uint8_t refused;                       /* out: 0, or 1 + its enum toc_reject_reason */
 };
 /* The reference of a series, which is made when new. 0, or TOC_EREJECTED with the reason in
  * *out_reason. */

@@ -185,14 +185,14 @@ static void series_without_samples_are_forgotten_and_references_refused(void **s
     struct toc_label items[] = {{TOC_METRIC_NAME, TOC_SV("gone")}};
     struct toc_labels labels = {items, 1};
     assert_int_equal(toc_metricdb_series_ref(f.db, labels, &ref, &reason), 0);
-    struct toc_metricdb_sample x = {ref, T0, 5, NULL};
+    struct toc_metricdb_sample x = {ref, T0, 5, NULL, 0};
     struct toc_write_result r;
     size_t unknown;
     assert_int_equal(toc_metricdb_write_refs(f.db, &x, 1, &r, &unknown, NULL), 0);
     assert_int_equal(r.accepted, 1);
     run_hours(&f, 6);
     assert_int_equal(fixture_stats(&f).series, 2);
-    x = (struct toc_metricdb_sample){ref, f.clock.wall.ms, 5, NULL};
+    x = (struct toc_metricdb_sample){ref, f.clock.wall.ms, 5, NULL, 0};
     assert_int_equal(toc_metricdb_write_refs(f.db, &x, 1, &r, &unknown, NULL), 0);
     assert_int_equal(unknown, 1);
     assert_int_equal(x.ref, 0);

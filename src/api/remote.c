@@ -1,0 +1,107 @@
+/* What other servers of metrics speak: remote write in. Answers are plain text, as theirs. */
+#include <stdio.h>
+
+#include "api/api_priv.h"
+#include "codec/compress.h"
+
+enum { MESSAGE_MAX = 32 << 20 }; /* after decompression */
+
+static void answer_text(struct toc_api_call *c, int status, const char *fmt, ...) TOC_PRINTF(3, 4);
+
+static void answer_text(struct toc_api_call *c, int status, const char *fmt, ...) {
+    toc_api_restart(c);
+    c->res->status = status;
+    c->res->content_type = "text/plain; charset=utf-8";
+    va_list ap;
+    va_start(ap, fmt);
+    toc_buf_vprintf(&c->res->body, fmt, ap);
+    va_end(ap);
+    toc_buf_append_char(&c->res->body, '\n');
+}
+
+/* `application/x-protobuf`, with the message in `proto=`; without: 1.0, as old senders do. */
+static bool parse_message(struct toc_sv type, enum toc_remote_message *out) {
+    struct toc_sv rest = type, part;
+    *out = TOC_REMOTE_WRITE_1;
+    if (!type.n)
+        return true;
+    if (!toc_sv_split(&rest, ';', &part) ||
+        !toc_sv_eq_nocase(toc_sv_trim(part), TOC_SV("application/x-protobuf")))
+        return false;
+    while (toc_sv_split(&rest, ';', &part)) {
+        struct toc_sv p = toc_sv_trim(part);
+        if (!toc_sv_starts_with(p, TOC_SV("proto=")))
+            continue;
+        struct toc_sv name = toc_sv_sub(p, 6, p.n);
+        if (toc_sv_eq(name, TOC_SV("io.prometheus.write.v2.Request")))
+            *out = TOC_REMOTE_WRITE_2;
+        else if (!toc_sv_eq(name, TOC_SV("prometheus.WriteRequest")))
+            return false;
+    }
+    return true;
+}
+
+/* The HTTP server has undone `Content-Encoding: snappy`; a sender that leaves the header out sends
+ * snappy all the same. */
+static bool read_message(struct toc_api_call *c, struct toc_buf *own, struct toc_sv *out) {
+    struct toc_sv coding = toc_http_header(c->req, "Content-Encoding");
+    struct toc_err err = {0};
+    *out = c->req->body;
+    if (coding.n && !toc_sv_eq_nocase(coding, TOC_SV("snappy"))) {
+        answer_text(c, 415,
+                    "%.*s encoding (compression) is not accepted by this server; only "
+                    "snappy is acceptable",
+                    TOC_SV_ARG(coding));
+        return false;
+    }
+    if (coding.n)
+        return true;
+    int rc = toc_decompress(TOC_COMPRESSION_SNAPPY, c->req->body, MESSAGE_MAX, own, &err);
+    *out = toc_buf_sv(own);
+    if (rc)
+        answer_text(c, rc == TOC_ELIMIT ? 413 : 400, "%s", err.message);
+    return rc == 0;
+}
+
+static void add_written(struct toc_api_call *c, const struct toc_remote_outcome *o) {
+    toc_http_response_header(c->res, "X-Prometheus-Remote-Write-Samples-Written", "%zu",
+                             o->samples);
+    toc_http_response_header(c->res, "X-Prometheus-Remote-Write-Histograms-Written", "%zu",
+                             o->histograms);
+    toc_http_response_header(c->res, "X-Prometheus-Remote-Write-Exemplars-Written", "%zu",
+                             o->exemplars);
+}
+
+/* 4xx: the sender drops the request; 5xx: it comes again. */
+static int failure_status(int rc) {
+    if (rc == TOC_EPARSE || rc == TOC_ETRUNCATED || rc == TOC_ELIMIT)
+        return 400;
+    return rc == TOC_EUNAVAILABLE || rc == TOC_EBUSY ? 503 : 500;
+}
+
+void toc_api_remote_write(struct toc_api_call *c) {
+    struct toc_remote_write *rw = c->api->parts.remote_write;
+    enum toc_remote_message message;
+    struct toc_buf own = TOC_BUF_INIT;
+    struct toc_remote_outcome o = {0};
+    struct toc_err err = {0};
+    struct toc_sv body;
+    if (!rw) {
+        answer_text(c, 404, "remote write receiver needs to be enabled");
+    } else if (!parse_message(c->req->content_type, &message)) {
+        answer_text(c, 415, "%.*s is not accepted by this server",
+                    TOC_SV_ARG(c->req->content_type));
+    } else if (read_message(c, &own, &body)) {
+        int rc = toc_remote_write_receive(rw, message, body, &o, &err);
+        if (rc)
+            answer_text(c, failure_status(rc), "%s", err.message);
+        else if (o.is_partial)
+            answer_text(c, 400, "%.*s", TOC_SV_ARG(toc_buf_sv(&o.text)));
+        else
+            c->res->status = 204;
+        if (message == TOC_REMOTE_WRITE_2)
+            add_written(c, &o);
+    }
+    toc_buf_fini(&o.text);
+    toc_buf_fini(&own);
+}

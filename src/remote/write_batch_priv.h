@@ -1,0 +1,94 @@
+/*
+ * One message on its way into the store. The two parsers fill a batch: for each series its key, its
+ * bytes and its samples; the batch finds references, writes, and tells what was refused. Work
+ * spaces are kept, so that a sender that repeats itself costs no allocation.
+ */
+#ifndef TOC_REMOTE_WRITE_BATCH_PRIV_H
+#define TOC_REMOTE_WRITE_BATCH_PRIV_H
+
+#include "base/arena.h"
+#include "base/vec.h"
+#include "remote/label_cache.h"
+#include "remote/remote_write.h"
+
+enum {
+    TOC_REMOTE_LABELS_MAX = 256,           /* of a series, before the store has its say */
+    TOC_REMOTE_SERIES_MAX = 1 << 20,       /* of a message */
+    TOC_REMOTE_FUTURE_MS = 10 * 60 * 1000, /* samples beyond it are out of bounds */
+    TOC_REMOTE_ARENA_BYTES = 64 << 20,     /* of histograms */
+    TOC_REMOTE_TEXT_LINES_MAX = 10,        /* refusals told one by one */
+};
+
+struct write_series {
+    struct toc_hash128 key;
+    struct toc_sv raw; /* how the message names it */
+    uint32_t first_sample, sample_count;
+};
+
+struct write_exemplar {
+    struct toc_sv body;
+    uint32_t series;
+};
+
+struct write_batch {
+    struct write_batch *next_idle;
+    struct toc_metricdb *db;
+    struct toc_label_cache *cache;
+    enum toc_remote_message message;
+    int64_t latest_ms;
+    struct toc_remote_outcome *out;
+    int parse_error; /* of the labels read last: the message is broken */
+    size_t told;     /* lines of out->text */
+    struct {
+        TOC_VEC_FIELDS(struct write_series)
+    } series;
+    struct {
+        TOC_VEC_FIELDS(struct toc_metricdb_sample)
+    } samples;
+    struct {
+        TOC_VEC_FIELDS(struct write_exemplar)
+    } exemplars;
+    struct {
+        TOC_VEC_FIELDS(struct toc_label)
+    } labels;
+    struct {
+        TOC_VEC_FIELDS(struct toc_sv)
+    } symbols; /* 2.0 */
+    struct {
+        TOC_VEC_FIELDS(struct toc_hash128)
+    } symbol_hashes;
+    struct toc_buf gathered; /* label bytes that stood apart */
+    struct toc_arena arena;
+};
+
+/* Begins a series: finds its reference by key and raw, or refuses it (with a reason, counted with
+ * its samples). Returns the reference, 0 when it is refused. */
+uint64_t toc_write_begin_series(struct write_batch *b, struct toc_hash128 key, struct toc_sv raw);
+/* Samples of the series begun last. */
+void toc_write_add_float(struct write_batch *b, uint64_t ref, int64_t t_ms, double value);
+int toc_write_add_histogram(struct write_batch *b, uint64_t ref, struct toc_sv body) TOC_MUST_CHECK;
+/* Counts `count` samples of a series as refused and tells why, with its labels. */
+void toc_write_refuse(struct write_batch *b, enum toc_reject_reason reason, struct toc_sv raw,
+                      size_t count);
+/* Tells of a series in words; counted as invalid. */
+void toc_write_refuse_text(struct write_batch *b, struct toc_sv raw, size_t count,
+                           const char *text);
+/* Writes what the batch holds. */
+int toc_write_commit(struct write_batch *b, struct toc_err *err) TOC_MUST_CHECK;
+
+/* Labels of a series or an exemplar into b->labels, as they come. TOC_EPARSE, TOC_EINVAL (a
+ * reference outside the symbols), TOC_ELIMIT. */
+int toc_write_labels_1(struct write_batch *b, struct toc_sv raw) TOC_MUST_CHECK;
+int toc_write_labels_2(struct write_batch *b, struct toc_sv raw) TOC_MUST_CHECK;
+/* The same as a label set: sorted, without empty values. NULL, or what is wrong with them. Borrowed
+ * until the next call. */
+const char *toc_write_label_set(struct write_batch *b, struct toc_sv raw, struct toc_labels *out);
+
+int toc_write_parse_1(struct write_batch *b, struct toc_sv body) TOC_MUST_CHECK;
+int toc_write_parse_2(struct write_batch *b, struct toc_sv body) TOC_MUST_CHECK;
+/* Labels of an exemplar into b->labels; its value and time. */
+int toc_write_exemplar(struct write_batch *b, struct toc_sv body, double *out_value,
+                       int64_t *out_t_ms) TOC_MUST_CHECK;
+enum toc_metric_type toc_write_metric_type(uint64_t v);
+
+#endif
