@@ -188,6 +188,11 @@ struct toc_labels toc_worker_keep_labels(struct toc_worker *w, struct toc_labels
 /* reset_hints.c: puts what the samples show about counter resets into the hints; the view then
  * points to memory of the worker. */
 void toc_worker_tell_resets(struct toc_worker *w, struct toc_series_view *s);
+/* counter_names.c: rate or increase of what is no counter by its name, or type, is noted. */
+void toc_note_doubtful_name(struct toc_worker *w, const struct toc_node *call,
+                            struct toc_labels labels, const struct toc_column *result);
+/* Does that need more than the name which the selector asks for? */
+bool toc_call_needs_labels(const struct toc_eval *e, const struct toc_node *n);
 /* Can this node be passed over? */
 bool toc_node_is_passable(const struct toc_eval *e, const struct toc_node *n);
 

@@ -18,6 +18,7 @@ struct pass {
     const struct toc_node *selector;
     struct toc_series_set *set;
     int64_t min_ms, max_ms;
+    bool notes_need_labels;
     size_t first_block;         /* of this round */
     struct toc_notes *notes;    /* per block */
     atomic_size_t failed_block; /* lowest block that failed, SIZE_MAX for none */
@@ -184,12 +185,13 @@ static int one_series(struct pass *p, struct toc_worker *w, size_t block, size_t
         toc_worker_tell_resets(w, &s);
     clear_column(p, w, s.histograms != NULL, &c);
     struct toc_labels labels = TOC_LABELS_EMPTY;
-    if (p->what->wants_labels)
+    /* Notes name the metric. */
+    if (p->what->wants_labels || s.histograms || p->notes_need_labels)
         labels = p->set->labels(p->set, i, w->label_items);
     rc = compute(p, w, labels, &s, &c, &any);
     if (rc < 0 || !any)
         return rc;
-    c.labels = labels;
+    c.labels = p->what->wants_labels ? labels : TOC_LABELS_EMPTY;
     return p->what->column(p->what->ctx, w, block, &c);
 }
 
@@ -272,6 +274,7 @@ static int run_blocks(struct pass *p) {
 int toc_eval_series_pass(struct toc_eval *e, const struct toc_series_pass *what) {
     struct pass p = {.e = e, .what = what};
     p.selector = what->node->kind == TOC_NODE_SELECTOR ? what->node : toc_call_range(what->node);
+    p.notes_need_labels = toc_call_needs_labels(e, what->node);
     range_of(&p);
     struct toc_select s = {.matchers = p.selector->matchers,
                            .matcher_count = p.selector->matcher_count,

@@ -159,7 +159,12 @@ int toc_slide_windows(struct toc_eval *e, struct toc_worker *w, const struct toc
     if (call->function->slide && !s.h && !s.start_ms && !is_fixed &&
         range->modifier == TOC_RANGE_PLAIN) {
         slide_floats(e, w, call, range, &s, out, out_any);
-        return 0;
+    } else {
+        int rc = each_window(e, w, call, range, parameters, parameter_count, &s, out, out_any);
+        if (rc < 0)
+            return rc;
     }
-    return each_window(e, w, call, range, parameters, parameter_count, &s, out, out_any);
+    if (*out_any)
+        toc_note_doubtful_name(w, call, s.labels, out);
+    return 0;
 }
