@@ -47,8 +47,21 @@ void toc_json_end_array(struct toc_json_writer *w) {
     close_container(w, ']');
 }
 
+/* 1: stands for itself. ASCII without controls, quotes and what HTML would take for itself. */
+static const uint8_t g_plain[256] = {
+    [' '] = 1, ['!'] = 1,         ['#' ... '%'] = 1, ['\'' ... ';'] = 1,
+    ['='] = 1, ['?' ... '['] = 1, [']' ... '~'] = 1, [0x7f] = 1,
+};
+
 static bool is_plain(uint8_t c) {
-    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
+    return g_plain[c];
+}
+
+static size_t plain_prefix(struct toc_sv s) {
+    size_t n = 0;
+    while (n < s.n && g_plain[(uint8_t)s.p[n]])
+        n++;
+    return n;
 }
 
 static void append_escape(struct toc_buf *out, uint32_t rune) {
@@ -76,8 +89,20 @@ static void append_special(struct toc_buf *out, struct toc_sv s, size_t *at) {
 }
 
 void toc_json_append_string(struct toc_buf *out, struct toc_sv s) {
-    toc_buf_append_char(out, '"');
-    for (size_t at = 0; at < s.n;) {
+    size_t at = plain_prefix(s);
+    char *p = toc_buf_reserve(out, s.n + 2);
+    if (!p)
+        return;
+    *p++ = '"';
+    if (s.n)
+        memcpy(p, s.p, at);
+    out->n += at + 1;
+    if (at == s.n) {
+        p[at] = '"';
+        out->n++;
+        return;
+    }
+    while (at < s.n) {
         size_t start = at;
         while (at < s.n && is_plain((uint8_t)s.p[at]))
             at++;
