@@ -30,6 +30,10 @@ void toc_api_set_queries(struct toc_api *api, const struct toc_query_limits *lim
     atomic_store(&api->features, features);
 }
 
+struct toc_query_stats toc_api_query_stats(struct toc_api *api) {
+    return toc_query_gate_stats(api->queries);
+}
+
 void toc_api_publish(struct toc_api *api, const char *type, struct toc_sv json) {
     toc_api_events_publish(api->events, type, json);
 }

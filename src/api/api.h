@@ -15,6 +15,7 @@
 struct toc_api;
 struct toc_api_parts;
 struct toc_query_limits;
+struct toc_query_stats;
 
 /* `parts` is copied; what it points to must outlive the api. */
 struct toc_api *toc_api_new(const struct toc_api_parts *parts);
@@ -25,6 +26,8 @@ void toc_api_handle(void *api, const struct toc_http_request *req, struct toc_ht
 /* Other limits and features for requests that come from now on. */
 void toc_api_set_queries(struct toc_api *api, const struct toc_query_limits *limits,
                          unsigned features);
+/* How queries fared since the start. */
+struct toc_query_stats toc_api_query_stats(struct toc_api *api);
 /* Tells every open event stream; json is one object on one line. Any thread. */
 void toc_api_publish(struct toc_api *api, const char *type, struct toc_sv json);
 /* Largest body for a path, for toc_http_server_options.body_limit. */

@@ -139,6 +139,21 @@ static void remote_metrics(struct toc_daemon *d, struct emitter *e) {
           "Series whose reference is found by the bytes of their labels.", (double)s.cached_series);
 }
 
+static void query_metrics(struct toc_daemon *d, struct emitter *e) {
+    if (!d->api)
+        return;
+    struct toc_query_stats s = toc_api_query_stats(d->api);
+    counter(e, "tocsin_queries_total", "PromQL queries of the API that ended.", (double)s.finished);
+    counter(e, "tocsin_query_seconds_total", "Time that they took, waiting included.", s.seconds);
+    counter(e, "tocsin_queries_slow_total", "Queries over query.slow_threshold.", (double)s.slow);
+    counter(e, "tocsin_queries_timed_out_total", "Queries that ran out of time.",
+            (double)s.timed_out);
+    counter(e, "tocsin_queries_canceled_total", "Queries whose client went away.",
+            (double)s.canceled);
+    gauge(e, "tocsin_queries_running", "Queries that run now.", (double)s.running);
+    gauge(e, "tocsin_queries_waiting", "Queries that wait for their turn.", (double)s.waiting);
+}
+
 static void http_metrics(struct toc_daemon *d, struct emitter *e) {
     struct toc_http_server_stats s;
     struct toc_guard_counters g;
@@ -173,6 +188,7 @@ void toc_daemon_each_metric(void *ctx, toc_on_metric *fn, void *fn_ctx) {
     notify_metrics(d, &e);
     collect_metrics(d, &e);
     remote_metrics(d, &e);
+    query_metrics(d, &e);
     http_metrics(d, &e);
 }
 
