@@ -168,6 +168,33 @@ class Peer:
             self.folder.cleanup()
 
 
+class Daemon:
+    """Tocsin's daemon, filled by remote write."""
+
+    def __init__(self, program, series):
+        sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'e2e'))
+        import tocsin_test
+        tocsin_test.BINARY = os.path.abspath(program)
+        self.daemon = tocsin_test.Daemon()
+        self.daemon.config = self.daemon.root / 'tocsin.yml'
+        self.daemon.config.write_text('global: {evaluation_interval: 1m}\n')  # the step of [5m:], as in Prometheus
+        self.daemon.start()
+        headers = {'Authorization': f'Bearer {self.daemon.token}'}
+        self.server = Server(self.daemon.url.split('//')[1].rstrip('/'), headers=headers)
+        try:
+            self.server.fill(series)
+        except BaseException:
+            self.close()
+            raise
+
+    def query(self, query):
+        return self.server.query(query)
+
+    def close(self):
+        self.daemon.stop()
+        shutil.rmtree(self.daemon.root, ignore_errors=True)
+
+
 class Query:
     def __init__(self, expr, start_ms, end_ms=None, step_ms=0):
         self.expr, self.start_ms, self.end_ms, self.step_ms = expr, start_ms, end_ms or start_ms, step_ms

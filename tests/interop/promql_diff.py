@@ -1,14 +1,16 @@
-"""Random queries over random series: promql_peer against Debian's Prometheus, no difference allowed.
+"""Random queries over random series against Debian's Prometheus, no difference allowed.
 
-usage: promql_diff.py PEER [--stored] [--queries N] [--seed S] [--seconds LIMIT] [--only NUMBER]
+usage: promql_diff.py PEER [--stored | --daemon] [--queries N] [--seed S] [--seconds LIMIT] [--only NUMBER]
+
+PEER is promql_peer, or the daemon's program with --daemon.
 """
 import argparse
 import random
 import sys
 import time
 
-from prometheus_peer import Peer, Prometheus, Query, difference, need_prometheus
-from promql_random import Generator, Node, series
+from prometheus_peer import Daemon, Peer, Prometheus, Query, difference, need_prometheus
+from promql_random import Generator, Node, begin_at, series
 
 PER_DATA_SET = 2000
 
@@ -16,11 +18,11 @@ PER_DATA_SET = 2000
 class Session:
     """Both programs with one set of series."""
 
-    def __init__(self, program, seed, is_stored):
+    def __init__(self, o, seed):
         self.data = series(seed)
         self.prometheus = Prometheus()
         self.prometheus.fill(self.data)
-        self.peer = Peer(program, self.data, is_stored)
+        self.peer = Daemon(o.peer, self.data) if o.daemon else Peer(o.peer, self.data, o.stored)
 
     def close(self):
         self.peer.close()
@@ -86,6 +88,8 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument('peer')
     p.add_argument('--stored', action='store_true', help='series in a metricdb, partly in blocks')
+    p.add_argument('--daemon', action='store_true', help='ask the daemon over HTTP')
+    p.add_argument('--base', type=int, help='time of the first sample in ms')
     p.add_argument('--queries', type=int, default=500)
     p.add_argument('--seed', type=int, default=random.SystemRandom().randrange(10 ** 9))
     p.add_argument('--seconds', type=float, default=1e9)
@@ -93,7 +97,12 @@ def main():
     p.add_argument('--most', type=int, default=20, help='stop after so many failures')
     o = p.parse_args()
     need_prometheus()
-    print(f'seed {o.seed}: repeat with --seed {o.seed} --queries {o.queries}{" --stored" * o.stored}', flush=True)
+    if o.daemon and not o.base:  # recent: the daemon keeps samples for days
+        o.base = (int(time.time()) - 3 * 3600) // 3600 * 3600000
+    if o.base:
+        begin_at(o.base)
+    print(f'seed {o.seed}: repeat with --seed {o.seed} --queries {o.queries}' + ' --stored' * o.stored + ' --daemon' * o.daemon +
+          f' --base {o.base}' * bool(o.base), flush=True)
     passed = failed = errors = 0
     began, session = time.monotonic(), None
     for number in range(o.queries):
@@ -102,7 +111,7 @@ def main():
         if number % PER_DATA_SET == 0:
             if session:
                 session.close()
-            session = Session(o.peer, o.seed + number, o.stored)
+            session = Session(o, o.seed + number)
         node, times = Generator(random.Random(o.seed * 1000003 + number)).query()
         if o.only is not None and number != o.only:
             continue

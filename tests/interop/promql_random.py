@@ -21,10 +21,14 @@ import random
 
 from prometheus_peer import STALE
 
-BASE_MS = 1700000000000
 STEP_MS = 15000
 SAMPLES = 200
-END_MS = BASE_MS + STEP_MS * SAMPLES
+BASE_MS = 1700000000000  # of the first sample
+
+
+def begin_at(ms):
+    global BASE_MS
+    BASE_MS = ms
 
 
 # ---------------------------------------------------------------------------------------------------------------- data
