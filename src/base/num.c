@@ -180,6 +180,7 @@ static const struct {
     [TOC_F64_GENERAL] = {-4, 21},
     [TOC_F64_EXPONENT] = {1, 0},
     [TOC_F64_JSON] = {-6, 21},
+    [TOC_F64_G] = {-4, 6},
 };
 
 size_t toc_f64_text(double v, enum toc_f64_style style, char out[TOC_F64_TEXT_MAX]) {
@@ -216,6 +217,15 @@ void toc_format_f64_g(double v, struct toc_buf *out) {
 }
 void toc_format_f64_json(double v, struct toc_buf *out) {
     append_f64(v, TOC_F64_JSON, out);
+}
+
+void toc_format_f64_go(double v, struct toc_buf *out) {
+    append_f64(v, TOC_F64_G, out);
+}
+
+const char *toc_f64_cstr(double v, char out[TOC_F64_TEXT_MAX + 1]) {
+    out[toc_f64_text(v, TOC_F64_G, out)] = 0;
+    return out;
 }
 
 size_t toc_u64_text(uint64_t v, char out[TOC_U64_TEXT_MAX]) {

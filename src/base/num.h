@@ -21,9 +21,10 @@ int toc_parse_f64(struct toc_sv s, double *out) TOC_MUST_CHECK;
  */
 enum toc_f64_style {
     TOC_F64_PLAIN,    /* 'f': never an exponent */
-    TOC_F64_GENERAL,  /* 'g': %e below 1e-4 and from 1e21 */
+    TOC_F64_GENERAL,  /* exponent below 1e-4 and from 1e21: for people and for JSON */
     TOC_F64_EXPONENT, /* 'e': always one */
-    TOC_F64_JSON,     /* %e below 1e-6 and from 1e21: sample values in Prometheus' JSON */
+    TOC_F64_JSON,     /* exponent below 1e-6 and from 1e21: sample values in Prometheus' JSON */
+    TOC_F64_G,        /* 'g', Go's %g: exponent below 1e-4 and from 1e6; in messages and labels */
 };
 enum { TOC_F64_TEXT_MAX = 352, TOC_U64_TEXT_MAX = 20 };
 /* Writes without a NUL and returns the length. */
@@ -33,6 +34,9 @@ size_t toc_u64_text(uint64_t v, char out[TOC_U64_TEXT_MAX]);
 void toc_format_f64(double v, struct toc_buf *out);
 void toc_format_f64_g(double v, struct toc_buf *out);
 void toc_format_f64_json(double v, struct toc_buf *out);
+/* TOC_F64_G. */
+void toc_format_f64_go(double v, struct toc_buf *out);
+const char *toc_f64_cstr(double v, char out[TOC_F64_TEXT_MAX + 1]); /* returns out */
 /* For people, about 4 significant digits with SI or binary prefixes: "1.23k", "4.56 GiB". */
 void toc_format_si(double v, struct toc_buf *out);
 void toc_format_bytes(double v, struct toc_buf *out);

@@ -4,20 +4,6 @@
 
 #include "model/histogram_priv.h"
 
-double toc_histogram_bound(int32_t index, int32_t schema) {
-    if (schema <= 0) {
-        double exponent = ldexp((double)index, -schema);
-        return exponent >= 1024 ? (exponent > 1024 ? INFINITY : 1.7976931348623157e308)
-                                : ldexp(1, (int)fmax(exponent, -2000));
-    }
-    int32_t per_octave = 1 << schema;
-    int32_t fraction = index & (per_octave - 1);
-    int32_t octave = (index - fraction) / per_octave;
-    if (octave == 1024 && fraction == 0) /* the bound that overflows is the largest double */
-        return 1.7976931348623157e308;
-    return ldexp(exp2((double)fraction / per_octave), octave);
-}
-
 bool toc_bucket_list_init(struct toc_bucket_list *l, size_t capacity, struct toc_arena *arena) {
     l->size = 0;
     l->index = toc_arena_calloc(arena, capacity + 1, sizeof *l->index);

@@ -15,7 +15,7 @@ static struct toc_histogram *shell(const struct toc_histogram *like, struct toc_
 
 /* ------------------------------------------------------------------------------ add, subtract */
 
-static bool join_hints(struct toc_histogram *to, const struct toc_histogram *other) {
+bool toc_histogram_join_hints(struct toc_histogram *to, const struct toc_histogram *other) {
     enum toc_reset_hint a = to->reset_hint, b = other->reset_hint;
     if (a == b || a == TOC_RESET_GAUGE)
         return false;
@@ -86,7 +86,7 @@ static struct toc_histogram *combine(const struct toc_histogram *a, const struct
     struct toc_histogram *h = shell(a, arena);
     if (!h)
         return NULL;
-    notes->has_reset_conflict |= join_hints(h, b);
+    notes->has_reset_conflict |= toc_histogram_join_hints(h, b);
     h->count += factor * b->count;
     h->sum += factor * b->sum;
     bool ok = is_custom ? combine_custom(h, b, factor, arena, notes)
@@ -217,8 +217,8 @@ static bool has_fallen(struct toc_buckets now, struct toc_buckets before) {
     for (size_t i = 0; i < before.size; i++) {
         while (k < now.size && now.index[k] < before.index[i])
             k++;
-        double count = k < now.size && now.index[k] == before.index[i] ? now.count[k] : 0;
-        if (count < before.count[i])
+        bool is_there = k < now.size && now.index[k] == before.index[i];
+        if (is_there ? now.count[k] < before.count[i] : before.count[i] != 0)
             return true;
     }
     return false;
@@ -272,12 +272,13 @@ static void format_side(const struct toc_histogram *h, const struct toc_bucket *
                         struct toc_buf *out) {
     bool is_zero = h->zero_count != 0 && i == h->negative.size;
     bool is_negative = i < h->negative.size;
-    toc_buf_append_cstr(out, is_zero || is_negative ? ", [" : ", (");
-    toc_format_f64_g(b->lower, out);
+    bool is_lowest = toc_histogram_is_custom(h) && h->positive.index[i] == 0;
+    toc_buf_append_cstr(out, is_zero || is_negative || is_lowest ? ", [" : ", (");
+    toc_format_f64_go(b->lower, out);
     toc_buf_append_char(out, ',');
-    toc_format_f64_g(b->upper, out);
+    toc_format_f64_go(b->upper, out);
     toc_buf_append_cstr(out, is_negative ? "):" : "]:");
-    toc_format_f64_g(b->count, out);
+    toc_format_f64_go(b->count, out);
 }
 
 void toc_histogram_format(const struct toc_histogram *h, struct toc_buf *out) {
@@ -286,9 +287,9 @@ void toc_histogram_format(const struct toc_histogram *h, struct toc_buf *out) {
     struct toc_bucket *buckets = toc_arena_calloc(&arena, most, sizeof *buckets);
     size_t count = buckets ? toc_histogram_buckets(h, buckets) : 0;
     toc_buf_append_cstr(out, "{count:");
-    toc_format_f64_g(h->count, out);
+    toc_format_f64_go(h->count, out);
     toc_buf_append_cstr(out, ", sum:");
-    toc_format_f64_g(h->sum, out);
+    toc_format_f64_go(h->sum, out);
     for (size_t i = 0; i < count; i++)
         if (buckets[i].count != 0)
             format_side(h, &buckets[i], i, out);

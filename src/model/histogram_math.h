@@ -19,7 +19,6 @@ double toc_histogram_bound(int32_t index, int32_t schema);
 /* All populated buckets in rising order of value, zero bucket included. At most
  * positive.size + negative.size + 1 of them go to `out`; returns how many. */
 size_t toc_histogram_buckets(const struct toc_histogram *h, struct toc_bucket *out);
-/* Where the zero bucket lies among them when it is there: the number of negative buckets. */
 
 /* What came up while two histograms were combined. */
 struct toc_histogram_notes {
@@ -34,6 +33,13 @@ struct toc_histogram *toc_histogram_add(const struct toc_histogram *a,
 struct toc_histogram *toc_histogram_sub(const struct toc_histogram *a,
                                         const struct toc_histogram *b, struct toc_arena *arena,
                                         struct toc_histogram_notes *notes);
+/* Of one or more histograms, with compensated summation of each bucket, compacted. A mean does not
+ * overflow where the sum does. */
+struct toc_histogram *toc_histogram_sum(const struct toc_histogram *const *h, size_t count,
+                                        struct toc_arena *arena, struct toc_histogram_notes *notes);
+struct toc_histogram *toc_histogram_mean(const struct toc_histogram *const *h, size_t count,
+                                         struct toc_arena *arena,
+                                         struct toc_histogram_notes *notes);
 /* Every count and the sum times `factor`; a negative factor makes a gauge. */
 struct toc_histogram *toc_histogram_scale(const struct toc_histogram *h, double factor,
                                           struct toc_arena *arena);

@@ -31,6 +31,10 @@ bool toc_buckets_rebound(struct toc_buckets b, const double *from, size_t from_c
 bool toc_bounds_intersect(const struct toc_histogram *a, const struct toc_histogram *b,
                           struct toc_arena *arena, const double **out, size_t *out_count);
 bool toc_bounds_eq(const struct toc_histogram *a, const struct toc_histogram *b);
+/* What a sum's hint is; true when one side says reset and the other says not. */
+bool toc_histogram_join_hints(struct toc_histogram *to, const struct toc_histogram *other);
+/* The bounds of schema 8 between 0.5 and 1; every 2^(8-s)-th is one of schema s. */
+extern const double toc_histogram_fractions[256];
 /* The zero count for a threshold that is at least as large; *threshold grows where it would cut a
  * populated bucket. */
 double toc_zero_count_for(const struct toc_histogram *h, double *threshold);

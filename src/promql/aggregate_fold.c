@@ -2,10 +2,11 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/num.h"
+#include "base/sum.h"
 #include "model/histogram_math.h"
 #include "promql/aggregate_priv.h"
 #include "promql/histograms_priv.h"
-#include "promql/sum_priv.h"
 
 static int by_value(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
@@ -41,16 +42,8 @@ static double fold_avg(const double *v, size_t n) {
     if (!isinf(sum))
         return sum / (double)n;
     double mean = 0, lost = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (isinf(mean)) {
-            if (isinf(v[i]) && (v[i] > 0) == (mean > 0))
-                continue;
-            if (!isinf(v[i]) && !isnan(v[i]))
-                continue;
-        }
-        double share = 1 / (double)(i + 1);
-        toc_sum_add(&mean, &lost, v[i] * share - mean * share - lost * share);
-    }
+    for (size_t i = 0; i < n; i++)
+        toc_mean_add(&mean, &lost, v[i], i);
     return isinf(mean) ? mean : mean + lost;
 }
 
@@ -155,8 +148,8 @@ static int fold_histograms(struct toc_eval *e, const struct toc_node *n, const s
                            bool is_mean, const struct toc_histogram **out) {
     struct toc_histogram_notes notes = {0};
     note_resets(e, n, s);
-    *out = is_mean ? toc_histograms_mean(s->histograms, s->histogram_count, e->arena, &notes)
-                   : toc_histograms_sum(s->histograms, s->histogram_count, e->arena, &notes);
+    *out = is_mean ? toc_histogram_mean(s->histograms, s->histogram_count, e->arena, &notes)
+                   : toc_histogram_sum(s->histograms, s->histogram_count, e->arena, &notes);
     note_combination(e, n, &notes, s->names[0]);
     return *out || notes.is_incompatible ? 0 : toc_eval_no_memory(e);
 }
@@ -188,16 +181,6 @@ static int fold_step(struct toc_eval *e, const struct toc_node *n, const struct 
     return 0;
 }
 
-static void check_quantile(struct toc_eval *e, const struct toc_node *n,
-                           const struct toc_column *parameter) {
-    for (size_t i = 0; i < e->step_count; i++) {
-        double q = parameter->values[i];
-        if (isnan(q) || q < 0 || q > 1)
-            toc_eval_note(e, TOC_NOTE_WARNING, n->right,
-                          "quantile value should be between 0 and 1, got %g", q);
-    }
-}
-
 static int fold_group(struct toc_eval *e, const struct toc_node *n,
                       const struct toc_eval_columns *in, const struct toc_group *g,
                       const struct toc_column *parameter, struct step *s,
@@ -225,7 +208,7 @@ int toc_aggregate_fold(struct toc_eval *e, const struct toc_node *n,
     if (!s.floats || !s.histograms || !s.names)
         return toc_eval_no_memory(e);
     if (n->aggregate == TOC_AGGREGATE_QUANTILE)
-        check_quantile(e, n, parameter);
+        toc_eval_note_quantiles(e, n->right, parameter->values);
     int rc = 0;
     for (size_t i = 0; i < g->count && rc == 0; i++)
         rc = fold_group(e, n, in, &g->items[i], parameter, &s, out);

@@ -6,9 +6,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/sum.h"
 #include "promql/aggregate_priv.h"
 #include "promql/label_index_priv.h"
-#include "promql/sum_priv.h"
 
 /* Per step: a and b mean sum and lost part, or mean and squares, or the extreme alone. */
 struct state {

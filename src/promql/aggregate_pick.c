@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "base/num.h"
 #include "promql/aggregate_priv.h"
 
 struct ranked {
@@ -131,12 +132,15 @@ static int ratio_step(struct pick *p, const struct toc_group *g, size_t step, do
 
 /* k as a count; what does not fit 64 bits is refused as upstream refuses it. */
 static int count_of(struct toc_eval *e, double v, size_t *out) {
+    char text[TOC_F64_TEXT_MAX + 1];
     if (isnan(v))
         return toc_errf(e->err, TOC_EINVAL, "Parameter value is NaN");
     if (v >= 0x1p63)
-        return toc_errf(e->err, TOC_EINVAL, "Scalar value %g overflows int64", v);
+        return toc_errf(e->err, TOC_EINVAL, "Scalar value %s overflows int64",
+                        toc_f64_cstr(v, text));
     if (v <= -0x1p63)
-        return toc_errf(e->err, TOC_EINVAL, "Scalar value %g underflows int64", v);
+        return toc_errf(e->err, TOC_EINVAL, "Scalar value %s underflows int64",
+                        toc_f64_cstr(v, text));
     *out = v < 1 ? 0 : (size_t)v;
     return 0;
 }
@@ -145,9 +149,11 @@ static int ratio_of(struct toc_eval *e, const struct toc_node *n, double v, doub
     if (isnan(v))
         return toc_errf(e->err, TOC_EINVAL, "Ratio value is NaN");
     *out = v > 1 ? 1 : v < -1 ? -1 : v;
+    char text[TOC_F64_TEXT_MAX + 1];
     if (*out != v)
         toc_eval_note(e, TOC_NOTE_WARNING, n->right,
-                      "ratio value should be between -1 and 1, got %g, capping to %g", v, *out);
+                      "ratio value should be between -1 and 1, got %s, capping to %d",
+                      toc_f64_cstr(v, text), (int)*out);
     return 0;
 }
 

@@ -53,18 +53,6 @@ static int eval_math(struct toc_eval *e, const struct toc_node *n,
     return rc < 0 ? rc : toc_eval_columns_merge(e, out, false);
 }
 
-static void check_quantile(struct toc_eval *e, const struct toc_node *n, const double *q) {
-    for (size_t i = 0; i < e->step_count; i++) {
-        if (q[i] >= 0 && q[i] <= 1)
-            continue;
-        struct toc_buf text = TOC_BUF_INIT;
-        toc_format_f64_g(q[i], &text);
-        toc_eval_note(e, TOC_NOTE_WARNING, n->args[0],
-                      "quantile value should be between 0 and 1, got %s", toc_buf_cstr(&text));
-        toc_buf_fini(&text);
-    }
-}
-
 int toc_eval_call(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
     const struct toc_function *f = n->function;
     if (f->call)
@@ -74,7 +62,7 @@ int toc_eval_call(struct toc_eval *e, const struct toc_node *n, struct toc_eval_
     if (rc == 0 && f->math)
         rc = eval_math(e, n, &parameters, out);
     if (rc == 0 && f->window == toc_window_quantile)
-        check_quantile(e, n, parameters.items[0].values);
+        toc_eval_note_quantiles(e, n->args[0], parameters.items[0].values);
     if (rc == 0 && !f->math)
         rc = toc_eval_windows(e, n, parameters.items, parameters.count, out);
     toc_eval_columns_fini(&parameters);

@@ -127,6 +127,9 @@ void toc_worker_note(struct toc_worker *w, enum toc_note_level level, const stru
 void toc_eval_note(struct toc_eval *e, enum toc_note_level level, const struct toc_node *at,
                    const char *fmt, ...) TOC_PRINTF(4, 5);
 
+/* Warns of quantiles outside 0 to 1; one per step. */
+void toc_eval_note_quantiles(struct toc_eval *e, const struct toc_node *at, const double *q);
+
 /* Adds what is not known yet; the texts are shared. */
 void toc_notes_join(struct toc_notes *into, const struct toc_notes *from);
 

@@ -54,9 +54,9 @@ static void note_repair(const struct run *r, const struct toc_le_repair *repair,
     if (metric.n)
         toc_buf_printf(&text, " for metric name \"%.*s\"", TOC_SV_ARG(metric));
     toc_buf_append_cstr(&text, ", from buckets ");
-    toc_format_f64_g(repair->min_upper, &text);
+    toc_format_f64_go(repair->min_upper, &text);
     toc_buf_append_cstr(&text, " to ");
-    toc_format_f64_g(repair->max_upper, &text);
+    toc_format_f64_go(repair->max_upper, &text);
     toc_buf_printf(&text, ", with a max diff of %.2g, over %zu samples from ",
                    repair->max_difference, repair->samples);
     toc_ts_format_rfc3339((struct toc_ts){repair->first_ms}, &text);
@@ -66,25 +66,13 @@ static void note_repair(const struct run *r, const struct toc_le_repair *repair,
     toc_buf_fini(&text);
 }
 
-static void check_quantiles(struct toc_eval *e, const struct toc_node *arg, const double *q) {
-    for (size_t i = 0; i < e->step_count; i++) {
-        if (q[i] >= 0 && q[i] <= 1)
-            continue;
-        struct toc_buf text = TOC_BUF_INIT;
-        toc_format_f64_g(q[i], &text);
-        toc_eval_note(e, TOC_NOTE_WARNING, arg, "quantile value should be between 0 and 1, got %s",
-                      toc_buf_cstr(&text));
-        toc_buf_fini(&text);
-    }
-}
-
 /* ---------------------------------------------------------------------------------- evaluation */
 
 static struct toc_labels with_quantile(const struct run *r, struct toc_labels labels) {
     if (!r->label.n)
         return labels;
     struct toc_buf text = TOC_BUF_INIT;
-    toc_format_f64_g(r->a[0], &text);
+    toc_format_f64_go(r->a[0], &text);
     bool is_whole =
         isfinite(r->a[0]) && !memchr(text.p, '.', text.n) && !memchr(text.p, 'e', text.n);
     toc_buf_append_cstr(&text, is_whole ? ".0" : "");
@@ -185,7 +173,7 @@ int toc_call_histogram_quantile(struct toc_eval *e, const struct toc_node *n,
     struct toc_eval_columns q = {0};
     int rc = toc_eval_node(e, n->args[0], &q);
     if (rc == 0)
-        check_quantiles(e, n->args[0], q.items[0].values);
+        toc_eval_note_quantiles(e, n->args[0], q.items[0].values);
     struct run r = {.a = rc == 0 ? q.items[0].values : NULL, .out = out};
     if (rc == 0)
         rc = eval_run(e, n->args[1], &r);
@@ -231,7 +219,7 @@ int toc_call_histogram_quantiles(struct toc_eval *e, const struct toc_node *n,
     for (size_t i = 2; i < n->arg_count && rc == 0; i++) {
         rc = toc_eval_node(e, n->args[i], &q);
         if (rc == 0)
-            check_quantiles(e, n->args[i], q.items[i - 2].values);
+            toc_eval_note_quantiles(e, n->args[i], q.items[i - 2].values);
     }
     if (rc == 0)
         rc = toc_histogram_split(e, n->args[0], &in, &split);

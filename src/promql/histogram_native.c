@@ -4,7 +4,7 @@
 
 #include "model/histogram_math.h"
 #include "promql/histograms_priv.h"
-#include "promql/sum_priv.h"
+#include "base/sum.h"
 
 static struct toc_bucket *buckets_of(const struct toc_histogram *h, struct toc_arena *arena,
                                      size_t *out_count) {

@@ -36,13 +36,4 @@ double toc_native_fraction(double lower, double upper, const struct toc_histogra
 /* Population variance estimated from the middles of the buckets. */
 double toc_native_variance(const struct toc_histogram *h, struct toc_arena *arena);
 
-/* histogram_sum.c: one or more histograms added up, and their mean. NULL without memory, or with
- * notes->is_incompatible. */
-struct toc_histogram *toc_histograms_sum(const struct toc_histogram *const *h, size_t count,
-                                         struct toc_arena *arena,
-                                         struct toc_histogram_notes *notes);
-struct toc_histogram *toc_histograms_mean(const struct toc_histogram *const *h, size_t count,
-                                          struct toc_arena *arena,
-                                          struct toc_histogram_notes *notes);
-
 #endif

@@ -1,7 +1,9 @@
 /* Annotations: what a person should know about a result, with the place in the expression. */
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/num.h"
 #include "promql/eval_priv.h"
 
 enum { NOTE_BYTES = 600 };
@@ -65,6 +67,17 @@ void toc_eval_note(struct toc_eval *e, enum toc_note_level level, const struct t
     format_note(e->query, level, at, fmt, ap, text);
     va_end(ap);
     add(&e->query->notes, e->arena, level, toc_sv_cstr(text));
+}
+
+void toc_eval_note_quantiles(struct toc_eval *e, const struct toc_node *at, const double *q) {
+    char text[TOC_F64_TEXT_MAX + 1];
+    for (size_t i = 0; i < e->step_count; i++) {
+        bool is_repeated = i && (q[i] == q[i - 1] || (isnan(q[i]) && isnan(q[i - 1])));
+        if (!is_repeated && !(q[i] >= 0 && q[i] <= 1))
+            toc_eval_note(e, TOC_NOTE_WARNING, at,
+                          "quantile value should be between 0 and 1, got %s",
+                          toc_f64_cstr(q[i], text));
+    }
 }
 
 void toc_notes_join(struct toc_notes *into, const struct toc_notes *from) {

@@ -6,7 +6,7 @@
 
 #include "promql/eval_priv.h"
 #include "promql/extrapolate_priv.h"
-#include "promql/sum_priv.h"
+#include "base/sum.h"
 
 enum { STACK_VALUES = 256 };
 

@@ -285,8 +285,8 @@ static int sum_of(const struct toc_window *w, bool is_mean, struct toc_window_re
     if (count_histograms(w) != w->count)
         return toc_mixed_floats(w);
     note_resets(w);
-    out->histogram = is_mean ? toc_histograms_mean(w->h, w->count, arena, &notes)
-                             : toc_histograms_sum(w->h, w->count, arena, &notes);
+    out->histogram = is_mean ? toc_histogram_mean(w->h, w->count, arena, &notes)
+                             : toc_histogram_sum(w->h, w->count, arena, &notes);
     if (notes.is_incompatible)
         return toc_mixed_schemas(w);
     note_reconciled(w, &notes, "aggregation");

@@ -11,7 +11,7 @@
 #include "promql/extrapolate_priv.h"
 #include "promql/range_functions_priv.h"
 #include "promql/slide_functions_priv.h"
-#include "promql/sum_priv.h"
+#include "base/sum.h"
 
 static bool is_empty(const struct toc_slide *s, size_t step) {
     return s->first[step] == s->end[step];

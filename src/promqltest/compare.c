@@ -64,7 +64,7 @@ static void append_value(struct toc_buf *out, double value, const struct toc_his
     else if (toc_is_stale_nan(value))
         toc_buf_append_cstr(out, "stale");
     else
-        toc_format_f64_g(value, out);
+        toc_format_f64_go(value, out);
 }
 
 static void append_points(struct toc_buf *out, const struct toc_promql_series *s) {

@@ -153,14 +153,14 @@ static void append_number(const char *name, double value, struct toc_buf *out) {
     if (value == 0)
         return;
     toc_buf_printf(out, " %s:", name);
-    toc_format_f64_g(value, out);
+    toc_format_f64_go(value, out);
 }
 
 static void append_list(const char *name, const double *items, size_t count, struct toc_buf *out) {
     toc_buf_printf(out, " %s:[", name);
     for (size_t i = 0; i < count; i++) {
         toc_buf_append_cstr(out, i ? " " : "");
-        toc_format_f64_g(items[i], out);
+        toc_format_f64_go(items[i], out);
     }
     toc_buf_append_char(out, ']');
 }
@@ -181,7 +181,7 @@ static void append_buckets(const char *name, const char *offset_name, const stru
         for (; gap > 1; gap--)
             toc_buf_append_cstr(out, " 0");
         toc_buf_append_cstr(out, i ? " " : "");
-        toc_format_f64_g(b->count[i], out);
+        toc_format_f64_go(b->count[i], out);
     }
     toc_buf_append_char(out, ']');
 }

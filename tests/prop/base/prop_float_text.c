@@ -56,13 +56,16 @@ static void check(double v) {
         return;
     naive(v, expected);
     digits_of(expected, want);
-    for (int style = TOC_F64_PLAIN; style <= TOC_F64_JSON; style++) {
+    for (int style = TOC_F64_PLAIN; style <= TOC_F64_G; style++) {
         text[toc_f64_text(v, (enum toc_f64_style)style, text)] = 0;
         digits_of(text, have);
         bool has_exponent = strchr(text, 'e') != NULL;
-        bool wants_exponent = style == TOC_F64_EXPONENT || (style == TOC_F64_GENERAL && fabs(v) < 1e-4) ||
-                              (style == TOC_F64_JSON && fabs(v) < 1e-6) ||
-                              (style != TOC_F64_PLAIN && fabs(v) >= 1e21);
+        double largest = style == TOC_F64_G ? 1e6 : 1e21;
+        bool wants_exponent =
+            style == TOC_F64_EXPONENT ||
+            ((style == TOC_F64_GENERAL || style == TOC_F64_G) && fabs(v) < 1e-4) ||
+            (style == TOC_F64_JSON && fabs(v) < 1e-6) ||
+            (style != TOC_F64_PLAIN && fabs(v) >= largest);
         if (strtod(text, NULL) == v && strcmp(have, want) == 0 && has_exponent == wants_exponent)
             continue;
         fprintf(stderr, "--seed %" PRIu64 ": %a was written \"%s\", expected the digits of %s\n",
