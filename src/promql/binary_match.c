@@ -219,11 +219,15 @@ static int check_one_side(struct matching *m, bool is_filled) {
     return 0;
 }
 
+static bool fills_many(const struct matching *m) {
+    return m->many_is_left ? m->n->has_fill_left : m->n->has_fill_right;
+}
+
 static int prepare(struct matching *m) {
     struct toc_eval *e = m->e;
-    int rc = toc_side_init(e, m->n, m->one, &m->one_side);
+    int rc = toc_side_init(e, m->n, m->one, true, &m->one_side);
     if (rc == 0)
-        rc = toc_side_init(e, m->n, m->many, &m->many_side);
+        rc = toc_side_init(e, m->n, m->many, fills_many(m), &m->many_side);
     m->used = toc_arena_calloc(e->arena, m->one->count + 1, e->step_count);
     m->many_at = toc_arena_calloc(e->arena, e->step_count, 1);
     if (rc == 0 && (!m->used || !m->many_at))
@@ -236,17 +240,16 @@ static int prepare(struct matching *m) {
 static int match_all(struct matching *m) {
     const struct toc_node *n = m->n;
     bool fills_one = m->many_is_left ? n->has_fill_right : n->has_fill_left;
-    bool fills_many = m->many_is_left ? n->has_fill_left : n->has_fill_right;
     double one_value = m->many_is_left ? n->fill_right : n->fill_left;
     double many_value = m->many_is_left ? n->fill_left : n->fill_right;
-    int rc = check_one_side(m, fills_many);
+    int rc = check_one_side(m, fills_many(m));
     for (size_t i = 0; i < m->many->count && rc == 0; i++) {
         size_t head = toc_side_find(&m->one_side, m->many_side.labels[i]);
         rc = match_column(m, &m->many->items[i], head);
         if (rc == 0 && fills_one)
             rc = fill_one(m, &m->many->items[i], head, one_value);
     }
-    for (size_t i = 0; fills_many && i < m->one->count && rc == 0; i++)
+    for (size_t i = 0; fills_many(m) && i < m->one->count && rc == 0; i++)
         rc = fill_many(m, i, many_value);
     return rc;
 }

@@ -32,8 +32,9 @@ struct toc_side {
     size_t *next;                 /* next column with the same + 1, 0: none */
     struct toc_labels *labels;    /* the match labels of each column */
 };
+/* is_searched: toc_side_find will be asked; without it there are only the labels. */
 int toc_side_init(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *c,
-                  struct toc_side *out);
+                  bool is_searched, struct toc_side *out);
 void toc_side_fini(struct toc_side *s);
 /* First column with these match labels + 1; 0: none. */
 size_t toc_side_find(const struct toc_side *s, struct toc_labels match_labels);

@@ -34,7 +34,7 @@ static int copy_where(struct toc_eval *e, const struct toc_node *n,
 static int either(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *left,
                   const struct toc_eval_columns *right, struct toc_eval_columns *out) {
     struct toc_side side;
-    int rc = toc_side_init(e, n, left, &side);
+    int rc = toc_side_init(e, n, left, true, &side);
     for (size_t i = 0; i < left->count && rc == 0; i++)
         TOC_VEC_PUSH(out, left->items[i]);
     if (rc == 0)
@@ -51,7 +51,7 @@ int toc_binary_set(struct toc_eval *e, const struct toc_node *n,
     if (n->binary == TOC_BINARY_OR)
         return either(e, n, left, right, out);
     struct toc_side side;
-    int rc = toc_side_init(e, n, right, &side);
+    int rc = toc_side_init(e, n, right, true, &side);
     if (rc == 0)
         rc = copy_where(e, n, left, &side, n->binary == TOC_BINARY_AND, out);
     toc_side_fini(&side);

@@ -10,9 +10,11 @@ static bool is_listed(const struct toc_node *n, struct toc_sv name) {
 
 struct toc_labels toc_match_labels(struct toc_eval *e, const struct toc_node *n,
                                    struct toc_labels l) {
+    if (!n->grouping_count && (!n->has_grouping || n->is_without))
+        return toc_labels_without_name(e->arena, l);
     struct toc_label *items = toc_arena_calloc(e->arena, l.count + 1, sizeof *items);
     struct toc_labels out = {items, 0};
-    bool is_on = n->has_grouping && !n->is_without;
+    bool is_on = !n->is_without;
     for (size_t i = 0; items && i < l.count; i++) {
         bool listed = is_listed(n, l.items[i].name);
         if (is_on ? listed : !listed && !toc_label_is_name(l.items[i].name))
@@ -22,7 +24,7 @@ struct toc_labels toc_match_labels(struct toc_eval *e, const struct toc_node *n,
 }
 
 int toc_side_init(struct toc_eval *e, const struct toc_node *n, const struct toc_eval_columns *c,
-                  struct toc_side *s) {
+                  bool is_searched, struct toc_side *s) {
     *s = (struct toc_side){.columns = c};
     s->next = toc_arena_calloc(e->arena, c->count + 1, sizeof *s->next);
     s->labels = toc_arena_calloc(e->arena, c->count + 1, sizeof *s->labels);
@@ -30,6 +32,8 @@ int toc_side_init(struct toc_eval *e, const struct toc_node *n, const struct toc
         return toc_eval_no_memory(e);
     for (size_t i = c->count; i-- > 0;) {
         s->labels[i] = toc_match_labels(e, n, c->items[i].labels);
+        if (!is_searched)
+            continue;
         size_t *head = toc_label_index_at(&s->heads, s->labels[i]);
         s->next[i] = *head;
         *head = i + 1;
