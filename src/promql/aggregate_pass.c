@@ -35,19 +35,30 @@ struct folding {
 
 /* ------------------------------------------------------------------------------------- states */
 
-static struct state new_state(size_t steps, struct toc_labels labels, uint64_t hash) {
-    return (struct state){.labels = labels,
-                          .hash = hash,
-                          .count = TOC_NEW_ARRAY(uint32_t, steps),
-                          .a = TOC_NEW_ARRAY(double, steps),
-                          .b = TOC_NEW_ARRAY(double, steps)};
+static size_t state_bytes(size_t steps) {
+    return steps * (2 * sizeof(double) + sizeof(uint32_t));
 }
 
-static void fini_states(struct states *s) {
+/* One block holds all three; its size follows from the query, so it counts against the budget. */
+static int new_state(const struct folding *f, struct toc_labels labels, uint64_t hash,
+                     struct state *out) {
+    size_t steps = f->e->step_count;
+    double *block = toc_query_take_bytes(f->e->query, state_bytes(steps))
+                        ? toc_try_calloc(1, state_bytes(steps))
+                        : NULL;
+    if (!block)
+        return TOC_ELIMIT;
+    *out =
+        (struct state){labels, hash, (uint32_t *)(void *)(block + 2 * steps), block, block + steps};
+    return 0;
+}
+
+static void fini_states(const struct folding *f, struct states *s) {
     for (size_t i = 0; i < s->count; i++) {
-        toc_free(s->items[i].count);
+        if (!s->items[i].a)
+            continue; /* moved */
         toc_free(s->items[i].a);
-        toc_free(s->items[i].b);
+        toc_query_return_bytes(f->e->query, state_bytes(f->e->step_count));
     }
     TOC_VEC_FINI(s);
     toc_label_index_fini(&s->by_labels);
@@ -155,7 +166,7 @@ static int join_blocks(void *ctx, size_t first, size_t end) {
             for (size_t i = 0; i < f->e->step_count; i++)
                 join_step(f->n->aggregate, &f->all.items[*number - 1], x, i);
         }
-        fini_states(block);
+        fini_states(f, block);
     }
     return 0;
 }
@@ -194,7 +205,10 @@ static int fold_column(void *ctx, struct toc_worker *w, size_t block, const stru
     size_t number = toc_label_index_get_hash(&s->by_labels, labels, hash);
     if (!number) {
         labels = toc_worker_keep_labels(w, labels);
-        struct state fresh = new_state(f->e->step_count, labels, hash);
+        struct state fresh;
+        int rc = new_state(f, labels, hash, &fresh);
+        if (rc < 0)
+            return rc;
         TOC_VEC_PUSH(s, fresh);
         number = s->count;
         *toc_label_index_at_hash(&s->by_labels, labels, hash) = number;
@@ -264,15 +278,18 @@ int toc_aggregate_pass(struct toc_eval *e, const struct toc_node *n, struct toc_
                                    .column = fold_column,
                                    .joined = join_blocks,
                                    .ctx = &f};
+    uint64_t loaded = atomic_load(&e->query->samples_loaded);
     if (rc == 0)
         rc = toc_eval_series_pass(e, &pass);
     *out_done = rc == 0 && !atomic_load(&f.needs_general_way) && !mean_overflows(&f);
     if (*out_done)
         rc = put_out(&f, out);
+    else if (rc == 0) /* they are read again */
+        atomic_store(&e->query->samples_loaded, loaded);
     for (size_t i = 0; i < f.block_count; i++)
-        fini_states(&f.blocks[i]);
+        fini_states(&f, &f.blocks[i]);
     toc_free(f.blocks);
-    fini_states(&f.all);
+    fini_states(&f, &f.all);
     toc_eval_columns_fini(&parameters);
     return rc;
 }

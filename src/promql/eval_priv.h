@@ -71,6 +71,8 @@ struct toc_query {
     int64_t lookback_ms;
     uint64_t max_samples;
     atomic_uint_fast64_t samples_loaded; /* read from the querier so far */
+    atomic_size_t heap_bytes;            /* of groups while series are read */
+    size_t heap_budget_bytes;
     atomic_uint_fast64_t samples_held, samples_peak;
     TOC_VEC(struct toc_series_set *) sets; /* open until the result has been copied */
     struct toc_worker *workers;
@@ -115,6 +117,9 @@ int toc_eval_no_memory(struct toc_eval *e);
 /* The budget of samples held at once, as upstream counts: results of nodes under way, and the
  * samples of the series at hand. Any thread; err is the caller's. */
 int toc_query_hold(struct toc_query *q, uint64_t samples, struct toc_err *err);
+/* Memory outside the arenas. False over the budget; what was taken must be returned. Any thread. */
+bool toc_query_take_bytes(struct toc_query *q, size_t bytes);
+void toc_query_return_bytes(struct toc_query *q, size_t bytes);
 uint64_t toc_query_room(struct toc_query *q);
 int toc_query_too_many(struct toc_err *err);
 /* Counts samples read, for statistics, and asks for cancellation. */

@@ -17,6 +17,18 @@ uint64_t toc_query_room(struct toc_query *q) {
     return held > q->max_samples ? 0 : q->max_samples - held;
 }
 
+bool toc_query_take_bytes(struct toc_query *q, size_t bytes) {
+    size_t taken = atomic_fetch_add_explicit(&q->heap_bytes, bytes, memory_order_relaxed) + bytes;
+    if (taken <= q->heap_budget_bytes)
+        return true;
+    toc_query_return_bytes(q, bytes);
+    return false;
+}
+
+void toc_query_return_bytes(struct toc_query *q, size_t bytes) {
+    atomic_fetch_sub_explicit(&q->heap_bytes, bytes, memory_order_relaxed);
+}
+
 int toc_query_hold(struct toc_query *q, uint64_t samples, struct toc_err *err) {
     uint64_t held =
         atomic_fetch_add_explicit(&q->samples_held, samples, memory_order_relaxed) + samples;
@@ -45,6 +57,7 @@ static void start_query(struct toc_query *q, struct toc_promql_result *out) {
     q->max_samples = o->max_samples ? o->max_samples : DEFAULT_MAX_SAMPLES;
     q->worker_count = toc_executor_width(o->executor);
     q->workers = TOC_NEW_ARRAY(struct toc_worker, q->worker_count);
+    q->heap_budget_bytes = bytes / 2;
     toc_arena_init(&out->arena, bytes / 2);
     for (size_t i = 0; i < q->worker_count; i++) {
         toc_arena_init(&q->workers[i].arena, bytes / 2 / q->worker_count);
