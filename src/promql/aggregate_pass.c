@@ -278,14 +278,16 @@ int toc_aggregate_pass(struct toc_eval *e, const struct toc_node *n, struct toc_
                                    .column = fold_column,
                                    .joined = join_blocks,
                                    .ctx = &f};
-    uint64_t loaded = atomic_load(&e->query->samples_loaded);
+    struct toc_stats_mark mark;
+    toc_stats_mark(e->query, &mark);
     if (rc == 0)
         rc = toc_eval_series_pass(e, &pass);
     *out_done = rc == 0 && !atomic_load(&f.needs_general_way) && !mean_overflows(&f);
     if (*out_done)
         rc = put_out(&f, out);
     else if (rc == 0) /* they are read again */
-        atomic_store(&e->query->samples_loaded, loaded);
+        toc_stats_return(e->query, &mark);
+    toc_stats_mark_fini(&mark);
     for (size_t i = 0; i < f.block_count; i++)
         fini_states(&f, &f.blocks[i]);
     toc_free(f.blocks);

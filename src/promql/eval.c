@@ -90,7 +90,8 @@ static int eval_once(struct toc_eval *e, const struct toc_node *n, struct toc_ev
     return rc < 0 || n->type == TOC_PROMQL_STRING ? rc : spread(e, out);
 }
 
-int toc_eval_node(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
+static int eval_counted(struct toc_eval *e, const struct toc_node *n,
+                        struct toc_eval_columns *out) {
     uint64_t held = atomic_load_explicit(&e->query->samples_held, memory_order_relaxed);
     int rc = n->is_invariant && e->step_count > 1 ? eval_once(e, n, out) : eval_kind(e, n, out);
     if (rc < 0)
@@ -100,4 +101,13 @@ int toc_eval_node(struct toc_eval *e, const struct toc_node *n, struct toc_eval_
     bool is_vector = n->type == TOC_PROMQL_VECTOR;
     rc = toc_query_hold(e->query, is_vector ? (uint64_t)out->count * e->step_count : 0, e->err);
     return rc < 0 ? rc : toc_query_loaded(e->query, 0, e->err);
+}
+
+int toc_eval_node(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
+    if (!e->options->wants_trace || n->kind == TOC_NODE_PAREN)
+        return eval_counted(e, n, out);
+    size_t before = out->count, entry = toc_trace_begin(e, n);
+    int rc = eval_counted(e, n, out);
+    toc_trace_end(e, entry, out->count - before);
+    return rc;
 }

@@ -61,6 +61,8 @@ struct toc_worker {
     struct toc_label *label_items; /* room for TOC_SERIES_LABELS_MAX */
     TOC_VEC(struct toc_label) group_items;
     struct toc_notes *notes; /* of the task at hand */
+    uint64_t queryable;      /* see toc_promql_result */
+    uint64_t *step_samples;  /* per step of the query, or NULL */
 };
 
 /* What all nodes of one query share. */
@@ -78,6 +80,9 @@ struct toc_query {
     struct toc_worker *workers;
     size_t worker_count;
     struct toc_notes notes;
+    size_t step_count;
+    TOC_VEC(struct toc_promql_trace) trace;
+    unsigned trace_depth;
 };
 
 struct toc_eval {
@@ -88,6 +93,7 @@ struct toc_eval {
     int64_t start_ms, end_ms, step_ms; /* of the steps being computed */
     size_t step_count;
     bool looks_at_resets; /* below histogram_count() and its kin */
+    bool is_inner; /* of a subquery: its steps are not the query's */
 };
 
 static inline bool toc_is_absent(double v) {
@@ -124,6 +130,24 @@ uint64_t toc_query_room(struct toc_query *q);
 int toc_query_too_many(struct toc_err *err);
 /* Counts samples read, for statistics, and asks for cancellation. */
 int toc_query_loaded(struct toc_query *q, uint64_t samples, struct toc_err *err);
+
+/* stats.c. Samples that a step looked at; those of a subquery go to the last step. */
+static inline void toc_count_step(struct toc_worker *w, const struct toc_eval *e, size_t step,
+                                  uint64_t samples) {
+    w->step_samples[e->is_inner ? e->query->step_count - 1 : step] += samples;
+}
+/* Before something that may have to be done again in another way, and when it has to be. */
+struct toc_stats_mark {
+    uint64_t loaded;
+    uint64_t *queryable; /* per worker: the total, then the steps */
+};
+void toc_stats_mark(const struct toc_query *q, struct toc_stats_mark *out);
+void toc_stats_return(struct toc_query *q, const struct toc_stats_mark *m);
+void toc_stats_mark_fini(struct toc_stats_mark *m);
+void toc_result_take_stats(struct toc_eval *e, struct toc_promql_result *out);
+/* The entry of a node that begins, and its end. */
+size_t toc_trace_begin(struct toc_eval *e, const struct toc_node *n);
+void toc_trace_end(struct toc_eval *e, size_t entry, size_t series);
 
 /* A note with the position of a node: "PromQL warning: … (1:5)". The second form is for the calling
  * thread of the evaluation, the first for tasks. */

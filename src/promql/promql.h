@@ -86,6 +86,16 @@ struct toc_promql_series {
     struct toc_promql_point *points; /* one for an instant vector */
     size_t count;
 };
+/* What one node of a query cost, in the order of the tree. What an aggregation reads while it adds
+ * up has no entry of its own. */
+struct toc_promql_trace {
+    struct toc_sv text; /* as written */
+    unsigned depth;     /* 0: the whole expression */
+    bool is_once;       /* the same at all steps, computed once */
+    uint64_t series;    /* of its result */
+    uint64_t samples;   /* read below it */
+    uint64_t took_ns;   /* with everything below; 0 without a clock */
+};
 struct toc_promql_result {
     enum toc_promql_type type;
     struct toc_promql_series *series; /* vector, matrix */
@@ -97,8 +107,15 @@ struct toc_promql_result {
     size_t warning_count;
     const struct toc_sv *infos;
     size_t info_count;
-    uint64_t samples_loaded;          /* read from the querier */
-    uint64_t samples_peak;            /* most held at once */
+    uint64_t samples_loaded; /* read from the querier */
+    uint64_t samples_peak;   /* most held at once */
+    /* Samples that the steps looked at, each step counted for itself: upstream's
+     * totalQueryableSamples; and the same per step, when asked for. */
+    uint64_t samples_queryable;
+    const uint64_t *step_samples;
+    size_t step_count;
+    const struct toc_promql_trace *trace; /* when asked for */
+    size_t trace_count;
     struct toc_arena arena;           /* owns everything above, but for what lies in: */
     struct toc_promql_memory *memory; /* NULL, or what labels and histograms borrow from */
 };
@@ -115,6 +132,9 @@ struct toc_promql_options {
     unsigned features;             /* TOC_PROMQL_…: those that change evaluation */
     int64_t subquery_step_ms;      /* of `[5m:]`; default 1 m */
     struct toc_executor *executor; /* NULL: everything on the caller's thread */
+    bool wants_step_samples, wants_trace;
+    uint64_t (*clock_ns)(void *ctx); /* for the trace; may be NULL */
+    void *clock_ctx;
 };
 
 /* Value at one time. */

@@ -62,12 +62,15 @@ static void start_query(struct toc_query *q, struct toc_promql_result *out) {
     for (size_t i = 0; i < q->worker_count; i++) {
         toc_arena_init(&q->workers[i].arena, bytes / 2 / q->worker_count);
         q->workers[i].label_items = TOC_NEW_ARRAY(struct toc_label, TOC_SERIES_LABELS_MAX);
+        if (o->wants_step_samples)
+            q->workers[i].step_samples = TOC_NEW_ARRAY(uint64_t, q->step_count);
     }
 }
 
 static void fini_worker(struct toc_worker *w) {
     toc_series_buffer_fini(&w->buffer);
     toc_free(w->label_items);
+    toc_free(w->step_samples);
     TOC_VEC_FINI(&w->group_items);
     TOC_VEC_FINI(&w->first);
     TOC_VEC_FINI(&w->end);
@@ -91,6 +94,7 @@ static void end_query(struct toc_query *q) {
         q->sets.items[i]->close(&q->sets.items[i]);
     TOC_VEC_FINI(&q->sets);
     TOC_VEC_FINI(&q->notes);
+    TOC_VEC_FINI(&q->trace);
 }
 
 static int eval_instant(struct toc_eval *e, const struct toc_node *root,
@@ -133,7 +137,8 @@ static int run_query(const struct toc_promql_expr *expr, const struct toc_promql
                           .expr = expr,
                           .start_ms = times->start_ms,
                           .end_ms = times->end_ms,
-                          .step_ms = times->step_ms};
+                          .step_ms = times->step_ms,
+                          .step_count = step_count};
     start_query(&q, out);
     struct toc_eval e = {.query = &q,
                          .options = o,
@@ -147,8 +152,7 @@ static int run_query(const struct toc_promql_expr *expr, const struct toc_promql
     int rc = toc_prepare(expr, times, &out->arena, &root, err);
     if (rc == 0)
         rc = times->step_ms ? eval_range(&e, root, out) : eval_instant(&e, root, out);
-    out->samples_loaded = atomic_load(&q.samples_loaded);
-    out->samples_peak = atomic_load(&q.samples_peak);
+    toc_result_take_stats(&e, out);
     if (rc == 0)
         toc_result_take_notes(&e, out);
     end_query(&q);

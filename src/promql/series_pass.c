@@ -82,37 +82,48 @@ static bool look_at(const struct pass *p, const struct toc_series_view *s, size_
 }
 
 /* The usual case: floats as they are. A staleness marker is the absent marker. */
-static bool float_steps(const struct pass *p, const struct toc_series_view *s, double *values) {
+static bool float_steps(const struct pass *p, struct toc_worker *w, const struct toc_series_view *s,
+                        double *values) {
     const struct toc_eval *e = p->e;
     int64_t t = toc_look_ms(e, p->selector, 0), lookback = e->query->lookback_ms;
     int64_t step = p->selector->at_kind == TOC_AT_NONE ? e->step_ms : 0;
-    bool any = false;
+    bool is_counted = w->step_samples != NULL;
+    uint64_t seen = 0;
     size_t next = 0, stride = 0;
     for (size_t i = 0; i < e->step_count; i++, t += step) {
         next = toc_advance(s->t_ms, s->count, next, t, &stride);
         if (next == 0 || s->t_ms[next - 1] <= t - lookback)
             continue;
         values[i] = s->values[next - 1];
-        any |= !toc_is_absent(values[i]);
+        bool is_there = !toc_is_absent(values[i]);
+        seen += is_there;
+        if (is_counted && is_there)
+            toc_count_step(w, e, i, 1);
     }
-    return any;
+    w->queryable += seen;
+    return seen > 0;
 }
 
-static bool instant_steps(const struct pass *p, const struct toc_series_view *s,
-                          struct toc_column *c) {
+static bool instant_steps(const struct pass *p, struct toc_worker *w,
+                          const struct toc_series_view *s, struct toc_column *c) {
     const struct toc_eval *e = p->e;
     if (!s->histograms && p->what->wanted == TOC_WANT_VALUE &&
         p->selector->modifier == TOC_RANGE_PLAIN)
-        return float_steps(p, s, c->values);
-    bool any = false;
+        return float_steps(p, w, s, c->values);
+    bool is_counted = w->step_samples != NULL;
+    uint64_t seen = 0;
     size_t next = 0; /* first sample behind the step */
     for (size_t i = 0; i < e->step_count; i++) {
         int64_t t = toc_look_ms(e, p->selector, i);
         while (next < s->count && s->t_ms[next] <= t)
             next++;
-        any |= look_at(p, s, next, t, c, i);
+        bool is_there = look_at(p, s, next, t, c, i);
+        seen += is_there;
+        if (is_counted && is_there)
+            toc_count_step(w, e, i, 1);
     }
-    return any;
+    w->queryable += seen;
+    return seen > 0;
 }
 
 /* ------------------------------------------------------------------------------------ series */
@@ -162,7 +173,7 @@ struct toc_labels toc_worker_keep_labels(struct toc_worker *w, struct toc_labels
 static int compute(struct pass *p, struct toc_worker *w, struct toc_labels labels,
                    const struct toc_series_view *s, struct toc_column *c, bool *out_any) {
     if (p->what->node->kind == TOC_NODE_SELECTOR) {
-        *out_any = instant_steps(p, s, c);
+        *out_any = instant_steps(p, w, s, c);
         return keep_histograms(w, p->e->step_count, c);
     }
     struct toc_samples samples = {labels, s->t_ms, s->values, s->histograms, s->start_ms, s->count};
@@ -179,8 +190,6 @@ static int one_series(struct pass *p, struct toc_worker *w, size_t block, size_t
     if (rc < 0 || s.count == 0)
         return rc;
     *samples += s.count;
-    if (s.count > toc_query_room(p->e->query))
-        return toc_query_too_many(&w->err);
     if (p->selector->tells_resets)
         toc_worker_tell_resets(w, &s);
     clear_column(p, w, s.histograms != NULL, &c);

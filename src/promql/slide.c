@@ -34,9 +34,10 @@ static void without_stale(struct toc_worker *w, struct toc_samples *s) {
     s->count = n;
 }
 
-/* Bounds of the windows of all steps; both ends move forward only. Wider with a modifier. */
-static void find_windows(const struct toc_eval *e, struct toc_worker *w, const struct toc_node *n,
-                         const struct toc_samples *s) {
+/* Bounds of the windows of all steps; both ends move forward only. Wider with a modifier. The
+ * samples of a window are held at once. */
+static int find_windows(const struct toc_eval *e, struct toc_worker *w, const struct toc_node *n,
+                        const struct toc_samples *s) {
     int64_t before = n->modifier == TOC_RANGE_PLAIN ? 0 : e->query->lookback_ms;
     int64_t behind = n->modifier == TOC_RANGE_SMOOTHED ? e->query->lookback_ms : 0;
     TOC_VEC_RESERVE(&w->first, e->step_count);
@@ -44,12 +45,21 @@ static void find_windows(const struct toc_eval *e, struct toc_worker *w, const s
     int64_t look = toc_look_ms(e, n, 0), step = n->at_kind == TOC_AT_NONE ? e->step_ms : 0;
     int64_t from = look - n->range_ms - before, to = look + behind;
     size_t first = 0, end = 0, first_stride = 0, end_stride = 0;
+    bool is_counted = w->step_samples != NULL;
+    uint64_t seen = 0;
+    size_t largest = 0;
     for (size_t i = 0; i < e->step_count; i++, from += step, to += step) {
         end = toc_advance(s->t_ms, s->count, end, to, &end_stride);
         first = toc_advance(s->t_ms, end, first, from, &first_stride);
         w->first.items[i] = (uint32_t)first;
         w->end.items[i] = (uint32_t)end;
+        seen += end - first;
+        largest = end - first > largest ? end - first : largest;
+        if (is_counted)
+            toc_count_step(w, e, i, end - first);
     }
+    w->queryable += seen;
+    return largest > toc_query_room(e->query) ? toc_query_too_many(&w->err) : 0;
 }
 
 static void slide_floats(const struct toc_eval *e, struct toc_worker *w,
@@ -153,14 +163,16 @@ int toc_slide_windows(struct toc_eval *e, struct toc_worker *w, const struct toc
     without_stale(w, &s);
     if (!toc_eval_has(e, TOC_PROMQL_USE_START_TIMESTAMPS))
         s.start_ms = NULL;
-    find_windows(e, w, range, &s);
+    int rc = find_windows(e, w, range, &s);
+    if (rc < 0)
+        return rc;
     out->histograms = NULL; /* until a result is one */
     bool is_fixed = range->at_kind != TOC_AT_NONE;
     if (call->function->slide && !s.h && !s.start_ms && !is_fixed &&
         range->modifier == TOC_RANGE_PLAIN) {
         slide_floats(e, w, call, range, &s, out, out_any);
     } else {
-        int rc = each_window(e, w, call, range, parameters, parameter_count, &s, out, out_any);
+        rc = each_window(e, w, call, range, parameters, parameter_count, &s, out, out_any);
         if (rc < 0)
             return rc;
     }

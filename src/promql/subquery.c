@@ -18,6 +18,7 @@ int toc_subquery_eval(const struct toc_eval *outer, const struct toc_node *n,
     int64_t step = n->step_ms ? n->step_ms : fallback;
     int64_t to = toc_look_ms(outer, n, outer->step_count - 1);
     *out_inner = *outer;
+    out_inner->is_inner = true;
     out_inner->start_ms = first_step(toc_look_ms(outer, n, 0) - n->range_ms, step);
     out_inner->end_ms = to;
     out_inner->step_ms = step;
