@@ -42,6 +42,8 @@ static void write_alert(struct toc_json_writer *w, const struct toc_rule_alert_v
     toc_json_kv_time(w, "activeAt", a->active_at);
     if (a->keep_firing_since.ms)
         toc_json_kv_time(w, "keepFiringSince", a->keep_firing_since);
+    if (a->held_since.ms)
+        toc_json_kv_time(w, "heldSince", a->held_since);
     toc_json_kv_string(w, "value", toc_sv_make(value, n));
     toc_json_end_object(w);
 }

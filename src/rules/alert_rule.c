@@ -56,7 +56,7 @@ static void step_present(const struct evaluation *ev, struct active_alert *a,
     }
     a->value = match->value;
     a->confirm_value = match->confirm_value;
-    a->keep_since.ms = 0;
+    a->keep_since.ms = a->held_since.ms = 0;
     replace_labels(&a->source, match->source);
     replace_labels(&a->annotations, match->annotations);
     if (a->state == TOC_RULE_PENDING && at_ms - a->active_at.ms >= ev->s->rule->for_ms) {
@@ -92,8 +92,11 @@ static bool step_absent(const struct evaluation *ev, struct active_alert *a) {
         return false;
     if (is_held(ev, a)) {
         a->keep_since.ms = 0;
+        if (!a->held_since.ms)
+            a->held_since = ev->p->at;
         return true;
     }
+    a->held_since.ms = 0;
     if (keep_ms > 0) {
         if (!a->keep_since.ms)
             a->keep_since = ev->p->at;

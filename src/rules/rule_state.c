@@ -12,7 +12,7 @@
 #include "base/hash.h"
 #include "rules/rules_priv.h"
 
-enum { STATE_VERSION = 2 };
+enum { STATE_VERSION = 3 };
 
 static void encode_alert(const struct active_alert *a, struct toc_buf *out) {
     toc_labels_encode(a->labels, out);
@@ -28,6 +28,7 @@ static void encode_alert(const struct active_alert *a, struct toc_buf *out) {
     toc_buf_append_zigzag(out, a->resolved_at.ms);
     toc_buf_append_zigzag(out, a->last_sent.ms);
     toc_buf_append_zigzag(out, a->keep_since.ms);
+    toc_buf_append_zigzag(out, a->held_since.ms);
 }
 
 void toc_rule_state_encode(const struct rule_state *s, struct toc_buf *out) {
@@ -63,6 +64,7 @@ static int decode_alert(struct toc_reader *r, struct toc_arena *arena, struct ac
     a.resolved_at.ms = toc_read_zigzag(r);
     a.last_sent.ms = toc_read_zigzag(r);
     a.keep_since.ms = toc_read_zigzag(r);
+    a.held_since.ms = toc_read_zigzag(r);
     if (rc || r->error || state > TOC_RULE_FIRING)
         return TOC_ECORRUPT;
     a.state = (enum toc_rule_alert_state)state;

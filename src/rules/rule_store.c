@@ -214,6 +214,10 @@ void toc_group_load(struct toc_rules *m, struct group_state *g, struct toc_ts no
                 now);
     }
     g->is_stored = last.ms != 0;
+    if (!g->is_stored) {
+        g->restore_in = 2;
+        g->restore_before = now;
+    }
     if (last.ms)
         g->next_slot.ms = first_slot(g, last, now.ms);
 }

@@ -76,6 +76,7 @@ static void evaluate_at(struct toc_rules *m, struct group_state *g, struct toc_t
     g->rule_seconds = 0;
     g->last_samples = 0;
     toc_group_evaluate_rules(m, g, at);
+    toc_group_restore_from_series(m, g, at);
     toc_group_check_health(m, g, at);
     g->evaluation_s = (double)(toc_rules_mono(m) - began) / 1e9;
     g->evaluations++;

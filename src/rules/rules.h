@@ -105,7 +105,9 @@ struct toc_rule_alert_view {
     enum toc_rule_alert_state state; /* pending or firing */
     struct toc_ts active_at;
     struct toc_ts keep_firing_since; /* 0 = unset */
+    struct toc_ts held_since;        /* firing only because `recover` is not met yet; 0: not so */
     double value;
+    double confirm_value; /* of the second stage; NaN without one */
 };
 
 struct toc_rule_view {

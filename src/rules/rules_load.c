@@ -124,6 +124,8 @@ static void inherit_group(struct group_state *to, const struct group_state *from
     if (to->interval_ms == from->interval_ms)
         to->next_slot = from->next_slot;
     to->is_stored = from->is_stored;
+    to->restore_in = from->restore_in;
+    to->restore_before = from->restore_before;
     to->last_evaluation = from->last_evaluation;
     to->evaluation_s = from->evaluation_s;
     to->rule_seconds = from->rule_seconds;

@@ -27,6 +27,7 @@ struct active_alert {
     double confirm_value;                  /* NaN without a second stage */
     double expected_lower, expected_upper; /* NaN when unknown */
     struct toc_ts active_at, fired_at, resolved_at, last_sent, keep_since;
+    struct toc_ts held_since; /* the expression is over, `recover` is not met; 0: not so */
 };
 struct alert_list { /* sorted by labels */
     TOC_VEC_FIELDS(struct active_alert)
@@ -102,6 +103,8 @@ struct group_state {
     uint64_t evaluations, missed, rule_evaluations, rule_failures;
     size_t last_samples;
     bool is_stored; /* the store has a slot of it */
+    unsigned restore_in; /* evaluations until state is taken from series; 0: never */
+    struct toc_ts restore_before;
     struct rule_state *rules;
 };
 
@@ -265,6 +268,9 @@ void toc_rule_send_health(struct toc_rules *m, const struct group_state *g, stru
 /* rule_health_store.c */
 void toc_rule_health_encode(const struct rule_state *s, struct toc_buf *out);
 int toc_rule_health_decode(struct toc_sv bytes, struct rule_state *s) TOC_MUST_CHECK;
+
+/* rule_restore.c */
+void toc_group_restore_from_series(struct toc_rules *m, struct group_state *g, struct toc_ts at);
 
 /* rule_threshold.c */
 int toc_rule_apply_override(const struct toc_rules *m, struct rule_state *s, struct toc_err *err);

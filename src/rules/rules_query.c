@@ -7,8 +7,16 @@ static size_t view_alerts(const struct rule_state *s, struct toc_rule_alert_view
     for (size_t i = 0; i < s->active.count; i++) {
         const struct active_alert *a = &s->active.items[i];
         if (a->state != TOC_RULE_INACTIVE)
-            out[n++] = (struct toc_rule_alert_view){a->labels,    a->annotations, a->state,
-                                                    a->active_at, a->keep_since,  a->value};
+            out[n++] = (struct toc_rule_alert_view){
+                .labels = a->labels,
+                .annotations = a->annotations,
+                .state = a->state,
+                .active_at = a->active_at,
+                .keep_firing_since = a->keep_since,
+                .held_since = a->held_since,
+                .value = a->value,
+                .confirm_value = a->confirm_value,
+            };
     }
     return n;
 }

@@ -28,7 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct toc_template *t = NULL;
     struct toc_err err = {0};
     struct toc_buf a = TOC_BUF_INIT, b = TOC_BUF_INIT;
-    if (toc_template_compile(toc_sv_make((const char *)data, size), &t, &err)) {
+    if (toc_template_compile_with(toc_sv_make((const char *)data, size),
+                                  TOC_TEMPLATE_RULE_FUNCTIONS, &t, &err)) {
         if (err.line < 1)
             abort();
         return 0;

@@ -168,13 +168,31 @@ static void keep_firing_for_bridges_gaps(void **state) {
     world_fini(&w);
 }
 
+/* Since when the first alert is held by `recover`; -1: it is not. */
+static void keep_held(void *ctx, const struct toc_rule_group_view *g) {
+    const struct toc_rule_view *r = &g->rules[0];
+    *(int64_t *)ctx = r->alert_count ? r->alerts[0].held_since.ms : 0;
+}
+
+static int64_t held_s(struct world *w) {
+    int64_t held_ms = 0;
+    toc_rules_each_group(w->m, keep_held, &held_ms);
+    return held_ms ? (held_ms - w->t0) / 1000 : -1;
+}
+
 static void recover_number_is_hysteresis(void **state) {
     static const char yaml[] = "groups: [{name: g, rules: [{alert: Hot, expr: load > 0.8, "
                                "recover: 0.3}]}]";
     struct world w;
     (void)state;
     world_init(&w, yaml);
-    play(&w, "a", "7957437");
+    play(&w, "a", "79");
+    assert_int_equal(held_s(&w), -1);
+    play(&w, "a", "57");
+    restart(&w);
+    assert_int_equal(held_s(&w), 20);
+    play(&w, "a", "437");
+    assert_int_equal(held_s(&w), -1);
     assert_string_equal(toc_buf_cstr(&w.journal), "10 firing a=0.9 since 10\n"
                                                   "50 resolved a=0.4 since 10\n");
     world_fini(&w);

@@ -260,10 +260,10 @@ static void show_group(void *ctx, const struct toc_rule_group_view *g) {
     for (size_t i = 0; i < g->rule_count; i++)
         for (size_t k = 0; k < g->rules[i].alert_count; k++) {
             const struct toc_rule_alert_view *a = &g->rules[i].alerts[k];
-            toc_buf_printf(out, "%.*s %s active %lld keep %lld value %.17g ",
+            toc_buf_printf(out, "%.*s %s active %lld keep %lld held %lld value %.17g ",
                            TOC_SV_ARG(g->group->name), toc_rule_alert_state_text(a->state),
                            (long long)a->active_at.ms, (long long)a->keep_firing_since.ms,
-                           a->value);
+                           (long long)a->held_since.ms, a->value);
             toc_labels_format(a->labels, out);
             toc_labels_format(a->annotations, out);
             toc_buf_append_char(out, '\n');

@@ -351,6 +351,53 @@ static void time_away_does_not_count_towards_for(void **state) {
     world_fini(&w);
 }
 
+/* ALERTS_FOR_STATE of another server: pending since so many seconds before its last sample, which
+ * is so many seconds before our start. */
+static void put_for_state(struct world *w, const char *inst, int64_t served_s, int64_t ago_s) {
+    struct toc_label l[] = {{TOC_METRIC_NAME, TOC_SV("ALERTS_FOR_STATE")},
+                            {TOC_SV("alertname"), TOC_SV("Hot")},
+                            {TOC_SV("inst"), toc_sv_cstr(inst)}};
+    int64_t t_ms = T0_MS - ago_s * 1000;
+    toc_memory_querier_add(&w->db, (struct toc_labels){l, 3}, t_ms,
+                           (double)(t_ms / 1000 - served_s));
+}
+
+static void state_of_another_server_is_taken_over(void **state) {
+    static const char yaml[] =
+        "groups: [{name: g, rules: [{alert: Hot, expr: load > 0.5, for: 30m}]}]";
+    struct world w;
+    struct toc_buf b = TOC_BUF_INIT;
+    char wanted[100];
+    (void)state;
+    world_init(&w, yaml);
+    put_for_state(&w, "done", 1900, 60);
+    put_for_state(&w, "near", 1500, 60);
+    put_for_state(&w, "far", 600, 60);
+    put_for_state(&w, "old", 600, 2 * 3600);
+    int64_t second_ms = w.now_ms - T0_MS + 10000;
+    for (int i = 0; i < 3; i++) {
+        put(&w, "load", "done", 0.8);
+        put(&w, "load", "near", 0.8);
+        put(&w, "load", "far", 0.8);
+        put(&w, "load", "old", 0.8);
+        tick(&w);
+    }
+    shown(&w, &b);
+    assert_non_null(strstr(toc_buf_cstr(&b), "firing 0.8 since -1960s {alertname=\"Hot\", "
+                                             "inst=\"done\"}"));
+    (void)snprintf(wanted, sizeof wanted, "pending 0.8 since %llds {alertname=\"Hot\", inst=\"near",
+                   (long long)(second_ms + 600000 - 1800000) / 1000);
+    assert_non_null(strstr(toc_buf_cstr(&b), wanted));
+    (void)snprintf(wanted, sizeof wanted, "pending 0.8 since %llds {alertname=\"Hot\", inst=\"far",
+                   (long long)(second_ms - 600000) / 1000);
+    assert_non_null(strstr(toc_buf_cstr(&b), wanted));
+    (void)snprintf(wanted, sizeof wanted, "pending 0.8 since %llds {alertname=\"Hot\", inst=\"old",
+                   (long long)(second_ms - 10000) / 1000);
+    assert_non_null(strstr(toc_buf_cstr(&b), wanted));
+    toc_buf_fini(&b);
+    world_fini(&w);
+}
+
 static void grace_after_time_away_ends(void **state) {
     static const char yaml[] = "groups: [{name: g, rules: [{alert: Hot, expr: load > 0.5}]}]";
     struct world w;
@@ -442,6 +489,7 @@ int main(void) {
         cmocka_unit_test(reload_keeps_rules_by_name_and_labels),
         cmocka_unit_test(rules_gone_while_away_end_their_alerts),
         cmocka_unit_test(time_away_does_not_count_towards_for),
+        cmocka_unit_test(state_of_another_server_is_taken_over),
         cmocka_unit_test(grace_after_time_away_ends),
         cmocka_unit_test(one_group_can_be_evaluated_at_any_time),
         cmocka_unit_test(templates_know_queries_urls_and_external_labels),
