@@ -1,8 +1,10 @@
-/* What other servers of metrics speak: remote write in. Answers are plain text, as theirs. */
+/* What other servers of metrics speak: remote write in, remote read. Refusals are plain text, as
+ * theirs. */
 #include <stdio.h>
 
 #include "api/api_priv.h"
 #include "codec/compress.h"
+#include "remote/remote_read.h"
 
 enum { MESSAGE_MAX = 32 << 20 }; /* after decompression */
 
@@ -103,5 +105,46 @@ void toc_api_remote_write(struct toc_api_call *c) {
             add_written(c, &o);
     }
     toc_buf_fini(&o.text);
+    toc_buf_fini(&own);
+}
+
+static void answer_samples(struct toc_api_call *c, struct toc_query *q, struct toc_sv body) {
+    struct toc_query_limits limits = toc_query_gate_limits(c->api->queries);
+    struct toc_remote_read_options o = {.querier = c->api->parts.querier,
+                                        .max_samples = limits.max_samples,
+                                        .should_stop = toc_query_should_stop,
+                                        .ctx = q};
+    struct toc_buf plain = TOC_BUF_INIT;
+    struct toc_err err = {0};
+    plain.limit_bytes = limits.max_bytes;
+    int rc = toc_remote_read(&o, body, &plain, &q->samples, &err);
+    if (!rc)
+        rc = toc_compress(TOC_COMPRESSION_SNAPPY, toc_buf_sv(&plain), &c->res->body);
+    toc_buf_fini(&plain);
+    if (rc) {
+        bool is_theirs =
+            rc == TOC_EPARSE || rc == TOC_ETRUNCATED || rc == TOC_EUNSUPPORTED || rc == TOC_ELIMIT;
+        answer_text(c, is_theirs ? 400 : 500, "%s", err.message);
+        return;
+    }
+    c->res->content_type = "application/x-protobuf";
+    toc_http_response_header(c->res, "Content-Encoding", "snappy");
+}
+
+void toc_api_remote_read(struct toc_api_call *c) {
+    struct toc_query q = {.request = c->req,
+                          .kind = "remote_read",
+                          .text = TOC_SV("remote read"),
+                          .actor = toc_sv_cstr(c->actor)};
+    struct toc_buf own = TOC_BUF_INIT;
+    struct toc_sv body;
+    if (!read_message(c, &own, &body))
+        return;
+    if (toc_query_begin(c->api->queries, &q, 0) < 0) {
+        answer_text(c, 503, "too many queries run");
+    } else {
+        answer_samples(c, &q, body);
+        toc_query_end(&q);
+    }
     toc_buf_fini(&own);
 }
