@@ -16,13 +16,19 @@ enum {
     TOC_REMOTE_SERIES_MAX = 1 << 20,       /* of a message */
     TOC_REMOTE_FUTURE_MS = 10 * 60 * 1000, /* samples beyond it are out of bounds */
     TOC_REMOTE_ARENA_BYTES = 64 << 20,     /* of histograms */
-    TOC_REMOTE_TEXT_LINES_MAX = 10,        /* refusals told one by one */
+    TOC_REMOTE_AHEAD = 32,
+    TOC_REMOTE_TEXT_LINES_MAX = 10, /* refusals told one by one */
 };
 
 struct write_series {
     struct toc_hash128 key;
     struct toc_sv raw; /* how the message names it */
     uint32_t first_sample, sample_count;
+};
+
+struct write_ahead {
+    struct toc_hash128 key;
+    struct toc_sv raw, rest; /* the labels and what follows */
 };
 
 struct write_exemplar {
@@ -45,6 +51,9 @@ struct write_batch {
     struct {
         TOC_VEC_FIELDS(struct toc_metricdb_sample)
     } samples;
+    /* 1.0: series whose places in the cache are on their way */
+    struct write_ahead ahead[TOC_REMOTE_AHEAD];
+    size_t ahead_count;
     struct {
         TOC_VEC_FIELDS(struct write_exemplar)
     } exemplars;

@@ -64,48 +64,115 @@ static int take_field(struct write_batch *b, uint64_t ref, struct toc_pb_reader 
     }
 }
 
-/* Senders put the labels first; then their bytes, in one piece, are the key. Are they apart, they
- * are gathered. The whole message is looked over, so that a broken one stores nothing. */
-static int label_bytes(struct write_batch *b, struct toc_sv body, struct toc_sv *out_raw,
-                       size_t *out_labels_end) {
-    struct toc_pb_reader r = toc_pb_reader_make(body);
-    const uint8_t *begin = r.p, *end = r.p;
-    bool is_apart = false;
-    for (struct toc_pb_field f; toc_pb_next(&r, &f);) {
-        if (f.number != LABELS)
-            break;
-        end = r.p;
+/* Where the labels at the front of a series end. Labels are short: two bytes of head, mostly. */
+static int skip_labels(struct toc_sv body, size_t *out_end) {
+    const uint8_t *p = (const uint8_t *)body.p;
+    size_t at = 0;
+    while (at + 2 <= body.n && p[at] == (LABELS << 3 | TOC_PB_LEN)) {
+        if (p[at + 1] < 0x80) {
+            at += 2 + (size_t)p[at + 1];
+        } else {
+            struct toc_pb_reader r = toc_pb_reader_make(toc_sv_sub(body, at + 1, body.n));
+            uint64_t n = toc_pb_varint(&r);
+            if (r.error || n > (uint64_t)(r.end - r.p))
+                return TOC_ETRUNCATED;
+            at = (size_t)((const char *)r.p - body.p) + (size_t)n;
+        }
     }
-    *out_labels_end = (size_t)(end - begin);
-    *out_raw = toc_sv_sub(body, 0, *out_labels_end);
-    for (struct toc_pb_field f; toc_pb_next(&r, &f);)
-        is_apart = is_apart || f.number == LABELS;
-    if (r.error || !is_apart)
-        return r.error;
-    size_t from = b->gathered.n;
-    r = toc_pb_reader_make(body);
+    *out_end = at;
+    return at > body.n ? TOC_ETRUNCATED : 0;
+}
+
+/* Labels that stand apart are gathered. The series begins again under its full name. */
+static int take_scattered(struct write_batch *b, struct toc_sv body) {
+    struct toc_pb_reader r = toc_pb_reader_make(body);
+    toc_buf_reset(&b->gathered);
     for (struct toc_pb_field f; toc_pb_next(&r, &f);)
         if (f.number == LABELS)
             toc_pb_put_bytes(&b->gathered, LABELS, toc_pb_bytes(&r, &f));
-    *out_labels_end = 0;
-    *out_raw = toc_arena_dup_sv(&b->arena, toc_sv_make(b->gathered.p + from, b->gathered.n - from));
-    toc_buf_reset(&b->gathered);
-    return r.error ? r.error : out_raw->p ? 0 : TOC_ENOMEM;
-}
-
-static int take_series(struct write_batch *b, struct toc_sv body) {
-    struct toc_sv raw;
-    size_t at;
-    int rc = label_bytes(b, body, &raw, &at);
-    if (rc)
-        return rc;
+    struct toc_sv raw = toc_arena_dup_sv(&b->arena, toc_buf_sv(&b->gathered));
+    if (r.error || !raw.p)
+        return r.error ? r.error : TOC_ENOMEM;
     uint64_t ref = toc_write_begin_series(b, toc_label_cache_key(b->cache, raw.p, raw.n), raw);
     if (!ref)
         return b->parse_error;
-    struct toc_pb_reader r = toc_pb_reader_make(toc_sv_sub(body, at, body.n));
+    int rc = 0;
+    r = toc_pb_reader_make(body);
     for (struct toc_pb_field f; !rc && toc_pb_next(&r, &f);)
-        rc = take_field(b, ref, &r, &f);
+        rc = f.number == LABELS ? 0 : take_field(b, ref, &r, &f);
     return rc ? rc : r.error;
+}
+
+static bool has_labels(struct toc_sv rest) {
+    struct toc_pb_reader r = toc_pb_reader_make(rest);
+    while (r.end - r.p >= 2 && r.p[0] == (SAMPLES << 3 | TOC_PB_LEN) && r.p[1] < 0x80 &&
+           r.end - r.p >= 2 + r.p[1])
+        r.p += 2 + r.p[1];
+    for (struct toc_pb_field f; toc_pb_next(&r, &f);)
+        if (f.number == LABELS)
+            return true;
+    return false;
+}
+
+/* A sample as every sender writes it: value, then time. False: read it field by field. */
+static bool take_plain_sample(struct write_batch *b, uint64_t ref, struct toc_pb_reader *r) {
+    const uint8_t *p = r->p;
+    size_t left = (size_t)(r->end - p);
+    enum { HEAD = 12, VALUE_TAG = 1 << 3 | TOC_PB_I64, TIME_TAG = 2 << 3 | TOC_PB_VARINT };
+    if (left < HEAD || p[0] != (SAMPLES << 3 | TOC_PB_LEN) || p[1] >= 0x80 || p[1] < HEAD - 1 ||
+        left < 2 + (size_t)p[1] || p[2] != VALUE_TAG || p[11] != TIME_TAG)
+        return false;
+    struct toc_pb_reader value = {p + 3, p + 11, 0}, time = {p + HEAD, p + 2 + p[1], 0};
+    double v = toc_pb_double_of(toc_pb_fixed64(&value));
+    int64_t t_ms = (int64_t)toc_pb_varint(&time);
+    if (time.error || time.p != time.end)
+        return false;
+    r->p = time.end;
+    toc_write_add_float(b, ref, t_ms, v);
+    return true;
+}
+
+static int take_ahead(struct write_batch *b, const struct write_ahead *x) {
+    struct toc_pb_reader r = toc_pb_reader_make(x->rest);
+    uint64_t ref = toc_write_begin_series(b, x->key, x->raw);
+    if (!ref)
+        return b->parse_error;
+    int rc = 0;
+    for (struct toc_pb_field f; !rc;) {
+        if (take_plain_sample(b, ref, &r))
+            continue;
+        if (!toc_pb_next(&r, &f))
+            break;
+        rc = take_field(b, ref, &r, &f);
+    }
+    return rc ? rc : r.error;
+}
+
+static int take_all_ahead(struct write_batch *b) {
+    int rc = 0;
+    for (size_t i = 0; !rc && i < b->ahead_count; i++)
+        rc = take_ahead(b, &b->ahead[i]);
+    b->ahead_count = 0;
+    return rc;
+}
+
+/* Senders put the labels first; their bytes, in one piece, are the key. The key's place in the
+ * cache comes near while the next series are looked at. */
+static int take_series(struct write_batch *b, struct toc_sv body) {
+    size_t end;
+    int rc = skip_labels(body, &end);
+    if (rc)
+        return rc;
+    struct write_ahead *x = &b->ahead[b->ahead_count];
+    x->raw = toc_sv_sub(body, 0, end);
+    x->rest = toc_sv_sub(body, end, body.n);
+    if (has_labels(x->rest)) {
+        rc = take_all_ahead(b);
+        return rc ? rc : take_scattered(b, body);
+    }
+    x->key = toc_label_cache_key(b->cache, x->raw.p, x->raw.n);
+    toc_label_cache_prefetch(b->cache, x->key);
+    return ++b->ahead_count == TOC_REMOTE_AHEAD ? take_all_ahead(b) : 0;
 }
 
 enum toc_metric_type toc_write_metric_type(uint64_t v) {
@@ -146,5 +213,7 @@ int toc_write_parse_1(struct write_batch *b, struct toc_sv body) {
         else if (f.number == METADATA)
             rc = take_metadata(b, toc_pb_bytes(&r, &f));
     }
+    if (!rc && !r.error)
+        rc = take_all_ahead(b);
     return rc ? rc : r.error;
 }
