@@ -8,6 +8,8 @@
 #include "promqltest/load.h"
 #include "ruletest/ruletest_priv.h"
 
+enum { EVALUATIONS_MAX = 10000000 };
+
 void run_failure(struct test_run *r, const char *fmt, ...) {
     va_list ap;
     if (r->failures.n)
@@ -133,6 +135,10 @@ static void run_steps(struct test_run *r) {
     if (r->test->wrong_input.code) {
         run_failure(r, "%d:%d: %s", r->test->wrong_input.line, r->test->wrong_input.column,
                     r->test->wrong_input.message);
+        return;
+    }
+    if (last / r->file->evaluation_interval_ms > EVALUATIONS_MAX) {
+        run_failure(r, "more than %d evaluations until the latest eval_time", EVALUATIONS_MAX);
         return;
     }
     if (!has_names(r) || start_rules(r))
