@@ -10,9 +10,10 @@ What Prometheus 3 means differently from Prometheus 2, and how the generator kee
 * Sums are compensated: values are multiples of 1/8, so that most sums are exact; where a result is not exact (rates,
   averages, transcendental functions) it is compared within 1e-9, and no operator that jumps (comparison, rounding,
   ranking, count of changes) is put on top of it.
-* atan2 keeps the metric name in Prometheus 2: its vector has none. stddev and stdvar of one NaN or infinity are 0 there:
-  they get finite values only. timestamp(x offset O @ T) forgets the offset there: such a selector has one of the two.
+* atan2 keeps the metric name in Prometheus 2: its vector has none. stddev and stdvar of one NaN or infinity, and of
+  numbers whose squares overflow, differ: they get small numbers only. timestamp(x offset O @ T) forgets the offset there: such a selector has one of the two.
   predict_linear(x[d] @ T) moves the window in a range query there: its selector has no @.
+* label_replace and label_join refuse series that become equal wherever their values are: promql_diff.py decides that.
 * The logarithm of a subnormal number is wrong in Go on amd64: there is none among the special values.
 * holt_winters has another name, histogram_fraction and native histograms are not in Prometheus 2: they are not generated.
 """
@@ -245,6 +246,8 @@ class Generator:
     def over_time(self, depth):
         f = self.r.choice(('sum', 'avg', 'min', 'max', 'count', 'last', 'present', 'stddev', 'stdvar', 'quantile', 'changes', 'resets'))
         m = self.matrix(depth)
+        if f in ('stddev', 'stdvar') and not m.finite:
+            f = 'count'
         if f in ('changes', 'resets'):
             return Node('vector', [f + '(', ')'], [m], bits=(0, 12))
         if f == 'quantile':
