@@ -12,6 +12,7 @@ struct toc_api *toc_api_new(const struct toc_api_parts *parts) {
     api->events = toc_api_events_new();
     api->queries = toc_query_gate_new(parts->clock, &parts->query_limits);
     atomic_init(&api->features, parts->features);
+    toc_mutex_init(&api->labels_mutex, TOC_LOCK_QUEUE);
     return api;
 }
 
@@ -20,6 +21,8 @@ void toc_api_free(struct toc_api **ap) {
         return;
     toc_api_events_free(&(*ap)->events);
     toc_query_gate_free(&(*ap)->queries);
+    toc_labels_free(&(*ap)->external_labels);
+    toc_mutex_fini(&(*ap)->labels_mutex);
     toc_free(*ap);
     *ap = NULL;
 }
@@ -28,6 +31,14 @@ void toc_api_set_queries(struct toc_api *api, const struct toc_query_limits *lim
                          unsigned features) {
     toc_query_gate_set(api->queries, limits);
     atomic_store(&api->features, features);
+}
+
+void toc_api_set_external_labels(struct toc_api *api, struct toc_labels labels) {
+    struct toc_labels fresh = toc_labels_dup(labels);
+    toc_mutex_lock(&api->labels_mutex);
+    toc_labels_free(&api->external_labels);
+    api->external_labels = fresh;
+    toc_mutex_unlock(&api->labels_mutex);
 }
 
 struct toc_query_stats toc_api_query_stats(struct toc_api *api) {

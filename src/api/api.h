@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "model/labels.h"
 #include "model/querier.h"
 #include "model/sink.h"
 #include "net/http_server.h"
@@ -26,6 +27,8 @@ void toc_api_handle(void *api, const struct toc_http_request *req, struct toc_ht
 /* Other limits and features for requests that come from now on. */
 void toc_api_set_queries(struct toc_api *api, const struct toc_query_limits *limits,
                          unsigned features);
+/* The labels that /federate adds where they are absent; copied. */
+void toc_api_set_external_labels(struct toc_api *api, struct toc_labels labels);
 /* How queries fared since the start. */
 struct toc_query_stats toc_api_query_stats(struct toc_api *api);
 /* Tells every open event stream; json is one object on one line. Any thread. */

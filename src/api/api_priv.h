@@ -10,6 +10,7 @@
 #include "api/route.h"
 #include "codec/json.h"
 #include "codec/json_writer.h"
+#include "sys/thread.h"
 
 struct toc_api_events;
 
@@ -18,6 +19,8 @@ struct toc_api {
     struct toc_api_events *events;
     struct toc_query_gate *queries;
     atomic_uint features; /* TOC_FEATURE_… */
+    struct toc_mutex labels_mutex;
+    struct toc_labels external_labels; /* owned, under it */
 };
 
 /* One request on its way through. */

@@ -18,6 +18,7 @@ struct federation {
     struct toc_arena arena;
     struct toc_map seen; /* by label hash: series that several selectors match */
     bool keeps_utf8;     /* the peer takes names in quotes */
+    struct toc_labels external;
     TOC_VEC_FIELDS(struct newest)
 };
 
@@ -84,6 +85,15 @@ static void append_name(const struct federation *f, struct toc_buf *out, struct 
         append_underscored(out, name, is_metric);
 }
 
+static void append_label(const struct federation *f, struct toc_buf *out, const struct toc_label *l,
+                         bool *is_open) {
+    toc_buf_append_char(out, *is_open ? ',' : '{');
+    *is_open = true;
+    append_name(f, out, l->name, false);
+    toc_buf_append_char(out, '=');
+    append_quoted(out, l->value);
+}
+
 static void append_sample(const struct federation *f, struct toc_buf *out, const struct newest *n) {
     bool is_inside = f->keeps_utf8 && !toc_metric_name_is_classic(n->name), is_open = is_inside;
     if (is_inside)
@@ -91,14 +101,12 @@ static void append_sample(const struct federation *f, struct toc_buf *out, const
     append_name(f, out, n->name, true);
     for (size_t i = 0; i < n->labels.count; i++) {
         const struct toc_label *l = &n->labels.items[i];
-        if (toc_sv_eq(l->name, TOC_METRIC_NAME))
-            continue;
-        toc_buf_append_char(out, is_open ? ',' : '{');
-        is_open = true;
-        append_name(f, out, l->name, false);
-        toc_buf_append_char(out, '=');
-        append_quoted(out, l->value);
+        if (!toc_sv_eq(l->name, TOC_METRIC_NAME))
+            append_label(f, out, l, &is_open);
     }
+    for (size_t i = 0; i < f->external.count; i++)
+        if (!toc_labels_has(n->labels, f->external.items[i].name))
+            append_label(f, out, &f->external.items[i], &is_open);
     toc_buf_append_cstr(out, is_open ? "} " : " ");
     toc_format_f64_g(n->value, out);
     toc_buf_printf(out, " %lld\n", (long long)n->t_ms);
@@ -131,6 +139,9 @@ void toc_api_federate(struct toc_api_call *c) {
         toc_sv_find(toc_http_header(c->req, "Accept"), TOC_SV("escaping=allow-utf-8")) != SIZE_MAX;
     if (!toc_prom_matches_read(c, false, &m))
         return;
+    toc_mutex_lock(&c->api->labels_mutex);
+    f.external = toc_labels_dup_arena(c->api->external_labels, c->req->arena);
+    toc_mutex_unlock(&c->api->labels_mutex);
     for (size_t i = 0; i < m.count && rc == 0; i++) {
         m.selects[i].min_ms = c->now.ms - toc_query_gate_limits(c->api->queries).lookback_ms + 1;
         m.selects[i].max_ms = c->now.ms;

@@ -45,7 +45,7 @@ struct toc_api_parts {
     struct toc_discover *discover; /* NULL: switched off */
     struct toc_run_receiver *runs;
     struct toc_remote_write *remote_write; /* NULL: switched off */
-    const unsigned char *ack_key; /* TOC_ACK_KEY_BYTES */
+    const unsigned char *ack_key;          /* TOC_ACK_KEY_BYTES */
     struct toc_ts started_at;
     const char *config_path; /* NULL: none */
     const char *data_dir;

@@ -44,8 +44,11 @@ bool toc_prom_time(struct toc_api_call *c, const char *name, int64_t fallback_ms
 bool toc_prom_time_required(struct toc_api_call *c, const char *name, int64_t *out_ms);
 /* start and end of the endpoints about metadata: everything when absent. */
 bool toc_prom_time_range(struct toc_api_call *c, int64_t *start_ms, int64_t *end_ms);
-/* Seconds or a PromQL duration; negative values are possible. TOC_EPARSE. */
+/* Seconds or a PromQL duration; negative values are possible. TOC_EPARSE, or TOC_ELIMIT beyond 292
+ * years. */
 int toc_prom_duration_parse(struct toc_sv text, int64_t *out_ms) TOC_MUST_CHECK;
+/* The reason as upstream words it, in the request's arena. */
+const char *toc_prom_duration_error(struct toc_api_call *c, struct toc_sv text, int rc);
 /* `limit`-like: absent, empty and 0 are no limit (0). */
 bool toc_prom_limit(struct toc_api_call *c, const char *name, size_t *out);
 /* A boolean as Go reads one (1, t, true, …). TOC_EPARSE. */

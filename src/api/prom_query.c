@@ -63,29 +63,23 @@ static void answer_unparsed(struct toc_api_call *c, const struct toc_err *err) {
 
 static bool read_timeout(struct toc_api_call *c, struct query_call *q) {
     struct toc_sv text = toc_api_param(c, "timeout");
-    if (text.n == 0)
-        return true;
-    if (toc_prom_duration_parse(text, &q->timeout_ms) < 0) {
-        toc_prom_bad(c, "timeout", "cannot parse %s to a valid duration", toc_prom_quote(c, text));
-        return false;
-    }
-    if (q->timeout_ms <= 0)
+    int rc = text.n ? toc_prom_duration_parse(text, &q->timeout_ms) : 0;
+    if (rc < 0)
+        toc_prom_bad(c, "timeout", "%s", toc_prom_duration_error(c, text, rc));
+    if (text.n && q->timeout_ms <= 0)
         q->timeout_ms = 1; /* 0 would mean the limit */
-    return true;
+    return rc >= 0;
 }
 
 static bool read_lookback(struct toc_api_call *c, struct query_call *q) {
     struct toc_sv text = toc_api_param(c, "lookback_delta");
-    q->lookback_ms = q->limits.lookback_ms;
-    if (text.n == 0 || toc_prom_duration_parse(text, &q->lookback_ms) == 0) {
-        if (q->lookback_ms <= 0)
-            q->lookback_ms = q->limits.lookback_ms;
-        return true;
-    }
-    toc_prom_error(c, TOC_PROM_BAD_DATA,
-                   "error parsing lookback delta duration: cannot parse %s to a valid duration",
-                   toc_prom_quote(c, text));
-    return false;
+    int rc = text.n ? toc_prom_duration_parse(text, &q->lookback_ms) : 0;
+    if (rc < 0)
+        toc_prom_error(c, TOC_PROM_BAD_DATA, "error parsing lookback delta duration: %s",
+                       toc_prom_duration_error(c, text, rc));
+    if (q->lookback_ms <= 0)
+        q->lookback_ms = q->limits.lookback_ms;
+    return rc >= 0;
 }
 
 static void read_stats(struct toc_api_call *c, struct query_call *q) {
@@ -106,7 +100,7 @@ bool toc_prom_parse_expr(struct toc_api_call *c, struct toc_promql_expr **out) {
 
 static bool read_common(struct toc_api_call *c, struct query_call *q) {
     q->limits = toc_query_gate_limits(c->api->queries);
-    if (!toc_prom_limit(c, "limit", &q->limit) || !read_timeout(c, q) || !read_lookback(c, q))
+    if (!read_timeout(c, q) || !read_lookback(c, q))
         return false;
     read_stats(c, q);
     return toc_prom_parse_expr(c, &q->expr);
@@ -159,8 +153,9 @@ static void answer(struct toc_api_call *c, struct query_call *q, int rc,
 void toc_api_prom_query(struct toc_api_call *c) {
     int64_t at_ms;
     struct query_call q = {0};
-    if (toc_prom_time(c, "time", c->now.ms, &at_ms) && read_common(c, &q) &&
-        admit(c, &q, "instant")) {
+    /* In the order in which upstream looks: a request wrong in two ways is told the same. */
+    if (toc_prom_limit(c, "limit", &q.limit) && toc_prom_time(c, "time", c->now.ms, &at_ms) &&
+        read_common(c, &q) && admit(c, &q, "instant")) {
         struct toc_promql_options options = options_of(c, &q);
         struct toc_promql_result result = {0};
         struct toc_err err = {0};
@@ -175,8 +170,9 @@ void toc_api_prom_query(struct toc_api_call *c) {
 
 static bool read_step(struct toc_api_call *c, int64_t *out_ms) {
     struct toc_sv text = toc_api_param(c, "step");
-    if (toc_prom_duration_parse(text, out_ms) < 0) {
-        toc_prom_bad(c, "step", "cannot parse %s to a valid duration", toc_prom_quote(c, text));
+    int rc = toc_prom_duration_parse(text, out_ms);
+    if (rc < 0) {
+        toc_prom_bad(c, "step", "%s", toc_prom_duration_error(c, text, rc));
         return false;
     }
     if (*out_ms <= 0) {
@@ -219,8 +215,8 @@ static bool can_be_ranged(struct toc_api_call *c, const struct toc_promql_expr *
 void toc_api_prom_query_range(struct toc_api_call *c) {
     int64_t start, end, step;
     struct query_call q = {0};
-    if (read_range(c, &start, &end, &step) && read_common(c, &q) && can_be_ranged(c, q.expr) &&
-        admit(c, &q, "range")) {
+    if (toc_prom_limit(c, "limit", &q.limit) && read_range(c, &start, &end, &step) &&
+        read_common(c, &q) && can_be_ranged(c, q.expr) && admit(c, &q, "range")) {
         struct toc_promql_options options = options_of(c, &q);
         struct toc_promql_result result = {0};
         struct toc_err err = {0};

@@ -103,7 +103,7 @@ bool toc_prom_time(struct toc_api_call *c, const char *name, int64_t fallback_ms
     *out_ms = fallback_ms;
     if (text.n == 0 || parse_time(text, out_ms) == 0)
         return true;
-    toc_prom_bad(c, name, "Invalid time value for '%s': cannot parse %s to a valid timestamp", name,
+    toc_prom_bad(c, name, "invalid time value for '%s': cannot parse %s to a valid timestamp", name,
                  toc_prom_quote(c, text));
     return false;
 }
@@ -126,9 +126,18 @@ int toc_prom_duration_parse(struct toc_sv text, int64_t *out_ms) {
     if (toc_parse_f64(text, &seconds) < 0)
         return toc_duration_parse(text, out_ms, NULL);
     if (!(fabs(seconds) < SECONDS_MAX / 1e6)) /* upstream counts nanoseconds */
-        return TOC_EPARSE;
+        return isnan(seconds) ? TOC_EPARSE : TOC_ELIMIT;
     *out_ms = (int64_t)(seconds * 1e9) / 1000000;
     return 0;
+}
+
+const char *toc_prom_duration_error(struct toc_api_call *c, struct toc_sv text, int rc) {
+    struct toc_buf b = TOC_BUF_INIT;
+    toc_buf_printf(&b, "cannot parse %s to a valid duration%s", toc_prom_quote(c, text),
+                   rc == TOC_ELIMIT ? ". It overflows int64" : "");
+    const char *kept = toc_arena_dup_sv(c->req->arena, toc_buf_sv(&b)).p;
+    toc_buf_fini(&b);
+    return kept ? kept : "";
 }
 
 /* ------------------------------------------------------------------------------------------

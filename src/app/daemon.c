@@ -427,6 +427,7 @@ static void apply(struct toc_daemon *d, struct toc_config *fresh) {
     fresh->receivers = NULL;
     toc_alert_manager_set_config(d->alerts, fresh->alerting, now);
     toc_api_set_queries(d->api, &fresh->query, fresh->features);
+    toc_api_set_external_labels(d->api, fresh->external_labels);
     fresh->alerting = NULL;
     /* The section was checked when the file was loaded. */
     if (toc_detectors_set(d->detectors, fresh->detectors, now, &err) < 0)

@@ -73,4 +73,5 @@ void toc_daemon_make_api(struct toc_daemon *d) {
                                         .config_state = config_state,
                                         .config_text = config_text};
     d->api = toc_api_new(&parts);
+    toc_api_set_external_labels(d->api, d->config->external_labels);
 }
