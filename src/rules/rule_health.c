@@ -154,7 +154,9 @@ static void missing(struct toc_rules *m, const struct group_state *g, struct rul
                     struct watched *w, struct toc_ts at) {
     int64_t dead_after_ms = setting(m->options.dead_after_ms, 6 * HOUR_MS);
     struct toc_sv job = w->job.n ? w->job : toc_sv_cstr(w->seen_job ? w->seen_job : "");
-    bool is_up = toc_rule_job_is_up(m, job, at);
+    bool is_builtin = toc_sv_starts_with(g->file, TOC_SV("builtin/"));
+    /* A pushed job whose metric ended, a run for one, is normal unless a person named that job. */
+    bool is_up = toc_rule_job_is_up(m, job, w->job.n && !is_builtin, at);
     int64_t since_ms = w->last_seen.ms ? w->last_seen.ms : w->since.ms;
     if (w->dead_since.ms) {
         if (job.n && !is_up)
@@ -165,7 +167,7 @@ static void missing(struct toc_rules *m, const struct group_state *g, struct rul
         return;
     if (is_up) {
         declare_dead(m, h, w, job, at);
-    } else if (!w->last_seen.ms && !job.n && !toc_sv_starts_with(g->file, TOC_SV("builtin/"))) {
+    } else if (!w->last_seen.ms && !job.n && !is_builtin) {
         declare_dead(m, h, w, job, at);
         if (!w->suggestion)
             revive(h, w);

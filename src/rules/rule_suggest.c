@@ -56,7 +56,8 @@ static bool has_matchers(struct toc_matcher *m, struct toc_sv name, struct toc_s
     return false;
 }
 
-bool toc_rule_job_is_up(struct toc_rules *m, struct toc_sv job, struct toc_ts at) {
+bool toc_rule_job_is_up(struct toc_rules *m, struct toc_sv job, bool counts_unscraped,
+                        struct toc_ts at) {
     struct toc_querier *q = m->options.querier;
     struct toc_matcher matchers[2];
     struct up u = {0};
@@ -64,8 +65,8 @@ bool toc_rule_job_is_up(struct toc_rules *m, struct toc_sv job, struct toc_ts at
         return false;
     struct toc_select select = recent(m, matchers, 2, at);
     bool is_known = !q->select(q, &select, count_up, &u, NULL) && u.up + u.down;
-    /* Not scraped: it lives when it sends anything. */
-    bool is_up = is_known ? u.up > 0 : toc_rule_series_exist(m, &matchers[1], 1, at, NULL);
+    bool is_up = is_known ? u.up > 0
+                          : counts_unscraped && toc_rule_series_exist(m, &matchers[1], 1, at, NULL);
     toc_matcher_fini(&matchers[0]);
     toc_matcher_fini(&matchers[1]);
     return is_up;

@@ -256,7 +256,10 @@ void toc_rule_health_view(const struct toc_rules *m, const struct rule_state *s,
 /* rule_suggest.c: names for a metric that is not there. */
 bool toc_rule_series_exist(struct toc_rules *m, const struct toc_matcher *matchers, size_t count,
                            struct toc_ts at, char **out_job);
-bool toc_rule_job_is_up(struct toc_rules *m, struct toc_sv job, struct toc_ts at);
+/* By its series `up`; a job that is not scraped counts, when asked for, as up while it sends
+ * anything. */
+bool toc_rule_job_is_up(struct toc_rules *m, struct toc_sv job, bool counts_unscraped,
+                        struct toc_ts at);
 /* Owned; NULL when nothing is near. */
 char *toc_rule_suggest(struct toc_rules *m, struct toc_sv name, struct toc_sv job,
                        struct toc_ts at);

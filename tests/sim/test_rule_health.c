@@ -82,7 +82,8 @@ static void put(struct world *w, const char *metric, const char *job, double v) 
 static void pass(struct world *w, int minutes, const char *job, double up,
                  const char *const *metrics, double value) {
     for (int i = 0; i < minutes; i++) {
-        put(w, "up", job, up);
+        if (!isnan(up))
+            put(w, "up", job, up);
         for (const char *const *m = metrics; *m; m++)
             put(w, *m, job, value);
         toc_rules_evaluate_due(w->m, (struct toc_ts){w->now_ms});
@@ -146,6 +147,23 @@ static void job_that_is_down_is_not_the_rules_fault(void **state) {
     /* Down again: nothing can be said. */
     pass(&w, 10, "serve", 0, NAMES("x"), 0);
     check_life(&w, "alive [] job= try=");
+    world_fini(&w);
+}
+
+static void jobs_that_are_not_scraped(void **state) {
+    struct world w;
+    (void)state;
+    /* The metric of a run ends with the run. */
+    world_init(&w, "mine.yml", RULES("{alert: A, expr: loss > 1}"));
+    pass(&w, HOUR, "runs", NAN, NAMES("loss", "other"), 0);
+    pass(&w, 7 * HOUR, "runs", NAN, NAMES("other"), 0);
+    check_life(&w, "alive [] job= try=");
+    world_fini(&w);
+    /* Somebody asked for this job. */
+    world_init(&w, "mine.yml", RULES("{alert: A, expr: 'loss{job=\"runs\"} > 1'}"));
+    pass(&w, HOUR, "runs", NAN, NAMES("loss", "other"), 0);
+    pass(&w, 7 * HOUR, "runs", NAN, NAMES("other"), 0);
+    check_life(&w, "dead [loss{job=\"runs\"}] job=runs try=");
     world_fini(&w);
 }
 
@@ -265,6 +283,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(renamed_metric_is_found_after_six_hours),
         cmocka_unit_test(job_that_is_down_is_not_the_rules_fault),
+        cmocka_unit_test(jobs_that_are_not_scraped),
         cmocka_unit_test(metric_that_never_was),
         cmocka_unit_test(labels_that_do_not_match),
         cmocka_unit_test(what_may_be_absent_is_not_missed),
