@@ -64,18 +64,38 @@ static void swap_columns(struct toc_series_buffer *a, struct toc_series_buffer *
     b->histogram_arena = other;
 }
 
+/* Where the run that begins at `from` ends: as long as times do not fall. */
+static size_t run_end(const struct toc_series_buffer *b, size_t from) {
+    size_t end = from + 1;
+    while (end < b->count && b->t_ms[end - 1] <= b->t_ms[end])
+        end++;
+    return end < b->count ? end : b->count;
+}
+
+/* One pass over all runs: each two neighbours become one. How many are left? */
+static size_t merge_neighbours(const struct toc_series_buffer *src, struct toc_series_buffer *dst) {
+    size_t runs = 0;
+    for (size_t i = 0; i < src->count; runs++) {
+        size_t middle = run_end(src, i);
+        size_t end = middle < src->count ? run_end(src, middle) : middle;
+        merge_runs(src, dst, i, middle, end);
+        i = end;
+    }
+    dst->count = src->count;
+    return runs;
+}
+
+/* The parts of a series are sorted, so there are few runs: head and blocks overlap by one. */
 void toc_samples_sort(struct toc_series_buffer *b) {
     if (do_rise(b))
         return;
     struct toc_series_buffer other = {.has_histograms = b->has_histograms};
     toc_series_buffer_reserve(&other, b->count);
-    for (size_t width = 1; width < b->count; width *= 2) {
-        for (size_t i = 0; i < b->count; i += 2 * width)
-            merge_runs(b, &other, i, TOC_MIN(i + width, b->count),
-                       TOC_MIN(i + 2 * width, b->count));
-        other.count = b->count;
+    size_t runs;
+    do {
+        runs = merge_neighbours(b, &other);
         swap_columns(b, &other);
-    }
+    } while (runs > 1);
     toc_series_buffer_fini(&other);
     size_t kept = 0;
     for (size_t i = 0; i < b->count; i++)
