@@ -143,7 +143,13 @@ int toc_block_load_index(const struct toc_block *b, struct toc_block_index **out
 int toc_block_read_chunk(const struct toc_block_index *x, const struct toc_block_chunk *c,
                          int64_t min_ms, int64_t max_ms,
                          struct toc_series_buffer *out) TOC_MUST_CHECK;
-
+/* The same for all chunks of a series that touch the range, with one read for those that lie side
+ * by side. A chunk that is damaged or cannot be read for TOC_EIO is left out and handed to on_loss.
+ */
+typedef void toc_on_lost_chunk(void *ctx, const struct toc_block_chunk *c);
+int toc_block_read_series(const struct toc_block_index *x, uint32_t series, int64_t min_ms,
+                          int64_t max_ms, struct toc_series_buffer *out, toc_on_lost_chunk *on_loss,
+                          void *ctx) TOC_MUST_CHECK;
 /* Appends the bytes of a chunk to out, after a look at their checksum. */
 int toc_block_load_chunk(const struct toc_block_index *x, const struct toc_block_chunk *c,
                          struct toc_buf *out) TOC_MUST_CHECK;

@@ -10,8 +10,6 @@
 
 enum {
     COUNTS_AT_LEAST = 128 * 1024,
-    SMALL_CHUNK_BYTES = 8192,
-    CHUNK_BYTES_MAX = 64 << 20,
 };
 #define BODY_MAX ((size_t)4 << 30)
 
@@ -221,49 +219,8 @@ void toc_block_index_take_file(struct toc_block_index *x, struct toc_vfs *vfs,
     x->chunks = take_file;
 }
 
-/* Reads and decodes with room for the bytes at `at`. */
-static int read_chunk_into(const struct toc_block_index *x, const struct toc_block_chunk *c,
-                           char *at, int64_t min_ms, int64_t max_ms,
-                           struct toc_series_buffer *out) {
-    size_t want = (size_t)c->bytes + 4;
-    int64_t got = x->vfs->pread(x->vfs, x->chunks, at, want, c->offset);
-    if (got != (int64_t)want)
-        return got < 0 ? (int)got : TOC_ECORRUPT;
-    uint32_t crc;
-    memcpy(&crc, at + c->bytes, 4);
-    if (crc != toc_crc32c(0, at, c->bytes))
-        return TOC_ECORRUPT;
-    return toc_chunk_append(toc_sv_make(at, c->bytes), min_ms, max_ms, out);
-}
-
-int toc_block_load_chunk(const struct toc_block_index *x, const struct toc_block_chunk *c,
-                         struct toc_buf *out) {
-    size_t want = (size_t)c->bytes + 4;
-    char *to = c->bytes > CHUNK_BYTES_MAX ? NULL : toc_buf_reserve(out, want);
-    if (!to)
-        return c->bytes > CHUNK_BYTES_MAX ? TOC_ECORRUPT : TOC_ENOMEM;
-    int64_t got = x->vfs->pread(x->vfs, x->chunks, to, want, c->offset);
-    if (got != (int64_t)want)
-        return got < 0 ? (int)got : TOC_ECORRUPT;
-    uint32_t crc;
-    memcpy(&crc, to + c->bytes, 4);
-    if (crc != toc_crc32c(0, to, c->bytes))
-        return TOC_ECORRUPT;
-    out->n += c->bytes;
-    return 0;
-}
-
-int toc_block_read_chunk(const struct toc_block_index *x, const struct toc_block_chunk *c,
-                         int64_t min_ms, int64_t max_ms, struct toc_series_buffer *out) {
-    char small[SMALL_CHUNK_BYTES];
-    if (c->bytes + 4ull <= sizeof small)
-        return read_chunk_into(x, c, small, min_ms, max_ms, out);
-    if (c->bytes > CHUNK_BYTES_MAX)
-        return TOC_ECORRUPT;
-    char *large = toc_try_alloc(c->bytes + 4ull);
-    int rc = large ? read_chunk_into(x, c, large, min_ms, max_ms, out) : TOC_ENOMEM;
-    toc_free(large);
-    return rc;
+int64_t toc_block_pread(const struct toc_block_index *x, void *p, size_t n, uint64_t at) {
+    return x->vfs->pread(x->vfs, x->chunks, p, n, at);
 }
 
 const struct toc_block_meta *toc_block_index_meta(const struct toc_block_index *x) {

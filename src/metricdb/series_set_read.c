@@ -34,34 +34,25 @@ static void note_chunk_loss(struct toc_metricdb_set *set, size_t i, const struct
     toc_buf_fini(&text);
 }
 
-/* A damaged chunk is noted and left out. */
-static int read_chunk(struct toc_metricdb_set *set, size_t i, const struct toc_set_origin *o,
-                      const struct toc_block_chunk *c, int64_t min_ms, int64_t max_ms,
-                      struct toc_series_buffer *out) {
-    int rc = toc_block_read_chunk(o->index, c, min_ms, max_ms, out);
-    if (rc != TOC_ECORRUPT && rc != TOC_EIO)
-        return rc;
-    note_chunk_loss(set, i, o->block, c);
-    return 0;
+struct loss_place {
+    struct toc_metricdb_set *set;
+    size_t i;
+    const struct toc_block *block;
+};
+
+static void on_loss(void *ctx, const struct toc_block_chunk *c) {
+    const struct loss_place *p = ctx;
+    note_chunk_loss(p->set, p->i, p->block, c);
 }
 
+/* A damaged chunk is noted and left out. */
 static int read_part(struct toc_metricdb_set *set, size_t i, struct toc_set_part part,
                      int64_t min_ms, int64_t max_ms, struct toc_series_buffer *out) {
     const struct toc_set_origin *o = &set->origins[part.origin];
-    struct toc_block_cursor cursor;
-    struct toc_block_chunk c;
+    struct loss_place place = {set, i, o->block};
     size_t from = out->count, deleted;
     const struct toc_tombstone *gone = toc_tombstones_of(o->tombstones, part.number, &deleted);
-    int rc = toc_block_index_chunks(o->index, part.number, &cursor);
-    if (rc)
-        return 0;
-    while (!rc && toc_block_cursor_next(&cursor, &c)) {
-        if (c.max_ms < min_ms)
-            continue;
-        if (c.min_ms > max_ms)
-            break;
-        rc = read_chunk(set, i, o, &c, min_ms, max_ms, out);
-    }
+    int rc = toc_block_read_series(o->index, part.number, min_ms, max_ms, out, on_loss, &place);
     for (size_t k = 0; k < deleted; k++)
         toc_samples_cut(out, from, gone[k].min_ms, gone[k].max_ms);
     return rc;
