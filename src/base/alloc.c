@@ -2,6 +2,9 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <string.h>
 
 #include "base/assert.h"
@@ -65,4 +68,10 @@ void *toc_xmemdup(const void *p, size_t n) {
 
 void toc_free(void *p) {
     free(p);
+}
+
+void toc_alloc_trim(void) {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }

@@ -26,6 +26,10 @@ TOC_MUST_CHECK void *toc_try_realloc(void *p, size_t n);
 /* NULL is accepted. */
 void toc_free(void *p);
 
+/* Gives pages without anything in them back to the system: after much was freed at once. Costs
+ * milliseconds. No effect with another C library. */
+void toc_alloc_trim(void);
+
 /* Fault injection: the `nth` (1-based) following fallible allocation of any thread fails, once.
  * 0 switches it off. */
 void toc_alloc_fail_after(uint64_t nth);

@@ -144,6 +144,8 @@ static int step(struct toc_metricdb *db, struct toc_err *err) {
     rc = toc_metricdb_seal(db, &worked);
     if (!rc && worked)
         rc = shorten_log(db, false);
+    if (worked)
+        toc_alloc_trim();
     atomic_store_explicit(&db->degraded_code, rc, memory_order_relaxed);
     if (rc)
         return toc_errf(err, rc, "cannot write a block in %s: %s", db->block_dir, toc_strerror(rc));
@@ -188,6 +190,7 @@ static int compact(struct toc_metricdb *db, struct toc_err *err) {
         rc = shorten_log(db, true);
     for (worked = true; !rc && worked;)
         rc = toc_metricdb_merge(db, true, &worked);
+    toc_alloc_trim();
     return rc ? toc_errf(err, rc, "cannot compact %s: %s", db->dir, toc_strerror(rc)) : 0;
 }
 

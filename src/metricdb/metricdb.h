@@ -40,9 +40,9 @@ enum toc_durability {
     X(max_pending_samples, uint64_t, 1000000, "samples waiting for a log that fails")            \
     X(retention_ms, int64_t, 1296000000, "time covered by blocks before the oldest is deleted")  \
     X(future_tolerance_ms, int64_t, 3600000, "how far a sample may lie ahead of the clock")      \
-    X(out_of_order_ms, int64_t, 1800000, "how long the newest samples wait for late ones")       \
+    X(out_of_order_ms, int64_t, 600000, "how long the newest samples wait for late ones")        \
     X(block_span_ms, int64_t, 7200000, "time range of a block")                                  \
-    X(head_base_bytes, uint64_t, 33554432, "chunk memory of the head before it is sealed early") \
+    X(head_base_bytes, uint64_t, 16777216, "chunk memory of the head before it is sealed early") \
     X(head_series_bytes, uint64_t, 256, "more of it for each series")                            \
     X(index_cache_bytes, uint64_t, 33554432, "block indexes kept in memory")                     \
     X(wal_segment_bytes, uint64_t, 67108864, "size of a log segment")

@@ -3,6 +3,8 @@
 
 #include <stdatomic.h>
 
+#include "metricdb/cardinality.h"
+#include "metricdb/exemplar.h"
 #include "sys/thread.h"
 
 #define T0 FIXTURE_START_MS
@@ -123,8 +125,126 @@ static void writers_readers_and_housekeeping_agree(void **state) {
     toc_vfs_sim_free(&disk);
 }
 
+/* --- one set, several readers --- */
+
+struct set_reader {
+    struct toc_series_set *set;
+    uint64_t samples;
+    double sum;
+};
+
+static void read_set(void *ctx) {
+    struct set_reader *r = ctx;
+    struct toc_series_buffer buffer = {0};
+    for (size_t i = 0; i < r->set->count; i++) {
+        struct toc_series_view v;
+        if (r->set->read(r->set, i, T0, T0 + 100 * STEP_MS, &buffer, &v, NULL))
+            abort();
+        for (size_t k = 0; k < v.count; k++)
+            r->sum += v.values[k] + (v.histograms && v.histograms[k] ? v.histograms[k]->sum : 0);
+        r->samples += v.count;
+    }
+    toc_series_buffer_fini(&buffer);
+}
+
+static int ignore_value(void *ctx, struct toc_sv value) {
+    (void)ctx;
+    return value.n ? 0 : TOC_ECORRUPT;
+}
+
+/* Others write by reference, delete, and ask for labels, statistics and exemplars meanwhile. */
+static void disturb(void *ctx) {
+    struct shared *s = ctx;
+    struct toc_querier *q = toc_metricdb_querier(s->db);
+    struct toc_label items[] = {{TOC_METRIC_NAME, TOC_SV("other")}};
+    struct toc_labels labels = {items, 1};
+    struct toc_matcher other;
+    struct toc_arena arena = TOC_ARENA_INIT;
+    if (toc_matcher_init(&other, TOC_MATCH_EQ, TOC_METRIC_NAME, TOC_SV("other"), NULL))
+        abort();
+    struct toc_select of_other = {&other, 1, INT64_MIN, INT64_MAX, false, false};
+    struct toc_select all = {.min_ms = INT64_MIN, .max_ms = INT64_MAX};
+    for (int i = 0; atomic_load(&s->running) > 0; i++) {
+        enum toc_reject_reason reason;
+        struct toc_write_result result;
+        struct toc_metricdb_sample x = {0, T0 + 200 * STEP_MS + i, i, NULL};
+        struct toc_exemplar e = {labels, x.t_ms, 1};
+        struct toc_cardinality cardinality;
+        size_t unknown;
+        uint64_t deleted;
+        if (toc_metricdb_series_ref(s->db, labels, &x.ref, &reason) ||
+            toc_metricdb_write_refs(s->db, &x, 1, &result, &unknown, NULL) ||
+            (i % 8 == 0 && toc_metricdb_delete(s->db, &of_other, &deleted, NULL)) ||
+            q->label_values(q, TOC_SV("i"), &all, ignore_value, NULL, NULL) ||
+            toc_metricdb_cardinality(s->db, 5, &arena, &cardinality) ||
+            toc_metricdb_exemplar_add(s->db, labels, &e) != TOC_EXEMPLAR_KEPT ||
+            (i % 16 == 3 && toc_metricdb_maintain(s->db, NULL)))
+            abort();
+        toc_arena_reset(&arena);
+    }
+    toc_arena_fini(&arena);
+    toc_matcher_fini(&other);
+}
+
+static void fill(struct fixture *f) {
+    int32_t index = 1;
+    double count = 2;
+    struct toc_histogram h = {.count = 2, .sum = 0.5, .positive = {&index, &count, 1}};
+    struct toc_label items[2] = {{TOC_METRIC_NAME, TOC_SV("m")}};
+    struct toc_sink *sink = toc_metricdb_sink(f->db);
+    for (int step = 0; step < 400; step++) {
+        for (int i = 0; i < SERIES; i++) {
+            char text[8];
+            snprintf(text, sizeof text, "%d", i);
+            items[1] = (struct toc_label){TOC_SV("i"), toc_sv_cstr(text)};
+            struct toc_point p =
+                toc_float_point((struct toc_labels){items, 2}, T0 + step * (int64_t)STEP_MS, step);
+            p.histogram = i % 4 ? NULL : &h;
+            assert_int_equal(sink->write(sink, &p, 1, NULL, NULL), 0);
+        }
+        fixture_advance(f, STEP_MS);
+    }
+}
+
+static void one_set_is_read_by_several_threads(void **state) {
+    (void)state;
+    enum { READERS = 3 };
+    struct fixture f;
+    struct set_reader readers[READERS] = {0};
+    struct toc_thread threads[READERS], disturber;
+    fixture_init(&f, 1);
+    fill(&f);
+    assert_true(fixture_stats(&f).blocks > 0);
+    struct shared s = {.db = f.db, .running = 1};
+    struct toc_matcher m;
+    struct toc_select q = {&m, 1, T0, T0 + 100 * STEP_MS, true, false};
+    assert_int_equal(toc_matcher_init(&m, TOC_MATCH_EQ, TOC_METRIC_NAME, TOC_SV("m"), NULL), 0);
+    assert_int_equal(toc_thread_start(&disturber, "disturb", disturb, &s), 0);
+    struct toc_querier *querier = toc_metricdb_querier(f.db);
+    for (int round = 0; round < 20; round++) {
+        struct toc_series_set *set;
+        assert_int_equal(querier->open(querier, &q, &set, NULL), 0);
+        assert_int_equal(set->count, SERIES);
+        for (int i = 0; i < READERS; i++) {
+            readers[i] = (struct set_reader){.set = set};
+            assert_int_equal(toc_thread_start(&threads[i], "reader", read_set, &readers[i]), 0);
+        }
+        for (int i = 0; i < READERS; i++) {
+            toc_thread_join(&threads[i]);
+            assert_int_equal(readers[i].samples, 101 * SERIES);
+            assert_true(readers[i].sum == 5050.0 * (SERIES * 3 / 4) + 0.5 * 101 * SERIES / 4);
+        }
+        set->close(&set);
+    }
+    atomic_store(&s.running, 0);
+    toc_thread_join(&disturber);
+    toc_matcher_fini(&m);
+    fixture_fini(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_set_is_read_by_several_threads),
         cmocka_unit_test(writers_readers_and_housekeeping_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
