@@ -212,6 +212,13 @@ void toc_blocks_add(struct toc_blocks *s, struct toc_block *take_block) {
     toc_mutex_unlock(&s->mutex);
 }
 
+size_t toc_blocks_count(struct toc_blocks *s) {
+    toc_mutex_lock(&s->mutex);
+    size_t n = s->list.count;
+    toc_mutex_unlock(&s->mutex);
+    return n;
+}
+
 size_t toc_blocks_overlapping(struct toc_blocks *s, int64_t min_ms, int64_t max_ms,
                               struct toc_block ***out) {
     size_t n = 0;

@@ -168,6 +168,7 @@ void toc_blocks_init(struct toc_blocks *s, uint64_t cache_limit);
 void toc_blocks_fini(struct toc_blocks *s);
 /* Takes the reference. */
 void toc_blocks_add(struct toc_blocks *s, struct toc_block *take_block);
+size_t toc_blocks_count(struct toc_blocks *s);
 /* References to the blocks that overlap the range, into a new array (toc_free it); the oldest id
  * first. */
 size_t toc_blocks_overlapping(struct toc_blocks *s, int64_t min_ms, int64_t max_ms,

@@ -188,6 +188,8 @@ static int compact(struct toc_metricdb *db, struct toc_err *err) {
     rc = toc_metricdb_seal_all(db, &worked);
     if (!rc)
         rc = shorten_log(db, true);
+    for (size_t left = toc_blocks_count(&db->blocks); !rc && left; left--)
+        rc = toc_metricdb_rewrite_deleted(db); /* one block each */
     for (worked = true; !rc && worked;)
         rc = toc_metricdb_merge(db, true, &worked);
     toc_alloc_trim();

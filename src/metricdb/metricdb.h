@@ -102,9 +102,9 @@ int toc_metricdb_write_refs(struct toc_metricdb *db, struct toc_metricdb_sample 
  * there is nothing to do. */
 int toc_metricdb_maintain(struct toc_metricdb *db, struct toc_err *err);
 
-/* Moves everything from memory and log to blocks and merges these as far as they can be. Takes
- * seconds per hundred million samples; writers and readers go on. TOC_EBUSY when a select that runs
- * for long keeps samples in memory. */
+/* Moves everything from memory and log to blocks, works deletions in and merges as far as can be.
+ * Takes seconds per hundred million samples; writers and readers go on. TOC_EBUSY when a select
+ * that runs for long keeps samples in memory. */
 int toc_metricdb_compact(struct toc_metricdb *db, struct toc_err *err) TOC_MUST_CHECK;
 
 /* Waits until everything written so far is on disk (for durability `os` and a clean stop). */

@@ -167,7 +167,7 @@ static void disturb(void *ctx) {
     for (int i = 0; atomic_load(&s->running) > 0; i++) {
         enum toc_reject_reason reason;
         struct toc_write_result result;
-        struct toc_metricdb_sample x = {0, T0 + 200 * STEP_MS + i, i, NULL};
+        struct toc_metricdb_sample x = {.t_ms = T0 + 200 * STEP_MS + i, .value = i};
         struct toc_exemplar e = {labels, x.t_ms, 1};
         struct toc_cardinality cardinality;
         size_t unknown;
