@@ -5,6 +5,7 @@
 
 #include "app/command.h"
 #include "app/detect_input.h"
+#include "app/detect_stream.h"
 #include "app/options.h"
 #include "app/table.h"
 #include "base/num.h"
@@ -25,23 +26,28 @@ const char toc_detect_usage[] =
     "                          (default: 256, or all rows when there are fewer)\n"
     "      --seed N            of the random numbers (default 0); same seed, same answer\n"
     "  -o, --output FORM       table, json, csv or scores (default table)\n"
+    "      --stream            judge each row from the rows before it alone, with memories of "
+    "past\n"
+    "                          windows instead of a forest; several columns are one entity\n"
+    "      --threshold L       with --stream: alert above -log10 p = L (default 1.85)\n"
     "      --exit-zero         exit with 0 although anomalies were found\n"
     "\n"
     "score is in [-1, 0), lower is stranger; a row is an anomaly when it lies below the offset.\n"
     "csv repeats the input and adds score and anomaly (0 or 1). scores prints "
     "timestamp,score,alert\n"
-    "with score in (0, 1], higher is stranger, and 0 for rows with missing values.\n"
+    "with score in (0, 1], higher is stranger, and 0 for rows with missing values. With --stream a "
+    "row\n"
+    "without values repeats the last score, and table and json list the alerts.\n"
     "\n"
     "Exit code: 1 anomalies found, 0 none (or --exit-zero), 2 bad usage or input.\n";
 
-enum form { FORM_TABLE, FORM_JSON, FORM_CSV, FORM_SCORES };
-
 struct request {
-    const char *columns, *contamination, *max_samples, *output;
+    const char *columns, *contamination, *max_samples, *output, *threshold;
     int64_t seed;
-    bool is_exit_zero;
+    bool is_exit_zero, is_stream;
+    double stream_threshold; /* 0: the default */
     struct toc_iforest_params params;
-    enum form form;
+    enum toc_detect_form form;
 };
 
 struct verdicts {
@@ -61,11 +67,11 @@ static int usage_error(const char *option, const char *expected, const char *got
     return TOC_EXIT_USAGE;
 }
 
-static int read_form(const char *text, enum form *out) {
+static int read_form(const char *text, enum toc_detect_form *out) {
     static const char *const names[] = {"table", "json", "csv", "scores"};
     for (size_t i = 0; i < TOC_ARRAY_LEN(names); i++)
         if (!text || strcmp(text, names[i]) == 0) {
-            *out = (enum form)i;
+            *out = (enum toc_detect_form)i;
             return 0;
         }
     return usage_error("output", "table, json, csv or scores", text);
@@ -86,6 +92,9 @@ static int read_params(struct request *r) {
         return TOC_EXIT_USAGE;
     }
     p->seed = (uint64_t)r->seed;
+    if (r->threshold && (toc_parse_f64(toc_sv_cstr(r->threshold), &r->stream_threshold) < 0 ||
+                         !(r->stream_threshold > 0 && r->stream_threshold < 1000)))
+        return usage_error("threshold", "a number above 0", r->threshold);
     return read_form(r->output, &r->form);
 }
 
@@ -213,11 +222,11 @@ static void write_scores(const struct verdicts *v, struct toc_buf *out) {
 
 static int print(const struct request *r, const struct verdicts *v) {
     struct toc_buf out = TOC_BUF_INIT;
-    if (r->form == FORM_TABLE)
+    if (r->form == TOC_DETECT_TABLE)
         print_table(v);
-    else if (r->form == FORM_JSON)
+    else if (r->form == TOC_DETECT_JSON)
         write_json(r, v, &out);
-    else if (r->form == FORM_CSV)
+    else if (r->form == TOC_DETECT_CSV)
         write_csv(v, &out);
     else
         write_scores(v, &out);
@@ -225,7 +234,7 @@ static int print(const struct request *r, const struct verdicts *v) {
     if (rc == 0 && out.n > 0)
         fwrite(out.p, 1, out.n, stdout);
     toc_buf_fini(&out);
-    summarise(v, r->form == FORM_TABLE ? stdout : stderr);
+    summarise(v, r->form == TOC_DETECT_TABLE ? stdout : stderr);
     if (fflush(stdout) != 0 || ferror(stdout))
         rc = TOC_EIO;
     if (rc < 0)
@@ -244,11 +253,30 @@ static void complain(const char *path, const struct toc_err *err) {
         fprintf(stderr, "tocsin detect: %s\n", err->message);
 }
 
+static int detect_stream(const struct request *r, const char *path) {
+    struct toc_detect_input in;
+    struct toc_err err = {0};
+    size_t alerts = 0;
+    int rc = toc_detect_input_read(&in, path, r->columns, true, &err);
+    if (rc == 0)
+        rc = toc_detect_stream(&in, r->stream_threshold, r->form, &alerts, &err);
+    if (rc < 0)
+        complain(path, &err);
+    toc_detect_input_fini(&in);
+    if (rc < 0)
+        return TOC_EXIT_USAGE;
+    /* Scores are for programs that read them: alerts are no failure there. */
+    bool is_failure = alerts && !r->is_exit_zero && r->form != TOC_DETECT_SCORES;
+    return is_failure ? TOC_EXIT_FAILED : TOC_EXIT_OK;
+}
+
 static int detect(const struct request *r, const char *path) {
     struct verdicts v = {0};
     struct toc_err err = {0};
     int code = TOC_EXIT_USAGE;
-    int rc = toc_detect_input_read(&v.in, path, r->columns, r->form == FORM_SCORES, &err);
+    int rc = toc_detect_input_read(&v.in, path, r->columns, r->form == TOC_DETECT_SCORES, &err);
+    if (rc == 0 && v.in.complete.count == 0)
+        rc = toc_errf(&err, TOC_ENODATA, "no row has all of its values");
     if (rc == 0)
         rc = judge(r, &v, &err);
     if (rc < 0)
@@ -269,6 +297,8 @@ int toc_detect_command(int argc, char **argv) {
         {"max-samples", 0, TOC_OPTION_STRING, &r.max_samples},
         {"seed", 0, TOC_OPTION_INT, &r.seed},
         {"output", 'o', TOC_OPTION_STRING, &r.output},
+        {"stream", 0, TOC_OPTION_FLAG, &r.is_stream},
+        {"threshold", 0, TOC_OPTION_STRING, &r.threshold},
         {"exit-zero", 0, TOC_OPTION_FLAG, &r.is_exit_zero},
         {0},
     };
@@ -283,5 +313,5 @@ int toc_detect_command(int argc, char **argv) {
                 count == 0 ? "name a CSV file, or - for standard input" : "one file at a time");
         return TOC_EXIT_USAGE;
     }
-    return detect(&r, argv[1]);
+    return r.is_stream ? detect_stream(&r, argv[1]) : detect(&r, argv[1]);
 }

@@ -181,7 +181,7 @@ int toc_detect_input_read(struct toc_detect_input *in, const char *path, const c
     if (rc == 0)
         rc = read_values(in, lines, allows_missing, err);
     toc_free(lines);
-    if (rc == 0 && in->complete.count == 0)
+    if (rc == 0 && in->rows.count == 0)
         rc = toc_errf(err, TOC_ENODATA, "no rows below the header");
     return rc;
 }

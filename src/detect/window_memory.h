@@ -1,0 +1,42 @@
+/*
+ * How unlike anything seen the last points are: the distance of the window to its nearest neighbour
+ * among windows kept from the whole past (a uniform sample, Vitter's reservoir, 1985). Windows are
+ * averaged piecewise (PAA, Keogh et al. 2001) and keep their amplitude. A window enters the memory
+ * two window lengths after it ended, so that nothing is compared with itself or with its own
+ * beginning.
+ */
+#ifndef TOC_DETECT_WINDOW_MEMORY_H
+#define TOC_DETECT_WINDOW_MEMORY_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+
+struct toc_window_memory;
+
+struct toc_window_shape_options {
+    size_t channels; /* values per point */
+    size_t width;    /* points in a window, at most 4096 */
+    size_t pieces;   /* means per channel and window; divides width */
+    size_t capacity; /* windows kept, at most 65536 */
+};
+
+/* TOC_EINVAL for a shape that makes no sense, TOC_ENOMEM. The same points give the same distances:
+ * the sampling is seeded by the shape alone. */
+int toc_window_memory_new(const struct toc_window_shape_options *shape,
+                          struct toc_window_memory **out, struct toc_err *err) TOC_MUST_CHECK;
+void toc_window_memory_free(struct toc_window_memory **m);
+
+/* Root of the mean squared, and mean absolute, distance per point to the nearest windows of each
+ * kind, times the root of the width, or the width; -1 until there is one to compare with. */
+struct toc_window_distance {
+    double squared, absolute;
+};
+/* Takes the next point (finite values, `channels` of them). */
+struct toc_window_distance toc_window_memory_step(struct toc_window_memory *m, const float *point);
+/* Forgets the points that were not remembered yet, as after a gap; the memory stays. */
+void toc_window_memory_break(struct toc_window_memory *m);
+/* Bytes of state. */
+size_t toc_window_memory_bytes(const struct toc_window_memory *m);
+
+#endif
