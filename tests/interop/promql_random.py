@@ -5,8 +5,8 @@ What Prometheus 3 means differently from Prometheus 2, and how the generator kee
 * Ranges and lookback are open on the left: samples lie off the whole and the half seconds, queries are evaluated at half
   seconds, ranges and offsets are whole seconds, so no sample lies on a boundary. Ranges of subqueries end in 300 ms and
   steps are whole seconds, so no step lies on one either.
-* A counter whose first sample is near zero is extrapolated otherwise: counters start, and start again, far above what
-  they gain between two samples, and rates are taken of counters only.
+* A counter that may have begun at zero not long before its first sample is extrapolated otherwise: counters start far
+  above what they gain between two samples, fall by a third at most, and rates are taken of counters only.
 * Sums are compensated: values are multiples of 1/8, so that most sums are exact; where a result is not exact (rates,
   averages, transcendental functions) it is compared within 1e-9, and no operator that jumps (comparison, rounding,
   ranking, count of changes) is put on top of it.
@@ -55,8 +55,8 @@ def counter(r, times):
     v, out, rate = r.randrange(2000, 3000), [], r.choice((0, 3, 20))
     for t in times:
         v += r.choice((0, r.randrange(rate + 1)))
-        if r.random() < 0.01:
-            v = r.randrange(1500, 1800)
+        if r.random() < 0.01 and v > 600:
+            v = v * 2 // 3
         out.append((t, float(v)))
     return out
 
