@@ -6,6 +6,7 @@
 #define TOC_BASE_SUM_H
 
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Adds v; *lost collects what rounding took. The sum is *sum + *lost, or *sum alone when infinite.
@@ -17,17 +18,37 @@ static inline void toc_sum_add(double *sum, double *lost, double v) {
     *sum = t;
 }
 
-/* A mean that is carried along, for values whose sum overflows: v is the i-th from 0. It is
- * *mean + *lost, or *mean alone when infinite. */
-static inline void toc_mean_add(double *mean, double *lost, double v, size_t i) {
-    if (isinf(*mean)) {
-        if (isinf(v) && (v > 0) == (*mean > 0))
+/* A mean: the sum over the count while the sum is finite, from then on carried along from value to
+ * value, so that it does not overflow. Starts zeroed. */
+struct toc_mean {
+    double value, lost;
+    size_t count;
+    bool is_carried;
+};
+
+static inline void toc_mean_add(struct toc_mean *m, double v) {
+    double n = (double)++m->count;
+    if (!m->is_carried) {
+        double sum = m->value, lost = m->lost;
+        toc_sum_add(&sum, &lost, v);
+        if (!isinf(sum) || m->count == 1) {
+            m->value = sum;
+            m->lost = lost;
             return;
-        if (!isinf(v) && !isnan(v))
-            return;
+        }
+        m->is_carried = true;
+        m->value /= n - 1;
+        m->lost /= n - 1;
     }
-    double share = 1 / (double)(i + 1);
-    toc_sum_add(mean, lost, v * share - *mean * share - *lost * share);
+    m->value *= (n - 1) / n;
+    m->lost *= (n - 1) / n;
+    toc_sum_add(&m->value, &m->lost, v / n);
+}
+
+static inline double toc_mean_value(const struct toc_mean *m) {
+    if (m->is_carried || isinf(m->value))
+        return m->value + m->lost;
+    return (m->value + m->lost) / (double)m->count;
 }
 
 #endif

@@ -18,17 +18,13 @@ struct layout {
 };
 enum { COUNT, SUM, ZERO, BUCKETS };
 
-struct field {
-    double value, lost;
-};
-
 struct fold {
     const struct toc_histogram *const *h;
     size_t count;
     struct layout layout;
     size_t field_count;
     double *row; /* one histogram on the layout */
-    struct field *sum, *mean;
+    struct toc_mean *fields;
     struct toc_arena *scratch; /* for changing one histogram's buckets; reset by each */
 };
 
@@ -146,8 +142,11 @@ static bool add_up(struct fold *f) {
         if (!fill_row(f, f->h[i]))
             return false;
         for (size_t k = 0; k < f->field_count; k++)
-            toc_sum_add(&f->sum[k].value, &f->sum[k].lost, f->row[k]);
+            toc_sum_add(&f->fields[k].value, &f->fields[k].lost, f->row[k]);
     }
+    for (size_t k = 0; k < f->field_count; k++)
+        f->row[k] =
+            isinf(f->fields[k].value) ? f->fields[k].value : f->fields[k].value + f->fields[k].lost;
     return true;
 }
 
@@ -156,28 +155,10 @@ static bool average(struct fold *f) {
         if (!fill_row(f, f->h[i]))
             return false;
         for (size_t k = 0; k < f->field_count; k++)
-            toc_mean_add(&f->mean[k].value, &f->mean[k].lost, f->row[k], i);
+            toc_mean_add(&f->fields[k], f->row[k]);
     }
-    return true;
-}
-
-static double total(struct field x) {
-    return isinf(x.value) ? x.value : x.value + x.lost;
-}
-
-/* Into row[]. A field whose sum overflows still has a mean. */
-static bool results(struct fold *f, bool is_mean, double *out) {
-    bool overflows = false;
-    for (size_t k = 0; k < f->field_count; k++) {
-        overflows |= isinf(f->sum[k].value);
-        out[k] = is_mean ? total(f->sum[k]) / (double)f->count : total(f->sum[k]);
-    }
-    if (!is_mean || !overflows)
-        return true;
-    if (!average(f))
-        return false;
     for (size_t k = 0; k < f->field_count; k++)
-        out[k] = isinf(f->sum[k].value) ? total(f->mean[k]) : out[k];
+        f->row[k] = toc_mean_value(&f->fields[k]);
     return true;
 }
 
@@ -205,12 +186,10 @@ static struct toc_histogram *fold(struct fold *f, bool is_mean, struct toc_arena
         return NULL;
     f->field_count = BUCKETS + f->layout.positive.size + f->layout.negative.size;
     f->row = toc_arena_calloc(work, f->field_count, sizeof *f->row);
-    f->sum = toc_arena_calloc(work, f->field_count, sizeof *f->sum);
-    f->mean = toc_arena_calloc(work, f->field_count, sizeof *f->mean);
-    double *out = toc_arena_calloc(work, f->field_count, sizeof *out);
-    if (!f->row || !f->sum || !f->mean || !out || !add_up(f) || !results(f, is_mean, out))
+    f->fields = toc_arena_calloc(work, f->field_count, sizeof *f->fields);
+    if (!f->row || !f->fields || !(is_mean ? average(f) : add_up(f)))
         return NULL;
-    return build(f, out, work, arena);
+    return build(f, f->row, work, arena);
 }
 
 static struct toc_histogram *fold_all(const struct toc_histogram *const *h, size_t count,

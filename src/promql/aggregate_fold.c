@@ -41,10 +41,10 @@ static double fold_avg(const double *v, size_t n) {
     double sum = fold_sum(v, n);
     if (!isinf(sum))
         return sum / (double)n;
-    double mean = 0, lost = 0;
+    struct toc_mean mean = {0};
     for (size_t i = 0; i < n; i++)
-        toc_mean_add(&mean, &lost, v[i], i);
-    return isinf(mean) ? mean : mean + lost;
+        toc_mean_add(&mean, v[i]);
+    return toc_mean_value(&mean);
 }
 
 /* Welford's one-pass variance. */

@@ -33,7 +33,7 @@ static int math_column(struct toc_eval *e, const struct toc_node *n,
     if (!values)
         return toc_eval_no_memory(e);
     for (size_t k = 0; k < e->step_count; k++) {
-        double p[TOC_FUNCTION_ARGS_MAX] = {0};
+        double p[TOC_FUNCTION_ARGS_MAX] = {1}; /* round's when it is left out */
         for (size_t a = 0; a < parameters->count; a++)
             p[a] = parameters->items[a].values[k];
         bool is_number = !toc_is_absent(c->values[k]) && !toc_column_histogram(c, k);

@@ -139,20 +139,6 @@ int toc_eval_columns_merge(struct toc_eval *e, struct toc_eval_columns *c, bool 
     return join_equal(e, c, is_strict);
 }
 
-int toc_eval_columns_check(struct toc_eval *e, const struct toc_eval_columns *c) {
-    struct toc_label_index by_labels = {0};
-    int rc = 0;
-    for (size_t i = 0; i < c->count && rc == 0; i++) {
-        if (!has_value(e, &c->items[i])) /* a series that was filtered out does not exist */
-            continue;
-        size_t *number = toc_label_index_at(&by_labels, c->items[i].labels);
-        rc = *number ? same_labelset(e) : 0;
-        *number = i + 1;
-    }
-    toc_label_index_fini(&by_labels);
-    return rc;
-}
-
 int toc_eval_columns_join(struct toc_eval *e, struct toc_eval_columns *c) {
     return c->count > 1 ? join_equal(e, c, false) : 0;
 }

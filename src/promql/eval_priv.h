@@ -171,8 +171,6 @@ void toc_column_drop_name(struct toc_eval *e, struct toc_column *c);
 /* After names were dropped: columns with equal labels become one; TOC_EINVAL when both have a value
  * at a step, or, when strict, when there are two at all. Does nothing where removal is delayed. */
 int toc_eval_columns_merge(struct toc_eval *e, struct toc_eval_columns *c, bool is_strict);
-/* TOC_EINVAL when two columns have the same labels, name included. */
-int toc_eval_columns_check(struct toc_eval *e, const struct toc_eval_columns *c);
 /* The same without regard to when names are removed. */
 int toc_eval_columns_join(struct toc_eval *e, struct toc_eval_columns *c);
 /* The last step of delayed removal. */

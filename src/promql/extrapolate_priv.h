@@ -33,6 +33,21 @@ static inline struct toc_window_reach toc_window_reach(struct toc_window_shape x
     return r;
 }
 
+/* Where the series begins inside the window, `start_to_last_ms` before its last sample: nothing is
+ * missing on the left. */
+static inline struct toc_window_reach toc_window_reach_from(struct toc_window_shape x,
+                                                            int64_t start_to_last_ms) {
+    struct toc_window_reach r = {.sampled = (double)start_to_last_ms / 1000.0,
+                                 .to_end = (double)x.to_end_ms / 1000.0,
+                                 .factor = 1};
+    double average = x.intervals ? (double)x.sampled_ms / 1000.0 / (double)x.intervals : 0;
+    if (r.to_end >= average * 1.1)
+        r.to_end = average / 2;
+    if (r.sampled != 0)
+        r.factor = (r.sampled + r.to_end) / r.sampled;
+    return r;
+}
+
 /* What a counter's increase is multiplied with: it is not extrapolated beyond its zero. A counter
  * that is at least twice its increase cannot have been zero so near, which saves the division. */
 static inline double toc_counter_factor(const struct toc_window_reach *r, double first_value,

@@ -23,6 +23,9 @@ toc_math_fn toc_math_abs, toc_math_ceil, toc_math_floor, toc_math_exp, toc_math_
     toc_math_asin, toc_math_acos, toc_math_atan, toc_math_sinh, toc_math_cosh, toc_math_tanh,
     toc_math_asinh, toc_math_acosh, toc_math_atanh, toc_math_deg, toc_math_rad, toc_math_clamp_min,
     toc_math_clamp_max, toc_math_clamp, toc_math_round;
+/* As fmax and fmin, but NaN where one is NaN unless the other is the infinity that wins anyway. */
+double toc_math_larger(double a, double b);
+double toc_math_smaller(double a, double b);
 /* label_functions.c, sort_functions.c, info.c, time_functions.c */
 toc_call_fn toc_call_sort_by_label, toc_call_sort_by_label_desc, toc_call_info,
     toc_call_start_timestamp, toc_call_min_of, toc_call_max_of;

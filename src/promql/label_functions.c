@@ -26,6 +26,10 @@ static void put_label(struct toc_eval *e, struct toc_column *c, struct toc_sv na
         c->drop_name = false;
 }
 
+static bool is_label_name(struct toc_sv name) {
+    return name.n && toc_sv_is_utf8(name);
+}
+
 static int string_argument(struct toc_eval *e, const struct toc_node *n, size_t i,
                            struct toc_sv *out) {
     struct toc_eval_columns c = {0};
@@ -46,13 +50,13 @@ int toc_call_label_replace(struct toc_eval *e, const struct toc_node *n,
         (rc = string_argument(e, n, 3, &source)) < 0 ||
         (rc = string_argument(e, n, 4, &pattern)) < 0)
         return rc;
-    if (target.n == 0 || !toc_sv_is_utf8(target))
+    if (!is_label_name(target))
         return toc_errf(e->err, TOC_EINVAL,
                         "invalid destination label name in label_replace(): %.*s",
                         TOC_SV_ARG(target));
     if (toc_regex_new(pattern, TOC_REGEX_ANCHORED, &regex, &reason) < 0)
-        return toc_errf(e->err, TOC_EINVAL, "invalid regular expression in label_replace(): %s",
-                        reason.message);
+        return toc_errf(e->err, TOC_EINVAL, "invalid regular expression in label_replace(): %.*s",
+                        TOC_SV_ARG(pattern));
     for (size_t i = 0; i < out->count; i++) {
         struct toc_sv value = toc_labels_get(out->items[i].labels, source);
         struct toc_sv groups[GROUPS_MAX];
@@ -65,7 +69,7 @@ int toc_call_label_replace(struct toc_eval *e, const struct toc_node *n,
         toc_buf_fini(&text);
     }
     toc_regex_free(&regex);
-    return toc_eval_columns_check(e, out);
+    return toc_eval_columns_join(e, out);
 }
 
 int toc_call_label_join(struct toc_eval *e, const struct toc_node *n,
@@ -75,7 +79,14 @@ int toc_call_label_join(struct toc_eval *e, const struct toc_node *n,
     if (rc < 0 || (rc = string_argument(e, n, 1, &target)) < 0 ||
         (rc = string_argument(e, n, 2, &separator)) < 0)
         return rc;
-    if (target.n == 0 || !toc_sv_is_utf8(target))
+    for (size_t a = 3; a < n->arg_count; a++) {
+        if ((rc = string_argument(e, n, a, &source)) < 0)
+            return rc;
+        if (!is_label_name(source))
+            return toc_errf(e->err, TOC_EINVAL, "invalid source label name in label_join(): %.*s",
+                            TOC_SV_ARG(source));
+    }
+    if (!is_label_name(target))
         return toc_errf(e->err, TOC_EINVAL, "invalid destination label name in label_join(): %.*s",
                         TOC_SV_ARG(target));
     for (size_t i = 0; i < out->count && rc == 0; i++) {
@@ -89,20 +100,22 @@ int toc_call_label_join(struct toc_eval *e, const struct toc_node *n,
         put_label(e, &out->items[i], target, toc_buf_sv(&text));
         toc_buf_fini(&text);
     }
-    return rc < 0 ? rc : toc_eval_columns_check(e, out);
+    return rc < 0 ? rc : toc_eval_columns_join(e, out);
 }
 
-/* Labels that the selector's equality matchers say; a name matched twice says nothing. */
+/* Labels that the selector's equality matchers say; what else is asked of a label behind the first
+ * takes it away again. */
 static struct toc_labels labels_of_selector(struct toc_eval *e, const struct toc_node *n) {
     struct toc_labels_builder b = TOC_LABELS_BUILDER_INIT;
     n = toc_node_bare(n);
     for (size_t i = 0; n->kind == TOC_NODE_SELECTOR && i < n->matcher_count; i++) {
         const struct toc_matcher *m = &n->matchers[i];
-        size_t times = 0;
-        for (size_t k = 0; k < n->matcher_count; k++)
-            times += toc_sv_eq(n->matchers[k].name, m->name);
-        if (m->op == TOC_MATCH_EQ && times == 1 && !toc_sv_eq(m->name, TOC_METRIC_NAME))
-            toc_labels_builder_set(&b, m->name, m->value);
+        bool was_set = false;
+        for (size_t k = 0; k < i; k++)
+            was_set |= n->matchers[k].op == TOC_MATCH_EQ && toc_sv_eq(n->matchers[k].name, m->name);
+        if (!toc_sv_eq(m->name, TOC_METRIC_NAME))
+            toc_labels_builder_set(&b, m->name,
+                                   m->op == TOC_MATCH_EQ && !was_set ? m->value : TOC_SV(""));
     }
     struct toc_labels out = toc_labels_dup_arena(toc_labels_builder_finish(&b), e->arena);
     toc_labels_builder_fini(&b);

@@ -97,19 +97,31 @@ double toc_math_rad(double v, const double *p) {
     return v * 3.14159265358979323846 / 180.0;
 }
 
+/* NaN unless an infinity decides already. */
+double toc_math_larger(double a, double b) {
+    if (isinf(a) && a > 0)
+        return a;
+    if (isinf(b) && b > 0)
+        return b;
+    return isnan(a) || isnan(b) ? NAN : fmax(a, b);
+}
+double toc_math_smaller(double a, double b) {
+    return -toc_math_larger(-a, -b);
+}
+
 double toc_math_clamp_min(double v, const double *p) {
-    return isnan(v) || isnan(p[0]) ? NAN : fmax(v, p[0]);
+    return toc_math_larger(p[0], v);
 }
 double toc_math_clamp_max(double v, const double *p) {
-    return isnan(v) || isnan(p[0]) ? NAN : fmin(v, p[0]);
+    return toc_math_smaller(p[0], v);
 }
 double toc_math_clamp(double v, const double *p) {
     if (p[0] > p[1])
         return toc_stale_nan(); /* no value, as upstream */
-    return isnan(v) || isnan(p[0]) || isnan(p[1]) ? NAN : fmax(p[0], fmin(p[1], v));
+    return toc_math_larger(p[0], toc_math_smaller(p[1], v));
 }
 /* Ties go up; the multiple is inverted first, for less rounding error. */
 double toc_math_round(double v, const double *p) {
-    double inverse = 1.0 / (p[0] == 0 && !signbit(p[0]) ? 1.0 : p[0]);
+    double inverse = 1.0 / p[0];
     return floor(v * inverse + 0.5) / inverse;
 }

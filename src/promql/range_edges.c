@@ -24,7 +24,7 @@ static bool find_edges(const struct toc_window *w, struct toc_edges *out) {
     while (end < last && w->t_ms[end] < w->end_ms)
         end++;
     *out = (struct toc_edges){first, end, is_smoothed};
-    return w->t_ms[end] > w->start_ms;
+    return w->t_ms[end] > w->start_ms && !(is_smoothed && w->t_ms[first] > w->end_ms);
 }
 
 /* What was reached before each fall, the edges included. */
@@ -50,9 +50,9 @@ static double change_of_floats(const struct toc_window *w, const struct toc_edge
     return right - left + (is_counter ? lost_by_resets(w, e, left, right) : 0);
 }
 
-static size_t count_histograms(const struct toc_window *w, const struct toc_edges *e) {
+static size_t count_histograms(const struct toc_window *w) {
     size_t n = 0;
-    for (size_t i = e->first; w->h && i <= e->last; i++)
+    for (size_t i = 0; w->h && i < w->count; i++)
         n += w->h[i] != NULL;
     return n;
 }
@@ -60,13 +60,13 @@ static size_t count_histograms(const struct toc_window *w, const struct toc_edge
 static int change(const struct toc_window *w, bool is_counter, bool is_rate,
                   struct toc_window_result *out) {
     struct toc_edges e;
+    size_t histograms = count_histograms(w);
+    if (histograms && histograms != w->count)
+        return toc_mixed_floats(w);
     if (!find_edges(w, &e))
         return 0;
-    size_t histograms = count_histograms(w, &e);
-    if (histograms == e.last - e.first + 1)
-        return toc_edges_change_histograms(w, &e, is_counter, is_rate, out);
     if (histograms)
-        return toc_mixed_floats(w);
+        return toc_edges_change_histograms(w, &e, is_counter, is_rate, out);
     out->value = change_of_floats(w, &e, is_counter);
     if (is_rate)
         out->value /= (double)(w->end_ms - w->start_ms) / 1000.0;
@@ -92,12 +92,15 @@ static int count_from_edge(const struct toc_window *w, struct toc_window_result 
     bool has_histograms = false;
     inside.t_ms += e.first;
     inside.v += e.first;
+    inside.sample_start_ms += inside.sample_start_ms ? e.first : 0;
     inside.count -= e.first;
     for (size_t i = e.first; w->h && i < w->count; i++)
         has_histograms |= w->h[i] != NULL;
     inside.h = has_histograms ? w->h + e.first : NULL;
     const struct toc_function *f = w->call->function;
-    return has_histograms ? f->mixed(&inside, out) : f->window(&inside, out);
+    if (has_histograms)
+        return f->mixed(&inside, out);
+    return inside.sample_start_ms && f->starts ? f->starts(&inside, out) : f->window(&inside, out);
 }
 
 int toc_edges_changes(const struct toc_window *w, struct toc_window_result *out) {

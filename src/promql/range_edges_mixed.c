@@ -3,81 +3,107 @@
 #include "promql/eval_priv.h"
 #include "promql/range_edges_priv.h"
 
-/* The histogram on the line between two samples; a counter that fell began again from nothing. */
-static const struct toc_histogram *between(const struct toc_window *w, size_t i, int64_t t,
-                                           bool is_counter, struct toc_histogram_notes *notes) {
-    struct toc_arena *arena = &w->worker->arena;
-    const struct toc_histogram *a = w->h[i], *b = w->h[i + 1];
-    double share = (double)(t - w->t_ms[i]) / (double)(w->t_ms[i + 1] - w->t_ms[i]);
-    if (is_counter && toc_histogram_has_reset(b, a, arena))
-        return toc_histogram_scale(b, share, arena);
-    const struct toc_histogram *step = toc_histogram_sub(b, a, arena, notes);
-    if (step)
-        step = toc_histogram_scale(step, share, arena);
-    return step ? toc_histogram_add(a, step, arena, notes) : NULL;
-}
-
-struct sides {
-    const struct toc_histogram *left, *right;
-    bool left_is_drawn, right_is_drawn; /* interpolated, no sample */
+struct change {
+    const struct toc_window *w;
+    const struct toc_edges *e;
+    bool is_counter;
+    struct toc_arena *arena;
+    struct toc_histogram_notes notes;
 };
 
-static void find_sides(const struct toc_window *w, const struct toc_edges *e, bool is_counter,
-                       struct sides *out, struct toc_histogram_notes *notes) {
-    *out = (struct sides){w->h[e->first], w->h[e->last], false, false};
-    if (!e->is_smoothed)
-        return;
-    if (w->t_ms[e->first] < w->start_ms && e->first < e->last) {
-        out->left = between(w, e->first, w->start_ms, is_counter, notes);
-        out->left_is_drawn = true;
-    }
-    if (e->last > e->first && w->t_ms[e->last] > w->end_ms) {
-        out->right = between(w, e->last - 1, w->end_ms, is_counter, notes);
-        out->right_is_drawn = true;
-    }
+static bool begins_anew(const struct change *c, const struct toc_histogram *h,
+                        const struct toc_histogram *previous) {
+    return toc_histogram_has_reset(h, previous, c->arena);
 }
 
-/* Adds what was reached before each reset, the edges included. */
-static const struct toc_histogram *with_resets(const struct toc_window *w,
-                                               const struct toc_edges *e, const struct sides *s,
-                                               const struct toc_histogram *total,
-                                               struct toc_histogram_notes *notes) {
-    struct toc_arena *arena = &w->worker->arena;
-    const struct toc_histogram *previous = s->left;
-    bool right_is_seen = false;
-    /* Both edges on one line: the left one has taken the reset into account. */
-    if (s->left_is_drawn && s->right_is_drawn && e->last == e->first + 1)
+/* The histogram at t on the line between samples i and i + 1; a counter that was reset began again
+ * from nothing. */
+static const struct toc_histogram *between(struct change *c, size_t i, int64_t t) {
+    const struct toc_window *w = c->w;
+    const struct toc_histogram *a = w->h[i], *b = w->h[i + 1];
+    double share = (double)(t - w->t_ms[i]) / (double)(w->t_ms[i + 1] - w->t_ms[i]);
+    if (c->is_counter && begins_anew(c, b, a))
+        return toc_histogram_scale(b, share, c->arena);
+    struct toc_histogram *step = toc_histogram_sub(b, a, c->arena, &c->notes);
+    step = step ? toc_histogram_scale(step, share, c->arena) : NULL;
+    if (!step)
+        return NULL;
+    step->reset_hint = b->reset_hint; /* a point on the way is what both ends are */
+    return toc_histogram_add(a, step, c->arena, &c->notes);
+}
+
+/* The values at the edges; false without memory. */
+static bool find_sides(struct change *c, const struct toc_histogram **left,
+                       const struct toc_histogram **right) {
+    const struct toc_window *w = c->w;
+    const struct toc_edges *e = c->e;
+    *left = w->h[e->first];
+    *right = w->h[e->last];
+    if (e->is_smoothed && w->t_ms[e->first] < w->start_ms)
+        *left = between(c, e->first, w->start_ms);
+    if (e->is_smoothed && e->last > 0 && w->t_ms[e->last] > w->end_ms)
+        *right = between(c, e->last - 1, w->end_ms);
+    return *left && *right;
+}
+
+/* Adds what was reached before each reset. The last sample is left out: the right edge is the same
+ * or carries its hint. */
+static const struct toc_histogram *with_resets(struct change *c, const struct toc_histogram *left,
+                                               const struct toc_histogram *right,
+                                               const struct toc_histogram *total) {
+    const struct toc_window *w = c->w;
+    const struct toc_edges *e = c->e;
+    const struct toc_histogram *previous = left;
+    size_t next = e->first + 1;
+    if (e->first == e->last)
         return total;
-    for (size_t i = e->first; i <= e->last && total; i++) {
-        if (w->t_ms[i] <= w->start_ms || w->t_ms[i] >= w->end_ms)
-            continue;
-        bool is_left = w->h[i] == s->left;
-        if (!is_left && toc_histogram_has_reset(w->h[i], previous, arena))
-            total = toc_histogram_add(total, previous, arena, notes);
-        previous = w->h[i];
-        right_is_seen = w->h[i] == s->right;
+    /* A line on the left that spans a reset has taken it into account. */
+    if (e->is_smoothed && w->t_ms[e->first] < w->start_ms &&
+        begins_anew(c, w->h[next], w->h[e->first]))
+        previous = w->h[next++];
+    if (next > e->last)
+        return total;
+    for (; next < e->last && total; next++) {
+        if (begins_anew(c, w->h[next], previous))
+            total = toc_histogram_add(total, previous, c->arena, &c->notes);
+        previous = w->h[next];
     }
-    if (total && !right_is_seen && s->right != s->left &&
-        toc_histogram_has_reset(s->right, previous, arena))
-        total = toc_histogram_add(total, previous, arena, notes);
+    if (total && begins_anew(c, right, previous))
+        total = toc_histogram_add(total, previous, c->arena, &c->notes);
     return total;
+}
+
+/* One kind of buckets throughout; counters that are gauges are noted. */
+static bool check_samples(const struct change *c) {
+    const struct toc_window *w = c->w;
+    bool is_custom = toc_histogram_is_custom(w->h[c->e->first]), any_gauge = false;
+    bool is_mixed = false;
+    for (size_t i = c->e->first; i <= c->e->last && !is_mixed; i++) {
+        is_mixed = toc_histogram_is_custom(w->h[i]) != is_custom;
+        any_gauge |= !is_mixed && w->h[i]->reset_hint == TOC_RESET_GAUGE;
+    }
+    if (c->is_counter && any_gauge)
+        toc_mixed_not(w, "counter");
+    return !is_mixed;
 }
 
 int toc_edges_change_histograms(const struct toc_window *w, const struct toc_edges *e,
                                 bool is_counter, bool is_rate, struct toc_window_result *out) {
-    struct toc_histogram_notes notes = {0};
-    struct toc_window inside = *w;
-    struct sides s;
-    inside.h += e->first;
-    inside.count = e->last - e->first + 1;
-    toc_mixed_check_hints(&inside, is_counter);
-    find_sides(w, e, is_counter, &s, &notes);
-    const struct toc_histogram *total =
-        s.left && s.right ? toc_histogram_sub(s.right, s.left, &w->worker->arena, &notes) : NULL;
-    if (total && is_counter)
-        total = with_resets(w, e, &s, total, &notes);
-    if (notes.is_incompatible)
+    struct change c = {.w = w, .e = e, .is_counter = is_counter, .arena = &w->worker->arena};
+    const struct toc_histogram *left, *right;
+    if (!check_samples(&c))
         return toc_mixed_schemas(w);
+    bool has_sides = find_sides(&c, &left, &right);
+    if (has_sides && !is_counter &&
+        (left->reset_hint != TOC_RESET_GAUGE || right->reset_hint != TOC_RESET_GAUGE))
+        toc_mixed_not(w, "gauge");
+    const struct toc_histogram *total =
+        has_sides ? toc_histogram_sub(right, left, c.arena, &c.notes) : NULL;
+    toc_mixed_note_reconciled(w, &c.notes, "subtraction");
+    c.notes.has_reconciled_buckets = false;
+    if (total && is_counter)
+        total = with_resets(&c, left, right, total);
+    toc_mixed_note_reconciled(w, &c.notes, "addition");
     double factor = is_rate ? 1000.0 / (double)(w->end_ms - w->start_ms) : 1;
     return toc_mixed_finish(w, total, factor, out);
 }

@@ -14,7 +14,11 @@ int toc_edges_change_histograms(const struct toc_window *w, const struct toc_edg
                                 bool is_counter, bool is_rate, struct toc_window_result *out);
 
 /* range_mixed.c: what both kinds of ranges need. */
-void toc_mixed_check_hints(const struct toc_window *w, bool is_counter);
+/* "this native histogram metric is not a counter" or "gauge" */
+void toc_mixed_not(const struct toc_window *w, const char *kind);
+struct toc_histogram_notes;
+void toc_mixed_note_reconciled(const struct toc_window *w, const struct toc_histogram_notes *notes,
+                               const char *operation);
 int toc_mixed_floats(const struct toc_window *w);
 int toc_mixed_schemas(const struct toc_window *w);
 /* h times factor as a gauge; TOC_ELIMIT when h is NULL (no memory). */

@@ -4,9 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/sum.h"
 #include "promql/eval_priv.h"
 #include "promql/extrapolate_priv.h"
-#include "base/sum.h"
 
 enum { STACK_VALUES = 256 };
 
@@ -97,11 +97,10 @@ int toc_window_avg(const struct toc_window *w, struct toc_window_result *out) {
         out->value = sum / (double)w->count;
         return true;
     }
-    double mean = 0; /* the sum overflows, the mean need not */
+    struct toc_mean mean = {0}; /* the sum overflows, the mean need not */
     for (size_t i = 0; i < w->count; i++)
-        if (!isinf(mean) || (isinf(w->v[i]) && (w->v[i] > 0) != (mean > 0)) || isnan(w->v[i]))
-            mean += w->v[i] / (double)(i + 1) - mean / (double)(i + 1);
-    out->value = mean;
+        toc_mean_add(&mean, w->v[i]);
+    out->value = toc_mean_value(&mean);
     return true;
 }
 
@@ -137,14 +136,15 @@ int toc_window_present(const struct toc_window *w, struct toc_window_result *out
     return true;
 }
 
+/* Welford's one-pass variance, with compensation. */
 static double variance(const struct toc_window *w) {
-    double mean = 0, squares = 0;
+    double mean = 0, mean_lost = 0, squares = 0, squares_lost = 0;
     for (size_t i = 0; i < w->count; i++) {
-        double delta = w->v[i] - mean;
-        mean += delta / (double)(i + 1);
-        squares += delta * (w->v[i] - mean);
+        double delta = w->v[i] - (mean + mean_lost);
+        toc_sum_add(&mean, &mean_lost, delta / (double)(i + 1));
+        toc_sum_add(&squares, &squares_lost, delta * (w->v[i] - (mean + mean_lost)));
     }
-    return squares / (double)w->count;
+    return (squares + squares_lost) / (double)w->count;
 }
 
 int toc_window_stdvar(const struct toc_window *w, struct toc_window_result *out) {

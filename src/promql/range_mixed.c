@@ -13,10 +13,10 @@ static struct toc_sv metric_of(const struct toc_window *w) {
     return toc_labels_get(w->labels, TOC_METRIC_NAME);
 }
 
-static void note(const struct toc_window *w, enum toc_note_level level, const char *text) {
+void toc_mixed_not(const struct toc_window *w, const char *kind) {
     struct toc_sv name = metric_of(w);
-    toc_worker_note(w->worker, level, toc_call_range(w->call), "%s: \"%.*s\"", text,
-                    TOC_SV_ARG(name));
+    toc_worker_note(w->worker, TOC_NOTE_WARNING, toc_call_range(w->call),
+                    "this native histogram metric is not a %s: \"%.*s\"", kind, TOC_SV_ARG(name));
 }
 
 static void note_for_metric(const struct toc_window *w, enum toc_note_level level,
@@ -38,8 +38,8 @@ int toc_mixed_schemas(const struct toc_window *w) {
     return 0;
 }
 
-static void note_reconciled(const struct toc_window *w, const struct toc_histogram_notes *notes,
-                            const char *operation) {
+void toc_mixed_note_reconciled(const struct toc_window *w, const struct toc_histogram_notes *notes,
+                               const char *operation) {
     if (notes->has_reconciled_buckets)
         toc_worker_note(w->worker, TOC_NOTE_INFO, toc_call_range(w->call),
                         "mismatched custom buckets were reconciled during %s", operation);
@@ -89,23 +89,30 @@ int toc_window_of_floats(const struct toc_window *w, struct toc_window_result *o
 /* ------------------------------------------------------------------------------------- rates */
 
 /* Gauges and counters need different functions. */
-void toc_mixed_check_hints(const struct toc_window *w, bool is_counter) {
+static void check_hints(const struct toc_window *w, bool is_counter) {
     bool any_gauge = false;
     for (size_t i = 0; i < w->count; i++)
         any_gauge |= w->h[i]->reset_hint == TOC_RESET_GAUGE;
     bool ends_are_gauges =
         w->h[0]->reset_hint == TOC_RESET_GAUGE && w->h[w->count - 1]->reset_hint == TOC_RESET_GAUGE;
     if (is_counter && any_gauge)
-        note(w, TOC_NOTE_WARNING, "this native histogram metric is not a counter");
+        toc_mixed_not(w, "counter");
     if (!is_counter && !ends_are_gauges)
-        note(w, TOC_NOTE_WARNING, "this native histogram metric is not a gauge");
+        toc_mixed_not(w, "gauge");
+}
+
+/* Did the counter start again between `previous` and sample i? */
+static bool begins_anew(const struct toc_window *w, size_t i,
+                        const struct toc_histogram *previous) {
+    return toc_window_starts_anew(w, i) ||
+           toc_histogram_has_reset(w->h[i], previous, &w->worker->arena);
 }
 
 /* A counter that starts again right after the first sample: what it held does not matter, not even
  * its buckets. */
 static const struct toc_histogram *first_of(const struct toc_window *w, bool is_counter,
                                             struct toc_histogram *empty) {
-    if (!is_counter || !toc_histogram_has_reset(w->h[1], w->h[0], &w->worker->arena))
+    if (!is_counter || !begins_anew(w, 1, w->h[0]))
         return w->h[0];
     *empty = (struct toc_histogram){.schema = w->h[1]->schema,
                                     .custom_bounds = w->h[1]->custom_bounds,
@@ -132,19 +139,23 @@ static int difference(const struct toc_window *w, bool is_counter,
     struct toc_histogram empty;
     struct toc_histogram_notes notes = {0};
     bool is_mixed;
-    toc_mixed_check_hints(w, is_counter);
+    check_hints(w, is_counter);
     const struct toc_histogram *previous = first_of(w, is_counter, &empty);
     int32_t schema = lowest_schema(w, previous, is_counter, &is_mixed);
     if (is_mixed)
         return toc_mixed_schemas(w);
     const struct toc_histogram *h = toc_histogram_coarsen(w->h[w->count - 1], schema, arena);
     h = h ? toc_histogram_sub(h, previous, arena, &notes) : NULL;
+    toc_mixed_note_reconciled(w, &notes, "subtraction");
+    notes.has_reconciled_buckets = false;
     for (size_t i = 1; is_counter && h && i < w->count; i++) {
-        if (toc_histogram_has_reset(w->h[i], previous, arena))
+        if (begins_anew(w, i, previous))
             h = toc_histogram_add(h, previous, arena, &notes);
         previous = w->h[i];
     }
-    note_reconciled(w, &notes, "subtraction");
+    toc_mixed_note_reconciled(w, &notes, "addition");
+    if (is_counter)
+        toc_window_note_overlap(w);
     *out = h;
     return h ? 1 : no_memory(w);
 }
@@ -161,24 +172,46 @@ int toc_mixed_finish(const struct toc_window *w, const struct toc_histogram *h, 
     return 1;
 }
 
+/* From the start of a series that began inside the window, as an empty histogram there. */
+static int extrapolate_from_start(const struct toc_window *w, const struct toc_histogram *h,
+                                  struct toc_window_shape shape, double seconds,
+                                  struct toc_window_result *out) {
+    struct toc_histogram_notes notes = {0};
+    size_t last = w->count - 1;
+    double factor =
+        toc_window_reach_from(shape, w->t_ms[last] - w->sample_start_ms[0]).factor / seconds;
+    if (!h) { /* one sample: as it is */
+        out->histogram = toc_histogram_scale(w->h[0], factor, &w->worker->arena);
+        return out->histogram ? 1 : no_memory(w);
+    }
+    h = toc_histogram_add(h, w->h[0], &w->worker->arena, &notes);
+    if (notes.is_incompatible)
+        return toc_mixed_schemas(w);
+    toc_mixed_note_reconciled(w, &notes, "addition");
+    return toc_mixed_finish(w, h, factor, out);
+}
+
 static int extrapolate(const struct toc_window *w, bool is_counter, bool is_rate,
                        struct toc_window_result *out) {
-    const struct toc_histogram *h;
+    const struct toc_histogram *h = NULL;
     size_t last = w->count - 1;
+    bool is_whole = is_counter && toc_window_starts_inside(w);
     if (count_histograms(w) != w->count)
         return toc_mixed_floats(w);
-    if (w->count < 2)
+    if (w->count < 2 && !is_whole)
         return 0;
-    int rc = difference(w, is_counter, &h);
+    int rc = w->count < 2 ? 1 : difference(w, is_counter, &h);
     if (rc <= 0)
         return rc;
-    struct toc_window_reach reach = toc_window_reach((struct toc_window_shape){
-        w->t_ms[0] - w->start_ms, w->t_ms[last] - w->t_ms[0], w->end_ms - w->t_ms[last], last});
+    double seconds = is_rate ? (double)(w->end_ms - w->start_ms) / 1000.0 : 1;
+    struct toc_window_shape shape = {w->t_ms[0] - w->start_ms, w->t_ms[last] - w->t_ms[0],
+                                     w->end_ms - w->t_ms[last], last};
+    if (is_whole)
+        return extrapolate_from_start(w, h, shape, seconds, out);
+    struct toc_window_reach reach = toc_window_reach(shape);
     double factor =
         is_counter ? toc_counter_factor(&reach, w->h[0]->count, h->count) : reach.factor;
-    if (is_rate)
-        factor /= (double)(w->end_ms - w->start_ms) / 1000.0;
-    return toc_mixed_finish(w, h, factor, out);
+    return toc_mixed_finish(w, h, factor / seconds, out);
 }
 
 int toc_mixed_rate(const struct toc_window *w, struct toc_window_result *out) {
@@ -192,9 +225,10 @@ int toc_mixed_delta(const struct toc_window *w, struct toc_window_result *out) {
 }
 
 static int last_two_floats(const struct toc_window *w, struct toc_window_result *out) {
+    const struct toc_function *f = w->call->function;
     struct toc_window floats = *w;
     floats.h = NULL;
-    return w->call->function->window(&floats, out);
+    return w->sample_start_ms && f->starts ? f->starts(&floats, out) : f->window(&floats, out);
 }
 
 static int last_two(const struct toc_window *w, bool is_rate, struct toc_window_result *out) {
@@ -204,7 +238,7 @@ static int last_two(const struct toc_window *w, bool is_rate, struct toc_window_
     two.t_ms += w->count - 2;
     two.v += w->count - 2;
     two.h += w->count - 2;
-    two.sample_start_ms = NULL;
+    two.sample_start_ms += two.sample_start_ms ? w->count - 2 : 0;
     two.count = 2;
     double seconds = (double)(two.t_ms[1] - two.t_ms[0]) / 1000.0;
     if (!two.h[0] && !two.h[1])
@@ -216,12 +250,12 @@ static int last_two(const struct toc_window *w, bool is_rate, struct toc_window_
     struct toc_arena *arena = &w->worker->arena;
     struct toc_histogram_notes notes = {0};
     const struct toc_histogram *h = two.h[1];
-    toc_mixed_check_hints(&two, is_rate);
-    if (!is_rate || !toc_histogram_has_reset(two.h[1], two.h[0], arena)) {
+    check_hints(&two, is_rate);
+    if (!is_rate || !begins_anew(&two, 1, two.h[0])) {
         h = toc_histogram_sub(two.h[1], two.h[0], arena, &notes);
         if (notes.is_incompatible)
             return toc_mixed_schemas(w);
-        note_reconciled(w, &notes, "subtraction");
+        toc_mixed_note_reconciled(w, &notes, "subtraction");
     }
     return h ? toc_mixed_finish(w, h, is_rate ? 1 / seconds : 1, out) : no_memory(w);
 }
@@ -255,11 +289,11 @@ int toc_mixed_resets(const struct toc_window *w, struct toc_window_result *out) 
     for (size_t i = 1; i < w->count; i++) {
         const struct toc_histogram *a = w->h[i - 1], *b = w->h[i];
         if (a && b)
-            n += toc_histogram_has_reset(b, a, &w->worker->arena);
+            n += begins_anew(w, i, a);
         else if (a || b)
             n++;
         else
-            n += w->v[i] < w->v[i - 1];
+            n += w->v[i] < w->v[i - 1] || toc_window_starts_anew(w, i);
     }
     out->value = n;
     return 1;
@@ -289,7 +323,7 @@ static int sum_of(const struct toc_window *w, bool is_mean, struct toc_window_re
                              : toc_histogram_sum(w->h, w->count, arena, &notes);
     if (notes.is_incompatible)
         return toc_mixed_schemas(w);
-    note_reconciled(w, &notes, "aggregation");
+    toc_mixed_note_reconciled(w, &notes, "aggregation");
     return out->histogram ? 1 : no_memory(w);
 }
 

@@ -14,18 +14,23 @@ static bool is_known(const struct toc_window *w, size_t i) {
     return w->sample_start_ms[i] != 0 && w->sample_start_ms[i] < w->t_ms[i];
 }
 
-/* Does the series begin anew between samples i - 1 and i? */
-static bool begins_anew(const struct toc_window *w, size_t i) {
-    if (w->v[i] < w->v[i - 1])
-        return true;
-    if (!is_known(w, i))
+bool toc_window_starts_anew(const struct toc_window *w, size_t i) {
+    if (!w->sample_start_ms || !is_known(w, i))
         return false;
     int64_t start = w->sample_start_ms[i], before = w->t_ms[i - 1];
     return start > before || (start == before && is_known(w, i - 1));
 }
 
-static void note_overlap(const struct toc_window *w) {
-    for (size_t i = 1; i < w->count; i++) {
+bool toc_window_starts_inside(const struct toc_window *w) {
+    return w->sample_start_ms && is_known(w, 0) && w->sample_start_ms[0] > w->start_ms;
+}
+
+static bool begins_anew(const struct toc_window *w, size_t i) {
+    return w->v[i] < w->v[i - 1] || toc_window_starts_anew(w, i);
+}
+
+void toc_window_note_overlap(const struct toc_window *w) {
+    for (size_t i = 1; w->sample_start_ms && i < w->count; i++) {
         int64_t start = w->sample_start_ms[i];
         if (start == 0 || start >= w->t_ms[i - 1] || start == w->sample_start_ms[i - 1])
             continue;
@@ -40,27 +45,24 @@ static void note_overlap(const struct toc_window *w) {
 
 static bool extrapolate(const struct toc_window *w, bool is_rate, double *out) {
     size_t last = w->count - 1;
-    int64_t start = w->sample_start_ms[0];
-    bool begins_inside = is_known(w, 0) && start > w->start_ms;
-    if (w->count < 2 && !begins_inside)
+    bool is_whole = toc_window_starts_inside(w);
+    if (w->count < 2 && !is_whole)
         return false;
-    note_overlap(w);
+    toc_window_note_overlap(w);
     double result = w->v[last] - w->v[0];
     for (size_t i = 1; i <= last; i++)
         if (begins_anew(w, i))
             result += w->v[i - 1];
     struct toc_window_shape shape = {w->t_ms[0] - w->start_ms, w->t_ms[last] - w->t_ms[0],
                                      w->end_ms - w->t_ms[last], last};
-    double first = w->v[0];
-    if (begins_inside) { /* a sample of zero there, and nothing before it */
+    double factor;
+    if (is_whole) { /* a sample of zero there, and nothing before it */
         result += w->v[0];
-        first = 0;
-        shape.to_first_ms = 0;
-        shape.sampled_ms = w->t_ms[last] - start;
-        shape.intervals = last + 1;
+        factor = toc_window_reach_from(shape, w->t_ms[last] - w->sample_start_ms[0]).factor;
+    } else {
+        struct toc_window_reach reach = toc_window_reach(shape);
+        factor = toc_counter_factor(&reach, w->v[0], result);
     }
-    struct toc_window_reach reach = toc_window_reach(shape);
-    double factor = toc_counter_factor(&reach, first, result);
     if (is_rate)
         factor /= (double)(w->end_ms - w->start_ms) / 1000.0;
     *out = result * factor;
@@ -76,16 +78,11 @@ int toc_start_increase(const struct toc_window *w, struct toc_window_result *out
 
 int toc_start_irate(const struct toc_window *w, struct toc_window_result *out) {
     size_t last = w->count - 1;
-    int64_t start = w->sample_start_ms[last];
-    bool begins_inside = w->count == 1 && is_known(w, 0) && start > w->start_ms;
-    if (w->count < 2 && !begins_inside)
-        return 0;
-    note_overlap(w);
-    bool is_new = begins_inside || begins_anew(w, last);
-    int64_t ms = w->t_ms[last] - (begins_inside ? start : w->t_ms[last - 1]);
+    int64_t ms = last ? w->t_ms[last] - w->t_ms[last - 1] : 0;
     if (ms == 0)
         return 0;
-    out->value = (is_new ? w->v[last] : w->v[last] - w->v[last - 1]) / ((double)ms / 1000.0);
+    double increase = begins_anew(w, last) ? w->v[last] : w->v[last] - w->v[last - 1];
+    out->value = increase / ((double)ms / 1000.0);
     return 1;
 }
 

@@ -48,9 +48,9 @@ static int bad_factor(const struct toc_window *w, const char *what, const char *
 /* Holt's linear method: a level and a trend, both smoothed. */
 int toc_window_smoothing(const struct toc_window *w, struct toc_window_result *out) {
     double share = w->parameters[0], trend_share = w->parameters[1];
-    if (!(share > 0 && share < 1))
+    if (share <= 0 || share >= 1)
         return bad_factor(w, "smoothing", "sf", share);
-    if (!(trend_share > 0 && trend_share < 1))
+    if (trend_share <= 0 || trend_share >= 1)
         return bad_factor(w, "trend", "tf", trend_share);
     if (w->count < 2)
         return 0;

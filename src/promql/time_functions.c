@@ -66,7 +66,7 @@ static int of_two(struct toc_eval *e, const struct toc_node *n, bool is_max,
     struct toc_column *c = rc == 0 ? toc_eval_columns_add(e, out, TOC_LABELS_EMPTY) : NULL;
     for (size_t k = 0; c && k < e->step_count; k++) {
         double a = in.items[0].values[k], b = in.items[1].values[k];
-        c->values[k] = (is_max ? a > b : a < b) ? a : b;
+        c->values[k] = is_max ? toc_math_larger(a, b) : toc_math_smaller(a, b);
     }
     toc_eval_columns_fini(&in);
     return rc < 0 ? rc : c ? 0 : TOC_ELIMIT;
