@@ -148,7 +148,7 @@ double toc_zero_count_for(const struct toc_histogram *h, double *threshold) {
     }
 }
 
-size_t toc_histogram_buckets(const struct toc_histogram *h, struct toc_bucket *out) {
+size_t toc_histogram_layout(const struct toc_histogram *h, struct toc_bucket *out) {
     size_t n = 0;
     for (size_t i = h->negative.size; i-- > 0;) {
         int32_t index = h->negative.index[i];
@@ -169,6 +169,19 @@ size_t toc_histogram_buckets(const struct toc_histogram *h, struct toc_bucket *o
             upper = toc_histogram_bound(index, h->schema);
         }
         out[n++] = (struct toc_bucket){lower, upper, h->positive.count[i]};
+    }
+    return n;
+}
+
+/* A bucket of which a part lies in the zero bucket begins behind it. */
+size_t toc_histogram_buckets(const struct toc_histogram *h, struct toc_bucket *out) {
+    size_t n = toc_histogram_layout(h, out);
+    for (size_t i = 0; i < n && h->zero_threshold > 0; i++) {
+        bool is_zero = h->zero_count != 0 && i == h->negative.size;
+        if (!is_zero && out[i].upper < 0 && out[i].upper > -h->zero_threshold)
+            out[i].upper = -h->zero_threshold;
+        if (!is_zero && out[i].lower > 0 && out[i].lower < h->zero_threshold)
+            out[i].lower = h->zero_threshold;
     }
     return n;
 }

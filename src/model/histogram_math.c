@@ -285,7 +285,7 @@ void toc_histogram_format(const struct toc_histogram *h, struct toc_buf *out) {
     struct toc_arena arena = TOC_ARENA_INIT;
     size_t most = h->positive.size + h->negative.size + 1;
     struct toc_bucket *buckets = toc_arena_calloc(&arena, most, sizeof *buckets);
-    size_t count = buckets ? toc_histogram_buckets(h, buckets) : 0;
+    size_t count = buckets ? toc_histogram_layout(h, buckets) : 0;
     toc_buf_append_cstr(out, "{count:");
     toc_format_f64_go(h->count, out);
     toc_buf_append_cstr(out, ", sum:");

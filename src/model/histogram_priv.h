@@ -33,6 +33,8 @@ bool toc_bounds_intersect(const struct toc_histogram *a, const struct toc_histog
 bool toc_bounds_eq(const struct toc_histogram *a, const struct toc_histogram *b);
 /* What a sum's hint is; true when one side says reset and the other says not. */
 bool toc_histogram_join_hints(struct toc_histogram *to, const struct toc_histogram *other);
+/* toc_histogram_buckets() with the bounds of the schema, whatever the zero bucket covers. */
+size_t toc_histogram_layout(const struct toc_histogram *h, struct toc_bucket *out);
 /* The bounds of schema 8 between 0.5 and 1; every 2^(8-s)-th is one of schema s. */
 extern const double toc_histogram_fractions[256];
 /* The zero count for a threshold that is at least as large; *threshold grows where it would cut a

@@ -85,6 +85,11 @@ static struct toc_labels with_quantile(const struct run *r, struct toc_labels la
     return out;
 }
 
+/* Where names go at once they are gone before a result is looked at. */
+static struct toc_sv name_for_notes(const struct run *r, struct toc_sv name) {
+    return toc_eval_has(r->e, TOC_PROMQL_DELAYED_NAME_REMOVAL) ? name : TOC_SV("");
+}
+
 /* Both kinds at one step: neither can be trusted. */
 static bool is_mixed(const struct run *r, const struct toc_histogram_group *g, size_t step) {
     for (size_t i = 0; i < g->natives.count; i++)
@@ -110,7 +115,7 @@ static int eval_native(const struct run *r, const struct toc_histogram_group *g,
                            ? toc_native_fraction(r->a[k], r->b[k], h, r->e->arena, &notes)
                            : toc_native_quantile(r->a[k], h, r->e->arena, &notes);
     }
-    note_native(r, &notes, toc_labels_get(in->labels, TOC_METRIC_NAME));
+    note_native(r, &notes, name_for_notes(r, toc_labels_get(in->labels, TOC_METRIC_NAME)));
     return r->e->arena->overflowed ? toc_eval_no_memory(r->e) : 0;
 }
 
@@ -135,7 +140,7 @@ static int eval_classic(const struct run *r, const struct toc_histogram_group *g
                            ? toc_classic_fraction(r->a[k], r->b[k], b, n)
                            : toc_classic_quantile(r->a[k], b, n, toc_step_ms(r->e, k), &repair);
     }
-    note_repair(r, &repair, g->metric);
+    note_repair(r, &repair, name_for_notes(r, g->metric));
     return 0;
 }
 

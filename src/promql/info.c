@@ -6,6 +6,7 @@
 
 #include "promql/eval_priv.h"
 #include "promql/functions_priv.h"
+#include "promql/label_index_priv.h"
 
 static bool is_identifying(struct toc_sv name) {
     return toc_sv_eq(name, TOC_SV("instance")) || toc_sv_eq(name, TOC_SV("job"));
@@ -18,7 +19,9 @@ struct info {
     struct toc_matcher *matchers; /* name matchers first */
     size_t name_count, data_count;
     struct toc_eval_columns series; /* info series: times of their samples, in seconds */
-    struct toc_labels *ids;         /* their identifying labels */
+    struct toc_label_index groups;  /* from identifying labels to a group, from 1 */
+    size_t *first, *next;           /* the first series of each group; the next one, from 1 */
+    bool needs_instance, needs_job; /* some series of v has one: so must the info series */
     struct toc_eval_columns *out;
 };
 
@@ -84,6 +87,27 @@ static struct toc_labels identity_of(struct toc_eval *e, struct toc_labels l) {
     return out;
 }
 
+/* Chains the info series with the same identifying labels, in order. */
+static int group_info(struct info *x) {
+    size_t count = x->series.count, group_count = 0;
+    x->first = toc_arena_calloc(x->e->arena, count + 2, sizeof *x->first);
+    x->next = toc_arena_calloc(x->e->arena, count + 2, sizeof *x->next);
+    if (!x->first || !x->next)
+        return toc_eval_no_memory(x->e);
+    for (size_t i = count; i-- > 0;) {
+        struct toc_labels labels = x->series.items[i].labels;
+        if ((x->needs_instance && !toc_labels_has(labels, TOC_SV("instance"))) ||
+            (x->needs_job && !toc_labels_has(labels, TOC_SV("job"))))
+            continue;
+        size_t *group = toc_label_index_at(&x->groups, identity_of(x->e, labels));
+        if (!*group)
+            *group = ++group_count;
+        x->next[i + 1] = x->first[*group];
+        x->first[*group] = i + 1;
+    }
+    return 0;
+}
+
 static int select_info(struct info *x, const struct toc_node *base) {
     x->selector = (struct toc_node){.kind = TOC_NODE_SELECTOR,
                                     .type = TOC_PROMQL_VECTOR,
@@ -92,10 +116,7 @@ static int select_info(struct info *x, const struct toc_node *base) {
                                     .matcher_count = x->name_count + x->data_count};
     take_time(base, &x->selector);
     int rc = toc_eval_selector(x->e, &x->selector, TOC_WANT_TIME, &x->series);
-    x->ids = toc_arena_calloc(x->e->arena, x->series.count + 1, sizeof *x->ids);
-    for (size_t i = 0; x->ids && i < x->series.count; i++)
-        x->ids[i] = identity_of(x->e, x->series.items[i].labels);
-    return rc < 0 ? rc : x->e->arena->overflowed ? toc_eval_no_memory(x->e) : 0;
+    return rc < 0 ? rc : group_info(x);
 }
 
 /* ------------------------------------------------------------------------------------ joining */
@@ -172,11 +193,11 @@ static int enrich(const struct info *x, const struct toc_column *base, const siz
     return 1;
 }
 
-static size_t candidates_at(const struct info *x, struct toc_labels id, size_t step, size_t *out) {
+static size_t candidates_at(const struct info *x, size_t group, size_t step, size_t *out) {
     size_t n = 0;
-    for (size_t i = 0; i < x->series.count; i++)
-        if (!toc_is_absent(x->series.items[i].values[step]) && toc_labels_eq(x->ids[i], id))
-            out[n++] = i;
+    for (size_t i = group ? x->first[group] : 0; i; i = x->next[i])
+        if (!toc_is_absent(x->series.items[i - 1].values[step]))
+            out[n++] = i - 1;
     return n;
 }
 
@@ -203,12 +224,13 @@ static bool is_info_series(const struct info *x, const struct toc_column *c) {
 static int join_column(struct info *x, const struct toc_column *base, size_t *candidates,
                        struct toc_labels_builder *b) {
     bool is_plain = is_info_series(x, base);
-    struct toc_labels id = identity_of(x->e, base->labels);
+    bool can_match = x->needs_instance || x->needs_job;
+    size_t group = can_match ? toc_label_index_get(&x->groups, identity_of(x->e, base->labels)) : 0;
     size_t first = x->out->count;
     for (size_t step = 0; step < x->e->step_count; step++) {
         if (toc_is_absent(base->values[step]))
             continue;
-        size_t count = is_plain ? 0 : candidates_at(x, id, step, candidates);
+        size_t count = is_plain ? 0 : candidates_at(x, group, step, candidates);
         int rc = is_plain ? 1 : enrich(x, base, candidates, count, step, b);
         if (rc < 0)
             return rc;
@@ -237,6 +259,16 @@ static int join_all(struct info *x, const struct toc_eval_columns *base) {
     return rc;
 }
 
+static void look_at_identities(struct info *x, const struct toc_eval_columns *base) {
+    for (size_t i = 0; i < base->count; i++) {
+        struct toc_labels labels = base->items[i].labels;
+        if (is_info_series(x, &base->items[i]))
+            continue;
+        x->needs_instance |= toc_labels_has(labels, TOC_SV("instance"));
+        x->needs_job |= toc_labels_has(labels, TOC_SV("job"));
+    }
+}
+
 int toc_call_info(struct toc_eval *e, const struct toc_node *n, struct toc_eval_columns *out) {
     struct info x = {.e = e, .out = out};
     struct toc_eval_columns base = {0};
@@ -244,9 +276,12 @@ int toc_call_info(struct toc_eval *e, const struct toc_node *n, struct toc_eval_
     if (rc == 0)
         rc = toc_eval_node(e, n->args[0], &base);
     if (rc == 0)
+        look_at_identities(&x, &base);
+    if (rc == 0)
         rc = select_info(&x, n->args[0]);
     if (rc == 0)
         rc = join_all(&x, &base);
+    toc_label_index_fini(&x.groups);
     toc_matcher_fini(&x.own);
     toc_eval_columns_fini(&base);
     toc_eval_columns_fini(&x.series);

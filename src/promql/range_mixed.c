@@ -80,8 +80,11 @@ int toc_window_of_floats(const struct toc_window *w, struct toc_window_result *o
         floats.t_ms = t_ms;
         floats.v = v;
         floats.count = n;
-        note_for_metric(w, TOC_NOTE_INFO,
-                        "ignored histograms in a range containing both floats and histograms");
+        /* at the first argument, range or not, as upstream */
+        toc_worker_note(w->worker, TOC_NOTE_INFO, w->call->args[0],
+                        "ignored histograms in a range containing both floats and histograms for "
+                        "metric name \"%.*s\"",
+                        TOC_SV_ARG(metric_of(w)));
     }
     return w->call->function->window(&floats, out);
 }

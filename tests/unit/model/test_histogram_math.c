@@ -147,14 +147,15 @@ static void scaling(void **state) {
 static void sums_are_compensated_and_means_do_not_overflow(void **state) {
     (void)state;
     struct toc_histogram_notes notes = {0};
-    const struct toc_histogram *h[] = {make("{{count:1.7e308 sum:1 buckets:[1e100 1]}}"),
-                                       make("{{count:1.7e308 sum:1e100 buckets:[3 0 7]}}"),
-                                       make("{{count:1 sum:1 buckets:[-1e100]}}"),
-                                       make("{{count:1 sum:-1e100}}")};
+    const struct toc_histogram *h[] = {
+        make("{{count:8.98846567431158e307 sum:1 buckets:[1e100 1]}}"),
+        make("{{count:8.98846567431158e307 sum:1e100 buckets:[3 0 7]}}"),
+        make("{{count:1 sum:1 buckets:[-1e100]}}"), make("{{count:1 sum:-1e100}}")};
     expect(toc_histogram_sum(h, 4, &g_arena, &notes), "{{count:Inf sum:2 buckets:[3 1 7]}}");
     expect(toc_histogram_mean(h, 4, &g_arena, &notes),
-           "{{count:8.5e307 sum:0.5 buckets:[0.75 0.25 1.75]}}");
-    expect(toc_histogram_sum(h, 1, &g_arena, &notes), "{{count:1.7e308 sum:1 buckets:[1e100 1]}}");
+           "{{count:4.49423283715579e307 sum:0.5 buckets:[0.75 0.25 1.75]}}");
+    expect(toc_histogram_sum(h, 1, &g_arena, &notes),
+           "{{count:8.98846567431158e307 sum:1 buckets:[1e100 1]}}");
     h[3] = make("{{schema:-53 count:1 custom_values:[1] buckets:[1]}}");
     assert_null(toc_histogram_sum(h, 4, &g_arena, &notes));
     assert_true(notes.is_incompatible);
