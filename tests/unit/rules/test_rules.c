@@ -6,6 +6,7 @@
 #include "../shared_files.h"
 
 #include "../../sim/memory_store.h"
+#include "model/histogram.h"
 #include "promql/memory_querier.h"
 #include "rules/rules.h"
 #include "sys/pool.h"
@@ -463,6 +464,37 @@ static void templates_know_queries_urls_and_external_labels(void **state) {
     world_fini(&w);
 }
 
+static void native_histograms_are_recorded_and_shown(void **state) {
+    static const char yaml[] =
+        "groups: [{name: g, rules: [{record: twice, expr: sum(h) * 2, labels: {a: b}}, "
+        "{alert: A, expr: twice, annotations: {v: '{{ $value }}'}}, "
+        "{alert: B, expr: h > 1}]}]";
+    const int32_t index[] = {0, 1};
+    const double counts[] = {3, 4};
+    struct toc_histogram h = {.count = 7, .sum = 9, .positive = {index, counts, 2}};
+    struct toc_label named[] = {{TOC_METRIC_NAME, TOC_SV("h")}, {TOC_SV("inst"), TOC_SV("x")}};
+    struct toc_label recorded[] = {{TOC_METRIC_NAME, TOC_SV("twice")}, {TOC_SV("a"), TOC_SV("b")}};
+    struct world w;
+    struct toc_buf b = TOC_BUF_INIT;
+    (void)state;
+    world_init(&w, yaml);
+    const struct toc_memory_sample sample = {.t_ms = w.now_ms, .histogram = &h};
+    toc_memory_querier_add_sample(&w.db, (struct toc_labels){named, 2}, &sample);
+    tick(&w);
+    const struct toc_memory_series *s =
+        toc_memory_querier_find(&w.db, (struct toc_labels){recorded, 2});
+    assert_non_null(s);
+    assert_int_equal(s->histograms.count, 1);
+    assert_non_null(s->histograms.items[0]);
+    assert_float_equal(s->histograms.items[0]->count, 14, 0);
+    assert_float_equal(s->histograms.items[0]->sum, 18, 0);
+    shown(&w, &b);
+    assert_non_null(strstr(toc_buf_cstr(&b), "v=\"{count:14, sum:18"));
+    assert_non_null(strstr(toc_buf_cstr(&b), "B ok n=0"));
+    toc_buf_fini(&b);
+    world_fini(&w);
+}
+
 static void matrix_results_are_errors_of_the_rule(void **state) {
     static const char yaml[] = "groups: [{name: g, rules: [{record: r, expr: 'load[1m]'}, "
                                "{record: s, expr: load}]}]";
@@ -493,6 +525,7 @@ int main(void) {
         cmocka_unit_test(grace_after_time_away_ends),
         cmocka_unit_test(one_group_can_be_evaluated_at_any_time),
         cmocka_unit_test(templates_know_queries_urls_and_external_labels),
+        cmocka_unit_test(native_histograms_are_recorded_and_shown),
         cmocka_unit_test(matrix_results_are_errors_of_the_rule),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
