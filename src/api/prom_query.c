@@ -140,8 +140,9 @@ static void answer(struct toc_api_call *c, struct query_call *q, int rc,
         .queue_s = (double)(q->query.admitted_ns - q->query.begun_ns) / 1e9,
         .evaluate_s = (double)(now_ns(c) - q->query.admitted_ns) / 1e9,
         .total_s = (double)(now_ns(c) - q->query.begun_ns) / 1e9,
-        .samples = result->samples_loaded,
+        .samples = result->samples_queryable,
         .peak_samples = result->samples_peak,
+        .samples_read = result->samples_loaded,
     };
     if (rc < 0)
         answer_failed(c, &q->query, rc, err);

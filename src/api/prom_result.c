@@ -128,7 +128,7 @@ static void append_stats(const struct toc_prom_stats *s, struct toc_buf *out) {
     toc_json_begin_object(&w);
     toc_json_kv_int(&w, "totalQueryableSamples", (int64_t)s->samples);
     toc_json_kv_int(&w, "peakSamples", (int64_t)s->peak_samples);
-    toc_json_kv_int(&w, "samplesRead", (int64_t)s->samples);
+    toc_json_kv_int(&w, "samplesRead", (int64_t)s->samples_read);
     toc_json_end_object(&w);
     toc_json_end_object(&w);
 }

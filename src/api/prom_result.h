@@ -8,7 +8,7 @@
 /* Seconds spent on a query, and what it read. */
 struct toc_prom_stats {
     double queue_s, prepare_s, evaluate_s, total_s;
-    uint64_t samples, peak_samples;
+    uint64_t samples, peak_samples, samples_read; /* looked at by steps, held at once, decoded */
 };
 
 /* Takes the result. limit 0: all series; stats NULL: none are shown; more_warning may be NULL. */
