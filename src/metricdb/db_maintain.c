@@ -54,12 +54,15 @@ static int relog(struct toc_metricdb *db) {
     struct toc_head *h = &db->head;
     uint64_t number = toc_wal_rotate(db->wal);
     int rc = 0;
-    for (uint32_t i = 0; i < TOC_HEAD_SHARDS && !rc; i++) {
-        for (size_t k = 0; !rc; k++) {
+    /* Place by place over all shards, so that ids rise when the log is read again. */
+    for (size_t k = 0, shards = TOC_HEAD_SHARDS; !rc && shards; k++) {
+        shards = 0;
+        for (uint32_t i = 0; !rc && i < TOC_HEAD_SHARDS; i++) {
             /* No series is freed here: that needs the maintain mutex, too. */
             struct toc_series *s;
             if (!toc_head_series_at(h, i, k, &s))
-                break;
+                continue;
+            shards++;
             if (s)
                 rc = relog_series(&r, &h->shards[i], s);
             if (!rc && r.entries.count >= RELOG_ENTRIES)

@@ -204,17 +204,23 @@ struct toc_label toc_index_label(const struct toc_index *x, uint32_t pair) {
 
 /* --- series --- */
 
-/* Ids come mostly in rising order, so the place is near the end. */
+/* Ids come mostly in rising order, so the place is at the end. */
 static void insert_id(struct toc_ids *ids, uint32_t id) {
     if (ids->count == ids->capacity && !ids->count)
         TOC_VEC_RESERVE(ids, 1);
     TOC_VEC_PUSH(ids, id);
-    size_t at = ids->count - 1;
-    while (at && ids->items[at - 1] > id) {
-        ids->items[at] = ids->items[at - 1];
-        at--;
+    size_t low = 0, high = ids->count - 1;
+    if (!high || ids->items[high - 1] < id)
+        return;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (ids->items[middle] < id)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    ids->items[at] = id;
+    memmove(ids->items + low + 1, ids->items + low, (ids->count - 1 - low) * sizeof id);
+    ids->items[low] = id;
 }
 
 void toc_index_add(struct toc_index *x, uint32_t series, struct toc_labels labels,

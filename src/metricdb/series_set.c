@@ -248,10 +248,22 @@ static int sort_entries(struct toc_metricdb_set *set) {
 
 /* --- the set --- */
 
+/* By their first time, so that what is read rises as a rule. */
+static void put_in_time_order(struct toc_block **blocks, size_t count) {
+    for (size_t i = 1; i < count; i++) {
+        struct toc_block *b = blocks[i];
+        size_t at = i;
+        for (; at && blocks[at - 1]->meta.min_ms > b->meta.min_ms; at--)
+            blocks[at] = blocks[at - 1];
+        blocks[at] = b;
+    }
+}
+
 static int freeze_blocks(struct freeze *f) {
     struct toc_metricdb_set *set = f->set;
     struct toc_block **blocks;
     size_t n = toc_blocks_overlapping(&set->db->blocks, f->s->min_ms, f->s->max_ms, &blocks);
+    put_in_time_order(blocks, n);
     set->origins = TOC_NEW_ARRAY(struct toc_set_origin, n + 1);
     set->origin_count = n;
     for (size_t i = 0; i < n; i++)
