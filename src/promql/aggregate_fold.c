@@ -15,6 +15,23 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+enum { INSERTION_MAX = 48 };
+
+/* A window of samples is small: no call per comparison. */
+static void sort_values(double *values, size_t count) {
+    if (count > INSERTION_MAX) {
+        qsort(values, count, sizeof *values, by_value);
+        return;
+    }
+    for (size_t i = 1; i < count; i++) {
+        double v = values[i];
+        size_t at = i;
+        for (; at > 0 && (v < values[at - 1] || (isnan(v) && !isnan(values[at - 1]))); at--)
+            values[at] = values[at - 1];
+        values[at] = v;
+    }
+}
+
 double toc_promql_quantile(double q, double *values, size_t count) {
     if (count == 0 || isnan(q))
         return NAN;
@@ -22,7 +39,7 @@ double toc_promql_quantile(double q, double *values, size_t count) {
         return -INFINITY;
     if (q > 1)
         return INFINITY;
-    qsort(values, count, sizeof *values, by_value);
+    sort_values(values, count);
     double rank = q * (double)(count - 1), low = floor(rank);
     size_t below = (size_t)low, above = below + 1 < count ? below + 1 : count - 1;
     double weight = rank - low;
