@@ -1,4 +1,5 @@
 """A real Prometheus on a free port, filled by remote write, and queries to it or to promql_peer."""
+import atexit
 import http.client
 import json
 import math
@@ -110,6 +111,7 @@ class Prometheus(Server):
             ['prometheus', f'--config.file={self.root}/prometheus.yml', f'--storage.tsdb.path={self.root}/data',
              f'--web.listen-address={address}', '--web.enable-remote-write-receiver', '--query.max-samples=100000000'],
             stdout=self.log, stderr=self.log)
+        atexit.register(self.close)  # also when a test ends by an exception
         super().__init__(address)
         self.wait()
 
@@ -126,6 +128,7 @@ class Prometheus(Server):
         raise SystemExit('prometheus did not start')
 
     def close(self):
+        atexit.unregister(self.close)
         self.process.terminate()
         self.process.wait()
         self.log.close()
