@@ -237,7 +237,8 @@ static int start_collectors(struct toc_daemon *d, uint16_t own_port, struct toc_
         d->host = toc_host_new(&(struct toc_host_options){.instance = d->instance});
     if (d->config->gpu_enabled)
         d->nvml = toc_nvml_new(&(struct toc_nvml_options){.instance = d->instance});
-    d->scraper = toc_scraper_new(&(struct toc_scraper_options){.sink = sink, .clock = d->clock});
+    d->scraper = toc_scraper_new(
+        &(struct toc_scraper_options){.sink = sink, .metrics = d->metrics, .clock = d->clock});
     toc_scraper_load(d->scraper, toc_scrape_set_ref(d->config->scrape));
     int rc = toc_scraper_start(d->scraper, err);
     if (rc == 0 && d->config->discovery_enabled) {

@@ -25,6 +25,7 @@ static int64_t mono_ms(struct toc_scraper *s) {
 struct toc_scraper *toc_scraper_new(const struct toc_scraper_options *o) {
     struct toc_scraper *s = TOC_NEW(struct toc_scraper);
     s->sink = o->sink;
+    s->metrics = o->metrics;
     s->clock = o->clock ? o->clock : toc_clock_system();
     s->vfs = o->vfs ? o->vfs : toc_vfs_system();
     s->max_threads = o->max_threads ? o->max_threads : DEFAULT_MAX_THREADS;

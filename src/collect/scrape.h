@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "collect/scrape_config.h"
+#include "metricdb/metricdb.h"
 #include "model/labels.h"
 #include "model/sink.h"
 #include "sys/clock.h"
@@ -19,11 +20,12 @@
 
 struct toc_scraper_options {
     struct toc_sink *sink;
-    struct toc_clock *clock; /* NULL: the machine's */
-    struct toc_vfs *vfs;     /* NULL: the machine's */
-    unsigned max_threads;    /* default 32; there are as many as slow targets make necessary */
-    int64_t file_poll_ms;    /* how often discovery files are looked at, default 5000 */
-    uint64_t phase_seed;     /* so that two daemons do not ask at the same moment */
+    struct toc_metricdb *metrics; /* the store behind the sink, written by reference; may be NULL */
+    struct toc_clock *clock;      /* NULL: the machine's */
+    struct toc_vfs *vfs;          /* NULL: the machine's */
+    unsigned max_threads;         /* default 32; there are as many as slow targets make necessary */
+    int64_t file_poll_ms;         /* how often discovery files are looked at, default 5000 */
+    uint64_t phase_seed;          /* so that two daemons do not ask at the same moment */
 };
 
 struct toc_scraper; /* opaque */

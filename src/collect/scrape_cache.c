@@ -109,6 +109,9 @@ void toc_scrape_cache_fini(struct scrape_cache *c) {
     toc_map_fini(&c->metas);
     TOC_VEC_FINI(&c->series);
     TOC_VEC_FINI(&c->points);
+    TOC_VEC_FINI(&c->owners);
+    TOC_VEC_FINI(&c->samples);
+    TOC_VEC_FINI(&c->pending);
     toc_labels_free(&c->target);
     toc_arena_fini(&c->scratch);
 }
@@ -278,6 +281,12 @@ static int find_by_text(struct ingest *g, const struct toc_exposition_sample *s,
 /* -----------------------------------------------------------------------------------------------
  * ingestion */
 
+static void push_point(struct scrape_cache *c, struct scrape_series *s, int64_t t_ms,
+                       double value) {
+    TOC_VEC_PUSH(&c->points, toc_float_point(s->labels, t_ms, value));
+    TOC_VEC_PUSH(&c->owners, s);
+}
+
 static int on_sample(void *ctx, const struct toc_exposition_sample *s) {
     struct ingest *g = ctx;
     struct scrape_cache *c = g->c;
@@ -305,7 +314,7 @@ static int on_sample(void *ctx, const struct toc_exposition_sample *s) {
     series->cycle = c->cycle;
     series->is_tracked = !has_own_time || config->track_timestamps_staleness;
     double value = isnan(s->value) ? toc_f64_from_bits(TOC_NORMAL_NAN_BITS) : s->value;
-    TOC_VEC_PUSH(&c->points, toc_float_point(series->labels, t_ms, value));
+    push_point(c, series, t_ms, value);
     return 0;
 }
 
@@ -370,11 +379,11 @@ void toc_scrape_cache_send_metadata(struct scrape_cache *c, struct toc_sink *sin
 static void push_marker(struct scrape_cache *c, struct scrape_series *s, int64_t t_ms) {
     s->is_alive = false;
     if (s->is_tracked)
-        TOC_VEC_PUSH(&c->points, toc_float_point(s->labels, t_ms, toc_stale_nan()));
+        push_point(c, s, t_ms, toc_stale_nan());
 }
 
 void toc_scrape_cache_end_series(struct scrape_cache *c, int64_t t_ms) {
-    c->points.count = 0;
+    c->points.count = c->owners.count = 0;
     for (size_t i = 0; i < c->series.count; i++)
         if (c->series.items[i]->is_alive && !c->series.items[i]->is_report)
             push_marker(c, c->series.items[i], t_ms);
@@ -424,7 +433,7 @@ int toc_scrape_cache_ingest(struct scrape_cache *c, const struct scrape_input *i
     *out = (struct scrape_counts){0};
     /* Between two scrapes no point refers to a series, so dead ones may go. */
     sweep(c, count_alive(c));
-    c->points.count = 0;
+    c->points.count = c->owners.count = 0;
     c->cycle++;
     struct ingest g = {.c = c, .in = in, .counts = out, .err = err};
     struct toc_exposition_limits limits = parser_limits(&in->config->limits);
@@ -441,5 +450,5 @@ int toc_scrape_cache_ingest(struct scrape_cache *c, const struct scrape_input *i
 
 void toc_scrape_cache_report(struct scrape_cache *c, enum scrape_report which, int64_t t_ms,
                              double value) {
-    TOC_VEC_PUSH(&c->points, toc_float_point(c->reports[which]->labels, t_ms, value));
+    push_point(c, c->reports[which], t_ms, value);
 }

@@ -13,6 +13,7 @@
 #include "base/vec.h"
 #include "codec/exposition.h"
 #include "collect/scrape_config.h"
+#include "metricdb/metricdb.h"
 #include "model/sink.h"
 
 /* X(enum, name, only with extra_scrape_metrics) */
@@ -37,6 +38,7 @@ struct scrape_series {
     struct toc_labels labels; /* owned */
     struct scrape_series *same_hash;
     uint64_t hash, cycle; /* cycle that saw it last */
+    uint64_t ref;         /* in the store; 0: not known, or no longer */
     bool is_alive;        /* written by the last good scrape */
     bool is_tracked;      /* gets staleness markers */
     bool is_report;       /* made by the scraper, not by the target */
@@ -54,6 +56,15 @@ struct scrape_cache {
     struct {
         TOC_VEC_FIELDS(struct toc_point)
     } points; /* of this cycle, ready for the sink */
+    struct {
+        TOC_VEC_FIELDS(struct scrape_series *)
+    } owners; /* of the points, one for one */
+    struct {
+        TOC_VEC_FIELDS(struct toc_metricdb_sample)
+    } samples; /* room for writing by reference */
+    struct {
+        TOC_VEC_FIELDS(uint32_t)
+    } pending; /* points that are not written yet */
     struct scrape_series *reports[REPORT_COUNT];
     struct toc_labels target; /* labels of the target, owned */
     struct toc_arena scratch;
@@ -85,6 +96,10 @@ int toc_scrape_cache_ingest(struct scrape_cache *c, const struct scrape_input *i
 void toc_scrape_cache_end_series(struct scrape_cache *c, int64_t t_ms);
 void toc_scrape_cache_report(struct scrape_cache *c, enum scrape_report which, int64_t t_ms,
                              double value);
+/* Writes the points by reference, which spares the store hashing and comparing labels. As
+ * toc_sink.write. */
+int toc_scrape_cache_write(struct scrape_cache *c, struct toc_metricdb *db,
+                           struct toc_write_result *out_result, struct toc_err *err) TOC_MUST_CHECK;
 /* Sends what has changed in types, help texts and units. */
 void toc_scrape_cache_send_metadata(struct scrape_cache *c, struct toc_sink *sink);
 

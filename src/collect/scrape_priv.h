@@ -90,6 +90,7 @@ struct scrape_counters {
 
 struct toc_scraper {
     struct toc_sink *sink;
+    struct toc_metricdb *metrics; /* NULL: points go to the sink */
     struct toc_clock *clock;
     struct toc_vfs *vfs;
     unsigned max_threads;
