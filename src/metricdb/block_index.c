@@ -423,9 +423,21 @@ static void append_all(const void *ctx, struct toc_ids *out) {
         TOC_VEC_PUSH(out, i);
 }
 
+/* A damaged entry is kept: whoever reads it says so. */
+static bool fits(const void *ctx, uint32_t id, const struct toc_matcher *m, size_t count) {
+    struct toc_label items[TOC_SERIES_LABELS_MAX];
+    struct toc_labels labels;
+    if (toc_block_index_labels(ctx, id, items, &labels) < 0)
+        return true;
+    for (size_t i = 0; i < count; i++)
+        if (!toc_matcher_matches(&m[i], toc_labels_get(labels, m[i].name)))
+            return false;
+    return true;
+}
+
 void toc_block_index_match(const struct toc_block_index *x, const struct toc_matcher *m,
                            size_t count, struct toc_ids *out) {
     uint32_t limit = (uint32_t)x->meta.series;
-    struct toc_postings p = {x, limit, pair_size, append_pair, append_where, append_all};
+    struct toc_postings p = {x, limit, pair_size, append_pair, append_where, append_all, fits};
     toc_postings_match(&p, m, count, out);
 }

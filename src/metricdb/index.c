@@ -310,6 +310,6 @@ static void append_all(const void *ctx, struct toc_ids *out) {
 void toc_index_match(const struct toc_index *x, const struct toc_matcher *m, size_t count,
                      struct toc_ids *out) {
     uint32_t limit = x->all.count ? x->all.items[x->all.count - 1] + 1 : 0;
-    struct toc_postings p = {x, limit, pair_size, append_pair, append_where, append_all};
+    struct toc_postings p = {x, limit, pair_size, append_pair, append_where, append_all, NULL};
     toc_postings_match(&p, m, count, out);
 }
