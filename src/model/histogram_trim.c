@@ -60,6 +60,8 @@ static struct remainder trim_infinite(struct toc_bucket b, double limit, bool is
 static struct remainder trim_bucket(struct toc_bucket b, double limit, bool is_upper,
                                     bool is_linear) {
     struct remainder whole = {b.count, middle_of(b.lower, b.upper, is_linear)}, none = {0, 0};
+    if (isnan(limit))
+        return none;
     if (is_upper ? b.upper <= limit : b.lower >= limit)
         return whole;
     if (is_upper ? b.lower >= limit : b.upper <= limit)
@@ -72,11 +74,19 @@ static struct remainder trim_bucket(struct toc_bucket b, double limit, bool is_u
                : (struct remainder){b.count * (1 - below), middle_of(limit, b.upper, is_linear)};
 }
 
+static bool is_populated(struct toc_buckets b) {
+    for (size_t i = 0; i < b.size; i++)
+        if (b.count[i] != 0)
+            return true;
+    return false;
+}
+
 static struct toc_bucket zero_bucket(const struct toc_histogram *h) {
     struct toc_bucket zero = {-h->zero_threshold, h->zero_threshold, h->zero_count};
-    if (h->positive.size && !h->negative.size)
+    bool has_positive = is_populated(h->positive), has_negative = is_populated(h->negative);
+    if (has_positive && !has_negative)
         zero.lower = 0;
-    if (h->negative.size && !h->positive.size)
+    if (has_negative && !has_positive)
         zero.upper = 0;
     return zero;
 }
@@ -108,7 +118,7 @@ static bool trim_side(const struct toc_histogram *h, struct toc_buckets side, bo
         struct toc_buckets single = {&side.index[i], &side.count[i], 1};
         one.positive = is_negative ? (struct toc_buckets){0} : single;
         one.negative = is_negative ? single : (struct toc_buckets){0};
-        toc_histogram_buckets(&one, &b);
+        toc_histogram_layout(&one, &b);
         count[i] =
             keep(t, side.count[i], trim_bucket(b, limit, is_upper, toc_histogram_is_custom(h)));
     }

@@ -38,6 +38,11 @@ double toc_binary_apply(enum toc_binary_op op, double a, double b) {
     }
 }
 
+bool toc_binary_keeps_name(const struct toc_node *n) {
+    return toc_binary_is_filter(n) || n->binary == TOC_BINARY_TRIM_UPPER ||
+           n->binary == TOC_BINARY_TRIM_LOWER;
+}
+
 bool toc_binary_is_filter(const struct toc_node *n) {
     return toc_binary_info(n->binary)->is_comparison && !n->returns_bool;
 }
@@ -151,6 +156,9 @@ int toc_binary_element(struct toc_eval *e, const struct toc_node *n, struct toc_
 static int scalar_scalar(struct toc_eval *e, const struct toc_node *n,
                          const struct toc_eval_columns *a, const struct toc_eval_columns *b,
                          struct toc_eval_columns *out) {
+    if (n->binary == TOC_BINARY_TRIM_UPPER || n->binary == TOC_BINARY_TRIM_LOWER)
+        return toc_errf(e->err, TOC_EINVAL, "operator \"%s\" not allowed for Scalar operations",
+                        toc_binary_info(n->binary)->text);
     struct toc_column *c = toc_eval_columns_add(e, out, TOC_LABELS_EMPTY);
     if (!c)
         return TOC_ELIMIT;
@@ -166,7 +174,7 @@ static int with_scalar(struct toc_eval *e, const struct toc_node *n, const struc
     if (!c)
         return TOC_ELIMIT;
     c->drop_name = v->drop_name;
-    if (!toc_binary_is_filter(n))
+    if (!toc_binary_keeps_name(n))
         toc_column_drop_name(e, c);
     for (size_t k = 0; k < e->step_count; k++) {
         if (toc_is_absent(v->values[k]))
@@ -189,7 +197,7 @@ static int vector_scalar(struct toc_eval *e, const struct toc_node *n,
     int rc = 0;
     for (size_t i = 0; i < vector->count && rc == 0; i++)
         rc = with_scalar(e, n, &vector->items[i], scalar->items[0].values, is_scalar_left, out);
-    if (rc < 0 || toc_binary_is_filter(n))
+    if (rc < 0 || toc_binary_keeps_name(n))
         return rc;
     return toc_eval_columns_merge(e, out, false);
 }

@@ -90,7 +90,7 @@ static struct toc_labels include_labels(struct matching *m, struct toc_labels ke
 static struct toc_labels result_labels(struct matching *m, struct toc_labels many,
                                        struct toc_labels one, bool *out_drop_name) {
     bool is_delayed = toc_eval_has(m->e, TOC_PROMQL_DELAYED_NAME_REMOVAL), drops_name = false;
-    if (!toc_binary_is_filter(m->n)) {
+    if (!toc_binary_keeps_name(m->n)) {
         *out_drop_name = is_delayed;
         drops_name = !is_delayed;
     }

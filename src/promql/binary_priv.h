@@ -17,6 +17,8 @@ int toc_column_put(struct toc_eval *e, struct toc_column *c, size_t i, struct to
 
 /* Is it a comparison that keeps or drops elements? */
 bool toc_binary_is_filter(const struct toc_node *n);
+/* Filters and trimmed histograms are still what they were. */
+bool toc_binary_keeps_name(const struct toc_node *n);
 /* a op b at one step. 1: *out is the result; 0: there is none (a filter said no, or the types do
  * not go together, which is noted); negative: an error. `kept` is what a filter passes on. */
 int toc_binary_element(struct toc_eval *e, const struct toc_node *n, struct toc_element a,

@@ -2,9 +2,9 @@
  * bounds, exponential elsewhere (prometheus.io/docs/specs/native_histograms). */
 #include <math.h>
 
+#include "base/sum.h"
 #include "model/histogram_math.h"
 #include "promql/histograms_priv.h"
-#include "base/sum.h"
 
 static struct toc_bucket *buckets_of(const struct toc_histogram *h, struct toc_arena *arena,
                                      size_t *out_count) {
@@ -124,21 +124,24 @@ static double share_below(const struct toc_histogram *h, const struct toc_bucket
     return b->count * fraction;
 }
 
+/* How many observations are ≤ v; all of `count` when no bucket reaches as far. */
 static double rank_of(double v, const struct toc_histogram *h, const struct toc_bucket *all,
-                      size_t n) {
+                      size_t n, double count) {
     double below = 0;
     for (size_t i = 0; i < n; i++) {
         struct toc_bucket b = all[i];
         bool is_zero = holds_zero(&b);
-        if (is_zero)
+        if (toc_histogram_is_custom(h))
+            b.lower = isinf(b.lower) && b.upper > 0 ? 0 : b.lower;
+        else if (is_zero)
             clip_zero_bucket(h, &b);
         if (b.lower >= v)
-            return below;
+            return fmin(below, count);
         if (b.upper > v)
-            return below + share_below(h, &b, is_zero, v);
+            return fmin(below + share_below(h, &b, is_zero, v), count);
         below += b.count;
     }
-    return below;
+    return count;
 }
 
 double toc_native_fraction(double lower, double upper, const struct toc_histogram *h,
@@ -151,8 +154,14 @@ double toc_native_fraction(double lower, double upper, const struct toc_histogra
     const struct toc_bucket *all = buckets_of(h, arena, &n);
     if (!all)
         return NAN;
-    notes->excludes_nan |= has_nan_observations(h, all, n);
-    return (rank_of(upper, h, all, n) - rank_of(lower, h, all, n)) / h->count;
+    double count = h->count; /* without observations of NaN, which are in no bucket */
+    if (isnan(h->sum)) {
+        count = 0;
+        for (size_t i = 0; i < n; i++)
+            count += all[i].count;
+        notes->excludes_nan |= count < h->count;
+    }
+    return (rank_of(upper, h, all, n, count) - rank_of(lower, h, all, n, count)) / h->count;
 }
 
 static double middle_of(const struct toc_histogram *h, const struct toc_bucket *b) {
