@@ -3,6 +3,9 @@
 
 #include "promql/eval_priv.h"
 
+/* Samples that window functions may see between two looks at whether the query is still wanted. */
+enum { POLL_SAMPLES = 1 << 20 };
+
 /* Samples without staleness markers; what holds none is used as it is. */
 static void without_stale(struct toc_worker *w, struct toc_samples *s) {
     size_t stale = 0;
@@ -120,10 +123,19 @@ static int each_window(const struct toc_eval *e, struct toc_worker *w, const str
                        size_t parameter_count, const struct toc_samples *s, struct toc_column *out,
                        bool *out_any) {
     double values[TOC_FUNCTION_ARGS_MAX] = {0};
+    size_t looked_at = 0;
     for (size_t i = 0; i < e->step_count; i++) {
         size_t first = w->first.items[i], end = w->end.items[i];
         if (first == end)
             continue;
+        /* One series may have many long windows: whoever gave up is not kept waiting for them. */
+        looked_at += end - first;
+        if (looked_at > POLL_SAMPLES) {
+            looked_at = 0;
+            int rc = toc_query_loaded(e->query, 0, &w->err);
+            if (rc < 0)
+                return rc;
+        }
         for (size_t k = 0; k < parameter_count; k++)
             values[k] = parameters[k].values[i];
         int64_t to = toc_look_ms(e, range, i);
