@@ -4,7 +4,7 @@
 #include "promql/eval_priv.h"
 #include "promql/label_index_priv.h"
 
-int toc_eval_no_memory(struct toc_eval *e) {
+int toc_eval_no_memory(const struct toc_eval *e) {
     return toc_errf(e->err, TOC_ELIMIT,
                     "the query needs more than %zu bytes of memory: ask for fewer series or steps",
                     e->arena->budget_bytes);

@@ -93,7 +93,7 @@ struct toc_eval {
     int64_t start_ms, end_ms, step_ms; /* of the steps being computed */
     size_t step_count;
     bool looks_at_resets; /* below histogram_count() and its kin */
-    bool is_inner; /* of a subquery: its steps are not the query's */
+    bool is_inner;        /* of a subquery: its steps are not the query's */
 };
 
 static inline bool toc_is_absent(double v) {
@@ -119,7 +119,7 @@ struct toc_column *toc_eval_columns_add(struct toc_eval *e, struct toc_eval_colu
 /* Puts a histogram at a step; TOC_ELIMIT without memory. It must live as long as the query. */
 int toc_column_set_histogram(struct toc_eval *e, struct toc_column *c, size_t step,
                              const struct toc_histogram *h);
-int toc_eval_no_memory(struct toc_eval *e);
+int toc_eval_no_memory(const struct toc_eval *e);
 /* The budget of samples held at once, as upstream counts: results of nodes under way, and the
  * samples of the series at hand. Any thread; err is the caller's. */
 int toc_query_hold(struct toc_query *q, uint64_t samples, struct toc_err *err);

@@ -3,7 +3,7 @@
 
 #include "promql/eval_priv.h"
 
-enum { DEFAULT_STEP_MS = 60 * 1000 };
+enum { DEFAULT_STEP_MS = 60 * 1000, STEP_BYTES = 48 };
 
 /* The first multiple of step (counted from the epoch) in the left-open window. */
 static int64_t first_step(int64_t open_start, int64_t step) {
@@ -30,6 +30,9 @@ int toc_subquery_eval(const struct toc_eval *outer, const struct toc_node *n,
         return toc_errf(outer->err, TOC_ELIMIT,
                         "query processing would load too many samples into memory in query "
                         "execution");
+    /* Scratch memory of one series lies outside the arenas: its samples and its windows. */
+    if (steps > outer->arena->budget_bytes / STEP_BYTES)
+        return toc_eval_no_memory(outer);
     out_inner->step_count = (size_t)steps;
     return 0;
 }
