@@ -74,8 +74,7 @@ void toc_duration_format(int64_t ms, struct toc_buf *out) {
         ms = -ms;
     }
     for (size_t i = 0; i < TOC_ARRAY_LEN(units); i++) {
-        bool exact_only =
-            i <= 1 || i == 2; /* years, weeks and days only when nothing is left over */
+        bool exact_only = i <= 1; /* years and weeks only when nothing is left over */
         if (exact_only && ms % units[i].ms != 0)
             continue;
         int64_t count = ms / units[i].ms;

@@ -79,11 +79,14 @@ enum toc_aggregate_op {
 #undef X
 };
 const char *toc_aggregate_text(enum toc_aggregate_op op);
+/* The aggregation of that name in any case, or -1. */
+int toc_aggregate_find(struct toc_sv name);
 
 struct toc_node {
     enum toc_node_kind kind;
     enum toc_promql_type type;
     size_t at, end;                /* in the input */
+    size_t operator_at;            /* of a binary operator */
     int depth;                     /* of the tree below */
     struct toc_node *left, *right; /* operands; left is the only child of unary kinds */
 
@@ -101,7 +104,8 @@ struct toc_node {
     enum toc_at_kind at_kind;
     int64_t at_ms;
     enum toc_range_modifier modifier;
-    bool has_offset; /* one was written, 0 included */
+    bool has_offset;    /* one was written, 0 included */
+    bool is_info_label; /* second argument of info(): its matchers may all match "" */
 
     const struct toc_function *function;
     struct toc_node **args;
@@ -119,6 +123,7 @@ struct toc_node {
     struct toc_sv *include;
     size_t include_count;
     bool has_fill_left, has_fill_right; /* value of a partner that is missing there */
+    bool is_fill_both;                  /* written as fill() */
     double fill_left, fill_right;
 
     /* Set in the copy that a query evaluates (prepare.c). */
@@ -153,6 +158,8 @@ int toc_prepare(const struct toc_promql_expr *expr, const struct toc_query_times
                 struct toc_arena *arena, struct toc_node **out, struct toc_err *err) TOC_MUST_CHECK;
 /* reset_hints.c: sets tells_resets in a prepared tree. */
 void toc_mark_reset_tellers(struct toc_node *root);
+/* What fits in 64 bits as nanoseconds, upstream's unit. */
+#define TOC_DURATION_MAX_SECONDS 9223372036.854
 /* The milliseconds of a duration expression. */
 int toc_duration_value(const struct toc_node *n, struct toc_sv text,
                        const struct toc_query_times *times, bool must_be_positive, int64_t *out_ms,

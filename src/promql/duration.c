@@ -85,7 +85,7 @@ int toc_duration_value(const struct toc_node *n, struct toc_sv text,
         return fail(&d, n, "duration is NaN or infinite");
     if (must_be_positive && seconds <= 0)
         return fail(&d, n, "duration must be greater than 0");
-    if (fabs(seconds) > 9.2e15)
+    if (fabs(seconds) >= TOC_DURATION_MAX_SECONDS)
         return fail(&d, n, "duration out of range");
     *out_ms = (int64_t)(seconds * 1000);
     return 0;

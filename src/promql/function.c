@@ -2,7 +2,10 @@
  * evaluated (prepare.c) and have nobody who computes them. */
 #include "promql/function_priv.h"
 
+#include <string.h>
+
 #include "promql/functions_priv.h"
+#include "promql/promql.h"
 #include "promql/range_functions_priv.h"
 #include "promql/slide_functions_priv.h"
 
@@ -315,4 +318,13 @@ const char *toc_function_suggest(struct toc_sv name) {
         }
     }
     return best;
+}
+
+const char *toc_promql_suggest(const char *message) {
+    static const char text[] = "unknown function with name \"";
+    const char *name = strstr(message, text);
+    if (!name)
+        return NULL;
+    name += sizeof text - 1;
+    return toc_function_suggest(toc_sv_make(name, strcspn(name, "\"")));
 }

@@ -4,17 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/num.h"
-#include "base/time.h"
-
-const char *toc_token_text(enum toc_token_kind kind) {
-    static const char *const texts[] = {
-#define X(e, text) [TOC_TOKEN_##e] = text,
-        TOC_TOKEN_TABLE(X)
-#undef X
-    };
-    return texts[kind];
-}
+#include "codec/text.h"
 
 int toc_lexer_error(struct toc_sv input, size_t at, struct toc_err *err, const char *fmt, ...) {
     int line = 1, column = 1;
@@ -30,16 +20,33 @@ int toc_lexer_error(struct toc_sv input, size_t at, struct toc_err *err, const c
     return toc_err_at(err, TOC_EPARSE, line, column, "%s", text);
 }
 
-static int peek(const struct toc_lexer *l, size_t ahead) {
-    return l->at + ahead < l->input.n ? (unsigned char)l->input.p[l->at + ahead] : -1;
+const char *toc_lexer_rune(const struct toc_lexer *l, size_t at, char out[static 24]) {
+    static const char from[] = "'\\\a\b\f\n\r\t\v", to[] = "'\\abfnrtv";
+    uint32_t rune;
+    size_t n = toc_utf8_decode(l->input, at, &rune);
+    bool is_bad = n == 1 && rune == 0xfffd;
+    const char *known = rune && rune < 128 ? strchr(from, (int)rune) : NULL;
+    if (known)
+        snprintf(out, 24, "'\\%c'", to[known - from]);
+    else if (is_bad)
+        snprintf(out, 24, "'\xef\xbf\xbd'");
+    else if (rune < 32 || rune == 127)
+        snprintf(out, 24, "'\\x%02x'", rune);
+    else
+        snprintf(out, 24, "'%.*s'", (int)n, l->input.p + at);
+    return out;
+}
+
+static bool is_blank(int c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
 static void skip_blanks(struct toc_lexer *l) {
-    for (int c; (c = peek(l, 0)) >= 0;) {
+    for (int c; (c = toc_lexer_peek(l, 0)) >= 0;) {
         if (c == '#')
-            while (peek(l, 0) >= 0 && peek(l, 0) != '\n')
+            while ((c = toc_lexer_peek(l, 0)) >= 0 && c != '\n' && c != '\r')
                 l->at++;
-        else if (c == ' ' || c == '\t' || c == '\n' || c == '\r')
+        else if (is_blank(c))
             l->at++;
         else
             return;
@@ -47,230 +54,186 @@ static void skip_blanks(struct toc_lexer *l) {
 }
 
 static bool is_alpha(int c) {
-    return c == '_' || (c < 128 && isalpha(c));
+    return c == '_' || (c >= 0 && c < 128 && isalpha(c));
 }
 
-static void finish(struct toc_lexer *l, struct toc_token *t, enum toc_token_kind kind) {
-    t->kind = kind;
-    t->end = l->at;
-    t->text = toc_sv_sub(l->input, t->at, l->at - t->at);
-}
-
-static void append_utf8(struct toc_buf *out, unsigned long c) {
-    if (c < 0x80) {
-        toc_buf_append_char(out, (char)c);
-    } else if (c < 0x800) {
-        toc_buf_append_char(out, (char)(0xc0 | c >> 6));
-        toc_buf_append_char(out, (char)(0x80 | (c & 63)));
-    } else if (c < 0x10000) {
-        toc_buf_append_char(out, (char)(0xe0 | c >> 12));
-        toc_buf_append_char(out, (char)(0x80 | (c >> 6 & 63)));
-        toc_buf_append_char(out, (char)(0x80 | (c & 63)));
-    } else {
-        toc_buf_append_char(out, (char)(0xf0 | c >> 18));
-        toc_buf_append_char(out, (char)(0x80 | (c >> 12 & 63)));
-        toc_buf_append_char(out, (char)(0x80 | (c >> 6 & 63)));
-        toc_buf_append_char(out, (char)(0x80 | (c & 63)));
-    }
-}
-
-static int read_digits(struct toc_lexer *l, int count, int base, unsigned long *out) {
-    *out = 0;
-    for (int i = 0; i < count; i++) {
-        int c = peek(l, 0);
-        int digit = c >= '0' && c <= '9' ? c - '0' : isxdigit(c) ? (c | 32) - 'a' + 10 : 99;
-        if (c < 0 || digit >= base)
-            return TOC_EPARSE;
-        *out = *out * (unsigned)base + (unsigned)digit;
-        l->at++;
-    }
-    return 0;
-}
-
-/* Go's escapes; l->at is behind the backslash. */
-static int read_escape(struct toc_lexer *l, int quote, struct toc_buf *out) {
-    static const char from[] = "abfnrtv\\", to[] = "\a\b\f\n\r\t\v\\";
-    int c = peek(l, 0);
-    const char *known = c > 0 ? strchr(from, c) : NULL;
-    unsigned long v;
-    if (known) {
-        l->at++;
-        toc_buf_append_char(out, to[known - from]);
-        return 0;
-    }
-    if (c == quote) {
-        l->at++;
-        toc_buf_append_char(out, (char)quote);
-        return 0;
-    }
-    if (c >= '0' && c <= '7') {
-        if (read_digits(l, 3, 8, &v) < 0 || v > 255)
-            return TOC_EPARSE;
-        toc_buf_append_char(out, (char)v);
-        return 0;
-    }
-    int digits = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
-    if (!digits)
-        return TOC_EPARSE;
-    l->at++;
-    if (read_digits(l, digits, 16, &v) < 0 || v > 0x10ffff || (v >= 0xd800 && v < 0xe000))
-        return TOC_EPARSE;
-    if (digits == 2)
-        toc_buf_append_char(out, (char)v);
-    else
-        append_utf8(out, v);
-    return 0;
-}
-
-static int read_string(struct toc_lexer *l, struct toc_token *t, struct toc_err *err) {
-    int quote = peek(l, 0), rc = 0;
-    struct toc_buf text = TOC_BUF_INIT;
-    l->at++;
-    for (int c; (c = peek(l, 0)) != quote;) {
-        if (c < 0 || (c == '\n' && quote != '`')) {
-            rc = toc_lexer_error(l->input, t->at, err, "unterminated quoted string");
-            break;
-        }
-        l->at++;
-        if (c == '\\' && quote != '`') {
-            if (read_escape(l, quote, &text) < 0) {
-                rc = toc_lexer_error(l->input, l->at, err,
-                                     "unknown escape sequence in a quoted string");
-                break;
-            }
-        } else {
-            toc_buf_append_char(&text, (char)c);
-        }
-    }
-    if (rc == 0) {
-        l->at++;
-        t->string = toc_arena_dup_sv(l->arena, toc_buf_sv(&text));
-        finish(l, t, TOC_TOKEN_STRING);
-    }
-    toc_buf_fini(&text);
-    return rc;
-}
-
-static bool is_duration_unit(int c) {
-    return c == 'm' || c == 's' || c == 'h' || c == 'd' || c == 'w' || c == 'y';
-}
-
-/* "1_000" → 1000; "0x1f" and, as in Go, "017" are integers of base 16 and 8. */
-static int number_value(struct toc_sv text, double *out) {
-    char digits[64];
-    size_t n = 0;
-    bool is_octal = text.n > 1 && text.p[0] == '0';
-    for (size_t i = 0; i < text.n; i++) {
-        char c = text.p[i];
-        if (c == '_') {
-            bool is_between = i && i + 1 < text.n && isxdigit((unsigned char)text.p[i - 1]) &&
-                              isxdigit((unsigned char)text.p[i + 1]);
-            if (!is_between)
-                return TOC_EPARSE;
-            continue;
-        }
-        if (n == sizeof digits - 1)
-            return TOC_EPARSE;
-        is_octal = is_octal && c >= '0' && c <= '7';
-        digits[n++] = c;
-    }
-    digits[n] = 0;
-    if (is_octal) {
-        *out = 0;
-        for (size_t i = 0; i < n; i++)
-            *out = *out * 8 + (digits[i] - '0');
-        return 0;
-    }
-    return toc_parse_f64((struct toc_sv){digits, n}, out);
-}
-
-static int bad_number(struct toc_lexer *l, struct toc_token *t, struct toc_err *err) {
-    return toc_lexer_error(l->input, t->at, err, "bad number or duration syntax: \"%.*s\"",
-                           TOC_SV_ARG(t->text));
-}
-
-/* Numbers (decimal, hexadecimal, exponent) and durations ("1h30m"), which begin alike. */
-static int read_number(struct toc_lexer *l, struct toc_token *t, struct toc_err *err) {
-    bool is_hex = peek(l, 0) == '0' && (peek(l, 1) | 32) == 'x';
-    l->at += is_hex ? 2 : 0;
-    while (is_hex ? isxdigit(peek(l, 0)) || peek(l, 0) == '_'
-                  : isdigit(peek(l, 0)) || peek(l, 0) == '.' || peek(l, 0) == '_')
-        l->at++;
-    if (!is_hex && (peek(l, 0) | 32) == 'e') {
-        l->at++;
-        if (peek(l, 0) == '+' || peek(l, 0) == '-')
-            l->at++;
-        while (isdigit(peek(l, 0)))
-            l->at++;
-    }
-    bool is_duration = !is_hex && is_duration_unit(peek(l, 0));
-    while (peek(l, 0) >= 0 && (is_alpha(peek(l, 0)) || isdigit(peek(l, 0))))
-        l->at++;
-    finish(l, t, is_duration ? TOC_TOKEN_DURATION : TOC_TOKEN_NUMBER);
-    if (is_duration) {
-        int64_t ms;
-        if (toc_duration_parse(t->text, &ms, NULL) < 0)
-            return bad_number(l, t, err);
-        t->number = (double)ms / 1000.0;
-        return 0;
-    }
-    return number_value(t->text, &t->number) < 0 ? bad_number(l, t, err) : 0;
+static bool is_before_paren(const struct toc_lexer *l) {
+    size_t ahead = 0;
+    while (is_blank(toc_lexer_peek(l, ahead)))
+        ahead++;
+    return toc_lexer_peek(l, ahead) == '(';
 }
 
 static void read_name(struct toc_lexer *l, struct toc_token *t) {
-    bool takes_colon = l->brace_depth == 0 && l->bracket_depth == 0, has_colon = false;
-    for (int c; (c = peek(l, 0)) >= 0 && (is_alpha(c) || isdigit(c) || (takes_colon && c == ':'));
+    bool takes_colon = !l->is_in_braces && !l->is_in_brackets;
+    t->kind = TOC_TOKEN_IDENTIFIER;
+    for (int c; is_alpha(c = toc_lexer_peek(l, 0)) || (c >= 0 && c < 128 && isdigit(c)) ||
+                (takes_colon && c == ':');
          l->at++)
-        has_colon |= c == ':';
-    finish(l, t, has_colon ? TOC_TOKEN_METRIC : TOC_TOKEN_IDENTIFIER);
+        if (c == ':')
+            t->kind = TOC_TOKEN_METRIC;
+    t->is_in_braces = l->is_in_braces;
+    t->is_before_paren = !l->is_in_braces && is_before_paren(l);
 }
 
-static const struct {
-    char text[3];
-    enum toc_token_kind kind;
-} g_operators[] = {
-    /* the longer ones first */
-    {"=~", TOC_TOKEN_RE},         {"==", TOC_TOKEN_EQ},         {"!=", TOC_TOKEN_NE},
-    {"</", TOC_TOKEN_TRIM_UPPER}, {">/", TOC_TOKEN_TRIM_LOWER}, {"!~", TOC_TOKEN_NRE},
-    {"<=", TOC_TOKEN_LE},         {">=", TOC_TOKEN_GE},         {"(", TOC_TOKEN_LPAREN},
-    {")", TOC_TOKEN_RPAREN},      {"{", TOC_TOKEN_LBRACE},      {"}", TOC_TOKEN_RBRACE},
-    {"[", TOC_TOKEN_LBRACKET},    {"]", TOC_TOKEN_RBRACKET},    {",", TOC_TOKEN_COMMA},
-    {":", TOC_TOKEN_COLON},       {"@", TOC_TOKEN_AT},          {"=", TOC_TOKEN_ASSIGN},
-    {"<", TOC_TOKEN_LT},          {">", TOC_TOKEN_GT},          {"+", TOC_TOKEN_ADD},
-    {"-", TOC_TOKEN_SUB},         {"*", TOC_TOKEN_MUL},         {"/", TOC_TOKEN_DIV},
-    {"%", TOC_TOKEN_MOD},         {"^", TOC_TOKEN_POW},
-};
+/* Words inside brackets are the functions of duration arithmetic, nothing else. */
+static int read_duration_word(struct toc_lexer *l, struct toc_token *t, struct toc_err *err) {
+    static const char *const words[] = {"step", "range", "min_of", "max_of"};
+    bool is_first = !l->has_duration;
+    char rune[24];
+    toc_lexer_rune(l, l->at, rune);
+    read_name(l, t);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (toc_sv_eq_nocase(toc_sv_sub(l->input, t->at, l->at - t->at), toc_sv_cstr(words[i]))) {
+            l->has_duration = true;
+            return 0;
+        }
+    return is_first ? toc_lexer_error(l->input, t->at, err,
+                                      "unexpected character in duration expression: %s", rune)
+                    : toc_lexer_error(l->input, t->at, err,
+                                      "unexpected character: %s, expected ':'", rune);
+}
 
-static void count_depth(struct toc_lexer *l, enum toc_token_kind kind) {
-    l->brace_depth += kind == TOC_TOKEN_LBRACE ? 1 : kind == TOC_TOKEN_RBRACE ? -1 : 0;
-    l->bracket_depth += kind == TOC_TOKEN_LBRACKET ? 1 : kind == TOC_TOKEN_RBRACKET ? -1 : 0;
+/* -------------------------------------------------------------------------------------- signs */
+
+static int fail_at_rune(const struct toc_lexer *l, size_t error_at, size_t rune_at,
+                        struct toc_err *err, const char *what) {
+    char rune[24];
+    return toc_lexer_error(l->input, error_at, err, "%s%s", what, toc_lexer_rune(l, rune_at, rune));
+}
+
+static int open_or_close(struct toc_lexer *l, const struct toc_token *t, struct toc_err *err) {
+    switch (t->kind) {
+    case TOC_TOKEN_LPAREN:
+        l->paren_depth++;
+        break;
+    case TOC_TOKEN_RPAREN:
+        if (--l->paren_depth < 0)
+            return fail_at_rune(l, l->at, t->at, err, "unexpected right parenthesis ");
+        break;
+    case TOC_TOKEN_LBRACE:
+        l->is_in_braces = true;
+        break;
+    case TOC_TOKEN_RBRACE:
+        l->is_in_braces = false;
+        break;
+    case TOC_TOKEN_LBRACKET:
+        if (l->is_in_brackets)
+            return fail_at_rune(l, t->at, t->at, err, "unexpected left bracket ");
+        l->is_in_brackets = true;
+        l->has_colon = l->has_duration = false;
+        break;
+    case TOC_TOKEN_RBRACKET:
+        if (!l->is_in_brackets)
+            return fail_at_rune(l, t->at, t->at, err, "unexpected right bracket ");
+        l->is_in_brackets = false;
+        break;
+    case TOC_TOKEN_COLON:
+        if (!l->has_duration)
+            return toc_lexer_error(l->input, l->at, err,
+                                   "unexpected colon before duration in duration expression");
+        if (l->has_colon)
+            return fail_at_rune(l, t->at, t->at, err, "unexpected colon ");
+        l->has_colon = true;
+        break;
+    default:
+        break;
+    }
+    return 0;
+}
+
+static bool is_allowed_here(const struct toc_lexer *l, enum toc_token_kind kind) {
+    bool is_of_matchers = kind == TOC_TOKEN_RBRACE || kind == TOC_TOKEN_RE || kind == TOC_TOKEN_NRE;
+    bool is_arithmetic = kind >= TOC_TOKEN_ADD && kind <= TOC_TOKEN_POW;
+    if (l->is_in_braces)
+        return is_of_matchers || kind == TOC_TOKEN_COMMA || kind == TOC_TOKEN_ASSIGN ||
+               kind == TOC_TOKEN_NE;
+    if (is_of_matchers)
+        return false;
+    if (l->is_in_brackets && !l->has_duration)
+        return is_arithmetic || kind == TOC_TOKEN_LPAREN || kind == TOC_TOKEN_RPAREN ||
+               kind == TOC_TOKEN_RBRACKET || kind == TOC_TOKEN_COMMA || kind == TOC_TOKEN_COLON;
+    return kind != TOC_TOKEN_COLON || l->is_in_brackets;
+}
+
+static int fail_sign(const struct toc_lexer *l, struct toc_err *err) {
+    int c = toc_lexer_peek(l, 0), next = toc_lexer_peek(l, 1);
+    bool is_braces = l->is_in_braces;
+    if (c == '!')
+        return fail_at_rune(l, l->at, l->at + 1, err,
+                            is_braces ? "unexpected character after '!' inside braces: "
+                                      : "unexpected character after '!': ");
+    if (c == '=' && next == '~')
+        return fail_at_rune(l, l->at, l->at + 1, err, "unexpected character after '=': ");
+    if (is_braces && c == '{')
+        return fail_at_rune(l, l->at, l->at, err, "unexpected left brace ");
+    return fail_at_rune(l, l->at, l->at, err,
+                        is_braces ? "unexpected character inside braces: "
+                        : l->is_in_brackets && !l->has_duration
+                            ? "unexpected character in duration expression: "
+                            : "unexpected character: ");
+}
+
+/* In braces "==" is "=" twice. */
+static bool is_sign_at(const struct toc_lexer *l, enum toc_token_kind kind, const char *sign) {
+    if (!sign || !toc_sv_starts_with(toc_sv_sub(l->input, l->at, 2), toc_sv_cstr(sign)))
+        return false;
+    return !(l->is_in_braces && kind == TOC_TOKEN_EQ);
+}
+
+static int read_sign(struct toc_lexer *l, struct toc_token *t, struct toc_err *err) {
+    static const char *const signs[] = {
+#define X(e, text) text,
+        TOC_TOKEN_TABLE(X)
+#undef X
+    };
+    const char *best = NULL;
+    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)
+        if (is_sign_at(l, (enum toc_token_kind)i, signs[i]) && (!best || signs[i][1])) {
+            best = signs[i];
+            t->kind = (enum toc_token_kind)i;
+        }
+    if (!best || !is_allowed_here(l, t->kind))
+        return fail_sign(l, err);
+    l->at += strlen(best);
+    return open_or_close(l, t, err);
+}
+
+static int read_end(const struct toc_lexer *l, struct toc_token *t, struct toc_err *err) {
+    const char *what = l->is_in_braces ? "unexpected end of input inside braces"
+                       : l->is_in_brackets && !l->has_duration
+                           ? "unexpected end of input in duration expression"
+                       : l->paren_depth != 0 ? "unclosed left parenthesis"
+                       : l->is_in_brackets   ? "unclosed left bracket"
+                                             : NULL;
+    t->kind = TOC_TOKEN_END;
+    return what ? toc_lexer_error(l->input, t->at, err, "%s", what) : 0;
+}
+
+static int read_token(struct toc_lexer *l, struct toc_token *t, struct toc_err *err) {
+    int c = toc_lexer_peek(l, 0), next = toc_lexer_peek(l, 1);
+    bool is_digit = c >= '0' && c <= '9', is_fraction = c == '.' && next >= '0' && next <= '9';
+    if (c < 0)
+        return read_end(l, t, err);
+    if ((c == '"' || c == '\'' || c == '`') && !(l->is_in_brackets && !l->has_duration))
+        return toc_lexer_string(l, t, err);
+    if ((is_digit || is_fraction) && !l->is_in_braces) {
+        l->has_duration = true;
+        return toc_lexer_number(l, t, err);
+    }
+    if (is_alpha(c) && l->is_in_brackets && !l->is_in_braces)
+        return read_duration_word(l, t, err);
+    if (!is_alpha(c) && (c != ':' || l->is_in_brackets || l->is_in_braces))
+        return read_sign(l, t, err);
+    read_name(l, t);
+    return 0;
 }
 
 int toc_lexer_next(struct toc_lexer *l, struct toc_token *t, struct toc_err *err) {
     skip_blanks(l);
     *t = (struct toc_token){.at = l->at};
-    int c = peek(l, 0);
-    if (c < 0) {
-        finish(l, t, TOC_TOKEN_END);
-        return 0;
-    }
-    if (c == '"' || c == '\'' || c == '`')
-        return read_string(l, t, err);
-    if (isdigit(c) || (c == '.' && isdigit(peek(l, 1))))
-        return read_number(l, t, err);
-    if (is_alpha(c) || (c == ':' && l->brace_depth == 0 && l->bracket_depth == 0)) {
-        read_name(l, t);
-        return 0;
-    }
-    struct toc_sv rest = toc_sv_sub(l->input, l->at, 2);
-    for (size_t i = 0; i < sizeof g_operators / sizeof g_operators[0]; i++) {
-        if (toc_sv_starts_with(rest, toc_sv_cstr(g_operators[i].text))) {
-            l->at += strlen(g_operators[i].text);
-            finish(l, t, g_operators[i].kind);
-            count_depth(l, t->kind);
-            return 0;
-        }
-    }
-    return toc_lexer_error(l->input, l->at, err, "unexpected character: %s%c%s",
-                           c < 0x80 ? "'" : "", c < 0x80 ? c : '?', c < 0x80 ? "'" : "");
+    int rc = read_token(l, t, err);
+    t->end = l->at;
+    t->text = toc_sv_sub(l->input, t->at, l->at - t->at);
+    return rc;
 }

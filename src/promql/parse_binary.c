@@ -45,11 +45,20 @@ int toc_parser_operator(const struct toc_parser *p) {
 static int parse_bool(struct toc_parser *p, struct toc_node *n) {
     if (!toc_parser_is_word(p, "bool"))
         return 0;
-    if (!toc_binary_info(n->binary)->is_comparison)
-        return toc_parser_fail(p, p->token.at,
-                               "bool modifier can only be used on comparison operators");
     n->returns_bool = true;
     return toc_parser_advance(p);
+}
+
+/* The list behind group_left may be left out; "(" always belongs to it. */
+static bool begins_operand(const struct toc_parser *p) {
+    enum toc_token_kind k = p->token.kind;
+    enum toc_word word = toc_token_word(&p->token);
+    bool is_fill = word == TOC_WORD_BARE_KEYWORD && p->token.is_before_paren &&
+                   toc_sv_starts_with(p->token.text, TOC_SV("fill"));
+    return k == TOC_TOKEN_NUMBER || k == TOC_TOKEN_DURATION || k == TOC_TOKEN_STRING ||
+           k == TOC_TOKEN_METRIC || k == TOC_TOKEN_LBRACE || k == TOC_TOKEN_ADD ||
+           k == TOC_TOKEN_SUB || is_fill ||
+           (k == TOC_TOKEN_IDENTIFIER && word != TOC_WORD_BARE_KEYWORD);
 }
 
 static int parse_matching(struct toc_parser *p, struct toc_node *n) {
@@ -64,12 +73,9 @@ static int parse_matching(struct toc_parser *p, struct toc_node *n) {
     bool is_left = toc_parser_is_word(p, "group_left");
     if (rc < 0 || (!is_left && !toc_parser_is_word(p, "group_right")))
         return rc;
-    if (toc_binary_info(n->binary)->is_set)
-        return toc_parser_fail(p, p->token.at, "no grouping allowed for \"%s\" operation",
-                               toc_binary_info(n->binary)->text);
     n->cardinality = is_left ? TOC_MATCH_GROUP_LEFT : TOC_MATCH_GROUP_RIGHT;
     rc = toc_parser_advance(p);
-    if (rc == 0 && p->token.kind == TOC_TOKEN_LPAREN)
+    if (rc == 0 && !begins_operand(p))
         rc = toc_parse_label_list(p, &n->include, &n->include_count);
     return rc;
 }
@@ -78,24 +84,25 @@ static int parse_fill_value(struct toc_parser *p, double *out) {
     double sign = 1;
     int rc = toc_parser_advance(p);
     if (rc == 0)
-        rc = toc_parser_expect(p, TOC_TOKEN_LPAREN, "fill modifier");
+        rc = toc_parser_expect(p, TOC_TOKEN_LPAREN);
     if (rc == 0 && (p->token.kind == TOC_TOKEN_SUB || p->token.kind == TOC_TOKEN_ADD)) {
         sign = p->token.kind == TOC_TOKEN_SUB ? -1 : 1;
         rc = toc_parser_advance(p);
     }
+    if (rc < 0)
+        return rc;
     bool is_number = p->token.kind == TOC_TOKEN_NUMBER || p->token.kind == TOC_TOKEN_DURATION;
     bool is_inf = toc_parser_is_word(p, "inf"), is_nan = toc_parser_is_word(p, "nan");
-    if (rc == 0 && !is_number && !is_inf && !is_nan)
-        return toc_parser_unexpected(p, "fill modifier", "number");
+    if (!is_number && !is_inf && !is_nan)
+        return toc_parser_unexpected(p, NULL, NULL);
     *out = sign * (is_inf ? INFINITY : is_nan ? NAN : p->token.number);
-    if (rc == 0)
-        rc = toc_parser_advance(p);
-    return rc < 0 ? rc : toc_parser_expect(p, TOC_TOKEN_RPAREN, "fill modifier");
+    rc = toc_parser_advance(p);
+    return rc < 0 ? rc : toc_parser_expect(p, TOC_TOKEN_RPAREN);
 }
 
 static int parse_fill(struct toc_parser *p, struct toc_node *n) {
     int rc = 0;
-    while (rc == 0 && toc_parser_is_before_paren(p)) {
+    while (rc == 0 && p->token.is_before_paren) {
         bool is_both = toc_parser_is_word(p, "fill"), is_left = toc_parser_is_word(p, "fill_left");
         double value = 0;
         if (!is_both && !is_left && !toc_parser_is_word(p, "fill_right"))
@@ -103,10 +110,8 @@ static int parse_fill(struct toc_parser *p, struct toc_node *n) {
         if (!(p->features & TOC_PROMQL_BINOP_FILL_MODIFIERS))
             return toc_parser_fail(p, p->token.at,
                                    "binop fill modifiers are experimental and not enabled");
-        if (toc_binary_info(n->binary)->is_set)
-            return toc_parser_fail(p, p->token.at,
-                                   "filling in missing series not allowed for set operators");
         rc = parse_fill_value(p, &value);
+        n->is_fill_both = is_both;
         if (is_both || is_left) {
             n->has_fill_left = true;
             n->fill_left = value;
@@ -119,44 +124,6 @@ static int parse_fill(struct toc_parser *p, struct toc_node *n) {
     return rc;
 }
 
-/* ------------------------------------------------------------------------------------- checks */
-
-static int check_clauses(struct toc_parser *p, const struct toc_node *n, bool are_vectors) {
-    if (!are_vectors && n->has_grouping)
-        return toc_parser_fail(p, n->at, "vector matching only allowed between instant vectors");
-    if (!are_vectors && (n->has_fill_left || n->has_fill_right))
-        return toc_parser_fail(p, n->at,
-                               "filling in missing series only allowed between instant vectors");
-    for (size_t i = 0; n->cardinality && !n->is_without && i < n->grouping_count; i++)
-        for (size_t k = 0; k < n->include_count; k++)
-            if (toc_sv_eq(n->grouping[i], n->include[k]))
-                return toc_parser_fail(p, n->at,
-                                       "label \"%.*s\" must not occur in ON and GROUP clause at "
-                                       "once",
-                                       TOC_SV_ARG(n->grouping[i]));
-    return 0;
-}
-
-static int check_binary(struct toc_parser *p, struct toc_node *n) {
-    const struct toc_binary_info *info = toc_binary_info(n->binary);
-    enum toc_promql_type a = n->left->type, b = n->right->type;
-    bool a_fits = a == TOC_PROMQL_SCALAR || a == TOC_PROMQL_VECTOR;
-    bool b_fits = b == TOC_PROMQL_SCALAR || b == TOC_PROMQL_VECTOR;
-    if (!a_fits || !b_fits)
-        return toc_parser_fail(p, a_fits ? n->right->at : n->left->at,
-                               "binary expression must contain only scalar and instant vector "
-                               "types");
-    bool are_scalars = a == TOC_PROMQL_SCALAR && b == TOC_PROMQL_SCALAR;
-    bool are_vectors = a == TOC_PROMQL_VECTOR && b == TOC_PROMQL_VECTOR;
-    if (info->is_set && !are_vectors)
-        return toc_parser_fail(
-            p, n->at, "set operator \"%s\" not allowed in binary scalar expression", info->text);
-    if (info->is_comparison && are_scalars && !n->returns_bool)
-        return toc_parser_fail(p, n->at, "comparisons between scalars must use BOOL modifier");
-    n->type = are_scalars ? TOC_PROMQL_SCALAR : TOC_PROMQL_VECTOR;
-    return check_clauses(p, n, are_vectors);
-}
-
 int toc_parse_binary_tail(struct toc_parser *p, int min_precedence, struct toc_node **left) {
     for (;;) {
         int op = toc_parser_operator(p);
@@ -167,6 +134,7 @@ int toc_parse_binary_tail(struct toc_parser *p, int min_precedence, struct toc_n
             return TOC_ELIMIT;
         n->binary = (enum toc_binary_op)op;
         n->left = *left;
+        n->operator_at = p->token.at;
         int precedence = toc_binary_info(n->binary)->precedence;
         int rc = toc_parser_advance(p);
         if (rc == 0)
@@ -179,9 +147,14 @@ int toc_parse_binary_tail(struct toc_parser *p, int min_precedence, struct toc_n
             rc = toc_parser_expression(p, op == TOC_BINARY_POW ? precedence : precedence + 1,
                                        &n->right);
         if (rc == 0)
-            rc = check_binary(p, n);
+            rc = toc_parser_adopt(p, n, n->left);
+        if (rc == 0)
+            rc = toc_parser_adopt(p, n, n->right);
         if (rc < 0)
             return rc;
+        bool are_scalars =
+            n->left->type == TOC_PROMQL_SCALAR && n->right->type == TOC_PROMQL_SCALAR;
+        n->type = are_scalars ? TOC_PROMQL_SCALAR : TOC_PROMQL_VECTOR;
         *left = n;
     }
 }

@@ -3,36 +3,36 @@
 
 #include "promql/parser_priv.h"
 
-static int parse_args(struct toc_parser *p, struct toc_node *n, const char *context) {
+/* The arguments up to and without the closing parenthesis. */
+static int parse_args(struct toc_parser *p, struct toc_node *n) {
     struct toc_node *args[TOC_PARSE_LIST_MAX];
-    bool is_info = n->function && strcmp(n->function->name, "info") == 0;
-    int rc = toc_parser_expect(p, TOC_TOKEN_LPAREN, context);
+    int rc = toc_parser_expect(p, TOC_TOKEN_LPAREN);
     while (rc == 0 && p->token.kind != TOC_TOKEN_RPAREN) {
+        size_t comma_at;
         if (n->arg_count == TOC_PARSE_LIST_MAX)
             return toc_parser_fail(p, p->token.at, "more than %d arguments", TOC_PARSE_LIST_MAX);
-        p->allows_empty_matchers = is_info && n->arg_count == 1;
         rc = toc_parser_expression(p, 0, &args[n->arg_count]);
-        p->allows_empty_matchers = false;
+        if (rc == 0)
+            rc = toc_parser_adopt(p, n, args[n->arg_count]);
         if (rc < 0)
             return rc;
         n->arg_count++;
-        if (p->token.kind == TOC_TOKEN_COMMA) {
-            rc = toc_parser_advance(p);
-            if (rc == 0 && p->token.kind == TOC_TOKEN_RPAREN)
-                return toc_parser_fail(p, p->token.at,
-                                       "trailing commas not allowed in function call args");
-        } else if (p->token.kind != TOC_TOKEN_RPAREN) {
-            return toc_parser_unexpected(p, context, "\",\" or \")\"");
-        }
+        if (p->token.kind == TOC_TOKEN_RPAREN)
+            break;
+        comma_at = p->token.at;
+        rc = toc_parser_expect(p, TOC_TOKEN_COMMA);
+        if (rc == 0 && p->token.kind == TOC_TOKEN_RPAREN)
+            return toc_parser_fail(p, comma_at,
+                                   "trailing commas not allowed in function call args");
     }
     if (rc < 0)
         return rc;
     n->args = TOC_ARENA_NEW_ARRAY(&p->expr->arena, struct toc_node *, n->arg_count + 1);
     if (!n->args)
-        return toc_errf(p->err, TOC_ELIMIT, "the expression is too large");
+        return toc_parser_too_large(p);
     memcpy(n->args, args, n->arg_count * sizeof *args);
     n->end = p->token.end;
-    return toc_parser_advance(p);
+    return 0;
 }
 
 static enum toc_promql_type type_of_letter(char c) {
@@ -42,43 +42,14 @@ static enum toc_promql_type type_of_letter(char c) {
                       : TOC_PROMQL_VECTOR;
 }
 
-static int check_arg_count(struct toc_parser *p, const struct toc_node *n) {
-    const struct toc_function *f = n->function;
-    size_t most = strlen(f->args), least = most - (size_t)(f->optional < 0 ? 1 : f->optional);
-    bool is_variadic = f->optional != 0;
-    if (n->arg_count < least)
-        return toc_parser_fail(p, n->at, "expected %s%zu argument(s) in call to \"%s\", got %zu",
-                               is_variadic ? "at least " : "", least, f->name, n->arg_count);
-    if (f->optional >= 0 && n->arg_count > most)
-        return toc_parser_fail(p, n->at, "expected %s%zu argument(s) in call to \"%s\", got %zu",
-                               is_variadic ? "at most " : "", most, f->name, n->arg_count);
+static int check_name(struct toc_parser *p, const struct toc_token *name,
+                      const struct toc_function *f) {
+    if (!f)
+        return toc_parser_fail(p, name->at, "unknown function with name \"%.*s\"",
+                               TOC_SV_ARG(name->text));
+    if ((f->flags & TOC_FN_EXPERIMENTAL) && !(p->features & TOC_PROMQL_EXPERIMENTAL_FUNCTIONS))
+        return toc_parser_fail(p, name->at, "function \"%s\" is not enabled", f->name);
     return 0;
-}
-
-static int check_args(struct toc_parser *p, const struct toc_node *n) {
-    const struct toc_function *f = n->function;
-    size_t most = strlen(f->args);
-    int rc = check_arg_count(p, n);
-    for (size_t i = 0; i < n->arg_count && rc == 0; i++) {
-        enum toc_promql_type wanted = type_of_letter(f->args[i < most ? i : most - 1]);
-        if (n->args[i]->type != wanted)
-            return toc_parser_fail(
-                p, n->args[i]->at, "expected type %s in call to function \"%s\", got %s",
-                toc_promql_type_text(wanted), f->name, toc_promql_type_text(n->args[i]->type));
-    }
-    if (rc == 0 && strcmp(f->name, "info") == 0 && n->arg_count > 1 &&
-        (n->args[1]->kind != TOC_NODE_SELECTOR || n->args[1]->metric.n))
-        return toc_parser_fail(p, n->args[1]->at,
-                               "expected label selectors as the second argument to \"info\" "
-                               "function");
-    return rc;
-}
-
-static int unknown_function(struct toc_parser *p, const struct toc_token *name) {
-    const char *nearest = toc_function_suggest(name->text);
-    return toc_parser_fail(p, name->at, "unknown function with name \"%.*s\"%s%s%s",
-                           TOC_SV_ARG(name->text), nearest ? "; did you mean \"" : "",
-                           nearest ? nearest : "", nearest ? "\"?" : "");
 }
 
 int toc_parse_call(struct toc_parser *p, struct toc_token name, struct toc_node **out) {
@@ -86,15 +57,16 @@ int toc_parse_call(struct toc_parser *p, struct toc_token name, struct toc_node 
     if (!n)
         return TOC_ELIMIT;
     n->function = toc_function_find(name.text);
-    if (!n->function)
-        return unknown_function(p, &name);
-    if ((n->function->flags & TOC_FN_EXPERIMENTAL) &&
-        !(p->features & TOC_PROMQL_EXPERIMENTAL_FUNCTIONS))
-        return toc_parser_fail(p, name.at, "function \"%s\" is not enabled", n->function->name);
+    int rc = parse_args(p, n);
+    if (rc == 0)
+        rc = check_name(p, &name, n->function);
+    if (rc < 0)
+        return rc;
     n->type = type_of_letter(n->function->result);
-    int rc = parse_args(p, n, "function call args");
+    if (strcmp(n->function->name, "info") == 0 && n->arg_count > 1)
+        n->args[1]->is_info_label = true;
     *out = n;
-    return rc < 0 ? rc : check_args(p, n);
+    return toc_parser_advance(p);
 }
 
 /* ------------------------------------------------------------------------------- aggregations */
@@ -131,6 +103,14 @@ static int parse_grouping(struct toc_parser *p, struct toc_node *n) {
 
 static int check_aggregate(struct toc_parser *p, struct toc_node *n) {
     size_t want = g_aggregates[n->aggregate].takes_parameter ? 2 : 1;
+    if (n->arg_count == 0)
+        return toc_parser_fail(p, n->at, "no arguments for aggregate expression provided");
+    if (g_aggregates[n->aggregate].is_experimental &&
+        !(p->features & TOC_PROMQL_EXPERIMENTAL_FUNCTIONS))
+        return toc_parser_fail(p, n->at,
+                               "%s() is experimental and must be enabled with "
+                               "--enable-feature=promql-experimental-functions",
+                               g_aggregates[n->aggregate].text);
     if (n->arg_count != want)
         return toc_parser_fail(p, n->at,
                                "wrong number of arguments for aggregate expression provided, "
@@ -138,15 +118,6 @@ static int check_aggregate(struct toc_parser *p, struct toc_node *n) {
                                want, n->arg_count);
     n->left = n->args[want - 1];
     n->right = want == 2 ? n->args[0] : NULL;
-    if (n->left->type != TOC_PROMQL_VECTOR)
-        return toc_parser_fail(p, n->left->at,
-                               "expected type instant vector in aggregation expression, got %s",
-                               toc_promql_type_text(n->left->type));
-    enum toc_promql_type wanted =
-        n->aggregate == TOC_AGGREGATE_COUNT_VALUES ? TOC_PROMQL_STRING : TOC_PROMQL_SCALAR;
-    if (n->right && n->right->type != wanted)
-        return toc_parser_fail(p, n->right->at, "expected type %s in aggregation parameter, got %s",
-                               toc_promql_type_text(wanted), toc_promql_type_text(n->right->type));
     return 0;
 }
 
@@ -155,15 +126,14 @@ int toc_parse_aggregate(struct toc_parser *p, enum toc_aggregate_op op, size_t a
     struct toc_node *n = toc_parser_node(p, TOC_NODE_AGGREGATE, at);
     if (!n)
         return TOC_ELIMIT;
-    if (g_aggregates[op].is_experimental && !(p->features & TOC_PROMQL_EXPERIMENTAL_FUNCTIONS))
-        return toc_parser_fail(p, at,
-                               "%s() is experimental and must be enabled with "
-                               "--enable-feature=promql-experimental-functions",
-                               g_aggregates[op].text);
     n->aggregate = op;
+    p->aggregation_depth++;
     int rc = parse_grouping(p, n);
     if (rc == 0)
-        rc = parse_args(p, n, "aggregation");
+        rc = parse_args(p, n);
+    p->aggregation_depth--;
+    if (rc == 0)
+        rc = toc_parser_advance(p);
     if (rc == 0)
         rc = parse_grouping(p, n);
     *out = n;

@@ -15,8 +15,14 @@ static const struct toc_function g_calls[] = {
 /* A sign binds as tightly as "*", "^" tighter. */
 enum { SIGN_PRECEDENCE = 5, POWER_PRECEDENCE = 6 };
 
-static int arithmetic(struct toc_parser *p, const char *context, int min_precedence,
-                      struct toc_node **out);
+static int arithmetic(struct toc_parser *p, const struct toc_duration_place *place,
+                      int min_precedence, struct toc_node **out);
+
+static int expect(struct toc_parser *p, const struct toc_duration_place *place,
+                  enum toc_token_kind kind) {
+    return p->token.kind == kind ? toc_parser_advance(p)
+                                 : toc_parser_unexpected(p, place->context, place->expected);
+}
 
 static const struct toc_function *call_of(const struct toc_parser *p) {
     if (p->token.kind != TOC_TOKEN_IDENTIFIER)
@@ -27,8 +33,8 @@ static const struct toc_function *call_of(const struct toc_parser *p) {
     return NULL;
 }
 
-static int parse_call(struct toc_parser *p, const char *context, const struct toc_function *f,
-                      struct toc_node **out) {
+static int parse_call(struct toc_parser *p, const struct toc_duration_place *place,
+                      const struct toc_function *f, struct toc_node **out) {
     struct toc_node *n = toc_parser_node(p, TOC_NODE_CALL, p->token.at);
     if (!n)
         return TOC_ELIMIT;
@@ -36,29 +42,30 @@ static int parse_call(struct toc_parser *p, const char *context, const struct to
     n->arg_count = f->args[0] ? 2 : 0; /* none, or two */
     n->args = TOC_ARENA_NEW_ARRAY(&p->expr->arena, struct toc_node *, n->arg_count + 1);
     if (!n->args)
-        return toc_errf(p->err, TOC_ELIMIT, "the expression is too large");
+        return toc_parser_too_large(p);
     int rc = toc_parser_advance(p);
     if (rc == 0)
-        rc = toc_parser_expect(p, TOC_TOKEN_LPAREN, context);
+        rc = expect(p, place, TOC_TOKEN_LPAREN);
     for (size_t i = 0; i < n->arg_count && rc == 0; i++) {
         if (i)
-            rc = toc_parser_expect(p, TOC_TOKEN_COMMA, context);
+            rc = expect(p, place, TOC_TOKEN_COMMA);
         if (rc == 0)
-            rc = arithmetic(p, context, 0, &n->args[i]);
+            rc = arithmetic(p, place, 0, &n->args[i]);
     }
     *out = n;
-    return rc < 0 ? rc : toc_parser_expect(p, TOC_TOKEN_RPAREN, context);
+    return rc < 0 ? rc : expect(p, place, TOC_TOKEN_RPAREN);
 }
 
-static int parse_paren(struct toc_parser *p, const char *context, struct toc_node **out) {
+static int parse_paren(struct toc_parser *p, const struct toc_duration_place *place,
+                       struct toc_node **out) {
     struct toc_node *n = toc_parser_node(p, TOC_NODE_PAREN, p->token.at);
     if (!n)
         return TOC_ELIMIT;
     int rc = toc_parser_advance(p);
     if (rc == 0)
-        rc = arithmetic(p, context, 0, &n->left);
+        rc = arithmetic(p, place, 0, &n->left);
     *out = n;
-    return rc < 0 ? rc : toc_parser_expect(p, TOC_TOKEN_RPAREN, context);
+    return rc < 0 ? rc : expect(p, place, TOC_TOKEN_RPAREN);
 }
 
 static int parse_literal(struct toc_parser *p, struct toc_node **out) {
@@ -73,13 +80,13 @@ static int parse_literal(struct toc_parser *p, struct toc_node **out) {
 }
 
 /* Operators that bind as tightly as `min_precedence` belong to what the sign is put before. */
-static int parse_sign(struct toc_parser *p, const char *context, int min_precedence,
-                      struct toc_node **out) {
+static int parse_sign(struct toc_parser *p, const struct toc_duration_place *place,
+                      int min_precedence, struct toc_node **out) {
     bool is_minus = p->token.kind == TOC_TOKEN_SUB;
     size_t at = p->token.at;
     int rc = toc_parser_advance(p);
     if (rc == 0)
-        rc = arithmetic(p, context, min_precedence, out);
+        rc = arithmetic(p, place, min_precedence, out);
     if (rc < 0 || !is_minus)
         return rc;
     struct toc_node *n = toc_parser_node(p, TOC_NODE_NEGATE, at);
@@ -90,21 +97,22 @@ static int parse_sign(struct toc_parser *p, const char *context, int min_precede
     return 0;
 }
 
-static int operand(struct toc_parser *p, const char *context, struct toc_node **out) {
+static int operand(struct toc_parser *p, const struct toc_duration_place *place,
+                   struct toc_node **out) {
     const struct toc_function *f = call_of(p);
     if (f)
-        return parse_call(p, context, f, out);
+        return parse_call(p, place, f, out);
     switch (p->token.kind) {
     case TOC_TOKEN_ADD:
     case TOC_TOKEN_SUB:
-        return parse_sign(p, context, SIGN_PRECEDENCE + 1, out);
+        return parse_sign(p, place, SIGN_PRECEDENCE + 1, out);
     case TOC_TOKEN_LPAREN:
-        return parse_paren(p, context, out);
+        return parse_paren(p, place, out);
     case TOC_TOKEN_NUMBER:
     case TOC_TOKEN_DURATION:
         return parse_literal(p, out);
     default:
-        return toc_parser_unexpected(p, context, "number, duration, step(), or range()");
+        return toc_parser_unexpected(p, place->context, place->expected);
     }
 }
 
@@ -113,7 +121,7 @@ static bool is_arithmetic(int op) {
            op == TOC_BINARY_DIV || op == TOC_BINARY_MOD || op == TOC_BINARY_POW;
 }
 
-static int tail(struct toc_parser *p, const char *context, int min_precedence,
+static int tail(struct toc_parser *p, const struct toc_duration_place *place, int min_precedence,
                 struct toc_node **left) {
     for (;;) {
         int op = toc_parser_operator(p);
@@ -127,23 +135,26 @@ static int tail(struct toc_parser *p, const char *context, int min_precedence,
             return TOC_ELIMIT;
         n->binary = (enum toc_binary_op)op;
         n->left = *left;
-        int rc = toc_parser_advance(p);
+        n->operator_at = p->token.at;
+        int rc = toc_parser_adopt(p, n, n->left);
+        if (rc == 0)
+            rc = toc_parser_advance(p);
         if (rc == 0) /* "^" binds to the right */
-            rc = arithmetic(p, context, op == TOC_BINARY_POW ? precedence : precedence + 1,
-                            &n->right);
+            rc =
+                arithmetic(p, place, op == TOC_BINARY_POW ? precedence : precedence + 1, &n->right);
         if (rc < 0)
             return rc;
         *left = n;
     }
 }
 
-static int arithmetic(struct toc_parser *p, const char *context, int min_precedence,
-                      struct toc_node **out) {
+static int arithmetic(struct toc_parser *p, const struct toc_duration_place *place,
+                      int min_precedence, struct toc_node **out) {
     int rc = toc_parser_enter(p);
     if (rc == 0)
-        rc = operand(p, context, out);
+        rc = operand(p, place, out);
     if (rc == 0)
-        rc = tail(p, context, min_precedence, out);
+        rc = tail(p, place, min_precedence, out);
     p->depth--;
     return rc;
 }
@@ -165,16 +176,16 @@ int toc_parse_duration(struct toc_parser *p, const struct toc_duration_place *pl
     double seconds;
     *out_expr = NULL;
     bool has_sign = p->token.kind == TOC_TOKEN_ADD || p->token.kind == TOC_TOKEN_SUB;
-    int rc = !place->is_operand ? arithmetic(p, place->context, 0, &n)
-             : has_sign         ? parse_sign(p, place->context, POWER_PRECEDENCE + 1, &n)
-                                : operand(p, place->context, &n);
+    int rc = !place->is_operand ? arithmetic(p, place, 0, &n)
+             : has_sign         ? parse_sign(p, place, POWER_PRECEDENCE + 1, &n)
+                                : operand(p, place, &n);
     if (rc < 0)
         return rc;
     if (!literal_of(n, &seconds)) {
         *out_expr = n;
         return 0;
     }
-    if (!(fabs(seconds) < 9.2e15))
+    if (!(fabs(seconds) < TOC_DURATION_MAX_SECONDS))
         return toc_parser_fail(p, at, "duration out of range");
     *out_ms = (int64_t)(seconds * 1000.0 + (seconds < 0 ? -1e-6 : 1e-6));
     if (!place->may_be_negative && *out_ms <= 0)

@@ -27,39 +27,38 @@ int toc_parser_fail(struct toc_parser *p, size_t at, const char *fmt, ...) {
     return toc_lexer_error(p->lexer.input, at, p->err, "%s", text);
 }
 
-int toc_parser_unexpected(struct toc_parser *p, const char *context, const char *expected) {
-    if (p->token.kind == TOC_TOKEN_END)
-        return toc_parser_fail(p, p->token.at, "unexpected end of input in %s, expected %s",
-                               context, expected);
-    return toc_parser_fail(p, p->token.at, "unexpected %s \"%.*s\" in %s, expected %s",
-                           toc_token_text(p->token.kind), TOC_SV_ARG(p->token.text), context,
-                           expected);
+int toc_parser_too_large(struct toc_parser *p) {
+    return toc_errf(p->err, TOC_ELIMIT, "the expression is too large");
 }
 
-int toc_parser_expect(struct toc_parser *p, enum toc_token_kind kind, const char *context) {
-    if (p->token.kind != kind)
-        return toc_parser_unexpected(p, context, toc_token_text(kind));
-    return toc_parser_advance(p);
+int toc_parser_unexpected(struct toc_parser *p, const char *context, const char *expected) {
+    struct toc_buf text = TOC_BUF_INIT;
+    if (!context && p->aggregation_depth > 0)
+        context = "aggregation";
+    toc_buf_append_cstr(&text, "unexpected ");
+    toc_token_describe(&p->token, &text);
+    if (context)
+        toc_buf_printf(&text, " in %s", context);
+    if (expected)
+        toc_buf_printf(&text, ", expected %s", expected);
+    int rc = toc_parser_fail(p, p->token.at, "%s", toc_buf_cstr(&text));
+    toc_buf_fini(&text);
+    return rc;
+}
+
+int toc_parser_expect(struct toc_parser *p, enum toc_token_kind kind) {
+    return p->token.kind == kind ? toc_parser_advance(p) : toc_parser_unexpected(p, NULL, NULL);
 }
 
 bool toc_parser_is_word(const struct toc_parser *p, const char *word) {
-    return p->token.kind == TOC_TOKEN_IDENTIFIER &&
+    return p->token.kind == TOC_TOKEN_IDENTIFIER && !p->token.is_in_braces &&
            toc_sv_eq_nocase(p->token.text, toc_sv_cstr(word));
-}
-
-bool toc_parser_is_before_paren(const struct toc_parser *p) {
-    size_t at = p->token.end;
-    struct toc_sv in = p->lexer.input;
-    while (at < in.n &&
-           (in.p[at] == ' ' || in.p[at] == '\t' || in.p[at] == '\n' || in.p[at] == '\r'))
-        at++;
-    return at < in.n && in.p[at] == '(';
 }
 
 struct toc_node *toc_parser_node(struct toc_parser *p, enum toc_node_kind kind, size_t at) {
     struct toc_node *n = TOC_ARENA_NEW(&p->expr->arena, struct toc_node);
     if (!n) {
-        toc_errf(p->err, TOC_ELIMIT, "the expression is too large");
+        (void)toc_parser_too_large(p);
         return NULL;
     }
     n->kind = kind;
@@ -73,6 +72,15 @@ int toc_parser_enter(struct toc_parser *p) {
         return toc_parser_fail(p, p->token.at, "the expression is nested deeper than %d levels",
                                TOC_PARSE_DEPTH_MAX);
     return 0;
+}
+
+int toc_parser_adopt(struct toc_parser *p, struct toc_node *parent, const struct toc_node *child) {
+    parent->depth = TOC_MAX(parent->depth, child->depth + 1);
+    return parent->depth <= TOC_PARSE_TREE_MAX
+               ? 0
+               : toc_parser_fail(p, p->token.at,
+                                 "the expression has more than %d operators in a row",
+                                 TOC_PARSE_TREE_MAX);
 }
 
 /* ----------------------------------------------------------------------------------- operands */
@@ -119,28 +127,52 @@ static int parse_paren(struct toc_parser *p, struct toc_node **out) {
     n->type = n->left->type;
     n->end = p->token.end;
     *out = n;
-    return toc_parser_expect(p, TOC_TOKEN_RPAREN, "paren expression");
+    if ((rc = toc_parser_adopt(p, n, n->left)) < 0)
+        return rc;
+    return toc_parser_expect(p, TOC_TOKEN_RPAREN);
 }
 
-/* A word is an aggregation, a function, a number or a metric, as what follows it says. */
-static int parse_word(struct toc_parser *p, struct toc_node **out) {
+static int parse_special_number(struct toc_parser *p, struct toc_node **out) {
+    bool is_inf = toc_parser_is_word(p, "inf");
+    int rc = number_node(p, p->token.at, is_inf ? INFINITY : NAN, out);
+    if (rc < 0)
+        return rc;
+    (*out)->end = p->token.end;
+    return toc_parser_advance(p);
+}
+
+/* The name of an aggregation is a metric's where neither "(" nor a clause follows. */
+static int parse_aggregate_or_metric(struct toc_parser *p, struct toc_node **out) {
     struct toc_token name = p->token;
-    bool is_inf = toc_parser_is_word(p, "inf"), is_nan = toc_parser_is_word(p, "nan");
-    struct toc_parser before = *p;
+    struct toc_lexer before = p->lexer;
     int rc = toc_parser_advance(p);
     if (rc < 0)
         return rc;
-    int aggregate = toc_aggregate_find(name.text);
-    if (aggregate >= 0 && (p->token.kind == TOC_TOKEN_LPAREN || toc_parser_is_word(p, "by") ||
-                           toc_parser_is_word(p, "without")))
-        return toc_parse_aggregate(p, (enum toc_aggregate_op)aggregate, name.at, out);
-    if (p->token.kind == TOC_TOKEN_LPAREN && name.kind == TOC_TOKEN_IDENTIFIER)
-        return toc_parse_call(p, name, out);
-    if ((is_inf || is_nan) && p->token.kind != TOC_TOKEN_LBRACE)
-        return number_node(p, name.at, is_inf ? INFINITY : NAN, out);
-    p->lexer = before.lexer;
-    p->token = before.token;
+    if (p->token.kind == TOC_TOKEN_LPAREN || toc_parser_is_word(p, "by") ||
+        toc_parser_is_word(p, "without"))
+        return toc_parse_aggregate(p, (enum toc_aggregate_op)toc_aggregate_find(name.text), name.at,
+                                   out);
+    p->lexer = before;
+    p->token = name;
     return toc_parse_selector(p, out);
+}
+
+static int parse_word(struct toc_parser *p, struct toc_node **out) {
+    enum toc_word word = toc_token_word(&p->token);
+    bool is_atan2 = toc_parser_is_word(p, "atan2");
+    if (word == TOC_WORD_NUMBER)
+        return parse_special_number(p, out);
+    if (word == TOC_WORD_AGGREGATION)
+        return parse_aggregate_or_metric(p, out);
+    if (word == TOC_WORD_BARE_KEYWORD || is_atan2)
+        return toc_parser_unexpected(p, NULL, NULL);
+    bool is_call = p->token.is_before_paren && p->token.kind == TOC_TOKEN_IDENTIFIER &&
+                   (word == TOC_WORD_NAME || word == TOC_WORD_TIME);
+    if (!is_call)
+        return toc_parse_selector(p, out);
+    struct toc_token name = p->token;
+    int rc = toc_parser_advance(p);
+    return rc < 0 ? rc : toc_parse_call(p, name, out);
 }
 
 static int parse_operand(struct toc_parser *p, struct toc_node **out) {
@@ -158,7 +190,7 @@ static int parse_operand(struct toc_parser *p, struct toc_node **out) {
     case TOC_TOKEN_METRIC:
         return parse_word(p, out);
     default:
-        return toc_parser_unexpected(p, "expression", "an expression");
+        return toc_parser_unexpected(p, NULL, NULL);
     }
 }
 
@@ -171,11 +203,6 @@ static int parse_sign(struct toc_parser *p, struct toc_node **out) {
     if (rc < 0)
         return rc;
     struct toc_node *operand = *out;
-    if (operand->type != TOC_PROMQL_SCALAR && operand->type != TOC_PROMQL_VECTOR)
-        return toc_parser_fail(p, at,
-                               "unary expression only allowed on expressions of type scalar or "
-                               "instant vector, got \"%s\"",
-                               toc_promql_type_text(operand->type));
     if (operand->kind == TOC_NODE_NUMBER) { /* the sign is part of the literal */
         operand->number = is_minus ? -operand->number : operand->number;
         operand->at = at;
@@ -188,7 +215,7 @@ static int parse_sign(struct toc_parser *p, struct toc_node **out) {
     n->left = operand;
     n->type = operand->type;
     *out = n;
-    return 0;
+    return toc_parser_adopt(p, n, operand);
 }
 
 int toc_parser_expression(struct toc_parser *p, int min_precedence, struct toc_node **out) {
@@ -209,20 +236,19 @@ int toc_parser_expression(struct toc_parser *p, int min_precedence, struct toc_n
 static int check_text(struct toc_sv text, struct toc_err *err) {
     if (text.n > INPUT_MAX_BYTES)
         return toc_errf(err, TOC_ELIMIT, "the expression is larger than 1 MiB");
-    if (!toc_sv_is_utf8(text))
-        return toc_err_at(err, TOC_EPARSE, 1, 1, "the expression is not UTF-8");
     return 0;
 }
 
 static int parse_all(struct toc_parser *p) {
     int rc = toc_parser_advance(p);
-    if (rc == 0 && p->token.kind == TOC_TOKEN_END)
-        rc = toc_parser_fail(p, 0, "no expression found in input");
+    if (rc == 0 && p->token.kind == TOC_TOKEN_END) /* without a position when there is no text */
+        return p->expr->text.n ? toc_parser_fail(p, 0, "no expression found in input")
+                               : toc_errf(p->err, TOC_EPARSE, "no expression found in input");
     if (rc == 0)
         rc = toc_parser_expression(p, 0, &p->expr->root);
     if (rc == 0 && p->token.kind != TOC_TOKEN_END)
-        rc = toc_parser_unexpected(p, "expression", "an operator or the end");
-    return rc;
+        rc = toc_parser_unexpected(p, NULL, NULL);
+    return rc < 0 ? rc : toc_parse_check(p, p->expr->root);
 }
 
 int toc_promql_parse_with(struct toc_sv text, unsigned features, struct toc_promql_expr **out,
@@ -233,6 +259,7 @@ int toc_promql_parse_with(struct toc_sv text, unsigned features, struct toc_prom
     if (rc < 0)
         return rc;
     struct toc_promql_expr *expr = TOC_NEW(struct toc_promql_expr);
+    toc_arena_init(&expr->arena, TOC_PARSE_BYTES_MAX);
     expr->text = toc_arena_dup_sv(&expr->arena, text);
     struct toc_parser p = {.expr = expr, .err = err ? err : &ignored, .features = features};
     p.lexer = (struct toc_lexer){.input = expr->text, .arena = &expr->arena};

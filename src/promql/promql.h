@@ -39,13 +39,16 @@ enum toc_promql_feature {
         TOC_PROMQL_ALL_FEATURES = (1u << 6) - 1,
 };
 
-/* Parses and type-checks with the default features. TOC_EPARSE with line, column, expectation and
- * suggestion. */
+/* Parses and type-checks with the default features. TOC_EPARSE with line, column and upstream's
+ * text; without a line when there is no text at all. */
 int toc_promql_parse(struct toc_sv text, struct toc_promql_expr **out,
                      struct toc_err *err) TOC_MUST_CHECK;
 /* The same with a set of features. */
 int toc_promql_parse_with(struct toc_sv text, unsigned features, struct toc_promql_expr **out,
                           struct toc_err *err) TOC_MUST_CHECK;
+/* A function whose name is near the unknown one that such a message names; NULL when there is none.
+ * Told apart from the message, which is upstream's to the letter. */
+const char *toc_promql_suggest(const char *message);
 void toc_promql_expr_free(struct toc_promql_expr **e);
 enum toc_promql_type toc_promql_expr_type(const struct toc_promql_expr *e);
 /* A series selector and nothing else, without range, `@` and `offset` (as in `match[]`)? */

@@ -153,16 +153,18 @@ static void aggregations_and_functions(void **state) {
 
 static void errors_say_where_and_what(void **state) {
     (void)state;
-    expect("ratee(x[5m])",
-           "error 1:1 unknown function with name \"ratee\"; did you mean \"rate\"?");
+    expect("ratee(x[5m])", "error 1:1 unknown function with name \"ratee\"");
+    assert_string_equal(toc_promql_suggest("unknown function with name \"ratee\""), "rate");
+    assert_null(toc_promql_suggest("unknown function with name \"something_else\""));
+    assert_null(toc_promql_suggest("unexpected \"ratee\""));
     expect("rate(load)",
            "error 1:6 expected type range vector in call to function \"rate\", got instant vector");
-    expect("sum(", "error 1:5 unexpected end of input in expression, expected an expression");
-    expect("1 > 2", "error 1:1 comparisons between scalars must use BOOL modifier");
+    expect("sum(", "error 1:5 unclosed left parenthesis");
+    expect("1 > 2", "error 1:3 comparisons between scalars must use BOOL modifier");
     expect("{a=\"\"}", "error 1:1 vector selector must contain at least one non-empty matcher");
-    expect("load{a=~\"(\"}", "error 1:9 bad regular expression \"(\": missing ): (");
+    expect("load{a=~\"(\"}", "error 1:6 error parsing regexp: missing closing ): `^(?s:()$`");
     expect("load\n  $", "error 2:3 unexpected character: '$'");
-    expect("", "error 1:1 no expression found in input");
+    expect("", "error 0:0 no expression found in input");
     expect("rate(load[5m]) + requests_total[5m]",
            "error 1:18 binary expression must contain only scalar and instant vector types");
 }
@@ -174,7 +176,7 @@ static void formatting_is_canonical(void **state) {
         {"a+on(x)group_left(y)b", "a + on (x) group_left (y) b"},
         {"x[1h:] offset -5m", "x[1h:] offset -5m"},
         {"x offset -5m ^ y", "x offset -5m ^ y"},
-        {"{\"a.b\",c!~\"d\"}@start()", "{\"a.b\",c!~\"d\"} @ start()"},
+        {"{\"a.b\",c!~\"d\"}@start()", "{__name__=\"a.b\",c!~\"d\"} @ start()"},
         {"- (1+2)", "-(1 + 2)"},
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
