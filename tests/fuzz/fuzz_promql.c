@@ -1,9 +1,11 @@
-/* Oracles: the canonical text of an expression parses to the same canonical text; evaluating it
- * over tiny data never crashes, and a range query of one step has as many series as the instant
- * query. */
+/* Oracles, without and with all features: the canonical and the indented text of an expression
+ * parse to the same canonical text; what parses without features does so with them, to the same
+ * text; a refusal has a text and a place; evaluating over tiny data never crashes, and a range
+ * query of one step has as many series as the instant query. */
 #include <math.h>
 #include <stdlib.h>
 
+#include "promql/ast_json.h"
 #include "promql/memory_querier.h"
 #include "promql/promql.h"
 
@@ -30,20 +32,39 @@ static void make_data(void) {
     }
 }
 
-static void check_text(const struct toc_promql_expr *e) {
-    struct toc_buf once = TOC_BUF_INIT, twice = TOC_BUF_INIT, pretty = TOC_BUF_INIT;
-    struct toc_promql_expr *again = NULL;
+static bool canonical(struct toc_sv text, unsigned features, struct toc_buf *out) {
+    struct toc_promql_expr *e = NULL;
+    int rc = toc_promql_parse_with(text, features, &e, NULL);
+    if (rc == 0)
+        toc_promql_format(e, false, out);
+    toc_promql_expr_free(&e);
+    return rc == 0;
+}
+
+static void check_same(struct toc_sv text, unsigned features, const struct toc_buf *wanted) {
+    struct toc_buf got = TOC_BUF_INIT;
+    if (!canonical(text, features, &got) || !toc_sv_eq(toc_buf_sv(&got), toc_buf_sv(wanted)))
+        abort();
+    toc_buf_fini(&got);
+}
+
+static void check_text(const struct toc_promql_expr *e, unsigned features) {
+    struct toc_buf once = TOC_BUF_INIT, pretty = TOC_BUF_INIT, pinned = TOC_BUF_INIT;
     toc_promql_format(e, false, &once);
-    if (toc_promql_parse(toc_buf_sv(&once), &again, NULL) < 0)
-        abort();
-    toc_promql_format(again, false, &twice);
-    if (!toc_sv_eq(toc_buf_sv(&once), toc_buf_sv(&twice)))
-        abort();
     toc_promql_format(e, true, &pretty);
-    toc_promql_expr_free(&again);
+    check_same(toc_buf_sv(&once), features, &once);
+    check_same(toc_buf_sv(&pretty), features, &once);
+    if (!features)
+        check_same(toc_buf_sv(&once), TOC_PROMQL_ALL_FEATURES, &once);
+    toc_promql_format_at(e, 60000, &pinned);
+    check_same(toc_buf_sv(&pinned), features, &pinned);
+    toc_buf_reset(&pinned);
+    toc_promql_write_ast(e, &pinned);
+    if (toc_buf_error(&pinned) || pinned.p[0] != '{')
+        abort();
     toc_buf_fini(&once);
-    toc_buf_fini(&twice);
     toc_buf_fini(&pretty);
+    toc_buf_fini(&pinned);
 }
 
 static void evaluate(const struct toc_promql_expr *e) {
@@ -61,19 +82,24 @@ static void evaluate(const struct toc_promql_expr *e) {
     toc_promql_result_fini(&instant);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+static void check(struct toc_sv text, unsigned features) {
     struct toc_promql_expr *e = NULL;
     struct toc_err err = {0};
+    if (toc_promql_parse_with(text, features, &e, &err) == 0) {
+        check_text(e, features);
+        evaluate(e);
+    } else if (!err.message[0] || (text.n && err.code == TOC_EPARSE && err.line < 1)) {
+        abort();
+    }
+    toc_promql_expr_free(&e);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size > 4096)
         return 0;
     if (g_q.count == 0)
         make_data();
-    if (toc_promql_parse(toc_sv_make((const char *)data, size), &e, &err) == 0) {
-        check_text(e);
-        evaluate(e);
-    } else if (!err.message[0]) {
-        abort();
-    }
-    toc_promql_expr_free(&e);
+    check(toc_sv_make((const char *)data, size), 0);
+    check(toc_sv_make((const char *)data, size), TOC_PROMQL_ALL_FEATURES);
     return 0;
 }
