@@ -13,9 +13,9 @@ static bool is_integer(double v) {
 static bool are_integers(const struct toc_histogram *h) {
     bool all = is_integer(h->count) && is_integer(h->zero_count);
     for (size_t i = 0; i < h->positive.size && all; i++)
-        all = !h->positive.count[i] || is_integer(h->positive.count[i]);
+        all = h->positive.count[i] == 0 || is_integer(h->positive.count[i]);
     for (size_t i = 0; i < h->negative.size && all; i++)
-        all = !h->negative.count[i] || is_integer(h->negative.count[i]);
+        all = h->negative.count[i] == 0 || is_integer(h->negative.count[i]);
     return all;
 }
 

@@ -141,6 +141,10 @@ struct toc_promql_expr {
 /* The string in double quotes with Go's escapes; bytes that are no UTF-8 as \xNN. */
 void toc_promql_quote(struct toc_sv s, struct toc_buf *out);
 
+/* Canonical text, but with the matchers in the order in which they were written, which absent()
+ * looks at. */
+void toc_promql_format_as_written(const struct toc_promql_expr *e, struct toc_buf *out);
+
 /* Without parentheses around it. */
 static inline const struct toc_node *toc_node_bare(const struct toc_node *n) {
     while (n->kind == TOC_NODE_PAREN)

@@ -45,7 +45,7 @@ void toc_promql_format_at(const struct toc_promql_expr *e, int64_t at_ms, struct
     struct toc_promql_expr pinned = {0};
     pinned.root = pin(e->root, at_ms, false, &pinned.arena);
     if (pinned.root && !pinned.arena.overflowed)
-        toc_promql_format(&pinned, false, out);
+        toc_promql_format_as_written(&pinned, out);
     toc_arena_fini(&pinned.arena);
 }
 

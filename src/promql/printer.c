@@ -11,8 +11,8 @@ enum { LINE_MAX = 100 };
 
 struct printer {
     struct toc_buf *out;
-    bool is_pretty;
-    size_t limit; /* 0, or from how many bytes on the rest does not matter */
+    bool is_pretty, keeps_order; /* of the matchers */
+    size_t limit;                /* 0, or from how many bytes on the rest does not matter */
 };
 
 static void print(const struct printer *p, const struct toc_node *n, int depth);
@@ -75,7 +75,8 @@ static int by_text(const void *a, const void *b) {
 }
 
 /* The matchers but for the one of the name in front, in the order of their texts. */
-static void print_matchers(struct toc_buf *out, const struct toc_node *n) {
+static void print_matchers(const struct printer *p, const struct toc_node *n) {
+    struct toc_buf *out = p->out;
     struct toc_buf text = TOC_BUF_INIT;
     size_t first = n->metric.n ? 1 : 0, count = n->matcher_count - first;
     size_t *ends = toc_xalloc((count + 1) * sizeof *ends);
@@ -91,7 +92,8 @@ static void print_matchers(struct toc_buf *out, const struct toc_node *n) {
         size_t at = i ? ends[i - 1] : 0;
         items[i] = toc_sv_sub(toc_buf_sv(&text), at, ends[i] - at);
     }
-    qsort(items, count, sizeof *items, by_text);
+    if (!p->keeps_order)
+        qsort(items, count, sizeof *items, by_text);
     for (size_t i = 0; i < count; i++) {
         toc_buf_append_char(out, i ? ',' : '{');
         toc_buf_append_sv(out, items[i]);
@@ -106,10 +108,11 @@ static void print_matchers(struct toc_buf *out, const struct toc_node *n) {
 }
 
 /* Behind a range anchored and smoothed come before `@`, elsewhere behind it, as upstream has it. */
-static void print_selector(struct toc_buf *out, const struct toc_node *n) {
+static void print_selector(const struct printer *p, const struct toc_node *n) {
+    struct toc_buf *out = p->out;
     bool is_range = n->type == TOC_PROMQL_MATRIX;
     toc_buf_append_sv(out, n->metric);
-    print_matchers(out, n);
+    print_matchers(p, n);
     if (is_range) {
         toc_buf_append_char(out, '[');
         print_duration(out, n->range_expr, n->range_ms);
@@ -233,7 +236,9 @@ static void print_binary(const struct printer *p, const struct toc_node *n, int 
 /* Upstream takes the indentation away from what stands behind a sign. */
 static void print_sign(const struct printer *p, const struct toc_node *n, int depth) {
     struct toc_buf text = TOC_BUF_INIT;
-    print(&(struct printer){&text, p->is_pretty, p->limit}, n->left, depth);
+    struct printer inner = *p;
+    inner.out = &text;
+    print(&inner, n->left, depth);
     toc_buf_append_char(p->out, n->is_plus ? '+' : '-');
     toc_buf_append_sv(p->out, toc_sv_trim(toc_buf_sv(&text)));
     toc_buf_fini(&text);
@@ -254,7 +259,7 @@ static void print(const struct printer *p, const struct toc_node *n, int depth) 
         toc_promql_quote(n->string, p->out);
         break;
     case TOC_NODE_SELECTOR:
-        print_selector(p->out, n);
+        print_selector(p, n);
         break;
     case TOC_NODE_SUBQUERY:
         print_subquery(p, n, depth);
@@ -276,6 +281,10 @@ static void print(const struct printer *p, const struct toc_node *n, int depth) 
         print_list(p, (struct toc_node *const[]){n->left}, 1, depth, is_broken);
         break;
     }
+}
+
+void toc_promql_format_as_written(const struct toc_promql_expr *e, struct toc_buf *out) {
+    print(&(struct printer){out, .keeps_order = true}, e->root, 0);
 }
 
 void toc_promql_format(const struct toc_promql_expr *e, bool pretty, struct toc_buf *out) {

@@ -55,8 +55,8 @@ enum toc_promql_type toc_promql_expr_type(const struct toc_promql_expr *e);
 bool toc_promql_is_selector(const struct toc_promql_expr *e);
 /* Canonical text, one line / indented. */
 void toc_promql_format(const struct toc_promql_expr *e, bool pretty, struct toc_buf *out);
-/* As toc_promql_format on one line, but every selector and subquery that has no `@`, and is not
- * inside a subquery that has one, gets `@ at_ms`. */
+/* As toc_promql_format on one line with the matchers as they were written, but every selector and
+ * subquery that has no `@`, and is not inside a subquery that has one, gets `@ at_ms`. */
 void toc_promql_format_at(const struct toc_promql_expr *e, int64_t at_ms, struct toc_buf *out);
 /* Does it call a function whose value depends on the time of evaluation, also under `@`? */
 bool toc_promql_depends_on_time(const struct toc_promql_expr *e);

@@ -49,7 +49,8 @@ static void check_same(struct toc_sv text, unsigned features, const struct toc_b
 }
 
 static void check_text(const struct toc_promql_expr *e, unsigned features) {
-    struct toc_buf once = TOC_BUF_INIT, pretty = TOC_BUF_INIT, pinned = TOC_BUF_INIT;
+    struct toc_buf once = TOC_BUF_INIT, pretty = TOC_BUF_INIT, pinned = TOC_BUF_INIT,
+                   twice = TOC_BUF_INIT;
     toc_promql_format(e, false, &once);
     toc_promql_format(e, true, &pretty);
     check_same(toc_buf_sv(&once), features, &once);
@@ -57,7 +58,9 @@ static void check_text(const struct toc_promql_expr *e, unsigned features) {
     if (!features)
         check_same(toc_buf_sv(&once), TOC_PROMQL_ALL_FEATURES, &once);
     toc_promql_format_at(e, 60000, &pinned);
-    check_same(toc_buf_sv(&pinned), features, &pinned);
+    if (!canonical(toc_buf_sv(&pinned), features, &twice))
+        abort();
+    check_same(toc_buf_sv(&twice), features, &twice);
     toc_buf_reset(&pinned);
     toc_promql_write_ast(e, &pinned);
     if (toc_buf_error(&pinned) || pinned.p[0] != '{')
@@ -65,6 +68,7 @@ static void check_text(const struct toc_promql_expr *e, unsigned features) {
     toc_buf_fini(&once);
     toc_buf_fini(&pretty);
     toc_buf_fini(&pinned);
+    toc_buf_fini(&twice);
 }
 
 static void evaluate(const struct toc_promql_expr *e) {
