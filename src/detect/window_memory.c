@@ -136,10 +136,10 @@ enum { LANES = 8 };
 typedef float lanes_f32 __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
 typedef int32_t lanes_i32 __attribute__((vector_size(LANES * sizeof(int32_t)), aligned(4)));
 
-static float total(lanes_f32 v) {
+static float total(const lanes_f32 *v) { /* by address: how vectors are passed depends on AVX */
     float sum = 0;
     for (int i = 0; i < LANES; i++)
-        sum += v[i];
+        sum += (*v)[i];
     return sum;
 }
 
@@ -155,8 +155,8 @@ static void differences(const float *a, const float *b, size_t padded, float *ou
         squared += d * d;
         absolute += (lanes_f32)((lanes_i32)d & 0x7fffffff);
     }
-    *out_squared = total(squared);
-    *out_absolute = total(absolute);
+    *out_squared = total(&squared);
+    *out_absolute = total(&absolute);
 }
 
 static struct toc_window_distance nearest(const struct toc_window_memory *m) {
