@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "codec/protobuf.h"
 #include "metricdb/exemplar.h"
 #include "model/sample.h"
 #include "remote/histogram_proto.h"
@@ -168,6 +169,22 @@ void toc_write_add_float(struct write_batch *b, uint64_t ref, int64_t t_ms, doub
     if (isnan(value) && !toc_is_stale_nan(value))
         x.value = toc_f64_from_bits(TOC_NORMAL_NAN_BITS);
     add(b, &x);
+}
+
+/* A Sample message: value and timestamp have the same numbers in both versions. */
+int toc_write_add_sample(struct write_batch *b, uint64_t ref, struct toc_sv body) {
+    struct toc_pb_reader r = toc_pb_reader_make(body);
+    double value = 0;
+    int64_t t_ms = 0;
+    for (struct toc_pb_field f; toc_pb_next(&r, &f);) {
+        if (f.number == 1)
+            value = toc_pb_double(&r, &f);
+        else if (f.number == 2)
+            t_ms = toc_pb_i64(&r, &f);
+    }
+    if (!r.error)
+        toc_write_add_float(b, ref, t_ms, value);
+    return r.error;
 }
 
 int toc_write_add_histogram(struct write_batch *b, uint64_t ref, struct toc_sv body) {

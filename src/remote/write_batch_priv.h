@@ -75,6 +75,7 @@ struct write_batch {
 uint64_t toc_write_begin_series(struct write_batch *b, struct toc_hash128 key, struct toc_sv raw);
 /* Samples of the series begun last. */
 void toc_write_add_float(struct write_batch *b, uint64_t ref, int64_t t_ms, double value);
+int toc_write_add_sample(struct write_batch *b, uint64_t ref, struct toc_sv body) TOC_MUST_CHECK;
 int toc_write_add_histogram(struct write_batch *b, uint64_t ref, struct toc_sv body) TOC_MUST_CHECK;
 /* Counts `count` samples of a series as refused and tells why, with its labels. */
 void toc_write_refuse(struct write_batch *b, enum toc_reject_reason reason, struct toc_sv raw,

@@ -33,26 +33,11 @@ int toc_write_labels_1(struct write_batch *b, struct toc_sv raw) {
     return r.error;
 }
 
-static int take_sample(struct write_batch *b, uint64_t ref, struct toc_sv body) {
-    struct toc_pb_reader r = toc_pb_reader_make(body);
-    double value = 0;
-    int64_t t_ms = 0;
-    for (struct toc_pb_field f; toc_pb_next(&r, &f);) {
-        if (f.number == 1)
-            value = toc_pb_double(&r, &f);
-        else if (f.number == 2)
-            t_ms = toc_pb_i64(&r, &f);
-    }
-    if (!r.error)
-        toc_write_add_float(b, ref, t_ms, value);
-    return r.error;
-}
-
 static int take_field(struct write_batch *b, uint64_t ref, struct toc_pb_reader *r,
                       const struct toc_pb_field *f) {
     switch (f->number) {
     case SAMPLES:
-        return take_sample(b, ref, toc_pb_bytes(r, f));
+        return toc_write_add_sample(b, ref, toc_pb_bytes(r, f));
     case HISTOGRAMS:
         return toc_write_add_histogram(b, ref, toc_pb_bytes(r, f));
     case EXEMPLARS:
