@@ -438,6 +438,7 @@ static bool fits(const void *ctx, uint32_t id, const struct toc_matcher *m, size
 void toc_block_index_match(const struct toc_block_index *x, const struct toc_matcher *m,
                            size_t count, struct toc_ids *out) {
     uint32_t limit = (uint32_t)x->meta.series;
-    struct toc_postings p = {x, limit, pair_size, append_pair, append_where, append_all, fits};
+    struct toc_postings p = {x,    limit,        pair_size,  append_pair,
+                             NULL, append_where, append_all, fits};
     toc_postings_match(&p, m, count, out);
 }

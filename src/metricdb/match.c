@@ -192,6 +192,14 @@ static bool is_sorted(const struct toc_ids *a) {
 
 enum { FEW = 64 };
 
+/* One value, read in place: a list of 100,000 series is neither copied nor walked for a few. */
+static void apply_lent(const struct toc_postings *p, const struct toc_matcher *m,
+                       struct toc_ids *out) {
+    const struct toc_ids *list = NULL;
+    bool has = p->lend_pair(p->x, m->name, m->value, &list);
+    keep_where(out, has ? list->items : NULL, has ? list->count : 0, m->op == TOC_MATCH_EQ);
+}
+
 static void apply(const struct toc_postings *p, const struct toc_matcher *m, struct toc_ids *out) {
     struct toc_ids list = {0};
     /* A matcher that accepts the empty value accepts series without the label: subtract the others.
@@ -199,6 +207,10 @@ static void apply(const struct toc_postings *p, const struct toc_matcher *m, str
     bool subtract = toc_matcher_matches(m, TOC_SV_NULL);
     if (m->op == TOC_MATCH_RE && toc_sv_eq(m->value, TOC_SV(".*")))
         return;
+    if (p->lend_pair && m->value.n && (m->op == TOC_MATCH_EQ || m->op == TOC_MATCH_NE)) {
+        apply_lent(p, m, out);
+        return;
+    }
     collect(p, m, !subtract, &list);
     if (list.count <= FEW)
         toc_ids_sort(&list);

@@ -44,6 +44,10 @@ struct toc_postings {
     size_t (*pair_size)(const void *x, struct toc_sv name, struct toc_sv value);
     void (*append_pair)(const void *x, struct toc_sv name, struct toc_sv value,
                         struct toc_ids *out);
+    /* The list itself, to read in place while x does not change; false when there is none. NULL
+     * where lists are packed. */
+    bool (*lend_pair)(const void *x, struct toc_sv name, struct toc_sv value,
+                      const struct toc_ids **out);
     /* The lists of all values of m's name for which the test says `verdict`. */
     void (*append_where)(const void *x, const struct toc_value_test *test, bool verdict,
                          struct toc_ids *out);
