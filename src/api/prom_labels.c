@@ -1,36 +1,26 @@
 /* labels, label/NAME/values: names and values in use. */
-#include <stdlib.h>
-
 #include "api/prom_match.h"
-#include "base/map.h"
 #include "base/vec.h"
 
 /* Distinct strings over several selections. */
 struct strings {
     struct toc_arena arena;
-    struct toc_map seen;
     TOC_VEC_FIELDS(struct toc_sv)
+    size_t sorted; /* so many in front are of earlier selections, sorted */
 };
 
 static int keep_string(void *ctx, struct toc_sv value) {
     struct strings *all = ctx;
-    if (toc_map_has(&all->seen, value))
-        return 0;
+    if (toc_sv_find_sorted(all->items, all->sorted, value) != SIZE_MAX)
+        return 0; /* one selection gives each text once, but an earlier one had it */
     struct toc_sv copy = toc_arena_dup_sv(&all->arena, value);
     if (all->arena.overflowed)
         return TOC_ELIMIT;
-    toc_map_put(&all->seen, value, all);
     TOC_VEC_PUSH(all, copy);
     return 0;
 }
 
-static int by_bytes(const void *a, const void *b) {
-    return toc_sv_cmp(*(const struct toc_sv *)a, *(const struct toc_sv *)b);
-}
-
 static void answer_strings(struct toc_api_call *c, struct strings *all, size_t limit) {
-    if (all->count)
-        qsort(all->items, all->count, sizeof *all->items, by_bytes);
     bool was_cut = limit && limit < all->count;
     size_t n = was_cut ? limit : all->count;
     toc_prom_begin(c);
@@ -51,15 +41,17 @@ static void answer(struct toc_api_call *c, const struct toc_sv *name) {
     struct toc_err err = {0};
     struct toc_querier *q = c->api->parts.querier;
     int rc = 0;
-    for (size_t i = 0; i < m.count && rc == 0; i++)
+    for (size_t i = 0; i < m.count && rc == 0; i++) {
         rc = name ? q->label_values(q, *name, &m.selects[i], keep_string, &all, &err)
                   : q->label_names(q, &m.selects[i], keep_string, &all, &err);
+        toc_sv_sort(all.items, all.count);
+        all.sorted = all.count;
+    }
     if (rc < 0)
         toc_prom_fail(c, rc, &err);
     else
         answer_strings(c, &all, limit);
     TOC_VEC_FINI(&all);
-    toc_map_fini(&all.seen);
     toc_arena_fini(&all.arena);
     toc_prom_matches_fini(&m);
 }

@@ -423,22 +423,75 @@ static void append_all(const void *ctx, struct toc_ids *out) {
         TOC_VEC_PUSH(out, i);
 }
 
-/* A damaged entry is kept: whoever reads it says so. */
-static bool fits(const void *ctx, uint32_t id, const struct toc_matcher *m, size_t count) {
+/* What an entry must have: the pairs of the equalities, by number, and what the other matchers say
+ * of the texts. */
+enum { WANTED_MAX = 32 };
+struct wanted {
+    uint32_t pairs[WANTED_MAX];
+    size_t pair_count;
+    const struct toc_matcher *matchers;
+    size_t count;
+    bool pairs_suffice; /* each matcher is one of the pairs */
+};
+
+static struct wanted want(const struct toc_block_index *x, const struct toc_matcher *m,
+                          size_t count) {
+    struct wanted w = {.matchers = m, .count = count, .pairs_suffice = true};
+    for (size_t i = 0; i < count; i++) {
+        bool is_pair = m[i].op == TOC_MATCH_EQ && m[i].value.n && w.pair_count < WANTED_MAX;
+        const struct pair *p = is_pair ? find_pair(x, m[i].name, m[i].value) : NULL;
+        if (p)
+            w.pairs[w.pair_count++] = (uint32_t)(p - x->pairs);
+        else
+            w.pairs_suffice = false;
+    }
+    return w;
+}
+
+/* Numbers are compared, not texts. A damaged entry has all: whoever reads it says so. */
+static bool has_pairs(const struct toc_block_index *x, uint32_t id, const struct wanted *w) {
+    struct toc_reader r = entry_of(x, id);
+    uint64_t count = toc_read_varint(&r), all = ((uint64_t)1 << w->pair_count) - 1, seen = 0;
+    if (r.error || count > TOC_SERIES_LABELS_MAX)
+        return true;
+    for (uint64_t i = 0; i < count && seen != all; i++) {
+        uint64_t number = toc_read_varint(&r);
+        if (r.error || number >= x->pair_count)
+            return true;
+        for (size_t k = 0; k < w->pair_count; k++)
+            seen |= (uint64_t)(w->pairs[k] == number) << k;
+    }
+    return seen == all;
+}
+
+static bool satisfies(const struct toc_block_index *x, uint32_t id, const struct wanted *w) {
     struct toc_label items[TOC_SERIES_LABELS_MAX];
     struct toc_labels labels;
-    if (toc_block_index_labels(ctx, id, items, &labels) < 0)
+    if (toc_block_index_labels(x, id, items, &labels) < 0)
         return true;
-    for (size_t i = 0; i < count; i++)
-        if (!toc_matcher_matches(&m[i], toc_labels_get(labels, m[i].name)))
+    for (size_t i = 0; i < w->count; i++)
+        if (!toc_matcher_matches(&w->matchers[i], toc_labels_get(labels, w->matchers[i].name)))
             return false;
     return true;
+}
+
+static void keep_fitting(const void *ctx, const struct toc_matcher *m, size_t count,
+                         struct toc_ids *found) {
+    const struct toc_block_index *x = ctx;
+    struct wanted w = want(x, m, count);
+    size_t kept = 0;
+    for (size_t i = 0; i < found->count; i++) {
+        uint32_t id = found->items[i];
+        if (has_pairs(x, id, &w) && (w.pairs_suffice || satisfies(x, id, &w)))
+            found->items[kept++] = id;
+    }
+    found->count = kept;
 }
 
 void toc_block_index_match(const struct toc_block_index *x, const struct toc_matcher *m,
                            size_t count, struct toc_ids *out) {
     uint32_t limit = (uint32_t)x->meta.series;
     struct toc_postings p = {x,    limit,        pair_size,  append_pair,
-                             NULL, append_where, append_all, fits};
+                             NULL, append_where, append_all, keep_fitting};
     toc_postings_match(&p, m, count, out);
 }

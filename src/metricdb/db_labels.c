@@ -1,6 +1,4 @@
 /* Label names and values: from the indexes of head and blocks, without a look at samples. */
-#include <stdlib.h>
-
 #include "base/alloc.h"
 #include "metricdb/metricdb_priv.h"
 
@@ -84,14 +82,9 @@ static int list_block(struct toc_metricdb *db, struct toc_block *b, const struct
 
 /* --- the result --- */
 
-static int by_text(const void *a, const void *b) {
-    return toc_sv_cmp(*(const struct toc_sv *)a, *(const struct toc_sv *)b);
-}
-
 static int emit(struct strings *x, toc_on_string *fn, void *ctx) {
     int rc = 0;
-    if (x->count)
-        qsort(x->items, x->count, sizeof *x->items, by_text);
+    toc_sv_sort(x->items, x->count);
     for (size_t i = 0; i < x->count && !rc; i++)
         if (!i || !toc_sv_eq(x->items[i], x->items[i - 1]))
             rc = fn(ctx, x->items[i]);

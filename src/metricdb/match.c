@@ -237,15 +237,6 @@ static uint64_t entries_of(const struct toc_postings *p, const struct toc_matche
     return entries;
 }
 
-static void keep_fitting(const struct toc_postings *p, const struct toc_matcher *m, size_t count,
-                         struct toc_ids *found) {
-    size_t kept = 0;
-    for (size_t i = 0; i < found->count; i++)
-        if (p->fits(p->x, found->items[i], m, count))
-            found->items[kept++] = found->items[i];
-    found->count = kept;
-}
-
 void toc_postings_match(const struct toc_postings *p, const struct toc_matcher *m, size_t count,
                         struct toc_ids *out) {
     size_t start = best_start(p, m, count);
@@ -254,10 +245,10 @@ void toc_postings_match(const struct toc_postings *p, const struct toc_matcher *
         p->append_all(p->x, &found);
     else
         p->append_pair(p->x, m[start].name, m[start].value, &found);
-    bool looks = p->fits && start != SIZE_MAX && count > 1 &&
+    bool looks = p->keep_fitting && start != SIZE_MAX && count > 1 &&
                  (uint64_t)found.count * ENTRIES_PER_LOOK < entries_of(p, m, count, start);
     if (looks)
-        keep_fitting(p, m, count, &found);
+        p->keep_fitting(p->x, m, count, &found);
     for (size_t i = 0; i < count && found.count && !looks; i++)
         if (i != start)
             apply(p, &m[i], &found);

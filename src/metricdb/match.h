@@ -52,8 +52,10 @@ struct toc_postings {
     void (*append_where)(const void *x, const struct toc_value_test *test, bool verdict,
                          struct toc_ids *out);
     void (*append_all)(const void *x, struct toc_ids *out);
-    /* Does the series satisfy all matchers? NULL where lists cost less than looking at a series. */
-    bool (*fits)(const void *x, uint32_t id, const struct toc_matcher *m, size_t count);
+    /* Keeps of `found` the series that satisfy all matchers, by a look at each. NULL where lists
+     * cost less than that. */
+    void (*keep_fitting)(const void *x, const struct toc_matcher *m, size_t count,
+                         struct toc_ids *found);
 };
 
 /* The sorted series that satisfy all matchers, appended to out. */

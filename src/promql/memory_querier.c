@@ -193,14 +193,9 @@ struct names {
     TOC_VEC_FIELDS(struct toc_sv)
 };
 
-static int by_bytes(const void *a, const void *b) {
-    return toc_sv_cmp(*(const struct toc_sv *)a, *(const struct toc_sv *)b);
-}
-
 static int hand_over(struct names *n, toc_on_string *fn, void *ctx) {
     int rc = 0;
-    if (n->count)
-        qsort(n->items, n->count, sizeof *n->items, by_bytes);
+    toc_sv_sort(n->items, n->count);
     for (size_t i = 0; i < n->count && rc == 0; i++)
         if (i == 0 || !toc_sv_eq(n->items[i], n->items[i - 1]))
             rc = fn(ctx, n->items[i]);

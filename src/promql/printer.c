@@ -70,10 +70,6 @@ static void print_offset(struct toc_buf *out, const struct toc_node *n) {
     }
 }
 
-static int by_text(const void *a, const void *b) {
-    return toc_sv_cmp(*(const struct toc_sv *)a, *(const struct toc_sv *)b);
-}
-
 /* The matchers but for the one of the name in front, in the order of their texts. */
 static void print_matchers(const struct printer *p, const struct toc_node *n) {
     struct toc_buf *out = p->out;
@@ -93,7 +89,7 @@ static void print_matchers(const struct printer *p, const struct toc_node *n) {
         items[i] = toc_sv_sub(toc_buf_sv(&text), at, ends[i] - at);
     }
     if (!p->keeps_order)
-        qsort(items, count, sizeof *items, by_text);
+        toc_sv_sort(items, count);
     for (size_t i = 0; i < count; i++) {
         toc_buf_append_char(out, i ? ',' : '{');
         toc_buf_append_sv(out, items[i]);

@@ -140,8 +140,9 @@ static void durations_as_prometheus(void **state) {
         const char *text;
         int64_t ms;
         const char *printed;
-    } cases[] = {{"1h30m", 5400000, "1h30m"}, {"90s", 90000, "1m30s"}, {"0", 0, "0s"},
-                 {"1w", 604800000, "1w"},     {"100ms", 100, "100ms"}, {"1d12h", 129600000, "1d12h"}};
+    } cases[] = {
+        {"1h30m", 5400000, "1h30m"}, {"90s", 90000, "1m30s"}, {"0", 0, "0s"},
+        {"1w", 604800000, "1w"},     {"100ms", 100, "100ms"}, {"1d12h", 129600000, "1d12h"}};
     for (size_t i = 0; i < TOC_ARRAY_LEN(cases); i++) {
         int64_t ms;
         assert_int_equal(toc_duration_parse(toc_sv_cstr(cases[i].text), &ms, NULL), 0);
@@ -203,6 +204,37 @@ static void utf8_is_judged_by_the_rfc(void **state) {
     assert_false(toc_sv_is_utf8(TOC_SV("\xe8\xad")));
 }
 
+static int by_bytes(const void *a, const void *b) {
+    return toc_sv_cmp(*(const struct toc_sv *)a, *(const struct toc_sv *)b);
+}
+
+/* Texts that share a front of up to 12 bytes and hold zero bytes, beside qsort with whole
+ * comparisons. */
+static void texts_sort_by_bytes(void **state) {
+    (void)state;
+    struct toc_rng rng;
+    toc_rng_seed(&rng, 7);
+    char bytes[64][24];
+    struct toc_sv sorted[64], plain[64];
+    for (int round = 0; round < 500; round++) {
+        size_t count = toc_rng_below(&rng, 65), front = toc_rng_below(&rng, 13);
+        for (size_t i = 0; i < count; i++) {
+            size_t n = front + toc_rng_below(&rng, 11);
+            memset(bytes[i], 'x', front);
+            for (size_t k = front; k < n; k++)
+                bytes[i][k] = "\0ab\xff"[toc_rng_below(&rng, 4)];
+            sorted[i] = plain[i] = toc_sv_make(bytes[i], n);
+        }
+        toc_sv_sort(sorted, count);
+        qsort(plain, count, sizeof *plain, by_bytes);
+        for (size_t i = 0; i < count; i++) {
+            assert_true(toc_sv_eq(sorted[i], plain[i]));
+            assert_true(toc_sv_eq(plain[toc_sv_find_sorted(sorted, count, plain[i])], plain[i]));
+        }
+        assert_true(toc_sv_find_sorted(sorted, count, TOC_SV("absent")) == SIZE_MAX);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(buf_limit_is_sticky),
@@ -215,6 +247,7 @@ int main(void) {
         cmocka_unit_test(rfc3339_round_trips),
         cmocka_unit_test(crc32c_known_answer),
         cmocka_unit_test(arena_refuses_over_budget),
+        cmocka_unit_test(texts_sort_by_bytes),
         cmocka_unit_test(utf8_is_judged_by_the_rfc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
