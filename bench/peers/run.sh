@@ -4,7 +4,7 @@
 # The harness is copied; OUT_DIR (some 5 GB) gets its work files and results.jsonl. bench/peers/results.py makes tables of that.
 # SERVERS="tocsin prometheus" chooses servers, BUDGET_S the seconds for each query, SCRAPE_SERIES the size of the scrape test.
 set -eu
-harness=$1 binary=$(realpath "$2") out=$3
+harness=$(realpath "$1") binary=$(realpath "$2") out=$3
 shift 3
 parts=${*:-ingest query scrape}
 servers=${SERVERS:-tocsin victoriametrics prometheus}
