@@ -1,0 +1,253 @@
+#include "diagnose/signature.h"
+
+#include "base/alloc.h"
+#include "diagnose/literal_set.h"
+#include "shim/regex.h"
+
+enum column { ID, CLASS, SEVERITY, ROLE, SOURCES, PREFILTER, PATTERN, ICASE, POSITIVE, NEGATIVE };
+enum { COLUMNS = NEGATIVE + 1, LITERALS_MAX = 2048 };
+
+struct toc_signature_table {
+    char *text; /* all views point here */
+    struct toc_signature *items;
+    size_t count;
+    struct toc_literal_set *literals;
+};
+
+extern const unsigned char toc_signatures_bytes[];
+extern const unsigned long toc_signatures_size;
+
+#define X(name, text) text,
+static const char *const g_roles[] = {TOC_SIGNATURE_ROLE_TABLE(X)};
+static const char *const g_severities[] = {TOC_SIGNATURE_SEVERITY_TABLE(X)};
+#undef X
+static const char *const g_sources[] = {"kernel", "job", "serving", "scheduler"};
+static const char *const g_columns[COLUMNS] = {"id",      "class",      "severity", "role",
+                                               "sources", "prefilter",  "pattern",  "icase",
+                                               "matches", "matches_not"};
+
+static int bad(struct toc_err *err, int row, enum column c, const char *what, struct toc_sv got) {
+    return toc_err_at(err, TOC_EPARSE, row, (int)c + 1, "column %s: %s, got \"%.*s\"", g_columns[c],
+                      what, (int)(got.n < 100 ? got.n : 100), got.p ? got.p : "");
+}
+
+static int find_word(const char *const *words, size_t count, struct toc_sv word) {
+    for (size_t i = 0; i < count; i++)
+        if (toc_sv_eq_cstr(word, words[i]))
+            return (int)i;
+    return -1;
+}
+
+static int parse_sources(struct toc_sv text, unsigned *out) {
+    struct toc_sv word;
+    while (toc_sv_split(&text, '|', &word)) {
+        int i = find_word(g_sources, TOC_ARRAY_LEN(g_sources), word);
+        if (i < 0)
+            return TOC_EPARSE;
+        *out |= 1u << i;
+    }
+    return *out ? 0 : TOC_EPARSE;
+}
+
+static int compile(struct toc_signature *s, int row, struct toc_err *err) {
+    struct toc_buf pattern = TOC_BUF_INIT;
+    struct toc_err reason = {0};
+    toc_buf_append_cstr(&pattern, s->ignores_case ? "(?i)" : "");
+    toc_buf_append_sv(&pattern, s->pattern);
+    int rc = toc_regex_new(toc_buf_sv(&pattern), TOC_REGEX_SEARCH, &s->regex, &reason);
+    toc_buf_fini(&pattern);
+    if (rc < 0)
+        return toc_err_at(err, rc, row, PATTERN + 1, "column pattern: %s", reason.message);
+    if (toc_regex_group_count(s->regex) >= TOC_SIGNATURE_GROUPS_MAX)
+        return bad(err, row, PATTERN, "expected at most 15 groups", s->pattern);
+    return 0;
+}
+
+static int fill(struct toc_signature *s, const struct toc_sv *f, int row, struct toc_err *err) {
+    int severity = find_word(g_severities, TOC_ARRAY_LEN(g_severities), f[SEVERITY]);
+    int role = find_word(g_roles, TOC_ARRAY_LEN(g_roles), f[ROLE]);
+    if (!f[ID].n)
+        return bad(err, row, ID, "expected a name", f[ID]);
+    if (!f[CLASS].n)
+        return bad(err, row, CLASS, "expected a name", f[CLASS]);
+    if (severity < 0)
+        return bad(err, row, SEVERITY, "unknown severity", f[SEVERITY]);
+    if (role < 0)
+        return bad(err, row, ROLE, "unknown role", f[ROLE]);
+    if (parse_sources(f[SOURCES], &s->sources) < 0)
+        return bad(err, row, SOURCES, "expected kernel, job, serving, scheduler parted by |",
+                   f[SOURCES]);
+    if (f[ICASE].n && !toc_sv_eq_cstr(f[ICASE], "i"))
+        return bad(err, row, ICASE, "expected i or nothing", f[ICASE]);
+    if (!f[PATTERN].n)
+        return bad(err, row, PATTERN, "expected an expression", f[PATTERN]);
+    s->id = f[ID], s->class_name = f[CLASS];
+    s->severity = (enum toc_signature_severity)severity;
+    s->role = (enum toc_signature_role)role;
+    s->prefilter = f[PREFILTER], s->pattern = f[PATTERN], s->ignores_case = f[ICASE].n > 0;
+    s->positive = f[POSITIVE], s->negative = f[NEGATIVE];
+    return compile(s, row, err);
+}
+
+static int add_row(struct toc_signature_table *t, struct toc_sv line, int row,
+                   struct toc_err *err) {
+    struct toc_sv fields[COLUMNS], field;
+    size_t n = 0;
+    while (toc_sv_split(&line, '\t', &field)) {
+        if (n < COLUMNS)
+            fields[n] = field;
+        n++;
+    }
+    if (n != COLUMNS)
+        return toc_err_at(err, TOC_EPARSE, row, 1, "%zu columns, expected %d parted by tabs", n,
+                          (int)COLUMNS);
+    if (t->count == TOC_SIGNATURES_MAX)
+        return toc_err_at(err, TOC_ELIMIT, row, 1, "more than %d signatures",
+                          (int)TOC_SIGNATURES_MAX);
+    for (size_t i = 0; i < t->count; i++)
+        if (toc_sv_eq(t->items[i].id, fields[ID]))
+            return bad(err, row, ID, "this id is there already", fields[ID]);
+    /* Counted before it is filled: what a bad row has made is freed with the table. */
+    return fill(&t->items[t->count++], fields, row, err);
+}
+
+static int add_literals(const struct toc_signature_table *t, struct toc_literal *literals,
+                        size_t *out_count, struct toc_err *err) {
+    size_t count = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        struct toc_sv rest = t->items[i].prefilter, text;
+        if (!rest.n)
+            return toc_errf(err, TOC_EPARSE, "signature %.*s: column prefilter: empty",
+                            TOC_SV_ARG(t->items[i].id));
+        while (toc_sv_split(&rest, '|', &text)) {
+            if (!text.n || count == LITERALS_MAX)
+                return toc_errf(err, TOC_EPARSE,
+                                "signature %.*s: column prefilter: an empty literal, or more than "
+                                "%d in the table",
+                                TOC_SV_ARG(t->items[i].id), (int)LITERALS_MAX);
+            literals[count++] = (struct toc_literal){text, (unsigned)i};
+        }
+    }
+    *out_count = count;
+    return 0;
+}
+
+static int build_literals(struct toc_signature_table *t, struct toc_err *err) {
+    struct toc_literal *literals = TOC_NEW_ARRAY(struct toc_literal, LITERALS_MAX);
+    size_t count = 0;
+    int rc = add_literals(t, literals, &count, err);
+    if (rc == 0) {
+        rc = toc_literal_set_new(literals, count, &t->literals);
+        if (rc < 0)
+            (void)toc_errf(err, rc, "the literals of the signatures: %s", toc_strerror(rc));
+    }
+    toc_free(literals);
+    return rc;
+}
+
+struct wanted {
+    const struct toc_signature *signature;
+    bool is_found;
+};
+
+static void note_wanted(void *ctx, const struct toc_signature_hit *hit) {
+    struct wanted *w = ctx;
+    w->is_found |= hit->signature == w->signature;
+}
+
+static int check_samples(const struct toc_signature_table *t, struct toc_err *err) {
+    for (size_t i = 0; i < t->count; i++) {
+        const struct toc_signature *s = &t->items[i];
+        for (int is_negative = 0; is_negative < 2; is_negative++) {
+            struct wanted w = {s, false};
+            struct toc_sv sample = is_negative ? s->negative : s->positive;
+            (void)toc_signature_match(t, sample, s->sources, note_wanted, &w);
+            if (w.is_found == is_negative)
+                return toc_errf(err, TOC_EPARSE, "signature %.*s: column %s: the sample %s",
+                                TOC_SV_ARG(s->id), g_columns[is_negative ? NEGATIVE : POSITIVE],
+                                is_negative ? "matches" : "does not match");
+        }
+    }
+    return 0;
+}
+
+int toc_signature_table_parse(struct toc_sv text, struct toc_signature_table **out_table,
+                              struct toc_err *err) {
+    struct toc_signature_table *t = TOC_NEW(struct toc_signature_table);
+    int rc = 0, row = 0;
+    t->text = toc_sv_dup_cstr(text);
+    t->items = TOC_NEW_ARRAY(struct toc_signature, TOC_SIGNATURES_MAX);
+    struct toc_sv rest = toc_sv_make(t->text, text.n), line;
+    while (rc == 0 && toc_sv_split(&rest, '\n', &line)) {
+        row++;
+        if (line.n && line.p[0] != '#')
+            rc = add_row(t, line, row, err);
+    }
+    if (rc == 0)
+        rc = build_literals(t, err);
+    if (rc == 0)
+        rc = check_samples(t, err);
+    if (rc < 0)
+        toc_signature_table_free(&t);
+    *out_table = t;
+    return rc;
+}
+
+int toc_signature_table_builtin(struct toc_signature_table **out_table, struct toc_err *err) {
+    return toc_signature_table_parse(
+        toc_sv_make((const char *)toc_signatures_bytes, toc_signatures_size), out_table, err);
+}
+
+void toc_signature_table_free(struct toc_signature_table **table) {
+    if (!table || !*table)
+        return;
+    for (size_t i = 0; i < (*table)->count; i++)
+        toc_regex_free(&(*table)->items[i].regex);
+    toc_literal_set_free(&(*table)->literals);
+    toc_free((*table)->items);
+    toc_free((*table)->text);
+    toc_free(*table);
+    *table = NULL;
+}
+
+size_t toc_signature_table_count(const struct toc_signature_table *t) {
+    return t->count;
+}
+
+const struct toc_signature *toc_signature_table_get(const struct toc_signature_table *t, size_t i) {
+    return &t->items[i];
+}
+
+const char *toc_signature_role_name(enum toc_signature_role role) {
+    return g_roles[role];
+}
+
+const char *toc_signature_severity_name(enum toc_signature_severity severity) {
+    return g_severities[severity];
+}
+
+static bool try_one(const struct toc_signature *s, struct toc_sv line, unsigned sources,
+                    toc_signature_fn *fn, void *ctx) {
+    struct toc_signature_hit hit = {.signature = s, .line = line};
+    if (!(s->sources & sources))
+        return false;
+    hit.group_count = toc_regex_capture(s->regex, line, hit.groups, TOC_SIGNATURE_GROUPS_MAX);
+    if (!hit.group_count)
+        return false;
+    fn(ctx, &hit);
+    return true;
+}
+
+size_t toc_signature_match(const struct toc_signature_table *t, struct toc_sv line,
+                           unsigned sources, toc_signature_fn *fn, void *ctx) {
+    struct toc_literal_hits found;
+    size_t hits = 0;
+    if (!toc_literal_set_search(t->literals, line, &found))
+        return 0;
+    for (unsigned w = 0; w < TOC_LITERAL_SET_WORDS; w++)
+        for (uint64_t bits = found.words[w]; bits; bits &= bits - 1) {
+            unsigned i = w * 64 + (unsigned)__builtin_ctzll(bits);
+            hits += try_one(&t->items[i], line, sources, fn, ctx);
+        }
+    return hits;
+}
