@@ -13,7 +13,7 @@
 #include "base/sv.h"
 
 enum {
-    TOC_LITERAL_SET_MAX = 256, /* numbers */
+    TOC_LITERAL_SET_MAX = 512, /* numbers */
     TOC_LITERAL_SET_WORDS = TOC_LITERAL_SET_MAX / 64,
     TOC_LITERAL_SET_BYTES_MAX = 60000, /* of all literals together */
 };

@@ -1,5 +1,7 @@
 #include "diagnose/signature.h"
 
+#include <assert.h>
+
 #include "base/alloc.h"
 #include "diagnose/literal_set.h"
 #include "shim/regex.h"
@@ -12,7 +14,11 @@ struct toc_signature_table {
     struct toc_signature *items;
     size_t count;
     struct toc_literal_set *literals;
+    /* Signature i has a second group of literals: their number is TOC_SIGNATURES_MAX + i. */
+    uint64_t has_second[TOC_SIGNATURES_MAX / 64];
 };
+
+static_assert(TOC_LITERAL_SET_MAX == 2 * TOC_SIGNATURES_MAX, "one number per signature and group");
 
 extern const unsigned char toc_signatures_bytes[];
 extern const unsigned long toc_signatures_size;
@@ -111,24 +117,37 @@ static int add_row(struct toc_signature_table *t, struct toc_sv line, int row,
     return fill(&t->items[t->count++], fields, row, err);
 }
 
-static int add_literals(const struct toc_signature_table *t, struct toc_literal *literals,
-                        size_t *out_count, struct toc_err *err) {
-    size_t count = 0;
-    for (size_t i = 0; i < t->count; i++) {
-        struct toc_sv rest = t->items[i].prefilter, text;
-        if (!rest.n)
-            return toc_errf(err, TOC_EPARSE, "signature %.*s: column prefilter: empty",
-                            TOC_SV_ARG(t->items[i].id));
-        while (toc_sv_split(&rest, '|', &text)) {
-            if (!text.n || count == LITERALS_MAX)
-                return toc_errf(err, TOC_EPARSE,
-                                "signature %.*s: column prefilter: an empty literal, or more than "
-                                "%d in the table",
-                                TOC_SV_ARG(t->items[i].id), (int)LITERALS_MAX);
-            literals[count++] = (struct toc_literal){text, (unsigned)i};
-        }
+static int add_group(struct toc_sv group, unsigned number, struct toc_literal *literals,
+                     size_t *count) {
+    struct toc_sv text;
+    if (!group.n)
+        return TOC_EPARSE;
+    while (toc_sv_split(&group, '|', &text)) {
+        if (!text.n || *count == LITERALS_MAX)
+            return TOC_EPARSE;
+        literals[(*count)++] = (struct toc_literal){text, number};
     }
-    *out_count = count;
+    return 0;
+}
+
+static int add_literals(struct toc_signature_table *t, struct toc_literal *literals, size_t *count,
+                        struct toc_err *err) {
+    for (unsigned i = 0; i < t->count; i++) {
+        struct toc_sv rest = t->items[i].prefilter;
+        size_t bar = toc_sv_find_char(rest, '&');
+        bool has_second = bar != SIZE_MAX;
+        int rc = add_group(toc_sv_sub(rest, 0, has_second ? bar : rest.n), i, literals, count);
+        if (rc == 0 && has_second) {
+            t->has_second[i / 64] |= (uint64_t)1 << (i % 64);
+            rc = add_group(toc_sv_sub(rest, bar + 1, SIZE_MAX), TOC_SIGNATURES_MAX + i, literals,
+                           count);
+        }
+        if (rc < 0)
+            return toc_errf(err, rc,
+                            "signature %.*s: column prefilter: an empty literal, or more than %d "
+                            "in the table",
+                            TOC_SV_ARG(t->items[i].id), (int)LITERALS_MAX);
+    }
     return 0;
 }
 
@@ -244,10 +263,12 @@ size_t toc_signature_match(const struct toc_signature_table *t, struct toc_sv li
     size_t hits = 0;
     if (!toc_literal_set_search(t->literals, line, &found))
         return 0;
-    for (unsigned w = 0; w < TOC_LITERAL_SET_WORDS; w++)
-        for (uint64_t bits = found.words[w]; bits; bits &= bits - 1) {
+    for (unsigned w = 0; w < TOC_SIGNATURES_MAX / 64; w++) {
+        uint64_t second = found.words[w + TOC_SIGNATURES_MAX / 64] | ~t->has_second[w];
+        for (uint64_t bits = found.words[w] & second; bits; bits &= bits - 1) {
             unsigned i = w * 64 + (unsigned)__builtin_ctzll(bits);
             hits += try_one(&t->items[i], line, sources, fn, ctx);
         }
+    }
     return hits;
 }
