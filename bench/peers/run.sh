@@ -1,6 +1,6 @@
 #!/bin/bash
 # Measures tocsin beside Prometheus and VictoriaMetrics with the harness of ../shared/bench, on this machine, one after the other.
-# usage: run.sh HARNESS_DIR TOCSIN_BINARY OUT_DIR [ingest] [query] [scrape]     (all three parts without a choice)
+# usage: run.sh HARNESS_DIR TOCSIN_BINARY OUT_DIR [ingest] [query] [interleaved] [scrape]     (ingest, query, scrape without a choice)
 # The harness is copied; OUT_DIR (some 5 GB) gets its work files and results.jsonl. bench/peers/results.py makes tables of that.
 # SERVERS="tocsin prometheus" chooses servers, BUDGET_S the seconds for each query, SCRAPE_SERIES the size of the scrape test.
 set -eu
@@ -32,6 +32,13 @@ for part in $parts; do
     for s in $servers; do
       python3 bench_query.py "$s" --in "$out/query" --load --budget "${BUDGET_S:-3}" --out "$results"
     done ;;
+  interleaved) # the same queries, request by request in turn
+    ./perfload gen --profile uniform --series 10000 --name http_requests_long_total --profile2 qmix --series2 100000 \
+      --skip2 5400 --samples 5760 --step 15 --spb 20 --out "$out/query" >/dev/null
+    for s in tocsin victoriametrics prometheus; do
+      python3 bench_query.py "$s" --in "$out/query" --load --keep --only none
+    done
+    "$here/interleaved.py" . "$out/query" --budget "${BUDGET_S:-3}" --out "$out/interleaved.jsonl" || echo "run.sh: interleaved.py ended with $?" ;;
   scrape)
     for s in $servers; do
       python3 bench_scrape.py "$s" --series "${SCRAPE_SERIES:-100000}" --interval 5 --secs 60 --rules --out "$results"
