@@ -10,6 +10,7 @@ import argparse
 import ast
 import json
 import os
+import random
 import statistics
 import sys
 import time
@@ -34,18 +35,21 @@ def queries(harness, end):
 
 
 def ask_all(hlib, servers, path, params, budget_s):
-    """Milliseconds and CPU milliseconds per server; who goes first changes from round to round."""
+    """Milliseconds and CPU milliseconds per server. The order is random, and after each answer there is as long a pause as it took:
+    collecting garbage after an answer is not to slow down whoever is asked next."""
     tail = path + '?' + urllib.parse.urlencode(params, doseq=True)
     ms = {s.kind: [] for s in servers}
     cpu = {s.kind: hlib.cpu_s(s.pid) for s in servers}
+    chance = random.Random(tail)
     order, begin = list(servers), time.time()
     while len(ms['tocsin']) < 3 or (time.time() - begin < budget_s and len(ms['tocsin']) < 200):
+        chance.shuffle(order)
         for s in order:
             status, body, seconds = hlib.http(s.url + s.d['query'] + tail)
             if status != 200:
                 raise SystemExit(f'{s.kind}: {status} {body[:200]!r}')
             ms[s.kind].append(seconds * 1e3)
-        order = order[1:] + order[:1]
+            time.sleep(min(seconds, 1))
     rounds = len(ms['tocsin'])
     return ms, {s.kind: (hlib.cpu_s(s.pid) - cpu[s.kind]) * 1e3 / rounds for s in servers}
 
