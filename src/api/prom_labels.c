@@ -44,7 +44,8 @@ static void answer(struct toc_api_call *c, const struct toc_sv *name) {
     for (size_t i = 0; i < m.count && rc == 0; i++) {
         rc = name ? q->label_values(q, *name, &m.selects[i], keep_string, &all, &err)
                   : q->label_names(q, &m.selects[i], keep_string, &all, &err);
-        toc_sv_sort(all.items, all.count);
+        if (m.count > 1) /* one selection comes sorted */
+            toc_sv_sort(all.items, all.count);
         all.sorted = all.count;
     }
     if (rc < 0)

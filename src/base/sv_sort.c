@@ -10,12 +10,15 @@
 struct keyed {
     uint64_t key;
     struct toc_sv text;
+    bool is_whole; /* nothing of the text lies behind the key */
 };
 
 static int by_key(const void *a, const void *b) {
     const struct keyed *x = a, *y = b;
     if (x->key != y->key)
         return x->key < y->key ? -1 : 1;
+    if (x->is_whole && y->is_whole)
+        return (x->text.n > y->text.n) - (x->text.n < y->text.n);
     return toc_sv_cmp(x->text, y->text);
 }
 
@@ -51,7 +54,8 @@ void toc_sv_sort(struct toc_sv *items, size_t count) {
     size_t front = common_front(items, count);
     struct keyed *keyed = TOC_NEW_ARRAY(struct keyed, count);
     for (size_t i = 0; i < count; i++)
-        keyed[i] = (struct keyed){key_of(items[i], front), items[i]};
+        keyed[i] = (struct keyed){key_of(items[i], front), items[i],
+                                  items[i].n <= front + sizeof(uint64_t)};
     qsort(keyed, count, sizeof *keyed, by_key);
     for (size_t i = 0; i < count; i++)
         items[i] = keyed[i].text;

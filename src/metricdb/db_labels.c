@@ -21,6 +21,12 @@ static void on_head_pair(void *ctx, struct toc_label l, const struct toc_ids *se
         add(x, l);
 }
 
+static void on_head_value(void *ctx, struct toc_label l, const struct toc_ids *series) {
+    struct strings *x = ctx;
+    (void)series;
+    TOC_VEC_PUSH(x, l.value);
+}
+
 static void on_block_pair(void *ctx, struct toc_label l) {
     add(ctx, l);
 }
@@ -56,7 +62,7 @@ static void list_head(struct toc_head *h, const struct toc_select *s, struct str
     }
     const struct toc_index_name *row = x->name.n ? toc_index_name(index, x->name) : NULL;
     if (row)
-        toc_index_each_value(index, row, on_head_pair, x);
+        toc_index_each_value(index, row, on_head_value, x);
     for (size_t i = 0; i < index->names.count && !x->name.n; i++)
         TOC_VEC_PUSH(x, index->names.items[i]->name);
 }
