@@ -10,16 +10,10 @@
 struct keyed {
     uint64_t key;
     struct toc_sv text;
-    bool is_whole; /* nothing of the text lies behind the key */
 };
 
-static int by_key(const void *a, const void *b) {
-    const struct keyed *x = a, *y = b;
-    if (x->key != y->key)
-        return x->key < y->key ? -1 : 1;
-    if (x->is_whole && y->is_whole)
-        return (x->text.n > y->text.n) - (x->text.n < y->text.n);
-    return toc_sv_cmp(x->text, y->text);
+static int by_text(const void *a, const void *b) {
+    return toc_sv_cmp(((const struct keyed *)a)->text, ((const struct keyed *)b)->text);
 }
 
 static size_t common_front(const struct toc_sv *items, size_t count) {
@@ -48,17 +42,56 @@ static bool is_sorted(const struct toc_sv *items, size_t count) {
     return true;
 }
 
+/* One pass of a radix sort: stable, by the byte at `shift`. False when all have the same byte
+ * there. */
+static bool scatter(const struct keyed *from, struct keyed *to, size_t count, unsigned shift) {
+    size_t starts[257] = {0};
+    for (size_t i = 0; i < count; i++)
+        starts[(from[i].key >> shift & 0xff) + 1]++;
+    if (starts[(from[0].key >> shift & 0xff) + 1] == count)
+        return false;
+    for (size_t i = 0; i < 256; i++)
+        starts[i + 1] += starts[i];
+    for (size_t i = 0; i < count; i++)
+        to[starts[from[i].key >> shift & 0xff]++] = from[i];
+    return true;
+}
+
+/* Sorts by key, least significant byte first; returns the one of the two arrays that holds the
+ * result. */
+static struct keyed *sort_by_key(struct keyed *a, struct keyed *b, size_t count) {
+    for (unsigned shift = 0; shift < 64; shift += 8) {
+        if (!scatter(a, b, count, shift))
+            continue;
+        struct keyed *swap = a;
+        a = b;
+        b = swap;
+    }
+    return a;
+}
+
+/* Texts of one key differ behind it, or only in zeros at their end. */
+static void sort_equal_keys(struct keyed *a, size_t count) {
+    for (size_t i = 0, end; i < count; i = end) {
+        bool differs = false;
+        for (end = i + 1; end < count && a[end].key == a[i].key; end++)
+            differs |= !toc_sv_eq(a[end].text, a[i].text);
+        if (differs)
+            qsort(&a[i], end - i, sizeof *a, by_text);
+    }
+}
+
 void toc_sv_sort(struct toc_sv *items, size_t count) {
     if (count < 2 || is_sorted(items, count))
         return;
     size_t front = common_front(items, count);
-    struct keyed *keyed = TOC_NEW_ARRAY(struct keyed, count);
+    struct keyed *keyed = TOC_NEW_ARRAY(struct keyed, 2 * count);
     for (size_t i = 0; i < count; i++)
-        keyed[i] = (struct keyed){key_of(items[i], front), items[i],
-                                  items[i].n <= front + sizeof(uint64_t)};
-    qsort(keyed, count, sizeof *keyed, by_key);
+        keyed[i] = (struct keyed){key_of(items[i], front), items[i]};
+    struct keyed *sorted = sort_by_key(keyed, keyed + count, count);
+    sort_equal_keys(sorted, count);
     for (size_t i = 0; i < count; i++)
-        items[i] = keyed[i].text;
+        items[i] = sorted[i].text;
     toc_free(keyed);
 }
 

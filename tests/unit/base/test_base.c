@@ -214,10 +214,11 @@ static void texts_sort_by_bytes(void **state) {
     (void)state;
     struct toc_rng rng;
     toc_rng_seed(&rng, 7);
-    char bytes[64][24];
-    struct toc_sv sorted[64], plain[64];
+    enum { TEXTS = 300 };
+    char bytes[TEXTS][24];
+    struct toc_sv sorted[TEXTS], plain[TEXTS];
     for (int round = 0; round < 500; round++) {
-        size_t count = toc_rng_below(&rng, 65), front = toc_rng_below(&rng, 13);
+        size_t count = toc_rng_below(&rng, TEXTS + 1), front = toc_rng_below(&rng, 13);
         for (size_t i = 0; i < count; i++) {
             size_t n = front + toc_rng_below(&rng, 11);
             memset(bytes[i], 'x', front);
