@@ -17,6 +17,11 @@ cd "$out/harness"
 export PERF_SERVERS="$out/servers.json" PERF_WORK="$out/work"
 results="$out/results.jsonl"
 
+make_query_data() {
+  ./perfload gen --profile uniform --series 10000 --name http_requests_long_total --profile2 qmix --series2 100000 \
+    --skip2 5400 --samples 5760 --step 15 --spb 20 --out "$out/query" >/dev/null
+}
+
 for part in $parts; do
   case $part in
   ingest) # time stamps end now, so the data are made just before
@@ -27,14 +32,12 @@ for part in $parts; do
       python3 bench_ingest.py "$s" --in "$out/catchup" --disk --settle 5 --out "$results"
     done ;;
   query)
-    ./perfload gen --profile uniform --series 10000 --name http_requests_long_total --profile2 qmix --series2 100000 \
-      --skip2 5400 --samples 5760 --step 15 --spb 20 --out "$out/query" >/dev/null
+    make_query_data
     for s in $servers; do
       python3 bench_query.py "$s" --in "$out/query" --load --budget "${BUDGET_S:-3}" --out "$results"
     done ;;
   interleaved) # the same queries, request by request in turn
-    ./perfload gen --profile uniform --series 10000 --name http_requests_long_total --profile2 qmix --series2 100000 \
-      --skip2 5400 --samples 5760 --step 15 --spb 20 --out "$out/query" >/dev/null
+    make_query_data
     for s in tocsin victoriametrics prometheus; do
       python3 bench_query.py "$s" --in "$out/query" --load --keep --only none
     done

@@ -11,7 +11,7 @@ struct strings {
 
 static int keep_string(void *ctx, struct toc_sv value) {
     struct strings *all = ctx;
-    if (toc_sv_find_sorted(all->items, all->sorted, value) != SIZE_MAX)
+    if (toc_sv_is_among(all->items, all->sorted, value))
         return 0; /* one selection gives each text once, but an earlier one had it */
     struct toc_sv copy = toc_arena_dup_sv(&all->arena, value);
     if (all->arena.overflowed)

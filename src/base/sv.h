@@ -39,8 +39,8 @@ int toc_sv_cmp(struct toc_sv a, struct toc_sv b);
 /* Sorts `count` texts by toc_sv_cmp in place; the texts are only borrowed. O(n log n), O(n) when
  * already sorted. */
 void toc_sv_sort(struct toc_sv *items, size_t count);
-/* Index of text in sorted items, or SIZE_MAX. */
-size_t toc_sv_find_sorted(const struct toc_sv *items, size_t count, struct toc_sv text);
+/* Is text one of these sorted texts? */
+bool toc_sv_is_among(const struct toc_sv *sorted, size_t count, struct toc_sv text);
 bool toc_sv_starts_with(struct toc_sv s, struct toc_sv prefix);
 bool toc_sv_ends_with(struct toc_sv s, struct toc_sv suffix);
 /* Offset of the first occurrence, or SIZE_MAX. */

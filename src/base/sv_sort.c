@@ -1,11 +1,18 @@
 /* Sorting many texts by bytes. Texts of one kind (host names, paths) begin alike, so comparing
  * whole texts reads the same bytes again and again: each text gets a key of the eight bytes behind
- * what all have in common. */
+ * what all have in common, and the keys are sorted by radix. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/sv.h"
+
+/* Below, the 256 counters of a pass cost more than comparing. */
+enum { FEW = 64 };
+
+static int by_bytes(const void *a, const void *b) {
+    return toc_sv_cmp(*(const struct toc_sv *)a, *(const struct toc_sv *)b);
+}
 
 struct keyed {
     uint64_t key;
@@ -81,9 +88,7 @@ static void sort_equal_keys(struct keyed *a, size_t count) {
     }
 }
 
-void toc_sv_sort(struct toc_sv *items, size_t count) {
-    if (count < 2 || is_sorted(items, count))
-        return;
+static void sort_many(struct toc_sv *items, size_t count) {
     size_t front = common_front(items, count);
     struct keyed *keyed = TOC_NEW_ARRAY(struct keyed, 2 * count);
     for (size_t i = 0; i < count; i++)
@@ -95,17 +100,15 @@ void toc_sv_sort(struct toc_sv *items, size_t count) {
     toc_free(keyed);
 }
 
-size_t toc_sv_find_sorted(const struct toc_sv *items, size_t count, struct toc_sv text) {
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int c = toc_sv_cmp(items[middle], text);
-        if (c == 0)
-            return middle;
-        if (c < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return SIZE_MAX;
+void toc_sv_sort(struct toc_sv *items, size_t count) {
+    if (count < 2 || is_sorted(items, count))
+        return;
+    if (count <= FEW)
+        qsort(items, count, sizeof *items, by_bytes);
+    else
+        sort_many(items, count);
+}
+
+bool toc_sv_is_among(const struct toc_sv *sorted, size_t count, struct toc_sv text) {
+    return count && bsearch(&text, sorted, count, sizeof *sorted, by_bytes);
 }

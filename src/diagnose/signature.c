@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "diagnose/literal_set.h"
+#include "diagnose/table_text_priv.h"
 #include "shim/regex.h"
 
 enum column { ID, CLASS, SEVERITY, ROLE, SOURCES, PREFILTER, PATTERN, ICASE, POSITIVE, NEGATIVE };
@@ -33,21 +34,13 @@ static const char *const g_columns[COLUMNS] = {"id",      "class",      "severit
                                                "matches", "matches_not"};
 
 static int bad(struct toc_err *err, int row, enum column c, const char *what, struct toc_sv got) {
-    return toc_err_at(err, TOC_EPARSE, row, (int)c + 1, "column %s: %s, got \"%.*s\"", g_columns[c],
-                      what, (int)(got.n < 100 ? got.n : 100), got.p ? got.p : "");
-}
-
-static int find_word(const char *const *words, size_t count, struct toc_sv word) {
-    for (size_t i = 0; i < count; i++)
-        if (toc_sv_eq_cstr(word, words[i]))
-            return (int)i;
-    return -1;
+    return toc_table_bad(err, row, (int)c, g_columns[c], what, got);
 }
 
 static int parse_sources(struct toc_sv text, unsigned *out) {
     struct toc_sv word;
     while (toc_sv_split(&text, '|', &word)) {
-        int i = find_word(g_sources, TOC_ARRAY_LEN(g_sources), word);
+        int i = toc_table_word(g_sources, TOC_ARRAY_LEN(g_sources), word);
         if (i < 0)
             return TOC_EPARSE;
         *out |= 1u << i;
@@ -70,8 +63,8 @@ static int compile(struct toc_signature *s, int row, struct toc_err *err) {
 }
 
 static int fill(struct toc_signature *s, const struct toc_sv *f, int row, struct toc_err *err) {
-    int severity = find_word(g_severities, TOC_ARRAY_LEN(g_severities), f[SEVERITY]);
-    int role = find_word(g_roles, TOC_ARRAY_LEN(g_roles), f[ROLE]);
+    int severity = toc_table_word(g_severities, TOC_ARRAY_LEN(g_severities), f[SEVERITY]);
+    int role = toc_table_word(g_roles, TOC_ARRAY_LEN(g_roles), f[ROLE]);
     if (!f[ID].n)
         return bad(err, row, ID, "expected a name", f[ID]);
     if (!f[CLASS].n)
@@ -95,18 +88,12 @@ static int fill(struct toc_signature *s, const struct toc_sv *f, int row, struct
     return compile(s, row, err);
 }
 
-static int add_row(struct toc_signature_table *t, struct toc_sv line, int row,
-                   struct toc_err *err) {
-    struct toc_sv fields[COLUMNS], field;
-    size_t n = 0;
-    while (toc_sv_split(&line, '\t', &field)) {
-        if (n < COLUMNS)
-            fields[n] = field;
-        n++;
-    }
-    if (n != COLUMNS)
-        return toc_err_at(err, TOC_EPARSE, row, 1, "%zu columns, expected %d parted by tabs", n,
-                          (int)COLUMNS);
+static int add_row(void *table, struct toc_sv line, int row, struct toc_err *err) {
+    struct toc_signature_table *t = table;
+    struct toc_sv fields[COLUMNS];
+    int rc = toc_table_fields(line, row, fields, COLUMNS, err);
+    if (rc < 0)
+        return rc;
     if (t->count == TOC_SIGNATURES_MAX)
         return toc_err_at(err, TOC_ELIMIT, row, 1, "more than %d signatures",
                           (int)TOC_SIGNATURES_MAX);
@@ -193,15 +180,9 @@ static int check_samples(const struct toc_signature_table *t, struct toc_err *er
 int toc_signature_table_parse(struct toc_sv text, struct toc_signature_table **out_table,
                               struct toc_err *err) {
     struct toc_signature_table *t = TOC_NEW(struct toc_signature_table);
-    int rc = 0, row = 0;
     t->text = toc_sv_dup_cstr(text);
     t->items = TOC_NEW_ARRAY(struct toc_signature, TOC_SIGNATURES_MAX);
-    struct toc_sv rest = toc_sv_make(t->text, text.n), line;
-    while (rc == 0 && toc_sv_split(&rest, '\n', &line)) {
-        row++;
-        if (line.n && line.p[0] != '#')
-            rc = add_row(t, line, row, err);
-    }
+    int rc = toc_table_each(toc_sv_make(t->text, text.n), add_row, t, err);
     if (rc == 0)
         rc = build_literals(t, err);
     if (rc == 0)

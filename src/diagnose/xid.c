@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/num.h"
+#include "diagnose/table_text_priv.h"
 
 enum { CODE, DESCRIPTION, ACTION, SEVERITY, OWNER, COLUMNS };
 
@@ -15,18 +16,16 @@ extern const unsigned char toc_xid_table_bytes[];
 extern const unsigned long toc_xid_table_size;
 
 static int bad(struct toc_err *err, int row, int column, const char *what, struct toc_sv got) {
-    return toc_err_at(err, TOC_EPARSE, row, column + 1, "%s, got \"%.*s\"", what,
-                      (int)(got.n < 100 ? got.n : 100), got.p ? got.p : "");
+    static const char *const names[COLUMNS] = {"code", "description", "action", "severity",
+                                               "owner"};
+    return toc_table_bad(err, row, column, names[column], what, got);
 }
 
 static int find_owner(struct toc_sv word) {
 #define X(name, text) text,
     static const char *const names[] = {TOC_XID_OWNER_TABLE(X)};
 #undef X
-    for (size_t i = 0; i < TOC_ARRAY_LEN(names); i++)
-        if (toc_sv_eq_cstr(word, names[i]))
-            return (int)i;
-    return -1;
+    return toc_table_word(names, TOC_ARRAY_LEN(names), word);
 }
 
 static int find_severity(struct toc_sv word) {
@@ -37,16 +36,13 @@ static int find_severity(struct toc_sv word) {
     return -1;
 }
 
-static int add_row(struct toc_xid_table *t, struct toc_sv line, int row, struct toc_err *err) {
-    struct toc_sv f[COLUMNS], field;
+static int add_row(void *table, struct toc_sv line, int row, struct toc_err *err) {
+    struct toc_xid_table *t = table;
+    struct toc_sv f[COLUMNS];
     uint64_t code;
-    size_t n = 0;
-    for (; toc_sv_split(&line, '\t', &field); n++)
-        if (n < COLUMNS)
-            f[n] = field;
-    if (n != COLUMNS)
-        return toc_err_at(err, TOC_EPARSE, row, 1, "%zu columns, expected %d parted by tabs", n,
-                          (int)COLUMNS);
+    int rc = toc_table_fields(line, row, f, COLUMNS, err);
+    if (rc < 0)
+        return rc;
     if (toc_parse_u64(f[CODE], &code) < 0 || code > TOC_XID_CODE_MAX)
         return bad(err, row, CODE, "expected a code up to 511", f[CODE]);
     if (t->is_known[code])
@@ -65,14 +61,8 @@ static int add_row(struct toc_xid_table *t, struct toc_sv line, int row, struct 
 
 int toc_xid_table_parse(struct toc_sv text, struct toc_xid_table **out_table, struct toc_err *err) {
     struct toc_xid_table *t = TOC_NEW(struct toc_xid_table);
-    int rc = 0, row = 0;
     t->text = toc_sv_dup_cstr(text);
-    struct toc_sv rest = toc_sv_make(t->text, text.n), line;
-    while (rc == 0 && toc_sv_split(&rest, '\n', &line)) {
-        row++;
-        if (line.n && line.p[0] != '#')
-            rc = add_row(t, line, row, err);
-    }
+    int rc = toc_table_each(toc_sv_make(t->text, text.n), add_row, t, err);
     if (rc < 0)
         toc_xid_table_free(&t);
     *out_table = t;

@@ -491,7 +491,12 @@ static void keep_fitting(const void *ctx, const struct toc_matcher *m, size_t co
 void toc_block_index_match(const struct toc_block_index *x, const struct toc_matcher *m,
                            size_t count, struct toc_ids *out) {
     uint32_t limit = (uint32_t)x->meta.series;
-    struct toc_postings p = {x,    limit,        pair_size,  append_pair,
-                             NULL, append_where, append_all, keep_fitting};
+    struct toc_postings p = {.x = x,
+                             .limit = limit,
+                             .pair_size = pair_size,
+                             .append_pair = append_pair,
+                             .append_where = append_where,
+                             .append_all = append_all,
+                             .keep_fitting = keep_fitting};
     toc_postings_match(&p, m, count, out);
 }

@@ -291,11 +291,9 @@ static void append_pair(const void *ctx, struct toc_sv name, struct toc_sv value
         append_ids(out, &p->series);
 }
 
-static bool lend_pair(const void *ctx, struct toc_sv name, struct toc_sv value,
-                      const struct toc_ids **out) {
+static const struct toc_ids *lend_pair(const void *ctx, struct toc_sv name, struct toc_sv value) {
     const struct toc_index_pair *p = find_pair(ctx, name, value);
-    *out = p ? &p->series : NULL;
-    return p != NULL;
+    return p ? &p->series : NULL;
 }
 
 static void append_where(const void *ctx, const struct toc_value_test *test, bool verdict,
@@ -317,7 +315,12 @@ static void append_all(const void *ctx, struct toc_ids *out) {
 void toc_index_match(const struct toc_index *x, const struct toc_matcher *m, size_t count,
                      struct toc_ids *out) {
     uint32_t limit = x->all.count ? x->all.items[x->all.count - 1] + 1 : 0;
-    struct toc_postings p = {x,         limit,        pair_size,  append_pair,
-                             lend_pair, append_where, append_all, NULL};
+    struct toc_postings p = {.x = x,
+                             .limit = limit,
+                             .pair_size = pair_size,
+                             .append_pair = append_pair,
+                             .lend_pair = lend_pair,
+                             .append_where = append_where,
+                             .append_all = append_all};
     toc_postings_match(&p, m, count, out);
 }

@@ -195,9 +195,8 @@ enum { FEW = 64 };
 /* One value, read in place: a list of 100,000 series is neither copied nor walked for a few. */
 static void apply_lent(const struct toc_postings *p, const struct toc_matcher *m,
                        struct toc_ids *out) {
-    const struct toc_ids *list = NULL;
-    bool has = p->lend_pair(p->x, m->name, m->value, &list);
-    keep_where(out, has ? list->items : NULL, has ? list->count : 0, m->op == TOC_MATCH_EQ);
+    const struct toc_ids *list = p->lend_pair(p->x, m->name, m->value);
+    keep_where(out, list ? list->items : NULL, list ? list->count : 0, m->op == TOC_MATCH_EQ);
 }
 
 static void apply(const struct toc_postings *p, const struct toc_matcher *m, struct toc_ids *out) {

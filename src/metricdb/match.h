@@ -44,10 +44,9 @@ struct toc_postings {
     size_t (*pair_size)(const void *x, struct toc_sv name, struct toc_sv value);
     void (*append_pair)(const void *x, struct toc_sv name, struct toc_sv value,
                         struct toc_ids *out);
-    /* The list itself, to read in place while x does not change; false when there is none. NULL
+    /* The list itself, to read in place while x does not change; NULL when there is none. Not set
      * where lists are packed. */
-    bool (*lend_pair)(const void *x, struct toc_sv name, struct toc_sv value,
-                      const struct toc_ids **out);
+    const struct toc_ids *(*lend_pair)(const void *x, struct toc_sv name, struct toc_sv value);
     /* The lists of all values of m's name for which the test says `verdict`. */
     void (*append_where)(const void *x, const struct toc_value_test *test, bool verdict,
                          struct toc_ids *out);
