@@ -2,6 +2,7 @@
  * smallest. */
 #include "metricdb/bits.h"
 #include "metricdb/chunk.h"
+#include "metricdb/chunk_unpack.h"
 
 enum { ORDERS = 3, BYTE_CODED = 4 };
 
@@ -115,52 +116,9 @@ void toc_ints_encode(const int64_t *v, size_t n, struct toc_buf *out) {
         put_packed(left[order], n - order, out);
 }
 
-/* What of the sequence is undone while unpacking: the running sums of `order` differences. */
-struct sums {
-    uint64_t value, slope;
-};
-
-static inline __attribute__((always_inline)) int64_t add_up(struct sums *s, uint64_t left,
-                                                            unsigned order) {
-    if (order == 0)
-        return (int64_t)left;
-    if (order == 2)
-        left = s->slope += left;
-    return (int64_t)(s->value += left);
-}
-
-static inline uint64_t word_at(const uint8_t *p, size_t bit) {
-    uint64_t word;
-    memcpy(&word, p + bit / 8, 8);
-    return word >> (bit % 8);
-}
-
-/* Values whose eight bytes can be loaded at once; the last few are read bit by bit. */
-static inline __attribute__((always_inline)) void unpack(struct toc_sv bytes, unsigned width,
-                                                         uint64_t min, struct sums s,
-                                                         unsigned order, int64_t *out, size_t n) {
-    const uint8_t *p = (const uint8_t *)bytes.p;
-    const uint64_t mask = (1ULL << (width & 63)) - 1;
-    size_t fast = width && width <= 56 && bytes.n >= 8 ? (bytes.n - 8) * 8 / width + 1 : 0;
-    size_t i = 0, bit = 0;
-    fast = fast < n ? fast : n;
-    for (; i + 4 <= fast; i += 4, bit += 4 * (size_t)width) {
-        uint64_t a = word_at(p, bit), b = word_at(p, bit + width), c = word_at(p, bit + 2 * width),
-                 d = word_at(p, bit + 3 * width);
-        out[i] = add_up(&s, min + (a & mask), order);
-        out[i + 1] = add_up(&s, min + (b & mask), order);
-        out[i + 2] = add_up(&s, min + (c & mask), order);
-        out[i + 3] = add_up(&s, min + (d & mask), order);
-    }
-    for (; i < fast; i++, bit += width)
-        out[i] = add_up(&s, min + (word_at(p, bit) & mask), order);
-    struct toc_bit_reader b = {.p = p, .n = bytes.n, .at = bit};
-    for (; i < n; i++)
-        out[i] = add_up(&s, min + toc_bits_get(&b, width), order);
-}
-
 /* All the same: an arithmetic sequence of order 0, 1 or 2 without a look at any bit. */
-static void repeat(uint64_t left, struct sums s, unsigned order, int64_t *out, size_t n) {
+static void repeat(uint64_t left, struct toc_sums s, int64_t *out, size_t n) {
+    unsigned order = s.order;
     if (order == 0 || (order == 2 && !left)) {
         uint64_t step = order ? s.slope : 0, base = order ? s.value + step : left;
         size_t i = 0;
@@ -175,11 +133,10 @@ static void repeat(uint64_t left, struct sums s, unsigned order, int64_t *out, s
         return;
     }
     for (size_t i = 0; i < n; i++)
-        out[i] = add_up(&s, left, order);
+        out[i] = toc_sums_add(&s, left);
 }
 
-static void get_packed(struct toc_reader *r, struct sums s, unsigned order, int64_t *out,
-                       size_t n) {
+static void get_packed(struct toc_reader *r, struct toc_sums s, int64_t *out, size_t n) {
     uint64_t min = (uint64_t)toc_read_zigzag(r);
     unsigned width = toc_read_u8(r);
     if (width > 64)
@@ -187,18 +144,13 @@ static void get_packed(struct toc_reader *r, struct sums s, unsigned order, int6
     struct toc_sv bytes = toc_read_bytes(r, (n * (width & 127) + 7) / 8);
     if (r->error)
         return;
-    if (!width)
-        repeat(min, s, order, out, n);
-    else if (order == 0)
-        unpack(bytes, width, min, s, 0, out, n);
-    else if (order == 1)
-        unpack(bytes, width, min, s, 1, out, n);
+    if (width)
+        toc_unpack(bytes, width, min, &s, out, n);
     else
-        unpack(bytes, width, min, s, 2, out, n);
+        repeat(min, s, out, n);
 }
 
-static void get_byte_coded(struct toc_reader *r, struct sums s, unsigned order, int64_t *out,
-                           size_t n) {
+static void get_byte_coded(struct toc_reader *r, struct toc_sums s, int64_t *out, size_t n) {
     for (size_t i = 0; i < n && !r->error;) {
         uint64_t left = (uint64_t)toc_read_zigzag(r);
         uint64_t run = r->error || left ? 0 : toc_read_varint(r);
@@ -207,7 +159,7 @@ static void get_byte_coded(struct toc_reader *r, struct sums s, unsigned order, 
             return;
         }
         for (run++; run; run--)
-            out[i++] = add_up(&s, left, order);
+            out[i++] = toc_sums_add(&s, left);
     }
 }
 
@@ -219,13 +171,13 @@ void toc_ints_decode(struct toc_reader *r, int64_t *out, size_t n) {
         out[i] = toc_read_zigzag(r);
     if (r->error)
         return;
-    struct sums s = {0};
+    struct toc_sums s = {.order = order};
     if (order)
         s.value = (uint64_t)out[order - 1];
     if (order == 2)
         s.slope = (uint64_t)out[1] - (uint64_t)out[0];
     if (tag & BYTE_CODED)
-        get_byte_coded(r, s, order, out + order, n - order);
+        get_byte_coded(r, s, out + order, n - order);
     else
-        get_packed(r, s, order, out + order, n - order);
+        get_packed(r, s, out + order, n - order);
 }

@@ -22,6 +22,9 @@ void toc_chunk_get_times(struct toc_reader *r, bool on_grid, int64_t *out, size_
 /* Puts the smallest coding of v behind out and returns its codec. */
 unsigned toc_chunk_put_values(const double *v, size_t n, struct toc_buf *out);
 void toc_chunk_get_values(struct toc_reader *r, unsigned codec, double *out, size_t n);
+/* One of the codecs (chunk_xor.c); n ≥ 1. */
+void toc_chunk_put_xor(const double *v, size_t n, struct toc_buf *out);
+void toc_chunk_get_xor(struct toc_reader *r, double *out, size_t n);
 
 int toc_histogram_chunk_append(struct toc_sv bytes, int64_t min_ms, int64_t max_ms,
                                struct toc_series_buffer *out) TOC_MUST_CHECK;
