@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/check_metrics.h"
 #include "app/command.h"
 #include "app/config.h"
 #include "app/options.h"
+#include "app/read_input.h"
 #include "app/test_command.h"
 #include "base/time.h"
 #include "sys/vfs.h"
@@ -16,12 +18,16 @@ const char toc_check_usage[] =
     "                                [--query.lookback-delta 5m]\n"
     "       tocsin check rules [FILE…] [--lint LIST] [--lint-fatal] [--ignore-unknown-fields]\n"
     "                                [--features LIST]\n"
+    "       tocsin check metrics [FILE…] [--format openmetrics|text] [--lint LIST] [--lint-fatal]\n"
     "\n"
     "Reads the files and everything they refer to; prints what is wrong as FILE: LINE:COLUMN.\n"
-    "Rules come from standard input when no file is named.\n"
+    "Rules and metrics come from standard input when no file is named.\n"
     "\n"
     "  --syntax-only  does not look at the files that a configuration names\n"
-    "  --lint LIST    duplicate-rules (the default), too-long-scrape-interval, all, none\n"
+    "  --lint LIST    duplicate-rules, metric-names (these are the default),\n"
+    "                 too-long-scrape-interval, all, none\n"
+    "  --format       of metrics: the whole rule book of OpenMetrics 1.0 (the default), or the\n"
+    "                 older text format\n"
     "  --lint-fatal   findings of lint give exit code 3\n"
     "  --query.lookback-delta  a scrape interval as long as this is too long\n"
     "  --ignore-unknown-fields  in rule files\n"
@@ -30,7 +36,7 @@ const char toc_check_usage[] =
     "Exit code 1 when something is wrong.\n";
 
 enum { RULES_MAX_BYTES = 16 << 20 };
-enum lint { LINT_DUPLICATES = 1, LINT_SCRAPE_INTERVAL = 2 };
+enum lint { LINT_DUPLICATES = 1, LINT_SCRAPE_INTERVAL = 2, LINT_NAMES = 4 };
 
 struct check {
     bool is_syntax_only, is_lint_fatal, ignores_unknown_keys;
@@ -38,23 +44,25 @@ struct check {
     unsigned features;
     int64_t lookback_ms;
     bool has_findings;
+    struct toc_check_metrics metrics;
 };
 
 static int parse_lints(const char *list, unsigned *out) {
     static const struct {
         const char *name;
         unsigned bits;
-    } lints[] = {{"all", LINT_DUPLICATES | LINT_SCRAPE_INTERVAL},
+    } lints[] = {{"all", LINT_DUPLICATES | LINT_SCRAPE_INTERVAL | LINT_NAMES},
                  {"duplicate-rules", LINT_DUPLICATES},
                  {"too-long-scrape-interval", LINT_SCRAPE_INTERVAL},
+                 {"metric-names", LINT_NAMES},
                  {"none", 0}};
     struct toc_sv rest = toc_sv_cstr(list), name;
     bool is_none = false;
     while (toc_sv_split(&rest, ',', &name)) {
         size_t i = 0;
-        while (i < 4 && !toc_sv_eq_cstr(toc_sv_trim(name), lints[i].name))
+        while (i < TOC_ARRAY_LEN(lints) && !toc_sv_eq_cstr(toc_sv_trim(name), lints[i].name))
             i++;
-        if (i == 4) {
+        if (i == TOC_ARRAY_LEN(lints)) {
             fprintf(stderr, "tocsin check: unknown lint \"%.*s\"\n", TOC_SV_ARG(name));
             return TOC_EXIT_USAGE;
         }
@@ -120,24 +128,14 @@ static int check_rule_text(struct check *c, const char *name, struct toc_sv text
 
 static int check_rules(struct check *c, const char *path) {
     struct toc_buf text = TOC_BUF_INIT;
-    int rc = toc_vfs_read_file(toc_vfs_system(), path, RULES_MAX_BYTES, &text);
+    int rc = toc_read_input(path, RULES_MAX_BYTES, &text);
     if (rc < 0) {
-        printf("Checking %s\n  FAILED\n  cannot read it: %s\n", path, toc_strerror(rc));
+        printf("Checking %s\n  FAILED\n  cannot read it: %s\n", toc_input_name(path),
+               toc_strerror(rc));
         rc = TOC_EXIT_FAILED;
     } else {
-        rc = check_rule_text(c, path, toc_buf_sv(&text));
+        rc = check_rule_text(c, toc_input_name(path), toc_buf_sv(&text));
     }
-    toc_buf_fini(&text);
-    return rc;
-}
-
-static int check_standard_input(struct check *c) {
-    struct toc_buf text = TOC_BUF_INIT;
-    char chunk[4096];
-    size_t n;
-    while (text.n <= RULES_MAX_BYTES && (n = fread(chunk, 1, sizeof chunk, stdin)) > 0)
-        toc_buf_append(&text, chunk, n);
-    int rc = check_rule_text(c, "standard input", toc_buf_sv(&text));
     toc_buf_fini(&text);
     return rc;
 }
@@ -209,21 +207,36 @@ static int usage_error(const char *text) {
     return TOC_EXIT_USAGE;
 }
 
+static int check_metrics(struct check *c, const char *path) {
+    return toc_check_metrics(&c->metrics, path);
+}
+
+/* What can be checked, and whether standard input is when no file is named. */
+static const struct {
+    const char *name;
+    int (*check)(struct check *c, const char *path);
+    bool reads_input;
+} g_kinds[] = {{"config", check_config, false},
+               {"rules", check_rules, true},
+               {"metrics", check_metrics, true}};
+
 static int check_all(struct check *c, char **arguments, int count) {
-    bool is_config = count >= 2 && strcmp(arguments[0], "config") == 0;
-    bool is_rules = count >= 1 && strcmp(arguments[0], "rules") == 0;
-    if (!is_config && !is_rules)
-        return usage_error("expected config FILE… or rules FILE…");
-    int rc = is_rules && count == 1 ? check_standard_input(c) : 0;
+    size_t kind = 0;
+    while (kind < TOC_ARRAY_LEN(g_kinds) && (!count || strcmp(arguments[0], g_kinds[kind].name)))
+        kind++;
+    if (kind == TOC_ARRAY_LEN(g_kinds) || (count == 1 && !g_kinds[kind].reads_input))
+        return usage_error("expected config FILE…, rules FILE… or metrics FILE…");
+    int rc = count == 1 ? g_kinds[kind].check(c, "-") : 0;
     for (int i = 1; i < count; i++)
-        rc |= is_config ? check_config(c, arguments[i]) : check_rules(c, arguments[i]);
-    if (!rc && c->has_findings && c->is_lint_fatal)
+        rc |= g_kinds[kind].check(c, arguments[i]);
+    if (!rc && (c->has_findings || c->metrics.has_findings) && c->is_lint_fatal)
         return TOC_EXIT_LINT;
     return rc;
 }
 
 int toc_check_command(int argc, char **argv) {
-    const char *lint = "duplicate-rules", *features = "default";
+    const char *lint = "duplicate-rules,metric-names", *features = "default";
+    const char *format = "openmetrics";
     struct check c = {.lookback_ms = 300000};
     const struct toc_option options[] = {
         {"syntax-only", 0, TOC_OPTION_FLAG, &c.is_syntax_only},
@@ -231,6 +244,7 @@ int toc_check_command(int argc, char **argv) {
         {"lint-fatal", 0, TOC_OPTION_FLAG, &c.is_lint_fatal},
         {"query.lookback-delta", 0, TOC_OPTION_DURATION, &c.lookback_ms},
         {"ignore-unknown-fields", 0, TOC_OPTION_FLAG, &c.ignores_unknown_keys},
+        {"format", 0, TOC_OPTION_STRING, &format},
         {"features", 0, TOC_OPTION_STRING, &features},
         {"enable-feature", 0, TOC_OPTION_STRING, &features},
         {0},
@@ -241,5 +255,9 @@ int toc_check_command(int argc, char **argv) {
     if ((rc = parse_lints(lint, &c.lints)) ||
         (rc = toc_features_parse("check", features, &c.features)))
         return rc;
+    c.metrics.is_text = strcmp(format, "text") == 0;
+    if (!c.metrics.is_text && strcmp(format, "openmetrics") != 0)
+        return usage_error("--format is openmetrics or text");
+    c.metrics.has_lint = c.lints & LINT_NAMES;
     return check_all(&c, argv + 1, count);
 }

@@ -23,7 +23,7 @@ static const struct toc_command g_commands[] = {
     {"silence", toc_silence_command, "add, list and end silences", toc_silence_usage},
     {"query", toc_query_command, "PromQL from the command line", toc_query_usage},
     {"detect", toc_detect_command, "find anomalies in the columns of a CSV file", toc_detect_usage},
-    {"check", toc_check_command, "check configuration and rule files", toc_check_usage},
+    {"check", toc_check_command, "check configuration, rules and exposition text", toc_check_usage},
     {"test", toc_test_command, "unit tests of rules; PromQL test files", toc_test_usage},
     {"token", toc_token_command, "access tokens", toc_token_usage},
     {"db", toc_db_command, "verify and back up the data directory", toc_db_usage},

@@ -4,31 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/read_input.h"
 #include "base/num.h"
 #include "codec/csv.h"
-#include "sys/vfs.h"
-
-static int read_stdin(struct toc_buf *out) {
-    enum { STEP = 1 << 16 };
-    for (;;) {
-        char *to = toc_buf_reserve(out, STEP);
-        if (!to)
-            return toc_buf_error(out);
-        size_t got = fread(to, 1, STEP, stdin);
-        out->n += got;
-        if (out->n > TOC_DETECT_INPUT_BYTES_MAX)
-            return TOC_ELIMIT;
-        if (got == 0)
-            return ferror(stdin) ? TOC_EIO : 0;
-    }
-}
 
 static int read_text(struct toc_detect_input *in, const char *path, struct toc_err *err) {
-    bool is_stdin = strcmp(path, "-") == 0;
-    int rc = is_stdin
-                 ? read_stdin(&in->text)
-                 : toc_vfs_read_file(toc_vfs_system(), path, TOC_DETECT_INPUT_BYTES_MAX, &in->text);
-    const char *name = is_stdin ? "standard input" : path;
+    int rc = toc_read_input(path, TOC_DETECT_INPUT_BYTES_MAX, &in->text);
+    const char *name = toc_input_name(path);
     if (rc == TOC_ELIMIT)
         return toc_errf(err, rc, "%s is larger than %d MiB; give fewer rows", name,
                         TOC_DETECT_INPUT_BYTES_MAX >> 20);
