@@ -26,7 +26,8 @@ static void print_remark(void *ctx, struct toc_sv metric, const char *remark) {
 
 static int check_format(const struct toc_check_metrics *c, struct toc_sv text,
                         struct counts *counts, struct toc_err *err) {
-    const struct toc_exposition_handler handler = {count_sample, NULL, counts};
+    const struct toc_exposition_handler handler = {
+        .sample = count_sample, .meta = NULL, .ctx = counts};
     if (c->is_text)
         return toc_exposition_parse(TOC_EXPOSITION_TEXT, text, NULL, &handler, err);
     int rc = toc_openmetrics_check(text, NULL, err);

@@ -156,21 +156,34 @@ static int read_series(struct parse *p, struct toc_exposition_sample *s) {
     return 0;
 }
 
+/* What stands behind the series. */
+static int read_measurement(struct parse *p, struct toc_exposition_sample *s) {
+    struct toc_exposition_exemplar exemplar = {0};
+    toc_exposition_skip_blank(&p->c);
+    int rc = read_value(p, &s->value);
+    if (!rc)
+        rc = read_tail(p, s, &exemplar);
+    return rc ? rc : p->handler->sample(p->handler->ctx, s);
+}
+
 static int read_sample(struct parse *p) {
     struct toc_exposition_sample s = {.line = p->c.line};
-    struct toc_exposition_exemplar exemplar = {0};
     int rc = read_series(p, &s);
     if (!rc && s.metric.n > p->c.limits->max_label_value_bytes)
         rc = fail(p, TOC_ELIMIT, "this metric name is longer than the limit");
     if (!rc && (p->c.is_openmetrics || p->c.p[-1] != '}'))
         rc = expect_blank(p, "expected a blank and a value behind the series");
-    if (rc)
-        return rc;
-    toc_exposition_skip_blank(&p->c);
-    rc = read_value(p, &s.value);
-    if (!rc)
-        rc = read_tail(p, &s, &exemplar);
-    return rc ? rc : p->handler->sample(p->handler->ctx, &s);
+    return rc ? rc : read_measurement(p, &s);
+}
+
+/* The first n bytes of the line are known to the handler. */
+static int read_known(struct parse *p, size_t n) {
+    if (*p->c.p == '#')
+        return 0;
+    struct toc_exposition_sample s = {
+        .line = p->c.line, .is_known = true, .series_text = {p->c.p, n}};
+    p->c.p += n;
+    return read_measurement(p, &s);
 }
 
 /* X(accepted text, text reported, in OpenMetrics, in the text format) */
@@ -289,6 +302,10 @@ static int read_line(struct parse *p) {
         if (p->c.p == p->c.eol)
             return 0;
     }
+    struct toc_sv line = {p->c.p, (size_t)(p->c.eol - p->c.p)};
+    size_t known = p->handler->known && line.n ? p->handler->known(p->handler->ctx, line) : 0;
+    if (known)
+        return read_known(p, known);
     return toc_exposition_at(&p->c, '#') ? read_comment(p) : read_sample(p);
 }
 

@@ -33,6 +33,7 @@ struct toc_exposition_sample {
     struct toc_sv metric;
     const struct toc_exposition_label *labels; /* in input order, without the metric name */
     size_t label_count;
+    bool is_known; /* the handler's `known` has told the series: no name and no labels here */
     double value;
     bool has_timestamp;
     int64_t timestamp_ms;
@@ -63,6 +64,10 @@ struct toc_exposition_handler {
     int (*sample)(void *ctx, const struct toc_exposition_sample *s);
     int (*meta)(void *ctx, const struct toc_exposition_meta *m); /* may be NULL */
     void *ctx;
+    /* May be NULL. Asked before a line is read: how many bytes of it need no reading, because this
+     * handler was given them before: a whole comment, or the series of a sample with a blank behind
+     * it. 0: none. */
+    size_t (*known)(void *ctx, struct toc_sv line);
 };
 
 int toc_exposition_parse(enum toc_exposition_format format, struct toc_sv text,

@@ -153,7 +153,7 @@ static int on_sample(void *ctx, const struct toc_exposition_sample *s) {
 int toc_metric_lint(enum toc_exposition_format format, struct toc_sv text, toc_on_metric_remark *fn,
                     void *ctx, struct toc_err *err) {
     struct lint l = {.format = format, .fn = fn, .ctx = ctx};
-    const struct toc_exposition_handler handler = {on_sample, on_meta, &l};
+    const struct toc_exposition_handler handler = {.sample = on_sample, .meta = on_meta, .ctx = &l};
     int rc = toc_exposition_parse(format, text, NULL, &handler, err);
     size_t cursor = 0;
     for (const struct toc_map_entry *e; (e = toc_map_next(&l.families, &cursor));) {

@@ -355,7 +355,7 @@ static int on_sample(void *ctx, const struct toc_exposition_sample *s) {
 int toc_openmetrics_check(struct toc_sv text, const struct toc_exposition_limits *limits,
                           struct toc_err *err) {
     struct check k = {.err = err};
-    struct toc_exposition_handler h = {on_sample, on_meta, &k};
+    struct toc_exposition_handler h = {.sample = on_sample, .meta = on_meta, .ctx = &k};
     int rc = toc_exposition_parse(TOC_EXPOSITION_OPENMETRICS, text, limits, &h, err);
     if (!rc)
         rc = close_family(&k);

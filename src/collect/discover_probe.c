@@ -100,7 +100,7 @@ static int on_meta(void *ctx, const struct toc_exposition_meta *m) {
 int toc_discover_recognise(enum toc_exposition_format format, struct toc_sv body,
                            bool *out_is_metrics) {
     struct recognising r = {.row = -1};
-    const struct toc_exposition_handler handler = {on_sample, on_meta, &r};
+    const struct toc_exposition_handler handler = {.sample = on_sample, .meta = on_meta, .ctx = &r};
     struct toc_err err = {0};
     int rc = toc_exposition_parse(format, body, NULL, &handler, &err);
     *out_is_metrics = rc == 0 && r.is_metrics;

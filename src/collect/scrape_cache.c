@@ -27,9 +27,12 @@ struct scrape_meta {
 /* One ingestion. */
 struct ingest {
     struct scrape_cache *c;
+    struct toc_sv line;              /* at hand, as the script was asked for it */
+    const struct scrape_line *known; /* what it is; NULL: not the expected one */
     const struct scrape_input *in;
     struct scrape_counts *counts;
     struct toc_err *err;
+    bool has_gaps;        /* a sample was dropped for its time */
     struct toc_sv family; /* of the last TYPE line */
     enum toc_metric_type family_type;
     struct toc_labels_builder sample, merged;
@@ -90,6 +93,7 @@ void toc_scrape_cache_init(struct scrape_cache *c, struct toc_labels target) {
 }
 
 void toc_scrape_cache_forget_texts(struct scrape_cache *c) {
+    toc_scrape_script_forget(&c->script);
     toc_map_fini(&c->texts);
     c->texts = TOC_MAP_INIT;
 }
@@ -109,16 +113,14 @@ void toc_scrape_cache_fini(struct scrape_cache *c) {
     toc_map_fini(&c->metas);
     TOC_VEC_FINI(&c->series);
     TOC_VEC_FINI(&c->points);
-    TOC_VEC_FINI(&c->owners);
-    TOC_VEC_FINI(&c->samples);
-    TOC_VEC_FINI(&c->pending);
+    toc_scrape_script_fini(&c->script);
     toc_labels_free(&c->target);
     toc_arena_fini(&c->scratch);
 }
 
 /* Frees series that are gone once they are many; texts that led to them are learned again. */
-static void sweep(struct scrape_cache *c, size_t alive) {
-    bool many_dead = c->series.count > alive + alive / 2 + SWEEP_SLACK;
+static void sweep(struct scrape_cache *c) {
+    bool many_dead = c->series.count > c->alive_count + c->alive_count / 2 + SWEEP_SLACK;
     bool many_texts = c->texts.count > 2 * c->series.count + SWEEP_SLACK;
     if (!many_dead && !many_texts)
         return;
@@ -259,7 +261,7 @@ static int check_limits(const struct ingest *g, struct toc_labels l, int line) {
 static int find_by_text(struct ingest *g, const struct toc_exposition_sample *s,
                         struct scrape_series **out) {
     struct scrape_cache *c = g->c;
-    *out = toc_map_get(&c->texts, s->series_text);
+    *out = s->is_known ? g->known->series : toc_map_get(&c->texts, s->series_text);
     if (*out)
         return 0;
     struct toc_labels l;
@@ -283,8 +285,23 @@ static int find_by_text(struct ingest *g, const struct toc_exposition_sample *s,
 
 static void push_point(struct scrape_cache *c, struct scrape_series *s, int64_t t_ms,
                        double value) {
-    TOC_VEC_PUSH(&c->points, toc_float_point(s->labels, t_ms, value));
-    TOC_VEC_PUSH(&c->owners, s);
+    struct scrape_point p = {s, t_ms, value};
+    TOC_VEC_PUSH(&c->points, p);
+}
+
+/* A line as it comes: is it the one that the last answer had in this place? */
+static size_t known_part(void *ctx, struct toc_sv line) {
+    struct ingest *g = ctx;
+    g->line = line;
+    g->known = toc_scrape_script_expect(&g->c->script, line);
+    if (!g->known)
+        return 0;
+    if (g->known->family_n) {
+        struct toc_sv text = toc_scrape_script_text(&g->c->script, g->known);
+        g->family = toc_sv_sub(text, g->known->family_at, g->known->family_n);
+        g->family_type = g->known->family_type;
+    }
+    return g->known->n;
 }
 
 static int on_sample(void *ctx, const struct toc_exposition_sample *s) {
@@ -294,6 +311,9 @@ static int on_sample(void *ctx, const struct toc_exposition_sample *s) {
     struct scrape_series *series;
     g->counts->scraped++;
     int rc = find_by_text(g, s, &series);
+    if (!rc && !s->is_known)
+        toc_scrape_script_record(&c->script, s->series_text,
+                                 &(struct scrape_line){.series = series});
     if (rc || series == &dropped_mark)
         return rc;
     g->counts->post_relabel++;
@@ -305,6 +325,7 @@ static int on_sample(void *ctx, const struct toc_exposition_sample *s) {
     int64_t t_ms = has_own_time ? s->timestamp_ms : g->in->t_ms;
     if (t_ms > g->in->t_ms + FUTURE_MS) {
         c->dropped_future++;
+        g->has_gaps = true;
         return 0;
     }
     if (series->is_report || series->cycle == c->cycle) {
@@ -338,12 +359,26 @@ static void replace_text(char **field, struct toc_sv text, bool *is_changed) {
     *is_changed = true;
 }
 
+static void record_comment(struct ingest *g, const struct toc_exposition_meta *m) {
+    struct scrape_line line = {.family_type = g->family_type};
+    /* A name with escapes is no part of its line: such a comment is read every time. */
+    bool is_part = m->metric.p >= g->line.p && m->metric.p < g->line.p + g->line.n;
+    if (m->type.n && !is_part)
+        return;
+    if (m->type.n) {
+        line.family_at = (uint32_t)(m->metric.p - g->line.p);
+        line.family_n = (uint32_t)m->metric.n;
+    }
+    toc_scrape_script_record(&g->c->script, g->line, &line);
+}
+
 static int on_meta(void *ctx, const struct toc_exposition_meta *m) {
     struct ingest *g = ctx;
     if (m->type.n) {
         g->family = m->metric;
         g->family_type = parse_type(m->type);
     }
+    record_comment(g, m);
     struct scrape_meta *meta = toc_map_get(&g->c->metas, m->metric);
     if (!meta) {
         if (g->c->metas.count >= METAS_MAX)
@@ -377,27 +412,34 @@ void toc_scrape_cache_send_metadata(struct scrape_cache *c, struct toc_sink *sin
 }
 
 static void push_marker(struct scrape_cache *c, struct scrape_series *s, int64_t t_ms) {
+    c->alive_count -= s->is_alive;
     s->is_alive = false;
     if (s->is_tracked)
         push_point(c, s, t_ms, toc_stale_nan());
 }
 
 void toc_scrape_cache_end_series(struct scrape_cache *c, int64_t t_ms) {
-    c->points.count = c->owners.count = 0;
+    c->points.count = 0;
     for (size_t i = 0; i < c->series.count; i++)
         if (c->series.items[i]->is_alive && !c->series.items[i]->is_report)
             push_marker(c, c->series.items[i], t_ms);
 }
 
-/* The scrape was good: who is new, who has vanished? */
-static void settle(struct ingest *g) {
+/* The scrape was good: who is new, who has vanished? Nobody, when the lines were those of last
+ * time, each gave a sample both times, and their series are still alive. */
+static void settle(struct ingest *g, bool is_same_answer) {
     struct scrape_cache *c = g->c;
+    bool has_gaps = g->has_gaps || c->had_gaps;
+    c->had_gaps = g->has_gaps;
+    if (is_same_answer && !has_gaps && c->points.count == c->alive_count)
+        return;
     for (size_t i = 0; i < c->series.count; i++) {
         struct scrape_series *s = c->series.items[i];
         if (s->is_report)
             continue;
         if (s->cycle == c->cycle) {
             g->counts->added += !s->is_alive;
+            c->alive_count += !s->is_alive;
             s->is_alive = true;
         } else if (s->is_alive) {
             push_marker(c, s, g->in->t_ms);
@@ -421,26 +463,22 @@ static struct toc_exposition_limits parser_limits(const struct toc_scrape_limits
     };
 }
 
-static size_t count_alive(const struct scrape_cache *c) {
-    size_t n = 0;
-    for (size_t i = 0; i < c->series.count; i++)
-        n += c->series.items[i]->is_alive;
-    return n;
-}
-
 int toc_scrape_cache_ingest(struct scrape_cache *c, const struct scrape_input *in,
                             struct scrape_counts *out, struct toc_err *err) {
     *out = (struct scrape_counts){0};
     /* Between two scrapes no point refers to a series, so dead ones may go. */
-    sweep(c, count_alive(c));
-    c->points.count = c->owners.count = 0;
+    sweep(c);
+    c->points.count = 0;
     c->cycle++;
     struct ingest g = {.c = c, .in = in, .counts = out, .err = err};
     struct toc_exposition_limits limits = parser_limits(&in->config->limits);
-    struct toc_exposition_handler handler = {on_sample, on_meta, &g};
+    struct toc_exposition_handler handler = {
+        .sample = on_sample, .meta = on_meta, .ctx = &g, .known = known_part};
+    toc_scrape_script_begin(&c->script);
     int rc = toc_exposition_parse(in->format, in->body, &limits, &handler, err);
+    bool is_same_answer = toc_scrape_script_end(&c->script, rc == 0);
     if (rc == 0)
-        settle(&g);
+        settle(&g, is_same_answer);
     else
         toc_scrape_cache_end_series(c, in->t_ms);
     toc_labels_builder_fini(&g.sample);

@@ -13,6 +13,7 @@
 #include "base/vec.h"
 #include "codec/exposition.h"
 #include "collect/scrape_config.h"
+#include "collect/scrape_script_priv.h"
 #include "metricdb/metricdb.h"
 #include "model/sink.h"
 
@@ -46,7 +47,15 @@ struct scrape_series {
 
 struct scrape_meta;
 
+/* A sample of this cycle. */
+struct scrape_point {
+    struct scrape_series *series;
+    int64_t t_ms;
+    double value;
+};
+
 struct scrape_cache {
+    struct scrape_script script; /* the lines of the last good answer */
     struct toc_map texts; /* raw series text → struct scrape_series, or a mark for dropped ones */
     struct toc_map by_hash; /* hash of the labels → chain of struct scrape_series */
     struct toc_map metas;   /* metric → struct scrape_meta */
@@ -54,17 +63,10 @@ struct scrape_cache {
         TOC_VEC_FIELDS(struct scrape_series *)
     } series;
     struct {
-        TOC_VEC_FIELDS(struct toc_point)
-    } points; /* of this cycle, ready for the sink */
-    struct {
-        TOC_VEC_FIELDS(struct scrape_series *)
-    } owners; /* of the points, one for one */
-    struct {
-        TOC_VEC_FIELDS(struct toc_metricdb_sample)
-    } samples; /* room for writing by reference */
-    struct {
-        TOC_VEC_FIELDS(uint32_t)
-    } pending; /* points that are not written yet */
+        TOC_VEC_FIELDS(struct scrape_point)
+    } points;           /* of this cycle */
+    size_t alive_count; /* series whose is_alive is set */
+    bool had_gaps;      /* the last good answer had samples that were dropped for their time */
     struct scrape_series *reports[REPORT_COUNT];
     struct toc_labels target; /* labels of the target, owned */
     struct toc_arena scratch;
@@ -100,6 +102,10 @@ void toc_scrape_cache_report(struct scrape_cache *c, enum scrape_report which, i
  * toc_sink.write. */
 int toc_scrape_cache_write(struct scrape_cache *c, struct toc_metricdb *db,
                            struct toc_write_result *out_result, struct toc_err *err) TOC_MUST_CHECK;
+/* The same by labels. */
+int toc_scrape_cache_write_sink(struct scrape_cache *c, struct toc_sink *sink,
+                                struct toc_write_result *out_result,
+                                struct toc_err *err) TOC_MUST_CHECK;
 /* Sends what has changed in types, help texts and units. */
 void toc_scrape_cache_send_metadata(struct scrape_cache *c, struct toc_sink *sink);
 

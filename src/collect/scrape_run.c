@@ -200,8 +200,7 @@ static int write_points(struct toc_scraper *s, struct scrape_target *t, struct t
     if (!t->cache.points.count)
         return 0;
     int rc = s->metrics ? toc_scrape_cache_write(&t->cache, s->metrics, &written, err)
-                        : s->sink->write(s->sink, t->cache.points.items, t->cache.points.count,
-                                         &written, err);
+                        : toc_scrape_cache_write_sink(&t->cache, s->sink, &written, err);
     if (rc < 0) {
         atomic_fetch_add(&s->counters.write_failures, 1);
         return rc;

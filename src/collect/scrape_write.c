@@ -4,37 +4,47 @@
 
 enum { ROUNDS_MAX = 3 };
 
-/* The pending points as samples. Those of series that the store does not take are counted and
- * pending no more. */
-static void collect(struct scrape_cache *c, struct toc_metricdb *db, struct toc_write_result *io) {
-    size_t kept = 0;
-    c->samples.count = 0;
-    for (size_t i = 0; i < c->pending.count; i++) {
-        uint32_t at = c->pending.items[i];
-        struct scrape_series *s = c->owners.items[at];
-        const struct toc_point *p = &c->points.items[at];
+/* Points and their samples, one for one. */
+struct batch {
+    TOC_VEC_FIELDS(struct toc_metricdb_sample)
+    struct scrape_series **owners;
+};
+
+/* Those of series that the store does not take are counted and left out. */
+static void fill(struct batch *b, const struct scrape_cache *c, struct toc_metricdb *db,
+                 struct toc_write_result *io) {
+    for (size_t i = 0; i < c->points.count; i++) {
+        const struct scrape_point *p = &c->points.items[i];
         enum toc_reject_reason reason = TOC_REJECT_INVALID_LABELS;
-        if (!s->ref && toc_metricdb_series_ref(db, s->labels, &s->ref, &reason)) {
+        if (!p->series->ref &&
+            toc_metricdb_series_ref(db, p->series->labels, &p->series->ref, &reason)) {
             io->rejected[reason]++;
             continue;
         }
-        struct toc_metricdb_sample x = {.ref = s->ref, .t_ms = p->t_ms, .value = p->value};
-        TOC_VEC_PUSH(&c->samples, x);
-        c->pending.items[kept++] = at;
+        b->owners[b->count] = p->series;
+        b->items[b->count++] =
+            (struct toc_metricdb_sample){.ref = p->series->ref, .t_ms = p->t_ms, .value = p->value};
     }
-    c->pending.count = kept;
 }
 
-/* Those whose series the store has forgotten stay pending. */
-static void keep_unknown(struct scrape_cache *c) {
+/* Those whose series the store has forgotten stay, with a new reference. */
+static void keep_unknown(struct batch *b, struct toc_metricdb *db, struct toc_write_result *io) {
     size_t kept = 0;
-    for (size_t i = 0; i < c->pending.count; i++) {
-        if (c->samples.items[i].ref)
+    for (size_t i = 0; i < b->count; i++) {
+        struct scrape_series *s = b->owners[i];
+        enum toc_reject_reason reason = TOC_REJECT_INVALID_LABELS;
+        if (b->items[i].ref)
             continue;
-        c->owners.items[c->pending.items[i]]->ref = 0;
-        c->pending.items[kept++] = c->pending.items[i];
+        s->ref = 0;
+        if (toc_metricdb_series_ref(db, s->labels, &s->ref, &reason)) {
+            io->rejected[reason]++;
+            continue;
+        }
+        b->owners[kept] = s;
+        b->items[kept] = b->items[i];
+        b->items[kept++].ref = s->ref;
     }
-    c->pending.count = kept;
+    b->count = kept;
 }
 
 static void add_result(struct toc_write_result *sum, const struct toc_write_result *r) {
@@ -43,23 +53,45 @@ static void add_result(struct toc_write_result *sum, const struct toc_write_resu
         sum->rejected[i] += r->rejected[i];
 }
 
-int toc_scrape_cache_write(struct scrape_cache *c, struct toc_metricdb *db,
-                           struct toc_write_result *out_result, struct toc_err *err) {
-    *out_result = (struct toc_write_result){0};
-    c->pending.count = 0;
-    for (size_t i = 0; i < c->points.count; i++)
-        TOC_VEC_PUSH(&c->pending, (uint32_t)i);
-    for (int round = 0; c->pending.count; round++) {
+static int write_batch(struct batch *b, struct toc_metricdb *db, struct toc_write_result *io,
+                       struct toc_err *err) {
+    for (int round = 0; b->count; round++) {
         struct toc_write_result r;
         size_t unknown;
         if (round == ROUNDS_MAX)
             return toc_errf(err, TOC_EBUSY, "series were forgotten while they were written");
-        collect(c, db, out_result);
-        int rc = toc_metricdb_write_refs(db, c->samples.items, c->samples.count, &r, &unknown, err);
+        int rc = toc_metricdb_write_refs(db, b->items, b->count, &r, &unknown, err);
         if (rc)
             return rc;
-        add_result(out_result, &r);
-        keep_unknown(c);
+        add_result(io, &r);
+        if (!unknown)
+            return 0;
+        keep_unknown(b, db, io);
     }
     return 0;
+}
+
+int toc_scrape_cache_write(struct scrape_cache *c, struct toc_metricdb *db,
+                           struct toc_write_result *out_result, struct toc_err *err) {
+    struct batch b = {0};
+    *out_result = (struct toc_write_result){0};
+    TOC_VEC_RESERVE(&b, c->points.count);
+    b.owners = TOC_NEW_ARRAY(struct scrape_series *, c->points.count + 1);
+    fill(&b, c, db, out_result);
+    int rc = write_batch(&b, db, out_result, err);
+    TOC_VEC_FINI(&b);
+    toc_free(b.owners);
+    return rc;
+}
+
+int toc_scrape_cache_write_sink(struct scrape_cache *c, struct toc_sink *sink,
+                                struct toc_write_result *out_result, struct toc_err *err) {
+    struct toc_point *points = TOC_NEW_ARRAY(struct toc_point, c->points.count + 1);
+    for (size_t i = 0; i < c->points.count; i++) {
+        const struct scrape_point *p = &c->points.items[i];
+        points[i] = toc_float_point(p->series->labels, p->t_ms, p->value);
+    }
+    int rc = sink->write(sink, points, c->points.count, out_result, err);
+    toc_free(points);
+    return rc;
 }

@@ -24,7 +24,7 @@ static int on_sample(void *ctx, const struct toc_exposition_sample *s) {
         abort();
     toc_buf_append_sv(&line, s->series_text);
     toc_buf_append_cstr(&line, " 1\n");
-    struct toc_exposition_handler h = {compare_series, NULL, (void *)s};
+    struct toc_exposition_handler h = {.sample = compare_series, .ctx = (void *)s};
     if (toc_exposition_parse(TOC_EXPOSITION_TEXT, toc_buf_sv(&line), NULL, &h, NULL) != 1)
         abort();
     toc_buf_fini(&line);
@@ -40,7 +40,7 @@ static int on_meta(void *ctx, const struct toc_exposition_meta *m) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct toc_err err = {0};
-    struct toc_exposition_handler h = {on_sample, on_meta, NULL};
+    struct toc_exposition_handler h = {.sample = on_sample, .meta = on_meta};
     int rc = toc_exposition_parse(TOC_EXPOSITION_TEXT, toc_sv_make((const char *)data, size), NULL,
                                   &h, &err);
     if (rc && (err.line < 1 || err.column < 1))

@@ -15,7 +15,7 @@ static int on_sample(void *ctx, const struct toc_exposition_sample *s) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct toc_sv text = toc_sv_make((const char *)data, size);
     struct toc_err err = {0}, strict_err = {0};
-    struct toc_exposition_handler h = {on_sample, NULL, NULL};
+    struct toc_exposition_handler h = {.sample = on_sample};
     int rc = toc_exposition_parse(TOC_EXPOSITION_OPENMETRICS, text, NULL, &h, &err);
     int strict = toc_openmetrics_check(text, NULL, &strict_err);
     if (rc && !strict)

@@ -32,7 +32,7 @@ static int put_meta(void *ctx, const struct toc_exposition_meta *m) {
 
 static int parse(enum toc_exposition_format format, struct toc_sv text, struct toc_buf *out,
                  struct toc_err *err) {
-    struct toc_exposition_handler h = {put_sample, put_meta, out};
+    struct toc_exposition_handler h = {.sample = put_sample, .meta = put_meta, .ctx = out};
     return toc_exposition_parse(format, text, NULL, &h, err);
 }
 
@@ -139,7 +139,7 @@ static void limits_hold(void **state) {
     for (size_t i = 0; i < TOC_ARRAY_LEN(texts); i++) {
         struct toc_buf out = TOC_BUF_INIT;
         struct toc_err err = {0};
-        struct toc_exposition_handler h = {put_sample, NULL, &out};
+        struct toc_exposition_handler h = {.sample = put_sample, .meta = NULL, .ctx = &out};
         assert_int_equal(
             toc_exposition_parse(TOC_EXPOSITION_TEXT, toc_sv_cstr(texts[i]), &limits, &h, &err),
             TOC_ELIMIT);
@@ -157,7 +157,7 @@ static int stop_at_once(void *ctx, const struct toc_exposition_sample *s) {
 static void a_handler_can_stop(void **state) {
     (void)state;
     int calls = 0;
-    struct toc_exposition_handler h = {stop_at_once, NULL, &calls};
+    struct toc_exposition_handler h = {.sample = stop_at_once, .meta = NULL, .ctx = &calls};
     assert_int_equal(
         toc_exposition_parse(TOC_EXPOSITION_TEXT, TOC_SV("a 1\nb 2\n"), NULL, &h, NULL),
         TOC_ECANCELED);

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/rng.h"
 #include "base/time.h"
 #include "collect/scrape.h"
 #include "collect/scrape_cache_priv.h"
@@ -57,9 +58,7 @@ static void bench_fini(struct bench *b) {
 static void record(struct bench *b) {
     struct toc_write_result result;
     recording_clear(&b->sink);
-    assert_int_equal(b->sink.base.write(&b->sink.base, b->cache.points.items, b->cache.points.count,
-                                        &result, &b->err),
-                     0);
+    assert_int_equal(toc_scrape_cache_write_sink(&b->cache, &b->sink.base, &result, &b->err), 0);
 }
 
 static int feed_as(struct bench *b, enum toc_exposition_format format, int64_t t_ms,
@@ -202,6 +201,96 @@ static void churn_does_not_grow_the_cache(void **state) {
     assert_true(b.cache.series.count < 2500);
     assert_true(b.cache.texts.count < 6000);
     bench_fini(&b);
+}
+
+/* One of many possible lines, with a value of its own. */
+static void put_random_line(struct toc_rng *rng, uint64_t which, struct toc_buf *out) {
+    static const char *const lines[] = {
+        "# TYPE h histogram\n",
+        "# TYPE h gauge\n",
+        "# HELP h one\n",
+        "# HELP h two\n",
+        "# nothing\n",
+        "# TYPE s summary\n",
+        "# TYPE \"q\" gauge\n",
+        "{\"q\"} %u\n",
+        "h{le=\"1\"} %u\n",
+        "h{le=\"1.0\"} %u\n",
+        "s{quantile=\"1\"} %u\n",
+        "a %u\n",
+        "a_b %u\n",
+        "a{x=\"1\"} %u\n",
+        "a{x=\"12\"} %u\n",
+        "a{x=\"1\"}%u\n",
+        "gone %u\n",
+        "gone{y=\"z\"} %u\n",
+        "late %u 99999999999\n",
+        "a{instance=\"i\"} %u\n",
+    };
+    if (which < TOC_ARRAY_LEN(lines))
+        toc_buf_printf(out, lines[which], (unsigned)toc_rng_below(rng, 1000));
+    else
+        toc_buf_printf(out, "more{n=\"%u\"} %u\n", (unsigned)which,
+                       (unsigned)toc_rng_below(rng, 9));
+}
+
+enum { ANSWER_LINES_MAX = 60, LINE_KINDS = 50 };
+
+/* The next answer is the last one, or nearly so. */
+static void change_answer(struct toc_rng *rng, uint8_t *kinds, size_t *count) {
+    uint64_t changes = toc_rng_below(rng, 3) ? 0 : 1 + toc_rng_below(rng, 8);
+    while (changes--) {
+        size_t at = *count ? toc_rng_below(rng, *count) : 0;
+        if (*count && toc_rng_below(rng, 2)) {
+            memmove(kinds + at, kinds + at + 1, --*count - at);
+        } else if (*count < ANSWER_LINES_MAX) {
+            memmove(kinds + at + 1, kinds + at, (*count)++ - at);
+            kinds[at] = (uint8_t)toc_rng_below(rng, LINE_KINDS);
+        }
+    }
+}
+
+static void expect_same_cycle(struct bench *a, struct bench *b, const char *text) {
+    bool is_same = a->sink.points.count == b->sink.points.count &&
+                   a->counts.added == b->counts.added && a->counts.scraped == b->counts.scraped;
+    for (size_t i = 0; is_same && i < a->sink.points.count; i++) {
+        const struct recorded *x = &a->sink.points.items[i], *y = &b->sink.points.items[i];
+        is_same = strcmp(x->series, y->series) == 0 && x->t_ms == y->t_ms &&
+                  memcmp(&x->value, &y->value, sizeof x->value) == 0;
+    }
+    if (!is_same)
+        fail_msg("%zu and %zu points of\n%s", a->sink.points.count, b->sink.points.count, text);
+}
+
+/* Whether lines are recognised by their place or read anew makes no difference. */
+static void remembered_lines_change_nothing(void **state) {
+    (void)state;
+    struct bench with, without;
+    struct toc_rng rng;
+    uint8_t kinds[ANSWER_LINES_MAX];
+    size_t count = 0;
+    struct toc_buf text = TOC_BUF_INIT;
+    static const char config[] = "- job_name: j\n  metric_relabel_configs: [{source_labels: "
+                                 "[__name__], regex: gone, action: drop}]\n";
+    toc_rng_seed(&rng, 11);
+    bench_init(&with, config);
+    bench_init(&without, config);
+    for (int i = 0; i < 4000; i++) {
+        toc_buf_reset(&text);
+        change_answer(&rng, kinds, &count);
+        for (size_t k = 0; k < count; k++)
+            put_random_line(&rng, kinds[k], &text);
+        if (toc_rng_below(&rng, 40) == 0)
+            toc_buf_append_cstr(&text, "broken{\n");
+        toc_scrape_script_forget(&without.cache.script);
+        int rc = feed(&with, 1000 + i, toc_buf_cstr(&text));
+        assert_int_equal(feed(&without, 1000 + i, toc_buf_cstr(&text)), rc);
+        expect_same_cycle(&with, &without, toc_buf_cstr(&text));
+        assert_int_equal(with.cache.alive_count, without.cache.alive_count);
+    }
+    toc_buf_fini(&text);
+    bench_fini(&with);
+    bench_fini(&without);
 }
 
 /* -------------------------------------------------------------------------------------------------
@@ -469,6 +558,7 @@ int main(void) {
         cmocka_unit_test(metric_relabelling_drops_and_renames),
         cmocka_unit_test(timestamps_and_bounds),
         cmocka_unit_test(churn_does_not_grow_the_cache),
+        cmocka_unit_test(remembered_lines_change_nothing),
         cmocka_unit_test(a_target_goes_up_down_and_away),
         cmocka_unit_test(limits_fail_the_scrape),
         cmocka_unit_test(reload_keeps_what_stays),

@@ -1,0 +1,95 @@
+#include "collect/scrape_script_priv.h"
+
+#include <string.h>
+
+/* After a line that is new or gone, so many known lines are looked at for the one at hand. */
+enum { LOOK_AHEAD = 4 };
+
+static void lines_fini(struct scrape_lines *l) {
+    toc_buf_fini(&l->text);
+    TOC_VEC_FINI(l);
+}
+
+void toc_scrape_script_fini(struct scrape_script *s) {
+    lines_fini(&s->known);
+    lines_fini(&s->fresh);
+}
+
+void toc_scrape_script_forget(struct scrape_script *s) {
+    toc_scrape_script_fini(s);
+    *s = (struct scrape_script){0};
+}
+
+void toc_scrape_script_begin(struct scrape_script *s) {
+    s->next = 0;
+    s->is_followed = true;
+}
+
+static bool is_line(const struct scrape_lines *lines, const struct scrape_line *known,
+                    struct toc_sv line) {
+    if (line.n < known->n || memcmp(line.p, lines->text.p + known->at, known->n) != 0)
+        return false;
+    if (!known->series)
+        return line.n == known->n;
+    return line.n > known->n && (line.p[known->n] == ' ' || line.p[known->n] == '\t');
+}
+
+static void append(struct scrape_lines *to, struct toc_sv text, const struct scrape_line *line) {
+    struct scrape_line copy = *line;
+    copy.at = (uint32_t)to->text.n;
+    copy.n = (uint32_t)text.n;
+    toc_buf_append_sv(&to->text, text);
+    TOC_VEC_PUSH(to, copy);
+}
+
+/* From here on the answer differs: what came so far is written down as well. */
+static void diverge(struct scrape_script *s) {
+    if (!s->is_followed)
+        return;
+    s->is_followed = false;
+    toc_buf_reset(&s->fresh.text);
+    s->fresh.count = 0;
+    for (size_t i = 0; i < s->next; i++)
+        append(&s->fresh, toc_scrape_script_text(s, &s->known.items[i]), &s->known.items[i]);
+}
+
+const struct scrape_line *toc_scrape_script_expect(struct scrape_script *s, struct toc_sv line) {
+    size_t last = s->next + (s->is_followed ? 1 : LOOK_AHEAD);
+    for (size_t i = s->next; i < s->known.count && i < last; i++) {
+        const struct scrape_line *known = &s->known.items[i];
+        if (!is_line(&s->known, known, line))
+            continue;
+        s->next = i + 1;
+        if (!s->is_followed)
+            append(&s->fresh, toc_scrape_script_text(s, known), known);
+        return known;
+    }
+    return NULL;
+}
+
+struct toc_sv toc_scrape_script_text(const struct scrape_script *s, const struct scrape_line *l) {
+    return (struct toc_sv){s->known.text.p + l->at, l->n};
+}
+
+void toc_scrape_script_record(struct scrape_script *s, struct toc_sv text,
+                              const struct scrape_line *line) {
+    diverge(s);
+    append(&s->fresh, text, line);
+}
+
+bool toc_scrape_script_end(struct scrape_script *s, bool is_good) {
+    bool is_same = s->is_followed && s->next == s->known.count;
+    if (is_same || !is_good)
+        return is_same && is_good;
+    diverge(s); /* it may only have ended early */
+    if (toc_buf_error(&s->fresh.text)) {
+        toc_scrape_script_forget(s);
+        return false;
+    }
+    struct scrape_lines swap = s->known;
+    s->known = s->fresh;
+    s->fresh = swap;
+    lines_fini(&s->fresh); /* answers rarely change: its room is not kept */
+    s->fresh = (struct scrape_lines){0};
+    return false;
+}
