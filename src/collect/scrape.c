@@ -9,16 +9,16 @@
 #include "sys/log.h"
 
 enum {
-    DEFAULT_MAX_THREADS = 32,
+    DEFAULT_MAX_IN_FLIGHT = 1000,
+    CONNECTIONS_KEPT = 4096,
     FILE_POLL_MS = 5000,
-    LONGEST_WAIT_MS = 1000,
 };
 
 const char *toc_target_health_text(enum toc_target_health h) {
     return h == TOC_TARGET_UP ? "up" : h == TOC_TARGET_DOWN ? "down" : "unknown";
 }
 
-static int64_t mono_ms(struct toc_scraper *s) {
+int64_t toc_scrape_mono_ms(struct toc_scraper *s) {
     return toc_clock_mono(s->clock).ns / 1000000;
 }
 
@@ -28,13 +28,11 @@ struct toc_scraper *toc_scraper_new(const struct toc_scraper_options *o) {
     s->metrics = o->metrics;
     s->clock = o->clock ? o->clock : toc_clock_system();
     s->vfs = o->vfs ? o->vfs : toc_vfs_system();
-    s->max_threads = o->max_threads ? o->max_threads : DEFAULT_MAX_THREADS;
+    s->max_in_flight = o->max_in_flight ? o->max_in_flight : DEFAULT_MAX_IN_FLIGHT;
     s->phase_seed = o->phase_seed;
     s->file_poll_ms = o->file_poll_ms ? o->file_poll_ms : FILE_POLL_MS;
-    s->threads = TOC_NEW_ARRAY(struct toc_thread, s->max_threads);
+    s->multi = toc_http_multi_new(CONNECTIONS_KEPT);
     toc_mutex_init(&s->mutex, TOC_LOCK_COLLECT);
-    toc_cond_init(&s->wake);
-    toc_cond_init(&s->follow);
     toc_cond_init(&s->synced);
     toc_event_init(&s->stop_watching);
     toc_scrape_files_init(&s->files, s->vfs);
@@ -50,23 +48,23 @@ static int64_t first_due(struct toc_scraper *s, const struct scrape_target *t) {
     int64_t offset = (int64_t)((t->hash ^ s->phase_seed) % (uint64_t)interval);
     int64_t into = toc_clock_now(s->clock).ms % interval;
     int64_t wait = (offset - into) % interval;
-    return mono_ms(s) + (wait < 0 ? wait + interval : wait);
+    return toc_scrape_mono_ms(s) + (wait < 0 ? wait + interval : wait);
 }
 
 static void schedule(struct toc_scraper *s, struct scrape_target *t, int64_t due_ms) {
     toc_heap_insert(&s->heap, &t->due, due_ms);
-    toc_cond_signal(&s->wake);
 }
 
-static void reschedule(struct toc_scraper *s, struct scrape_target *t) {
-    int64_t interval = t->plan.interval_ms, now = mono_ms(s), due = t->due.key + interval;
+void toc_scrape_reschedule(struct toc_scraper *s, struct scrape_target *t) {
+    int64_t interval = t->plan.interval_ms, now = toc_scrape_mono_ms(s),
+            due = t->due.key + interval;
     if (due <= now) /* turns were missed: back to the grid */
         due += (now - due) / interval * interval + interval;
     schedule(s, t, due);
 }
 
-/* Mutex held, target not running: what was loaded meanwhile takes effect. */
-static void take_next_plan(struct toc_scraper *s, struct scrape_target *t) {
+/* The target is not running, or its thread asks. */
+void toc_scrape_take_next_plan(struct toc_scraper *s, struct scrape_target *t) {
     if (!t->next_plan.set)
         return;
     bool is_new_interval = t->plan.interval_ms != t->next_plan.interval_ms;
@@ -82,70 +80,7 @@ static void take_next_plan(struct toc_scraper *s, struct scrape_target *t) {
     t->aligned_ms = 0;
     t->due.key = first_due(s, t) - t->plan.interval_ms;
     if (was_waiting)
-        reschedule(s, t);
-}
-
-/* Mutex held. One idle thread watches the clock, the others wait to take its place. NULL: stop. */
-static struct scrape_target *next_due(struct toc_scraper *s) {
-    s->idle_count++;
-    while (!s->is_stopping) {
-        struct toc_heap_node *node = toc_heap_peek(&s->heap);
-        int64_t now = mono_ms(s);
-        if (s->has_leader) {
-            toc_cond_wait(&s->follow, &s->mutex);
-        } else if (node && node->key <= now) {
-            toc_heap_pop(&s->heap);
-            s->idle_count--;
-            toc_cond_signal(&s->follow);
-            return TOC_CONTAINER_OF(node, struct scrape_target, due);
-        } else {
-            int64_t wait =
-                node ? TOC_MIN(node->key - now, (int64_t)LONGEST_WAIT_MS) : LONGEST_WAIT_MS;
-            s->has_leader = true;
-            toc_cond_wait_ms(&s->wake, &s->mutex, wait);
-            s->has_leader = false;
-        }
-    }
-    s->idle_count--;
-    toc_cond_broadcast(&s->follow);
-    return NULL;
-}
-
-static void work(void *ctx);
-
-/* Mutex held: there is always one more thread to watch the clock, so that slow targets do not make
- * others late. */
-static void add_thread_if_none_is_idle(struct toc_scraper *s) {
-    if (s->idle_count > 0 || s->thread_count == s->max_threads || s->is_stopping)
-        return;
-    if (toc_thread_start(&s->threads[s->thread_count], "scrape", work, s) == 0)
-        s->thread_count++;
-}
-
-static void work(void *ctx) {
-    struct toc_scraper *s = ctx;
-    toc_mutex_lock(&s->mutex);
-    for (struct scrape_target *t; (t = next_due(s));) {
-        t->is_running = true;
-        take_next_plan(s, t);
-        add_thread_if_none_is_idle(s);
-        toc_mutex_unlock(&s->mutex);
-        toc_scrape_run(s, t);
-        toc_mutex_lock(&s->mutex);
-        t->is_running = false;
-        if (atomic_load(&t->is_removed) && !s->is_stopping) {
-            toc_mutex_unlock(&s->mutex);
-            toc_scrape_end(s, t);
-            toc_scrape_target_free(&t);
-            toc_mutex_lock(&s->mutex);
-        } else if (!s->is_stopping) {
-            take_next_plan(s, t);
-            reschedule(s, t);
-        } else if (atomic_load(&t->is_removed)) {
-            TOC_VEC_PUSH(&s->orphans, t);
-        }
-    }
-    toc_mutex_unlock(&s->mutex);
+        toc_scrape_reschedule(s, t);
 }
 
 /* --------------------------------------------------------------------------------------- targets
@@ -212,7 +147,7 @@ static void merge_target(struct toc_scraper *s, struct scrape_found *found, size
     old->next_plan = new->plan;
     new->plan = (struct scrape_plan){0};
     if (!old->is_running)
-        take_next_plan(s, old);
+        toc_scrape_take_next_plan(s, old);
 }
 
 /* Mutex held. Removed targets that nobody runs go to `gone`. */
@@ -238,6 +173,12 @@ static void merge(struct toc_scraper *s, struct scrape_found *found, struct scra
     struct scrape_dropped_list dropped = s->dropped;
     s->dropped = found->dropped;
     found->dropped = dropped;
+}
+
+/* There may be something due earlier, or something to cancel. */
+static void wake_loop(struct toc_scraper *s) {
+    if (s->multi)
+        toc_http_multi_wake(s->multi);
 }
 
 static void begin_sync(struct toc_scraper *s) {
@@ -277,6 +218,7 @@ static void sync_targets(struct toc_scraper *s) {
     toc_mutex_lock(&s->mutex);
     merge(s, &found, &gone);
     toc_mutex_unlock(&s->mutex);
+    wake_loop(s);
     end_targets(s, &gone);
     toc_scrape_found_fini(&found);
 }
@@ -325,10 +267,9 @@ static void watch_files(void *ctx) {
 }
 
 int toc_scraper_start(struct toc_scraper *s, struct toc_err *err) {
-    toc_mutex_lock(&s->mutex);
-    int rc = toc_thread_start(&s->threads[0], "scrape", work, s);
-    s->thread_count = rc == 0;
-    toc_mutex_unlock(&s->mutex);
+    if (!s->multi)
+        return toc_errf(err, TOC_ENOMEM, "no memory for an HTTP client");
+    int rc = toc_thread_start(&s->loop, "scrape", toc_scrape_loop, s);
     if (rc == 0)
         rc = toc_thread_start(&s->watcher, "scrape-files", watch_files, s);
     return rc < 0 ? toc_errf(err, rc, "cannot start a scrape thread: %s", toc_strerror(rc)) : 0;
@@ -342,11 +283,9 @@ void toc_scraper_stop(struct toc_scraper *s) {
     for (size_t i = 0; i < s->targets.count; i++)
         if (s->targets.items[i]->is_running)
             atomic_store(&s->targets.items[i]->is_removed, true);
-    toc_cond_broadcast(&s->wake);
-    toc_cond_broadcast(&s->follow);
     toc_mutex_unlock(&s->mutex);
-    for (unsigned i = 0; i < s->thread_count; i++)
-        toc_thread_join(&s->threads[i]);
+    wake_loop(s);
+    toc_thread_join(&s->loop);
     struct scrape_targets gone = {0};
     for (size_t i = 0; i < s->orphans.count; i++)
         if (!s->orphans.items[i]->is_kept)
@@ -373,10 +312,12 @@ void toc_scraper_free(struct toc_scraper **sp) {
     toc_heap_fini(&s->heap);
     toc_event_fini(&s->stop_watching);
     toc_cond_fini(&s->synced);
-    toc_cond_fini(&s->follow);
-    toc_cond_fini(&s->wake);
     toc_mutex_fini(&s->mutex);
-    toc_free(s->threads);
+    for (size_t i = 0; i < s->idle_transfers.count; i++)
+        toc_scrape_transfer_free(&s->idle_transfers.items[i]);
+    TOC_VEC_FINI(&s->idle_transfers);
+    TOC_VEC_FINI(&s->unsettled);
+    toc_http_multi_free(&s->multi);
     toc_free(s);
     *sp = NULL;
 }

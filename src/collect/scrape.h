@@ -23,7 +23,7 @@ struct toc_scraper_options {
     struct toc_metricdb *metrics; /* the store behind the sink, written by reference; may be NULL */
     struct toc_clock *clock;      /* NULL: the machine's */
     struct toc_vfs *vfs;          /* NULL: the machine's */
-    unsigned max_threads;         /* default 32; there are as many as slow targets make necessary */
+    size_t max_in_flight;         /* requests under way at once, default 1000 */
     int64_t file_poll_ms;         /* how often discovery files are looked at, default 5000 */
     uint64_t phase_seed;          /* so that two daemons do not ask at the same moment */
 };

@@ -98,11 +98,12 @@ int toc_scrape_cache_ingest(struct scrape_cache *c, const struct scrape_input *i
 void toc_scrape_cache_end_series(struct scrape_cache *c, int64_t t_ms);
 void toc_scrape_cache_report(struct scrape_cache *c, enum scrape_report which, int64_t t_ms,
                              double value);
-/* Writes the points by reference, which spares the store hashing and comparing labels. As
- * toc_sink.write. */
+/* Writes the points by reference, which spares the store hashing and comparing labels. They are
+ * durable when a wait for the ticket has returned 0 (toc_metricdb_put_refs). */
 int toc_scrape_cache_write(struct scrape_cache *c, struct toc_metricdb *db,
-                           struct toc_write_result *out_result, struct toc_err *err) TOC_MUST_CHECK;
-/* The same by labels. */
+                           struct toc_write_result *out_result, uint64_t *out_ticket,
+                           struct toc_err *err) TOC_MUST_CHECK;
+/* By labels, as toc_sink.write. */
 int toc_scrape_cache_write_sink(struct scrape_cache *c, struct toc_sink *sink,
                                 struct toc_write_result *out_result,
                                 struct toc_err *err) TOC_MUST_CHECK;

@@ -9,7 +9,7 @@
 #include "base/vec.h"
 #include "collect/scrape.h"
 #include "collect/scrape_cache_priv.h"
-#include "net/http_client.h"
+#include "net/http_multi.h"
 #include "sys/thread.h"
 
 /* What a config wants of a target; replaced as a whole. */
@@ -18,6 +18,19 @@ struct scrape_plan {
     const struct toc_scrape_config *config;
     int64_t interval_ms, timeout_ms;
     struct toc_labels discovered; /* owned */
+};
+
+/* What one scrape gave. */
+struct scrape_outcome {
+    int64_t t_ms;
+    int rc;
+    bool is_cancelled; /* nothing was written */
+    struct scrape_counts counts;
+    struct toc_write_result written;
+    uint64_t ticket; /* of the store; 0: nothing to wait for */
+    uint64_t dropped;
+    double duration_s, body_bytes;
+    struct toc_err err;
 };
 
 struct scrape_target {
@@ -30,7 +43,7 @@ struct scrape_target {
     /* Used by the thread that scrapes it; changed by others only while it is not running. */
     struct scrape_plan plan;
     struct scrape_cache cache;
-    struct toc_http_client *client;
+    struct scrape_outcome outcome;
     int64_t aligned_ms; /* wall time of the grid, 0 before the first scrape */
 
     /* Guarded by the scraper's mutex. */
@@ -82,6 +95,9 @@ struct scrape_files {
     uint64_t errors;
 };
 
+/* A request under way, with everything that it points at. */
+struct scrape_transfer;
+
 struct scrape_counters {
 #define X(member, what) atomic_ullong member;
     TOC_SCRAPER_COUNTER_TABLE(X)
@@ -93,17 +109,23 @@ struct toc_scraper {
     struct toc_metricdb *metrics; /* NULL: points go to the sink */
     struct toc_clock *clock;
     struct toc_vfs *vfs;
-    unsigned max_threads;
+    size_t max_in_flight;
     uint64_t phase_seed;
     int64_t file_poll_ms;
     struct scrape_counters counters;
 
+    /* Of the loop alone (scrape_loop.c). */
+    struct toc_http_multi *multi;
+    struct {
+        TOC_VEC_FIELDS(struct scrape_transfer *)
+    } idle_transfers;
+    struct scrape_targets unsettled; /* scraped, not yet durable */
+    int64_t settle_due_ms;           /* monotonic, when there are any */
+
     struct toc_mutex mutex; /* everything below */
-    struct toc_cond wake;   /* the one idle thread that watches the clock waits here */
-    struct toc_cond follow; /* the other idle threads */
     struct toc_cond synced;
-    bool is_syncing, is_stopping, has_leader;
-    unsigned idle_count;
+    bool is_syncing, is_stopping;
+    size_t running_count; /* targets whose is_running is set */
     struct toc_scrape_set *set, *found_set;
     struct scrape_targets targets;
     struct toc_map by_key;
@@ -111,9 +133,7 @@ struct toc_scraper {
     struct scrape_targets orphans; /* removed while running, left over by a stop */
     struct toc_heap heap;
     struct scrape_files files; /* used by whoever syncs */
-    struct toc_thread *threads;
-    unsigned thread_count;
-    struct toc_thread watcher;
+    struct toc_thread loop, watcher;
     struct toc_event stop_watching;
 };
 
@@ -129,13 +149,28 @@ void toc_scrape_plan_fini(struct scrape_plan *p);
 void toc_scrape_found_fini(struct scrape_found *f);
 void toc_scrape_dropped_fini(struct scrape_dropped_list *l);
 
-/* scrape_run.c */
+/* scrape.c, mutex held. */
 
-/* Scrapes once and writes; without the mutex, by the one thread that has marked the target as
- * running. */
-void toc_scrape_run(struct toc_scraper *s, struct scrape_target *t);
+/* What was loaded while the target ran takes effect. */
+void toc_scrape_take_next_plan(struct toc_scraper *s, struct scrape_target *t);
+void toc_scrape_reschedule(struct toc_scraper *s, struct scrape_target *t);
+int64_t toc_scrape_mono_ms(struct toc_scraper *s);
+
+/* scrape_loop.c: the thread that scrapes. */
+
+void toc_scrape_loop(void *scraper);
+
+/* scrape_run.c: one scrape, without the mutex, by the loop. */
+
+/* Sends the request. When it has ended, the answer's samples are in the store and the target is in
+ * s->unsettled. */
+void toc_scrape_begin(struct toc_scraper *s, struct scrape_target *t);
+/* The store's word about the samples: counts and shows what the scrape gave. */
+void toc_scrape_settle(struct toc_scraper *s, struct scrape_target *t, int rc,
+                       const struct toc_err *err);
 /* Ends all series of a target that goes away. */
 void toc_scrape_end(struct toc_scraper *s, struct scrape_target *t);
+void toc_scrape_transfer_free(struct scrape_transfer **t);
 
 /* scrape_file.c */
 

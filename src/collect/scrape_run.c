@@ -5,14 +5,21 @@
 #include "base/alloc.h"
 #include "collect/scrape_priv.h"
 
-enum { SECRET_BYTES_MAX = 64 << 10, ALIGN_TOLERANCE_MS = 2, REDIRECTS_MAX = 10 };
+enum {
+    SECRET_BYTES_MAX = 64 << 10,
+    ALIGN_TOLERANCE_MS = 2,
+    REDIRECTS_MAX = 10,
+    BODY_ROOM_KEPT = 1 << 20, /* of an answer, for the next one */
+};
 
-struct outcome {
-    int rc;
-    struct scrape_counts counts;
-    double duration_s;
-    double body_bytes;
-    struct toc_err err;
+struct scrape_transfer {
+    struct toc_scraper *scraper;
+    struct scrape_target *target;
+    struct toc_buf accept, timeout, password, credentials, authorization;
+    const char *headers[5];
+    struct toc_http_call call;
+    struct toc_http_result result;
+    struct toc_mono start;
 };
 
 /* The file's text without the line end, in `out`; the text itself when there is no file. */
@@ -59,42 +66,42 @@ static void set_call(struct scrape_target *t, struct toc_http_call *call) {
     };
 }
 
+static int read_secrets(struct toc_scraper *s, const struct toc_scrape_config *c,
+                        struct scrape_transfer *x, struct toc_err *err) {
+    toc_buf_reset(&x->password);
+    toc_buf_reset(&x->credentials);
+    int rc = read_secret(s, c->password, c->password_file, &x->password, err);
+    return rc ? rc : read_secret(s, c->credentials, c->credentials_file, &x->credentials, err);
+}
+
 /* Headers and credentials around the call itself. */
-static int perform(struct toc_scraper *s, struct scrape_target *t, struct toc_http_result *result,
-                   struct toc_err *err) {
+static int dress(struct toc_scraper *s, struct scrape_target *t, struct scrape_transfer *x,
+                 struct toc_err *err) {
     const struct toc_scrape_config *c = t->plan.config;
-    struct toc_buf accept = TOC_BUF_INIT, timeout = TOC_BUF_INIT, password = TOC_BUF_INIT,
-                   credentials = TOC_BUF_INIT, authorization = TOC_BUF_INIT;
-    struct toc_http_call call;
-    set_call(t, &call);
-    toc_buf_printf(&accept, "Accept: %s", c->accept);
-    toc_buf_printf(&timeout, "X-Prometheus-Scrape-Timeout-Seconds: %g",
+    size_t n = 0;
+    int rc = read_secrets(s, c, x, err);
+    set_call(t, &x->call);
+    toc_buf_reset(&x->accept);
+    toc_buf_reset(&x->timeout);
+    toc_buf_reset(&x->authorization);
+    toc_buf_printf(&x->accept, "Accept: %s", c->accept);
+    toc_buf_printf(&x->timeout, "X-Prometheus-Scrape-Timeout-Seconds: %g",
                    (double)t->plan.timeout_ms / 1000);
-    int rc = read_secret(s, c->password, c->password_file, &password, err);
-    if (rc == 0)
-        rc = read_secret(s, c->credentials, c->credentials_file, &credentials, err);
     bool is_bearer = toc_sv_eq_nocase(c->auth_type, TOC_SV("Bearer"));
-    if (credentials.n && !is_bearer)
-        toc_buf_printf(&authorization, "Authorization: %.*s %s", TOC_SV_ARG(c->auth_type),
-                       toc_buf_cstr(&credentials));
-    const char *headers[5] = {toc_buf_cstr(&accept), toc_buf_cstr(&timeout)};
-    size_t n = 2;
-    if (authorization.n)
-        headers[n++] = toc_buf_cstr(&authorization);
+    if (x->credentials.n && !is_bearer)
+        toc_buf_printf(&x->authorization, "Authorization: %.*s %s", TOC_SV_ARG(c->auth_type),
+                       toc_buf_cstr(&x->credentials));
+    x->headers[n++] = toc_buf_cstr(&x->accept);
+    x->headers[n++] = toc_buf_cstr(&x->timeout);
+    if (x->authorization.n)
+        x->headers[n++] = toc_buf_cstr(&x->authorization);
     if (!c->enable_compression)
-        headers[n++] = "Accept-Encoding: identity";
-    call.headers = headers;
-    call.user = text_or_null(c->user);
-    call.password = call.user ? toc_buf_cstr(&password) : NULL;
-    call.bearer_token = credentials.n && is_bearer ? toc_buf_cstr(&credentials) : NULL;
-    *result = (struct toc_http_result){0};
-    if (rc == 0)
-        rc = toc_http_perform(t->client, &call, result, err);
-    toc_buf_fini(&accept);
-    toc_buf_fini(&timeout);
-    toc_buf_fini(&password);
-    toc_buf_fini(&credentials);
-    toc_buf_fini(&authorization);
+        x->headers[n++] = "Accept-Encoding: identity";
+    x->headers[n] = NULL;
+    x->call.headers = x->headers;
+    x->call.user = text_or_null(c->user);
+    x->call.password = x->call.user ? toc_buf_cstr(&x->password) : NULL;
+    x->call.bearer_token = x->credentials.n && is_bearer ? toc_buf_cstr(&x->credentials) : NULL;
     return rc;
 }
 
@@ -146,34 +153,31 @@ static int check_answer(const struct toc_http_result *r, struct toc_err *err) {
                     status_text(r->status)[0] ? " " : "", status_text(r->status));
 }
 
-/* Asks and reads; afterwards the cache holds the points. */
-static void ask(struct toc_scraper *s, struct scrape_target *t, int64_t t_ms, struct outcome *o) {
-    struct toc_http_result result;
-    struct scrape_input in = {.config = t->plan.config, .t_ms = t_ms};
-    struct toc_mono start = toc_clock_mono(s->clock);
-    o->rc = perform(s, t, &result, &o->err);
-    o->body_bytes = o->rc == TOC_ELIMIT ? -1 : (double)result.body.n;
+/* Reads the answer; afterwards the cache holds the points. */
+static void read_answer(struct scrape_transfer *x, struct scrape_outcome *o) {
+    struct scrape_target *t = x->target;
+    struct toc_http_result *result = &x->result;
+    struct scrape_input in = {.config = t->plan.config, .t_ms = o->t_ms};
+    o->body_bytes = o->rc == TOC_ELIMIT ? -1 : (double)result->body.n;
     if (o->rc == TOC_ELIMIT)
         snprintf(o->err.message, sizeof o->err.message,
                  "body size limit exceeded: more than %lld bytes",
                  (long long)t->plan.config->limits.body_size_limit);
     if (o->rc == 0)
-        o->rc = check_answer(&result, &o->err);
+        o->rc = check_answer(result, &o->err);
     if (o->rc == 0)
-        o->rc = format_of(t->plan.config, result.content_type, &in.format, &o->err);
-    o->duration_s = (double)(toc_clock_mono(s->clock).ns - start.ns) / 1e9;
+        o->rc = format_of(t->plan.config, result->content_type, &in.format, &o->err);
     if (o->rc == 0) {
-        in.body = toc_buf_sv(&result.body);
+        in.body = toc_buf_sv(&result->body);
         o->rc = toc_scrape_cache_ingest(&t->cache, &in, &o->counts, &o->err);
         if (o->rc < 0 && o->err.line)
             toc_err_prefix(&o->err, "line %d, column %d: ", o->err.line, o->err.column);
     } else {
-        toc_scrape_cache_end_series(&t->cache, t_ms);
+        toc_scrape_cache_end_series(&t->cache, o->t_ms);
     }
-    toc_http_result_fini(&result);
 }
 
-static void add_reports(struct scrape_target *t, int64_t t_ms, const struct outcome *o) {
+static void add_reports(struct scrape_target *t, const struct scrape_outcome *o) {
     const struct toc_scrape_config *c = t->plan.config;
     const double values[REPORT_COUNT] = {
         [REPORT_UP] = o->rc == 0,
@@ -192,25 +196,24 @@ static void add_reports(struct scrape_target *t, int64_t t_ms, const struct outc
     };
     for (int i = 0; i < REPORT_COUNT; i++)
         if (!is_extra[i] || c->extra_scrape_metrics)
-            toc_scrape_cache_report(&t->cache, (enum scrape_report)i, t_ms, values[i]);
+            toc_scrape_cache_report(&t->cache, (enum scrape_report)i, o->t_ms, values[i]);
 }
 
-static int write_points(struct toc_scraper *s, struct scrape_target *t, struct toc_err *err) {
-    struct toc_write_result written = {0};
+/* Into the store; durable when a wait for the ticket has returned. */
+static int write_points(struct toc_scraper *s, struct scrape_target *t, struct scrape_outcome *o,
+                        struct toc_err *err) {
     if (!t->cache.points.count)
         return 0;
-    int rc = s->metrics ? toc_scrape_cache_write(&t->cache, s->metrics, &written, err)
-                        : toc_scrape_cache_write_sink(&t->cache, s->sink, &written, err);
-    if (rc < 0) {
-        atomic_fetch_add(&s->counters.write_failures, 1);
-        return rc;
-    }
+    return s->metrics ? toc_scrape_cache_write(&t->cache, s->metrics, &o->written, &o->ticket, err)
+                      : toc_scrape_cache_write_sink(&t->cache, s->sink, &o->written, err);
+}
+
+static void count_written(struct toc_scraper *s, const struct toc_write_result *written) {
     size_t rejected = 0;
     for (int i = 0; i < TOC_REJECT_REASON_COUNT; i++)
-        rejected += written.rejected[i];
-    atomic_fetch_add(&s->counters.samples, written.accepted);
+        rejected += written->rejected[i];
+    atomic_fetch_add(&s->counters.samples, written->accepted);
     atomic_fetch_add(&s->counters.samples_rejected, rejected);
-    return 0;
 }
 
 /* The planned moment when the real one is close to it, so that deltas are constant and compress. */
@@ -223,10 +226,22 @@ static int64_t scrape_time(struct scrape_target *t, int64_t now_ms) {
     return now_ms - t->aligned_ms <= tolerance ? t->aligned_ms : now_ms;
 }
 
-static void publish(struct toc_scraper *s, struct scrape_target *t, int64_t t_ms,
-                    const struct outcome *o) {
+static void note_unwritten(struct toc_scraper *s, struct scrape_outcome *o, int rc,
+                           const struct toc_err *err) {
+    atomic_fetch_add(&s->counters.write_failures, 1);
+    o->ticket = 0;
+    o->written = (struct toc_write_result){0};
+    if (o->rc < 0)
+        return;
+    o->rc = rc;
+    o->err = *err;
+    toc_err_prefix(&o->err, "the samples were not stored: ");
+}
+
+static void publish(struct toc_scraper *s, struct scrape_target *t) {
+    const struct scrape_outcome *o = &t->outcome;
     toc_mutex_lock(&s->mutex);
-    t->last_scrape = (struct toc_ts){t_ms};
+    t->last_scrape = (struct toc_ts){o->t_ms};
     t->last_duration_s = o->duration_s;
     t->health = o->rc == 0 ? TOC_TARGET_UP : TOC_TARGET_DOWN;
     t->last_samples = o->counts.scraped;
@@ -234,30 +249,86 @@ static void publish(struct toc_scraper *s, struct scrape_target *t, int64_t t_ms
     toc_mutex_unlock(&s->mutex);
 }
 
-void toc_scrape_run(struct toc_scraper *s, struct scrape_target *t) {
-    struct outcome o = {0};
-    struct toc_err write_err = {0};
-    if (!t->client)
-        t->client = toc_http_client_new();
-    int64_t t_ms = scrape_time(t, toc_clock_now(s->clock).ms);
-    uint64_t dropped = t->cache.dropped_future + t->cache.dropped_duplicate;
-    ask(s, t, t_ms, &o);
-    if (o.rc == TOC_ECANCELED && is_cancelled(t))
+void toc_scrape_settle(struct toc_scraper *s, struct scrape_target *t, int rc,
+                       const struct toc_err *err) {
+    struct scrape_outcome *o = &t->outcome;
+    if (o->is_cancelled)
         return; /* whoever removed it ends its series */
-    add_reports(t, t_ms, &o);
-    int rc = write_points(s, t, &write_err);
-    if (rc < 0 && o.rc == 0) {
-        o.rc = rc;
-        o.err = write_err;
-        toc_err_prefix(&o.err, "the samples were not stored: ");
+    if (rc < 0 && o->ticket) {
+        note_unwritten(s, o, rc, err);
+        publish(s, t);
     }
-    if (o.rc == 0)
+    count_written(s, &o->written);
+    if (o->rc == 0)
         toc_scrape_cache_send_metadata(&t->cache, s->sink);
     atomic_fetch_add(&s->counters.scrapes, 1);
-    atomic_fetch_add(&s->counters.scrapes_failed, o.rc < 0);
-    atomic_fetch_add(&s->counters.samples_dropped,
-                     t->cache.dropped_future + t->cache.dropped_duplicate - dropped);
-    publish(s, t, t_ms, &o);
+    atomic_fetch_add(&s->counters.scrapes_failed, o->rc < 0);
+    atomic_fetch_add(&s->counters.samples_dropped, o->dropped);
+}
+
+static void give_back(struct scrape_transfer *x) {
+    if (x->result.body.capacity > BODY_ROOM_KEPT)
+        toc_http_result_fini(&x->result);
+    TOC_VEC_PUSH(&x->scraper->idle_transfers, x);
+}
+
+static void on_done(void *ctx, int rc, const struct toc_err *err) {
+    struct scrape_transfer *x = ctx;
+    struct toc_scraper *s = x->scraper;
+    struct scrape_target *t = x->target;
+    struct scrape_outcome *o = &t->outcome;
+    struct toc_err write_err = {0};
+    uint64_t dropped = t->cache.dropped_future + t->cache.dropped_duplicate;
+    o->rc = rc;
+    o->err = *err;
+    o->duration_s = (double)(toc_clock_mono(s->clock).ns - x->start.ns) / 1e9;
+    o->is_cancelled = rc == TOC_ECANCELED && is_cancelled(t);
+    if (!o->is_cancelled) {
+        read_answer(x, o);
+        add_reports(t, o);
+        rc = write_points(s, t, o, &write_err);
+        if (rc < 0)
+            note_unwritten(s, o, rc, &write_err);
+        o->dropped = t->cache.dropped_future + t->cache.dropped_duplicate - dropped;
+        publish(s, t);
+    }
+    give_back(x);
+    TOC_VEC_PUSH(&s->unsettled, t);
+}
+
+static struct scrape_transfer *take_transfer(struct toc_scraper *s, struct scrape_target *t) {
+    struct scrape_transfer *x = s->idle_transfers.count
+                                    ? s->idle_transfers.items[--s->idle_transfers.count]
+                                    : TOC_NEW(struct scrape_transfer);
+    x->scraper = s;
+    x->target = t;
+    x->start = toc_clock_mono(s->clock);
+    return x;
+}
+
+void toc_scrape_transfer_free(struct scrape_transfer **xp) {
+    struct scrape_transfer *x = *xp;
+    toc_buf_fini(&x->accept);
+    toc_buf_fini(&x->timeout);
+    toc_buf_fini(&x->password);
+    toc_buf_fini(&x->credentials);
+    toc_buf_fini(&x->authorization);
+    toc_http_result_fini(&x->result);
+    toc_free(x);
+    *xp = NULL;
+}
+
+void toc_scrape_begin(struct toc_scraper *s, struct scrape_target *t) {
+    struct scrape_transfer *x = take_transfer(s, t);
+    struct toc_err err = {0};
+    t->outcome = (struct scrape_outcome){.t_ms = scrape_time(t, toc_clock_now(s->clock).ms)};
+    int rc = dress(s, t, x, &err);
+    if (rc == 0)
+        rc = toc_http_multi_start(s->multi, &x->call, &x->result, on_done, x, &err);
+    if (rc < 0) {
+        toc_buf_reset(&x->result.body);
+        on_done(x, rc, &err);
+    }
 }
 
 void toc_scrape_end(struct toc_scraper *s, struct scrape_target *t) {
@@ -271,6 +342,11 @@ void toc_scrape_end(struct toc_scraper *s, struct scrape_target *t) {
     for (int i = 0; i < REPORT_COUNT; i++)
         if (i < REPORT_TIMEOUT || t->plan.config->extra_scrape_metrics)
             toc_scrape_cache_report(&t->cache, (enum scrape_report)i, t_ms, toc_stale_nan());
-    if (write_points(s, t, &err) < 0)
-        err.code = 0; /* counted; there is nobody left to tell */
+    struct scrape_outcome o = {0};
+    int rc = write_points(s, t, &o, &err);
+    if (rc == 0 && o.ticket)
+        rc = toc_metricdb_wait(s->metrics, o.ticket, &err);
+    if (rc < 0)
+        note_unwritten(s, &o, rc, &err); /* there is nobody left to tell */
+    count_written(s, &o.written);
 }

@@ -36,7 +36,6 @@ void toc_scrape_target_free(struct scrape_target **tp) {
     toc_scrape_plan_fini(&t->plan);
     toc_scrape_plan_fini(&t->next_plan);
     toc_scrape_cache_fini(&t->cache);
-    toc_http_client_free(&t->client);
     toc_free(t->key);
     toc_free(t->url);
     toc_free(t);

@@ -54,15 +54,17 @@ static void add_result(struct toc_write_result *sum, const struct toc_write_resu
 }
 
 static int write_batch(struct batch *b, struct toc_metricdb *db, struct toc_write_result *io,
-                       struct toc_err *err) {
+                       uint64_t *out_ticket, struct toc_err *err) {
     for (int round = 0; b->count; round++) {
         struct toc_write_result r;
         size_t unknown;
         if (round == ROUNDS_MAX)
             return toc_errf(err, TOC_EBUSY, "series were forgotten while they were written");
-        int rc = toc_metricdb_write_refs(db, b->items, b->count, &r, &unknown, err);
+        uint64_t ticket;
+        int rc = toc_metricdb_put_refs(db, b->items, b->count, &r, &unknown, &ticket, err);
         if (rc)
             return rc;
+        *out_ticket = TOC_MAX(*out_ticket, ticket);
         add_result(io, &r);
         if (!unknown)
             return 0;
@@ -72,13 +74,15 @@ static int write_batch(struct batch *b, struct toc_metricdb *db, struct toc_writ
 }
 
 int toc_scrape_cache_write(struct scrape_cache *c, struct toc_metricdb *db,
-                           struct toc_write_result *out_result, struct toc_err *err) {
+                           struct toc_write_result *out_result, uint64_t *out_ticket,
+                           struct toc_err *err) {
     struct batch b = {0};
+    *out_ticket = 0;
     *out_result = (struct toc_write_result){0};
     TOC_VEC_RESERVE(&b, c->points.count);
     b.owners = TOC_NEW_ARRAY(struct scrape_series *, c->points.count + 1);
     fill(&b, c, db, out_result);
-    int rc = write_batch(&b, db, out_result, err);
+    int rc = write_batch(&b, db, out_result, out_ticket, err);
     TOC_VEC_FINI(&b);
     toc_free(b.owners);
     return rc;

@@ -173,9 +173,20 @@ static void put_sample(struct batch *b, struct toc_head_shard *shard, struct toc
         b->entries[b->count++] = (struct toc_wal_entry){ref, t_ms, toc_f64_bits(value)};
 }
 
-static int finish(struct batch *b, struct toc_write_result *out_result, struct toc_err *err) {
+/* With a ticket the log is not waited for, unless every write is to have an fsync of its own. */
+static int log_entries(struct batch *b, uint64_t *out_ticket, struct toc_err *err) {
+    struct toc_wal *wal = b->db->wal;
+    if (!out_ticket || b->db->durability == TOC_DURABILITY_SYNC)
+        return toc_wal_write(wal, b->entries, b->count, err);
+    if (b->count)
+        *out_ticket = toc_wal_push(wal, b->entries, b->count);
+    return 0;
+}
+
+static int finish(struct batch *b, uint64_t *out_ticket, struct toc_write_result *out_result,
+                  struct toc_err *err) {
     struct toc_metricdb *db = b->db;
-    int rc = toc_wal_write(db->wal, b->entries, b->count, err);
+    int rc = log_entries(b, out_ticket, err);
     toc_free(b->entries);
     toc_buf_fini(&b->encoded);
     toc_late_fini(&b->late);
@@ -227,7 +238,7 @@ static int write_points(struct toc_sink *sink, const struct toc_point *points, s
         put_sample(&b, shard, s, p->t_ms, p->value, p->histogram);
         toc_mutex_unlock(&shard->mutex);
     }
-    return finish(&b, out_result, err);
+    return finish(&b, NULL, out_result, err);
 }
 
 int toc_metricdb_series_ref(struct toc_metricdb *db, struct toc_labels labels, uint64_t *out_ref,
@@ -313,9 +324,9 @@ static void put_shard(struct batch *b, struct toc_head_shard *shard,
     toc_mutex_unlock(&shard->mutex);
 }
 
-int toc_metricdb_write_refs(struct toc_metricdb *db, struct toc_metricdb_sample *samples,
-                            size_t count, struct toc_write_result *out_result, size_t *out_unknown,
-                            struct toc_err *err) {
+static int write_refs(struct toc_metricdb *db, struct toc_metricdb_sample *samples, size_t count,
+                      struct toc_write_result *out_result, size_t *out_unknown,
+                      uint64_t *out_ticket, struct toc_err *err) {
     struct batch b;
     size_t ends[TOC_HEAD_SHARDS], from = 0;
     *out_unknown = 0;
@@ -335,7 +346,24 @@ int toc_metricdb_write_refs(struct toc_metricdb *db, struct toc_metricdb_sample 
         from = ends[s];
     }
     toc_free(order);
-    return finish(&b, out_result, err);
+    return finish(&b, out_ticket, out_result, err);
+}
+
+int toc_metricdb_write_refs(struct toc_metricdb *db, struct toc_metricdb_sample *samples,
+                            size_t count, struct toc_write_result *out_result, size_t *out_unknown,
+                            struct toc_err *err) {
+    return write_refs(db, samples, count, out_result, out_unknown, NULL, err);
+}
+
+int toc_metricdb_put_refs(struct toc_metricdb *db, struct toc_metricdb_sample *samples,
+                          size_t count, struct toc_write_result *out_result, size_t *out_unknown,
+                          uint64_t *out_ticket, struct toc_err *err) {
+    *out_ticket = 0;
+    return write_refs(db, samples, count, out_result, out_unknown, out_ticket, err);
+}
+
+int toc_metricdb_wait(struct toc_metricdb *db, uint64_t ticket, struct toc_err *err) {
+    return ticket ? toc_wal_wait(db->wal, ticket, err) : 0;
 }
 
 void toc_metricdb_init_sink(struct toc_metricdb *db) {

@@ -96,6 +96,16 @@ int toc_metricdb_series_ref(struct toc_metricdb *db, struct toc_labels labels, u
 int toc_metricdb_write_refs(struct toc_metricdb *db, struct toc_metricdb_sample *samples,
                             size_t count, struct toc_write_result *out_result, size_t *out_unknown,
                             struct toc_err *err) TOC_MUST_CHECK;
+/*
+ * The same in two steps, for a writer that has many small batches and nobody waiting for each: what
+ * was accepted counts as acknowledged once a wait for its ticket, or for a later one, has returned
+ * 0. The wait writes everything handed over before it in one go. With an error the samples stay
+ * readable and pending, as after a failed write.
+ */
+int toc_metricdb_put_refs(struct toc_metricdb *db, struct toc_metricdb_sample *samples,
+                          size_t count, struct toc_write_result *out_result, size_t *out_unknown,
+                          uint64_t *out_ticket, struct toc_err *err) TOC_MUST_CHECK;
+int toc_metricdb_wait(struct toc_metricdb *db, uint64_t ticket, struct toc_err *err) TOC_MUST_CHECK;
 
 /* One step of housekeeping: seals old samples into a block, deletes log segments and blocks that
  * are no longer needed, forgets series without samples. Call it about once a second; cheap when

@@ -361,20 +361,30 @@ int toc_wal_admits(struct toc_wal *w, struct toc_err *err) {
     return explain(w, rc, err);
 }
 
-int toc_wal_write(struct toc_wal *w, const struct toc_wal_entry *entries, size_t count,
-                  struct toc_err *err) {
-    if (!count)
-        return 0;
+uint64_t toc_wal_push(struct toc_wal *w, const struct toc_wal_entry *entries, size_t count) {
     toc_mutex_lock(&w->mutex);
     while (w->o.durability == TOC_DURABILITY_SYNC && w->leading)
         toc_cond_wait(&w->changed, &w->mutex);
     TOC_VEC_RESERVE(&w->pending, w->pending.count + count);
-    memcpy(w->pending.items + w->pending.count, entries, count * sizeof *entries);
+    if (count)
+        memcpy(w->pending.items + w->pending.count, entries, count * sizeof *entries);
     w->pending.count += count;
     w->pushed += count;
-    int rc = wait_durable(w, w->pushed);
+    uint64_t ticket = w->pushed;
+    toc_mutex_unlock(&w->mutex);
+    return ticket;
+}
+
+int toc_wal_wait(struct toc_wal *w, uint64_t ticket, struct toc_err *err) {
+    toc_mutex_lock(&w->mutex);
+    int rc = wait_durable(w, ticket);
     toc_mutex_unlock(&w->mutex);
     return explain(w, rc, err);
+}
+
+int toc_wal_write(struct toc_wal *w, const struct toc_wal_entry *entries, size_t count,
+                  struct toc_err *err) {
+    return count ? toc_wal_wait(w, toc_wal_push(w, entries, count), err) : 0;
 }
 
 static void wait_turn(struct toc_wal *w) {

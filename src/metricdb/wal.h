@@ -102,6 +102,10 @@ int toc_wal_admits(struct toc_wal *w, struct toc_err *err) TOC_MUST_CHECK;
  * case. */
 int toc_wal_write(struct toc_wal *w, const struct toc_wal_entry *entries, size_t count,
                   struct toc_err *err) TOC_MUST_CHECK;
+/* The same in two steps: hands over, then waits for everything up to a ticket. What nobody waits
+ * for is written with what comes next, or by toc_wal_flush. */
+uint64_t toc_wal_push(struct toc_wal *w, const struct toc_wal_entry *entries, size_t count);
+int toc_wal_wait(struct toc_wal *w, uint64_t ticket, struct toc_err *err) TOC_MUST_CHECK;
 /* Writes and syncs everything that was handed over. */
 int toc_wal_flush(struct toc_wal *w, struct toc_err *err) TOC_MUST_CHECK;
 /* What follows goes to a new segment, whose number is returned. */

@@ -7,9 +7,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct toc_http_call;
+struct toc_http_result;
+struct toc_err;
+
+/* What the callbacks of one call share; a client has at most one under way. */
+struct toc_http_state {
+    const struct toc_http_call *call;
+    struct toc_http_result *result;
+    size_t max_bytes;
+    bool is_over_limit, is_denied;
+    struct curl_slist *headers;
+    char error[CURL_ERROR_SIZE];
+};
+
 struct toc_http_client {
     CURL *curl;
+    struct toc_http_state state;
 };
+
+/* Sets the handle up for a call, whose strings and result stay valid until toc_http_finish. Memory
+ * of result->body is used again. */
+void toc_http_prepare(struct toc_http_client *c, const struct toc_http_call *call,
+                      struct toc_http_result *result);
+/* Fills the result, frees what prepare made. As toc_http_perform. */
+int toc_http_finish(struct toc_http_client *c, CURLcode rc, struct toc_err *err);
 
 /* Resets the handle and sets what every call has: no signals, no proxy from the environment,
  * time-outs, TLS trust. */

@@ -39,18 +39,9 @@ void toc_http_client_free(struct toc_http_client **cp) {
     *cp = NULL;
 }
 
-/* What the callbacks of one call share. */
-struct call_state {
-    const struct toc_http_call *call;
-    struct toc_http_result *result;
-    size_t max_bytes;
-    bool is_over_limit, is_denied;
-    char error[CURL_ERROR_SIZE];
-};
-
 static size_t on_body(char *data, size_t one, size_t n, void *ctx) {
     (void)one;
-    struct call_state *s = ctx;
+    struct toc_http_state *s = ctx;
     if (s->result->body.n + n > s->max_bytes) {
         s->is_over_limit = true;
         return 0;
@@ -61,7 +52,7 @@ static size_t on_body(char *data, size_t one, size_t n, void *ctx) {
 
 static size_t on_header(char *data, size_t one, size_t n, void *ctx) {
     (void)one;
-    struct call_state *s = ctx;
+    struct toc_http_state *s = ctx;
     static const struct toc_sv retry = {"retry-after:", 12};
     struct toc_sv line = toc_sv_make(data, n);
     if (line.n > retry.n && toc_sv_eq_nocase(toc_sv_sub(line, 0, retry.n), retry))
@@ -72,14 +63,14 @@ static size_t on_header(char *data, size_t one, size_t n, void *ctx) {
 
 static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d) {
     (void)a, (void)b, (void)c, (void)d;
-    struct call_state *s = ctx;
+    struct toc_http_state *s = ctx;
     return s->call->is_cancelled && s->call->is_cancelled(s->call->cancel_ctx);
 }
 
 /* Asked with the resolved address, so that a name cannot point inside after it was checked. */
 static curl_socket_t on_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *a) {
     (void)purpose;
-    struct call_state *s = ctx;
+    struct toc_http_state *s = ctx;
     if (s->call->deny_private_addresses && toc_socket_is_private(&a->addr)) {
         s->is_denied = true;
         return CURL_SOCKET_BAD;
@@ -101,7 +92,7 @@ void toc_url_for_people(const char *url, char *out, size_t size) {
     snprintf(out, size, "%.*s%.*s", (int)scheme, url, (int)strcspn(rest, "?#"), rest);
 }
 
-static int code_of(CURLcode rc, const struct call_state *s) {
+static int code_of(CURLcode rc, const struct toc_http_state *s) {
     if (s->is_denied)
         return TOC_EFORBIDDEN;
     if (s->is_over_limit)
@@ -125,7 +116,7 @@ static int code_of(CURLcode rc, const struct call_state *s) {
     }
 }
 
-static int fail(CURLcode rc, const struct call_state *s, struct toc_err *err) {
+static int fail(CURLcode rc, const struct toc_http_state *s, struct toc_err *err) {
     char url[256];
     int code = code_of(rc, s);
     toc_url_for_people(s->call->url, url, sizeof url);
@@ -192,7 +183,7 @@ static struct curl_slist *header_list(const struct toc_http_call *c) {
     return list;
 }
 
-static void set_call(CURL *h, struct call_state *s) {
+static void set_call(CURL *h, struct toc_http_state *s) {
     const struct toc_http_call *c = s->call;
     int64_t total_ms = c->timeout_ms ? c->timeout_ms : DEFAULT_TIMEOUT_MS;
     int64_t connect_ms = c->connect_timeout_ms ? c->connect_timeout_ms : DEFAULT_CONNECT_TIMEOUT_MS;
@@ -230,22 +221,34 @@ static void read_info(CURL *h, struct toc_http_result *out) {
     toc_sv_copy(toc_sv_cstr(type), out->content_type, sizeof out->content_type);
 }
 
+void toc_http_prepare(struct toc_http_client *c, const struct toc_http_call *call,
+                      struct toc_http_result *result) {
+    struct toc_buf room = result->body;
+    toc_buf_reset(&room);
+    *result = (struct toc_http_result){.body = room};
+    c->state = (struct toc_http_state){
+        .call = call,
+        .result = result,
+        .max_bytes = call->max_response_bytes ? call->max_response_bytes : DEFAULT_RESPONSE_BYTES,
+        .headers = header_list(call)};
+    set_call(c->curl, &c->state);
+    curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, c->state.headers);
+}
+
+int toc_http_finish(struct toc_http_client *c, CURLcode rc, struct toc_err *err) {
+    read_info(c->curl, c->state.result);
+    curl_slist_free_all(c->state.headers);
+    c->state.headers = NULL;
+    return rc == CURLE_OK ? 0 : fail(rc, &c->state, err);
+}
+
 int toc_http_perform(struct toc_http_client *c, const struct toc_http_call *call,
                      struct toc_http_result *out, struct toc_err *err) {
     *out = (struct toc_http_result){0};
     if (!c->curl)
         return toc_errf(err, TOC_ENOMEM, "no memory for an HTTP client");
-    struct call_state state = {.call = call,
-                               .result = out,
-                               .max_bytes = call->max_response_bytes ? call->max_response_bytes
-                                                                     : DEFAULT_RESPONSE_BYTES};
-    set_call(c->curl, &state);
-    struct curl_slist *headers = header_list(call);
-    curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
-    CURLcode rc = curl_easy_perform(c->curl);
-    read_info(c->curl, out);
-    curl_slist_free_all(headers);
-    return rc == CURLE_OK ? 0 : fail(rc, &state, err);
+    toc_http_prepare(c, call, out);
+    return toc_http_finish(c, curl_easy_perform(c->curl), err);
 }
 
 void toc_http_result_fini(struct toc_http_result *r) {

@@ -27,7 +27,9 @@ static void scrape(struct setup *s, const char *text) {
                               .body = toc_sv_cstr(text),
                               .t_ms = s->f.clock.wall.ms};
     assert_int_equal(toc_scrape_cache_ingest(&s->cache, &in, &counts, NULL), 0);
-    assert_int_equal(toc_scrape_cache_write(&s->cache, s->f.db, &s->written, NULL), 0);
+    uint64_t ticket;
+    assert_int_equal(toc_scrape_cache_write(&s->cache, s->f.db, &s->written, &ticket, NULL), 0);
+    assert_int_equal(toc_metricdb_wait(s->f.db, ticket, NULL), 0);
 }
 
 static void points_are_stored_by_reference(void **state) {
