@@ -125,6 +125,8 @@ def check_configuration(r):
     """Every key of the schema tables is in the reference, in both languages."""
     text = r.read('src/app/config.c') + r.read('src/app/config_query.c')
     tables = dict(re.findall(r'struct toc_schema_key g_(\w+)\[\] = \{(.*?)\n\};', text, re.S))
+    tables['storage.retention_rules[]'] = ''.join(
+        re.findall(r'g_retention_rules\[\] = \{(.*?)\n\};', r.read('src/app/config_storage.c'), re.S))
     tables['detectors[]'] = ''.join(
         re.findall(r'g_keys\[\] = \{(.*?)\n\};', r.read('src/rules/detector_config.c'), re.S))
     r.expect('top' in tables, 'src/app/config.c', 'the schema tables were not understood')

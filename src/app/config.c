@@ -65,10 +65,10 @@ static const struct toc_schema_key g_top[] = {
 /* Scalars of the smaller sections, with their defaults. */
 struct scalars {
     struct toc_sv durability, loopback, cert_file, key_file;
-    int64_t retention_ms, max_series, host_interval_ms, gpu_interval_ms, hold_ms, reopen_ms,
-        window_ms, max_age_ms, dead_after_ms;
+    int64_t retention_ms, retention_bytes, max_series, host_interval_ms, gpu_interval_ms, hold_ms,
+        reopen_ms, window_ms, max_age_ms, dead_after_ms;
     bool host_enabled, gpu_enabled, discovery_enabled, builtin;
-    const struct toc_yaml *run_dirs, *allowed_hosts;
+    const struct toc_yaml *run_dirs, *allowed_hosts, *retention_rules;
 };
 
 #define AT(member) offsetof(struct scalars, member)
@@ -76,6 +76,10 @@ static const struct toc_schema_key g_storage[] = {
     {"durability", TOC_SCHEMA_STRING, AT(durability), false, "group", 0, 0, "sync, group or os"},
     {"retention", TOC_SCHEMA_DURATION, AT(retention_ms), false, "15d", 0, 0,
      "how long samples are kept"},
+    {"retention_bytes", TOC_SCHEMA_BYTES, AT(retention_bytes), false, "0", 0, 0,
+     "size of log and blocks from which the oldest blocks go; 0: no limit"},
+    {"retention_rules", TOC_SCHEMA_NODE, AT(retention_rules), false, NULL, 0, 0,
+     "series that are kept for another time"},
     {"max_series", TOC_SCHEMA_INT, AT(max_series), false, "1000000", 1, 1e9, "active series"},
     {0},
 };
@@ -208,6 +212,7 @@ static void set_scalars(struct toc_config *c, const struct sections *top, const 
     c->tls_cert_file = s->cert_file;
     c->tls_key_file = s->key_file;
     c->retention_ms = s->retention_ms;
+    c->retention_bytes = s->retention_bytes;
     c->max_series = s->max_series;
     c->host_enabled = s->host_enabled;
     c->gpu_enabled = s->gpu_enabled;
@@ -299,6 +304,8 @@ static int load_parts(struct toc_config *c, const struct sections *top, const st
     if (rc == 0)
         rc = read_paths(c, s->allowed_hosts, "auth.allowed_hosts", &c->allowed_hosts, err);
     if (rc == 0)
+        rc = toc_config_retention_rules_read(s->retention_rules, c, err);
+    if (rc == 0)
         rc = read_paths(c, s->run_dirs, "runs.directories", &c->run_dirs, err);
     if (rc == 0 && !s->run_dirs) {
         static const char *defaults[] = {"./runs"};
@@ -376,6 +383,7 @@ void toc_config_free(struct toc_config **cp) {
     if (!c)
         return;
     toc_scrape_set_unref(&c->scrape);
+    toc_config_retention_rules_free(c);
     for (size_t i = 0; i < c->rule_file_count; i++)
         toc_rule_file_free(&c->rule_files[i]);
     toc_free(c->rule_files);

@@ -39,6 +39,10 @@ struct toc_config {
 
     enum toc_durability durability;
     int64_t retention_ms, max_series;
+    int64_t retention_bytes; /* 0: no limit */
+    struct toc_metricdb_retention_rule retention_rules[TOC_METRICDB_RETENTION_RULES_MAX];
+    struct toc_promql_expr *retention_exprs[TOC_METRICDB_RETENTION_RULES_MAX]; /* own matchers */
+    size_t retention_rule_count;
 
     bool host_enabled, gpu_enabled, discovery_enabled, builtin_rules;
     int64_t host_interval_ms, gpu_interval_ms;

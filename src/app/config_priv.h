@@ -9,6 +9,11 @@ int toc_config_query_read(const struct toc_yaml *query, const struct toc_yaml *f
                           const struct toc_yaml *web, struct toc_config *c,
                           struct toc_err *err) TOC_MUST_CHECK;
 
+/* `storage.retention_rules`; the node may be NULL. */
+int toc_config_retention_rules_read(const struct toc_yaml *list, struct toc_config *c,
+                                    struct toc_err *err) TOC_MUST_CHECK;
+void toc_config_retention_rules_free(struct toc_config *c);
+
 /* What `global` says about rules; the node may be NULL. */
 int toc_config_rules_global_read(const struct toc_yaml *global, struct toc_config *c,
                                  struct toc_err *err) TOC_MUST_CHECK;

@@ -58,7 +58,10 @@ static int open_stores(struct toc_daemon *d, struct toc_err *err) {
         .dir = path_in(d, path, sizeof path, "metrics"),
         .durability = d->config->durability,
         .limits = {.retention_ms = d->config->retention_ms,
-                   .max_series = (uint64_t)d->config->max_series}};
+                   .retention_bytes = (uint64_t)d->config->retention_bytes,
+                   .max_series = (uint64_t)d->config->max_series},
+        .retention_rules = d->config->retention_rules,
+        .retention_rule_count = d->config->retention_rule_count};
     rc = toc_metricdb_open(&metrics, &d->metrics, err);
     if (rc < 0)
         return rc;

@@ -54,6 +54,14 @@ static void storage_metrics(struct toc_daemon *d, struct emitter *e) {
     counter(e, "tocsin_corruptions_total", "Damaged records met.", (double)s.corruptions);
     gauge(e, "tocsin_storage_degraded", "1 while samples cannot be stored.", s.is_degraded);
     gauge(e, "tocsin_block_bytes", "Size of all blocks.", (double)s.block_bytes);
+    for (int i = 0; i < TOC_METRICDB_EXPIRY_COUNT; i++)
+        e->fn(e->ctx, "tocsin_storage_expired_samples_total", "counter",
+              "Samples and buckets of roll-ups deleted by retention, by reason.", "reason",
+              toc_metricdb_expiry_text((enum toc_metricdb_expiry)i), (double)s.expired_samples[i]);
+    for (int i = 0; i < TOC_METRICDB_EXPIRY_COUNT; i++)
+        e->fn(e->ctx, "tocsin_storage_expired_bytes_total", "counter",
+              "Bytes of whole blocks deleted by retention, by reason.", "reason",
+              toc_metricdb_expiry_text((enum toc_metricdb_expiry)i), (double)s.expired_bytes[i]);
     struct toc_statedb_health h;
     toc_statedb_get_health(d->state, &h);
     counter(e, "tocsin_state_writes_total", "Committed writes of the state database.",

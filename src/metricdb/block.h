@@ -127,6 +127,7 @@ struct toc_block {
     bool is_deleted; /* remove the folder with the last reference */
     /* Of maintenance: nothing is left behind the tombstones; a rewrite met damage. */
     bool is_empty, is_kept;
+    uint32_t expired_rules; /* bit per rule of retention whose series were taken out */
 };
 /* Opens a block folder; index2 stands in for a damaged index (*out_damaged counts files found bad).
  */

@@ -43,6 +43,8 @@ static struct toc_metricdb *make(const struct toc_metricdb_options *o) {
     toc_mutex_init(&db->notes_mutex, TOC_LOCK_METRICDB_NOTES);
     toc_head_init(&db->head, db->limits.block_span_ms);
     toc_blocks_init(&db->blocks, db->limits.index_cache_bytes);
+    for (int k = 0; k < 2; k++)
+        toc_blocks_init(&db->rollups[k], db->limits.index_cache_bytes);
     toc_exemplars_init(&db->exemplars, (size_t)db->limits.max_exemplars);
     toc_metricdb_init_sink(db);
     toc_metricdb_init_querier(db);
@@ -176,9 +178,12 @@ static void destroy(struct toc_metricdb **out) {
     struct toc_metricdb *db = *out;
     toc_wal_free(&db->wal);
     toc_blocks_fini(&db->blocks);
+    for (int k = 0; k < 2; k++)
+        toc_blocks_fini(&db->rollups[k]);
     toc_exemplars_fini(&db->exemplars);
     toc_head_fini(&db->head);
     toc_metricdb_fini_notes(db);
+    toc_metricdb_free_rules(db);
     toc_metricdb_free_seal(&db->untrimmed);
     TOC_VEC_FINI(&db->dead_series);
     toc_mutex_fini(&db->maintain_mutex);
@@ -194,7 +199,9 @@ static void destroy(struct toc_metricdb **out) {
 int toc_metricdb_open(const struct toc_metricdb_options *options, struct toc_metricdb **out,
                       struct toc_err *err) {
     struct toc_metricdb *db = make(options);
-    int rc = make_dirs(db, err);
+    int rc = toc_metricdb_copy_rules(db, options, err);
+    if (!rc)
+        rc = make_dirs(db, err);
     if (!rc)
         rc = take_lock(db, err);
     if (!rc)

@@ -1,6 +1,4 @@
 /* Housekeeping: old samples of the head become blocks, then log segments and expired blocks go. */
-#include <stdlib.h>
-
 #include "base/alloc.h"
 #include "metricdb/histogram_code.h"
 #include "metricdb/metricdb_priv.h"
@@ -8,7 +6,7 @@
 #include "model/sample.h"
 #include "sys/log.h"
 
-enum { RETRY_MS = 10000, MERGE_PAUSE_MS = 10000 };
+enum { RETRY_MS = 10000, MERGE_PAUSE_MS = 10000, RETENTION_PAUSE_MS = 10000 };
 
 /* --- the log --- */
 
@@ -89,40 +87,6 @@ static int shorten_log(struct toc_metricdb *db, bool to_the_end) {
     return rc || !(is_long || to_the_end) ? rc : relog(db);
 }
 
-/* --- retention --- */
-
-static int newest_first(const void *a, const void *b) {
-    const struct toc_block *x = *(struct toc_block *const *)a, *y = *(struct toc_block *const *)b;
-    return (x->meta.max_ms < y->meta.max_ms) - (x->meta.max_ms > y->meta.max_ms);
-}
-
-/*
- * A block goes when the blocks newer than it cover the whole retention time. Neither the wall clock
- * nor a stray time stamp decides: a clock that jumps ten years ahead covers no time, so it deletes
- * nothing.
- */
-static void expire(struct toc_metricdb *db) {
-    struct toc_block **blocks;
-    size_t n = toc_blocks_overlapping(&db->blocks, INT64_MIN, INT64_MAX, &blocks);
-    uint64_t covered = 0;
-    int64_t edge = INT64_MAX;
-    qsort(blocks, n, sizeof *blocks, newest_first);
-    for (size_t i = 0; i < n; i++) {
-        struct toc_block *b = blocks[i];
-        if (covered >= (uint64_t)db->limits.retention_ms) {
-            toc_blocks_delete(&db->blocks, b);
-            atomic_fetch_add_explicit(&db->blocks_deleted, 1, memory_order_relaxed);
-        } else {
-            int64_t end = TOC_MIN(edge, b->meta.max_ms);
-            if (end > b->meta.min_ms)
-                covered += (uint64_t)end - (uint64_t)b->meta.min_ms;
-            edge = TOC_MIN(edge, b->meta.min_ms);
-        }
-        toc_block_unref(&blocks[i]);
-    }
-    toc_free(blocks);
-}
-
 /* --- the step --- */
 
 /* Merging costs disk and processor: at most every few seconds. */
@@ -133,6 +97,14 @@ static int merge_now_and_then(struct toc_metricdb *db) {
         return 0;
     db->next_merge_ns = now + (int64_t)MERGE_PAUSE_MS * 1000000;
     return toc_metricdb_merge(db, false, &worked);
+}
+
+static int expire_now_and_then(struct toc_metricdb *db, bool has_sealed) {
+    int64_t now = toc_clock_mono(db->clock).ns;
+    if (!has_sealed && now < db->next_retention_ns)
+        return 0;
+    db->next_retention_ns = now + (int64_t)RETENTION_PAUSE_MS * 1000000;
+    return toc_metricdb_expire(db);
 }
 
 static int step(struct toc_metricdb *db, struct toc_err *err) {
@@ -153,12 +125,12 @@ static int step(struct toc_metricdb *db, struct toc_err *err) {
     if (rc)
         return toc_errf(err, rc, "cannot write a block in %s: %s", db->block_dir, toc_strerror(rc));
     bool has_sealed = sealed != atomic_load_explicit(&db->blocks_sealed, memory_order_relaxed);
-    if (has_sealed)
-        expire(db);
+    rc = expire_now_and_then(db, has_sealed);
     if (has_sealed || db->dead_series.count || db->has_deleted)
         toc_head_forget_empty(&db->head, &db->dead_series);
     db->has_deleted = false;
-    rc = toc_metricdb_rewrite_deleted(db);
+    if (!rc)
+        rc = toc_metricdb_rewrite_deleted(db);
     if (!rc && !has_sealed)
         rc = merge_now_and_then(db);
     atomic_store_explicit(&db->degraded_code, rc, memory_order_relaxed);

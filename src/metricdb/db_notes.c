@@ -76,6 +76,11 @@ void toc_metricdb_stats(struct toc_metricdb *db, struct toc_metricdb_stats *out)
     out->selects = atomic_load_explicit(&db->selects, memory_order_relaxed);
     out->blocks_sealed = atomic_load_explicit(&db->blocks_sealed, memory_order_relaxed);
     out->blocks_deleted = atomic_load_explicit(&db->blocks_deleted, memory_order_relaxed);
+    for (int i = 0; i < TOC_METRICDB_EXPIRY_COUNT; i++) {
+        out->expired_samples[i] =
+            atomic_load_explicit(&db->expired_samples[i], memory_order_relaxed);
+        out->expired_bytes[i] = atomic_load_explicit(&db->expired_bytes[i], memory_order_relaxed);
+    }
     out->replay_records = db->replay_records;
     out->replay_samples = db->replay_samples;
     out->replay_seconds = db->replay_seconds;

@@ -39,6 +39,9 @@ enum toc_durability {
     X(max_exemplars, uint64_t, 20000, "exemplars kept in memory")                                \
     X(max_pending_samples, uint64_t, 1000000, "samples waiting for a log that fails")            \
     X(retention_ms, int64_t, 1296000000, "time covered by blocks before the oldest is deleted")  \
+    X(rollup_5m_ms, int64_t, 2592000000, "the same for roll-ups of 5 minutes; negative: none")   \
+    X(rollup_1h_ms, int64_t, 31536000000, "the same for roll-ups of one hour; negative: none")   \
+    X(retention_bytes, uint64_t, 0, "bytes on disk before the oldest block goes; 0: no limit")   \
     X(future_tolerance_ms, int64_t, 3600000, "how far a sample may lie ahead of the clock")      \
     X(out_of_order_ms, int64_t, 600000, "how long the newest samples wait for late ones")        \
     X(block_span_ms, int64_t, 7200000, "time range of a block")                                  \
@@ -53,13 +56,44 @@ struct toc_metricdb_limits {
 #undef X
 };
 
+/* Where samples lie: as they came, or as roll-ups of 5 minutes and of one hour. */
+enum toc_metricdb_store {
+    TOC_METRICDB_RAW,
+    TOC_METRICDB_ROLLUP_5M,
+    TOC_METRICDB_ROLLUP_1H,
+    TOC_METRICDB_STORE_COUNT,
+};
+
+/* Keeps some series for another time than the rest; the first rule that matches decides. */
+enum { TOC_METRICDB_RETENTION_RULES_MAX = 30 };
+struct toc_metricdb_retention_rule {
+    const struct toc_matcher *matchers; /* copied by open */
+    size_t matcher_count;
+    int64_t keep_ms[TOC_METRICDB_STORE_COUNT]; /* 0: as for the rest; negative: none */
+};
+
 struct toc_metricdb_options {
     struct toc_vfs *vfs;     /* NULL: the machine's files */
     struct toc_clock *clock; /* NULL: the machine's clock */
     const char *dir;         /* made when missing */
     enum toc_durability durability;
     struct toc_metricdb_limits limits; /* 0 in a field means its default */
+    const struct toc_metricdb_retention_rule *retention_rules;
+    size_t retention_rule_count; /* at most TOC_METRICDB_RETENTION_RULES_MAX */
 };
+
+/* X(ENUM, text): why samples were deleted by maintenance. */
+#define TOC_METRICDB_EXPIRY_TABLE(X) \
+    X(TIME, "time")                  \
+    X(MATCHER, "matcher")            \
+    X(SIZE, "size")
+enum toc_metricdb_expiry {
+#define X(name, text) TOC_METRICDB_EXPIRED_##name,
+    TOC_METRICDB_EXPIRY_TABLE(X)
+#undef X
+        TOC_METRICDB_EXPIRY_COUNT,
+};
+const char *toc_metricdb_expiry_text(enum toc_metricdb_expiry reason);
 
 /* Opens or makes the database: takes the lock of the directory (TOC_ELOCKED when another process
  * has it), replays the log. Damage never refuses the start: it is counted in the stats and logged.
@@ -157,6 +191,9 @@ struct toc_metricdb_stats {
     int degraded_code;            /* its TOC_E… */
     char degraded_text[TOC_METRICDB_TEXT_MAX];
     uint64_t blocks, block_bytes, block_samples, blocks_sealed, blocks_deleted;
+    /* Deleted by retention since start, by reason: samples (of roll-ups: buckets), and the bytes of
+     * whole blocks. */
+    uint64_t expired_samples[TOC_METRICDB_EXPIRY_COUNT], expired_bytes[TOC_METRICDB_EXPIRY_COUNT];
     uint64_t replay_records, replay_samples;
     double replay_seconds;
     uint64_t corruptions; /* damaged records, chunks or indexes met since start */

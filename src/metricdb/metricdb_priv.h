@@ -18,6 +18,13 @@ struct toc_metadata_row {
 
 struct toc_seal; /* a block in the making */
 
+/* An owned rule of retention. */
+struct toc_retention_rule {
+    struct toc_matcher *matchers;
+    size_t matcher_count;
+    int64_t keep_ms[TOC_METRICDB_STORE_COUNT];
+};
+
 /* When a window of the past got a sample last. */
 enum { TOC_LATE_WINDOWS = 64 };
 struct toc_late_window {
@@ -31,31 +38,37 @@ struct toc_metricdb {
     struct toc_clock *clock;
     char *dir, *wal_dir, *block_dir;
     struct toc_metricdb_limits limits;
+    /* The last one has no matchers: it is for the rest. */
+    struct toc_retention_rule *rules;
+    size_t rule_count;
     enum toc_durability durability;
     struct toc_lock *lock;
 
     struct toc_head head;
     struct toc_wal *wal;
-    struct toc_blocks blocks;
+    struct toc_blocks blocks;     /* raw samples */
+    struct toc_blocks rollups[2]; /* of 5 minutes, of one hour */
     struct toc_exemplars exemplars;
     /* Samples at or before it are in blocks; INT64_MIN before the first block. */
     _Atomic int64_t sealed_ms;
 
     struct toc_late_window late_windows[TOC_LATE_WINDOWS]; /* by window modulo their number */
 
-    /* One maintenance step at a time; guards the eight below. */
+    /* One maintenance step at a time; guards what is below. */
     struct toc_mutex maintain_mutex;
     struct toc_seal *untrimmed; /* a listed block whose samples are still in the head */
     struct toc_ids dead_series;
     bool has_deleted; /* from the head, since series without samples were last forgotten */
     uint64_t next_block;
     int64_t next_try_mono_ns; /* after a failed step */
-    int64_t next_merge_ns;
+    int64_t next_merge_ns, next_retention_ns;
     int64_t next_look_ns; /* for windows to seal, after all were found busy */
     int failed_code;      /* of the last step */
 
     atomic_uint_fast64_t samples_total, selects, blocks_sealed, blocks_deleted;
     atomic_uint_fast64_t rejected[TOC_REJECT_REASON_COUNT];
+    atomic_uint_fast64_t expired_samples[TOC_METRICDB_EXPIRY_COUNT],
+        expired_bytes[TOC_METRICDB_EXPIRY_COUNT];
     atomic_int degraded_code; /* of sealing; the log keeps its own */
     double replay_seconds;
     uint64_t replay_records, replay_samples;
@@ -71,6 +84,9 @@ struct toc_metricdb {
 
 /* Path relative to the database when it lies in it. Counts and logs the loss. */
 void toc_metricdb_note_loss(struct toc_metricdb *db, const struct toc_metricdb_loss *loss);
+static inline struct toc_blocks *toc_metricdb_store(struct toc_metricdb *db, int store) {
+    return store == TOC_METRICDB_RAW ? &db->blocks : &db->rollups[store - 1];
+}
 /* Newest sample of head and blocks; INT64_MIN when empty. */
 int64_t toc_metricdb_newest_ms(struct toc_metricdb *db);
 
@@ -119,6 +135,16 @@ int toc_metricdb_open_block(struct toc_metricdb *db, uint64_t id,
 void toc_metricdb_clean_snapshots(struct toc_metricdb *db);
 /* db_delete.c: rewrites one block from which something was deleted. Under the maintain mutex. */
 int toc_metricdb_rewrite_deleted(struct toc_metricdb *db) TOC_MUST_CHECK;
+/* db_retention.c */
+int toc_metricdb_copy_rules(struct toc_metricdb *db, const struct toc_metricdb_options *o,
+                            struct toc_err *err) TOC_MUST_CHECK;
+void toc_metricdb_free_rules(struct toc_metricdb *db);
+/* The number of the rule that decides about a series. */
+size_t toc_metricdb_rule_of(const struct toc_metricdb *db, struct toc_labels labels);
+/* Deletes what is older than it is kept: whole blocks, and of at most one more block the series of
+ * one rule; then the oldest blocks while all take more than retention_bytes. Under the maintain
+ * mutex. */
+int toc_metricdb_expire(struct toc_metricdb *db) TOC_MUST_CHECK;
 /* db_notes.c */
 void toc_metricdb_load_metadata(struct toc_metricdb *db);
 int toc_metricdb_save_metadata(struct toc_metricdb *db) TOC_MUST_CHECK;

@@ -29,6 +29,8 @@ def files(c, directory):
             ('storage:\n  retention: soon\n', (':2:', 'retention')),
             ('scrape_configs:\n  - job_name: a\n    scrape_interval: -1s\n', (':3:',)),
             ('host: [1\n', (':',)),
+            ('storage:\n  retention_rules:\n    - match: "DCGM_("\n', (':3:7', 'DCGM_(', 'missing )')),
+            ('storage:\n  retention_rules:\n    - {match: up, raw: 0s}\n', (':3:7', 'raw: 0s')),
             ('storage: {durability: maybe}\n', ('durability', 'group')),
             ('alertmanager_file: nothing.yml\n', ('nothing.yml', 'cannot read'))):
         config.write_text(text)
