@@ -97,6 +97,19 @@ static size_t utf8_sequence(const unsigned char *p, size_t n) {
     return overlong || out_of_range ? 0 : len;
 }
 
+bool toc_sv_is_ascii(struct toc_sv s) {
+    uint64_t all = 0, word;
+    size_t i = 0;
+    for (; i + 32 <= s.n; i += 32)
+        for (size_t k = 0; k < 32; k += sizeof word) {
+            memcpy(&word, s.p + i + k, sizeof word);
+            all |= word;
+        }
+    for (; i < s.n; i++)
+        all |= (unsigned char)s.p[i];
+    return !(all & 0x8080808080808080ULL);
+}
+
 bool toc_sv_is_utf8(struct toc_sv s) {
     const unsigned char *p = (const unsigned char *)s.p;
     size_t i = 0;

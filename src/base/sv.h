@@ -57,6 +57,8 @@ bool toc_sv_split(struct toc_sv *rest, char sep, struct toc_sv *out_part);
 bool toc_sv_eq_nocase(struct toc_sv a, struct toc_sv b);
 /* Is every byte sequence well-formed UTF-8 (no surrogates, no overlong forms)? */
 bool toc_sv_is_utf8(struct toc_sv s);
+/* Are all bytes below 0x80? */
+bool toc_sv_is_ascii(struct toc_sv s);
 /* Heap copy, NUL-terminated; free with toc_free. */
 char *toc_sv_dup_cstr(struct toc_sv s);
 /* Copies into a fixed buffer, truncating, always NUL-terminated; true when it fitted. */

@@ -326,13 +326,6 @@ static int read_lines(struct parse *p, struct toc_sv text) {
     return rc;
 }
 
-static bool is_ascii(struct toc_sv s) {
-    unsigned char all = 0;
-    for (size_t i = 0; i < s.n; i++)
-        all |= (unsigned char)s.p[i];
-    return all < 0x80;
-}
-
 int toc_exposition_parse(enum toc_exposition_format format, struct toc_sv text,
                          const struct toc_exposition_limits *limits,
                          const struct toc_exposition_handler *handler, struct toc_err *err) {
@@ -341,7 +334,7 @@ int toc_exposition_parse(enum toc_exposition_format format, struct toc_sv text,
     struct parse p = {.handler = handler};
     p.c = (struct toc_exposition_cursor){
         .is_openmetrics = format == TOC_EXPOSITION_OPENMETRICS,
-        .is_ascii = is_ascii(text),
+        .is_ascii = toc_sv_is_ascii(text),
         .limits = limits,
         .err = err,
     };

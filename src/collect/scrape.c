@@ -12,6 +12,9 @@ enum {
     DEFAULT_MAX_IN_FLIGHT = 1000,
     CONNECTIONS_KEPT = 4096,
     FILE_POLL_MS = 5000,
+    /* Targets are spread over so many moments of an interval, at most this far apart. */
+    BEATS = 20,
+    LONGEST_BEAT_MS = 500,
 };
 
 const char *toc_target_health_text(enum toc_target_health h) {
@@ -42,10 +45,12 @@ struct toc_scraper *toc_scraper_new(const struct toc_scraper_options *o) {
 /* ------------------------------------------------------------------------------------------------
  * schedule */
 
-/* When the target's next turn on its grid of wall time is, as monotonic time. */
+/* When the target's next turn on its grid of wall time is, as monotonic time. Targets of one beat
+ * are asked together: one wake-up, warm caches and one fsync for all of them. */
 static int64_t first_due(struct toc_scraper *s, const struct scrape_target *t) {
     int64_t interval = t->plan.interval_ms;
-    int64_t offset = (int64_t)((t->hash ^ s->phase_seed) % (uint64_t)interval);
+    int64_t beat = TOC_MAX(TOC_MIN(interval / BEATS, (int64_t)LONGEST_BEAT_MS), 1);
+    int64_t offset = (int64_t)((t->hash ^ s->phase_seed) % (uint64_t)interval) / beat * beat;
     int64_t into = toc_clock_now(s->clock).ms % interval;
     int64_t wait = (offset - into) % interval;
     return toc_scrape_mono_ms(s) + (wait < 0 ? wait + interval : wait);

@@ -36,13 +36,14 @@ enum scrape_report {
 };
 
 struct scrape_series {
+    uint64_t cycle;           /* that saw it last */
+    uint64_t ref;             /* in the store; 0: not known, or no longer */
+    bool is_alive;            /* written by the last good scrape */
+    bool is_tracked;          /* gets staleness markers */
+    bool is_report;           /* made by the scraper, not by the target */
     struct toc_labels labels; /* owned */
     struct scrape_series *same_hash;
-    uint64_t hash, cycle; /* cycle that saw it last */
-    uint64_t ref;         /* in the store; 0: not known, or no longer */
-    bool is_alive;        /* written by the last good scrape */
-    bool is_tracked;      /* gets staleness markers */
-    bool is_report;       /* made by the scraper, not by the target */
+    uint64_t hash;
 };
 
 struct scrape_meta;

@@ -8,7 +8,7 @@
 enum {
     LONGEST_WAIT_MS = 1000,
     /* Nobody waits for the fsync of a scrape; fifty targets a second need not have one each. */
-    SETTLE_DELAY_MS = 200,
+    SETTLE_DELAY_MS = 100,
 };
 
 /* Mutex held; let go while requests are made. */

@@ -5,6 +5,9 @@
 /* After a line that is new or gone, so many known lines are looked at for the one at hand. */
 enum { LOOK_AHEAD = 4 };
 
+/* The series of a line so many lines on is brought towards the cache. */
+enum { SERIES_AHEAD = 8 };
+
 static void lines_fini(struct scrape_lines *l) {
     toc_buf_fini(&l->text);
     TOC_VEC_FINI(l);
@@ -60,6 +63,8 @@ const struct scrape_line *toc_scrape_script_expect(struct scrape_script *s, stru
         if (!is_line(&s->known, known, line))
             continue;
         s->next = i + 1;
+        if (i + SERIES_AHEAD < s->known.count)
+            __builtin_prefetch(s->known.items[i + SERIES_AHEAD].series, 1);
         if (!s->is_followed)
             append(&s->fresh, toc_scrape_script_text(s, known), known);
         return known;

@@ -179,7 +179,8 @@ struct toc_doctor {
     struct toc_matcher run_metrics, server_metrics, pressure_metrics;
     struct toc_bins pressure; /* share of time in which tasks waited for a CPU */
     struct toc_sample_at pressure_last;
-    int64_t now_ms, last_tick_ms, discovered_ms;
+    int64_t now_ms, last_tick_ms, last_servers_ms, discovered_ms;
+    size_t server_series;         /* read in the last look at the servers */
     struct toc_mutex queue_mutex; /* guards the queue only */
     struct {
         TOC_VEC_FIELDS(struct toc_doctor_event)

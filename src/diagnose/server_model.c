@@ -203,6 +203,7 @@ static struct toc_sample_at *counter_get(struct toc_server_model *m, struct toc_
 
 static int on_series(void *ctx, const struct toc_series_view *s) {
     struct toc_doctor *d = ctx;
+    d->server_series++;
     int role = role_of(toc_labels_get(s->labels, TOC_METRIC_NAME));
     struct toc_server_model *m =
         role < 0 ? NULL
@@ -229,16 +230,31 @@ static int on_series(void *ctx, const struct toc_series_view *s) {
 
 /* Series come one by one with all their samples: the reading of a first look must be entered in
  * order of time, so a look back is made in slices. */
-int toc_doctor_read_servers(struct toc_doctor *d, struct toc_err *err) {
+static int read_slices(struct toc_doctor *d, struct toc_err *err) {
     enum { SLICE_MS = 30000, FIRST_LOOK_MS = 300000, OVERLAP_MS = 30000 };
-    int64_t from_ms = d->last_tick_ms ? d->last_tick_ms - OVERLAP_MS : d->now_ms - FIRST_LOOK_MS;
+    int64_t from_ms =
+        d->last_servers_ms ? d->last_servers_ms - OVERLAP_MS : d->now_ms - FIRST_LOOK_MS;
     struct toc_select select = {.matchers = &d->server_metrics, .matcher_count = 1};
     int rc = 0;
+    d->server_series = 0;
     for (; !rc && from_ms < d->now_ms; from_ms += SLICE_MS + 1) {
         select.min_ms = from_ms;
         select.max_ms = TOC_MIN(from_ms + SLICE_MS, d->now_ms);
         rc = d->o.querier->select(d->o.querier, &select, on_series, d, err);
     }
+    return rc;
+}
+
+/* Many servers are read less often than every tick, so that a second's work stays bounded. */
+int toc_doctor_read_servers(struct toc_doctor *d, struct toc_err *err) {
+    enum { SERIES_PER_SECOND = 2000, LONGEST_PAUSE_MS = 10000 };
+    int64_t pause_ms =
+        TOC_MIN((int64_t)d->server_series * 1000 / SERIES_PER_SECOND, (int64_t)LONGEST_PAUSE_MS);
+    if (d->last_servers_ms && d->now_ms - d->last_servers_ms < pause_ms)
+        return 0;
+    int rc = read_slices(d, err);
+    if (!rc)
+        d->last_servers_ms = d->now_ms;
     return rc;
 }
 

@@ -296,7 +296,7 @@ static void sort_by_shard(struct batch *b, struct toc_metricdb_sample *samples, 
             order[at[shards[i]]++] = (uint32_t)i;
 }
 
-enum { SERIES_AHEAD = 8, TAIL_AHEAD = 4 };
+enum { SLOT_AHEAD = 16, SERIES_AHEAD = 8, TAIL_AHEAD = 4 };
 
 /* The samples of one shard under one lock, with what comes next on its way to the cache. */
 static void put_shard(struct batch *b, struct toc_head_shard *shard,
@@ -305,6 +305,8 @@ static void put_shard(struct batch *b, struct toc_head_shard *shard,
     toc_mutex_lock(&shard->mutex);
     for (size_t i = 0; i < count; i++) {
         struct toc_metricdb_sample *x = &samples[order[i]];
+        if (i + SLOT_AHEAD < count)
+            toc_head_prefetch_slot(shard, samples[order[i + SLOT_AHEAD]].ref);
         if (i + SERIES_AHEAD < count)
             toc_head_prefetch(shard, samples[order[i + SERIES_AHEAD]].ref);
         if (i + TAIL_AHEAD < count)

@@ -109,8 +109,14 @@ static inline struct toc_series *toc_head_find_ref(const struct toc_head_shard *
     struct toc_series *s = slot < shard->slots.count ? shard->slots.items[slot].series : NULL;
     return s && !s->is_dead && s->generation == ref >> 32 ? s : NULL;
 }
-/* Brings the series of a reference (unknown ones are fine) towards the cache; the second step, a
- * few samples later, brings the place where its next sample goes. Under the shard lock. */
+/* Brings the series of a reference (unknown ones are fine) towards the cache, in steps a few
+ * samples apart: where its address stands, itself, the place where its next sample goes. Under the
+ * shard lock. */
+static inline void toc_head_prefetch_slot(const struct toc_head_shard *shard, uint64_t ref) {
+    size_t slot = (uint32_t)ref / TOC_HEAD_SHARDS;
+    if (slot < shard->slots.count)
+        __builtin_prefetch(&shard->slots.items[slot]);
+}
 static inline void toc_head_prefetch(const struct toc_head_shard *shard, uint64_t ref) {
     size_t slot = (uint32_t)ref / TOC_HEAD_SHARDS;
     if (slot < shard->slots.count && shard->slots.items[slot].series) {

@@ -137,6 +137,9 @@ static int64_t next_training(const struct detector *x, int rc) {
     const struct detector_config *c = &x->config;
     int64_t retry_ms = TOC_MAX(c->interval_ms, (int64_t)TOC_DETECTOR_RETRY_MS);
     bool has_model = x->forest != NULL || x->trained_at.ms > 0;
+    if (rc == TOC_ENODATA && !has_model) /* not before there can be enough */
+        return TOC_MAX(retry_ms, TOC_MIN(x->points_missing * c->interval_ms,
+                                         (int64_t)TOC_DETECTOR_RETRY_MAX_MS));
     if (rc < 0 && !has_model)
         return retry_ms;
     uint64_t known = TOC_MIN(x->training_points, (uint64_t)TOC_DETECTOR_POINTS_MAX);

@@ -104,7 +104,7 @@ static void refill_tail(struct detector_series *s, const struct detector_grid *g
 
 static int train_robust(struct toc_detectors *d, struct detector *x, int64_t at_ms,
                         const struct detector_grid *g, struct toc_err *err) {
-    size_t ready = 0;
+    size_t ready = 0, most = 0;
     uint64_t points = 0;
     for (size_t i = 0; i < g->series.count; i++) {
         struct detector_row_set *r = &g->series.items[i];
@@ -119,8 +119,10 @@ static int train_robust(struct toc_detectors *d, struct detector *x, int64_t at_
         if (rc < 0)
             return toc_errf(err, rc, "training: %s", toc_strerror(rc));
         points += s->window.count;
+        most = TOC_MAX(most, s->window.count);
         ready += s->window.count >= (size_t)x->config.min_points;
     }
+    x->points_missing = x->config.min_points - (int64_t)most;
     if (ready == 0)
         return toc_errf(err, TOC_ENODATA, "not enough data: no series has %lld values yet",
                         (long long)x->config.min_points);
@@ -229,6 +231,8 @@ static int train_forest(struct toc_detectors *d, struct detector *x, int64_t at_
     int64_t rows = prepare_rows(d, x, at_ms, g);
     if (rows < 0)
         return toc_errf(err, (int)rows, "training: %s", toc_strerror((int)rows));
+    int64_t series = TOC_MAX((int64_t)g->series.count, 1);
+    x->points_missing = (x->config.min_points - rows + series - 1) / series;
     if (rows < x->config.min_points)
         return toc_errf(err, TOC_ENODATA,
                         "not enough data: %lld complete rows of the %lld that min_points asks for",

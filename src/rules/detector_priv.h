@@ -25,6 +25,7 @@ enum {
     TOC_DETECTOR_VERSIONS_KEPT = 5,
     TOC_DETECTOR_RATE_SPAN = 60,   /* evaluations behind tocsin_anomaly_rate */
     TOC_DETECTOR_RETRY_MS = 30000, /* next attempt without a model */
+    TOC_DETECTOR_RETRY_MAX_MS = 600000,
 };
 
 enum toc_detector_direction { TOC_DIRECTION_BOTH, TOC_DIRECTION_UP, TOC_DIRECTION_DOWN };
@@ -85,6 +86,7 @@ struct detector {
     int64_t model_version;
     struct toc_ts trained_at;
     uint64_t training_points;
+    int64_t points_missing; /* of a series, when the last training had too few */
     int64_t next_slot_ms, next_train_ms;
     double last_score;
     size_t judged, anomalies;
