@@ -1,6 +1,8 @@
 #include "base/alloc.h"
 
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -64,6 +66,19 @@ void *toc_xmemdup(const void *p, size_t n) {
     if (n)
         memcpy(q, p, n);
     return q;
+}
+
+char *toc_xprintf(const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    TOC_ASSERT(n >= 0);
+    char *text = toc_xalloc((size_t)n + 1);
+    va_start(args, fmt);
+    vsnprintf(text, (size_t)n + 1, fmt, args);
+    va_end(args);
+    return text;
 }
 
 void toc_free(void *p) {

@@ -17,6 +17,7 @@ void *toc_xcalloc(size_t count, size_t size);
 void *toc_xrealloc(void *p, size_t n);
 char *toc_xstrdup(const char *s);
 void *toc_xmemdup(const void *p, size_t n);
+char *toc_xprintf(const char *fmt, ...) TOC_PRINTF(1, 2);
 
 /* NULL when memory is gone or a fault is injected. */
 TOC_MUST_CHECK void *toc_try_alloc(size_t n);

@@ -44,13 +44,16 @@ void toc_block_remove_dir(struct toc_vfs *vfs, const char *path) {
 
 /* Renamed first, so that a crash midway leaves no half block under a block's name; and durably so,
  * because a disk may write the removals before the renaming. */
-static void delete_folder(struct toc_block *b) {
-    char gone[4096], dir[4096];
-    const char *slash = strrchr(b->path, '/');
-    snprintf(dir, sizeof dir, "%.*s", (int)(slash - b->path), b->path);
-    snprintf(gone, sizeof gone, "%.4000s/tmp-%010llu", dir, (unsigned long long)b->meta.id);
-    if (b->vfs->rename(b->vfs, b->path, gone) == 0 && b->vfs->sync_dir(b->vfs, dir) == 0)
-        toc_block_remove_dir(b->vfs, gone);
+static int delete_folder(struct toc_vfs *vfs, const char *dir, uint64_t id) {
+    char path[4096], gone[4096];
+    snprintf(path, sizeof path, "%.4000s/b-%010llu", dir, (unsigned long long)id);
+    snprintf(gone, sizeof gone, "%.4000s/tmp-%010llu", dir, (unsigned long long)id);
+    int rc = vfs->rename(vfs, path, gone);
+    if (!rc || rc == TOC_ENOENT) /* renamed by an earlier try, perhaps not durably */
+        rc = vfs->sync_dir(vfs, dir);
+    if (!rc)
+        toc_block_remove_dir(vfs, gone);
+    return rc;
 }
 
 /* --- opening --- */
@@ -74,15 +77,17 @@ static int read_meta(struct toc_vfs *vfs, const char *path, const char *name,
     return toc_block_get_meta(toc_sv_make(head, (size_t)got), out);
 }
 
-/* The list of blocks that this one stands for; without it the others stay, which costs space. */
-static void read_replaced(struct toc_block *b, unsigned *io_damaged) {
+/* The list of blocks that this one stands for; when it is damaged the others stay, which costs
+ * space. An error when it cannot be read now. */
+static int read_replaced(struct toc_block *b, unsigned *io_damaged) {
     char file[4096];
     struct toc_buf bytes = {.limit_bytes = 1 << 20};
     uint32_t crc = 0;
     child(b->path, "replaces", file, sizeof file);
-    if (toc_vfs_read_file(b->vfs, file, 1 << 19, &bytes)) {
+    int rc = toc_vfs_read_file(b->vfs, file, 1 << 19, &bytes);
+    if (rc) {
         toc_buf_fini(&bytes);
-        return;
+        return rc == TOC_ENOENT ? 0 : rc;
     }
     struct toc_reader r = toc_reader_make(toc_buf_sv(&bytes));
     struct toc_sv magic = toc_read_bytes(&r, sizeof TOC_BLOCK_REPLACES_MAGIC - 1);
@@ -96,6 +101,15 @@ static void read_replaced(struct toc_block *b, unsigned *io_damaged) {
     for (uint64_t i = 0; i < n && is_whole; i++)
         b->replaced[b->replaced_count++] = toc_read_u64(&r);
     toc_buf_fini(&bytes);
+    return 0;
+}
+
+/* Damaged deletions cost less than the block; those that cannot be read now may be there later. */
+static int read_deletions(struct toc_block *b, unsigned *io_damaged) {
+    unsigned damaged;
+    int rc = toc_tombstones_read(b->vfs, b->path, &b->tombstones, &damaged);
+    *io_damaged += TOC_MAX(damaged, (unsigned)(rc != 0));
+    return rc == TOC_ECORRUPT ? 0 : rc;
 }
 
 int toc_block_open(struct toc_vfs *vfs, const char *path, struct toc_block **out,
@@ -118,12 +132,10 @@ int toc_block_open(struct toc_vfs *vfs, const char *path, struct toc_block **out
     if (!rc)
         rc = vfs->info(vfs, file, &info);
     b->bytes += info.size_bytes;
-    if (!rc) { /* unreadable deletions are damage; the block is worth more */
-        unsigned damaged;
-        int deletions = toc_tombstones_read(vfs, path, &b->tombstones, &damaged);
-        *out_damaged += TOC_MAX(damaged, (unsigned)(deletions != 0));
-        read_replaced(b, out_damaged);
-    }
+    if (!rc)
+        rc = read_deletions(b, out_damaged);
+    if (!rc)
+        rc = read_replaced(b, out_damaged);
     if (rc)
         toc_block_unref(&b);
     *out = b;
@@ -135,6 +147,25 @@ struct toc_block *toc_block_ref(struct toc_block *b) {
     return b;
 }
 
+/* The folder of a deleted block goes; when it does not, a later sweep tries again. */
+static void leave(struct toc_block *b) {
+    struct toc_blocks *s = b->leaves;
+    const char *slash = strrchr(b->path, '/');
+    char dir[4096];
+    snprintf(dir, sizeof dir, "%.*s", (int)(slash - b->path), b->path);
+    int rc = delete_folder(b->vfs, dir, b->meta.id);
+    toc_mutex_lock(&s->mutex);
+    for (size_t i = 0; i < s->leftovers.count; i++) {
+        if (s->leftovers.items[i].id != b->meta.id)
+            continue;
+        s->leftovers.items[i].is_refused = rc != 0;
+        if (!rc)
+            TOC_VEC_REMOVE(&s->leftovers, i);
+        break;
+    }
+    toc_mutex_unlock(&s->mutex);
+}
+
 void toc_block_unref(struct toc_block **block) {
     struct toc_block *b = *block;
     *block = NULL;
@@ -142,8 +173,8 @@ void toc_block_unref(struct toc_block **block) {
         return;
     toc_block_index_unref(&b->index);
     toc_tombstones_unref(&b->tombstones);
-    if (b->is_deleted)
-        delete_folder(b);
+    if (b->leaves)
+        leave(b);
     toc_free(b->replaced);
     toc_free(b->path);
     toc_free(b);
@@ -192,6 +223,7 @@ void toc_blocks_fini(struct toc_blocks *s) {
     for (size_t i = 0; i < s->list.count; i++)
         toc_block_unref(&s->list.items[i]);
     TOC_VEC_FINI(&s->list);
+    TOC_VEC_FINI(&s->leftovers);
     toc_mutex_fini(&s->mutex);
 }
 
@@ -284,7 +316,8 @@ static bool take_out(struct toc_blocks *s, struct toc_block *b) {
         TOC_VEC_REMOVE(&s->list, i);
         if (b->index)
             s->cache_bytes -= toc_block_index_bytes(b->index);
-        b->is_deleted = true;
+        b->leaves = s;
+        TOC_VEC_PUSH(&s->leftovers, ((struct toc_leftover){b->meta.id, false}));
         return true;
     }
     return false;
@@ -296,6 +329,57 @@ void toc_blocks_delete(struct toc_blocks *s, struct toc_block *b) {
     toc_mutex_unlock(&s->mutex);
     if (was_there)
         toc_block_unref(&b);
+}
+
+void toc_blocks_leftovers(struct toc_blocks *s, struct toc_ids64 *out) {
+    toc_mutex_lock(&s->mutex);
+    for (size_t i = 0; i < s->leftovers.count; i++)
+        TOC_VEC_PUSH(out, s->leftovers.items[i].id);
+    toc_mutex_unlock(&s->mutex);
+}
+
+bool toc_blocks_has_leftovers(struct toc_blocks *s) {
+    toc_mutex_lock(&s->mutex);
+    bool has = s->leftovers.count > 0;
+    toc_mutex_unlock(&s->mutex);
+    return has;
+}
+
+/* One that the disk refused; 0 for none (ids begin with 1). Under the maintain mutex, so none comes
+ * twice. */
+static uint64_t take_refused(struct toc_blocks *s) {
+    uint64_t id = 0;
+    toc_mutex_lock(&s->mutex);
+    for (size_t i = 0; i < s->leftovers.count && !id; i++)
+        if (s->leftovers.items[i].is_refused) {
+            id = s->leftovers.items[i].id;
+            TOC_VEC_REMOVE(&s->leftovers, i);
+        }
+    toc_mutex_unlock(&s->mutex);
+    return id;
+}
+
+static int remove_or_remember(struct toc_blocks *s, struct toc_vfs *vfs, const char *dir,
+                              uint64_t id) {
+    int rc = delete_folder(vfs, dir, id);
+    if (!rc)
+        return 0;
+    toc_mutex_lock(&s->mutex);
+    TOC_VEC_PUSH(&s->leftovers, ((struct toc_leftover){id, true}));
+    toc_mutex_unlock(&s->mutex);
+    return rc;
+}
+
+void toc_blocks_disown(struct toc_blocks *s, struct toc_vfs *vfs, const char *dir, uint64_t id) {
+    (void)remove_or_remember(s, vfs, dir, id);
+}
+
+int toc_blocks_sweep(struct toc_blocks *s, struct toc_vfs *vfs, const char *dir) {
+    uint64_t id;
+    int rc = 0;
+    while (!rc && (id = take_refused(s)))
+        rc = remove_or_remember(s, vfs, dir, id);
+    return rc;
 }
 
 void toc_blocks_replace(struct toc_blocks *s, struct toc_block *const *old, size_t count,

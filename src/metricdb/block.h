@@ -63,7 +63,10 @@ int toc_block_writer_add_raw(struct toc_block_writer *w, struct toc_labels label
                              const struct toc_block_chunk *chunks, size_t count,
                              struct toc_sv bytes) TOC_MUST_CHECK;
 /* The block stands for these others: they go at the next start when a crash left them. */
-void toc_block_writer_replaces(struct toc_block_writer *w, const uint64_t *ids, size_t count);
+struct toc_ids64 {
+    TOC_VEC_FIELDS(uint64_t)
+};
+void toc_block_writer_replaces(struct toc_block_writer *w, const struct toc_ids64 *ids);
 /* Makes the block durable and visible; fills the counters of *out_meta. Frees w in every case. */
 int toc_block_writer_finish(struct toc_block_writer **w,
                             struct toc_block_meta *out_meta) TOC_MUST_CHECK;
@@ -124,7 +127,8 @@ struct toc_block {
     uint64_t last_use;
     uint64_t *replaced; /* ids of blocks that it stands for, owned */
     size_t replaced_count;
-    bool is_deleted; /* remove the folder with the last reference */
+    struct toc_blocks *leaves; /* the set that it was deleted from; the folder goes with the last
+                                * reference */
     /* Of maintenance: nothing is left behind the tombstones; a rewrite met damage. */
     bool is_empty, is_kept;
     uint32_t expired_rules; /* bit per rule of retention whose series were taken out */
@@ -160,9 +164,17 @@ void toc_block_remove_dir(struct toc_vfs *vfs, const char *path);
 
 /* --- the set of blocks --- */
 
+/* A block that is not listed, whose folder is still there: it was deleted and somebody reads it, or
+ * making or removing it failed midway. A start would find it again. */
+struct toc_leftover {
+    uint64_t id;
+    bool is_refused;
+};
+
 struct toc_blocks {
     struct toc_mutex mutex;
     TOC_VEC(struct toc_block *) list; /* by id */
+    TOC_VEC(struct toc_leftover) leftovers;
     uint64_t cache_limit, cache_bytes, uses;
 };
 void toc_blocks_init(struct toc_blocks *s, uint64_t cache_limit);
@@ -186,5 +198,16 @@ void toc_blocks_replace(struct toc_blocks *s, struct toc_block *const *old, size
                         struct toc_block *take_block);
 /* Takes the block out of the set; its folder goes with the last reference. */
 void toc_blocks_delete(struct toc_blocks *s, struct toc_block *b);
+/* Appends the ids of the leftovers: whatever stands for a deleted block must name them, too, or a
+ * start would bring back what was deleted since. */
+void toc_blocks_leftovers(struct toc_blocks *s, struct toc_ids64 *out);
+/* Are there any? Then no block may go without another that stands for it: an older form of it might
+ * come back. */
+bool toc_blocks_has_leftovers(struct toc_blocks *s);
+/* The block `id` in `dir` could not be made or opened: whatever is there goes, now or by a sweep.
+ */
+void toc_blocks_disown(struct toc_blocks *s, struct toc_vfs *vfs, const char *dir, uint64_t id);
+/* Tries again to remove the folders that the disk refused to remove. Returns the last refusal. */
+int toc_blocks_sweep(struct toc_blocks *s, struct toc_vfs *vfs, const char *dir);
 
 #endif

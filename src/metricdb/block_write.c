@@ -35,9 +35,7 @@ struct toc_block_writer {
 };
 
 static char *join(const char *dir, const char *prefix, uint64_t id) {
-    struct toc_buf b = TOC_BUF_INIT;
-    toc_buf_printf(&b, "%s/%s%010llu", dir, prefix, (unsigned long long)id);
-    return toc_buf_take(&b, NULL);
+    return toc_xprintf("%s/%s%010llu", dir, prefix, (unsigned long long)id);
 }
 
 static void child(const char *dir, const char *name, char *out, size_t out_size) {
@@ -164,6 +162,8 @@ static void put_labels(struct toc_block_writer *w, struct toc_labels labels) {
         uint32_t number = pair_number(w, labels.items[i]);
         struct pair *p = &w->pairs.items[number];
         toc_buf_append_varint(&p->postings, w->meta.series - p->last);
+        if (p->postings.error)
+            w->entries.error = p->postings.error;
         p->last = (uint32_t)w->meta.series;
         p->series++;
         toc_buf_append_varint(&w->entries, number);
@@ -249,12 +249,12 @@ int toc_block_writer_add_raw(struct toc_block_writer *w, struct toc_labels label
     return end_series(w, count, samples, chunks[0].min_ms, chunks[count - 1].max_ms);
 }
 
-void toc_block_writer_replaces(struct toc_block_writer *w, const uint64_t *ids, size_t count) {
+void toc_block_writer_replaces(struct toc_block_writer *w, const struct toc_ids64 *ids) {
     toc_buf_reset(&w->replaces);
     toc_buf_append_cstr(&w->replaces, TOC_BLOCK_REPLACES_MAGIC);
-    toc_buf_append_varint(&w->replaces, count);
-    for (size_t i = 0; i < count; i++)
-        toc_buf_append_u64(&w->replaces, ids[i]);
+    toc_buf_append_varint(&w->replaces, ids->count);
+    for (size_t i = 0; i < ids->count; i++)
+        toc_buf_append_u64(&w->replaces, ids->items[i]);
     toc_buf_append_u32(&w->replaces, toc_crc32c(0, w->replaces.p, w->replaces.n));
 }
 
@@ -341,6 +341,8 @@ static int finish(struct toc_block_writer *w) {
     if (!rc)
         rc = write_whole(w, "index2", &index);
     toc_buf_fini(&index);
+    if (!rc)
+        rc = w->replaces.error;
     if (!rc && w->replaces.n)
         rc = write_whole(w, "replaces", &w->replaces);
     if (!rc)

@@ -23,9 +23,7 @@ static struct toc_metricdb_limits fill_limits(const struct toc_metricdb_limits *
 }
 
 static char *join(const char *dir, const char *name) {
-    struct toc_buf b = TOC_BUF_INIT;
-    toc_buf_printf(&b, "%s/%s", dir, name);
-    return toc_buf_take(&b, NULL);
+    return toc_xprintf("%s/%s", dir, name);
 }
 
 static struct toc_metricdb *make(const struct toc_metricdb_options *o) {
@@ -38,6 +36,7 @@ static struct toc_metricdb *make(const struct toc_metricdb_options *o) {
     db->limits = fill_limits(&o->limits);
     db->durability = o->durability;
     db->next_block = 1;
+    db->first_unread = UINT64_MAX;
     atomic_init(&db->sealed_ms, INT64_MIN);
     toc_mutex_init(&db->maintain_mutex, TOC_LOCK_METRICDB_MAINTAIN);
     toc_mutex_init(&db->notes_mutex, TOC_LOCK_METRICDB_NOTES);
@@ -68,8 +67,9 @@ static int take_lock(struct toc_metricdb *db, struct toc_err *err) {
               : 0;
 }
 
-/* The names of new folders on the way to the database must survive power loss, too. Folders that we
- * may not open were not made by us. */
+/* The names of the folders on the way to the database must survive power loss, too; whether an
+ * earlier start came as far as this is not known. Folders that we may not open were not made by us.
+ */
 static int sync_ancestors(struct toc_metricdb *db) {
     char *path = toc_xstrdup(db->dir), *slash;
     int rc = 0;
@@ -77,7 +77,7 @@ static int sync_ancestors(struct toc_metricdb *db) {
         bool is_root = slash == path;
         slash[is_root] = '\0';
         rc = db->vfs->sync_dir(db->vfs, path);
-        rc = rc == TOC_EACCES ? 0 : rc;
+        rc = rc == TOC_EACCES || rc == TOC_EINVAL ? 0 : rc;
         if (is_root)
             break;
     }
@@ -89,14 +89,13 @@ static int sync_ancestors(struct toc_metricdb *db) {
 
 static int make_dirs(struct toc_metricdb *db, struct toc_err *err) {
     const char *dirs[] = {db->dir, db->wal_dir, db->block_dir};
-    bool is_new = !toc_vfs_exists(db->vfs, db->dir);
     for (size_t i = 0; i < TOC_ARRAY_LEN(dirs); i++) {
         int rc = toc_vfs_make_dirs(db->vfs, dirs[i]);
         if (rc)
             return toc_errf(err, rc, "cannot make the directory %s: %s", dirs[i], toc_strerror(rc));
     }
     int rc = db->vfs->sync_dir(db->vfs, db->dir);
-    if (!rc && is_new)
+    if (!rc)
         rc = sync_ancestors(db);
     return rc ? toc_errf(err, rc, "cannot sync %s: %s", db->dir, toc_strerror(rc)) : 0;
 }
@@ -124,6 +123,7 @@ static void open_block(struct toc_metricdb *db, const char *path) {
     const char *digits = strrchr(path, '-');
     uint64_t id = digits ? strtoull(digits + 1, NULL, 10) : 0;
     db->next_block = TOC_MAX(db->next_block, id + 1);
+    db->unopened_blocks += rc && rc != TOC_ECORRUPT && rc != TOC_ENOENT;
     if (rc)
         return;
     db->next_block = TOC_MAX(db->next_block, b->meta.id + 1);

@@ -41,6 +41,8 @@ static int delete_from_head(struct deletion *d, struct toc_err *err) {
     for (size_t i = 0; i < d->refs.count; i++)
         entries[i] = toc_wal_blob_entry(d->refs.items[i], d->max_ms, toc_wal_deletion_blob(span));
     int rc = toc_wal_write(d->db->wal, entries, d->refs.count, err);
+    if (!rc && d->refs.count) /* durability `os` would leave it at that */
+        rc = toc_wal_flush(d->db->wal, err);
     toc_free(entries);
     for (size_t i = 0; i < d->refs.count && !rc; i++) {
         struct toc_head_shard *shard;
@@ -118,6 +120,19 @@ static int delete_from_blocks(struct deletion *d, struct toc_err *err) {
               : 0;
 }
 
+/* What a start would find, and nobody lists now, would bring the samples back. */
+static int check_deletable(struct toc_metricdb *db, struct toc_err *err) {
+    if (toc_metricdb_is_partial(db))
+        return toc_errf(err, TOC_EBUSY,
+                        "parts of %s could not be read at start (see the log): nothing can be "
+                        "deleted for good until a start reads them",
+                        db->dir);
+    int rc = toc_blocks_sweep(&db->blocks, db->vfs, db->block_dir);
+    return rc ? toc_errf(err, rc, "cannot remove a half-made block in %s: %s", db->block_dir,
+                         toc_strerror(rc))
+              : 0;
+}
+
 int toc_metricdb_delete(struct toc_metricdb *db, const struct toc_select *s, uint64_t *out_series,
                         struct toc_err *err) {
     struct toc_metricdb_stats stats;
@@ -132,7 +147,9 @@ int toc_metricdb_delete(struct toc_metricdb *db, const struct toc_select *s, uin
     toc_mutex_lock(&db->maintain_mutex);
     /* A sample that is in a block and still in the head is deleted from both. */
     (void)toc_metricdb_finish_trim(db);
-    int rc = delete_from_head(&d, err);
+    int rc = check_deletable(db, err);
+    if (!rc)
+        rc = delete_from_head(&d, err);
     if (!rc)
         rc = delete_from_blocks(&d, err);
     db->has_deleted |= d.series > 0;
@@ -181,6 +198,7 @@ static int write_copy(struct toc_metricdb *db, struct toc_block *b, const struct
     int rc = toc_block_writer_new(db->vfs, db->block_dir, &meta, &w);
     if (rc)
         return rc;
+    toc_metricdb_name_replaced(db, w, &b, 1);
     for (uint32_t i = 0; i < b->meta.series && !rc; i++)
         rc = copy_series(x, t, i, &buffer, w);
     toc_series_buffer_fini(&buffer);
@@ -188,8 +206,7 @@ static int write_copy(struct toc_metricdb *db, struct toc_block *b, const struct
         toc_block_writer_abort(&w);
         return rc;
     }
-    rc = toc_block_writer_finish(&w, &meta);
-    return rc ? rc : toc_metricdb_open_block(db, meta.id, out);
+    return toc_metricdb_finish_block(db, &w, &meta, out);
 }
 
 /* Is the block needed to know that samples of the log were sealed? */
@@ -222,13 +239,15 @@ static bool rewrite_one(struct toc_metricdb *db, struct toc_block *b, int *out_r
     if (t)
         *out_rc = rewrite(db, b, t);
     toc_tombstones_unref(&t);
-    if (b->is_empty && !guards_log(db, b))
+    if (b->is_empty && !guards_log(db, b) && !toc_blocks_has_leftovers(&db->blocks))
         toc_blocks_delete(&db->blocks, b);
     return is_deleted;
 }
 
 int toc_metricdb_rewrite_deleted(struct toc_metricdb *db) {
     struct toc_block **blocks;
+    if (toc_metricdb_is_partial(db))
+        return 0;
     size_t n = toc_blocks_overlapping(&db->blocks, INT64_MIN, INT64_MAX, &blocks);
     int rc = 0;
     bool is_done = false; /* one block a step */

@@ -37,6 +37,7 @@ static int relog_series(struct relog *r, struct toc_head_shard *shard, struct to
         if (b->has_histograms && b->histograms[i]) {
             toc_buf_reset(&bytes);
             toc_histogram_encode(b->histograms[i], &bytes);
+            rc = bytes.error;
             e = toc_wal_blob_entry(ref, b->t_ms[i], toc_wal_histogram_blob(toc_buf_sv(&bytes)));
         }
         TOC_VEC_PUSH(&r->entries, e);
@@ -69,8 +70,13 @@ static int relog(struct toc_metricdb *db) {
     }
     if (!rc)
         rc = relog_write(&r);
+    for (size_t i = 0; i < r.entries.count; i++)
+        toc_free(toc_wal_entry_blob(&r.entries.items[i]));
     TOC_VEC_FINI(&r.entries);
     toc_series_buffer_fini(&r.buffer);
+    /* Durability `os` does not sync by itself. */
+    if (!rc)
+        rc = toc_wal_settle(db->wal, NULL);
     return rc ? rc : toc_wal_drop_before(db->wal, number);
 }
 
@@ -107,8 +113,13 @@ static int expire_now_and_then(struct toc_metricdb *db, bool has_sealed) {
     return toc_metricdb_expire(db);
 }
 
-static int step(struct toc_metricdb *db, struct toc_err *err) {
+static int flush_log(struct toc_metricdb *db, struct toc_err *err) {
     int rc = toc_wal_flush(db->wal, err);
+    return rc && toc_wal_is_in_doubt(db->wal) ? relog(db) : rc;
+}
+
+static int step(struct toc_metricdb *db, struct toc_err *err) {
+    int rc = flush_log(db, err);
     if (rc)
         return rc;
     rc = toc_metricdb_save_metadata(db);
@@ -129,6 +140,7 @@ static int step(struct toc_metricdb *db, struct toc_err *err) {
     if (has_sealed || db->dead_series.count || db->has_deleted)
         toc_head_forget_empty(&db->head, &db->dead_series);
     db->has_deleted = false;
+    rc = rc ? rc : toc_blocks_sweep(&db->blocks, db->vfs, db->block_dir);
     if (!rc)
         rc = toc_metricdb_rewrite_deleted(db);
     if (!rc && !has_sealed)
@@ -157,7 +169,7 @@ int toc_metricdb_maintain(struct toc_metricdb *db, struct toc_err *err) {
 
 static int compact(struct toc_metricdb *db, struct toc_err *err) {
     bool worked = false;
-    int rc = toc_wal_flush(db->wal, err);
+    int rc = flush_log(db, err);
     if (rc)
         return rc;
     rc = toc_metricdb_seal_all(db, &worked);

@@ -195,21 +195,17 @@ static int write_merged(struct merge *m, struct toc_block **blocks, size_t count
                         struct toc_block **out) {
     struct toc_metricdb *db = m->db;
     struct toc_block_meta meta = new_meta(db, blocks, count);
-    uint64_t ids[64];
     *out = NULL;
     int rc = toc_block_writer_new(db->vfs, db->block_dir, &meta, &m->writer);
     if (rc)
         return rc;
-    for (size_t i = 0; i < count; i++)
-        ids[i] = blocks[i]->meta.id;
-    toc_block_writer_replaces(m->writer, ids, count);
+    toc_metricdb_name_replaced(db, m->writer, blocks, count);
     rc = merge_series(m);
     if (rc || toc_block_writer_is_empty(m->writer)) {
         toc_block_writer_abort(&m->writer);
         return rc;
     }
-    rc = toc_block_writer_finish(&m->writer, &meta);
-    return rc ? rc : toc_metricdb_open_block(db, meta.id, out);
+    return toc_metricdb_finish_block(db, &m->writer, &meta, out);
 }
 
 static int merge_blocks(struct toc_metricdb *db, struct toc_block **blocks, size_t count) {
@@ -283,8 +279,10 @@ static int merge_first(struct toc_metricdb *db, struct toc_block **blocks, size_
 int toc_metricdb_merge(struct toc_metricdb *db, bool is_final, bool *out_worked) {
     struct toc_head_bounds head = toc_head_bounds(&db->head);
     struct toc_block **blocks;
-    size_t n = toc_blocks_overlapping(&db->blocks, INT64_MIN, INT64_MAX, &blocks);
     *out_worked = false;
+    if (toc_metricdb_is_partial(db))
+        return 0;
+    size_t n = toc_blocks_overlapping(&db->blocks, INT64_MIN, INT64_MAX, &blocks);
     int rc = n > 1 ? merge_first(db, blocks, n, is_final ? INT64_MAX : head.min_ms, out_worked) : 0;
     for (size_t i = 0; i < n; i++)
         toc_block_unref(&blocks[i]);

@@ -25,6 +25,7 @@ struct replay {
     struct toc_metricdb_loss orphans; /* samples of series whose definitions were lost */
     struct tail tail;                 /* of this segment */
     struct toc_arena scratch;         /* of one histogram */
+    bool lacked_memory;               /* for one of them */
 };
 
 static void on_series(void *ctx, uint32_t id, struct toc_labels labels) {
@@ -83,7 +84,9 @@ static void on_histogram(void *ctx, uint32_t id, int64_t t_ms, struct toc_sv byt
     struct toc_head_shard *shard;
     struct toc_histogram *h;
     toc_arena_reset(&r->scratch);
-    if (toc_histogram_decode(bytes, &r->scratch, &h) || toc_histogram_validate(h, NULL)) {
+    int rc = toc_histogram_decode(bytes, &r->scratch, &h);
+    r->lacked_memory |= rc == TOC_ENOMEM;
+    if (rc || toc_histogram_validate(h, NULL)) {
         note_orphan(r, t_ms); /* a checksum that fits nonsense */
         return;
     }
@@ -132,7 +135,7 @@ static void choose_blocks(struct replay *r) {
 }
 
 /* A torn end is what a crash leaves. It is a loss when the log went on behind it with a later
- * number. */
+ * sequence; next_first 0 when that cannot be told. */
 static void judge_tail(struct toc_metricdb *db, const struct tail *tail, uint64_t last_sequence,
                        uint64_t next_first) {
     if (!tail->is_there)
@@ -162,13 +165,17 @@ static void replay_segment(struct replay *r, uint64_t number, struct toc_wal_sum
                                 .histogram = on_histogram,
                                 .deletion = on_deletion,
                                 .damage = on_damage};
+    r->lacked_memory = false;
     int rc = toc_wal_read(r->db->vfs, path, &v, sum);
+    rc = !rc && r->lacked_memory ? TOC_ENOMEM : rc;
     r->db->replay_records += sum->records;
     if (rc && !toc_wal_is_unborn(rc, sum)) {
         struct toc_metricdb_loss loss = {.bytes = sum->bytes};
         memcpy(loss.path, r->path, sizeof loss.path);
         toc_metricdb_note_loss(r->db, &loss);
         sum->max_ms = INT64_MAX; /* what cannot be read now is never deleted as sealed */
+        if (rc != TOC_ECORRUPT && rc != TOC_ENOENT)
+            r->db->first_unread = TOC_MIN(r->db->first_unread, number);
     }
     if (r->orphans.samples) {
         memcpy(r->orphans.path, r->path, sizeof r->orphans.path);
@@ -176,8 +183,13 @@ static void replay_segment(struct replay *r, uint64_t number, struct toc_wal_sum
     }
 }
 
+/* A block that cannot be read now stands for what lies in segments below a number that is not
+ * known: the new ones begin well behind it. */
+enum { UNKNOWN_SEGMENTS = 1000000 };
+
 static uint64_t first_free_number(struct toc_metricdb *db, const uint64_t *numbers, size_t count) {
     uint64_t next = count ? numbers[count - 1] + 1 : 1;
+    next += db->unopened_blocks ? UNKNOWN_SEGMENTS : 0;
     for (size_t i = 0; i < db->blocks.list.count; i++)
         next = TOC_MAX(next, db->blocks.list.items[i]->meta.first_unsealed);
     return next;
@@ -210,6 +222,20 @@ static void make_wal(struct toc_metricdb *db, const struct toc_wal_segment *segm
     toc_wal_new(&o, segments, count, next_number, next_sequence, &db->wal);
 }
 
+/* With durability `os` the process before may have left what it acknowledged un-synced; the flushes
+ * of this one promise it. */
+static void sync_segment(struct toc_metricdb *db, uint64_t number) {
+    char path[4096];
+    struct toc_file *f = NULL;
+    toc_wal_path(db->wal_dir, number, path, sizeof path);
+    int rc = db->vfs->open(db->vfs, path, TOC_OPEN_WRITE, &f);
+    if (!rc)
+        rc = db->vfs->sync(db->vfs, f);
+    toc_file_close(db->vfs, &f);
+    if (rc)
+        toc_log(TOC_LOG_WARN, "metricdb", "cannot sync %s: %s", path, toc_strerror(rc));
+}
+
 int toc_metricdb_replay(struct toc_metricdb *db, struct toc_err *err) {
     uint64_t *numbers = NULL, last_sequence = 0;
     size_t count = 0;
@@ -226,7 +252,11 @@ int toc_metricdb_replay(struct toc_metricdb *db, struct toc_err *err) {
         struct toc_wal_summary sum;
         struct tail before = r.tail;
         replay_segment(&r, numbers[i], &sum);
-        judge_tail(db, &before, last_sequence, sum.first_sequence);
+        if (db->durability == TOC_DURABILITY_OS)
+            sync_segment(db, numbers[i]);
+        /* A segment in between that was deleted took its numbers along. */
+        bool is_next = i && numbers[i] == numbers[i - 1] + 1;
+        judge_tail(db, &before, last_sequence, is_next ? sum.first_sequence : 0);
         last_sequence = TOC_MAX(last_sequence, sum.last_sequence);
         segments[i] = (struct toc_wal_segment){numbers[i], sum.bytes, sum.min_ms, sum.max_ms,
                                                sum.deletions > 0};

@@ -173,6 +173,8 @@ static int newest_first(const void *a, const void *b) {
 
 static void delete_block(struct toc_metricdb *db, struct toc_blocks *set, struct toc_block *b,
                          enum toc_metricdb_expiry why) {
+    if (toc_blocks_has_leftovers(set))
+        return; /* later */
     count_expired(db, why, b->meta.samples, b->bytes);
     toc_blocks_delete(set, b);
     atomic_fetch_add_explicit(&db->blocks_deleted, 1, memory_order_relaxed);
@@ -276,7 +278,8 @@ static void expire_by_size(struct toc_metricdb *db) {
     for (int i = 0; limit && i < DELETIONS_PER_STEP && total_bytes(db) > limit; i++) {
         struct toc_blocks *set = NULL;
         struct toc_block *b = oldest_block(db, &set);
-        bool is_free = b && b->meta.first_unsealed <= toc_wal_oldest(db->wal);
+        bool is_free = b && b->meta.first_unsealed <= toc_wal_oldest(db->wal) &&
+                       !toc_blocks_has_leftovers(set);
         if (is_free)
             delete_block(db, set, b, TOC_METRICDB_EXPIRED_SIZE);
         toc_block_unref(&b);

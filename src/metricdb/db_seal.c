@@ -83,11 +83,10 @@ static int write_rows(struct toc_seal *s, struct toc_block_writer *w) {
 }
 
 int toc_metricdb_open_block(struct toc_metricdb *db, uint64_t id, struct toc_block **out) {
-    struct toc_buf path = TOC_BUF_INIT;
     unsigned damaged;
-    toc_buf_printf(&path, "%s/b-%010llu", db->block_dir, (unsigned long long)id);
-    int rc = toc_block_open(db->vfs, toc_buf_cstr(&path), out, &damaged);
-    toc_buf_fini(&path);
+    char *path = toc_xprintf("%s/b-%010llu", db->block_dir, (unsigned long long)id);
+    int rc = toc_block_open(db->vfs, path, out, &damaged);
+    toc_free(path);
     return rc;
 }
 
@@ -134,13 +133,18 @@ static int write_block(struct toc_seal *s) {
     struct toc_block_meta meta = {.id = db->next_block++, /* never tried twice */
                                   .range_min = s->min_ms,
                                   .range_max = s->max_ms};
-    meta.first_unsealed = toc_wal_rotate(db->wal);
+    /* What could not be read is not in the block: the next start looks at those segments again. */
+    meta.first_unsealed = TOC_MIN(toc_wal_rotate(db->wal), db->first_unread);
+    uint64_t id = meta.id;
     int rc = write_range(s, db->block_dir, &meta);
-    if (rc || !s->samples)
+    if (!rc && !s->samples)
+        return 0;
+    if (!rc)
+        rc = publish(db, id);
+    if (rc) {
+        toc_blocks_disown(&db->blocks, db->vfs, db->block_dir, id);
         return rc;
-    rc = publish(db, meta.id);
-    if (rc)
-        return rc;
+    }
     atomic_fetch_add_explicit(&db->blocks_sealed, 1, memory_order_relaxed);
     s->is_listed = true;
     return 0;

@@ -52,6 +52,11 @@ struct toc_metricdb {
     /* Samples at or before it are in blocks; INT64_MIN before the first block. */
     _Atomic int64_t sealed_ms;
 
+    /* What a start could not read for now; the next one tries again, and nothing may be done
+     * meanwhile that it would undo or hide. Set at start only. */
+    unsigned unopened_blocks;
+    uint64_t first_unread; /* number of the first such log segment; UINT64_MAX: none */
+
     struct toc_late_window late_windows[TOC_LATE_WINDOWS]; /* by window modulo their number */
 
     /* One maintenance step at a time; guards what is below. */
@@ -119,6 +124,11 @@ enum toc_append toc_late_check(struct toc_metricdb *db, struct toc_late *late, u
                                struct toc_sv encoded);
 void toc_late_fini(struct toc_late *late);
 
+/* Is there something on disk that this start could not read for now? */
+static inline bool toc_metricdb_is_partial(const struct toc_metricdb *db) {
+    return db->unopened_blocks || db->first_unread != UINT64_MAX;
+}
+
 /* db_seal.c */
 /* A sample of the past was accepted: more of them may follow. */
 void toc_metricdb_note_late(struct toc_metricdb *db, int64_t t_ms, int64_t mono_ns);
@@ -131,6 +141,15 @@ int toc_metricdb_write_head_block(struct toc_metricdb *db, const char *dir) TOC_
 /* A block of this database that was just written. */
 int toc_metricdb_open_block(struct toc_metricdb *db, uint64_t id,
                             struct toc_block **out) TOC_MUST_CHECK;
+/* db_blocks.c */
+/* The new block stands for these and for what is left of blocks deleted before. */
+void toc_metricdb_name_replaced(struct toc_metricdb *db, struct toc_block_writer *w,
+                                struct toc_block *const *blocks, size_t count);
+/* Makes the block durable and opens it; when that fails nothing of it may be found by a start, as
+ * it would hide what becomes of the samples meanwhile. Frees *w in every case. */
+int toc_metricdb_finish_block(struct toc_metricdb *db, struct toc_block_writer **w,
+                              struct toc_block_meta *io_meta,
+                              struct toc_block **out) TOC_MUST_CHECK;
 /* db_snapshot.c: removes snapshots that a crash left half made. */
 void toc_metricdb_clean_snapshots(struct toc_metricdb *db);
 /* db_delete.c: rewrites one block from which something was deleted. Under the maintain mutex. */

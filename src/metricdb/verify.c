@@ -26,6 +26,7 @@ static void report(struct verify *v, struct toc_metricdb_loss *loss, const char 
 
 struct tail {
     bool is_there;
+    uint64_t number;
     char file[64];
     struct toc_metricdb_loss loss;
     struct verify *v;
@@ -69,7 +70,7 @@ static void verify_segment(struct verify *v, const char *wal_dir, uint64_t numbe
                            struct tail *tail, uint64_t *io_last) {
     char path[4096];
     struct toc_wal_summary sum;
-    struct tail now = {.v = v}, before = *tail;
+    struct tail now = {.v = v, .number = number}, before = *tail;
     struct toc_wal_visitor visitor = {
         .ctx = &now, .sample = on_sample, .histogram = on_histogram, .damage = on_damage};
     snprintf(now.file, sizeof now.file, "wal/%010llu.wal", (unsigned long long)number);
@@ -81,8 +82,10 @@ static void verify_segment(struct verify *v, const char *wal_dir, uint64_t numbe
         struct toc_metricdb_loss loss = {.bytes = sum.bytes};
         report(v, &loss, "a log segment");
     }
-    /* An unfinished end is damage only when acknowledged records are missing behind it. */
-    if (before.is_there && sum.first_sequence && sum.first_sequence != *io_last + 1) {
+    /* An unfinished end is damage only when acknowledged records are missing behind it, which a
+     * segment deleted in between hides. */
+    if (before.is_there && before.number + 1 == number && sum.first_sequence &&
+        sum.first_sequence != *io_last + 1) {
         v->file = before.file;
         report(v, &before.loss, "the end of a log segment");
     }

@@ -36,6 +36,7 @@ struct toc_wal {
     uint64_t failed_upto; /* `pushed` as covered by the last failed attempt */
     int last_error;
     bool is_degraded;
+    bool is_in_doubt; /* a file with acknowledged samples was given up un-synced (`os` only) */
     char degraded_text[TOC_METRICDB_TEXT_MAX];
     TOC_VEC(struct toc_wal_segment) segments; /* the current one is last while file is open */
     bool has_unsynced_removals;               /* of segments */
@@ -107,6 +108,8 @@ static int write_header(struct toc_wal *w, uint64_t salt) {
     struct toc_buf *b = &w->out;
     toc_buf_reset(b);
     toc_wal_put_header(b, w->current.number, salt, w->next_sequence, toc_clock_now(w->o.clock).ms);
+    if (b->error)
+        return b->error;
     int64_t put = w->o.vfs->pwrite(w->o.vfs, w->file, b->p, b->n, 0);
     if (put != (int64_t)b->n)
         return put < 0 ? (int)put : TOC_EIO;
@@ -145,6 +148,11 @@ static int open_segment(struct toc_wal *w) {
 static void abandon_segment(struct toc_wal *w) {
     char path[4096];
     int rc = w->o.vfs->truncate(w->o.vfs, w->file, w->current.bytes);
+    if (w->o.durability == TOC_DURABILITY_OS) {
+        toc_mutex_lock(&w->mutex);
+        w->is_in_doubt = true;
+        toc_mutex_unlock(&w->mutex);
+    }
     toc_file_close(w->o.vfs, &w->file);
     toc_wal_path(w->o.dir, w->current.number, path, sizeof path);
     if (rc)
@@ -221,6 +229,10 @@ static int sync_file(struct toc_wal *w) {
     int rc = w->o.vfs->sync(w->o.vfs, w->file);
     toc_mutex_lock(&w->mutex);
     w->fsyncs++;
+    if (rc && w->o.durability == TOC_DURABILITY_OS) {
+        w->is_in_doubt = true;
+        w->last_error = rc;
+    }
     toc_mutex_unlock(&w->mutex);
     w->has_unsynced = rc != 0;
     return rc;
@@ -235,7 +247,8 @@ static int write_records(struct toc_wal *w, bool sync) {
     int rc = 0;
     for (size_t i = 0; i < w->batch.count && !rc;) {
         i += put_record(w, w->batch.items + i, w->batch.count - i, &builder);
-        if (w->out.n >= WRITE_BYTES)
+        rc = builder.error ? builder.error : w->out.error;
+        if (!rc && w->out.n >= WRITE_BYTES)
             rc = write_out(w, &at);
     }
     toc_wal_record_release(&builder);
@@ -392,8 +405,8 @@ static void wait_turn(struct toc_wal *w) {
         toc_cond_wait(&w->changed, &w->mutex);
 }
 
-int toc_wal_flush(struct toc_wal *w, struct toc_err *err) {
-    toc_mutex_lock(&w->mutex);
+/* Under the mutex, which is released while writing. */
+static int flush(struct toc_wal *w) {
     wait_turn(w);
     int rc = w->pending.count ? lead(w, true) : 0;
     wait_turn(w);
@@ -408,6 +421,29 @@ int toc_wal_flush(struct toc_wal *w, struct toc_err *err) {
         note_outcome(w, rc, 0);
         toc_cond_broadcast(&w->changed);
     }
+    return rc;
+}
+
+int toc_wal_flush(struct toc_wal *w, struct toc_err *err) {
+    toc_mutex_lock(&w->mutex);
+    int rc = flush(w);
+    if (!rc && w->is_in_doubt)
+        rc = w->last_error ? w->last_error : TOC_EIO;
+    toc_mutex_unlock(&w->mutex);
+    return explain(w, rc, err);
+}
+
+bool toc_wal_is_in_doubt(struct toc_wal *w) {
+    toc_mutex_lock(&w->mutex);
+    bool is_in_doubt = w->is_in_doubt;
+    toc_mutex_unlock(&w->mutex);
+    return is_in_doubt;
+}
+
+int toc_wal_settle(struct toc_wal *w, struct toc_err *err) {
+    toc_mutex_lock(&w->mutex);
+    int rc = flush(w);
+    w->is_in_doubt = w->is_in_doubt && rc != 0;
     toc_mutex_unlock(&w->mutex);
     return explain(w, rc, err);
 }

@@ -106,8 +106,13 @@ int toc_wal_write(struct toc_wal *w, const struct toc_wal_entry *entries, size_t
  * for is written with what comes next, or by toc_wal_flush. */
 uint64_t toc_wal_push(struct toc_wal *w, const struct toc_wal_entry *entries, size_t count);
 int toc_wal_wait(struct toc_wal *w, uint64_t ticket, struct toc_err *err) TOC_MUST_CHECK;
-/* Writes and syncs everything that was handed over. */
+/* Writes and syncs everything that was handed over. With durability `os` an fsync that fails leaves
+ * what was acknowledged since the last one in doubt: flush says so until it was logged again and
+ * settled. */
 int toc_wal_flush(struct toc_wal *w, struct toc_err *err) TOC_MUST_CHECK;
+bool toc_wal_is_in_doubt(struct toc_wal *w);
+/* As flush, when everything in doubt was logged again. */
+int toc_wal_settle(struct toc_wal *w, struct toc_err *err) TOC_MUST_CHECK;
 /* What follows goes to a new segment, whose number is returned. */
 uint64_t toc_wal_rotate(struct toc_wal *w);
 /* Deletes segments below `number` whose samples are all at or before boundary_ms. */

@@ -89,11 +89,14 @@ static void end_damage(struct scan *s, uint64_t end, bool is_tail, int64_t after
         s->v->damage(s->v->ctx, s->damage_at, end - s->damage_at, is_tail, s->before_ms, after_ms);
 }
 
-static void take_record(struct scan *s, size_t length, uint64_t sequence) {
+/* TOC_ENOMEM, or 0: what makes no sense is damage. */
+static int take_record(struct scan *s, size_t length, uint64_t sequence) {
     struct toc_sv payload = toc_sv_make(s->window + s->used + TOC_WAL_RECORD_HEADER_BYTES,
                                         length - TOC_WAL_RECORD_HEADER_BYTES);
     struct toc_wal_summary one = {.min_ms = INT64_MAX, .max_ms = INT64_MIN};
     int rc = toc_wal_payload_visit(payload, &s->scratch, s->v, &one);
+    if (rc == TOC_ENOMEM)
+        return rc;
     int64_t min = one.min_ms, max = one.max_ms;
     s->sum->samples += one.samples;
     s->sum->deletions += one.deletions;
@@ -111,6 +114,7 @@ static void take_record(struct scan *s, size_t length, uint64_t sequence) {
     if (max != INT64_MIN)
         s->before_ms = max;
     s->used += length;
+    return 0;
 }
 
 /* After damage: to the next byte that may begin a record. */
@@ -142,7 +146,9 @@ static int scan_records(struct scan *s) {
         if (!rest.n)
             return 0;
         if (length && length != SIZE_MAX) {
-            take_record(s, length, sequence);
+            int rc = take_record(s, length, sequence);
+            if (rc)
+                return rc;
             continue;
         }
         if (!s->in_damage) {

@@ -61,6 +61,12 @@ void toc_wal_record_begin(struct toc_wal_record_builder *b) {
     b->last_ms = 0;
 }
 
+static void note_error(struct toc_wal_record_builder *b) {
+    int rc = b->labels.error ? b->labels.error : b->definitions.error;
+    rc = rc ? rc : b->body.error;
+    b->error = b->error ? b->error : rc;
+}
+
 bool toc_wal_record_is_full(const struct toc_wal_record_builder *b) {
     return b->definitions.n + b->body.n >= TARGET_BYTES;
 }
@@ -68,6 +74,7 @@ bool toc_wal_record_is_full(const struct toc_wal_record_builder *b) {
 void toc_wal_record_define(struct toc_wal_record_builder *b, uint32_t id) {
     toc_buf_append_varint(&b->definitions, id);
     toc_buf_append_sv(&b->definitions, toc_buf_sv(&b->labels));
+    note_error(b);
     b->definition_count++;
 }
 
@@ -109,8 +116,10 @@ static char *put_varint(char *p, uint64_t u) {
 void toc_wal_record_sample(struct toc_wal_record_builder *b, uint32_t id, int64_t t_ms,
                            uint64_t bits) {
     char *start = toc_buf_reserve(&b->body, 32), *p = start;
-    if (!p)
+    if (!p) {
+        note_error(b);
         return;
+    }
     uint64_t payload;
     unsigned n, tag = value_tag(bits, &payload, &n);
     bool same_time = b->samples && t_ms == b->last_ms;
@@ -134,6 +143,7 @@ void toc_wal_record_blob(struct toc_wal_record_builder *b, uint32_t id, int64_t 
     toc_buf_append_varint(&b->body, is_histogram ? blob->n : blob->span_ms);
     if (is_histogram)
         toc_buf_append(&b->body, blob->bytes, blob->n);
+    note_error(b);
     b->last_id = id;
     b->last_ms = t_ms;
     b->samples++;
@@ -176,6 +186,9 @@ void toc_wal_record_finish(struct toc_wal_record_builder *b, uint32_t salt_crc, 
     toc_buf_append_sv(out, toc_buf_sv(&b->definitions));
     toc_buf_append(out, counts->p + first, counts->n - first);
     toc_buf_append_sv(out, toc_buf_sv(&b->body));
+    note_error(b);
+    if (out->error)
+        return;
     uint32_t crc = toc_crc32c(salt_crc, out->p + at, CRC_AT);
     crc = toc_crc32c(crc, out->p + at + TOC_WAL_RECORD_HEADER_BYTES, payload);
     memcpy(out->p + at + CRC_AT, &crc, sizeof crc);
@@ -217,6 +230,8 @@ static int visit_definitions(struct toc_reader *r, struct toc_arena *scratch,
         uint64_t id = toc_read_varint(r);
         toc_arena_reset(scratch);
         int rc = toc_labels_decode(r, scratch, &labels);
+        if (rc == TOC_ENOMEM)
+            return rc;
         if (rc || r->error || id >= TOC_WAL_ID_MAX)
             return TOC_ECORRUPT;
         if (v->series)

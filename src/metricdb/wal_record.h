@@ -26,6 +26,7 @@ struct toc_wal_record_builder {
     uint32_t definition_count, samples;
     uint32_t last_id;
     int64_t last_ms;
+    int error; /* TOC_ENOMEM: a record was not built in full */
 };
 void toc_wal_record_begin(struct toc_wal_record_builder *b);
 bool toc_wal_record_is_full(const struct toc_wal_record_builder *b);
@@ -41,8 +42,8 @@ void toc_wal_record_release(struct toc_wal_record_builder *b);
 /* A whole record at the front of bytes? Its total length, 0 when it is none, or SIZE_MAX when it
  * may be one but more bytes are needed to tell. */
 size_t toc_wal_record_check(struct toc_sv bytes, uint32_t salt_crc, uint64_t *out_sequence);
-/* Takes a payload apart; adds to the counts and bounds of *io. TOC_ECORRUPT leaves what was visited
- * before. */
+/* Takes a payload apart; adds to the counts and bounds of *io. TOC_ECORRUPT and TOC_ENOMEM leave
+ * what was visited before. */
 int toc_wal_payload_visit(struct toc_sv payload, struct toc_arena *scratch,
                           const struct toc_wal_visitor *v,
                           struct toc_wal_summary *io) TOC_MUST_CHECK;

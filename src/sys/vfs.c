@@ -69,8 +69,8 @@ static int64_t write_all(int fd, const char *p, size_t n, int64_t at) {
                              : pwrite(fd, p + done, n - done, (off_t)at + (off_t)done);
         if (put < 0 && errno == EINTR)
             continue;
-        if (put < 0)
-            return -errno;
+        if (put <= 0)
+            return put < 0 ? -errno : TOC_EIO;
         done += (size_t)put;
     }
     return (int64_t)done;
@@ -227,7 +227,7 @@ static int write_and_sync(struct toc_vfs *v, const char *path, struct toc_sv con
     if (rc)
         return rc;
     int64_t put = v->pwrite(v, f, content.p, content.n, 0);
-    rc = put < 0 ? (int)put : v->sync(v, f);
+    rc = put < 0 ? (int)put : put < (int64_t)content.n ? TOC_ENOSPC : v->sync(v, f);
     v->close(v, &f);
     return rc;
 }

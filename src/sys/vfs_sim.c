@@ -46,7 +46,7 @@ struct toc_vfs_sim {
     struct toc_rng rng;
     TOC_VEC(struct name) names; /* sorted by path */
     TOC_VEC(struct move) moves;
-    uint64_t life, calls, power_left, capacity;
+    uint64_t life, calls, all_calls, power_left, capacity;
     bool is_off;
     unsigned fail_calls;
     uint64_t fail_left;
@@ -130,10 +130,11 @@ static bool has_parent(const struct toc_vfs_sim *s, const char *path) {
 /* --- faults --- */
 
 static int check(struct toc_vfs_sim *s, enum toc_sim_call call) {
-    bool changes = call != TOC_SIM_READ && call != TOC_SIM_OPEN;
+    bool changes = call != TOC_SIM_READ && call != TOC_SIM_OPEN && call != TOC_SIM_INFO;
     if (s->is_off)
         return TOC_EIO;
     s->calls += changes;
+    s->all_calls++;
     if (changes && s->power_left && --s->power_left == 0) {
         s->is_off = true;
         return TOC_EIO;
@@ -146,7 +147,7 @@ static int check(struct toc_vfs_sim *s, enum toc_sim_call call) {
     }
     if (!s->fail_sticky)
         s->fail_left = 0;
-    return s->fail_code;
+    return s->fail_code == TOC_SIM_SHORT && call != TOC_SIM_WRITE ? 0 : s->fail_code;
 }
 
 static bool is_dead(const struct toc_vfs_sim *s, const struct toc_file *f) {
@@ -154,6 +155,21 @@ static bool is_dead(const struct toc_vfs_sim *s, const struct toc_file *f) {
 }
 
 /* --- content --- */
+
+/* The disk has memory even when a test takes it from everybody else. */
+static void grow(struct toc_buf *b, size_t want) {
+    if (want <= b->capacity)
+        return;
+    b->capacity = want + want / 2 + 64;
+    b->p = toc_xrealloc(b->p, b->capacity);
+}
+
+static void copy_content(struct toc_buf *to, const struct toc_buf *from) {
+    grow(to, from->n);
+    if (from->n)
+        memcpy(to->p, from->p, from->n);
+    to->n = from->n;
+}
 
 static void apply(struct toc_buf *to, const struct pending *p) {
     if (!p->bytes) {
@@ -163,8 +179,8 @@ static void apply(struct toc_buf *to, const struct pending *p) {
     }
     size_t end = (size_t)p->at + p->n;
     if (end > to->n) {
-        char *room = toc_buf_reserve(to, end - to->n);
-        memset(room, 0, end - to->n);
+        grow(to, end);
+        memset(to->p + to->n, 0, end - to->n);
         to->n = end;
     }
     if (p->n)
@@ -271,10 +287,10 @@ static int64_t write_locked(struct toc_vfs_sim *s, struct toc_file *f, const voi
     if (!rc && s->capacity && used_bytes(s) + grows > s->capacity)
         rc = TOC_ENOSPC;
     if (rc) { /* part of it may have happened */
-        size_t part = n ? (size_t)toc_rng_below(&s->rng, n + 1) : 0;
+        size_t part = n ? (size_t)toc_rng_below(&s->rng, n + (rc != TOC_SIM_SHORT)) : 0;
         if (rc != TOC_ENOSPC && part)
             put(f->node, at, p, part);
-        return rc;
+        return rc == TOC_SIM_SHORT ? (int64_t)part : rc;
     }
     if (n)
         put(f->node, at, p, n);
@@ -321,8 +337,9 @@ static int sim_truncate(struct toc_vfs *v, struct toc_file *f, uint64_t size) {
 static int sim_info(struct toc_vfs *v, const char *path, struct toc_file_info *out) {
     struct toc_vfs_sim *s = self(v);
     toc_mutex_lock(&s->mutex);
-    struct node *n = s->is_off ? NULL : lookup(s, path);
-    int rc = s->is_off ? TOC_EIO : n ? 0 : TOC_ENOENT;
+    int rc = check(s, TOC_SIM_INFO);
+    struct node *n = rc ? NULL : lookup(s, path);
+    rc = rc || n ? rc : TOC_ENOENT;
     if (n)
         *out = (struct toc_file_info){
             .size_bytes = n->now.n, .inode = (uint64_t)(uintptr_t)n, .is_dir = n->is_dir};
@@ -355,10 +372,9 @@ static void move_tree(struct toc_vfs_sim *s, const char *from, const char *to) {
         struct name *x = &s->names.items[i];
         if (!is_at_or_below(x->path, from))
             continue;
-        struct toc_buf path = TOC_BUF_INIT;
-        toc_buf_printf(&path, "%s%s", to, x->path + strlen(from));
+        char *path = toc_xprintf("%s%s", to, x->path + strlen(from));
         toc_free(x->path);
-        x->path = toc_buf_take(&path, NULL);
+        x->path = path;
     }
     qsort(s->names.items, s->names.count, sizeof *s->names.items, by_path);
 }
@@ -499,10 +515,12 @@ static int sim_free_bytes(struct toc_vfs *v, const char *path, uint64_t *out) {
     struct toc_vfs_sim *s = self(v);
     (void)path;
     toc_mutex_lock(&s->mutex);
+    int rc = check(s, TOC_SIM_INFO);
     uint64_t used = used_bytes(s);
-    *out = !s->capacity ? UINT64_MAX : used < s->capacity ? s->capacity - used : 0;
+    if (!rc)
+        *out = !s->capacity ? UINT64_MAX : used < s->capacity ? s->capacity - used : 0;
     toc_mutex_unlock(&s->mutex);
-    return 0;
+    return rc;
 }
 
 struct toc_vfs_sim *toc_vfs_sim_new(uint64_t seed) {
@@ -575,24 +593,47 @@ bool toc_vfs_sim_is_off(struct toc_vfs_sim *s) {
     return is_off;
 }
 
-/* Un-synced writes: each dropped, kept, or torn at a byte; a torn one may leave garbage. */
+/* What a torn write may leave. */
+enum fate { DROPPED, KEPT, CUT, GARBAGE_END, SECTORS_MISSING, SECTORS_ZERO, FATES };
+enum { SECTOR_BYTES = 512 };
+
+/* Some sectors of the write keep what was there before, or hold zeros. */
+static void lose_sectors(struct toc_vfs_sim *s, struct toc_buf *durable, struct pending *w,
+                         bool are_zero) {
+    for (size_t from = 0; from < w->n;) {
+        uint64_t at = w->at + from;
+        size_t n = TOC_MIN(w->n - from, SECTOR_BYTES - (size_t)(at % SECTOR_BYTES));
+        if (toc_rng_below(&s->rng, 2)) {
+            size_t old = at < durable->n ? TOC_MIN(n, durable->n - (size_t)at) : 0;
+            memset(w->bytes + from, 0, n);
+            if (old && !are_zero)
+                memcpy(w->bytes + from, durable->p + at, old);
+        }
+        from += n;
+    }
+}
+
+static void lose_write(struct toc_vfs_sim *s, struct toc_buf *durable, struct pending *w) {
+    enum fate fate = (enum fate)toc_rng_below(&s->rng, FATES);
+    size_t part = (size_t)toc_rng_below(&s->rng, w->n + 1);
+    if (fate == DROPPED)
+        return;
+    if (w->bytes && fate == CUT)
+        w->n = part;
+    for (size_t k = part; w->bytes && fate == GARBAGE_END && k < w->n; k++)
+        w->bytes[k] = (char)toc_rng_u64(&s->rng);
+    if (w->bytes && (fate == SECTORS_MISSING || fate == SECTORS_ZERO))
+        lose_sectors(s, durable, w, fate == SECTORS_ZERO);
+    apply(durable, w);
+}
+
 static void lose_writes(struct toc_vfs_sim *s, struct node *n) {
     for (size_t i = 0; i < n->pending.count; i++) {
-        struct pending *w = &n->pending.items[i];
-        uint64_t fate = toc_rng_below(&s->rng, 4);
-        if (fate && w->bytes && fate > 1) {
-            size_t part = (size_t)toc_rng_below(&s->rng, w->n + 1);
-            for (size_t k = part; k < w->n && fate == 3; k++)
-                w->bytes[k] = (char)toc_rng_u64(&s->rng);
-            w->n = fate == 2 ? part : w->n;
-        }
-        if (fate)
-            apply(&n->durable, w);
-        toc_free(w->bytes);
+        lose_write(s, &n->durable, &n->pending.items[i]);
+        toc_free(n->pending.items[i].bytes);
     }
     n->pending.count = 0;
-    toc_buf_reset(&n->now);
-    toc_buf_append_sv(&n->now, toc_buf_sv(&n->durable));
+    copy_content(&n->now, &n->durable);
 }
 
 static void lose_moves(struct toc_vfs_sim *s) {
@@ -655,6 +696,31 @@ uint64_t toc_vfs_sim_calls(struct toc_vfs_sim *s) {
     uint64_t calls = s->calls;
     toc_mutex_unlock(&s->mutex);
     return calls;
+}
+
+uint64_t toc_vfs_sim_all_calls(struct toc_vfs_sim *s) {
+    toc_mutex_lock(&s->mutex);
+    uint64_t calls = s->all_calls;
+    toc_mutex_unlock(&s->mutex);
+    return calls;
+}
+
+struct toc_vfs_sim *toc_vfs_sim_clone(struct toc_vfs_sim *s, uint64_t seed) {
+    struct toc_vfs_sim *copy = toc_vfs_sim_new(seed);
+    toc_mutex_lock(&s->mutex);
+    for (size_t i = 0; i < s->names.count; i++) {
+        const struct node *from = s->names.items[i].now;
+        if (!from)
+            continue;
+        struct node *n = TOC_NEW(struct node);
+        n->is_dir = from->is_dir;
+        copy_content(&n->now, &from->now);
+        copy_content(&n->durable, &from->now);
+        struct name x = {toc_xstrdup(s->names.items[i].path), ref(n), ref(n)};
+        TOC_VEC_PUSH(&copy->names, x);
+    }
+    toc_mutex_unlock(&s->mutex);
+    return copy;
 }
 
 int toc_vfs_sim_flip_bit(struct toc_vfs_sim *s, const char *path, uint64_t bit) {

@@ -1,8 +1,9 @@
 /*
  * A simulated disk for tests: files and folders in memory, each with what is durable and what is
- * not yet. Power can be lost before any call: un-synced writes are then dropped, torn or kept at
- * random, un-synced names (created, renamed, removed) come back or go at random. Any call can be
- * made to fail.
+ * not yet. Power can be lost before any call. Each un-synced write is then dropped or kept,
+ * whatever became of those before and behind it; or torn: cut at a byte, some of its sectors
+ * missing or never written (zeros), its end garbage. Un-synced names (created, renamed, removed)
+ * come back or go at random. Any call can be made to fail.
  *
  * Model: a write becomes durable by sync of its file; a name by sync_dir of its folder.
  * Thread-safe.
@@ -26,8 +27,11 @@ enum toc_sim_call {
     TOC_SIM_MKDIR = 128,
     TOC_SIM_SYNC_DIR = 256,
     TOC_SIM_LINK = 512,
-    TOC_SIM_ANY = 1023,
+    TOC_SIM_INFO = 1024, /* of a file, and of the free space */
+    TOC_SIM_ANY = 2047,
 };
+/* In place of a code: the write does a part and returns its size. Other calls succeed. */
+enum { TOC_SIM_SHORT = 1 };
 
 struct toc_vfs_sim *toc_vfs_sim_new(uint64_t seed);
 void toc_vfs_sim_free(struct toc_vfs_sim **s);
@@ -49,6 +53,10 @@ void toc_vfs_sim_restart(struct toc_vfs_sim *s);
 void toc_vfs_sim_set_capacity(struct toc_vfs_sim *s, uint64_t bytes);
 /* Changing calls so far. */
 uint64_t toc_vfs_sim_calls(struct toc_vfs_sim *s);
+/* Calls so far that toc_vfs_sim_fail counts under TOC_SIM_ANY. */
+uint64_t toc_vfs_sim_all_calls(struct toc_vfs_sim *s);
+/* A disk of its own with what this one holds now, all of it durable. */
+struct toc_vfs_sim *toc_vfs_sim_clone(struct toc_vfs_sim *s, uint64_t seed);
 /* Flips one bit of a file (durable and current content). TOC_ENOENT, TOC_EINVAL beyond the end. */
 int toc_vfs_sim_flip_bit(struct toc_vfs_sim *s, const char *path, uint64_t bit) TOC_MUST_CHECK;
 /* Calls fn for each file with its size, in path order. */
