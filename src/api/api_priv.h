@@ -99,6 +99,7 @@ toc_api_handler toc_api_incidents, toc_api_incident, toc_api_incident_acknowledg
     toc_api_incident_ack_page, toc_api_incident_ack_link;
 toc_api_handler toc_api_runs, toc_api_ingest_run;
 toc_api_handler toc_api_remote_write, toc_api_remote_read;
+toc_api_handler toc_api_otlp_metrics;
 toc_api_handler toc_api_receivers, toc_api_receiver_test, toc_api_deliveries;
 toc_api_handler toc_api_events;
 toc_api_handler toc_api_session_get, toc_api_session_post, toc_api_session_delete,

@@ -14,6 +14,7 @@
 #include "model/querier.h"
 #include "model/sink.h"
 #include "notify/outbox.h"
+#include "remote/otlp.h"
 #include "remote/remote_write.h"
 #include "rules/detector.h"
 #include "rules/rules.h"
@@ -45,7 +46,8 @@ struct toc_api_parts {
     struct toc_discover *discover; /* NULL: switched off */
     struct toc_run_receiver *runs;
     struct toc_remote_write *remote_write; /* NULL: switched off */
-    const unsigned char *ack_key;          /* TOC_ACK_KEY_BYTES */
+    struct toc_otlp *otlp;
+    const unsigned char *ack_key; /* TOC_ACK_KEY_BYTES */
     struct toc_ts started_at;
     const char *config_path; /* NULL: none */
     const char *data_dir;

@@ -152,6 +152,7 @@ void toc_api_prom_features(struct toc_api_call *c) {
     toc_json_kv_bool(w, "exclude_alerts", true);
     toc_json_kv_bool(w, "label_values_match", true);
     toc_json_kv_bool(w, "lifecycle", true);
+    toc_json_kv_bool(w, "otlp_write_receiver", true);
     toc_json_kv_bool(w, "query_stats", true);
     toc_json_kv_bool(w, "query_warnings", true);
     toc_json_kv_bool(w, "remote_write_receiver", true);

@@ -48,6 +48,8 @@ static const struct toc_route g_routes[] = {
      toc_api_prom_search_label_values},
     {POST, "/api/v1/read", TOC_ACCESS_READ, false, MIB, toc_api_remote_read},
     {POST, "/api/v1/write", TOC_ACCESS_INGEST, false, 32 * MIB, toc_api_remote_write},
+    {POST, "/api/v1/otlp/v1/metrics", TOC_ACCESS_INGEST, false, 32 * MIB, toc_api_otlp_metrics},
+    {POST, "/v1/metrics", TOC_ACCESS_INGEST, false, 32 * MIB, toc_api_otlp_metrics},
     {GET, "/api/v1/metadata", TOC_ACCESS_READ, false, 0, toc_api_prom_metadata},
     {GET, "/api/v1/targets", TOC_ACCESS_READ, false, 0, toc_api_prom_targets},
     {GET, "/api/v1/targets/metadata", TOC_ACCESS_READ, false, 0, toc_api_prom_targets_metadata},

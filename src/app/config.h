@@ -18,6 +18,7 @@
 #include "guard/guard.h"
 #include "metricdb/metricdb.h"
 #include "notify/receiver.h"
+#include "remote/otlp.h"
 #include "rules/rule_file.h"
 
 struct toc_config_paths {
@@ -49,7 +50,8 @@ struct toc_config {
     struct toc_config_paths run_dirs;
 
     struct toc_query_limits query;
-    unsigned features; /* bits of api/feature.h */
+    struct toc_otlp_options otlp; /* lists in the arena */
+    unsigned features;            /* bits of api/feature.h */
     bool has_admin_api;
     struct toc_sv cors_origin;       /* regular expression, empty: none */
     const struct toc_yaml *document; /* the whole file; NULL: defaults */

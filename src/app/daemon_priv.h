@@ -13,6 +13,7 @@
 #include "diagnose/doctor.h"
 #include "incident/proposal.h"
 #include "notify/ack_link.h"
+#include "remote/otlp.h"
 #include "remote/remote_write.h"
 #include "statedb/blobs.h"
 #include "statedb/incidents.h"
@@ -61,6 +62,7 @@ struct toc_daemon {
     struct toc_doctor *doctor;
     struct toc_run_receiver *runs;
     struct toc_remote_write *remote_write;
+    struct toc_otlp *otlp;
     struct toc_run_tail *tail;
     struct toc_host *host;
     struct toc_nvml *nvml;

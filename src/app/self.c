@@ -147,6 +147,37 @@ static void remote_metrics(struct toc_daemon *d, struct emitter *e) {
           "Series whose reference is found by the bytes of their labels.", (double)s.cached_series);
 }
 
+static void otlp_metrics(struct toc_daemon *d, struct emitter *e) {
+    static const char *const encodings[TOC_OTLP_ENCODING_COUNT] = {"protobuf", "json"};
+    struct toc_otlp_stats s;
+    toc_otlp_stats(d->otlp, &s);
+    for (int i = 0; i < TOC_OTLP_ENCODING_COUNT; i++)
+        e->fn(e->ctx, "tocsin_otlp_requests_total", "counter", "OTLP messages taken.", "encoding",
+              encodings[i], (double)s.requests[i]);
+    for (int i = 0; i < TOC_OTLP_REFUSAL_COUNT; i++)
+        e->fn(e->ctx, "tocsin_otlp_refused_points_total", "counter",
+              "Data points of OTLP refused before they came to the store.", "reason",
+              toc_otlp_refusal_text((enum toc_otlp_refusal)i), (double)s.refused[i]);
+    for (int i = 0; i < TOC_REJECT_REASON_COUNT; i++)
+        e->fn(e->ctx, "tocsin_otlp_rejected_samples_total", "counter",
+              "Samples of OTLP that the store refused.", "reason",
+              toc_reject_text((enum toc_reject_reason)i), (double)s.rejected[i]);
+    counter(e, "tocsin_otlp_points_total", "Data points of OTLP received.", (double)s.points);
+    counter(e, "tocsin_otlp_rejected_points_total",
+            "Data points of OTLP of which a sample was refused.", (double)s.rejected_points);
+    counter(e, "tocsin_otlp_samples_total", "Samples stored from OTLP.", (double)s.samples);
+    counter(e, "tocsin_otlp_exemplars_total", "Exemplars stored from OTLP.", (double)s.exemplars);
+    counter(e, "tocsin_otlp_rejected_exemplars_total", "Exemplars of OTLP that were refused.",
+            (double)s.rejected_exemplars);
+    counter(e, "tocsin_otlp_failed_requests_total", "OTLP messages that were not taken.",
+            (double)s.failed_requests);
+    counter(e, "tocsin_otlp_delta_evicted_total", "Sums of delta points forgotten when idle.",
+            (double)s.delta_evicted);
+    gauge(e, "tocsin_otlp_delta_series", "Series of delta points that are summed up.",
+          (double)s.delta_series);
+    gauge(e, "tocsin_otlp_delta_bytes", "Memory of these sums.", (double)s.delta_bytes);
+}
+
 static void query_metrics(struct toc_daemon *d, struct emitter *e) {
     if (!d->api)
         return;
@@ -196,6 +227,7 @@ void toc_daemon_each_metric(void *ctx, toc_on_metric *fn, void *fn_ctx) {
     notify_metrics(d, &e);
     collect_metrics(d, &e);
     remote_metrics(d, &e);
+    otlp_metrics(d, &e);
     query_metrics(d, &e);
     http_metrics(d, &e);
 }

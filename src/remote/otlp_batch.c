@@ -1,0 +1,177 @@
+#include "remote/otlp_batch.h"
+
+#include "base/alloc.h"
+
+enum { ROUNDS_MAX = 3, ARENA_BYTES = 64 << 20 };
+
+void otlp_batch_init(struct otlp_batch *b, struct toc_metricdb *db, struct toc_otlp_outcome *out) {
+    *b = (struct otlp_batch){.db = db, .out = out};
+    toc_arena_init(&b->arena, ARENA_BYTES);
+}
+
+void otlp_batch_fini(struct otlp_batch *b) {
+    toc_arena_fini(&b->arena);
+    TOC_VEC_FINI(&b->samples);
+    TOC_VEC_FINI(&b->origins);
+    TOC_VEC_FINI(&b->exemplars);
+    TOC_VEC_FINI(&b->is_rejected);
+}
+
+void otlp_batch_begin_point(struct otlp_batch *b) {
+    TOC_VEC_PUSH(&b->is_rejected, false);
+}
+
+/* --- refusals --- */
+
+const char *toc_otlp_refusal_text(enum toc_otlp_refusal r) {
+    static const char *const texts[] = {
+#define X(name, text) text,
+        TOC_OTLP_REFUSAL_TABLE(X)
+#undef X
+    };
+    return r < TOC_OTLP_REFUSAL_COUNT ? texts[r] : "unknown";
+}
+
+static bool begin_line(struct otlp_batch *b) {
+    if (b->told >= OTLP_TEXT_LINES_MAX)
+        return false;
+    if (b->told++)
+        toc_buf_append_char(&b->out->text, '\n');
+    return true;
+}
+
+static void mark_rejected(struct otlp_batch *b, uint32_t point) {
+    if (point >= b->is_rejected.count || b->is_rejected.items[point])
+        return;
+    b->is_rejected.items[point] = true;
+    b->out->rejected_points++;
+}
+
+void otlp_batch_refuse(struct otlp_batch *b, enum toc_otlp_refusal reason, struct toc_sv metric) {
+    b->out->refused[reason]++;
+    mark_rejected(b, (uint32_t)b->is_rejected.count - 1);
+    if (begin_line(b))
+        toc_buf_printf(&b->out->text, "%s: metric \"%.*s\"", toc_otlp_refusal_text(reason),
+                       TOC_SV_ARG(metric));
+}
+
+static void reject(struct otlp_batch *b, const struct otlp_origin *origin,
+                   enum toc_reject_reason reason) {
+    b->out->rejected[reason]++;
+    mark_rejected(b, origin->point);
+    if (!begin_line(b))
+        return;
+    toc_buf_printf(&b->out->text, "%s: ", toc_reject_text(reason));
+    toc_labels_format(origin->labels, &b->out->text);
+}
+
+/* --- samples --- */
+
+/* 0: refused, and told so. */
+static uint64_t reference(struct otlp_batch *b, const struct otlp_origin *origin) {
+    enum toc_reject_reason reason = TOC_REJECT_INVALID_LABELS;
+    uint64_t ref = 0;
+    if (toc_metricdb_series_ref(b->db, origin->labels, &ref, &reason)) {
+        reject(b, origin, reason);
+        return 0;
+    }
+    return ref;
+}
+
+static void add(struct otlp_batch *b, const struct otlp_origin *origin, int64_t t_ms, double value,
+                const struct toc_histogram *histogram) {
+    uint64_t ref = reference(b, origin);
+    if (!ref)
+        return;
+    struct toc_metricdb_sample s = {
+        .ref = ref, .t_ms = t_ms, .value = value, .histogram = histogram};
+    TOC_VEC_PUSH(&b->samples, s);
+    TOC_VEC_PUSH(&b->origins, *origin);
+}
+
+void otlp_batch_add(struct otlp_batch *b, struct toc_labels labels, int64_t t_ms, double value,
+                    const struct toc_histogram *histogram) {
+    struct otlp_origin origin = {labels, (uint32_t)b->is_rejected.count - 1};
+    add(b, &origin, t_ms, value, histogram);
+}
+
+void otlp_batch_add_extra(struct otlp_batch *b, struct toc_labels labels, int64_t t_ms,
+                          double value) {
+    struct otlp_origin origin = {labels, UINT32_MAX};
+    add(b, &origin, t_ms, value, NULL);
+}
+
+void otlp_batch_add_exemplar(struct otlp_batch *b, struct toc_labels series,
+                             const struct toc_exemplar *exemplar) {
+    struct otlp_batch_exemplar x = {series, *exemplar};
+    TOC_VEC_PUSH(&b->exemplars, x);
+}
+
+/* --- writing --- */
+
+static void tally(struct otlp_batch *b) {
+    for (size_t i = 0; i < b->samples.count; i++) {
+        const struct toc_metricdb_sample *s = &b->samples.items[i];
+        if (!s->ref)
+            continue;
+        if (s->refused)
+            reject(b, &b->origins.items[i], (enum toc_reject_reason)(s->refused - 1));
+        else
+            b->out->samples++;
+    }
+}
+
+/* The store forgot some series meanwhile: their samples stay, under new references. */
+static void resolve_again(struct otlp_batch *b) {
+    size_t kept = 0;
+    for (size_t i = 0; i < b->samples.count; i++) {
+        struct toc_metricdb_sample s = b->samples.items[i];
+        struct otlp_origin origin = b->origins.items[i];
+        if (s.ref || !(s.ref = reference(b, &origin)))
+            continue;
+        s.refused = 0;
+        b->samples.items[kept] = s;
+        b->origins.items[kept++] = origin;
+    }
+    b->samples.count = b->origins.count = kept;
+}
+
+static int write_samples(struct otlp_batch *b, struct toc_err *err) {
+    for (int round = 0; b->samples.count; round++) {
+        struct toc_write_result result;
+        size_t unknown;
+        if (round == ROUNDS_MAX)
+            return toc_errf(err, TOC_EBUSY, "series were forgotten while they were written");
+        int rc = toc_metricdb_write_refs(b->db, b->samples.items, b->samples.count, &result,
+                                         &unknown, err);
+        if (rc)
+            return rc;
+        tally(b);
+        if (!unknown)
+            break;
+        resolve_again(b);
+    }
+    return 0;
+}
+
+static void write_exemplars(struct otlp_batch *b) {
+    for (size_t i = 0; i < b->exemplars.count; i++) {
+        const struct otlp_batch_exemplar *x = &b->exemplars.items[i];
+        enum toc_exemplar_verdict v = toc_metricdb_exemplar_add(b->db, x->series, &x->exemplar);
+        if (v == TOC_EXEMPLAR_KEPT || v == TOC_EXEMPLAR_DUPLICATE)
+            b->out->exemplars++;
+        else
+            b->out->rejected_exemplars++;
+    }
+}
+
+int otlp_batch_write(struct otlp_batch *b, struct toc_err *err) {
+    int rc = b->arena.overflowed ? toc_errf(err, TOC_ELIMIT, "a data point is too large") : 0;
+    if (!rc)
+        rc = write_samples(b, err);
+    if (!rc)
+        write_exemplars(b);
+    b->samples.count = b->origins.count = b->exemplars.count = b->is_rejected.count = 0;
+    toc_arena_reset(&b->arena);
+    return rc;
+}

@@ -1,0 +1,70 @@
+/*
+ * What the translation of a message produces, on its way into the store: samples with their labels
+ * and the data point they came from, exemplars. Written in pieces so that a message of any size
+ * needs little memory.
+ */
+#ifndef TOC_REMOTE_OTLP_BATCH_H
+#define TOC_REMOTE_OTLP_BATCH_H
+
+#include "base/arena.h"
+#include "base/vec.h"
+#include "metricdb/exemplar.h"
+#include "remote/otlp.h"
+
+enum {
+    OTLP_PIECE_SAMPLES = 16384,
+    OTLP_TEXT_LINES_MAX = 10, /* refusals told one by one */
+};
+
+/* A sample's companion. */
+struct otlp_origin {
+    struct toc_labels labels;
+    uint32_t point; /* number of the data point within the piece; UINT32_MAX: none (target_info) */
+};
+
+struct otlp_batch {
+    struct toc_metricdb *db;
+    struct toc_otlp_outcome *out;
+    struct toc_arena arena; /* labels and histograms of a piece */
+    size_t told;            /* lines of out->text */
+    struct {
+        TOC_VEC_FIELDS(struct toc_metricdb_sample)
+    } samples;
+    struct {
+        TOC_VEC_FIELDS(struct otlp_origin)
+    } origins; /* one for each sample */
+    struct {
+        TOC_VEC_FIELDS(struct otlp_batch_exemplar {
+            struct toc_labels series;
+            struct toc_exemplar exemplar;
+        })
+    } exemplars;
+    struct {
+        TOC_VEC_FIELDS(bool)
+    } is_rejected; /* data points of the piece */
+};
+
+void otlp_batch_init(struct otlp_batch *b, struct toc_metricdb *db, struct toc_otlp_outcome *out);
+void otlp_batch_fini(struct otlp_batch *b);
+
+/* A data point begins: the samples that follow are its own. */
+void otlp_batch_begin_point(struct otlp_batch *b);
+/* The labels, sorted and in the batch's arena as the histogram is, belong to it until the piece is
+ * written. */
+void otlp_batch_add(struct otlp_batch *b, struct toc_labels labels, int64_t t_ms, double value,
+                    const struct toc_histogram *histogram);
+/* The same for a sample without a data point. */
+void otlp_batch_add_extra(struct otlp_batch *b, struct toc_labels labels, int64_t t_ms,
+                          double value);
+void otlp_batch_add_exemplar(struct otlp_batch *b, struct toc_labels series,
+                             const struct toc_exemplar *exemplar);
+/* The data point begun last is refused for a reason of ours. */
+void otlp_batch_refuse(struct otlp_batch *b, enum toc_otlp_refusal reason, struct toc_sv metric);
+
+static inline bool otlp_batch_is_full(const struct otlp_batch *b) {
+    return b->samples.count >= OTLP_PIECE_SAMPLES || b->arena.used_bytes > (size_t)16 << 20;
+}
+/* Writes what was gathered and empties the batch. */
+int otlp_batch_write(struct otlp_batch *b, struct toc_err *err) TOC_MUST_CHECK;
+
+#endif
