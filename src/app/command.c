@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "app/check_command.h"
+#include "app/db_command.h"
 #include "app/demo_command.h"
 #include "app/detect_command.h"
 #include "app/incident_command.h"
@@ -26,7 +27,7 @@ static const struct toc_command g_commands[] = {
     {"check", toc_check_command, "check configuration, rules and exposition text", toc_check_usage},
     {"test", toc_test_command, "unit tests of rules; PromQL test files", toc_test_usage},
     {"token", toc_token_command, "access tokens", toc_token_usage},
-    {"db", toc_db_command, "verify and back up the data directory", toc_db_usage},
+    {"db", toc_db_command, "verify, back up, import and export a data directory", toc_db_usage},
     {"demo-train", toc_demo_train_command, NULL, NULL},
     {"demo-serve", toc_demo_serve_command, NULL, NULL},
 };

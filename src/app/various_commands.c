@@ -9,8 +9,6 @@
 #include "app/table.h"
 #include "codec/json_writer.h"
 #include "codec/text.h"
-#include "metricdb/metricdb.h"
-#include "statedb/audit.h"
 #include "sys/clock.h"
 #include "sys/env.h"
 #include "sys/vfs.h"
@@ -265,84 +263,4 @@ int toc_token_command(int argc, char **argv) {
         return rc;
     }
     return usage_error("token", "expected list, add NAME ROLE or remove ID");
-}
-
-/* ------------------------------------------------------------------------------------------------
- * db */
-
-const char toc_db_usage[] =
-    "usage: tocsin db verify [--data DIR]\n"
-    "       tocsin db backup FILE [--data DIR]\n"
-    "\n"
-    "verify  reads every log record, block, chunk, the state database and the audit chain\n"
-    "backup  writes a consistent copy of the state database to FILE\n";
-
-static void print_damage(void *ctx, const struct toc_metricdb_loss *loss, const char *what) {
-    (void)ctx;
-    printf("damaged %s at %llu: %s%s%s\n", loss->path, (unsigned long long)loss->offset, what,
-           loss->series[0] ? ", series " : "", loss->series);
-}
-
-static int open_state(const char *dir, struct toc_statedb **out) {
-    char path[600];
-    struct toc_err err = {0};
-    snprintf(path, sizeof path, "%s/state.db", dir);
-    const struct toc_statedb_options o = {
-        .vfs = toc_vfs_system(), .path = path, .clock = toc_clock_system()};
-    int rc = toc_statedb_open(&o, out, &err);
-    if (rc < 0)
-        fprintf(stderr, "tocsin db: %s\n", err.message);
-    return rc;
-}
-
-static int verify(const char *dir) {
-    char path[600];
-    struct toc_metricdb_verdict v = {0};
-    struct toc_err err = {0};
-    struct toc_statedb *state = NULL;
-    struct toc_audit_head head;
-    snprintf(path, sizeof path, "%s/metrics", dir);
-    int rc = toc_metricdb_verify(toc_vfs_system(), path, print_damage, NULL, &v, &err);
-    if (rc == 0)
-        printf("metrics: %llu log records, %llu blocks, %llu chunks, %llu samples, %llu damaged\n",
-               (unsigned long long)v.wal_records, (unsigned long long)v.blocks,
-               (unsigned long long)v.chunks, (unsigned long long)v.samples,
-               (unsigned long long)v.damaged);
-    if (rc == 0 && (rc = open_state(dir, &state)) < 0)
-        return TOC_EXIT_FAILED;
-    if (rc == 0)
-        rc = toc_statedb_verify(state, &err);
-    if (rc == 0)
-        rc = toc_audit_verify(state, &head, &err);
-    if (rc == 0)
-        printf("state: sound, %lld audit entries in an unbroken chain\n", (long long)head.count);
-    else
-        fprintf(stderr, "tocsin db: %s\n", err.message);
-    toc_statedb_close(&state);
-    return rc < 0 || v.damaged ? TOC_EXIT_FAILED : 0;
-}
-
-static int backup(const char *dir, const char *target) {
-    struct toc_statedb *state = NULL;
-    struct toc_err err = {0};
-    if (open_state(dir, &state) < 0)
-        return TOC_EXIT_FAILED;
-    int rc = toc_statedb_backup(state, target, &err);
-    if (rc < 0)
-        fprintf(stderr, "tocsin db: %s\n", err.message);
-    toc_statedb_close(&state);
-    return rc < 0 ? TOC_EXIT_FAILED : 0;
-}
-
-int toc_db_command(int argc, char **argv) {
-    const char *dir = "./tocsin-data";
-    const struct toc_option options[] = {{"data", 0, TOC_OPTION_STRING, &dir}, {0}};
-    int count, rc = toc_options_parse(argc, argv, options, toc_db_usage, &count);
-    if (rc != 0)
-        return rc < 0 ? 0 : rc;
-    if (count == 1 && strcmp(argv[1], "verify") == 0)
-        return verify(dir);
-    if (count == 2 && strcmp(argv[1], "backup") == 0)
-        return backup(dir, argv[2]);
-    return usage_error("db", "expected verify or backup FILE");
 }

@@ -1,0 +1,133 @@
+#include "app/db_command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "app/command.h"
+#include "app/options.h"
+#include "metricdb/metricdb.h"
+#include "statedb/audit.h"
+#include "statedb/statedb.h"
+#include "sys/clock.h"
+#include "sys/vfs.h"
+
+const char toc_db_usage[] =
+    "usage: tocsin db verify [--data DIR]\n"
+    "       tocsin db backup FILE [--data DIR]\n"
+    "       tocsin db import-prometheus DIR [--data DIR] [--match SELECTOR] [--from T] [--to T]\n"
+    "       tocsin db export-prometheus DIR [--data DIR] [--match SELECTOR] [--from T] [--to T]\n"
+    "\n"
+    "verify  reads every log record, block, chunk, the state database and the audit chain\n"
+    "backup  writes a consistent copy of the state database to FILE\n"
+    "import-prometheus  reads a data directory of Prometheus (blocks and log) into ours\n"
+    "export-prometheus  writes blocks that Prometheus and promtool read\n"
+    "\n"
+    "tocsin db NAME --help tells more.\n";
+
+static void print_damage(void *ctx, const struct toc_metricdb_loss *loss, const char *what) {
+    (void)ctx;
+    printf("damaged %s at %llu: %s%s%s\n", loss->path, (unsigned long long)loss->offset, what,
+           loss->series[0] ? ", series " : "", loss->series);
+}
+
+static int open_state(const char *dir, struct toc_statedb **out) {
+    char path[600];
+    struct toc_err err = {0};
+    snprintf(path, sizeof path, "%s/state.db", dir);
+    const struct toc_statedb_options o = {
+        .vfs = toc_vfs_system(), .path = path, .clock = toc_clock_system()};
+    int rc = toc_statedb_open(&o, out, &err);
+    if (rc < 0)
+        fprintf(stderr, "tocsin db: %s\n", err.message);
+    return rc;
+}
+
+static int verify_dir(const char *dir) {
+    char path[600];
+    struct toc_metricdb_verdict v = {0};
+    struct toc_err err = {0};
+    struct toc_statedb *state = NULL;
+    struct toc_audit_head head;
+    snprintf(path, sizeof path, "%s/metrics", dir);
+    int rc = toc_metricdb_verify(toc_vfs_system(), path, print_damage, NULL, &v, &err);
+    if (rc == 0)
+        printf("metrics: %llu log records, %llu blocks, %llu chunks, %llu samples, %llu damaged\n",
+               (unsigned long long)v.wal_records, (unsigned long long)v.blocks,
+               (unsigned long long)v.chunks, (unsigned long long)v.samples,
+               (unsigned long long)v.damaged);
+    if (rc == 0 && (rc = open_state(dir, &state)) < 0)
+        return TOC_EXIT_FAILED;
+    if (rc == 0)
+        rc = toc_statedb_verify(state, &err);
+    if (rc == 0)
+        rc = toc_audit_verify(state, &head, &err);
+    if (rc == 0)
+        printf("state: sound, %lld audit entries in an unbroken chain\n", (long long)head.count);
+    else
+        fprintf(stderr, "tocsin db: %s\n", err.message);
+    toc_statedb_close(&state);
+    return rc < 0 || v.damaged ? TOC_EXIT_FAILED : 0;
+}
+
+static int back_up(const char *dir, const char *target) {
+    struct toc_statedb *state = NULL;
+    struct toc_err err = {0};
+    if (open_state(dir, &state) < 0)
+        return TOC_EXIT_FAILED;
+    int rc = toc_statedb_backup(state, target, &err);
+    if (rc < 0)
+        fprintf(stderr, "tocsin db: %s\n", err.message);
+    toc_statedb_close(&state);
+    return rc < 0 ? TOC_EXIT_FAILED : 0;
+}
+
+void toc_db_metrics_dir(const char *dir, char *out, size_t out_size) {
+    snprintf(out, out_size, "%s/metrics", dir);
+    if (!toc_vfs_exists(toc_vfs_system(), out))
+        snprintf(out, out_size, "%s", dir);
+}
+
+static int usage_error(const char *text) {
+    fprintf(stderr, "tocsin db: %s (see tocsin db --help)\n", text);
+    return TOC_EXIT_USAGE;
+}
+
+static int verify(int argc, char **argv) {
+    const char *dir = "./tocsin-data";
+    const struct toc_option options[] = {{"data", 0, TOC_OPTION_STRING, &dir}, {0}};
+    int count, rc = toc_options_parse(argc, argv, options, toc_db_usage, &count);
+    if (rc != 0)
+        return rc < 0 ? 0 : rc;
+    return count ? usage_error("verify takes no argument but --data") : verify_dir(dir);
+}
+
+static int backup(int argc, char **argv) {
+    const char *dir = "./tocsin-data";
+    const struct toc_option options[] = {{"data", 0, TOC_OPTION_STRING, &dir}, {0}};
+    int count, rc = toc_options_parse(argc, argv, options, toc_db_usage, &count);
+    if (rc != 0)
+        return rc < 0 ? 0 : rc;
+    return count == 1 ? back_up(dir, argv[1]) : usage_error("expected backup FILE");
+}
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} g_subcommands[] = {
+    {"verify", verify},
+    {"backup", backup},
+    {"import-prometheus", toc_db_import_prometheus},
+    {"export-prometheus", toc_db_export_prometheus},
+};
+
+int toc_db_command(int argc, char **argv) {
+    for (size_t i = 0; argc > 1 && i < TOC_ARRAY_LEN(g_subcommands); i++)
+        if (strcmp(argv[1], g_subcommands[i].name) == 0)
+            return g_subcommands[i].run(argc - 1, argv + 1);
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        fputs(toc_db_usage, stdout);
+        return 0;
+    }
+    return usage_error("expected verify, backup FILE, import-prometheus DIR or "
+                       "export-prometheus DIR");
+}

@@ -1,0 +1,19 @@
+/* `tocsin db …`: work on a data directory. Each subcommand has a file of its own. */
+#ifndef TOC_APP_DB_COMMAND_H
+#define TOC_APP_DB_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+extern const char toc_db_usage[];
+int toc_db_command(int argc, char **argv);
+
+/* Subcommands: argv[0] is their name. Exit codes of app/command.h. */
+int toc_db_import_prometheus(int argc, char **argv);
+int toc_db_export_prometheus(int argc, char **argv);
+
+/* Where the time series of a data directory are: DIR/metrics, or DIR itself when it is a snapshot.
+ */
+void toc_db_metrics_dir(const char *dir, char *out, size_t out_size);
+
+#endif
