@@ -94,8 +94,8 @@ static void write_round_refs(struct bench *b) {
     for (size_t i = 0; i < b->series;) {
         size_t n = 0;
         for (; n < BATCH && i < b->series; i++, n++)
-            samples[n] =
-                (struct toc_metricdb_sample){b->refs[i], b->clock.wall.ms, next_value(b, i), NULL, 0};
+            samples[n] = (struct toc_metricdb_sample){b->refs[i], b->clock.wall.ms,
+                                                      next_value(b, i), NULL, 0};
         if (toc_metricdb_write_refs(b->db, samples, n, &r, &unknown, &err) || unknown)
             fail("write by reference", &err);
     }
@@ -147,7 +147,10 @@ static void bench_set(struct bench *b, int64_t range_ms, const char *what) {
     struct toc_matcher m;
     if (toc_matcher_init(&m, TOC_MATCH_RE, TOC_METRIC_NAME, TOC_SV(".+"), NULL))
         exit(1);
-    struct toc_select s = {&m, 1, b->clock.wall.ms - range_ms, b->clock.wall.ms, false, false};
+    struct toc_select s = {.matchers = &m,
+                           .matcher_count = 1,
+                           .min_ms = b->clock.wall.ms - range_ms,
+                           .max_ms = b->clock.wall.ms};
     struct toc_querier *q = toc_metricdb_querier(b->db);
     struct toc_series_buffer buffer = {0};
     for (int round = 0; round < 3; round++) {

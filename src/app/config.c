@@ -67,8 +67,8 @@ static const struct toc_schema_key g_top[] = {
 /* Scalars of the smaller sections, with their defaults. */
 struct scalars {
     struct toc_sv durability, loopback, cert_file, key_file;
-    int64_t retention_ms, retention_bytes, max_series, host_interval_ms, gpu_interval_ms, hold_ms,
-        reopen_ms, window_ms, max_age_ms, dead_after_ms;
+    int64_t retention_ms, retention_bytes, rollup_5m_ms, rollup_1h_ms, max_series, host_interval_ms,
+        gpu_interval_ms, hold_ms, reopen_ms, window_ms, max_age_ms, dead_after_ms;
     bool host_enabled, gpu_enabled, discovery_enabled, builtin;
     const struct toc_yaml *run_dirs, *allowed_hosts, *retention_rules;
 };
@@ -78,6 +78,10 @@ static const struct toc_schema_key g_storage[] = {
     {"durability", TOC_SCHEMA_STRING, AT(durability), false, "group", 0, 0, "sync, group or os"},
     {"retention", TOC_SCHEMA_DURATION, AT(retention_ms), false, "15d", 0, 0,
      "how long samples are kept"},
+    {"rollup_5m", TOC_SCHEMA_DURATION, AT(rollup_5m_ms), false, "30d", 0, 0,
+     "how long roll-ups of 5 minutes are kept; 0s: none are made"},
+    {"rollup_1h", TOC_SCHEMA_DURATION, AT(rollup_1h_ms), false, "365d", 0, 0,
+     "how long roll-ups of one hour are kept; 0s: none are made"},
     {"retention_bytes", TOC_SCHEMA_BYTES, AT(retention_bytes), false, "0", 0, 0,
      "size of log and blocks from which the oldest blocks go; 0: no limit"},
     {"retention_rules", TOC_SCHEMA_NODE, AT(retention_rules), false, NULL, 0, 0,
@@ -215,6 +219,8 @@ static void set_scalars(struct toc_config *c, const struct sections *top, const 
     c->tls_key_file = s->key_file;
     c->retention_ms = s->retention_ms;
     c->retention_bytes = s->retention_bytes;
+    c->rollup_5m_ms = s->rollup_5m_ms ? s->rollup_5m_ms : -1;
+    c->rollup_1h_ms = s->rollup_1h_ms ? s->rollup_1h_ms : -1;
     c->max_series = s->max_series;
     c->host_enabled = s->host_enabled;
     c->gpu_enabled = s->gpu_enabled;

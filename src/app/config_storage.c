@@ -16,6 +16,10 @@ static const struct toc_schema_key g_retention_rules[] = {
      "a series selector, or an anchored regular expression of metric names"},
     {"raw", TOC_SCHEMA_DURATION, AT(TOC_METRICDB_RAW), false, NULL, 0, 0,
      "how long samples are kept as they came; default storage.retention"},
+    {"rollup_5m", TOC_SCHEMA_DURATION, AT(TOC_METRICDB_ROLLUP_5M), false, NULL, 0, 0,
+     "the same for roll-ups of 5 minutes; 0s: none"},
+    {"rollup_1h", TOC_SCHEMA_DURATION, AT(TOC_METRICDB_ROLLUP_1H), false, NULL, 0, 0,
+     "the same for roll-ups of one hour; 0s: none"},
     {0},
 };
 #undef AT
@@ -54,6 +58,12 @@ static int read_keeps(const struct toc_yaml *node, const struct row *row,
                       struct toc_metricdb_retention_rule *rule, struct toc_err *err) {
     for (int k = 0; k < TOC_METRICDB_STORE_COUNT; k++)
         rule->keep_ms[k] = row->keep_ms[k] == NOT_SAID ? 0 : row->keep_ms[k] ? row->keep_ms[k] : -1;
+    for (int k = TOC_METRICDB_ROLLUP_5M; k < TOC_METRICDB_STORE_COUNT; k++)
+        if (row->keep_ms[k] > 0 && row->keep_ms[k] < row->keep_ms[TOC_METRICDB_RAW])
+            return toc_err_at(err, TOC_EINVAL, node->line, node->column,
+                              "roll-ups are kept at least as long as the samples that they are "
+                              "made of: make rollup_5m and rollup_1h longer than raw, or 0s for "
+                              "none");
     if (row->keep_ms[TOC_METRICDB_RAW] == 0)
         return toc_err_at(err, TOC_EINVAL, node->line, node->column,
                           "raw: 0s would delete samples at once; drop the series where they are "

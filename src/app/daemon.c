@@ -58,6 +58,8 @@ static int open_stores(struct toc_daemon *d, struct toc_err *err) {
         .dir = path_in(d, path, sizeof path, "metrics"),
         .durability = d->config->durability,
         .limits = {.retention_ms = d->config->retention_ms,
+                   .rollup_5m_ms = d->config->rollup_5m_ms,
+                   .rollup_1h_ms = d->config->rollup_1h_ms,
                    .retention_bytes = (uint64_t)d->config->retention_bytes,
                    .max_series = (uint64_t)d->config->max_series},
         .retention_rules = d->config->retention_rules,

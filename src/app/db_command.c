@@ -17,7 +17,8 @@ const char toc_db_usage[] =
     "       tocsin db import-prometheus DIR [--data DIR] [--match SELECTOR] [--from T] [--to T]\n"
     "       tocsin db export-prometheus DIR [--data DIR] [--match SELECTOR] [--from T] [--to T]\n"
     "\n"
-    "verify  reads every log record, block, chunk, the state database and the audit chain\n"
+    "verify  reads every log record, block, chunk, roll-up, the state database and the audit\n"
+    "        chain\n"
     "backup  writes a consistent copy of the state database to FILE\n"
     "import-prometheus  reads a data directory of Prometheus (blocks and log) into ours\n"
     "export-prometheus  writes blocks that Prometheus and promtool read\n"
@@ -51,9 +52,11 @@ static int verify_dir(const char *dir) {
     snprintf(path, sizeof path, "%s/metrics", dir);
     int rc = toc_metricdb_verify(toc_vfs_system(), path, print_damage, NULL, &v, &err);
     if (rc == 0)
-        printf("metrics: %llu log records, %llu blocks, %llu chunks, %llu samples, %llu damaged\n",
+        printf("metrics: %llu log records, %llu blocks, %llu chunks, %llu samples, %llu blocks of "
+               "roll-ups with %llu buckets, %llu damaged\n",
                (unsigned long long)v.wal_records, (unsigned long long)v.blocks,
                (unsigned long long)v.chunks, (unsigned long long)v.samples,
+               (unsigned long long)v.rollup_blocks, (unsigned long long)v.buckets,
                (unsigned long long)v.damaged);
     if (rc == 0 && (rc = open_state(dir, &state)) < 0)
         return TOC_EXIT_FAILED;

@@ -54,6 +54,13 @@ static void storage_metrics(struct toc_daemon *d, struct emitter *e) {
     counter(e, "tocsin_corruptions_total", "Damaged records met.", (double)s.corruptions);
     gauge(e, "tocsin_storage_degraded", "1 while samples cannot be stored.", s.is_degraded);
     gauge(e, "tocsin_block_bytes", "Size of all blocks.", (double)s.block_bytes);
+    static const char *const resolutions[] = {"5m", "1h"};
+    for (int i = 0; i < 2; i++) {
+        e->fn(e->ctx, "tocsin_storage_rollup_bytes", "gauge", "Size of all blocks of roll-ups.",
+              "resolution", resolutions[i], (double)s.rollups[i].bytes);
+        e->fn(e->ctx, "tocsin_storage_rollup_buckets", "gauge", "Buckets of roll-ups stored.",
+              "resolution", resolutions[i], (double)s.rollups[i].buckets);
+    }
     for (int i = 0; i < TOC_METRICDB_EXPIRY_COUNT; i++)
         e->fn(e->ctx, "tocsin_storage_expired_samples_total", "counter",
               "Samples and buckets of roll-ups deleted by retention, by reason.", "reason",

@@ -112,6 +112,13 @@ static int read_deletions(struct toc_block *b, unsigned *io_damaged) {
     return rc == TOC_ECORRUPT ? 0 : rc;
 }
 
+/* Merging and rewriting add nothing, so what is in such a block was in those that it replaces. */
+static void note_newest(struct toc_block *b) {
+    b->newest = b->meta.replaces ? b->meta.replaces : b->meta.id;
+    for (size_t i = 0; i < b->replaced_count; i++)
+        b->newest = i ? TOC_MAX(b->newest, b->replaced[i]) : b->replaced[0];
+}
+
 int toc_block_open(struct toc_vfs *vfs, const char *path, struct toc_block **out,
                    unsigned *out_damaged) {
     struct toc_block *b = TOC_NEW(struct toc_block);
@@ -136,6 +143,8 @@ int toc_block_open(struct toc_vfs *vfs, const char *path, struct toc_block **out
         rc = read_deletions(b, out_damaged);
     if (!rc)
         rc = read_replaced(b, out_damaged);
+    if (!rc)
+        note_newest(b);
     if (rc)
         toc_block_unref(&b);
     *out = b;

@@ -125,6 +125,9 @@ struct toc_block {
     struct toc_block_index *index;     /* under the blocks lock; NULL when not loaded */
     struct toc_tombstones *tombstones; /* under the blocks lock; NULL: nothing deleted */
     uint64_t last_use;
+    /* Id of the newest block whose content went into this one, at most: roll-ups with a larger id
+     * have all of it. */
+    uint64_t newest;
     uint64_t *replaced; /* ids of blocks that it stands for, owned */
     size_t replaced_count;
     struct toc_blocks *leaves; /* the set that it was deleted from; the folder goes with the last

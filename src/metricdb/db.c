@@ -50,6 +50,10 @@ static struct toc_metricdb *make(const struct toc_metricdb_options *o) {
     return db;
 }
 
+void toc_metricdb_store_path(const struct toc_metricdb *db, int store, char *out, size_t out_size) {
+    snprintf(out, out_size, "%.4000s/%s", db->dir, toc_metricdb_store_dir(store));
+}
+
 /* Advisory locks exist on the machine's own files only. */
 static int take_lock(struct toc_metricdb *db, struct toc_err *err) {
     if (db->vfs != toc_vfs_system())
@@ -88,7 +92,10 @@ static int sync_ancestors(struct toc_metricdb *db) {
 }
 
 static int make_dirs(struct toc_metricdb *db, struct toc_err *err) {
-    const char *dirs[] = {db->dir, db->wal_dir, db->block_dir};
+    char rollups[2][4096];
+    const char *dirs[] = {db->dir, db->wal_dir, db->block_dir, rollups[0], rollups[1]};
+    toc_metricdb_store_path(db, TOC_METRICDB_ROLLUP_5M, rollups[0], sizeof rollups[0]);
+    toc_metricdb_store_path(db, TOC_METRICDB_ROLLUP_1H, rollups[1], sizeof rollups[1]);
     for (size_t i = 0; i < TOC_ARRAY_LEN(dirs); i++) {
         int rc = toc_vfs_make_dirs(db->vfs, dirs[i]);
         if (rc)
@@ -112,7 +119,7 @@ static int note_name(void *ctx, const char *name) {
     return 0;
 }
 
-static void open_block(struct toc_metricdb *db, const char *path) {
+static void open_block(struct toc_metricdb *db, int store, const char *path) {
     struct toc_metricdb_loss loss = {0};
     struct toc_block *b;
     unsigned damaged = 0;
@@ -127,9 +134,10 @@ static void open_block(struct toc_metricdb *db, const char *path) {
     if (rc)
         return;
     db->next_block = TOC_MAX(db->next_block, b->meta.id + 1);
-    if (b->meta.range_max > atomic_load_explicit(&db->sealed_ms, memory_order_relaxed))
+    if (store == TOC_METRICDB_RAW &&
+        b->meta.range_max > atomic_load_explicit(&db->sealed_ms, memory_order_relaxed))
         atomic_store_explicit(&db->sealed_ms, b->meta.range_max, memory_order_relaxed);
-    toc_blocks_add(&db->blocks, b);
+    toc_blocks_add(toc_metricdb_store(db, store), b);
 }
 
 static bool replaces(const struct toc_block *b, uint64_t id) {
@@ -147,8 +155,7 @@ static bool is_replaced(const struct toc_blocks *set, const struct toc_block *b)
 }
 
 /* A crash came between the two steps of replacing blocks. */
-static void drop_replaced(struct toc_metricdb *db) {
-    struct toc_blocks *set = &db->blocks;
+static void drop_replaced(struct toc_blocks *set) {
     for (size_t i = 0; i < set->list.count;) {
         if (is_replaced(set, set->list.items[i]))
             toc_blocks_delete(set, set->list.items[i]);
@@ -157,21 +164,30 @@ static void drop_replaced(struct toc_metricdb *db) {
     }
 }
 
-static int open_blocks(struct toc_metricdb *db, struct toc_err *err) {
+static int open_store(struct toc_metricdb *db, int store, struct toc_err *err) {
     struct listing l = {0};
-    int rc = db->vfs->list(db->vfs, db->block_dir, note_name, &l);
+    char dir[4096];
+    toc_metricdb_store_path(db, store, dir, sizeof dir);
+    int rc = db->vfs->list(db->vfs, dir, note_name, &l);
     for (size_t i = 0; i < l.count; i++) {
-        char *path = join(db->block_dir, l.items[i]);
+        char *path = join(dir, l.items[i]);
         if (!strncmp(l.items[i], "tmp-", 4))
             toc_block_remove_dir(db->vfs, path); /* never finished, or half deleted */
         else if (!strncmp(l.items[i], "b-", 2))
-            open_block(db, path);
+            open_block(db, store, path);
         toc_free(path);
         toc_free(l.items[i]);
     }
     TOC_VEC_FINI(&l);
-    drop_replaced(db);
-    return rc ? toc_errf(err, rc, "cannot list %s: %s", db->block_dir, toc_strerror(rc)) : 0;
+    drop_replaced(toc_metricdb_store(db, store));
+    return rc ? toc_errf(err, rc, "cannot list %s: %s", dir, toc_strerror(rc)) : 0;
+}
+
+static int open_blocks(struct toc_metricdb *db, struct toc_err *err) {
+    int rc = 0;
+    for (int k = 0; k < TOC_METRICDB_STORE_COUNT && !rc; k++)
+        rc = open_store(db, k, err);
+    return rc;
 }
 
 static void destroy(struct toc_metricdb **out) {
@@ -186,6 +202,7 @@ static void destroy(struct toc_metricdb **out) {
     toc_metricdb_free_rules(db);
     toc_metricdb_free_seal(&db->untrimmed);
     TOC_VEC_FINI(&db->dead_series);
+    TOC_VEC_FINI(&db->empty_stretches);
     toc_mutex_fini(&db->maintain_mutex);
     toc_mutex_fini(&db->notes_mutex);
     toc_lock_release(&db->lock);

@@ -1,7 +1,7 @@
 /* Deleting: from the head at once and in the log, from blocks by tombstones that maintenance works
  * in. */
 #include "base/alloc.h"
-#include "metricdb/metricdb_priv.h"
+#include "metricdb/rollups.h"
 #include "sys/log.h"
 
 struct deletion {
@@ -69,49 +69,59 @@ static bool has_chunk(const struct toc_block_index *x, uint32_t number, int64_t 
     return false;
 }
 
-static int delete_from_index(struct deletion *d, struct toc_block *b,
+/* Up to where what tells of a time lies in a store. */
+static int64_t last_end_ms(int store, int64_t t_ms) {
+    return store == TOC_METRICDB_RAW ? t_ms : toc_rollup_end(t_ms, toc_metricdb_resolution(store));
+}
+
+/* A bucket of which a part is deleted goes as a whole; what samples still tell of it comes back
+ * when its roll-ups are made again. */
+static int delete_from_index(struct deletion *d, int store, struct toc_block *b,
                              const struct toc_block_index *x) {
+    struct toc_blocks *set = toc_metricdb_store(d->db, store);
+    int64_t max_ms = last_end_ms(store, d->max_ms);
     struct toc_ids ids = {0};
     TOC_VEC(struct toc_tombstone) more = {0};
     toc_block_index_match(x, d->s->matchers, d->s->matcher_count, &ids);
     for (size_t i = 0; i < ids.count; i++)
-        if (has_chunk(x, ids.items[i], d->min_ms, d->max_ms))
+        if (has_chunk(x, ids.items[i], d->min_ms, max_ms))
             TOC_VEC_PUSH(&more, ((struct toc_tombstone){ids.items[i], d->min_ms, d->max_ms}));
     TOC_VEC_FINI(&ids);
     if (!more.count)
         return 0;
     /* Nobody else changes them: the maintain mutex is held. */
-    struct toc_tombstones *old = toc_blocks_tombstones(&d->db->blocks, b);
+    struct toc_tombstones *old = toc_blocks_tombstones(set, b);
     struct toc_tombstones *all = toc_tombstones_merge(old, more.items, more.count);
     int rc = toc_tombstones_write(all, b->vfs, b->path);
     if (rc)
         toc_tombstones_unref(&all);
     else
-        toc_blocks_set_tombstones(&d->db->blocks, b, all);
+        toc_blocks_set_tombstones(set, b, all);
     d->series += rc ? 0 : more.count;
     toc_tombstones_unref(&old);
     TOC_VEC_FINI(&more);
     return rc;
 }
 
-static int delete_from_block(struct deletion *d, struct toc_block *b) {
+static int delete_from_block(struct deletion *d, int store, struct toc_block *b) {
     struct toc_block_index *x;
     unsigned damaged;
-    int rc = toc_blocks_index(&d->db->blocks, b, &x, &damaged);
+    int rc = toc_blocks_index(toc_metricdb_store(d->db, store), b, &x, &damaged);
     if (rc)
         return rc == TOC_ECORRUPT ? 0 : rc; /* nothing of it can be read */
-    rc = delete_from_index(d, b, x);
+    rc = delete_from_index(d, store, b, x);
     toc_block_index_unref(&x);
     return rc;
 }
 
-static int delete_from_blocks(struct deletion *d, struct toc_err *err) {
+static int delete_from_blocks(struct deletion *d, int store, struct toc_err *err) {
     struct toc_block **blocks;
-    size_t n = toc_blocks_overlapping(&d->db->blocks, d->min_ms, d->max_ms, &blocks);
+    size_t n = toc_blocks_overlapping(toc_metricdb_store(d->db, store), d->min_ms,
+                                      last_end_ms(store, d->max_ms), &blocks);
     int rc = 0;
     for (size_t i = 0; i < n; i++) {
         if (!rc)
-            rc = delete_from_block(d, blocks[i]);
+            rc = delete_from_block(d, store, blocks[i]);
         toc_block_unref(&blocks[i]);
     }
     toc_free(blocks);
@@ -127,8 +137,8 @@ static int check_deletable(struct toc_metricdb *db, struct toc_err *err) {
                         "parts of %s could not be read at start (see the log): nothing can be "
                         "deleted for good until a start reads them",
                         db->dir);
-    int rc = toc_blocks_sweep(&db->blocks, db->vfs, db->block_dir);
-    return rc ? toc_errf(err, rc, "cannot remove a half-made block in %s: %s", db->block_dir,
+    int rc = toc_metricdb_sweep(db);
+    return rc ? toc_errf(err, rc, "cannot remove a half-made block in %s: %s", db->dir,
                          toc_strerror(rc))
               : 0;
 }
@@ -150,8 +160,8 @@ int toc_metricdb_delete(struct toc_metricdb *db, const struct toc_select *s, uin
     int rc = check_deletable(db, err);
     if (!rc)
         rc = delete_from_head(&d, err);
-    if (!rc)
-        rc = delete_from_blocks(&d, err);
+    for (int k = 0; k < TOC_METRICDB_STORE_COUNT && !rc; k++)
+        rc = delete_from_blocks(&d, k, err);
     db->has_deleted |= d.series > 0;
     toc_mutex_unlock(&db->maintain_mutex);
     TOC_VEC_FINI(&d.refs);
@@ -198,7 +208,7 @@ static int write_copy(struct toc_metricdb *db, struct toc_block *b, const struct
     int rc = toc_block_writer_new(db->vfs, db->block_dir, &meta, &w);
     if (rc)
         return rc;
-    toc_metricdb_name_replaced(db, w, &b, 1);
+    toc_metricdb_name_replaced(db, TOC_METRICDB_RAW, w, &b, 1);
     for (uint32_t i = 0; i < b->meta.series && !rc; i++)
         rc = copy_series(x, t, i, &buffer, w);
     toc_series_buffer_fini(&buffer);
@@ -206,7 +216,7 @@ static int write_copy(struct toc_metricdb *db, struct toc_block *b, const struct
         toc_block_writer_abort(&w);
         return rc;
     }
-    return toc_metricdb_finish_block(db, &w, &meta, out);
+    return toc_metricdb_finish_block(db, TOC_METRICDB_RAW, &w, &meta, out);
 }
 
 /* Is the block needed to know that samples of the log were sealed? */
@@ -223,6 +233,8 @@ static int rewrite(struct toc_metricdb *db, struct toc_block *b, const struct to
         rc = write_copy(db, b, x, t, &copy);
         toc_block_index_unref(&x);
     }
+    if (copy)
+        copy->newest = b->newest;
     if (!rc && copy)
         toc_blocks_replace(&db->blocks, &b, 1, copy);
     b->is_empty = !rc && !copy;

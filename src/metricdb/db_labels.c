@@ -1,6 +1,6 @@
 /* Label names and values: from the indexes of head and blocks, without a look at samples. */
 #include "base/alloc.h"
-#include "metricdb/metricdb_priv.h"
+#include "metricdb/rollups.h"
 
 struct strings {
     TOC_VEC_FIELDS(struct toc_sv)
@@ -69,10 +69,17 @@ static void list_head(struct toc_head *h, const struct toc_select *s, struct str
 
 /* --- blocks --- */
 
-static int list_block(struct toc_metricdb *db, struct toc_block *b, const struct toc_select *s,
-                      struct strings *x, struct toc_block_index **out_index) {
+#define LONGEST_BUCKET_MS INT64_C(3600000)
+
+struct indexes {
+    TOC_VEC_FIELDS(struct toc_block_index *)
+};
+
+static int list_block(struct toc_metricdb *db, int store, struct toc_block *b,
+                      const struct toc_select *s, struct strings *x,
+                      struct toc_block_index **out_index) {
     unsigned damaged;
-    int rc = toc_blocks_index(&db->blocks, b, out_index, &damaged);
+    int rc = toc_blocks_index(toc_metricdb_store(db, store), b, out_index, &damaged);
     if (rc) {
         *out_index = NULL;
         return rc == TOC_ECORRUPT ? 0 : rc;
@@ -97,31 +104,49 @@ static int emit(struct strings *x, toc_on_string *fn, void *ctx) {
     return rc;
 }
 
+/* The indexes of a store's blocks join `held`, because the strings lie in them. */
+static int list_store(struct toc_metricdb *db, int store, struct strings *x,
+                      const struct toc_select *s, struct indexes *held) {
+    struct toc_block **blocks;
+    int rc = 0;
+    /* The last bucket that tells of max_ms ends later. */
+    size_t n = toc_blocks_overlapping(toc_metricdb_store(db, store), s->min_ms,
+                                      s->max_ms > INT64_MAX - LONGEST_BUCKET_MS
+                                          ? INT64_MAX
+                                          : s->max_ms + toc_metricdb_resolution(store),
+                                      &blocks);
+    for (size_t i = 0; i < n; i++) {
+        struct toc_block_index *index = NULL;
+        if (!rc)
+            rc = list_block(db, store, blocks[i], s, x, &index);
+        if (index)
+            TOC_VEC_PUSH(held, index);
+        toc_block_unref(&blocks[i]);
+    }
+    toc_free(blocks);
+    return rc;
+}
+
 static int list(struct toc_metricdb *db, struct strings *x, const struct toc_select *s,
                 toc_on_string *fn, void *ctx, struct toc_err *err) {
     struct toc_head_bounds bounds = toc_head_bounds(&db->head);
-    struct toc_block **blocks;
+    struct indexes held = {0};
     toc_rwlock_read(&db->head.index_lock);
     unsigned ticket = toc_head_enter_select(&db->head); /* keeps the texts alive */
     if (bounds.min_ms <= s->max_ms && bounds.max_ms >= s->min_ms)
         list_head(&db->head, s, x);
     toc_rwlock_unlock(&db->head.index_lock);
-    size_t n = toc_blocks_overlapping(&db->blocks, s->min_ms, s->max_ms, &blocks);
-    struct toc_block_index **indexes = TOC_NEW_ARRAY(struct toc_block_index *, n + 1);
     int rc = 0;
-    for (size_t i = 0; i < n && !rc; i++)
-        rc = list_block(db, blocks[i], s, x, &indexes[i]);
+    for (int k = 0; k < TOC_METRICDB_STORE_COUNT && !rc; k++)
+        rc = list_store(db, k, x, s, &held);
     if (rc)
-        toc_errf(err, rc, "cannot read a block in %s: %s", db->block_dir, toc_strerror(rc));
+        toc_errf(err, rc, "cannot read a block in %s: %s", db->dir, toc_strerror(rc));
     else
         rc = emit(x, fn, ctx);
     toc_head_leave_select(&db->head, ticket);
-    for (size_t i = 0; i < n; i++) {
-        toc_block_index_unref(&indexes[i]);
-        toc_block_unref(&blocks[i]);
-    }
-    toc_free(indexes);
-    toc_free(blocks);
+    for (size_t i = 0; i < held.count; i++)
+        toc_block_index_unref(&held.items[i]);
+    TOC_VEC_FINI(&held);
     TOC_VEC_FINI(x);
     return rc;
 }

@@ -1,12 +1,17 @@
 /* Housekeeping: old samples of the head become blocks, then log segments and expired blocks go. */
 #include "base/alloc.h"
 #include "metricdb/histogram_code.h"
-#include "metricdb/metricdb_priv.h"
+#include "metricdb/rollups.h"
 #include "metricdb/seal.h"
 #include "model/sample.h"
 #include "sys/log.h"
 
-enum { RETRY_MS = 10000, MERGE_PAUSE_MS = 10000, RETENTION_PAUSE_MS = 10000 };
+enum {
+    RETRY_MS = 10000,
+    MERGE_PAUSE_MS = 10000,
+    RETENTION_PAUSE_MS = 10000,
+    ROLLUP_PAUSE_MS = 60000
+};
 
 /* --- the log --- */
 
@@ -113,6 +118,16 @@ static int expire_now_and_then(struct toc_metricdb *db, bool has_sealed) {
     return toc_metricdb_expire(db);
 }
 
+static int roll_up_now_and_then(struct toc_metricdb *db) {
+    int64_t now = toc_clock_mono(db->clock).ns;
+    bool worked;
+    if (now < db->next_rollup_ns && !db->has_wanted_stretch)
+        return 0;
+    int rc = toc_metricdb_roll_up(db, &worked);
+    db->next_rollup_ns = worked ? now : now + (int64_t)ROLLUP_PAUSE_MS * 1000000;
+    return rc;
+}
+
 static int flush_log(struct toc_metricdb *db, struct toc_err *err) {
     int rc = toc_wal_flush(db->wal, err);
     return rc && toc_wal_is_in_doubt(db->wal) ? relog(db) : rc;
@@ -140,11 +155,13 @@ static int step(struct toc_metricdb *db, struct toc_err *err) {
     if (has_sealed || db->dead_series.count || db->has_deleted)
         toc_head_forget_empty(&db->head, &db->dead_series);
     db->has_deleted = false;
-    rc = rc ? rc : toc_blocks_sweep(&db->blocks, db->vfs, db->block_dir);
+    rc = rc ? rc : toc_metricdb_sweep(db);
     if (!rc)
         rc = toc_metricdb_rewrite_deleted(db);
     if (!rc && !has_sealed)
         rc = merge_now_and_then(db);
+    if (!rc && !has_sealed)
+        rc = roll_up_now_and_then(db);
     atomic_store_explicit(&db->degraded_code, rc, memory_order_relaxed);
     return rc ? toc_errf(err, rc, "cannot rewrite a block in %s: %s", db->block_dir,
                          toc_strerror(rc))
@@ -179,6 +196,8 @@ static int compact(struct toc_metricdb *db, struct toc_err *err) {
         rc = toc_metricdb_rewrite_deleted(db); /* one block each */
     for (worked = true; !rc && worked;)
         rc = toc_metricdb_merge(db, true, &worked);
+    for (worked = true; !rc && worked;)
+        rc = toc_metricdb_roll_up(db, &worked);
     toc_alloc_trim();
     return rc ? toc_errf(err, rc, "cannot compact %s: %s", db->dir, toc_strerror(rc)) : 0;
 }

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "metricdb/metricdb_priv.h"
+#include "metricdb/block_walk.h"
 #include "metricdb/seal.h"
 
 /* Stretches in multiples of the span of a block. */
@@ -10,20 +10,9 @@ static const int64_t g_spans[] = {1, 4, 12};
 enum { WHOLE_CHUNK_SAMPLES = 240, RETENTION_PARTS = 8 };
 #define MERGE_SAMPLES_MAX 100000000ull /* some ten seconds of work */
 
-/* One of the blocks that are merged. */
-struct source {
-    struct toc_block *block; /* borrowed */
-    struct toc_block_index *index;
-    struct toc_tombstones *tombstones;
-    uint32_t number; /* of the series at hand */
-    struct toc_labels labels;
-    struct toc_label items[TOC_SERIES_LABELS_MAX];
-};
-
 struct merge {
     struct toc_metricdb *db;
-    struct source *sources;
-    size_t count;
+    struct toc_block_walk walk;
     struct toc_block_writer *writer;
     struct toc_series_buffer buffer;
     TOC_VEC(struct toc_block_chunk) chunks;
@@ -31,18 +20,6 @@ struct merge {
 };
 
 /* --- one series --- */
-
-/* To the series `number`; labels.items NULL behind the last. */
-static int load_labels(struct source *s) {
-    s->labels = TOC_LABELS_EMPTY;
-    if (s->number >= s->block->meta.series)
-        return 0;
-    return toc_block_index_labels(s->index, s->number, s->items, &s->labels);
-}
-
-static bool is_at(const struct source *s, struct toc_labels labels) {
-    return s->labels.items && toc_labels_eq(s->labels, labels);
-}
 
 /* The chunks as they stand, when they are long enough, follow each other and nothing was deleted
  * from them. */
@@ -52,12 +29,12 @@ static int take_whole(struct merge *m, struct toc_labels labels, bool *out_whole
     m->chunks.count = 0;
     toc_buf_reset(&m->bytes);
     *out_whole = true;
-    for (size_t i = 0; i < m->count && *out_whole && !rc; i++) {
-        struct source *s = &m->sources[i];
+    for (size_t i = 0; i < m->walk.count && *out_whole && !rc; i++) {
+        const struct toc_walk_source *s = &m->walk.sources[i];
         struct toc_block_cursor cursor;
         struct toc_block_chunk c;
         size_t deleted = 0;
-        if (!is_at(s, labels))
+        if (!toc_walk_source_is_at(s, labels))
             continue;
         (void)toc_tombstones_of(s->tombstones, s->number, &deleted);
         rc = toc_block_index_chunks(s->index, s->number, &cursor);
@@ -73,7 +50,7 @@ static int take_whole(struct merge *m, struct toc_labels labels, bool *out_whole
     return rc;
 }
 
-static int append_source(struct merge *m, const struct source *s) {
+static int append_source(struct merge *m, const struct toc_walk_source *s) {
     struct toc_series_buffer *b = &m->buffer;
     struct toc_block_cursor cursor;
     struct toc_block_chunk c;
@@ -92,9 +69,9 @@ static int append_source(struct merge *m, const struct source *s) {
 static int take_samples(struct merge *m, struct toc_labels labels) {
     int rc = 0;
     toc_series_buffer_reset(&m->buffer);
-    for (size_t i = 0; i < m->count && !rc; i++)
-        if (is_at(&m->sources[i], labels))
-            rc = append_source(m, &m->sources[i]);
+    for (size_t i = 0; i < m->walk.count && !rc; i++)
+        if (toc_walk_source_is_at(&m->walk.sources[i], labels))
+            rc = append_source(m, &m->walk.sources[i]);
     if (rc)
         return rc;
     toc_samples_sort(&m->buffer);
@@ -114,66 +91,27 @@ static int take_series(struct merge *m, struct toc_labels labels) {
 
 /* --- all of them --- */
 
-static const struct source *smallest(const struct merge *m) {
-    const struct source *best = NULL;
-    for (size_t i = 0; i < m->count; i++) {
-        const struct source *s = &m->sources[i];
-        if (s->labels.items && (!best || toc_labels_cmp(s->labels, best->labels) < 0))
-            best = s;
-    }
-    return best;
-}
-
-/* Whoever stands at the labels goes on. */
-static int advance(struct merge *m, const struct source *at) {
-    bool moves[64];
-    int rc = 0;
-    for (size_t i = 0; i < m->count; i++)
-        moves[i] = is_at(&m->sources[i], at->labels);
-    for (size_t i = 0; i < m->count && !rc; i++) {
-        if (!moves[i])
-            continue;
-        m->sources[i].number++;
-        rc = load_labels(&m->sources[i]);
-    }
-    return rc;
-}
-
 static int merge_series(struct merge *m) {
-    const struct source *s;
-    int rc = 0;
-    for (size_t i = 0; i < m->count && !rc; i++)
-        rc = load_labels(&m->sources[i]);
-    while (!rc && (s = smallest(m))) {
+    const struct toc_walk_source *s;
+    int rc = toc_block_walk_begin(&m->walk);
+    while (!rc && (s = toc_block_walk_smallest(&m->walk))) {
         rc = take_series(m, s->labels);
         if (!rc)
-            rc = advance(m, s);
+            rc = toc_block_walk_next(&m->walk, s);
     }
     return rc;
 }
 
 static int open_sources(struct merge *m, struct toc_block **blocks, size_t count) {
-    m->sources = TOC_NEW_ARRAY(struct source, count);
-    for (size_t i = 0; i < count; i++) {
-        struct source *s = &m->sources[m->count++];
-        unsigned damaged;
-        s->block = blocks[i];
-        s->tombstones = toc_blocks_tombstones(&m->db->blocks, blocks[i]);
-        int rc = toc_blocks_index(&m->db->blocks, blocks[i], &s->index, &damaged);
-        if (rc) {
-            s->index = NULL;
-            return rc;
-        }
-    }
-    return 0;
+    int rc = 0;
+    toc_block_walk_init(&m->walk, m->db, count);
+    for (size_t i = 0; i < count && !rc; i++)
+        rc = toc_block_walk_add(&m->walk, TOC_METRICDB_RAW, blocks[i]);
+    return rc;
 }
 
 static void close_sources(struct merge *m) {
-    for (size_t i = 0; i < m->count; i++) {
-        toc_tombstones_unref(&m->sources[i].tombstones);
-        toc_block_index_unref(&m->sources[i].index);
-    }
-    toc_free(m->sources);
+    toc_block_walk_fini(&m->walk);
     toc_series_buffer_fini(&m->buffer);
     TOC_VEC_FINI(&m->chunks);
     toc_buf_fini(&m->bytes);
@@ -199,13 +137,13 @@ static int write_merged(struct merge *m, struct toc_block **blocks, size_t count
     int rc = toc_block_writer_new(db->vfs, db->block_dir, &meta, &m->writer);
     if (rc)
         return rc;
-    toc_metricdb_name_replaced(db, m->writer, blocks, count);
+    toc_metricdb_name_replaced(db, TOC_METRICDB_RAW, m->writer, blocks, count);
     rc = merge_series(m);
     if (rc || toc_block_writer_is_empty(m->writer)) {
         toc_block_writer_abort(&m->writer);
         return rc;
     }
-    return toc_metricdb_finish_block(db, &m->writer, &meta, out);
+    return toc_metricdb_finish_block(db, TOC_METRICDB_RAW, &m->writer, &meta, out);
 }
 
 static int merge_blocks(struct toc_metricdb *db, struct toc_block **blocks, size_t count) {
@@ -215,6 +153,8 @@ static int merge_blocks(struct toc_metricdb *db, struct toc_block **blocks, size
     if (!rc)
         rc = write_merged(&m, blocks, count, &merged);
     close_sources(&m);
+    for (size_t i = 0; i < count && merged; i++)
+        merged->newest = i ? TOC_MAX(merged->newest, blocks[i]->newest) : blocks[0]->newest;
     if (merged)
         toc_blocks_replace(&db->blocks, blocks, count, merged);
     /* A damaged block stays as it is: a copy would hide the loss. Which one it was is not known. */

@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
-#include "metricdb/metricdb_priv.h"
+#include "metricdb/rollups.h"
 #include "sys/log.h"
 
 /* --- losses --- */
@@ -66,6 +66,22 @@ static void block_stats(struct toc_metricdb *db, struct toc_metricdb_stats *out)
     toc_mutex_unlock(&db->blocks.mutex);
 }
 
+static void rollup_stats(struct toc_metricdb *db, int store, struct toc_metricdb_stats *out) {
+    struct toc_blocks *set = toc_metricdb_store(db, store);
+    struct toc_metricdb_rollup_stats *r = &out->rollups[store - 1];
+    toc_mutex_lock(&set->mutex);
+    r->blocks = set->list.count;
+    for (size_t i = 0; i < set->list.count; i++) {
+        const struct toc_block *b = set->list.items[i];
+        int64_t first_ms = b->meta.min_ms - toc_metricdb_resolution(store) + 1;
+        r->bytes += b->bytes;
+        r->buckets += b->meta.samples;
+        out->oldest_ms = TOC_MIN(out->oldest_ms, first_ms);
+        out->newest_ms = TOC_MAX(out->newest_ms, first_ms);
+    }
+    toc_mutex_unlock(&set->mutex);
+}
+
 void toc_metricdb_stats(struct toc_metricdb *db, struct toc_metricdb_stats *out) {
     *out = (struct toc_metricdb_stats){.oldest_ms = INT64_MAX, .newest_ms = INT64_MIN};
     out->series = atomic_load_explicit(&db->head.series_count, memory_order_relaxed);
@@ -86,6 +102,9 @@ void toc_metricdb_stats(struct toc_metricdb *db, struct toc_metricdb_stats *out)
     out->replay_seconds = db->replay_seconds;
     head_stats(db, out);
     block_stats(db, out);
+    rollup_stats(db, TOC_METRICDB_ROLLUP_5M, out);
+    rollup_stats(db, TOC_METRICDB_ROLLUP_1H, out);
+    out->rollups_made = atomic_load_explicit(&db->rollups_made, memory_order_relaxed);
     int code = atomic_load_explicit(&db->degraded_code, memory_order_relaxed);
     if (code) {
         out->is_degraded = true;

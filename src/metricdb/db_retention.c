@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "metricdb/metricdb_priv.h"
+#include "metricdb/rollups.h"
 #include "sys/log.h"
 
 const char *toc_metricdb_expiry_text(enum toc_metricdb_expiry reason) {
@@ -52,6 +52,8 @@ int toc_metricdb_copy_rules(struct toc_metricdb *db, const struct toc_metricdb_o
         for (int k = 0; k < TOC_METRICDB_STORE_COUNT; k++) {
             int64_t keep = i < n ? o->retention_rules[i].keep_ms[k] : 0;
             rule->keep_ms[k] = keep ? keep : default_keep(db, k);
+            if (k && rule->keep_ms[k] >= 0) /* never shorter than what they are made of */
+                rule->keep_ms[k] = TOC_MAX(rule->keep_ms[k], rule->keep_ms[TOC_METRICDB_RAW]);
         }
         int rc = i < n ? copy_matchers(&o->retention_rules[i], rule, err) : 0;
         if (rc)
@@ -192,18 +194,22 @@ static uint32_t expired_rules(const struct toc_metricdb *db, int store, uint64_t
 }
 
 /* One block behind which the newer ones cover so much. *io_work: rules that may yet be cut out of
- * blocks in this step, which costs reading an index and writing a list. */
+ * blocks in this step, which costs reading an index and writing a list. *out_waits: it goes when it
+ * has been rolled up. */
 static int expire_block(struct toc_metricdb *db, int store, struct toc_block *b,
-                        uint64_t covered_ms, unsigned *io_work) {
+                        uint64_t covered_ms, unsigned *io_work, bool *out_waits) {
     struct toc_blocks *set = toc_metricdb_store(db, store);
     uint32_t all = UINT32_MAX >> (32 - db->rule_count);
     uint32_t bits = expired_rules(db, store, covered_ms);
+    bool is_whole = bits == all;
     int rc = 0;
-    if (bits == all) {
-        delete_block(db, set, b, TOC_METRICDB_EXPIRED_TIME);
+    *out_waits = store == TOC_METRICDB_RAW && (is_whole || bits & ~b->expired_rules) &&
+                 !toc_metricdb_is_rolled_up(db, b);
+    if (*out_waits)
         return 0;
-    }
-    for (size_t i = 0; i < db->rule_count && *io_work && !rc; i++) {
+    if (is_whole)
+        delete_block(db, set, b, TOC_METRICDB_EXPIRED_TIME);
+    for (size_t i = 0; i < db->rule_count && !is_whole && *io_work && !rc; i++) {
         if (!((bits & ~b->expired_rules) >> i & 1))
             continue;
         rc = expire_rule(db, set, b, i);
@@ -212,24 +218,36 @@ static int expire_block(struct toc_metricdb *db, int store, struct toc_block *b,
     return rc;
 }
 
+/* What the blocks newer than each cover. */
+static void measure(struct toc_block **blocks, size_t n, uint64_t *covered_ms) {
+    uint64_t covered = 0;
+    int64_t edge = INT64_MAX;
+    for (size_t i = 0; i < n; i++) {
+        const struct toc_block_meta *m = &blocks[i]->meta;
+        int64_t end = TOC_MIN(edge, m->max_ms);
+        covered_ms[i] = covered;
+        if (end > m->min_ms)
+            covered += (uint64_t)end - (uint64_t)m->min_ms;
+        edge = TOC_MIN(edge, m->min_ms);
+    }
+}
+
+/* The oldest first, so that what is left of a series has no hole. */
 static int expire_by_time(struct toc_metricdb *db, int store) {
     struct toc_block **blocks;
     size_t n = toc_blocks_overlapping(toc_metricdb_store(db, store), INT64_MIN, INT64_MAX, &blocks);
-    uint64_t covered = 0;
-    int64_t edge = INT64_MAX;
+    uint64_t *covered_ms = TOC_NEW_ARRAY(uint64_t, n + 1);
     unsigned work = 1;
+    bool waits = false;
     int rc = 0;
     qsort(blocks, n, sizeof *blocks, newest_first);
-    for (size_t i = 0; i < n; i++) {
-        struct toc_block *b = blocks[i];
-        if (!rc)
-            rc = expire_block(db, store, b, covered, &work);
-        int64_t end = TOC_MIN(edge, b->meta.max_ms);
-        if (end > b->meta.min_ms)
-            covered += (uint64_t)end - (uint64_t)b->meta.min_ms;
-        edge = TOC_MIN(edge, b->meta.min_ms);
+    measure(blocks, n, covered_ms);
+    for (size_t i = n; i-- > 0;) {
+        if (!rc && !waits && work)
+            rc = expire_block(db, store, blocks[i], covered_ms[i], &work, &waits);
         toc_block_unref(&blocks[i]);
     }
+    toc_free(covered_ms);
     toc_free(blocks);
     return rc;
 }

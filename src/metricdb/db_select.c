@@ -21,7 +21,7 @@ static int emit(struct toc_metricdb_set *set, size_t i, const struct toc_select 
             return 0;
     } else {
         int rc = set->base.read(&set->base, i, s->min_ms, s->max_ms, buffer, &view, err);
-        if (rc || !view.count)
+        if (rc || !(view.count || view.rollup_count))
             return rc;
     }
     view.labels = toc_metricdb_set_labels(set, i, items);

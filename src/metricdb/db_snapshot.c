@@ -11,7 +11,7 @@
 struct snapshot {
     struct toc_metricdb *db;
     char path[4096];   /* while it is made */
-    char blocks[4096]; /* its blocks folder */
+    char blocks[4096]; /* its folder of the store at hand */
     const char *from, *to;
     int rc;
 };
@@ -54,17 +54,23 @@ static int link_block(struct snapshot *s, const struct toc_block *b) {
     return rc ? rc : vfs->sync_dir(vfs, to);
 }
 
-static int link_blocks(struct snapshot *s) {
+static void enter_store(struct snapshot *s, int store) {
+    snprintf(s->blocks, sizeof s->blocks, "%.4000s/%s", s->path, toc_metricdb_store_dir(store));
+}
+
+static int link_blocks(struct snapshot *s, int store) {
     struct toc_block **blocks;
-    size_t n = toc_blocks_overlapping(&s->db->blocks, INT64_MIN, INT64_MAX, &blocks);
-    int rc = 0;
+    size_t n =
+        toc_blocks_overlapping(toc_metricdb_store(s->db, store), INT64_MIN, INT64_MAX, &blocks);
+    enter_store(s, store);
+    int rc = toc_vfs_make_dirs(s->db->vfs, s->blocks);
     for (size_t i = 0; i < n; i++) {
         if (!rc)
             rc = link_block(s, blocks[i]);
         toc_block_unref(&blocks[i]);
     }
     toc_free(blocks);
-    return rc;
+    return rc ? rc : s->db->vfs->sync_dir(s->db->vfs, s->blocks);
 }
 
 static int copy_metadata(struct snapshot *s) {
@@ -80,7 +86,7 @@ static int copy_metadata(struct snapshot *s) {
 static int make_dirs(struct snapshot *s) {
     struct toc_vfs *vfs = s->db->vfs;
     char wal[8192];
-    snprintf(s->blocks, sizeof s->blocks, "%.4000s/blocks", s->path);
+    enter_store(s, TOC_METRICDB_RAW);
     snprintf(wal, sizeof wal, "%s/wal", s->path);
     int rc = toc_vfs_make_dirs(vfs, s->blocks);
     return rc ? rc : vfs->mkdir(vfs, wal);
@@ -89,8 +95,8 @@ static int make_dirs(struct snapshot *s) {
 static int fill(struct snapshot *s, bool with_head) {
     struct toc_vfs *vfs = s->db->vfs;
     int rc = make_dirs(s);
-    if (!rc)
-        rc = link_blocks(s);
+    for (int k = TOC_METRICDB_STORE_COUNT; k-- > 0 && !rc;) /* raw samples last */
+        rc = link_blocks(s, k);
     if (!rc && with_head)
         rc = toc_metricdb_write_head_block(s->db, s->blocks);
     if (!rc)
@@ -111,8 +117,11 @@ static int remove_block(void *ctx, const char *name) {
 static void remove_snapshot(struct snapshot *s) {
     struct toc_vfs *vfs = s->db->vfs;
     char wal[8192];
-    (void)vfs->list(vfs, s->blocks, remove_block, s);
-    toc_block_remove_dir(vfs, s->blocks);
+    for (int k = 0; k < TOC_METRICDB_STORE_COUNT; k++) {
+        enter_store(s, k);
+        (void)vfs->list(vfs, s->blocks, remove_block, s);
+        toc_block_remove_dir(vfs, s->blocks);
+    }
     snprintf(wal, sizeof wal, "%s/wal", s->path);
     toc_block_remove_dir(vfs, wal);
     toc_block_remove_dir(vfs, s->path);
@@ -163,7 +172,6 @@ static int clean_one(void *ctx, const char *name) {
     if (strncmp(name, "tmp-", 4) != 0)
         return 0;
     snprintf(s.path, sizeof s.path, "%.3000s/snapshots/%.900s", db->dir, name);
-    snprintf(s.blocks, sizeof s.blocks, "%.4000s/blocks", s.path);
     remove_snapshot(&s);
     return 0;
 }

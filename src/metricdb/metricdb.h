@@ -194,6 +194,10 @@ struct toc_metricdb_stats {
     /* Deleted by retention since start, by reason: samples (of roll-ups: buckets), and the bytes of
      * whole blocks. */
     uint64_t expired_samples[TOC_METRICDB_EXPIRY_COUNT], expired_bytes[TOC_METRICDB_EXPIRY_COUNT];
+    struct toc_metricdb_rollup_stats {
+        uint64_t blocks, bytes, buckets;
+    } rollups[2];          /* of 5 minutes, of one hour */
+    uint64_t rollups_made; /* blocks of them since start */
     uint64_t replay_records, replay_samples;
     double replay_seconds;
     uint64_t corruptions; /* damaged records, chunks or indexes met since start */
@@ -230,6 +234,7 @@ int toc_metricdb_metadata(struct toc_metricdb *db, struct toc_sv metric, toc_on_
  */
 struct toc_metricdb_verdict {
     uint64_t wal_segments, wal_records, blocks, chunks, samples;
+    uint64_t rollup_blocks, buckets;
     uint64_t damaged;
 };
 typedef void toc_on_damage(void *ctx, const struct toc_metricdb_loss *loss, const char *what);

@@ -25,6 +25,13 @@ struct toc_retention_rule {
     int64_t keep_ms[TOC_METRICDB_STORE_COUNT];
 };
 
+/* A stretch of which nothing is left to be rolled up of what was written before block `id`. */
+struct toc_empty_stretch {
+    int64_t start_ms;
+    uint64_t id;
+    int store;
+};
+
 /* When a window of the past got a sample last. */
 enum { TOC_LATE_WINDOWS = 64 };
 struct toc_late_window {
@@ -69,8 +76,12 @@ struct toc_metricdb {
     int64_t next_merge_ns, next_retention_ns;
     int64_t next_look_ns; /* for windows to seal, after all were found busy */
     int failed_code;      /* of the last step */
+    /* The stretch of which retention wants to delete raw samples. */
+    bool has_wanted_stretch;
+    int64_t wanted_stretch_ms, next_rollup_ns;
+    TOC_VEC(struct toc_empty_stretch) empty_stretches;
 
-    atomic_uint_fast64_t samples_total, selects, blocks_sealed, blocks_deleted;
+    atomic_uint_fast64_t samples_total, selects, blocks_sealed, blocks_deleted, rollups_made;
     atomic_uint_fast64_t rejected[TOC_REJECT_REASON_COUNT];
     atomic_uint_fast64_t expired_samples[TOC_METRICDB_EXPIRY_COUNT],
         expired_bytes[TOC_METRICDB_EXPIRY_COUNT];
@@ -92,6 +103,9 @@ void toc_metricdb_note_loss(struct toc_metricdb *db, const struct toc_metricdb_l
 static inline struct toc_blocks *toc_metricdb_store(struct toc_metricdb *db, int store) {
     return store == TOC_METRICDB_RAW ? &db->blocks : &db->rollups[store - 1];
 }
+/* Name of the folder of a store, and its path. */
+const char *toc_metricdb_store_dir(int store);
+void toc_metricdb_store_path(const struct toc_metricdb *db, int store, char *out, size_t out_size);
 /* Newest sample of head and blocks; INT64_MIN when empty. */
 int64_t toc_metricdb_newest_ms(struct toc_metricdb *db);
 
@@ -143,17 +157,19 @@ int toc_metricdb_open_block(struct toc_metricdb *db, uint64_t id,
                             struct toc_block **out) TOC_MUST_CHECK;
 /* db_blocks.c */
 /* The new block stands for these and for what is left of blocks deleted before. */
-void toc_metricdb_name_replaced(struct toc_metricdb *db, struct toc_block_writer *w,
+void toc_metricdb_name_replaced(struct toc_metricdb *db, int store, struct toc_block_writer *w,
                                 struct toc_block *const *blocks, size_t count);
 /* Makes the block durable and opens it; when that fails nothing of it may be found by a start, as
  * it would hide what becomes of the samples meanwhile. Frees *w in every case. */
-int toc_metricdb_finish_block(struct toc_metricdb *db, struct toc_block_writer **w,
+int toc_metricdb_finish_block(struct toc_metricdb *db, int store, struct toc_block_writer **w,
                               struct toc_block_meta *io_meta,
                               struct toc_block **out) TOC_MUST_CHECK;
 /* db_snapshot.c: removes snapshots that a crash left half made. */
 void toc_metricdb_clean_snapshots(struct toc_metricdb *db);
 /* db_delete.c: rewrites one block from which something was deleted. Under the maintain mutex. */
 int toc_metricdb_rewrite_deleted(struct toc_metricdb *db) TOC_MUST_CHECK;
+/* db_blocks.c: folders that the disk refused to remove. Under the maintain mutex. */
+int toc_metricdb_sweep(struct toc_metricdb *db) TOC_MUST_CHECK;
 /* db_retention.c */
 int toc_metricdb_copy_rules(struct toc_metricdb *db, const struct toc_metricdb_options *o,
                             struct toc_err *err) TOC_MUST_CHECK;

@@ -54,14 +54,17 @@ static bool do_rise(const struct toc_series_buffer *b) {
     return true;
 }
 
-/* The columns change places; the arena of the histograms stays. */
+/* The columns of samples change places; what else the buffers own stays. */
 static void swap_columns(struct toc_series_buffer *a, struct toc_series_buffer *b) {
     struct toc_series_buffer swap = *a;
     struct toc_arena arena = a->histogram_arena, other = b->histogram_arena;
+    struct toc_rollups mine = a->rollups, theirs = b->rollups;
     *a = *b;
     *b = swap;
     a->histogram_arena = arena;
     b->histogram_arena = other;
+    a->rollups = mine;
+    b->rollups = theirs;
 }
 
 /* Where the run that begins at `from` ends: as long as times do not fall. */

@@ -2,10 +2,12 @@
 #include "metricdb/series_set.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/assert.h"
+#include "metricdb/rollups.h"
 
 /*
  * How a series of a block finds its series of the head. Each loaded index keeps a word per series:
@@ -177,8 +179,9 @@ static int freeze_block(struct freeze *f, uint32_t origin) {
     struct toc_set_origin *o = &f->set->origins[origin];
     struct toc_ids ids = {0};
     unsigned damaged = 0;
-    int rc = toc_blocks_index(&db->blocks, o->block, &o->index, &damaged);
-    o->tombstones = toc_blocks_tombstones(&db->blocks, o->block);
+    struct toc_blocks *blocks = toc_metricdb_store(db, o->store);
+    int rc = toc_blocks_index(blocks, o->block, &o->index, &damaged);
+    o->tombstones = toc_blocks_tombstones(blocks, o->block);
     note_index_damage(db, o->block, damaged);
     if (rc)
         return rc == TOC_ECORRUPT ? 0 : rc;
@@ -259,21 +262,76 @@ static void put_in_time_order(struct toc_block **blocks, size_t count) {
     }
 }
 
-static int freeze_blocks(struct freeze *f) {
-    struct toc_metricdb_set *set = f->set;
+static void add_origins(struct toc_metricdb_set *set, int store, int64_t min_ms, int64_t max_ms) {
     struct toc_block **blocks;
-    size_t n = toc_blocks_overlapping(&set->db->blocks, f->s->min_ms, f->s->max_ms, &blocks);
+    size_t n = toc_blocks_overlapping(toc_metricdb_store(set->db, store), min_ms, max_ms, &blocks);
     put_in_time_order(blocks, n);
-    set->origins = TOC_NEW_ARRAY(struct toc_set_origin, n + 1);
-    set->origin_count = n;
+    set->origins = toc_xrealloc(set->origins, (set->origin_count + n + 1) * sizeof *set->origins);
     for (size_t i = 0; i < n; i++)
-        set->origins[i].block = blocks[i];
+        set->origins[set->origin_count++] =
+            (struct toc_set_origin){.store = store, .block = blocks[i]};
     toc_free(blocks);
+}
+
+/* Something was written to the stretch after its roll-ups, or deleted from them. */
+static bool is_behind(const struct toc_metricdb_set *set, const struct toc_block *b) {
+    for (size_t i = 0; i < set->raw_origin_count; i++) {
+        const struct toc_block *raw = set->origins[i].block;
+        if (raw->newest > b->meta.id && raw->meta.min_ms <= b->meta.range_max &&
+            raw->meta.max_ms >= b->meta.range_min)
+            return true;
+    }
+    return false;
+}
+
+/* While a block is replaced both may be met; and one with a damaged index stays beside the new. */
+static bool is_outdated(const struct toc_metricdb_set *set, const struct toc_set_origin *o) {
+    for (size_t i = set->raw_origin_count; i < set->origin_count; i++) {
+        const struct toc_set_origin *other = &set->origins[i];
+        if (other->store == o->store && other->block->meta.range_min == o->block->meta.range_min &&
+            other->block->meta.id > o->block->meta.id)
+            return true;
+    }
+    return false;
+}
+
+/* Windows that begin or end inside a bucket are moved to its ends, so more is looked at. The raw
+ * blocks come first: one that is deleted in between has its roll-ups already. */
+static void choose_origins(struct freeze *f) {
+    struct toc_metricdb_set *set = f->set;
+    int64_t min_ms = f->s->min_ms, max_ms = f->s->max_ms;
+    bool takes = f->s->rollups != TOC_ROLLUP_NONE || f->s->labels_only;
+    int64_t margin_ms = 2 * toc_metricdb_resolution(TOC_METRICDB_ROLLUP_1H);
+    int64_t from_ms = min_ms < INT64_MIN + margin_ms ? INT64_MIN : min_ms - margin_ms;
+    int64_t to_ms = max_ms > INT64_MAX - margin_ms ? INT64_MAX : max_ms + margin_ms;
+    for (int k = TOC_METRICDB_ROLLUP_5M; k < TOC_METRICDB_STORE_COUNT && takes; k++)
+        set->has_rollups |= toc_blocks_count(toc_metricdb_store(set->db, k)) > 0;
+    if (!set->has_rollups) {
+        add_origins(set, TOC_METRICDB_RAW, min_ms, max_ms);
+        set->raw_origin_count = set->origin_count;
+        return;
+    }
+    add_origins(set, TOC_METRICDB_RAW, from_ms, max_ms);
+    set->raw_origin_count = set->origin_count;
+    for (int k = TOC_METRICDB_ROLLUP_5M; k < TOC_METRICDB_STORE_COUNT; k++)
+        add_origins(set, k, from_ms, to_ms);
+    set->has_rollups = set->origin_count > set->raw_origin_count;
+    for (size_t i = set->raw_origin_count; i < set->origin_count; i++) {
+        set->origins[i].is_behind = is_behind(set, set->origins[i].block);
+        set->origins[i].is_outdated = is_outdated(set, &set->origins[i]);
+    }
+}
+
+static int freeze_blocks(struct freeze *f) {
+    choose_origins(f);
+    size_t n = f->set->origin_count;
     if (n)
         map_ids(f);
     int rc = 0;
-    for (size_t i = 0; i < n && !rc; i++)
+    for (size_t i = 0; i < n && !rc; i++) {
         rc = freeze_block(f, (uint32_t)i);
+        f->set->origins[i].is_behind |= f->set->origins[i].tombstones != NULL;
+    }
     place_parts(f);
     return rc;
 }
@@ -283,6 +341,8 @@ int toc_metricdb_set_open(struct toc_metricdb *db, const struct toc_select *s,
     struct toc_metricdb_set *set = TOC_NEW(struct toc_metricdb_set);
     struct freeze f = {.set = set, .s = s};
     set->db = db;
+    set->rollups = s->rollups;
+    set->aligned_ms = s->aligned_ms;
     atomic_fetch_add_explicit(&db->selects, 1, memory_order_relaxed);
     /* The head first: from then on nothing is taken out of it, so a sample that is sealed meanwhile
      * is found in both, never in none. */

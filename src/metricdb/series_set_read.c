@@ -2,6 +2,7 @@
 #include "base/assert.h"
 #include "metricdb/head_copy.h"
 #include "metricdb/histogram_track.h"
+#include "metricdb/rollups.h"
 #include "metricdb/series_set.h"
 
 struct toc_labels toc_metricdb_set_labels(const struct toc_metricdb_set *set, size_t i,
@@ -34,14 +35,8 @@ static void note_chunk_loss(struct toc_metricdb_set *set, size_t i, const struct
     toc_buf_fini(&text);
 }
 
-struct loss_place {
-    struct toc_metricdb_set *set;
-    size_t i;
-    const struct toc_block *block;
-};
-
-static void on_loss(void *ctx, const struct toc_block_chunk *c) {
-    const struct loss_place *p = ctx;
+void toc_metricdb_set_on_loss(void *ctx, const struct toc_block_chunk *c) {
+    const struct toc_set_loss *p = ctx;
     note_chunk_loss(p->set, p->i, p->block, c);
 }
 
@@ -49,10 +44,11 @@ static void on_loss(void *ctx, const struct toc_block_chunk *c) {
 static int read_part(struct toc_metricdb_set *set, size_t i, struct toc_set_part part,
                      int64_t min_ms, int64_t max_ms, struct toc_series_buffer *out) {
     const struct toc_set_origin *o = &set->origins[part.origin];
-    struct loss_place place = {set, i, o->block};
+    struct toc_set_loss place = {set, i, o->block};
     size_t from = out->count, deleted;
     const struct toc_tombstone *gone = toc_tombstones_of(o->tombstones, part.number, &deleted);
-    int rc = toc_block_read_series(o->index, part.number, min_ms, max_ms, out, on_loss, &place);
+    int rc = toc_block_read_series(o->index, part.number, min_ms, max_ms, out,
+                                   toc_metricdb_set_on_loss, &place);
     for (size_t k = 0; k < deleted; k++)
         toc_samples_cut(out, from, gone[k].min_ms, gone[k].max_ms);
     return rc;
@@ -73,12 +69,53 @@ static bool part_overlaps(const struct toc_metricdb_set *set, struct toc_set_par
     struct toc_block_chunk c;
     size_t deleted;
     const struct toc_tombstone *gone = toc_tombstones_of(o->tombstones, part.number, &deleted);
+    int64_t reach_ms = toc_metricdb_resolution(o->store); /* how far a bucket tells back */
     if (toc_block_index_chunks(o->index, part.number, &cursor))
         return false;
     while (toc_block_cursor_next(&cursor, &c))
-        if (c.max_ms >= min_ms && c.min_ms <= max_ms && !is_deleted(&c, gone, deleted))
+        if (c.max_ms >= min_ms && c.min_ms - reach_ms <= max_ms && !is_deleted(&c, gone, deleted))
             return true;
     return false;
+}
+
+static bool is_raw(const struct toc_metricdb_set *set, struct toc_set_part part) {
+    return part.origin < set->raw_origin_count;
+}
+
+/* At most a chunk too early: nobody decodes it to find out. */
+static int64_t first_of_part(const struct toc_metricdb_set *set, struct toc_set_part part,
+                             int64_t min_ms) {
+    const struct toc_set_origin *o = &set->origins[part.origin];
+    struct toc_block_cursor cursor;
+    struct toc_block_chunk c;
+    size_t deleted;
+    const struct toc_tombstone *gone = toc_tombstones_of(o->tombstones, part.number, &deleted);
+    if (toc_block_index_chunks(o->index, part.number, &cursor))
+        return INT64_MAX;
+    while (toc_block_cursor_next(&cursor, &c))
+        if (c.max_ms >= min_ms && !is_deleted(&c, gone, deleted))
+            return TOC_MAX(c.min_ms, min_ms);
+    return INT64_MAX;
+}
+
+static int64_t first_of_head(struct toc_metricdb_set *set, const struct toc_series *s,
+                             int64_t min_ms) {
+    struct toc_head_shard *shard = toc_head_shard_of_id(&set->db->head, s->id);
+    toc_mutex_lock(&shard->mutex);
+    int64_t first = toc_series_next_sample(s, min_ms);
+    toc_mutex_unlock(&shard->mutex);
+    return first;
+}
+
+int64_t toc_metricdb_set_first_raw(struct toc_metricdb_set *set, size_t i, int64_t min_ms) {
+    const struct toc_set_entry *e = &set->entries[i];
+    int64_t first = e->series ? first_of_head(set, e->series, min_ms) : INT64_MAX;
+    for (uint32_t k = 0; k < e->part_count; k++) {
+        struct toc_set_part part = set->parts[e->first_part + k];
+        if (is_raw(set, part))
+            first = TOC_MIN(first, first_of_part(set, part, min_ms));
+    }
+    return first;
 }
 
 /* --- the head --- */
@@ -122,9 +159,8 @@ bool toc_metricdb_set_overlaps(struct toc_metricdb_set *set, size_t i, int64_t m
 
 /* --- one series --- */
 
-/* The part of the buffer that lies in the range; what was decoded around it stays where it is. */
-static void make_view(struct toc_series_buffer *b, int64_t min_ms, int64_t max_ms,
-                      struct toc_series_view *out) {
+void toc_metricdb_set_make_view(struct toc_series_buffer *b, int64_t min_ms, int64_t max_ms,
+                                struct toc_series_view *out) {
     size_t first = 0, end = b->count;
     while (first < end && b->t_ms[first] < min_ms)
         first++;
@@ -137,20 +173,14 @@ static void make_view(struct toc_series_buffer *b, int64_t min_ms, int64_t max_m
     out->count = end - first;
 }
 
-enum { PREFETCH_SERIES = 6 };
-
-static int read_series(struct toc_series_set *base, size_t i, int64_t min_ms, int64_t max_ms,
-                       struct toc_series_buffer *buffer, struct toc_series_view *out_view,
-                       struct toc_err *err) {
-    struct toc_metricdb_set *set = TOC_CONTAINER_OF(base, struct toc_metricdb_set, base);
+int toc_metricdb_set_read_raw(struct toc_metricdb_set *set, size_t i, int64_t min_ms,
+                              int64_t max_ms, struct toc_series_buffer *buffer,
+                              struct toc_err *err) {
     const struct toc_set_entry *e = &set->entries[i];
-    TOC_ASSERT(i < base->count);
-    if (i + PREFETCH_SERIES < base->count)
-        __builtin_prefetch(e[PREFETCH_SERIES].series);
-    toc_series_buffer_reset(buffer);
     int rc = 0;
     for (uint32_t k = 0; k < e->part_count && !rc; k++)
-        rc = read_part(set, i, set->parts[e->first_part + k], min_ms, max_ms, buffer);
+        if (is_raw(set, set->parts[e->first_part + k]))
+            rc = read_part(set, i, set->parts[e->first_part + k], min_ms, max_ms, buffer);
     if (rc)
         return toc_errf(err, rc, "cannot read a block in %s: %s", set->db->block_dir,
                         toc_strerror(rc));
@@ -160,8 +190,25 @@ static int read_series(struct toc_series_set *base, size_t i, int64_t min_ms, in
         return toc_errf(err, rc, "the histograms of one series do not fit in memory");
     if (e->part_count + (e->series != NULL) > 1 || buffer->has_histograms)
         toc_samples_sort(buffer);
-    make_view(buffer, min_ms, max_ms, out_view);
     return 0;
+}
+
+enum { PREFETCH_SERIES = 6 };
+
+static int read_series(struct toc_series_set *base, size_t i, int64_t min_ms, int64_t max_ms,
+                       struct toc_series_buffer *buffer, struct toc_series_view *out_view,
+                       struct toc_err *err) {
+    struct toc_metricdb_set *set = TOC_CONTAINER_OF(base, struct toc_metricdb_set, base);
+    TOC_ASSERT(i < base->count);
+    if (i + PREFETCH_SERIES < base->count)
+        __builtin_prefetch(set->entries[i + PREFETCH_SERIES].series);
+    toc_series_buffer_reset(buffer);
+    if (set->has_rollups && set->rollups != TOC_ROLLUP_NONE)
+        return toc_metricdb_set_read_any(set, i, min_ms, max_ms, buffer, out_view, err);
+    int rc = toc_metricdb_set_read_raw(set, i, min_ms, max_ms, buffer, err);
+    if (!rc)
+        toc_metricdb_set_make_view(buffer, min_ms, max_ms, out_view);
+    return rc;
 }
 
 static struct toc_labels labels_of(struct toc_series_set *base, size_t i, struct toc_label *items) {

@@ -3,7 +3,8 @@
 
 #include "base/alloc.h"
 #include "metricdb/histogram_code.h"
-#include "metricdb/metricdb_priv.h"
+#include "metricdb/rollup_chunk.h"
+#include "metricdb/rollups.h"
 
 struct verify {
     struct toc_vfs *vfs;
@@ -12,6 +13,7 @@ struct verify {
     void *ctx;
     struct toc_metricdb_verdict *out;
     const char *file; /* being read, relative to dir */
+    int store;
     struct toc_series_buffer columns;
 };
 
@@ -110,16 +112,38 @@ static int verify_wal(struct verify *v) {
 
 /* --- blocks --- */
 
-static void verify_chunk(struct verify *v, const struct toc_block_index *x,
-                         struct toc_labels labels, const struct toc_block_chunk *c) {
-    v->out->chunks++;
-    toc_series_buffer_reset(&v->columns);
+/* Whether the buckets are what the index says of them. */
+static int check_rollups(struct verify *v, const struct toc_block_index *x,
+                         const struct toc_block_chunk *c) {
+    struct toc_buf bytes = TOC_BUF_INIT;
+    struct toc_rollups *b = &v->columns.rollups;
+    int rc = toc_block_load_chunk(x, c, &bytes);
+    if (!rc)
+        rc = toc_rollup_chunk_decode(toc_buf_sv(&bytes), toc_metricdb_resolution(v->store), b);
+    if (!rc && (b->count != c->samples || b->items[0].end_ms != c->min_ms ||
+                b->items[b->count - 1].end_ms != c->max_ms))
+        rc = TOC_ECORRUPT;
+    v->out->buckets += rc ? 0 : b->count;
+    toc_buf_fini(&bytes);
+    return rc;
+}
+
+static int check_samples(struct verify *v, const struct toc_block_index *x,
+                         const struct toc_block_chunk *c) {
     int rc = toc_block_read_chunk(x, c, INT64_MIN, INT64_MAX, &v->columns);
     size_t n = v->columns.count;
     if (!rc &&
         (n != c->samples || v->columns.t_ms[0] != c->min_ms || v->columns.t_ms[n - 1] != c->max_ms))
         rc = TOC_ECORRUPT;
     v->out->samples += rc ? 0 : n;
+    return rc;
+}
+
+static void verify_chunk(struct verify *v, const struct toc_block_index *x,
+                         struct toc_labels labels, const struct toc_block_chunk *c) {
+    v->out->chunks++;
+    toc_series_buffer_reset(&v->columns);
+    int rc = v->store == TOC_METRICDB_RAW ? check_samples(v, x, c) : check_rollups(v, x, c);
     if (!rc)
         return;
     struct toc_metricdb_loss loss = {.offset = c->offset,
@@ -157,7 +181,7 @@ static void verify_block(struct verify *v, const char *path) {
     struct toc_block_index *x;
     struct toc_metricdb_loss loss = {0};
     unsigned headers = 0, indexes = 0;
-    v->out->blocks++;
+    ++*(v->store == TOC_METRICDB_RAW ? &v->out->blocks : &v->out->rollup_blocks);
     int rc = toc_block_open(v->vfs, path, &b, &headers);
     if (rc) {
         report(v, &loss, "a block (both copies of its index, or its chunks file)");
@@ -180,8 +204,9 @@ static int on_block(void *ctx, const char *name) {
     char path[4096], file[64];
     if (strncmp(name, "b-", 2) != 0)
         return 0;
-    snprintf(path, sizeof path, "%s/blocks/%s", v->dir, name);
-    snprintf(file, sizeof file, "blocks/%s", name);
+    const char *folder = toc_metricdb_store_dir(v->store);
+    snprintf(path, sizeof path, "%s/%s/%s", v->dir, folder, name);
+    snprintf(file, sizeof file, "%s/%s", folder, name);
     v->file = file;
     verify_block(v, path);
     return 0;
@@ -190,12 +215,16 @@ static int on_block(void *ctx, const char *name) {
 int toc_metricdb_verify(struct toc_vfs *vfs, const char *dir, toc_on_damage *fn, void *ctx,
                         struct toc_metricdb_verdict *out, struct toc_err *err) {
     struct verify v = {.vfs = vfs, .dir = dir, .fn = fn, .ctx = ctx, .out = out};
-    char blocks[4096];
     *out = (struct toc_metricdb_verdict){0};
-    snprintf(blocks, sizeof blocks, "%s/blocks", dir);
     int rc = verify_wal(&v);
-    if (!rc)
+    for (int k = 0; k < TOC_METRICDB_STORE_COUNT && !rc; k++) {
+        char blocks[4096];
+        snprintf(blocks, sizeof blocks, "%s/%s", dir, toc_metricdb_store_dir(k));
+        v.store = k;
         rc = vfs->list(vfs, blocks, on_block, &v);
+        if (k && rc == TOC_ENOENT) /* of a version before roll-ups */
+            rc = 0;
+    }
     toc_series_buffer_fini(&v.columns);
     return rc ? toc_errf(err, rc, "cannot read the database in %s: %s", dir, toc_strerror(rc)) : 0;
 }

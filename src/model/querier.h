@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "model/labels.h"
 #include "model/matcher.h"
+#include "model/rollup.h"
 #include "model/series_buffer.h"
 
 struct toc_histogram; /* model/histogram.h */
@@ -27,6 +28,19 @@ struct toc_series_view {
     const struct toc_histogram *const *histograms; /* NULL when the series holds floats only */
     const int64_t *start_ms;                       /* start timestamps; NULL when unknown */
     size_t count;
+    /* Instead of samples (t_ms and values are NULL, count is 0); only to whoever takes them. */
+    const struct toc_rollup *rollups;
+    size_t rollup_count;
+    int64_t resolution_ms; /* of the roll-ups */
+    /* The samples of a part are gone: the last one of each bucket stands in for them. */
+    bool is_thinned;
+};
+
+/* What the reader can do with roll-ups (model/rollup.h) of samples that are gone. */
+enum toc_rollup_use {
+    TOC_ROLLUP_NONE,    /* samples only: what is gone is not there */
+    TOC_ROLLUP_LAST,    /* the last sample of each bucket stands in (is_thinned) */
+    TOC_ROLLUP_BUCKETS, /* it computes from buckets */
 };
 
 struct toc_select {
@@ -36,6 +50,10 @@ struct toc_select {
     int64_t max_ms;   /* inclusive */
     bool sorted;      /* series in label order */
     bool labels_only; /* samples are not needed: count may be 0 */
+    enum toc_rollup_use rollups;
+    /* With TOC_ROLLUP_BUCKETS: buckets of a resolution that divides it give the very result, so
+     * they may be handed over instead of samples that are still there, too. 0: none does. */
+    int64_t aligned_ms;
 };
 
 /* Non-zero stops the selection and is returned by it. */

@@ -39,6 +39,7 @@ void toc_series_buffer_add_start(struct toc_series_buffer *b) {
 
 void toc_series_buffer_reset(struct toc_series_buffer *b) {
     b->count = 0;
+    b->rollups.count = 0;
     b->has_start = false;
     b->has_histograms = false;
     if (b->histogram_arena.used_bytes)
@@ -50,6 +51,7 @@ void toc_series_buffer_fini(struct toc_series_buffer *b) {
     toc_free(b->values);
     toc_free(b->start_ms);
     toc_free(b->histograms);
+    toc_rollups_fini(&b->rollups);
     toc_arena_fini(&b->histogram_arena);
     *b = (struct toc_series_buffer){0};
 }

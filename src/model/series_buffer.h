@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "model/rollup.h"
 
 struct toc_histogram;
 
@@ -18,6 +19,7 @@ struct toc_series_buffer {
     const struct toc_histogram **histograms; /* only with has_histograms; NULL entry: a float */
     size_t count, capacity;
     bool has_start, has_histograms;
+    struct toc_rollups rollups;       /* only where the reader takes them */
     struct toc_arena histogram_arena; /* owns the histograms; reset by every read */
 };
 

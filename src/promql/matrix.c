@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "promql/eval_priv.h"
+#include "promql/rollup_windows_priv.h"
 
 struct matrix {
     struct toc_eval *e;
@@ -34,7 +34,8 @@ static int selector_matrix(struct matrix *m, const struct toc_node *n) {
     struct toc_select s = {.matchers = n->matchers,
                            .matcher_count = n->matcher_count,
                            .min_ms = to - n->range_ms + 1,
-                           .max_ms = to};
+                           .max_ms = to,
+                           .rollups = TOC_ROLLUP_LAST};
     struct toc_series_set *set;
     struct toc_worker *w = &e->query->workers[0];
     int rc = toc_querier_open(e->options->querier, &s, &set, e->err);
@@ -46,6 +47,8 @@ static int selector_matrix(struct matrix *m, const struct toc_node *n) {
         rc = set->read(set, i, s.min_ms, s.max_ms, &w->buffer, &v, e->err);
         struct toc_samples samples = {TOC_LABELS_EMPTY, v.t_ms, v.values,
                                       v.histograms,     NULL,   v.count};
+        if (rc == 0 && v.is_thinned)
+            toc_eval_note(e, TOC_NOTE_INFO, n, "%s", toc_rollup_thinned_text());
         if (rc == 0 && v.count)
             rc = keep(m, set->labels(set, i, w->label_items), &samples);
     }

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "promql/eval_priv.h"
+#include "promql/rollup_windows_priv.h"
 
 /* Series per task: large enough that a task's own cost vanishes, small enough to spread. The size
  * hangs on nothing but the number of series, so that sums are joined alike in instant and range
@@ -195,15 +195,37 @@ static int compute(struct pass *p, struct toc_worker *w, struct toc_labels label
                              &samples, c, out_any);
 }
 
+/* A series of which buckets were handed over. */
+static int compute_rollups(struct pass *p, struct toc_worker *w, size_t block, size_t i,
+                           const struct toc_series_view *s) {
+    struct toc_column c;
+    bool any = false;
+    clear_column(p, w, false, &c);
+    toc_rollup_steps(p->e, w, p->what->node, p->selector, p->what->wanted, s, &c, &any);
+    if (!any)
+        return 0;
+    struct toc_labels labels = TOC_LABELS_EMPTY;
+    if (p->what->wants_labels || p->notes_need_labels)
+        labels = p->set->labels(p->set, i, w->label_items);
+    if (p->what->node->kind == TOC_NODE_CALL)
+        toc_note_doubtful_name(w, p->what->node, labels, &c);
+    c.labels = p->what->wants_labels ? labels : TOC_LABELS_EMPTY;
+    return p->what->column(p->what->ctx, w, block, &c);
+}
+
 static int one_series(struct pass *p, struct toc_worker *w, size_t block, size_t i,
                       uint64_t *samples) {
     struct toc_series_view s = {0};
     struct toc_column c;
     bool any = false;
     int rc = p->set->read(p->set, i, p->min_ms, p->max_ms, &w->buffer, &s, &w->err);
+    *samples += s.count + s.rollup_count;
+    if (rc == 0 && s.rollup_count)
+        return compute_rollups(p, w, block, i, &s);
     if (rc < 0 || s.count == 0)
         return rc;
-    *samples += s.count;
+    if (s.is_thinned)
+        toc_worker_note(w, TOC_NOTE_INFO, p->selector, "%s", toc_rollup_thinned_text());
     if (p->selector->tells_resets)
         toc_worker_tell_resets(w, &s);
     clear_column(p, w, s.histograms != NULL, &c);
@@ -305,6 +327,7 @@ int toc_eval_series_pass(struct toc_eval *e, const struct toc_series_pass *what)
                            .matcher_count = p.selector->matcher_count,
                            .min_ms = p.min_ms,
                            .max_ms = p.max_ms};
+    toc_rollup_hint(e, what->node, p.selector, what->wanted, &s);
     int rc = toc_querier_open(e->options->querier, &s, &p.set, e->err);
     if (rc < 0)
         return rc;

@@ -164,7 +164,8 @@ static void disturb(void *ctx) {
     struct toc_arena arena = TOC_ARENA_INIT;
     if (toc_matcher_init(&other, TOC_MATCH_EQ, TOC_METRIC_NAME, TOC_SV("other"), NULL))
         abort();
-    struct toc_select of_other = {&other, 1, INT64_MIN, INT64_MAX, false, false};
+    struct toc_select of_other = {
+        .matchers = &other, .matcher_count = 1, .min_ms = INT64_MIN, .max_ms = INT64_MAX};
     struct toc_select all = {.min_ms = INT64_MIN, .max_ms = INT64_MAX};
     for (int i = 0; atomic_load(&s->running) > 0; i++) {
         enum toc_reject_reason reason;
@@ -219,7 +220,11 @@ static void one_set_is_read_by_several_threads(void **state) {
     assert_true(fixture_stats(&f).blocks > 0);
     struct shared s = {.db = f.db, .running = 1};
     struct toc_matcher m;
-    struct toc_select q = {&m, 1, T0, T0 + 100 * STEP_MS, true, false};
+    struct toc_select q = {.matchers = &m,
+                           .matcher_count = 1,
+                           .min_ms = T0,
+                           .max_ms = T0 + 100 * STEP_MS,
+                           .sorted = true};
     assert_int_equal(toc_matcher_init(&m, TOC_MATCH_EQ, TOC_METRIC_NAME, TOC_SV("m"), NULL), 0);
     assert_int_equal(toc_thread_start(&disturber, "disturb", disturb, &s), 0);
     struct toc_querier *querier = toc_metricdb_querier(f.db);
