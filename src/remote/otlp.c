@@ -7,6 +7,7 @@
 #include "sys/thread.h"
 
 enum {
+    CACHE_ENTRIES_MAX = 1 << 20,
     DELTA_SERIES_MAX = 100000,
     DELTA_BYTES_MAX = 64 << 20,
     DELTA_IDLE_MS = 5 * 60 * 1000,
@@ -16,6 +17,7 @@ enum {
 struct options {
     atomic_uint refs;
     struct toc_otlp_options o;
+    uint64_t generation;
     struct toc_arena arena;
 };
 
@@ -23,6 +25,7 @@ struct toc_otlp {
     struct toc_metricdb *db;
     struct toc_clock *clock;
     struct otlp_delta *delta;
+    struct toc_label_cache cache;
     struct toc_mutex mutex; /* guards the pointer */
     struct options *options;
     atomic_ullong requests[TOC_OTLP_ENCODING_COUNT];
@@ -43,10 +46,14 @@ static const struct toc_sv *sorted_copy(struct toc_arena *a, const struct toc_sv
     return items;
 }
 
+/* Keys of series made under other options mean something else. */
+static atomic_ullong g_generations = 1;
+
 static struct options *new_options(const struct toc_otlp_options *from) {
     struct options *p = TOC_NEW(struct options);
     atomic_init(&p->refs, 1);
     p->o = *from;
+    p->generation = atomic_fetch_add_explicit(&g_generations, 1, memory_order_relaxed);
     p->o.promoted = sorted_copy(&p->arena, from->promoted, from->promoted_count);
     p->o.ignored = sorted_copy(&p->arena, from->ignored, from->ignored_count);
     return p;
@@ -83,6 +90,7 @@ struct toc_otlp *toc_otlp_new(const struct toc_otlp_options *options, struct toc
     o->clock = clock;
     o->delta = otlp_delta_new();
     o->options = new_options(options);
+    toc_label_cache_init(&o->cache, CACHE_ENTRIES_MAX);
     toc_mutex_init(&o->mutex, TOC_LOCK_REMOTE);
     return o;
 }
@@ -92,6 +100,7 @@ void toc_otlp_free(struct toc_otlp **op) {
     if (!o)
         return;
     otlp_delta_free(&o->delta);
+    toc_label_cache_fini(&o->cache);
     unref_options(o->options);
     toc_mutex_fini(&o->mutex);
     toc_free(o);
@@ -121,9 +130,10 @@ static void count(struct toc_otlp *o, enum toc_otlp_encoding encoding, size_t by
         add_to(&o->rejected[i], x->rejected[i]);
 }
 
-static int translate(struct toc_otlp *o, const struct toc_otlp_options *options,
+static int translate(struct toc_otlp *o, const struct options *snapshot,
                      const struct otlp_message *m, struct toc_arena *arena,
                      struct toc_otlp_outcome *out, struct toc_err *err) {
+    const struct toc_otlp_options *options = &snapshot->o;
     struct otlp_translation t = {
         .options = options,
         .sink = toc_metricdb_sink(o->db),
@@ -134,9 +144,11 @@ static int translate(struct toc_otlp *o, const struct toc_otlp_options *options,
                          .max_idle_ms = options->delta_max_idle_ms ? options->delta_max_idle_ms
                                                                    : DELTA_IDLE_MS},
         .now = toc_clock_mono(o->clock),
-        .arena = arena,
+        .series = {.options = options,
+                   .generation = o->cache.seed ^ snapshot->generation,
+                   .arena = arena},
     };
-    otlp_batch_init(&t.batch, o->db, out);
+    otlp_batch_init(&t.batch, o->db, &o->cache, &t.series, out);
     int rc = otlp_translate(&t, m, err);
     otlp_batch_fini(&t.batch);
     return rc;
@@ -153,7 +165,7 @@ int toc_otlp_receive(struct toc_otlp *o, enum toc_otlp_encoding encoding, struct
                                        : otlp_decode_proto(body, &arena, &m, err);
     if (!rc) {
         out->points = m.point_count;
-        rc = translate(o, &options->o, &m, &arena, out, err);
+        rc = translate(o, options, &m, &arena, out, err);
     }
     if (rc)
         out->samples = out->exemplars = 0;

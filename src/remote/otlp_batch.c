@@ -4,8 +4,9 @@
 
 enum { ROUNDS_MAX = 3, ARENA_BYTES = 64 << 20 };
 
-void otlp_batch_init(struct otlp_batch *b, struct toc_metricdb *db, struct toc_otlp_outcome *out) {
-    *b = (struct otlp_batch){.db = db, .out = out};
+void otlp_batch_init(struct otlp_batch *b, struct toc_metricdb *db, struct toc_label_cache *cache,
+                     struct otlp_series *series, struct toc_otlp_outcome *out) {
+    *b = (struct otlp_batch){.db = db, .out = out, .cache = cache, .series = series};
     toc_arena_init(&b->arena, ARENA_BYTES);
 }
 
@@ -55,50 +56,69 @@ void otlp_batch_refuse(struct otlp_batch *b, enum toc_otlp_refusal reason, struc
                        TOC_SV_ARG(metric));
 }
 
+static struct toc_labels labels_of(struct otlp_batch *b, const struct otlp_origin *o) {
+    if (!o->point)
+        return o->labels;
+    return otlp_series_labels(b->series, o->context, o->point, o->number, &b->arena);
+}
+
 static void reject(struct otlp_batch *b, const struct otlp_origin *origin,
                    enum toc_reject_reason reason) {
     b->out->rejected[reason]++;
-    mark_rejected(b, origin->point);
+    if (origin->point)
+        mark_rejected(b, origin->place);
     if (!begin_line(b))
         return;
     toc_buf_printf(&b->out->text, "%s: ", toc_reject_text(reason));
-    toc_labels_format(origin->labels, &b->out->text);
+    toc_labels_format(labels_of(b, origin), &b->out->text);
 }
 
 /* --- samples --- */
 
-/* 0: refused, and told so. */
-static uint64_t reference(struct otlp_batch *b, const struct otlp_origin *origin) {
+/* By its labels; the cache learns it. 0: refused, and told so. */
+static uint64_t resolve(struct otlp_batch *b, const struct otlp_origin *origin) {
     enum toc_reject_reason reason = TOC_REJECT_INVALID_LABELS;
-    uint64_t ref = 0;
-    if (toc_metricdb_series_ref(b->db, origin->labels, &ref, &reason)) {
+    struct toc_label_cache_entry entry = {.key = origin->key};
+    struct toc_labels labels = labels_of(b, origin);
+    if (!labels.count)
+        return 0; /* the arena is full, which the write tells */
+    if (toc_metricdb_series_ref(b->db, labels, &entry.ref, &reason)) {
         reject(b, origin, reason);
         return 0;
     }
-    return ref;
+    if (origin->point)
+        toc_label_cache_put(b->cache, &entry);
+    return entry.ref;
 }
 
-static void add(struct otlp_batch *b, const struct otlp_origin *origin, int64_t t_ms, double value,
-                const struct toc_histogram *histogram) {
-    uint64_t ref = reference(b, origin);
-    if (!ref)
+static void add(struct otlp_batch *b, const struct otlp_origin *origin,
+                struct toc_metricdb_sample *s) {
+    s->ref = origin->point ? toc_label_cache_get(b->cache, origin->key).ref : 0;
+    if (!s->ref)
+        s->ref = resolve(b, origin);
+    if (!s->ref)
         return;
-    struct toc_metricdb_sample s = {
-        .ref = ref, .t_ms = t_ms, .value = value, .histogram = histogram};
-    TOC_VEC_PUSH(&b->samples, s);
+    TOC_VEC_PUSH(&b->samples, *s);
     TOC_VEC_PUSH(&b->origins, *origin);
 }
 
-void otlp_batch_add(struct otlp_batch *b, struct toc_labels labels, int64_t t_ms, double value,
-                    const struct toc_histogram *histogram) {
-    struct otlp_origin origin = {labels, (uint32_t)b->is_rejected.count - 1};
-    add(b, &origin, t_ms, value, histogram);
+void otlp_batch_add(struct otlp_batch *b, const struct otlp_point *p, struct toc_hash128 key,
+                    uint32_t number, double value, const struct toc_histogram *histogram) {
+    struct otlp_origin origin = {.point = p,
+                                 .key = key,
+                                 .context = otlp_series_context(b->series),
+                                 .number = number,
+                                 .place = (uint32_t)b->is_rejected.count - 1};
+    struct toc_metricdb_sample s = {
+        .t_ms = p->time_ns / 1000000, .value = value, .histogram = histogram};
+    add(b, &origin, &s);
 }
 
 void otlp_batch_add_extra(struct otlp_batch *b, struct toc_labels labels, int64_t t_ms,
                           double value) {
-    struct otlp_origin origin = {labels, UINT32_MAX};
-    add(b, &origin, t_ms, value, NULL);
+    struct otlp_origin origin = {.labels = labels};
+    struct toc_metricdb_sample s = {.t_ms = t_ms, .value = value};
+    add(b, &origin, &s);
 }
 
 void otlp_batch_add_exemplar(struct otlp_batch *b, struct toc_labels series,
@@ -127,7 +147,7 @@ static void resolve_again(struct otlp_batch *b) {
     for (size_t i = 0; i < b->samples.count; i++) {
         struct toc_metricdb_sample s = b->samples.items[i];
         struct otlp_origin origin = b->origins.items[i];
-        if (s.ref || !(s.ref = reference(b, &origin)))
+        if (s.ref || !(s.ref = resolve(b, &origin)))
             continue;
         s.refused = 0;
         b->samples.items[kept] = s;

@@ -9,24 +9,31 @@
 #include "base/arena.h"
 #include "base/vec.h"
 #include "metricdb/exemplar.h"
+#include "remote/label_cache.h"
 #include "remote/otlp.h"
+#include "remote/otlp_series.h"
 
 enum {
     OTLP_PIECE_SAMPLES = 16384,
     OTLP_TEXT_LINES_MAX = 10, /* refusals told one by one */
 };
 
-/* A sample's companion. */
+/* A sample's companion: whose it is. */
 struct otlp_origin {
+    const struct otlp_point *point; /* NULL: none, and labels is set (target_info) */
     struct toc_labels labels;
-    uint32_t point; /* number of the data point within the piece; UINT32_MAX: none (target_info) */
+    struct toc_hash128 key;   /* of the series */
+    uint32_t context, number; /* see otlp_series.h */
+    uint32_t place;           /* of the point in the piece */
 };
 
 struct otlp_batch {
     struct toc_metricdb *db;
     struct toc_otlp_outcome *out;
-    struct toc_arena arena; /* labels and histograms of a piece */
-    size_t told;            /* lines of out->text */
+    struct toc_label_cache *cache;
+    struct otlp_series *series; /* tells labels */
+    struct toc_arena arena;     /* labels and histograms of a piece */
+    size_t told;                /* lines of out->text */
     struct {
         TOC_VEC_FIELDS(struct toc_metricdb_sample)
     } samples;
@@ -44,15 +51,15 @@ struct otlp_batch {
     } is_rejected; /* data points of the piece */
 };
 
-void otlp_batch_init(struct otlp_batch *b, struct toc_metricdb *db, struct toc_otlp_outcome *out);
+void otlp_batch_init(struct otlp_batch *b, struct toc_metricdb *db, struct toc_label_cache *cache,
+                     struct otlp_series *series, struct toc_otlp_outcome *out);
 void otlp_batch_fini(struct otlp_batch *b);
 
 /* A data point begins: the samples that follow are its own. */
 void otlp_batch_begin_point(struct otlp_batch *b);
-/* The labels, sorted and in the batch's arena as the histogram is, belong to it until the piece is
- * written. */
-void otlp_batch_add(struct otlp_batch *b, struct toc_labels labels, int64_t t_ms, double value,
-                    const struct toc_histogram *histogram);
+/* Series `number` of the point; the histogram, in the batch's arena, belongs to the batch. */
+void otlp_batch_add(struct otlp_batch *b, const struct otlp_point *p, struct toc_hash128 key,
+                    uint32_t number, double value, const struct toc_histogram *histogram);
 /* The same for a sample without a data point. */
 void otlp_batch_add_extra(struct otlp_batch *b, struct toc_labels labels, int64_t t_ms,
                           double value);

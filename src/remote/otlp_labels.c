@@ -177,6 +177,23 @@ void otlp_labels_set_scope(struct otlp_labels *l, const struct toc_otlp_options 
     set(&l->scope, TOC_SV("otel_scope_schema_url"), s->schema_url);
 }
 
+static struct toc_hash128 mixed(struct toc_hash128 h, struct toc_sv name, struct toc_sv value) {
+    struct toc_hash128 parts[3] = {h, toc_hash128(name.p, name.n, 1),
+                                   toc_hash128(value.p, value.n, value.p ? 2 : 3)};
+    return toc_hash128(parts, sizeof parts, 0);
+}
+
+struct toc_hash128 otlp_labels_common_key(const struct otlp_labels *l, uint64_t seed) {
+    struct toc_hash128 h = {seed, l->promoted.count};
+    h = mixed(h, l->job, l->instance);
+    h = mixed(h, l->instance, l->job);
+    for (size_t i = 0; i < l->promoted.count; i++)
+        h = mixed(h, l->promoted.items[i].name, l->promoted.items[i].value);
+    for (size_t i = 0; i < l->scope.count; i++)
+        h = mixed(h, l->scope.items[i].name, l->scope.items[i].value);
+    return h;
+}
+
 /* --- points --- */
 
 static void add_identity(struct otlp_labels *l) {

@@ -7,6 +7,7 @@
 #define TOC_REMOTE_OTLP_LABELS_H
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "base/vec.h"
 #include "model/labels.h"
 #include "remote/otlp.h"
@@ -36,6 +37,8 @@ void otlp_labels_set_resource(struct otlp_labels *l, const struct toc_otlp_optio
                               const struct otlp_resource *r, struct toc_arena *arena);
 void otlp_labels_set_scope(struct otlp_labels *l, const struct toc_otlp_options *o,
                            const struct otlp_scope *s, struct toc_arena *arena);
+/* A key of what resource and scope give. */
+struct toc_hash128 otlp_labels_common_key(const struct otlp_labels *l, uint64_t seed);
 /* Makes l->point. TOC_EINVAL: a bad text or name; TOC_ELIMIT: too many attributes. */
 int otlp_labels_set_point(struct otlp_labels *l, const struct toc_otlp_options *o,
                           const struct otlp_attributes *a, struct toc_arena *arena) TOC_MUST_CHECK;

@@ -77,12 +77,16 @@ static void sort_exemplars(struct otlp_point *p) {
 }
 
 /* The exemplars whose value lies in (above, up_to] belong to the series. */
-static void add_exemplars(struct otlp_translation *t, const struct otlp_point *p,
-                          struct toc_labels series, double above, double up_to) {
+static void add_exemplars(struct otlp_translation *t, const struct otlp_point *p, uint32_t number,
+                          double above, double up_to) {
+    struct toc_labels series = TOC_LABELS_EMPTY;
     for (size_t i = 0; i < p->exemplar_count; i++) {
         const struct otlp_exemplar *e = &p->exemplars[i];
         if (!(e->value <= up_to) || (e->value <= above && above != -INFINITY))
             continue;
+        if (!series.count)
+            series = otlp_series_labels(&t->series, otlp_series_context(&t->series), p, number,
+                                        &t->batch.arena);
         struct toc_exemplar x = {exemplar_labels(t, e), ms_of(e->time_ns), e->value};
         otlp_batch_add_exemplar(&t->batch, series, &x);
     }
@@ -90,71 +94,64 @@ static void add_exemplars(struct otlp_translation *t, const struct otlp_point *p
 
 /* --- series --- */
 
-static struct toc_labels add_sample(struct otlp_translation *t, const struct otlp_point *p,
-                                    struct toc_sv name, struct toc_label extra, double v) {
-    struct toc_labels labels = otlp_labels_series(&t->labels, name, extra, &t->batch.arena);
-    if (labels.count)
-        otlp_batch_add(&t->batch, labels, ms_of(p->time_ns), value_of(p, v), NULL);
-    return labels;
+static struct toc_hash128 key_of(const struct otlp_translation *t, const struct otlp_point *p,
+                                 uint32_t number) {
+    return otlp_series_key(t->point_key, p, number);
+}
+
+static void add_sample(struct otlp_translation *t, const struct otlp_point *p, uint32_t number,
+                       double v) {
+    otlp_batch_add(&t->batch, p, key_of(t, p, number), number, value_of(p, v), NULL);
 }
 
 static void add_number(struct otlp_translation *t, const struct otlp_point *p) {
-    struct toc_labels series = add_sample(t, p, t->name, NO_LABEL, p->value);
-    add_exemplars(t, p, series, -INFINITY, INFINITY);
-}
-
-static struct toc_label number_label(struct otlp_translation *t, struct toc_sv name, double v) {
-    char text[TOC_F64_TEXT_MAX];
-    size_t n = toc_f64_text(v, TOC_F64_PLAIN, text);
-    return (struct toc_label){name, toc_arena_dup_sv(&t->batch.arena, toc_sv_make(text, n))};
+    add_sample(t, p, OTLP_SERIES_SELF, p->value);
+    add_exemplars(t, p, OTLP_SERIES_SELF, -INFINITY, INFINITY);
 }
 
 static void add_classic(struct otlp_translation *t, const struct otlp_point *p) {
     const struct otlp_distribution *x = p->distribution;
     double total = 0, above = -INFINITY;
+    uint32_t bucket = OTLP_SERIES_PART;
+    add_sample(t, p, OTLP_SERIES_COUNT, (double)x->count);
     if (x->has_sum || is_stale(p))
-        add_sample(t, p, t->sum_name, NO_LABEL, x->sum);
-    add_sample(t, p, t->count_name, NO_LABEL, (double)x->count);
-    for (size_t i = 0; i < x->bounds.count; i++) {
-        double bound = x->bounds.items[i];
+        add_sample(t, p, OTLP_SERIES_SUM, x->sum);
+    for (size_t i = 0; i < x->bounds.count; i++, bucket++) {
         total += i < x->counts.count ? x->counts.items[i] : 0;
-        struct toc_labels series =
-            add_sample(t, p, t->bucket_name, number_label(t, TOC_SV("le"), bound), total);
-        add_exemplars(t, p, series, above, bound);
-        above = bound;
+        add_sample(t, p, bucket, total);
+        add_exemplars(t, p, bucket, above, x->bounds.items[i]);
+        above = x->bounds.items[i];
     }
-    struct toc_label inf = {TOC_SV("le"), TOC_SV("+Inf")};
-    struct toc_labels series = add_sample(t, p, t->bucket_name, inf, (double)x->count);
-    add_exemplars(t, p, series, above, INFINITY);
+    add_sample(t, p, bucket, (double)x->count);
+    add_exemplars(t, p, bucket, above, INFINITY);
 }
 
 static void add_native(struct otlp_translation *t, const struct otlp_point *p,
                        struct toc_histogram *h) {
-    struct toc_labels series = otlp_labels_series(&t->labels, t->name, NO_LABEL, &t->batch.arena);
-    if (!h || !series.count)
+    if (!h)
         return; /* the arena is full, which the write tells */
     if (isnan(h->sum))
         h->sum = toc_f64_from_bits(TOC_NORMAL_NAN_BITS);
     if (is_stale(p))
         h->sum = toc_stale_nan();
-    otlp_batch_add(&t->batch, series, ms_of(p->time_ns), 0, h);
-    add_exemplars(t, p, series, -INFINITY, INFINITY);
+    otlp_batch_add(&t->batch, p, key_of(t, p, OTLP_SERIES_SELF), OTLP_SERIES_SELF, 0, h);
+    add_exemplars(t, p, OTLP_SERIES_SELF, -INFINITY, INFINITY);
 }
 
 static void add_summary(struct otlp_translation *t, const struct otlp_point *p) {
     const struct otlp_distribution *x = p->distribution;
-    add_sample(t, p, t->sum_name, NO_LABEL, x->sum);
-    add_sample(t, p, t->count_name, NO_LABEL, (double)x->count);
+    add_sample(t, p, OTLP_SERIES_COUNT, (double)x->count);
+    add_sample(t, p, OTLP_SERIES_SUM, x->sum);
     for (size_t i = 0; i < x->quantile_count; i++)
-        add_sample(t, p, t->name, number_label(t, TOC_SV("quantile"), x->quantiles[i].quantile),
-                   x->quantiles[i].value);
+        add_sample(t, p, OTLP_SERIES_PART + (uint32_t)i, x->quantiles[i].value);
 }
 
 /* --- points --- */
 
 static struct toc_hash128 delta_key(const struct otlp_translation *t) {
-    const struct otlp_label_list *l = &t->labels.point;
-    struct toc_hash128 h = toc_hash128(t->name.p, t->name.n, (uint64_t)t->metric->kind);
+    const struct otlp_label_list *l = &t->series.labels.point;
+    struct toc_hash128 h =
+        toc_hash128(t->series.name.p, t->series.name.n, (uint64_t)t->metric->kind);
     for (size_t i = 0; i < l->count; i++) {
         struct toc_hash128 parts[3] = {h, toc_hash128(l->items[i].name.p, l->items[i].name.n, 1),
                                        toc_hash128(l->items[i].value.p, l->items[i].value.n, 2)};
@@ -241,22 +238,47 @@ static void note_time(struct otlp_translation *t, const struct otlp_point *p) {
         t->min_ns = p->time_ns;
 }
 
+/* The series that every point of the kind has. */
+static uint32_t first_series(const struct otlp_translation *t) {
+    bool is_classic = t->metric->kind == OTLP_HISTOGRAM && !t->options->makes_custom_buckets;
+    return is_classic || t->metric->kind == OTLP_SUMMARY ? OTLP_SERIES_COUNT : OTLP_SERIES_SELF;
+}
+
+/* Are the labels good? A series that is known has good ones, and they need not be made. */
+static int check_labels(struct otlp_translation *t, const struct otlp_point *p, bool is_delta) {
+    if (t->series.labels.is_resource_bad || t->series.labels.is_scope_bad)
+        return TOC_EINVAL;
+    if (p->attributes.count > OTLP_ATTRIBUTES_MAX)
+        return TOC_ELIMIT;
+    t->point_key = otlp_series_point_key(&t->series, p);
+    if (!is_delta && toc_label_cache_get(t->batch.cache, key_of(t, p, first_series(t))).ref)
+        return 0;
+    return otlp_series_prepare(&t->series, otlp_series_context(&t->series), p);
+}
+
+static void count_odd_exemplars(struct otlp_translation *t, const struct otlp_point *p) {
+    for (size_t i = 0; i < p->exemplar_count; i++)
+        t->batch.out->rejected_exemplars += isnan(p->exemplars[i].value);
+}
+
 static void take_point(struct otlp_translation *t, struct otlp_point *p) {
     enum toc_otlp_refusal reason;
+    bool is_delta = t->metric->temporality == OTLP_DELTA && !is_stale(p);
     otlp_batch_begin_point(&t->batch);
     note_time(t, p);
-    int rc = otlp_labels_set_point(&t->labels, t->options, &p->attributes, &t->batch.arena);
-    if (rc) {
-        refuse(t, rc == TOC_ELIMIT ? TOC_OTLP_REFUSED_LABEL_COUNT : TOC_OTLP_REFUSED_LABELS);
-        return;
-    }
     if (!has_good_data(t, p, &reason)) {
         refuse(t, reason);
         return;
     }
-    if (t->metric->temporality == OTLP_DELTA && !is_stale(p) && !accumulate(t, p))
+    int rc = check_labels(t, p, is_delta);
+    if (rc) {
+        refuse(t, rc == TOC_ELIMIT ? TOC_OTLP_REFUSED_LABEL_COUNT : TOC_OTLP_REFUSED_LABELS);
+        return;
+    }
+    if (is_delta && !accumulate(t, p))
         return;
     sort_exemplars(p);
+    count_odd_exemplars(t, p);
     add_series(t, p);
 }
 
@@ -276,39 +298,11 @@ static enum toc_metric_type type_of(const struct otlp_metric *m) {
     }
 }
 
-static enum toc_otlp_suffix suffix_of(const struct otlp_metric *m) {
-    if (m->kind == OTLP_SUM && m->is_monotonic)
-        return TOC_OTLP_SUFFIX_COUNTER;
-    return m->kind == OTLP_GAUGE ? TOC_OTLP_SUFFIX_GAUGE : TOC_OTLP_SUFFIX_NONE;
-}
-
-static struct toc_sv with_suffix(struct otlp_translation *t, const char *suffix) {
-    struct toc_buf b = TOC_BUF_INIT;
-    toc_buf_append_sv(&b, t->name);
-    toc_buf_append_cstr(&b, suffix);
-    struct toc_sv kept = toc_arena_dup_sv(t->arena, toc_buf_sv(&b));
-    toc_buf_fini(&b);
-    return kept;
-}
-
-static void name_metric(struct otlp_translation *t, const struct otlp_metric *m) {
-    t->metric = m;
-    t->name =
-        toc_sv_is_utf8(m->name) && toc_sv_is_utf8(m->unit)
-            ? toc_otlp_metric_name(&t->options->naming, m->name, m->unit, suffix_of(m), t->arena)
-            : TOC_SV_NULL;
-    if (!t->name.n || m->kind == OTLP_GAUGE || m->kind == OTLP_SUM)
-        return;
-    t->bucket_name = with_suffix(t, "_bucket");
-    t->sum_name = with_suffix(t, "_sum");
-    t->count_name = with_suffix(t, "_count");
-}
-
 static void tell_metadata(struct otlp_translation *t) {
     const struct otlp_metric *m = t->metric;
     if (t->sink->metadata && toc_sv_is_utf8(m->description))
-        t->sink->metadata(t->sink, t->name, type_of(m), m->description,
-                          toc_otlp_unit_name(&t->options->naming, m->unit, t->arena));
+        t->sink->metadata(t->sink, t->series.name, type_of(m), m->description,
+                          toc_otlp_unit_name(&t->options->naming, m->unit, t->series.arena));
 }
 
 static bool is_temporality_good(const struct otlp_metric *m) {
@@ -323,26 +317,35 @@ static void refuse_all(struct otlp_translation *t, enum toc_otlp_refusal reason)
     }
 }
 
-static int take_metric(struct otlp_translation *t, const struct otlp_metric *m,
-                       struct toc_err *err) {
+static int take_points(struct otlp_translation *t, struct toc_err *err) {
+    const struct otlp_metric *m = t->metric;
+    uint32_t context = otlp_series_context(&t->series);
     int rc = 0;
-    name_metric(t, m);
+    for (size_t i = 0; i < m->count && !rc; i++) {
+        otlp_series_go_to(&t->series, context);
+        take_point(t, &m->points[i]);
+        if (otlp_batch_is_full(&t->batch))
+            rc = otlp_batch_write(&t->batch, err);
+    }
+    return rc;
+}
+
+static int take_metric(struct otlp_translation *t, const struct otlp_resource *r,
+                       const struct otlp_scope *s, const struct otlp_metric *m,
+                       struct toc_err *err) {
+    t->metric = m;
     if (m->kind == OTLP_NONE) { /* a type of a later version, or nothing */
         otlp_batch_begin_point(&t->batch);
         refuse(t, TOC_OTLP_REFUSED_NO_DATA);
-    } else if (!t->name.n) {
+    } else if (!otlp_series_enter(&t->series, r, s, m)) {
         refuse_all(t, TOC_OTLP_REFUSED_NAME);
     } else if (!is_temporality_good(m)) {
         refuse_all(t, TOC_OTLP_REFUSED_TEMPORALITY);
     } else if (m->count) {
         tell_metadata(t);
-        for (size_t i = 0; i < m->count && !rc; i++) {
-            take_point(t, &m->points[i]);
-            if (otlp_batch_is_full(&t->batch))
-                rc = otlp_batch_write(&t->batch, err);
-        }
+        return take_points(t, err);
     }
-    return rc;
+    return 0;
 }
 
 /* --- resources --- */
@@ -351,12 +354,12 @@ static void add_target_info(struct otlp_translation *t, const struct otlp_resour
     int64_t lookback_ms = t->options->lookback_ms ? t->options->lookback_ms : 5 * 60 * 1000;
     int64_t step_ms = lookback_ms > 1 ? lookback_ms / 2 : 1;
     int64_t first_ms = ms_of(t->min_ns), last_ms = ms_of(t->max_ns);
-    if (t->max_ns < t->min_ns || otlp_labels_set_target(&t->labels, t->options, r, &t->batch.arena))
+    if (t->max_ns < t->min_ns || otlp_series_prepare_target(&t->series, r))
         return;
     if ((last_ms - first_ms) / step_ms > TARGET_INFO_MAX)
         first_ms = last_ms - TARGET_INFO_MAX * step_ms;
     struct toc_labels labels =
-        otlp_labels_series(&t->labels, TOC_SV("target_info"), NO_LABEL, &t->batch.arena);
+        otlp_labels_series(&t->series.labels, TOC_SV("target_info"), NO_LABEL, &t->batch.arena);
     if (!labels.count)
         return;
     for (int64_t at_ms = first_ms; at_ms < last_ms; at_ms += step_ms)
@@ -372,12 +375,10 @@ static int take_resource(struct otlp_translation *t, const struct otlp_resource 
     int rc = 0;
     t->min_ns = INT64_MAX;
     t->max_ns = 0;
-    otlp_labels_set_resource(&t->labels, t->options, r, t->arena);
     for (size_t i = 0; i < r->count && !rc; i++) {
         const struct otlp_scope *s = &r->scopes[i];
-        otlp_labels_set_scope(&t->labels, t->options, s, t->arena);
         for (size_t k = 0; k < s->count && !rc; k++)
-            rc = take_metric(t, &s->metrics[k], err);
+            rc = take_metric(t, r, s, &s->metrics[k], err);
     }
     if (!rc)
         add_target_info(t, r);
@@ -388,12 +389,12 @@ int otlp_translate(struct otlp_translation *t, const struct otlp_message *m, str
     int rc = 0;
     for (size_t i = 0; i < m->count && !rc; i++)
         rc = take_resource(t, &m->resources[i], err);
-    if (!rc && t->arena->overflowed)
+    if (!rc && t->series.arena->overflowed)
         rc = toc_errf(err, TOC_ELIMIT, "the message needs too much memory");
     if (!rc)
         rc = otlp_batch_write(&t->batch, err);
     if (t->has_begun_delta)
         otlp_delta_end(t->delta, rc == 0);
-    otlp_labels_fini(&t->labels);
+    otlp_series_fini(&t->series);
     return rc;
 }

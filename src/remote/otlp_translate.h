@@ -4,7 +4,6 @@
 
 #include "remote/otlp_batch.h"
 #include "remote/otlp_delta.h"
-#include "remote/otlp_labels.h"
 #include "remote/otlp_message.h"
 
 /* One message on its way; zero but for what the caller sets. */
@@ -14,15 +13,14 @@ struct otlp_translation {
     struct otlp_delta *delta;
     struct otlp_delta_limits delta_limits;
     struct toc_mono now;
-    struct toc_arena *arena; /* of the message */
     struct otlp_batch batch;
 
+    struct otlp_series series;
+
     bool has_begun_delta;
-    struct otlp_labels labels;
-    int64_t min_ns, max_ns; /* times of the resource's points; max < min: none */
-    /* of the metric under way */
-    const struct otlp_metric *metric;
-    struct toc_sv name, bucket_name, sum_name, count_name;
+    int64_t min_ns, max_ns;           /* times of the resource's points; max < min: none */
+    const struct otlp_metric *metric; /* under way */
+    struct toc_hash128 point_key;     /* of the point under way */
 };
 
 /* Writes all of it. An error is the store's: nothing may be taken as stored. */

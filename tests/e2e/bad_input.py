@@ -31,6 +31,12 @@ def files(c, directory):
             ('host: [1\n', (':',)),
             ('storage:\n  retention_rules:\n    - match: "DCGM_("\n', (':3:7', 'DCGM_(', 'missing )')),
             ('storage:\n  retention_rules:\n    - {match: up, raw: 0s}\n', (':3:7', 'raw: 0s')),
+            ('otlp:\n  translation_strategy: Escaping\n', (':2:25', 'translation_strategy', 'NoTranslation')),
+            ('otlp:\n  promote_resource_attributes: [a, b, a]\n', (':2:', 'promote_resource_attributes', 'twice')),
+            ('otlp:\n  promote_all_resource_attributes: true\n  promote_resource_attributes: [a]\n', (':3:', 'take one')),
+            ('otlp:\n  ignore_resource_attributes: [a]\n', (':2:', 'promote_all_resource_attributes')),
+            ('otlp:\n  delta_max_series: 0\n', (':2:', 'delta_max_series')),
+            ('otlp:\n  promote_resource_attribute: [a]\n', (':2:', 'promote_resource_attributes')),
             ('storage: {durability: maybe}\n', ('durability', 'group')),
             ('alertmanager_file: nothing.yml\n', ('nothing.yml', 'cannot read'))):
         config.write_text(text)

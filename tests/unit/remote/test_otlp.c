@@ -612,6 +612,107 @@ static void metadata_is_kept(void **state) {
     end(&s);
 }
 
+/* A gauge of a few attributes, `seconds` after the start. */
+static int send_gauge(struct setup *s, int64_t seconds, const char *attribute) {
+    struct toc_buf b = TOC_BUF_INIT;
+    toc_buf_printf(&b,
+                   "{'name':'g','gauge':{'dataPoints':[{'timeUnixNano':'%lld000000000','asInt':1,"
+                   "'attributes':[{'key':'x.y','value':{'stringValue':'%s'}}]}]}}",
+                   (long long)(FIXTURE_START_MS / 1000 + seconds), attribute);
+    int rc = send_metrics(s, RESOURCE, toc_buf_cstr(&b));
+    toc_buf_fini(&b);
+    return rc;
+}
+
+/* The store forgets an idle series; the reference in the cache then leads nowhere. */
+static void a_forgotten_series_is_found_anew(void **state) {
+    (void)state;
+    struct setup s;
+    begin(&s);
+    assert_int_equal(send_gauge(&s, 0, "a"), 0);
+    for (int i = 0; i < 24; i++) {
+        fixture_advance(&s.f, 15 * 60 * 1000);
+        assert_int_equal(fixture_write(&s.f, "tick", "a", s.f.clock.wall.ms, i, NULL), 0);
+    }
+    assert_int_equal(fixture_stats(&s.f).series, 1);
+    assert_int_equal(send_gauge(&s, 6 * 3600, "a"), 0);
+    assert_int_equal(s.out.samples, 2);
+    assert_int_equal(fixture_select(&s.f, "g", 0, INT64_MAX).series, 1);
+    assert_int_equal(fixture_select(&s.f, "g", 0, INT64_MAX).samples, 2);
+    assert_int_equal(fixture_select(&s.f, "target_info", 0, INT64_MAX).samples, 2);
+    end(&s);
+}
+
+/* A series that is known by its key under one set of options is another one under the next. */
+static void options_change_while_running(void **state) {
+    (void)state;
+    struct setup s;
+    struct toc_sv list[] = {TOC_SV("host.name")};
+    begin(&s);
+    assert_int_equal(send_gauge(&s, 30, "a"), 0);
+    struct toc_otlp_options o = {
+        .naming.strategy = TOC_OTLP_NO_TRANSLATION, .promoted = list, .promoted_count = 1};
+    toc_otlp_set_options(s.otlp, &o);
+    assert_int_equal(send_gauge(&s, 40, "a"), 0);
+    assert_int_equal(send_gauge(&s, 50, "a"), 0);
+    expect(&s, "g{\"host.name\"=\"h1\", instance=\"i-1\", job=\"shop/api\", \"x.y\"=\"a\"} 1" AT40
+               "g{\"host.name\"=\"h1\", instance=\"i-1\", job=\"shop/api\", \"x.y\"=\"a\"} 1" AT50
+               "g{instance=\"i-1\", job=\"shop/api\", x_y=\"a\"} 1" AT30
+               "target_info{\"host.name\"=\"h1\", instance=\"i-1\", job=\"shop/api\"} 1" AT40
+               "target_info{\"host.name\"=\"h1\", instance=\"i-1\", job=\"shop/api\"} 1" AT50
+               "target_info{host_name=\"h1\", instance=\"i-1\", job=\"shop/api\"} 1" AT30);
+    end(&s);
+}
+
+/* What differs in the resource only, or in one bound, is another series, also when it is known. */
+static void series_are_told_apart_by_all_they_come_from(void **state) {
+    (void)state;
+    struct setup s;
+    begin(&s);
+    for (int i = 3; i <= 4; i++) {
+        struct toc_buf b = TOC_BUF_INIT;
+        toc_buf_printf(&b,
+                       "{'name':'h','histogram':{'aggregationTemporality':2,'dataPoints':["
+                       "{'timeUnixNano':'$%d0000000000','count':%d,'bucketCounts':[1,%d],"
+                       "'explicitBounds':[%d]}]}}",
+                       i, i, i - 1, i);
+        assert_int_equal(send_metrics(&s, i % 2 ? RESOURCE : "", toc_buf_cstr(&b)), 0);
+        assert_int_equal(send_metrics(&s, i % 2 ? RESOURCE : "", toc_buf_cstr(&b)), 0);
+        toc_buf_fini(&b);
+    }
+    expect(&s, "h_bucket{instance=\"i-1\", job=\"shop/api\", le=\"+Inf\"} 3" AT30
+               "h_bucket{instance=\"i-1\", job=\"shop/api\", le=\"3\"} 1" AT30
+               "h_bucket{le=\"+Inf\"} 4" AT40 "h_bucket{le=\"4\"} 1" AT40 "h_count 4" AT40
+               "h_count{instance=\"i-1\", job=\"shop/api\"} 3" AT30
+               "target_info{host_name=\"h1\", instance=\"i-1\", job=\"shop/api\"} 1" AT30);
+    end(&s);
+}
+
+/* More samples than a piece holds, refusals in all of them. */
+static void large_messages_are_written_in_pieces(void **state) {
+    (void)state;
+    struct setup s;
+    struct toc_buf b = TOC_BUF_INIT;
+    begin(&s);
+    toc_buf_append_cstr(&b, "{'name':'g','gauge':{'dataPoints':[");
+    for (int i = 0; i < 40000; i++)
+        toc_buf_printf(&b,
+                       "%s{'timeUnixNano':'%s','asInt':%d,'attributes':[{'key':'i','value':"
+                       "{'intValue':%d}}]}",
+                       i ? "," : "", i % 1000 ? "1760000430000000000" : "1960000430000000000", i,
+                       i);
+    toc_buf_append_cstr(&b, "]}}");
+    for (int time = 0; time < 2; time++) {
+        assert_int_equal(send_metrics(&s, "", toc_buf_cstr(&b)), 0);
+        assert_int_equal(s.out.samples, 39960);
+        assert_int_equal(s.out.rejected_points, 40);
+        assert_int_equal(s.out.rejected[TOC_REJECT_TOO_FAR_IN_FUTURE], 40);
+    }
+    assert_int_equal(fixture_select(&s.f, "g", 0, INT64_MAX).samples, 39960);
+    toc_buf_fini(&b);
+    end(&s);
+}
+
 static void names_may_stay_as_they_are(void **state) {
     (void)state;
     struct setup s;
@@ -724,6 +825,10 @@ int main(void) {
         cmocka_unit_test(exemplars_go_to_their_bucket),
         cmocka_unit_test(metadata_is_kept),
         cmocka_unit_test(names_may_stay_as_they_are),
+        cmocka_unit_test(a_forgotten_series_is_found_anew),
+        cmocka_unit_test(options_change_while_running),
+        cmocka_unit_test(series_are_told_apart_by_all_they_come_from),
+        cmocka_unit_test(large_messages_are_written_in_pieces),
         cmocka_unit_test(broken_messages_store_nothing),
         cmocka_unit_test(too_deep_values_are_refused),
         cmocka_unit_test(answers_are_in_the_encoding_of_the_request),
