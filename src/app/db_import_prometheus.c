@@ -38,6 +38,8 @@ struct import {
     struct toc_map refs; /* of the log: reference there → ours + 1; 0: not wanted */
     uint64_t samples, histogram_series, histogram_records, damaged;
     uint64_t rejected[TOC_REJECT_REASON_COUNT];
+    const char *place;      /* being read: a block's name, or "wal" */
+    struct toc_map damages; /* places told already: a block is read once for each day */
     struct toc_progress progress;
     uint64_t done_ms; /* of the progress */
     struct toc_err err;
@@ -98,9 +100,14 @@ static void on_histograms(void *ctx, struct toc_labels labels, size_t chunks) {
 
 static void on_damage(void *ctx, const char *file, uint64_t offset, const char *what) {
     struct import *m = ctx;
-    m->damaged++;
-    toc_progress_end(&m->progress);
-    fprintf(stderr, "tocsin db: %s at %llu: %s\n", file, (unsigned long long)offset, what);
+    char *where = toc_xprintf("%s/%s at %llu", m->place, file, (unsigned long long)offset);
+    if (!toc_map_has(&m->damages, toc_sv_cstr(where))) {
+        toc_map_put(&m->damages, toc_sv_cstr(where), m);
+        m->damaged++;
+        toc_progress_end(&m->progress);
+        fprintf(stderr, "tocsin db: %s: %s\n", where, what);
+    }
+    toc_free(where);
 }
 
 static void on_bad_block(void *ctx, const char *path, const char *what) {
@@ -114,6 +121,7 @@ static int import_block(struct import *m, struct toc_prom_block *b) {
     const struct toc_prom_block_meta *meta = toc_prom_block_meta(b);
     const struct toc_prom_visitor v = {m, on_samples, on_damage, on_histograms};
     int rc = 0;
+    m->place = meta->ulid;
     for (int64_t from = meta->min_ms; from < meta->max_ms && !rc;) {
         int64_t to = TOC_MIN(from - from % DAY_MS + DAY_MS, meta->max_ms);
         int64_t min_ms = TOC_MAX(from, m->selection.min_ms);
@@ -155,7 +163,8 @@ static void on_wal_histograms(void *ctx, size_t records) {
 static int import_log(struct import *m) {
     const struct toc_prom_wal_visitor v = {m, on_wal_series, on_wal_sample, on_wal_histograms,
                                            on_damage};
-    toc_progress_at(&m->progress, m->done_ms, "log");
+    m->place = "wal";
+    toc_progress_at(&m->progress, m->done_ms, m->place);
     int rc = toc_prom_wal_read(m->from.vfs, m->from.wal, &v, &m->err);
     if (!rc)
         rc = flush(m);
@@ -218,6 +227,7 @@ static int run(struct import *m, const char *dir, const char *data) {
     toc_metricdb_close(&m->db);
     toc_prom_data_dir_close(&m->from);
     toc_map_fini(&m->refs);
+    toc_map_fini(&m->damages);
     TOC_VEC_FINI(&m->batch);
     if (rc) {
         fprintf(stderr, "tocsin db: %s\n", m->err.message);

@@ -1,0 +1,214 @@
+"""A data directory of Debian's Prometheus goes into tocsin and back: every sample is the same bit by bit, promtool reads
+what tocsin wrote, and a Prometheus started on it answers the same. usage: prometheus_tsdb.py TOCSIN"""
+import math
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../e2e'))
+import prometheus_peer as peer  # noqa: E402
+from tocsin_test import Checks, skip  # noqa: E402
+from twin_servers import free_port  # noqa: E402
+
+TOCSIN = os.path.abspath(sys.argv[1])
+HOUR_MS = 3600_000
+STALE = struct.unpack('<d', struct.pack('<Q', 0x7ff0000000000002))[0]
+
+
+def run(*arguments, timeout=120):
+    p = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, timeout=timeout)
+    return p.returncode, p.stdout, p.stderr
+
+
+class Prometheus(peer.Server):
+    """A Prometheus on a folder that stays when it is killed."""
+
+    def __init__(self, data):
+        port = free_port()
+        super().__init__(f'127.0.0.1:{port}')
+        config = data + '.yml'
+        with open(config, 'w') as f:
+            f.write('global: {scrape_interval: 1h}\n')
+        self.process = subprocess.Popen(
+            [shutil.which('prometheus'), f'--config.file={config}', f'--storage.tsdb.path={data}', f'--web.listen-address={self.address}',
+             '--web.enable-remote-write-receiver', '--web.enable-admin-api', '--storage.tsdb.min-block-duration=2h', '--storage.tsdb.retention.time=100y',
+             '--log.level=error'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(200):
+            try:
+                if self.request('GET', '/-/ready')[0] == 200:
+                    return
+            except OSError:
+                pass
+            time.sleep(0.1)
+        raise SystemExit('Prometheus never became ready')
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+def make_series(start_ms, hours):
+    """(labels, [(ms, value)]): counters, gauges, constants, odd values, gaps, one sample, UTF-8 values."""
+    step, end = 30_000, start_ms + hours * HOUR_MS
+    times = range(start_ms, end, step)
+    series = []
+    for i in range(12):
+        series.append(({'__name__': 'requests_total', 'instance': f'i{i}', 'job': 'x'}, [(t, float((t - start_ms) // 1000 * (i + 1))) for t in times]))
+        series.append(({'__name__': 'load', 'instance': f'i{i}'}, [(t + i * 7 % 5, math.sin(t / 1e6 + i)) for t in times]))
+    series.append(({'__name__': 'constant', 'note': 'größe "β" \\ \n'}, [(t, 1.0) for t in times]))
+    odd = [math.inf, -math.inf, -0.0, 0.0, 5e-324, 1.7976931348623157e308, STALE, math.nan, 1 / 3]
+    series.append(({'__name__': 'odd'}, [(t, odd[k % len(odd)]) for k, t in enumerate(times)]))
+    series.append(({'__name__': 'gaps'}, [(t, float(k)) for k, t in enumerate(times) if k % 97 < 40]))
+    series.append(({'__name__': 'jumps'}, [(start_ms + k * k * 137 + k, float(k)) for k in range(400) if start_ms + k * k * 137 + k < end]))
+    series.append(({'__name__': 'once'}, [(start_ms + HOUR_MS + 17, 42.5)]))
+    return series
+
+
+def dump(directory):
+    """What promtool sees: {series: {ms: text of the value}}."""
+    code, out, err = run('promtool', 'tsdb', 'dump', directory)
+    if code:
+        raise SystemExit(f'promtool tsdb dump {directory}: {err}')
+    found = {}
+    for line in out.splitlines():
+        series, value, ms = line.rsplit(' ', 2)
+        found.setdefault(series, {})[int(ms)] = value
+    return found
+
+
+def openmetrics_blocks(directory, start_s):
+    """Blocks made by promtool from a text."""
+    path = directory + '.om'
+    with open(path, 'w') as f:
+        f.write('# TYPE old gauge\n')
+        for k in range(3000):
+            f.write(f'old{{k="{k % 3}"}} {k / 7!r} {start_s + k * 10}\n')
+        f.write('# EOF\n')
+    return run('promtool', 'tsdb', 'create-blocks-from', 'openmetrics', path, directory)[0]
+
+
+def fill(data, series):
+    """Written in order of time so that the head makes blocks on its way; deletions in a block and in the log; killed."""
+    prometheus = Prometheus(data)
+    prometheus.fill(series, slice_ms=HOUR_MS)
+    for name, start, end in (('load', 2.5, 3.25), ('requests_total', 15.5, 15.9)):
+        base = series[0][1][0][0]
+        form = urllib.parse.urlencode({'match[]': name + '{instance=~"i[12]"}', 'start': (base + start * HOUR_MS) / 1000,
+                                       'end': (base + end * HOUR_MS) / 1000})
+        prometheus.request('POST', '/api/v1/admin/tsdb/delete_series?' + form)
+    time.sleep(1)
+    prometheus.kill()
+
+
+def directory_kinds(data):
+    names = os.listdir(data)
+    return sum(len(n) == 26 for n in names), len(os.listdir(os.path.join(data, 'wal')))
+
+
+def round_trip(c, work, source, name):
+    """Import, export, compare dumps."""
+    ours, back = os.path.join(work, name + '-ours'), os.path.join(work, name + '-back')
+    before = {f: os.stat(os.path.join(d, f)).st_mtime_ns for d, _, fs in os.walk(source) for f in fs}
+    code, out, err = run(TOCSIN, 'db', 'import-prometheus', source, '--data', ours)
+    c.check(code == 0, f'{name}: import: exit {code} {out}{err}')
+    after = {f: os.stat(os.path.join(d, f)).st_mtime_ns for d, _, fs in os.walk(source) for f in fs}
+    c.check(before == after, f'{name}: the source was not changed')
+    code, out, err = run(TOCSIN, 'db', 'verify', '--data', ours)
+    c.check(' 0 damaged' in out, f'{name}: verify: {out}{err}')
+    code, out, err = run(TOCSIN, 'db', 'export-prometheus', back, '--data', ours)
+    c.check(code == 0, f'{name}: export: exit {code} {out}{err}')
+    return ours, back
+
+
+def compare(c, name, want, got):
+    c.check(want.keys() == got.keys(), f'{name}: series differ: {list(want.keys() ^ got.keys())[:4]}')
+    for series in want.keys() & got.keys():
+        c.check(want[series] == got[series], f'{name}: {series}: {len(want[series])} and {len(got[series])} samples')
+    print(f'{name}: {len(want)} series, {sum(map(len, want.values()))} samples')
+
+
+def promtool_accepts(c, name, back):
+    for verb in ('list', 'analyze'):
+        code, out, err = run('promtool', 'tsdb', verb, back)
+        c.check(code == 0, f'{name}: promtool tsdb {verb}: {err[:300]}')
+
+
+def restarted_peer_answers_the_same(c, source, back, start_ms, end_ms):
+    answers = []
+    for data in (source, back):
+        copy = data + '-copy'
+        shutil.copytree(data, copy)
+        server = Prometheus(copy)
+        answers.append([server.query(peer.Query(q, start_ms, end_ms, 300_000)) for q in (
+            'sum(rate(requests_total[5m]))', 'avg_over_time(load[10m])', 'count({__name__=~".+"})', 'odd', 'old')])
+        server.kill()
+    for one, other in zip(*answers):
+        c.check(str(one) == str(other), f'a Prometheus on the exported blocks: {str(one)[:200]} {str(other)[:200]}')
+
+
+def damaged_directory(c, work, source):
+    """Flipped bytes cost what they hit, are told, and never end the import."""
+    broken = os.path.join(work, 'broken')
+    shutil.copytree(source, broken)
+    blocks = sorted(n for n in os.listdir(broken) if len(n) == 26)
+    for path in (f'{blocks[0]}/chunks/000001', f'{blocks[-1]}/index'):
+        with open(os.path.join(broken, path), 'r+b') as f:
+            f.seek(os.path.getsize(f.name) // 2)
+            byte = f.read(1)
+            f.seek(-1, os.SEEK_CUR)
+            f.write(bytes([byte[0] ^ 0x55]))
+    code, out, err = run(TOCSIN, 'db', 'import-prometheus', broken, '--data', broken + '-ours')
+    c.check(code in (0, 6), f'damage: exit {code} {err}')
+    c.check('damaged places' in out or 'left out' in err, f'damage is told: {out} {err}')
+    print(f'damaged: {out.strip()} | {err.strip()[:200]}')
+
+
+def selection(c, work, source, start_ms):
+    ours = os.path.join(work, 'part')
+    code, out, err = run(TOCSIN, 'db', 'import-prometheus', source, '--data', ours, '--match', 'load{instance="i3"}',
+                         '--from', start_ms / 1000, '--to', (start_ms + HOUR_MS) / 1000)
+    c.check(code == 0 and out.startswith('121 samples') or out.startswith('120 samples'), f'selection: {code} {out} {err}')
+    c.check(run(TOCSIN, 'db', 'import-prometheus', work + '/nothing', '--data', ours)[0] == 1, 'a missing directory fails')
+    c.check(run(TOCSIN, 'db', 'import-prometheus', source, '--match', 'rate(x[5m])')[0] == 2, 'an expression is no selector')
+
+
+def main():
+    if not shutil.which('promtool') or not shutil.which('prometheus'):
+        skip('no prometheus here')
+    c = Checks()
+    work = tempfile.mkdtemp(prefix='prometheus-tsdb-')
+    try:
+        source = os.path.join(work, 'source')
+        hours = 16
+        start_ms = (int(time.time() * 1000) // (2 * HOUR_MS) * 2 - hours + 1) * HOUR_MS
+        series = make_series(start_ms, hours)
+        os.mkdir(source)
+        c.check(openmetrics_blocks(source, start_ms // 1000 - 40 * 3600) == 0, 'promtool made blocks')
+        fill(source, series)
+        blocks, segments = directory_kinds(source)
+        c.check(blocks > 4 and segments > 0, f'{blocks} blocks, {segments} entries of the log')
+        print(f'source: {blocks} blocks, {segments} entries in wal')
+        ours, back = round_trip(c, work, source, 'all')
+        promtool_accepts(c, 'all', back)
+        compare(c, 'all', dump(source), dump(back))
+        code, out, _ = run(TOCSIN, 'db', 'import-prometheus', back, '--data', ours)
+        c.check(code == 0, f'the same again: {code} {out}')
+        run(TOCSIN, 'db', 'export-prometheus', back + '2', '--data', ours)
+        compare(c, 'twice', dump(back), dump(back + '2'))
+        restarted_peer_answers_the_same(c, source, back, start_ms, start_ms + hours * HOUR_MS - 60_000)
+        damaged_directory(c, work, source)
+        selection(c, work, source, start_ms)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    c.finish()
+
+
+if __name__ == '__main__':
+    main()
