@@ -6,6 +6,9 @@
 #define TOC_PRINTF(fmt_index, first_arg) __attribute__((format(printf, fmt_index, first_arg)))
 #define TOC_NORETURN __attribute__((noreturn))
 #define TOC_UNUSED __attribute__((unused))
+/* For a function that does no more than prefetch: gcc takes it for one without any effect and drops
+ * its calls, unless they were inlined before. */
+#define TOC_PREFETCHING static inline __attribute__((always_inline))
 
 #define TOC_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define TOC_MIN(a, b) ((a) < (b) ? (a) : (b))

@@ -112,19 +112,19 @@ static inline struct toc_series *toc_head_find_ref(const struct toc_head_shard *
 /* Brings the series of a reference (unknown ones are fine) towards the cache, in steps a few
  * samples apart: where its address stands, itself, the place where its next sample goes. Under the
  * shard lock. */
-static inline void toc_head_prefetch_slot(const struct toc_head_shard *shard, uint64_t ref) {
+TOC_PREFETCHING void toc_head_prefetch_slot(const struct toc_head_shard *shard, uint64_t ref) {
     size_t slot = (uint32_t)ref / TOC_HEAD_SHARDS;
     if (slot < shard->slots.count)
         __builtin_prefetch(&shard->slots.items[slot]);
 }
-static inline void toc_head_prefetch(const struct toc_head_shard *shard, uint64_t ref) {
+TOC_PREFETCHING void toc_head_prefetch(const struct toc_head_shard *shard, uint64_t ref) {
     size_t slot = (uint32_t)ref / TOC_HEAD_SHARDS;
     if (slot < shard->slots.count && shard->slots.items[slot].series) {
         __builtin_prefetch(shard->slots.items[slot].series);
         __builtin_prefetch((const char *)shard->slots.items[slot].series + 64);
     }
 }
-static inline void toc_head_prefetch_tail(const struct toc_head_shard *shard, uint64_t ref) {
+TOC_PREFETCHING void toc_head_prefetch_tail(const struct toc_head_shard *shard, uint64_t ref) {
     const struct toc_series *s = toc_head_find_ref(shard, ref);
     if (s && s->open.p)
         __builtin_prefetch(s->open.p + s->open.n, 1);

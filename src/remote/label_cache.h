@@ -43,8 +43,8 @@ static inline struct toc_hash128 toc_label_cache_key(const struct toc_label_cach
     return toc_hash128(p, n, c->seed);
 }
 /* Brings the place of the key near, for a get soon. Never waits. */
-static inline void toc_label_cache_prefetch(const struct toc_label_cache *c,
-                                            struct toc_hash128 key) {
+TOC_PREFETCHING void toc_label_cache_prefetch(const struct toc_label_cache *c,
+                                              struct toc_hash128 key) {
     const struct toc_label_cache_part *p = &c->parts[key.low >> 58];
     size_t capacity = atomic_load_explicit(&p->capacity, memory_order_relaxed);
     const struct toc_label_cache_entry *entries =
