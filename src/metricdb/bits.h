@@ -16,6 +16,16 @@ struct toc_bit_writer {
 
 /* The low `width` bits of v, width 0…64. */
 static inline void toc_bits_put(struct toc_bit_writer *w, uint64_t v, unsigned width) {
+    char *to = width <= 56 ? toc_buf_reserve(w->out, 8) : NULL;
+    if (to) { /* all at once: with what is held they fit the accumulator */
+        w->acc |= (v & ((1ULL << width) - 1)) << w->held;
+        w->held += width;
+        memcpy(to, &w->acc, 8);
+        w->out->n += w->held / 8;
+        w->acc >>= w->held & ~7u;
+        w->held &= 7;
+        return;
+    }
     while (width) {
         unsigned take = 64 - w->held < width ? 64 - w->held : width;
         uint64_t part = take == 64 ? v : v & ((1ULL << take) - 1);

@@ -15,11 +15,17 @@ static const double g_pow10[SCALE_MAX + 1] = {1,   1e1, 1e2,  1e3,  1e4,  1e5,  
 
 /* --- decimals --- */
 
+/* The nearest integer, ties to even; |x| < 2^52, where adding 2^52 leaves no fraction. */
+static double round_even(double x) {
+    const double anchor = copysign(INTEGER_LIMIT, x);
+    return x + anchor - anchor;
+}
+
 static bool to_decimal(double v, unsigned scale, int64_t *out) {
     double x = v * g_pow10[scale];
     if (!(x > -INTEGER_LIMIT && x < INTEGER_LIMIT))
         return false;
-    *out = (int64_t)nearbyint(x);
+    *out = (int64_t)round_even(x);
     return toc_f64_bits((double)*out / g_pow10[scale]) == toc_f64_bits(v);
 }
 

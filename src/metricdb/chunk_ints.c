@@ -11,7 +11,7 @@ static uint64_t zigzag(int64_t v) {
 }
 
 static unsigned varint_bytes(uint64_t u) {
-    return u ? (unsigned)(70 - __builtin_clzll(u)) / 7 : 1;
+    return ((63 - (unsigned)__builtin_clzll(u | 1)) * 37 >> 8) + 1; /* x / 7 for x < 64 */
 }
 
 static unsigned bit_width(uint64_t u) {
@@ -45,8 +45,7 @@ static struct range range_of(const int64_t *v, size_t n) {
     return (struct range){min, bit_width((uint64_t)max - (uint64_t)min)};
 }
 
-static size_t packed_size(const int64_t *v, size_t n) {
-    struct range r = range_of(v, n);
+static size_t packed_size(struct range r, size_t n) {
     return varint_bytes(zigzag(r.min)) + 1 + (n * r.width + 7) / 8;
 }
 
@@ -57,18 +56,22 @@ static size_t zeros_at(const int64_t *v, size_t n, size_t at) {
     return run;
 }
 
-static size_t byte_coded_size(const int64_t *v, size_t n) {
+/* Or `most` or more when it is not smaller than that. */
+static size_t byte_coded_size(const int64_t *v, size_t n, size_t most) {
     size_t size = 0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && size < most; i++) {
+        if (v[i]) {
+            size += varint_bytes(zigzag(v[i]));
+            continue;
+        }
         size_t run = zeros_at(v, n, i);
-        size += run ? 1 + varint_bytes(run - 1) : varint_bytes(zigzag(v[i]));
-        i += run ? run - 1 : 0;
+        size += 1 + varint_bytes(run - 1);
+        i += run - 1;
     }
     return size;
 }
 
-static void put_packed(const int64_t *v, size_t n, struct toc_buf *out) {
-    struct range r = range_of(v, n);
+static void put_packed(const int64_t *v, size_t n, struct range r, struct toc_buf *out) {
     toc_buf_append_zigzag(out, r.min);
     toc_buf_append_u8(out, (uint8_t)r.width);
     struct toc_bit_writer w = {.out = out};
@@ -89,22 +92,26 @@ static void put_byte_coded(const int64_t *v, size_t n, struct toc_buf *out) {
 
 void toc_ints_encode(const int64_t *v, size_t n, struct toc_buf *out) {
     int64_t left[ORDERS][TOC_CHUNK_SAMPLES_MAX];
+    struct range ranges[ORDERS];
     unsigned best = 0;
     size_t best_size = SIZE_MAX;
     for (unsigned order = 0; order < ORDERS && order <= n; order++) {
         size_t m = difference(v, n, order, left[order]), head = 0;
         for (unsigned i = 0; i < order; i++)
             head += varint_bytes(zigzag(v[i]));
-        size_t packed = head + packed_size(left[order], m);
-        size_t coded = head + byte_coded_size(left[order], m);
+        ranges[order] = range_of(left[order], m);
+        size_t packed = head + packed_size(ranges[order], m);
         if (packed < best_size) {
             best_size = packed;
             best = order;
         }
-        if (coded < best_size) {
-            best_size = coded;
+        size_t coded = byte_coded_size(left[order], m, best_size - TOC_MIN(head, best_size));
+        if (head + coded < best_size) {
+            best_size = head + coded;
             best = order | BYTE_CODED;
         }
+        if (!ranges[order].width && order) /* another difference would be one more head */
+            break;
     }
     unsigned order = best & 3;
     toc_buf_append_u8(out, (uint8_t)best);
@@ -113,7 +120,7 @@ void toc_ints_encode(const int64_t *v, size_t n, struct toc_buf *out) {
     if (best & BYTE_CODED)
         put_byte_coded(left[order], n - order, out);
     else
-        put_packed(left[order], n - order, out);
+        put_packed(left[order], n - order, ranges[order], out);
 }
 
 /* All the same: an arithmetic sequence of order 0, 1 or 2 without a look at any bit. */

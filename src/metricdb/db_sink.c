@@ -298,20 +298,32 @@ static void sort_by_shard(struct batch *b, struct toc_metricdb_sample *samples, 
 
 enum { SLOT_AHEAD = 16, SERIES_AHEAD = 8, TAIL_AHEAD = 4 };
 
-/* The samples of one shard under one lock, with what comes next on its way to the cache. */
+/* What comes after place i on its way to the cache, unless it belongs to the same series. */
+TOC_PREFETCHING void fetch_ahead(const struct toc_head_shard *shard,
+                                 const struct toc_metricdb_sample *samples, const uint32_t *order,
+                                 size_t i, size_t count) {
+    uint64_t ref = samples[order[i]].ref;
+    if (i + SLOT_AHEAD < count && samples[order[i + SLOT_AHEAD]].ref != ref)
+        toc_head_prefetch_slot(shard, samples[order[i + SLOT_AHEAD]].ref);
+    if (i + SERIES_AHEAD < count && samples[order[i + SERIES_AHEAD]].ref != ref)
+        toc_head_prefetch(shard, samples[order[i + SERIES_AHEAD]].ref);
+    if (i + TAIL_AHEAD < count && samples[order[i + TAIL_AHEAD]].ref != ref)
+        toc_head_prefetch_tail(shard, samples[order[i + TAIL_AHEAD]].ref);
+}
+
+/* The samples of one shard under one lock. */
 static void put_shard(struct batch *b, struct toc_head_shard *shard,
                       struct toc_metricdb_sample *samples, const uint32_t *order, size_t count,
                       size_t *io_unknown) {
+    struct toc_series *s = NULL;
+    uint64_t last = 0;
     toc_mutex_lock(&shard->mutex);
     for (size_t i = 0; i < count; i++) {
         struct toc_metricdb_sample *x = &samples[order[i]];
-        if (i + SLOT_AHEAD < count)
-            toc_head_prefetch_slot(shard, samples[order[i + SLOT_AHEAD]].ref);
-        if (i + SERIES_AHEAD < count)
-            toc_head_prefetch(shard, samples[order[i + SERIES_AHEAD]].ref);
-        if (i + TAIL_AHEAD < count)
-            toc_head_prefetch_tail(shard, samples[order[i + TAIL_AHEAD]].ref);
-        struct toc_series *s = toc_head_find_ref(shard, x->ref);
+        fetch_ahead(shard, samples, order, i, count);
+        if (x->ref != last)
+            s = toc_head_find_ref(shard, x->ref);
+        last = x->ref;
         if (!s) {
             x->ref = 0;
             ++*io_unknown;

@@ -125,11 +125,22 @@ static int64_t window_of(int64_t t, int64_t span) {
     return t >= 0 ? t / span : -((-(t + 1)) / span) - 1;
 }
 
+/* Do both lie in one block window? Mostly in the one of the last question, so that nothing need be
+ * divided. */
+static bool share_window(const struct toc_head *h, struct toc_head_shard *shard, int64_t first_ms,
+                         int64_t t_ms) {
+    if (first_ms >= shard->window_ms && t_ms < shard->window_end_ms)
+        return true;
+    int64_t window = window_of(t_ms, h->block_span_ms);
+    shard->window_ms = window * h->block_span_ms;
+    shard->window_end_ms = shard->window_ms + h->block_span_ms;
+    return window_of(first_ms, h->block_span_ms) == window;
+}
+
 static void append_last(struct toc_head *h, struct toc_head_shard *shard, struct toc_series *s,
                         int64_t t_ms, double value) {
     if (s->open.count >= TOC_HEAD_CHUNK_SAMPLES ||
-        (s->open.count &&
-         window_of(s->open.first_ms, h->block_span_ms) != window_of(t_ms, h->block_span_ms)))
+        (s->open.count && !share_window(h, shard, s->open.first_ms, t_ms)))
         close_open(shard, s);
     size_t before = s->open.capacity;
     toc_stream_append(&s->open, t_ms, value);

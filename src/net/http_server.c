@@ -17,6 +17,7 @@ enum {
     DEFAULT_CONNECTIONS_PER_IP = 256,
     DEFAULT_IDLE_TIMEOUT_S = 60,
     DEFAULT_HEADER_BYTES = 32 << 10,
+    RESERVED_BODY_BYTES = 1 << 20,
     THREAD_STACK_BYTES = 512 << 10, /* handlers keep big things on the heap */
 };
 static const size_t DEFAULT_BODY_BYTES = (size_t)32 << 20;
@@ -107,6 +108,8 @@ static enum MHD_Result begin(struct toc_http_server *s, struct request *r, const
     uint64_t n = 0;
     if (length && toc_parse_u64(toc_sv_cstr(length), &n) == 0 && n > r->max_body_bytes)
         return refuse_large(s, r);
+    /* In one piece, unless it is large: a length may be a lie. */
+    toc_buf_reserve(&r->body, TOC_MIN((size_t)n, (size_t)RESERVED_BODY_BYTES));
     return MHD_YES;
 }
 

@@ -1,95 +1,149 @@
 #include "remote/label_cache.h"
 
+#include <string.h>
+
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "sys/random.h"
 
-enum { CAPACITY_MIN = 64 };
+enum { WORDS_MIN = 1024, PLACE_BITS = 22, PLACE_MASK = (1 << PLACE_BITS) - 1 };
 
 void toc_label_cache_init(struct toc_label_cache *c, size_t entries_max) {
-    *c = (struct toc_label_cache){.part_max =
-                                      TOC_MAX(entries_max / TOC_LABEL_CACHE_PARTS, (size_t)1)};
+    TOC_ASSERT(entries_max && entries_max < PLACE_MASK);
+    *c = (struct toc_label_cache){.entries_max = entries_max};
     toc_random_bytes(&c->seed, sizeof c->seed);
-    for (size_t i = 0; i < TOC_LABEL_CACHE_PARTS; i++)
-        toc_mutex_init(&c->parts[i].mutex, TOC_LOCK_REMOTE);
-}
-
-static struct toc_label_cache_entry *entries_of(const struct toc_label_cache_part *p) {
-    return atomic_load_explicit(&p->entries, memory_order_relaxed);
-}
-
-static size_t capacity_of(const struct toc_label_cache_part *p) {
-    return atomic_load_explicit(&p->capacity, memory_order_relaxed);
+    toc_rwlock_init(&c->lock, TOC_LOCK_REMOTE);
 }
 
 void toc_label_cache_fini(struct toc_label_cache *c) {
-    for (size_t i = 0; i < TOC_LABEL_CACHE_PARTS; i++) {
-        toc_free(entries_of(&c->parts[i]));
-        toc_mutex_fini(&c->parts[i].mutex);
+    toc_free(c->entries);
+    toc_free(c->words);
+    toc_rwlock_fini(&c->lock);
+}
+
+/* The place in the table comes from the low bits of the key, the tag from others. */
+static uint32_t tag_of(struct toc_hash128 key) {
+    return (uint32_t)key.high << PLACE_BITS;
+}
+
+/* Entry to which the next word with the tag of the key, from *io_at on, leads; NULL when a free
+ * word comes before. */
+static struct toc_label_cache_entry *next_candidate(const struct toc_label_cache *c,
+                                                    struct toc_hash128 key, size_t *io_at) {
+    for (size_t at = *io_at;; at++) {
+        uint32_t word = c->words[at & (c->word_count - 1)];
+        *io_at = at;
+        if (!word)
+            return NULL;
+        if ((word & ~(uint32_t)PLACE_MASK) == tag_of(key))
+            return &c->entries[(word & PLACE_MASK) - 1];
     }
 }
 
-/* The part comes from the top bits of the key, the place in it from the low ones. */
-static struct toc_label_cache_part *part_of(struct toc_label_cache *c, struct toc_hash128 key) {
-    return &c->parts[key.low >> 58];
+static bool is_of(const struct toc_label_cache_entry *e, struct toc_hash128 key) {
+    return e->key.low == key.low && e->key.high == key.high;
 }
 
-static struct toc_label_cache_entry *place_of(struct toc_label_cache_entry *entries,
-                                              size_t capacity, struct toc_hash128 key) {
-    size_t mask = capacity - 1, i = (size_t)key.low & mask;
-    while (entries[i].ref && (entries[i].key.low != key.low || entries[i].key.high != key.high))
-        i = (i + 1) & mask;
-    return &entries[i];
+/* NULL: not known; then the word at *out_at is free. */
+static struct toc_label_cache_entry *find(const struct toc_label_cache *c, struct toc_hash128 key,
+                                          size_t *out_at) {
+    struct toc_label_cache_entry *e;
+    for (size_t at = (size_t)key.low;; at++) {
+        e = next_candidate(c, key, &at);
+        *out_at = at;
+        if (!e || is_of(e, key))
+            return e;
+    }
 }
 
 struct toc_label_cache_entry toc_label_cache_get(struct toc_label_cache *c,
                                                  struct toc_hash128 key) {
-    struct toc_label_cache_part *p = part_of(c, key);
     struct toc_label_cache_entry found = {.ref = 0};
-    toc_mutex_lock(&p->mutex);
-    if (capacity_of(p))
-        found = *place_of(entries_of(p), capacity_of(p), key);
-    toc_mutex_unlock(&p->mutex);
+    size_t at;
+    toc_rwlock_read(&c->lock);
+    const struct toc_label_cache_entry *e = c->word_count ? find(c, key, &at) : NULL;
+    if (e)
+        found = *e;
+    toc_rwlock_unlock(&c->lock);
     return found;
 }
 
-/* The table with `capacity` places (0: none) and what stood in the old one. */
-static void rehash(struct toc_label_cache_part *p, size_t capacity) {
-    struct toc_label_cache_entry *old = entries_of(p);
-    struct toc_label_cache_entry *entries =
-        capacity ? TOC_NEW_ARRAY(struct toc_label_cache_entry, capacity) : NULL;
-    for (size_t i = 0; capacity && i < capacity_of(p); i++)
-        if (old[i].ref)
-            *place_of(entries, capacity, old[i].key) = old[i];
-    atomic_store_explicit(&p->capacity, capacity, memory_order_relaxed);
-    atomic_store_explicit(&p->entries, entries, memory_order_relaxed);
-    toc_free(old);
+static void find_refs(const struct toc_label_cache *c, const struct toc_hash128 *keys, size_t count,
+                      uint64_t *out_refs) {
+    for (size_t i = 0; i < count; i++)
+        __builtin_prefetch(&c->words[(size_t)keys[i].low & (c->word_count - 1)]);
+    for (size_t i = 0; i < count; i++) {
+        size_t at = (size_t)keys[i].low;
+        __builtin_prefetch(next_candidate(c, keys[i], &at));
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t at;
+        const struct toc_label_cache_entry *e = find(c, keys[i], &at);
+        out_refs[i] = e ? e->ref : 0;
+    }
 }
 
-static void make_room(struct toc_label_cache_part *p, size_t part_max) {
-    if (p->count >= part_max) {
-        rehash(p, 0);
-        p->count = 0;
+void toc_label_cache_get_refs(struct toc_label_cache *c, const struct toc_hash128 *keys,
+                              size_t count, uint64_t *out_refs) {
+    TOC_ASSERT(count <= TOC_LABEL_CACHE_BATCH);
+    memset(out_refs, 0, count * sizeof *out_refs);
+    toc_rwlock_read(&c->lock);
+    if (c->word_count)
+        find_refs(c, keys, count, out_refs);
+    toc_rwlock_unlock(&c->lock);
+}
+
+static void put_word(struct toc_label_cache *c, size_t place) {
+    struct toc_hash128 key = c->entries[place].key;
+    size_t at = (size_t)key.low & (c->word_count - 1);
+    while (c->words[at])
+        at = (at + 1) & (c->word_count - 1);
+    c->words[at] = tag_of(key) | (uint32_t)(place + 1);
+}
+
+static void grow_words(struct toc_label_cache *c) {
+    toc_free(c->words);
+    c->word_count = c->word_count ? c->word_count * 2 : WORDS_MIN;
+    c->words = TOC_NEW_ARRAY(uint32_t, c->word_count);
+    for (size_t i = 0; i < c->count; i++)
+        put_word(c, i);
+}
+
+static void empty(struct toc_label_cache *c) {
+    toc_free(c->entries);
+    toc_free(c->words);
+    c->entries = NULL;
+    c->words = NULL;
+    c->count = c->capacity = c->word_count = 0;
+}
+
+static void append(struct toc_label_cache *c, const struct toc_label_cache_entry *entry) {
+    if (c->count == c->entries_max)
+        empty(c);
+    if ((c->count + 1) * 4 > c->word_count * 3)
+        grow_words(c);
+    if (c->count == c->capacity) {
+        c->capacity = TOC_MIN(c->capacity + c->capacity / 4 + 256, c->entries_max);
+        c->entries = toc_xrealloc(c->entries, c->capacity * sizeof *c->entries);
     }
-    if ((p->count + 1) * 4 > capacity_of(p) * 3)
-        rehash(p, capacity_of(p) ? capacity_of(p) * 2 : CAPACITY_MIN);
+    c->entries[c->count] = *entry;
+    put_word(c, c->count++);
 }
 
 void toc_label_cache_put(struct toc_label_cache *c, const struct toc_label_cache_entry *entry) {
-    struct toc_label_cache_part *p = part_of(c, entry->key);
-    toc_mutex_lock(&p->mutex);
-    make_room(p, c->part_max);
-    struct toc_label_cache_entry *at = place_of(entries_of(p), capacity_of(p), entry->key);
-    p->count += !at->ref;
-    *at = *entry;
-    toc_mutex_unlock(&p->mutex);
+    size_t at;
+    toc_rwlock_write(&c->lock);
+    struct toc_label_cache_entry *known = c->word_count ? find(c, entry->key, &at) : NULL;
+    if (known)
+        *known = *entry;
+    else
+        append(c, entry);
+    toc_rwlock_unlock(&c->lock);
 }
 
 size_t toc_label_cache_count(struct toc_label_cache *c) {
-    size_t n = 0;
-    for (size_t i = 0; i < TOC_LABEL_CACHE_PARTS; i++) {
-        toc_mutex_lock(&c->parts[i].mutex);
-        n += c->parts[i].count;
-        toc_mutex_unlock(&c->parts[i].mutex);
-    }
+    toc_rwlock_read(&c->lock);
+    size_t n = c->count;
+    toc_rwlock_unlock(&c->lock);
     return n;
 }

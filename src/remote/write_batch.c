@@ -135,10 +135,15 @@ static uint64_t resolve(struct write_batch *b, struct toc_hash128 key, struct to
 }
 
 uint64_t toc_write_begin_series(struct write_batch *b, struct toc_hash128 key, struct toc_sv raw) {
+    return toc_write_begin_known(b, key, raw, toc_label_cache_get(b->cache, key).ref);
+}
+
+uint64_t toc_write_begin_known(struct write_batch *b, struct toc_hash128 key, struct toc_sv raw,
+                               uint64_t known_ref) {
     const char *wrong = NULL;
     enum toc_reject_reason reason = TOC_REJECT_INVALID_LABELS;
     struct write_series s = {key, raw, (uint32_t)b->samples.count, 0};
-    uint64_t ref = toc_label_cache_get(b->cache, key).ref;
+    uint64_t ref = known_ref;
     if (!ref)
         ref = resolve(b, key, raw, &wrong, &reason);
     if (ref) {

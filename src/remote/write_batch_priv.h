@@ -16,8 +16,7 @@ enum {
     TOC_REMOTE_SERIES_MAX = 1 << 20,       /* of a message */
     TOC_REMOTE_FUTURE_MS = 10 * 60 * 1000, /* samples beyond it are out of bounds */
     TOC_REMOTE_ARENA_BYTES = 64 << 20,     /* of histograms */
-    TOC_REMOTE_AHEAD = 32,
-    TOC_REMOTE_TEXT_LINES_MAX = 10, /* refusals told one by one */
+    TOC_REMOTE_TEXT_LINES_MAX = 10,        /* refusals told one by one */
 };
 
 struct write_series {
@@ -51,8 +50,8 @@ struct write_batch {
     struct {
         TOC_VEC_FIELDS(struct toc_metricdb_sample)
     } samples;
-    /* 1.0: series whose places in the cache are on their way */
-    struct write_ahead ahead[TOC_REMOTE_AHEAD];
+    /* 1.0: series that are looked up together */
+    struct write_ahead ahead[TOC_LABEL_CACHE_BATCH];
     size_t ahead_count;
     struct {
         TOC_VEC_FIELDS(struct write_exemplar)
@@ -73,6 +72,9 @@ struct write_batch {
 /* Begins a series: finds its reference by key and raw, or refuses it (with a reason, counted with
  * its samples). Returns the reference, 0 when it is refused. */
 uint64_t toc_write_begin_series(struct write_batch *b, struct toc_hash128 key, struct toc_sv raw);
+/* The same when the cache was asked already; known_ref 0: it does not know the key. */
+uint64_t toc_write_begin_known(struct write_batch *b, struct toc_hash128 key, struct toc_sv raw,
+                               uint64_t known_ref);
 /* Samples of the series begun last. */
 void toc_write_add_float(struct write_batch *b, uint64_t ref, int64_t t_ms, double value);
 int toc_write_add_sample(struct write_batch *b, uint64_t ref, struct toc_sv body) TOC_MUST_CHECK;

@@ -117,9 +117,9 @@ static bool take_plain_sample(struct write_batch *b, uint64_t ref, struct toc_pb
     return true;
 }
 
-static int take_ahead(struct write_batch *b, const struct write_ahead *x) {
+static int take_ahead(struct write_batch *b, const struct write_ahead *x, uint64_t known_ref) {
     struct toc_pb_reader r = toc_pb_reader_make(x->rest);
-    uint64_t ref = toc_write_begin_series(b, x->key, x->raw);
+    uint64_t ref = toc_write_begin_known(b, x->key, x->raw, known_ref);
     if (!ref)
         return b->parse_error;
     int rc = 0;
@@ -134,15 +134,20 @@ static int take_ahead(struct write_batch *b, const struct write_ahead *x) {
 }
 
 static int take_all_ahead(struct write_batch *b) {
+    struct toc_hash128 keys[TOC_LABEL_CACHE_BATCH];
+    uint64_t refs[TOC_LABEL_CACHE_BATCH];
     int rc = 0;
+    for (size_t i = 0; i < b->ahead_count; i++)
+        keys[i] = b->ahead[i].key;
+    toc_label_cache_get_refs(b->cache, keys, b->ahead_count, refs);
     for (size_t i = 0; !rc && i < b->ahead_count; i++)
-        rc = take_ahead(b, &b->ahead[i]);
+        rc = take_ahead(b, &b->ahead[i], refs[i]);
     b->ahead_count = 0;
     return rc;
 }
 
-/* Senders put the labels first; their bytes, in one piece, are the key. The key's place in the
- * cache comes near while the next series are looked at. */
+/* Senders put the labels first; their bytes, in one piece, are the key. Keys are looked up many at
+ * a time. */
 static int take_series(struct write_batch *b, struct toc_sv body) {
     size_t end;
     int rc = skip_labels(body, &end);
@@ -156,8 +161,7 @@ static int take_series(struct write_batch *b, struct toc_sv body) {
         return rc ? rc : take_scattered(b, body);
     }
     x->key = toc_label_cache_key(b->cache, x->raw.p, x->raw.n);
-    toc_label_cache_prefetch(b->cache, x->key);
-    return ++b->ahead_count == TOC_REMOTE_AHEAD ? take_all_ahead(b) : 0;
+    return ++b->ahead_count == TOC_LABEL_CACHE_BATCH ? take_all_ahead(b) : 0;
 }
 
 enum toc_metric_type toc_write_metric_type(uint64_t v) {
