@@ -1,6 +1,6 @@
 #!/bin/bash
 # Measures tocsin beside Prometheus and VictoriaMetrics with the harness of ../shared/bench, on this machine, one after the other.
-# usage: run.sh HARNESS_DIR TOCSIN_BINARY OUT_DIR [ingest] [query] [interleaved] [scrape]     (ingest, query, scrape without a choice)
+# usage: run.sh HARNESS_DIR TOCSIN_BINARY OUT_DIR [ingest] [query] [interleaved] [scrape] [disk]     (ingest, query, scrape without a choice)
 # The harness is copied; OUT_DIR (some 5 GB) gets its work files and results.jsonl. bench/peers/results.py makes tables of that.
 # SERVERS="tocsin prometheus" chooses servers, BUDGET_S the seconds for each query, SCRAPE_SERIES the size of the scrape test.
 set -eu
@@ -46,6 +46,8 @@ for part in $parts; do
     for s in $servers; do
       python3 bench_scrape.py "$s" --series "${SCRAPE_SERIES:-100000}" --interval 5 --secs 60 --rules --out "$results"
     done ;;
+  disk)
+    "$here/disk.py" "$(dirname "$binary")" "$out" --out "$results" --servers "${servers// /,}" ;;
   *) echo "run.sh: no part $part" >&2; exit 1 ;;
   esac
 done

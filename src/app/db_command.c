@@ -14,12 +14,14 @@
 const char toc_db_usage[] =
     "usage: tocsin db verify [--data DIR]\n"
     "       tocsin db backup FILE [--data DIR]\n"
+    "       tocsin db compact [--data DIR]\n"
     "       tocsin db import-prometheus DIR [--data DIR] [--match SELECTOR] [--from T] [--to T]\n"
     "       tocsin db export-prometheus DIR [--data DIR] [--match SELECTOR] [--from T] [--to T]\n"
     "\n"
     "verify  reads every log record, block, chunk, roll-up, the state database and the audit\n"
     "        chain\n"
     "backup  writes a consistent copy of the state database to FILE\n"
+    "compact  moves everything from the log to blocks and merges them; the daemon must not run\n"
     "import-prometheus  reads a data directory of Prometheus (blocks and log) into ours\n"
     "export-prometheus  writes blocks that Prometheus and promtool read\n"
     "\n"
@@ -113,12 +115,46 @@ static int backup(int argc, char **argv) {
     return count == 1 ? back_up(dir, argv[1]) : usage_error("expected backup FILE");
 }
 
+static int compact_dir(const char *dir) {
+    char path[600];
+    struct toc_err err = {0};
+    struct toc_metricdb *db = NULL;
+    toc_db_metrics_dir(dir, path, sizeof path);
+    const struct toc_metricdb_options o = {
+        .dir = path, .limits = {.retention_ms = TOC_DB_KEEP_ALL_MS, .max_series = UINT32_MAX}};
+    int rc = toc_metricdb_open(&o, &db, &err);
+    if (!rc)
+        rc = toc_metricdb_compact(db, &err);
+    if (!rc) {
+        struct toc_metricdb_stats s;
+        toc_metricdb_stats(db, &s);
+        printf("%llu samples in %llu blocks, %llu bytes: %.3f bytes a sample\n",
+               (unsigned long long)s.block_samples, (unsigned long long)s.blocks,
+               (unsigned long long)s.block_bytes,
+               s.block_samples ? (double)s.block_bytes / (double)s.block_samples : 0);
+    } else {
+        fprintf(stderr, "tocsin db: %s\n", err.message);
+    }
+    toc_metricdb_close(&db);
+    return rc ? TOC_EXIT_FAILED : 0;
+}
+
+static int compact(int argc, char **argv) {
+    const char *dir = "./tocsin-data";
+    const struct toc_option options[] = {{"data", 0, TOC_OPTION_STRING, &dir}, {0}};
+    int count, rc = toc_options_parse(argc, argv, options, toc_db_usage, &count);
+    if (rc != 0)
+        return rc < 0 ? 0 : rc;
+    return count ? usage_error("compact takes no argument but --data") : compact_dir(dir);
+}
+
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } g_subcommands[] = {
     {"verify", verify},
     {"backup", backup},
+    {"compact", compact},
     {"import-prometheus", toc_db_import_prometheus},
     {"export-prometheus", toc_db_export_prometheus},
 };
@@ -131,6 +167,6 @@ int toc_db_command(int argc, char **argv) {
         fputs(toc_db_usage, stdout);
         return 0;
     }
-    return usage_error("expected verify, backup FILE, import-prometheus DIR or "
+    return usage_error("expected verify, backup FILE, compact, import-prometheus DIR or "
                        "export-prometheus DIR");
 }

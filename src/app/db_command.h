@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 extern const char toc_db_usage[];
 int toc_db_command(int argc, char **argv);
@@ -11,6 +12,9 @@ int toc_db_command(int argc, char **argv);
 /* Subcommands: argv[0] is their name. Exit codes of app/command.h. */
 int toc_db_import_prometheus(int argc, char **argv);
 int toc_db_export_prometheus(int argc, char **argv);
+
+/* Retention for commands that must not delete: a hundred years. */
+#define TOC_DB_KEEP_ALL_MS ((int64_t)100 * 366 * 86400000)
 
 /* Where the time series of a data directory are: DIR/metrics, or DIR itself when it is a snapshot.
  */
