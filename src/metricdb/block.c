@@ -77,31 +77,35 @@ static int read_meta(struct toc_vfs *vfs, const char *path, const char *name,
     return toc_block_get_meta(toc_sv_make(head, (size_t)got), out);
 }
 
-/* The list of blocks that this one stands for; when it is damaged the others stay, which costs
- * space. An error when it cannot be read now. */
-static int read_replaced(struct toc_block *b, unsigned *io_damaged) {
+int toc_block_read_replaced(struct toc_vfs *vfs, const char *path, struct toc_ids64 *out) {
     char file[4096];
     struct toc_buf bytes = {.limit_bytes = 1 << 20};
     uint32_t crc = 0;
-    child(b->path, "replaces", file, sizeof file);
-    int rc = toc_vfs_read_file(b->vfs, file, 1 << 19, &bytes);
+    child(path, "replaces", file, sizeof file);
+    int rc = toc_vfs_read_file(vfs, file, 1 << 19, &bytes);
     if (rc) {
         toc_buf_fini(&bytes);
-        return rc == TOC_ENOENT ? 0 : rc;
+        return rc;
     }
     struct toc_reader r = toc_reader_make(toc_buf_sv(&bytes));
     struct toc_sv magic = toc_read_bytes(&r, sizeof TOC_BLOCK_REPLACES_MAGIC - 1);
     uint64_t n = toc_read_varint(&r);
     if (bytes.n >= 4)
         memcpy(&crc, bytes.p + bytes.n - 4, 4);
-    bool is_whole = !r.error && toc_sv_eq(magic, TOC_SV(TOC_BLOCK_REPLACES_MAGIC)) &&
+    bool is_whole = !r.error && toc_sv_eq(magic, TOC_SV(TOC_BLOCK_REPLACES_MAGIC)) && n < bytes.n &&
                     toc_reader_left(&r) == n * 8 + 4 && crc == toc_crc32c(0, bytes.p, bytes.n - 4);
-    *io_damaged += !is_whole;
-    b->replaced = is_whole ? TOC_NEW_ARRAY(uint64_t, n + 1) : NULL;
     for (uint64_t i = 0; i < n && is_whole; i++)
-        b->replaced[b->replaced_count++] = toc_read_u64(&r);
+        TOC_VEC_PUSH(out, toc_read_u64(&r));
     toc_buf_fini(&bytes);
-    return 0;
+    return is_whole ? 0 : TOC_ECORRUPT;
+}
+
+/* When the list is damaged the others stay, which costs space. An error when it cannot be read now.
+ */
+static int read_replaced(struct toc_block *b, unsigned *io_damaged) {
+    int rc = toc_block_read_replaced(b->vfs, b->path, &b->replaced);
+    *io_damaged += rc == TOC_ECORRUPT;
+    return rc == TOC_ENOENT || rc == TOC_ECORRUPT ? 0 : rc;
 }
 
 /* Damaged deletions cost less than the block; those that cannot be read now may be there later. */
@@ -115,8 +119,8 @@ static int read_deletions(struct toc_block *b, unsigned *io_damaged) {
 /* Merging and rewriting add nothing, so what is in such a block was in those that it replaces. */
 static void note_newest(struct toc_block *b) {
     b->newest = b->meta.replaces ? b->meta.replaces : b->meta.id;
-    for (size_t i = 0; i < b->replaced_count; i++)
-        b->newest = i ? TOC_MAX(b->newest, b->replaced[i]) : b->replaced[0];
+    for (size_t i = 0; i < b->replaced.count; i++)
+        b->newest = i ? TOC_MAX(b->newest, b->replaced.items[i]) : b->replaced.items[0];
 }
 
 int toc_block_open(struct toc_vfs *vfs, const char *path, struct toc_block **out,
@@ -184,7 +188,7 @@ void toc_block_unref(struct toc_block **block) {
     toc_tombstones_unref(&b->tombstones);
     if (b->leaves)
         leave(b);
-    toc_free(b->replaced);
+    TOC_VEC_FINI(&b->replaced);
     toc_free(b->path);
     toc_free(b);
 }

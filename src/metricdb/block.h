@@ -47,6 +47,10 @@ struct toc_block_chunk {
     int64_t min_ms, max_ms;
 };
 
+struct toc_ids64 {
+    TOC_VEC_FIELDS(uint64_t)
+};
+
 /* --- writing --- */
 
 struct toc_block_writer;
@@ -63,9 +67,6 @@ int toc_block_writer_add_raw(struct toc_block_writer *w, struct toc_labels label
                              const struct toc_block_chunk *chunks, size_t count,
                              struct toc_sv bytes) TOC_MUST_CHECK;
 /* The block stands for these others: they go at the next start when a crash left them. */
-struct toc_ids64 {
-    TOC_VEC_FIELDS(uint64_t)
-};
 void toc_block_writer_replaces(struct toc_block_writer *w, const struct toc_ids64 *ids);
 /* Makes the block durable and visible; fills the counters of *out_meta. Frees w in every case. */
 int toc_block_writer_finish(struct toc_block_writer **w,
@@ -128,8 +129,7 @@ struct toc_block {
     /* Id of the newest block whose content went into this one, at most: roll-ups with a larger id
      * have all of it. */
     uint64_t newest;
-    uint64_t *replaced; /* ids of blocks that it stands for, owned */
-    size_t replaced_count;
+    struct toc_ids64 replaced; /* ids of blocks that it stands for */
     struct toc_blocks *leaves; /* the set that it was deleted from; the folder goes with the last
                                 * reference */
     /* Of maintenance: nothing is left behind the tombstones; a rewrite met damage. */
@@ -162,6 +162,9 @@ int toc_block_read_series(const struct toc_block_index *x, uint32_t series, int6
 int toc_block_load_chunk(const struct toc_block_index *x, const struct toc_block_chunk *c,
                          struct toc_buf *out) TOC_MUST_CHECK;
 
+/* What the block in this folder stands for, appended to out. TOC_ENOENT: nothing; TOC_ECORRUPT. */
+int toc_block_read_replaced(struct toc_vfs *vfs, const char *path,
+                            struct toc_ids64 *out) TOC_MUST_CHECK;
 /* Removes a folder and the files in it; what is missing is fine. */
 void toc_block_remove_dir(struct toc_vfs *vfs, const char *path);
 

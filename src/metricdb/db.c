@@ -141,8 +141,8 @@ static void open_block(struct toc_metricdb *db, int store, const char *path) {
 }
 
 static bool replaces(const struct toc_block *b, uint64_t id) {
-    for (size_t i = 0; i < b->replaced_count; i++)
-        if (b->replaced[i] == id)
+    for (size_t i = 0; i < b->replaced.count; i++)
+        if (b->replaced.items[i] == id)
             return true;
     return b->meta.replaces == id;
 }

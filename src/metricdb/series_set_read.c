@@ -1,4 +1,6 @@
 /* Reading the series of a frozen selection. Everything here may run in several threads at once. */
+#include <stdio.h>
+
 #include "base/assert.h"
 #include "metricdb/head_copy.h"
 #include "metricdb/histogram_track.h"
@@ -30,7 +32,7 @@ static void note_chunk_loss(struct toc_metricdb_set *set, size_t i, const struct
     struct toc_buf text = TOC_BUF_INIT;
     toc_labels_format(toc_metricdb_set_labels(set, i, items), &text);
     toc_sv_copy(toc_buf_sv(&text), loss.series, sizeof loss.series);
-    toc_sv_copy(toc_sv_cstr(b->path), loss.path, sizeof loss.path);
+    snprintf(loss.path, sizeof loss.path, "%.*s/chunks", (int)sizeof loss.path - 8, b->path);
     toc_metricdb_note_loss(set->db, &loss);
     toc_buf_fini(&text);
 }

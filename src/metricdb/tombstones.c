@@ -130,23 +130,30 @@ static int parse(struct toc_sv bytes, struct toc_tombstones **out) {
     return t ? 0 : TOC_ECORRUPT;
 }
 
+int toc_tombstones_read_copy(struct toc_vfs *vfs, const char *block, unsigned copy,
+                             struct toc_tombstones **out) {
+    char path[4096];
+    struct toc_buf bytes = {.limit_bytes = FILE_MAX + 4096};
+    *out = NULL;
+    snprintf(path, sizeof path, "%s/%s", block, g_names[copy]);
+    int rc = toc_vfs_read_file(vfs, path, FILE_MAX, &bytes);
+    if (!rc)
+        rc = parse(toc_buf_sv(&bytes), out);
+    toc_buf_fini(&bytes);
+    return rc;
+}
+
 int toc_tombstones_read(struct toc_vfs *vfs, const char *block, struct toc_tombstones **out,
                         unsigned *out_damaged) {
     unsigned missing = 0;
     int first = 0;
     *out = NULL;
     *out_damaged = 0;
-    for (size_t i = 0; i < TOC_ARRAY_LEN(g_names) && !*out; i++) {
-        char path[4096];
-        struct toc_buf bytes = {.limit_bytes = FILE_MAX + 4096};
-        snprintf(path, sizeof path, "%s/%s", block, g_names[i]);
-        int rc = toc_vfs_read_file(vfs, path, FILE_MAX, &bytes);
+    for (unsigned i = 0; i < TOC_ARRAY_LEN(g_names) && !*out; i++) {
+        int rc = toc_tombstones_read_copy(vfs, block, i, out);
         missing += rc == TOC_ENOENT;
-        if (!rc)
-            rc = parse(toc_buf_sv(&bytes), out);
         *out_damaged += rc == TOC_ECORRUPT;
         first = first ? first : rc == TOC_ENOENT ? 0 : rc;
-        toc_buf_fini(&bytes);
     }
     /* The first one is written first: a crash in between leaves it alone. */
     return *out || missing == TOC_ARRAY_LEN(g_names) ? 0 : first;

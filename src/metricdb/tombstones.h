@@ -41,6 +41,9 @@ const struct toc_tombstone *toc_tombstones_of(const struct toc_tombstones *t, ui
 /* Durably into the folder of a block. */
 int toc_tombstones_write(const struct toc_tombstones *t, struct toc_vfs *vfs,
                          const char *block) TOC_MUST_CHECK;
+/* One of the two files, which toc_tombstones_read tries in this order. */
+int toc_tombstones_read_copy(struct toc_vfs *vfs, const char *block, unsigned copy,
+                             struct toc_tombstones **out) TOC_MUST_CHECK;
 /* *out NULL when nothing was deleted; *out_damaged counts bad copies; TOC_ECORRUPT when both are.
  */
 int toc_tombstones_read(struct toc_vfs *vfs, const char *block, struct toc_tombstones **out,

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "metricdb/block_format.h"
 #include "metricdb/histogram_code.h"
 #include "metricdb/rollup_chunk.h"
 #include "metricdb/rollups.h"
@@ -84,6 +85,10 @@ static void verify_segment(struct verify *v, const char *wal_dir, uint64_t numbe
         struct toc_metricdb_loss loss = {.bytes = sum.bytes};
         report(v, &loss, "a log segment");
     }
+    if (!rc && sum.has_bad_header) {
+        struct toc_metricdb_loss loss = {.bytes = 2 * (uint64_t)TOC_WAL_HEADER_BYTES};
+        report(v, &loss, "one of the two copies of a log segment's header");
+    }
     /* An unfinished end is damage only when acknowledged records are missing behind it, which a
      * segment deleted in between hides. */
     if (before.is_there && before.number + 1 == number && sum.first_sequence &&
@@ -155,7 +160,12 @@ static void verify_chunk(struct verify *v, const struct toc_block_index *x,
     toc_labels_format(labels, &text);
     toc_sv_copy(toc_buf_sv(&text), loss.series, sizeof loss.series);
     toc_buf_fini(&text);
+    const char *block = v->file;
+    char file[128];
+    snprintf(file, sizeof file, "%s/chunks", block);
+    v->file = file;
     report(v, &loss, "a chunk");
+    v->file = block;
 }
 
 static void verify_series(struct verify *v, const struct toc_block_index *x) {
@@ -176,6 +186,67 @@ static void verify_series(struct verify *v, const struct toc_block_index *x) {
     }
 }
 
+/* Reports the damage of one file of the block in v->file. */
+static void report_file(struct verify *v, const char *name, const char *what) {
+    struct toc_metricdb_loss loss = {0};
+    char file[128];
+    const char *block = v->file;
+    snprintf(file, sizeof file, "%s/%s", block, name);
+    v->file = file;
+    report(v, &loss, what);
+    v->file = block;
+}
+
+static bool is_index_whole(struct verify *v, const char *path, const char *name) {
+    enum { INDEX_FILE_MAX = 1 << 30 };
+    char file[4200];
+    struct toc_buf bytes = {.limit_bytes = (size_t)INDEX_FILE_MAX * 2 + 65536};
+    struct toc_block_index *x = NULL;
+    snprintf(file, sizeof file, "%s/%s", path, name);
+    int rc = toc_vfs_read_file(v->vfs, file, (size_t)INDEX_FILE_MAX * 2, &bytes);
+    if (!rc)
+        rc = toc_block_index_parse(&bytes, &x);
+    toc_block_index_unref(&x);
+    toc_buf_fini(&bytes);
+    return rc == 0;
+}
+
+static bool has_chunks_magic(struct verify *v, const char *path) {
+    char file[4200], magic[sizeof TOC_BLOCK_CHUNKS_MAGIC - 1];
+    struct toc_file *f = NULL;
+    snprintf(file, sizeof file, "%s/chunks", path);
+    if (toc_file_open(v->vfs, file, TOC_OPEN_READ, &f))
+        return false;
+    int64_t got = v->vfs->pread(v->vfs, f, magic, sizeof magic, 0);
+    toc_file_close(v->vfs, &f);
+    return got == (int64_t)sizeof magic && !memcmp(magic, TOC_BLOCK_CHUNKS_MAGIC, sizeof magic);
+}
+
+static bool are_deletions_whole(struct verify *v, const char *path, unsigned copy) {
+    struct toc_tombstones *t;
+    int rc = toc_tombstones_read_copy(v->vfs, path, copy, &t);
+    toc_tombstones_unref(&t);
+    return rc == 0 || rc == TOC_ENOENT;
+}
+
+/* Every file but the chunks themselves. Most are there twice: damage of one costs nothing yet. */
+static void verify_files(struct verify *v, const char *path) {
+    struct toc_ids64 ids = {0};
+    if (!is_index_whole(v, path, "index"))
+        report_file(v, "index", "one of the two copies of a block index");
+    if (!is_index_whole(v, path, "index2"))
+        report_file(v, "index2", "one of the two copies of a block index");
+    if (!has_chunks_magic(v, path))
+        report_file(v, "chunks", "the beginning of a chunks file");
+    if (!are_deletions_whole(v, path, 0))
+        report_file(v, "deleted", "one of the two copies of a list of deletions");
+    if (!are_deletions_whole(v, path, 1))
+        report_file(v, "deleted2", "one of the two copies of a list of deletions");
+    if (toc_block_read_replaced(v->vfs, path, &ids) == TOC_ECORRUPT)
+        report_file(v, "replaces", "the list of blocks that a block replaces");
+    TOC_VEC_FINI(&ids);
+}
+
 static void verify_block(struct verify *v, const char *path) {
     struct toc_block *b;
     struct toc_block_index *x;
@@ -187,12 +258,11 @@ static void verify_block(struct verify *v, const char *path) {
         report(v, &loss, "a block (both copies of its index, or its chunks file)");
         return;
     }
+    verify_files(v, path);
     rc = toc_block_load_index(b, &x, &indexes);
-    if (rc)
+    if (rc) {
         report(v, &loss, "both copies of a block index");
-    else if (headers || indexes)
-        report(v, &loss, "one of the two copies of a block index");
-    if (!rc) {
+    } else {
         verify_series(v, x);
         toc_block_index_unref(&x);
     }

@@ -144,6 +144,7 @@ struct toc_wal_summary {
     uint64_t records, samples, deletions;
     uint64_t bytes;
     int64_t min_ms, max_ms;
+    bool has_bad_header; /* one of the two copies */
 };
 /* Was this segment's header still being written when the crash came? Then nothing is in it. */
 static inline bool toc_wal_is_unborn(int rc, const struct toc_wal_summary *sum) {

@@ -63,7 +63,8 @@ struct scan {
     struct toc_arena scratch;
     bool in_damage;
     uint64_t damage_at;
-    int64_t before_ms; /* newest sample of the record before the damage */
+    int64_t before_min_ms,
+        before_max_ms; /* of the record before the damage; 0 when there is none */
 };
 
 /* Moves the unread rest to the front and reads on. */
@@ -81,12 +82,19 @@ static int refill(struct scan *s) {
     return 0;
 }
 
-static void end_damage(struct scan *s, uint64_t end, bool is_tail, int64_t after_ms) {
+/* What lay in a damaged place is not known: likely times between those of the records around it. */
+static void end_damage(struct scan *s, uint64_t end, bool is_tail, int64_t after_min_ms,
+                       int64_t after_max_ms) {
+    int64_t min = s->before_min_ms, max = s->before_max_ms;
     if (!s->in_damage)
         return;
     s->in_damage = false;
+    if (after_max_ms) {
+        min = max ? TOC_MIN(min, after_min_ms) : after_min_ms;
+        max = max ? TOC_MAX(max, after_max_ms) : after_max_ms;
+    }
     if (s->v->damage)
-        s->v->damage(s->v->ctx, s->damage_at, end - s->damage_at, is_tail, s->before_ms, after_ms);
+        s->v->damage(s->v->ctx, s->damage_at, end - s->damage_at, is_tail, min, max);
 }
 
 /* TOC_ENOMEM, or 0: what makes no sense is damage. */
@@ -106,13 +114,15 @@ static int take_record(struct scan *s, size_t length, uint64_t sequence) {
         s->damage_at = s->window_at + s->used;
     }
     if (!rc)
-        end_damage(s, s->window_at + s->used, false, min <= max ? min : 0);
+        end_damage(s, s->window_at + s->used, false, min <= max ? min : 0, min <= max ? max : 0);
     s->sum->records++;
     s->sum->last_sequence = TOC_MAX(s->sum->last_sequence, sequence);
     s->sum->min_ms = TOC_MIN(s->sum->min_ms, min);
     s->sum->max_ms = TOC_MAX(s->sum->max_ms, max);
-    if (max != INT64_MIN)
-        s->before_ms = max;
+    if (max != INT64_MIN) {
+        s->before_min_ms = min;
+        s->before_max_ms = max;
+    }
     s->used += length;
     return 0;
 }
@@ -173,6 +183,7 @@ static int begin(struct scan *s) {
         s->used = s->have;
     s->sum->number = header.number;
     s->sum->first_sequence = header.first_sequence;
+    s->sum->has_bad_header = header.has_bad_copy;
     return 0;
 }
 
@@ -189,7 +200,7 @@ int toc_wal_read(struct toc_vfs *vfs, const char *path, const struct toc_wal_vis
         rc = scan_records(&s);
     out->bytes = s.window_at + s.have;
     if (!rc)
-        end_damage(&s, out->bytes, true, 0);
+        end_damage(&s, out->bytes, true, 0, 0);
     toc_arena_fini(&s.scratch);
     toc_free(s.window);
     toc_file_close(vfs, &s.file);

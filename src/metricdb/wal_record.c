@@ -40,10 +40,15 @@ static bool get_copy(struct toc_sv bytes, struct toc_wal_header *out) {
 }
 
 int toc_wal_get_header(struct toc_sv bytes, struct toc_wal_header *out) {
-    if (get_copy(toc_sv_sub(bytes, 0, TOC_WAL_HEADER_BYTES), out) ||
-        get_copy(toc_sv_sub(bytes, TOC_WAL_HEADER_BYTES, TOC_WAL_HEADER_BYTES), out))
-        return 0;
-    return TOC_ECORRUPT;
+    struct toc_wal_header second = {0};
+    *out = (struct toc_wal_header){0};
+    bool first_is_whole = get_copy(toc_sv_sub(bytes, 0, TOC_WAL_HEADER_BYTES), out);
+    bool second_is_whole =
+        get_copy(toc_sv_sub(bytes, TOC_WAL_HEADER_BYTES, TOC_WAL_HEADER_BYTES), &second);
+    if (!first_is_whole)
+        *out = second;
+    out->has_bad_copy = first_is_whole != second_is_whole;
+    return first_is_whole || second_is_whole ? 0 : TOC_ECORRUPT;
 }
 
 uint32_t toc_wal_salt_crc(uint64_t salt) {

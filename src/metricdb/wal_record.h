@@ -14,6 +14,7 @@ void toc_wal_put_header(struct toc_buf *out, uint64_t number, uint64_t salt,
 struct toc_wal_header {
     uint64_t number, salt, first_sequence;
     int64_t created_ms;
+    bool has_bad_copy;
 };
 /* From the first of the two copies that is whole; TOC_ECORRUPT when none is. */
 int toc_wal_get_header(struct toc_sv bytes, struct toc_wal_header *out) TOC_MUST_CHECK;

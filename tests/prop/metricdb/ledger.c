@@ -25,7 +25,7 @@ static void make_series(void) {
     }
 }
 
-static struct toc_labels labels_of(int series) {
+struct toc_labels ledger_labels(int series) {
     return (struct toc_labels){g_items[series], 3};
 }
 
@@ -116,6 +116,21 @@ void ledger_settle(struct ledger *l) {
         }
 }
 
+void ledger_copy_series(struct ledger_series *to, const struct ledger_series *from) {
+    for (int k = 0; k < LEDGER_SERIES; k++) {
+        to[k] = (struct ledger_series){0};
+        TOC_VEC_RESERVE(&to[k], from[k].count + 1);
+        if (from[k].count)
+            memcpy(to[k].items, from[k].items, from[k].count * sizeof *to[k].items);
+        to[k].count = from[k].count;
+    }
+}
+
+void ledger_free_series(struct ledger_series *series) {
+    for (int k = 0; k < LEDGER_SERIES; k++)
+        TOC_VEC_FINI(&series[k]);
+}
+
 /* --- life --- */
 
 void ledger_init(struct ledger *l, struct toc_vfs_sim *disk, uint64_t seed,
@@ -137,10 +152,8 @@ void ledger_init(struct ledger *l, struct toc_vfs_sim *disk, uint64_t seed,
 
 void ledger_fini(struct ledger *l) {
     toc_metricdb_close(&l->db);
-    for (int k = 0; k < LEDGER_SERIES; k++) {
-        TOC_VEC_FINI(&l->series[k]);
-        TOC_VEC_FINI(&l->snapshot_series[k]);
-    }
+    ledger_free_series(l->series);
+    ledger_free_series(l->snapshot_series);
 }
 
 int ledger_open(struct ledger *l) {
@@ -182,7 +195,7 @@ static const struct toc_histogram *histogram_of(struct rows *r, size_t i) {
 
 static void fill_point(struct rows *r, size_t i, struct toc_point *out) {
     struct row *x = &r->items[i];
-    *out = toc_float_point(labels_of(x->series), x->t_ms, value_of(x->series, x->t_ms));
+    *out = toc_float_point(ledger_labels(x->series), x->t_ms, value_of(x->series, x->t_ms));
     out->histogram = histogram_of(r, i);
 }
 
@@ -209,7 +222,7 @@ static int send_refs(struct ledger *l, struct rows *r) {
         samples[i] =
             (struct toc_metricdb_sample){.t_ms = x->t_ms, .value = value_of(x->series, x->t_ms)};
         samples[i].histogram = histogram_of(r, i);
-        if (toc_metricdb_series_ref(l->db, labels_of(x->series), &samples[i].ref, &reason))
+        if (toc_metricdb_series_ref(l->db, ledger_labels(x->series), &samples[i].ref, &reason))
             samples[i].ref = 0;
     }
     int rc = toc_metricdb_write_refs(l->db, samples, r->count, &result, &unknown, NULL);
@@ -268,7 +281,7 @@ static void write_conflict(struct ledger *l) {
     if (x->state != LEDGER_STORED || l->are_faults_on)
         return;
     struct toc_write_result r;
-    struct toc_point p = toc_float_point(labels_of(k), x->t_ms, 123456.75);
+    struct toc_point p = toc_float_point(ledger_labels(k), x->t_ms, 123456.75);
     struct toc_sink *sink = toc_metricdb_sink(l->db);
     int rc = sink->write(sink, &p, 1, &r, NULL);
     if (!rc && r.accepted) {
@@ -280,7 +293,7 @@ static void write_conflict(struct ledger *l) {
 /* --- deleting --- */
 
 static bool is_selected(int k, const struct toc_matcher *m) {
-    return toc_matchers_match(m, 1, labels_of(k));
+    return toc_matchers_match(m, 1, ledger_labels(k));
 }
 
 static void delete_some(struct ledger *l) {
@@ -316,13 +329,8 @@ static void take_snapshot(struct ledger *l) {
     if (toc_metricdb_snapshot(l->db, true, name, NULL))
         return;
     memcpy(l->snapshot, name, sizeof name);
-    for (int k = 0; k < LEDGER_SERIES; k++) {
-        struct ledger_series *to = &l->snapshot_series[k];
-        TOC_VEC_RESERVE(to, l->series[k].count + 1);
-        if (l->series[k].count)
-            memcpy(to->items, l->series[k].items, l->series[k].count * sizeof *to->items);
-        to->count = l->series[k].count;
-    }
+    ledger_free_series(l->snapshot_series);
+    ledger_copy_series(l->snapshot_series, l->series);
 }
 
 /* --- audit --- */

@@ -74,4 +74,9 @@ void ledger_settle(struct ledger *l);
 /* Before the audit that follows a power loss: what was acknowledged softly may be gone. */
 void ledger_lose_soft(struct ledger *l);
 
+/* The labels of series k. */
+struct toc_labels ledger_labels(int k);
+void ledger_copy_series(struct ledger_series *to, const struct ledger_series *from);
+void ledger_free_series(struct ledger_series *series);
+
 #endif
