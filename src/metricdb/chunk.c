@@ -164,7 +164,7 @@ unsigned toc_chunk_put_values(const double *v, size_t n, struct toc_buf *out) {
         out->n = decimal_end;
         return TOC_CHUNK_DECIMAL;
     }
-    if (xor_n < n * 8) {
+    if (xor_n < n * 8 && !out->error) {
         memmove(out->p + start, out->p + decimal_end, xor_n);
         out->n = start + xor_n;
         return TOC_CHUNK_XOR;

@@ -736,6 +736,14 @@ int toc_vfs_sim_flip_bit(struct toc_vfs_sim *s, const char *path, uint64_t bit) 
     return rc;
 }
 
+void toc_vfs_sim_remove_tree(struct toc_vfs_sim *s, const char *path) {
+    toc_mutex_lock(&s->mutex);
+    for (size_t i = s->names.count; i-- > 0;)
+        if (is_at_or_below(s->names.items[i].path, path))
+            drop_name(s, i);
+    toc_mutex_unlock(&s->mutex);
+}
+
 void toc_vfs_sim_each_file(struct toc_vfs_sim *s,
                            void (*fn)(void *ctx, const char *path, uint64_t size), void *ctx) {
     toc_mutex_lock(&s->mutex);

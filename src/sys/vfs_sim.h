@@ -59,6 +59,8 @@ uint64_t toc_vfs_sim_all_calls(struct toc_vfs_sim *s);
 struct toc_vfs_sim *toc_vfs_sim_clone(struct toc_vfs_sim *s, uint64_t seed);
 /* Flips one bit of a file (durable and current content). TOC_ENOENT, TOC_EINVAL beyond the end. */
 int toc_vfs_sim_flip_bit(struct toc_vfs_sim *s, const char *path, uint64_t bit) TOC_MUST_CHECK;
+/* Takes everything at or below a path away, durably. */
+void toc_vfs_sim_remove_tree(struct toc_vfs_sim *s, const char *path);
 /* Calls fn for each file with its size, in path order. */
 void toc_vfs_sim_each_file(struct toc_vfs_sim *s,
                            void (*fn)(void *ctx, const char *path, uint64_t size), void *ctx);

@@ -286,7 +286,7 @@ static void write_conflict(struct ledger *l) {
     int rc = sink->write(sink, &p, 1, &r, NULL);
     if (!rc && r.accepted) {
         fprintf(stderr, "another value for an acknowledged sample was accepted\n");
-        abort();
+        exit(LEDGER_FAILED);
     }
 }
 
@@ -303,7 +303,7 @@ static void delete_some(struct ledger *l) {
     uint64_t touched;
     if (toc_matcher_init(&m, TOC_MATCH_RE, TOC_SV("i"),
                          toc_sv_cstr(patterns[pick(l, TOC_ARRAY_LEN(patterns))]), NULL))
-        abort();
+        exit(LEDGER_FAILED);
     s.max_ms = l->clock.wall.ms - (int64_t)pick(l, 8 * 3600000);
     s.min_ms = pick(l, 3) ? s.max_ms - (int64_t)pick(l, 3 * 3600000) : INT64_MIN;
     l->changes++;
@@ -408,7 +408,7 @@ static void read_all(struct ledger *l) {
         fprintf(stderr, "read: code %d, %llu missing, %llu foreign, %llu revived\n", a.code,
                 (unsigned long long)a.missing, (unsigned long long)a.foreign,
                 (unsigned long long)a.revived);
-        abort();
+        exit(LEDGER_FAILED);
     }
 }
 

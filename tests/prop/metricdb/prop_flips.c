@@ -54,7 +54,7 @@ static void fail(const struct life *x, const char *what, const struct ledger_aud
                 (unsigned long long)a->missing, (unsigned long long)a->foreign,
                 (unsigned long long)a->revived);
     fprintf(stderr, "\n");
-    abort();
+    exit(LEDGER_FAILED);
 }
 
 static void must(const struct life *x, bool holds, const char *what) {
@@ -104,7 +104,7 @@ static void build(struct life *x) {
         toc_vfs_sim_free(&x->disk);
     }
     fprintf(stderr, "no life has files of every kind\n");
-    abort();
+    exit(LEDGER_FAILED);
 }
 
 /* --- one flip --- */

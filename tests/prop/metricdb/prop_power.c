@@ -23,7 +23,7 @@ static void fail(const char *what, uint64_t seed, uint64_t loss, const struct le
             (unsigned long long)seed, (unsigned long long)loss, what, a->code,
             (unsigned long long)a->missing, (unsigned long long)a->foreign,
             (unsigned long long)a->revived);
-    abort();
+    exit(LEDGER_FAILED);
 }
 
 static void must_be_clean(struct ledger_audit a, const char *what, uint64_t seed, uint64_t loss) {

@@ -18,7 +18,7 @@
 #include "base/attrs.h"
 #include "ledger.h"
 
-enum { STEPS = 60, HEAL_TRIES = 3, FAILED = 3 };
+enum { STEPS = 60, HEAL_TRIES = 3 };
 
 struct fault {
     const char *name;
@@ -44,7 +44,7 @@ static void fail(const struct run *r, const char *what, const struct ledger_audi
             (unsigned long long)r->seed, r->name, (unsigned long long)r->nth,
             r->is_for_ever ? "for ever" : "once", what, a->code, (unsigned long long)a->missing,
             (unsigned long long)a->foreign, (unsigned long long)a->revived);
-    exit(FAILED);
+    exit(LEDGER_FAILED);
 }
 
 static void must_be_clean(const struct run *r, const char *what) {
@@ -139,7 +139,7 @@ static uint64_t sweep_allocations(uint64_t seed, uint64_t count, uint64_t stride
         if (!was_awaited || (status && !was_asserted)) {
             fprintf(stderr, "seed %llu, allocation %llu: status %d\n", (unsigned long long)seed,
                     (unsigned long long)nth, status);
-            exit(FAILED);
+            exit(LEDGER_FAILED);
         }
     }
     return ended;
