@@ -63,3 +63,12 @@ int toc_metricdb_sweep(struct toc_metricdb *db) {
     }
     return rc;
 }
+
+int toc_metricdb_need_whole(const struct toc_metricdb *db, const char *what, struct toc_err *err) {
+    if (!toc_metricdb_is_partial(db))
+        return 0;
+    return toc_errf(err, TOC_EBUSY,
+                    "parts of %s could not be read at start (see the program's log): nothing can "
+                    "be %s until a start reads them",
+                    db->dir, what);
+}

@@ -132,12 +132,10 @@ static int delete_from_blocks(struct deletion *d, int store, struct toc_err *err
 
 /* What a start would find, and nobody lists now, would bring the samples back. */
 static int check_deletable(struct toc_metricdb *db, struct toc_err *err) {
-    if (toc_metricdb_is_partial(db))
-        return toc_errf(err, TOC_EBUSY,
-                        "parts of %s could not be read at start (see the log): nothing can be "
-                        "deleted for good until a start reads them",
-                        db->dir);
-    int rc = toc_metricdb_sweep(db);
+    int rc = toc_metricdb_need_whole(db, "deleted for good", err);
+    if (rc)
+        return rc;
+    rc = toc_metricdb_sweep(db);
     return rc ? toc_errf(err, rc, "cannot remove a half-made block in %s: %s", db->dir,
                          toc_strerror(rc))
               : 0;

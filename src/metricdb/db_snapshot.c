@@ -147,6 +147,9 @@ int toc_metricdb_snapshot(struct toc_metricdb *db, bool with_head,
                           char out_name[TOC_SNAPSHOT_NAME_MAX], struct toc_err *err) {
     struct snapshot s = {.db = db};
     char dir[4096];
+    int partial = toc_metricdb_need_whole(db, "copied in full", err);
+    if (partial)
+        return partial;
     snprintf(dir, sizeof dir, "%.4000s/snapshots", db->dir);
     choose_name(db, out_name, TOC_SNAPSHOT_NAME_MAX);
     snprintf(s.path, sizeof s.path, "%.4000s/tmp-%.64s", dir, out_name);

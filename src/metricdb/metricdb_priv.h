@@ -142,6 +142,9 @@ void toc_late_fini(struct toc_late *late);
 static inline bool toc_metricdb_is_partial(const struct toc_metricdb *db) {
     return db->unopened_blocks || db->first_unread != UINT64_MAX;
 }
+/* Then TOC_EBUSY, and why something cannot be done ("deleted for good", "copied in full"). */
+int toc_metricdb_need_whole(const struct toc_metricdb *db, const char *what,
+                            struct toc_err *err) TOC_MUST_CHECK;
 
 /* db_seal.c */
 /* A sample of the past was accepted: more of them may follow. */

@@ -28,7 +28,10 @@ static int posix_flags(unsigned flags) {
 
 static int sys_open(struct toc_vfs *v, const char *path, unsigned flags, struct toc_file **out) {
     (void)v;
-    int fd = open(path, posix_flags(flags), 0600);
+    int fd;
+    do
+        fd = open(path, posix_flags(flags), 0600);
+    while (fd < 0 && errno == EINTR);
     if (fd < 0)
         return -errno;
     *out = TOC_NEW(struct toc_file);
@@ -148,9 +151,16 @@ static int sys_list(struct toc_vfs *v, const char *path, int (*fn)(void *ctx, co
     if (!d)
         return -errno;
     int rc = 0;
-    for (struct dirent *e = readdir(d); e && !rc; e = readdir(d))
+    while (!rc) {
+        errno = 0;
+        struct dirent *e = readdir(d);
+        if (!e) { /* the end, or a list cut short: blocks would seem to be gone */
+            rc = -errno;
+            break;
+        }
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
             rc = fn(ctx, e->d_name);
+    }
     closedir(d);
     return rc;
 }

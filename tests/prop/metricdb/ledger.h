@@ -14,7 +14,8 @@
 #include "metricdb/metricdb.h"
 #include "sys/vfs_sim.h"
 
-/* What a program ends with when the database is wrong; an assertion of its own ends with SIGABRT. */
+/* What a program ends with when the database is wrong; an assertion of its own ends with SIGABRT.
+ */
 enum { LEDGER_SERIES = 24, LEDGER_FAILED = 3 };
 
 enum ledger_state {
