@@ -193,11 +193,17 @@ static uint32_t expired_rules(const struct toc_metricdb *db, int store, uint64_t
     return bits;
 }
 
-/* One block behind which the newer ones cover so much. *io_work: rules that may yet be cut out of
- * blocks in this step, which costs reading an index and writing a list. *out_waits: it goes when it
- * has been rolled up. */
+/* Cutting out costs reading an index and writing a list of series: so many of them a step. */
+enum { CUTS_PER_STEP = 16, CUT_SERIES_PER_STEP = 200000 };
+
+struct budget {
+    uint64_t cuts, series;
+};
+
+/* One block behind which the newer ones cover so much. *out_waits: it goes when it has been rolled
+ * up. */
 static int expire_block(struct toc_metricdb *db, int store, struct toc_block *b,
-                        uint64_t covered_ms, unsigned *io_work, bool *out_waits) {
+                        uint64_t covered_ms, struct budget *left, bool *out_waits) {
     struct toc_blocks *set = toc_metricdb_store(db, store);
     uint32_t all = UINT32_MAX >> (32 - db->rule_count);
     uint32_t bits = expired_rules(db, store, covered_ms);
@@ -209,11 +215,12 @@ static int expire_block(struct toc_metricdb *db, int store, struct toc_block *b,
         return 0;
     if (is_whole)
         delete_block(db, set, b, TOC_METRICDB_EXPIRED_TIME);
-    for (size_t i = 0; i < db->rule_count && !is_whole && *io_work && !rc; i++) {
+    for (size_t i = 0; i < db->rule_count && !is_whole && left->cuts && !rc; i++) {
         if (!((bits & ~b->expired_rules) >> i & 1))
             continue;
         rc = expire_rule(db, set, b, i);
-        --*io_work;
+        left->series -= TOC_MIN(left->series, b->meta.series);
+        left->cuts = left->series ? left->cuts - 1 : 0;
     }
     return rc;
 }
@@ -237,14 +244,14 @@ static int expire_by_time(struct toc_metricdb *db, int store) {
     struct toc_block **blocks;
     size_t n = toc_blocks_overlapping(toc_metricdb_store(db, store), INT64_MIN, INT64_MAX, &blocks);
     uint64_t *covered_ms = TOC_NEW_ARRAY(uint64_t, n + 1);
-    unsigned work = 1;
+    struct budget left = {CUTS_PER_STEP, CUT_SERIES_PER_STEP};
     bool waits = false;
     int rc = 0;
     qsort(blocks, n, sizeof *blocks, newest_first);
     measure(blocks, n, covered_ms);
     for (size_t i = n; i-- > 0;) {
-        if (!rc && !waits && work)
-            rc = expire_block(db, store, blocks[i], covered_ms[i], &work, &waits);
+        if (!rc && !waits && left.cuts)
+            rc = expire_block(db, store, blocks[i], covered_ms[i], &left, &waits);
         toc_block_unref(&blocks[i]);
     }
     toc_free(covered_ms);
