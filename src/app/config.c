@@ -67,8 +67,9 @@ static const struct toc_schema_key g_top[] = {
 /* Scalars of the smaller sections, with their defaults. */
 struct scalars {
     struct toc_sv durability, loopback, cert_file, key_file;
-    int64_t retention_ms, retention_bytes, rollup_5m_ms, rollup_1h_ms, max_series, host_interval_ms,
-        gpu_interval_ms, hold_ms, reopen_ms, window_ms, max_age_ms, dead_after_ms;
+    int64_t retention_ms, retention_bytes, scrub_interval_ms, scrub_bytes_per_s, rollup_5m_ms,
+        rollup_1h_ms, max_series, host_interval_ms, gpu_interval_ms, hold_ms, reopen_ms, window_ms,
+        max_age_ms, dead_after_ms;
     bool host_enabled, gpu_enabled, discovery_enabled, builtin;
     const struct toc_yaml *run_dirs, *allowed_hosts, *retention_rules;
 };
@@ -86,6 +87,10 @@ static const struct toc_schema_key g_storage[] = {
      "size of log and blocks from which the oldest blocks go; 0: no limit"},
     {"retention_rules", TOC_SCHEMA_NODE, AT(retention_rules), false, NULL, 0, 0,
      "series that are kept for another time"},
+    {"scrub_interval", TOC_SCHEMA_DURATION, AT(scrub_interval_ms), false, "7d", 0, 0,
+     "how often all blocks are read and compared with their checksums; 0s: never"},
+    {"scrub_bytes_per_second", TOC_SCHEMA_BYTES, AT(scrub_bytes_per_s), false, "4MiB", 1, 1e12,
+     "how fast that may read"},
     {"max_series", TOC_SCHEMA_INT, AT(max_series), false, "1000000", 1, 1e9, "active series"},
     {0},
 };
@@ -219,6 +224,8 @@ static void set_scalars(struct toc_config *c, const struct sections *top, const 
     c->tls_key_file = s->key_file;
     c->retention_ms = s->retention_ms;
     c->retention_bytes = s->retention_bytes;
+    c->scrub_interval_ms = s->scrub_interval_ms ? s->scrub_interval_ms : -1;
+    c->scrub_bytes_per_s = s->scrub_bytes_per_s;
     c->rollup_5m_ms = s->rollup_5m_ms ? s->rollup_5m_ms : -1;
     c->rollup_1h_ms = s->rollup_1h_ms ? s->rollup_1h_ms : -1;
     c->max_series = s->max_series;

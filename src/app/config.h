@@ -40,7 +40,9 @@ struct toc_config {
 
     enum toc_durability durability;
     int64_t retention_ms, max_series;
-    int64_t retention_bytes;            /* 0: no limit */
+    int64_t retention_bytes;   /* 0: no limit */
+    int64_t scrub_interval_ms; /* negative: never */
+    int64_t scrub_bytes_per_s;
     int64_t rollup_5m_ms, rollup_1h_ms; /* negative: none */
     struct toc_metricdb_retention_rule retention_rules[TOC_METRICDB_RETENTION_RULES_MAX];
     struct toc_promql_expr *retention_exprs[TOC_METRICDB_RETENTION_RULES_MAX]; /* own matchers */

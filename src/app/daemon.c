@@ -58,6 +58,8 @@ static int open_stores(struct toc_daemon *d, struct toc_err *err) {
         .dir = path_in(d, path, sizeof path, "metrics"),
         .durability = d->config->durability,
         .limits = {.retention_ms = d->config->retention_ms,
+                   .scrub_interval_ms = d->config->scrub_interval_ms,
+                   .scrub_bytes_per_s = (uint64_t)d->config->scrub_bytes_per_s,
                    .rollup_5m_ms = d->config->rollup_5m_ms,
                    .rollup_1h_ms = d->config->rollup_1h_ms,
                    .retention_bytes = (uint64_t)d->config->retention_bytes,

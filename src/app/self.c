@@ -39,6 +39,23 @@ static void counter(struct emitter *e, const char *name, const char *help, doubl
     e->fn(e->ctx, name, "counter", help, NULL, NULL, v);
 }
 
+static void scrub_metrics(const struct toc_metricdb_scrub_stats *s, struct emitter *e) {
+    counter(e, "tocsin_storage_scrub_passes_total", "Times that all blocks were scrubbed.",
+            (double)s->passes);
+    counter(e, "tocsin_storage_scrub_chunks_total", "Chunks compared with their checksums.",
+            (double)s->chunks);
+    counter(e, "tocsin_storage_scrub_bytes_total", "Bytes read by scrubbing.", (double)s->bytes);
+    counter(e, "tocsin_storage_scrub_damaged_total",
+            "Damaged chunks and files without a second copy that scrubbing found.",
+            (double)s->damaged);
+    counter(e, "tocsin_storage_scrub_repaired_total",
+            "Damaged files that were written anew from their second copy.", (double)s->repaired);
+    counter(e, "tocsin_storage_scrub_unreadable_total",
+            "Reads and writes of scrubbing that failed.", (double)s->unreadable);
+    gauge(e, "tocsin_storage_scrub_pass_start_timestamp_seconds",
+          "When the pass under way, or the last one, began.", (double)s->pass_start_ms / 1000);
+}
+
 static void storage_metrics(struct toc_daemon *d, struct emitter *e) {
     struct toc_metricdb_stats s;
     toc_metricdb_stats(d->metrics, &s);
@@ -54,6 +71,7 @@ static void storage_metrics(struct toc_daemon *d, struct emitter *e) {
     counter(e, "tocsin_corruptions_total", "Damaged records met.", (double)s.corruptions);
     gauge(e, "tocsin_storage_degraded", "1 while samples cannot be stored.", s.is_degraded);
     gauge(e, "tocsin_block_bytes", "Size of all blocks.", (double)s.block_bytes);
+    scrub_metrics(&s.scrub, e);
     static const char *const resolutions[] = {"5m", "1h"};
     for (int i = 0; i < 2; i++) {
         e->fn(e->ctx, "tocsin_storage_rollup_bytes", "gauge", "Size of all blocks of roll-ups.",

@@ -203,6 +203,7 @@ static void destroy(struct toc_metricdb **out) {
     toc_metricdb_free_seal(&db->untrimmed);
     TOC_VEC_FINI(&db->dead_series);
     TOC_VEC_FINI(&db->empty_stretches);
+    toc_scrub_fini(&db->scrub);
     toc_mutex_fini(&db->maintain_mutex);
     toc_mutex_fini(&db->notes_mutex);
     toc_lock_release(&db->lock);

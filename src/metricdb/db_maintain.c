@@ -180,6 +180,8 @@ int toc_metricdb_maintain(struct toc_metricdb *db, struct toc_err *err) {
         db->failed_code = rc;
         db->next_try_mono_ns = now + (int64_t)RETRY_MS * 1000000;
     }
+    if (!rc)
+        toc_metricdb_scrub(db);
     toc_mutex_unlock(&db->maintain_mutex);
     return rc;
 }

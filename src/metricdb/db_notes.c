@@ -104,6 +104,15 @@ void toc_metricdb_stats(struct toc_metricdb *db, struct toc_metricdb_stats *out)
     block_stats(db, out);
     rollup_stats(db, TOC_METRICDB_ROLLUP_5M, out);
     rollup_stats(db, TOC_METRICDB_ROLLUP_1H, out);
+    const struct toc_scrub *s = &db->scrub;
+    out->scrub = (struct toc_metricdb_scrub_stats){
+        .chunks = atomic_load_explicit(&s->chunks, memory_order_relaxed),
+        .bytes = atomic_load_explicit(&s->bytes, memory_order_relaxed),
+        .passes = atomic_load_explicit(&s->passes, memory_order_relaxed),
+        .damaged = atomic_load_explicit(&s->damaged, memory_order_relaxed),
+        .repaired = atomic_load_explicit(&s->repaired, memory_order_relaxed),
+        .unreadable = atomic_load_explicit(&s->unreadable, memory_order_relaxed),
+        .pass_start_ms = atomic_load_explicit(&s->pass_start_ms, memory_order_relaxed)};
     out->rollups_made = atomic_load_explicit(&db->rollups_made, memory_order_relaxed);
     int code = atomic_load_explicit(&db->degraded_code, memory_order_relaxed);
     if (code) {

@@ -44,6 +44,9 @@ enum toc_durability {
     X(retention_bytes, uint64_t, 0, "bytes on disk before the oldest block goes; 0: no limit")   \
     X(future_tolerance_ms, int64_t, 3600000, "how far a sample may lie ahead of the clock")      \
     X(out_of_order_ms, int64_t, 600000, "how long the newest samples wait for late ones")        \
+    X(scrub_interval_ms, int64_t, 604800000,                                                     \
+      "from one scrub of all blocks to the next; negative: none")                                \
+    X(scrub_bytes_per_s, uint64_t, 4194304, "read by scrubbing at most")                         \
     X(block_span_ms, int64_t, 7200000, "time range of a block")                                  \
     X(head_base_bytes, uint64_t, 16777216, "chunk memory of the head before it is sealed early") \
     X(head_series_bytes, uint64_t, 256, "more of it for each series")                            \
@@ -198,6 +201,14 @@ struct toc_metricdb_stats {
         uint64_t blocks, bytes, buckets;
     } rollups[2];          /* of 5 minutes, of one hour */
     uint64_t rollups_made; /* blocks of them since start */
+    struct toc_metricdb_scrub_stats {
+        uint64_t chunks, bytes; /* read */
+        uint64_t passes;        /* over all blocks */
+        uint64_t damaged;       /* chunks and files without a second copy; named in losses */
+        uint64_t repaired;      /* files written anew from their second copy */
+        uint64_t unreadable;    /* reads and writes that failed; tried again by the next pass */
+        int64_t pass_start_ms;  /* of the pass under way, or of the last one */
+    } scrub;
     uint64_t replay_records, replay_samples;
     double replay_seconds;
     uint64_t corruptions; /* damaged records, chunks or indexes met since start */

@@ -9,6 +9,7 @@
 #include "metricdb/exemplar_priv.h"
 #include "metricdb/head.h"
 #include "metricdb/metricdb.h"
+#include "metricdb/scrub.h"
 #include "metricdb/wal.h"
 
 struct toc_metadata_row {
@@ -76,6 +77,7 @@ struct toc_metricdb {
     int64_t next_merge_ns, next_retention_ns;
     int64_t next_look_ns; /* for windows to seal, after all were found busy */
     int failed_code;      /* of the last step */
+    struct toc_scrub scrub;
     /* The stretch of which retention wants to delete raw samples. */
     bool has_wanted_stretch;
     int64_t wanted_stretch_ms, next_rollup_ns;
