@@ -43,7 +43,7 @@ static struct toc_metricdb *make(const struct toc_metricdb_options *o) {
     toc_head_init(&db->head, db->limits.block_span_ms);
     toc_blocks_init(&db->blocks, db->limits.index_cache_bytes);
     for (int k = 0; k < 2; k++)
-        toc_blocks_init(&db->rollups[k], db->limits.index_cache_bytes);
+        toc_blocks_init(&db->rollups[k], db->limits.index_cache_bytes / 4);
     toc_exemplars_init(&db->exemplars, (size_t)db->limits.max_exemplars);
     toc_metricdb_init_sink(db);
     toc_metricdb_init_querier(db);

@@ -104,10 +104,25 @@ static int emit(struct strings *x, toc_on_string *fn, void *ctx) {
     return rc;
 }
 
+/* Where the next finer store begins: later roll-ups name no series that it does not name. With
+ * rules of retention it may lack some anywhere. */
+static int64_t finer_from(struct toc_metricdb *db, int store) {
+    int64_t from = INT64_MAX;
+    if (store == TOC_METRICDB_RAW || db->rule_count > 1)
+        return INT64_MAX;
+    struct toc_blocks *finer = toc_metricdb_store(db, store - 1);
+    toc_mutex_lock(&finer->mutex);
+    for (size_t i = 0; i < finer->list.count; i++)
+        from = TOC_MIN(from, finer->list.items[i]->meta.min_ms);
+    toc_mutex_unlock(&finer->mutex);
+    return from;
+}
+
 /* The indexes of a store's blocks join `held`, because the strings lie in them. */
 static int list_store(struct toc_metricdb *db, int store, struct strings *x,
                       const struct toc_select *s, struct indexes *held) {
     struct toc_block **blocks;
+    int64_t finer_ms = finer_from(db, store);
     int rc = 0;
     /* The last bucket that tells of max_ms ends later. */
     size_t n = toc_blocks_overlapping(toc_metricdb_store(db, store), s->min_ms,
@@ -117,7 +132,7 @@ static int list_store(struct toc_metricdb *db, int store, struct strings *x,
                                       &blocks);
     for (size_t i = 0; i < n; i++) {
         struct toc_block_index *index = NULL;
-        if (!rc)
+        if (!rc && blocks[i]->meta.range_min < finer_ms)
             rc = list_block(db, store, blocks[i], s, x, &index);
         if (index)
             TOC_VEC_PUSH(held, index);

@@ -181,8 +181,8 @@ int toc_metricdb_copy_rules(struct toc_metricdb *db, const struct toc_metricdb_o
 void toc_metricdb_free_rules(struct toc_metricdb *db);
 /* The number of the rule that decides about a series. */
 size_t toc_metricdb_rule_of(const struct toc_metricdb *db, struct toc_labels labels);
-/* Deletes what is older than it is kept: whole blocks, and of some more the series of a rule; then the oldest blocks while all take more than retention_bytes. Under the maintain
- * mutex. */
+/* Deletes what is older than it is kept: whole blocks, and of some more the series of a rule; then
+ * the oldest blocks while all take more than retention_bytes. Under the maintain mutex. */
 int toc_metricdb_expire(struct toc_metricdb *db) TOC_MUST_CHECK;
 /* db_notes.c */
 void toc_metricdb_load_metadata(struct toc_metricdb *db);

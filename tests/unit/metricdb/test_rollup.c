@@ -290,6 +290,35 @@ static void histograms_are_counted_and_read_as_they_are(void **state) {
     fixture_fini(&f);
 }
 
+static int count_value(void *ctx, struct toc_sv value) {
+    *(int *)ctx += toc_sv_eq(value, TOC_SV("early"));
+    return 0;
+}
+
+static void a_series_that_only_roll_ups_know_is_named(void **state) {
+    (void)state;
+    struct fixture f;
+    start_at_midnight(&f);
+    fixture_advance(&f, MINUTE);
+    assert_int_equal(fixture_write(&f, "m", "early", f.clock.wall.ms, 1, NULL), 0);
+    run_hours(&f, 60);
+    expire(&f);
+    assert_int_equal(fixture_select(&f, "m", INT64_MIN, INT64_MAX).series, 1);
+    struct toc_querier *q = toc_metricdb_querier(f.db);
+    for (int of_today = 0; of_today < 2; of_today++) {
+        int found = 0;
+        struct toc_select s = {.min_ms = of_today ? T0 + 2 * (int64_t)DAY : T0,
+                               .max_ms = T0 + 3 * (int64_t)DAY,
+                               .labels_only = true};
+        assert_int_equal(q->label_values(q, TOC_SV("i"), &s, count_value, &found, NULL), 0);
+        assert_int_equal(found, !of_today);
+        struct fixture_found x = {0};
+        assert_int_equal(q->select(q, &s, fixture_count, &x, NULL), 0);
+        assert_int_equal(x.series, of_today ? 1 : 2);
+    }
+    fixture_fini(&f);
+}
+
 /* --- failures --- */
 
 static void a_crash_at_any_write_costs_nothing(void **state) {
@@ -408,6 +437,7 @@ int main(void) {
         cmocka_unit_test(roll_ups_go_by_their_own_time_and_rule),
         cmocka_unit_test(what_is_deleted_leaves_the_roll_ups),
         cmocka_unit_test(histograms_are_counted_and_read_as_they_are),
+        cmocka_unit_test(a_series_that_only_roll_ups_know_is_named),
         cmocka_unit_test(a_crash_at_any_write_costs_nothing),
         cmocka_unit_test(a_flipped_bit_costs_one_chunk),
         cmocka_unit_test(a_snapshot_has_them),
