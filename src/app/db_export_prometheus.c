@@ -14,15 +14,14 @@
 static const char usage[] =
     "usage: tocsin db export-prometheus DIR [--data DIR] [--match SELECTOR] [--from T] [--to T]\n"
     "\n"
-    "Writes the float samples of a data directory as blocks of two hours into DIR, which\n"
-    "Prometheus can be started on and promtool tsdb reads. Of a daemon that runs, export a\n"
+    "Writes the samples of a data directory, native histograms too, as blocks of two hours into\n"
+    "DIR, which Prometheus can be started on and promtool tsdb reads. Of a daemon that runs, "
+    "export a\n"
     "snapshot (POST /api/v1/admin/tsdb/snapshot): --data may name its folder.\n"
     "\n"
     "  --data DIR   default ./tocsin-data\n"
     "  --match      of series, such as {job=\"node\"}\n"
-    "  --from, --to RFC 3339 or seconds since the epoch, both inclusive\n"
-    "\n"
-    "Exit code 6 when native histograms had to be left out.\n";
+    "  --from, --to RFC 3339 or seconds since the epoch, both inclusive\n";
 
 #define BLOCK_MS ((int64_t)2 * 3600 * 1000)
 #define RETENTION_MS ((int64_t)100 * 366 * 86400000)
@@ -32,31 +31,9 @@ struct export {
     struct toc_selection selection;
     const char *dir;
     struct toc_series_buffer buffer;
-    uint64_t blocks, samples, histograms;
+    uint64_t blocks, samples;
     struct toc_err err;
 };
-
-/* Histograms are left out and counted; what is left stays in order. */
-static int put_series(struct export *x, struct toc_prom_block_writer *w, struct toc_labels labels,
-                      const struct toc_series_view *view) {
-    if (!view->histograms)
-        return toc_prom_block_writer_add(w, labels, view->t_ms, view->values, view->count);
-    int64_t *t_ms = TOC_NEW_ARRAY(int64_t, view->count + 1);
-    double *values = TOC_NEW_ARRAY(double, view->count + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < view->count; i++) {
-        if (view->histograms[i]) {
-            x->histograms++;
-            continue;
-        }
-        t_ms[n] = view->t_ms[i];
-        values[n++] = view->values[i];
-    }
-    int rc = toc_prom_block_writer_add(w, labels, t_ms, values, n);
-    toc_free(t_ms);
-    toc_free(values);
-    return rc;
-}
 
 static int put_window(struct export *x, struct toc_prom_block_writer *w, int64_t min_ms,
                       int64_t max_ms) {
@@ -79,7 +56,8 @@ static int put_window(struct export *x, struct toc_prom_block_writer *w, int64_t
         struct toc_series_view view;
         rc = set->read(set, i, min_ms, max_ms, &x->buffer, &view, &x->err);
         if (!rc && view.count)
-            rc = put_series(x, w, set->labels(set, i, items), &view);
+            rc = toc_prom_block_writer_add(w, set->labels(set, i, items), view.t_ms, view.values,
+                                           view.histograms, view.count);
     }
     if (set)
         set->close(&set);
@@ -162,9 +140,7 @@ static int run(struct export *x, const char *data) {
     }
     printf("%llu samples in %llu blocks\n", (unsigned long long)x->samples,
            (unsigned long long)x->blocks);
-    if (x->histograms)
-        printf("%llu native histograms were left out\n", (unsigned long long)x->histograms);
-    return x->histograms ? TOC_EXIT_PARTIAL : 0;
+    return 0;
 }
 
 int toc_db_export_prometheus(int argc, char **argv) {

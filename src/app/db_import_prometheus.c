@@ -17,7 +17,7 @@ static const char usage[] =
     "\n"
     "Reads the blocks and the log of a Prometheus data directory, which is not changed, into the\n"
     "data directory of a daemon that does not run. Samples that are there already stay as they\n"
-    "are, so an import can be repeated. Native histograms are not read; they are counted.\n"
+    "are, so an import can be repeated.\n"
     "\n"
     "  --data DIR   ours, made when missing (default ./tocsin-data)\n"
     "  --match      of series, such as {job=\"node\"}\n"
@@ -26,7 +26,7 @@ static const char usage[] =
     "Exit code 6 when something could not be read. Mind storage.retention before the daemon\n"
     "starts: what is older goes.\n";
 
-enum { BATCH = 16384, DAY_MS = 86400000 };
+enum { BATCH = 16384, HISTOGRAM_BYTES = 32 << 20, DAY_MS = 86400000 };
 /* What is imported may be of any age. */
 #define RETENTION_MS ((int64_t)100 * 366 * DAY_MS)
 
@@ -35,8 +35,9 @@ struct import {
     struct toc_selection selection;
     struct toc_prom_data_dir from;
     TOC_VEC(struct toc_metricdb_sample) batch;
-    struct toc_map refs; /* of the log: reference there → ours + 1; 0: not wanted */
-    uint64_t samples, histogram_series, histogram_records, damaged;
+    struct toc_map refs;         /* of the log: reference there → ours + 1; 0: not wanted */
+    struct toc_arena histograms; /* of the batch */
+    uint64_t samples, damaged;
     uint64_t rejected[TOC_REJECT_REASON_COUNT];
     const char *place;      /* being read: a block's name, or "wal" */
     struct toc_map damages; /* places told already: a block is read once for each day */
@@ -56,6 +57,7 @@ static int flush(struct import *m) {
     if (!rc && unknown)
         rc = toc_errf(&m->err, TOC_EBUSY, "the store forgot series while they were written");
     m->batch.count = 0;
+    toc_arena_reset(&m->histograms);
     m->samples += rc ? 0 : r.accepted;
     for (int i = 0; i < TOC_REJECT_REASON_COUNT && !rc; i++)
         m->rejected[i] += r.rejected[i];
@@ -71,6 +73,16 @@ static uint64_t reference(struct import *m, struct toc_labels labels) {
     if (toc_metricdb_series_ref(m->db, labels, &ref, &reason))
         m->rejected[reason]++;
     return ref;
+}
+
+static int put_histogram(struct import *m, uint64_t ref, int64_t t_ms,
+                         const struct toc_histogram *h) {
+    struct toc_metricdb_sample s = {
+        .ref = ref, .t_ms = t_ms, .histogram = toc_histogram_dup(h, &m->histograms)};
+    if (!s.histogram)
+        return TOC_ENOMEM;
+    TOC_VEC_PUSH(&m->batch, s);
+    return m->batch.count < BATCH && m->histograms.used_bytes < HISTOGRAM_BYTES ? 0 : flush(m);
 }
 
 static int put(struct import *m, uint64_t ref, int64_t t_ms, double value) {
@@ -91,11 +103,14 @@ static int on_samples(void *ctx, struct toc_labels labels, const int64_t *t_ms,
     return rc;
 }
 
-static void on_histograms(void *ctx, struct toc_labels labels, size_t chunks) {
+static int on_histograms(void *ctx, struct toc_labels labels, const int64_t *t_ms,
+                         const struct toc_histogram *h, size_t n) {
     struct import *m = ctx;
-    (void)chunks;
-    m->histogram_series +=
-        toc_matchers_match(m->selection.matchers, m->selection.matcher_count, labels);
+    uint64_t ref = reference(m, labels);
+    int rc = 0;
+    for (size_t i = 0; i < n && ref && !rc; i++)
+        rc = put_histogram(m, ref, t_ms[i], &h[i]);
+    return rc;
 }
 
 static void on_damage(void *ctx, const char *file, uint64_t offset, const char *what) {
@@ -148,20 +163,25 @@ static int on_wal_series(void *ctx, uint64_t ref, struct toc_labels labels) {
     return 0;
 }
 
-static int on_wal_sample(void *ctx, uint64_t ref, int64_t t_ms, double value) {
-    struct import *m = ctx;
+/* Our reference; 0: not wanted. */
+static uint64_t wal_reference(struct import *m, uint64_t ref, int64_t t_ms) {
     bool is_wanted =
         t_ms >= m->from.head_min_ms && t_ms >= m->selection.min_ms && t_ms <= m->selection.max_ms;
-    uint64_t ours = is_wanted ? (uint64_t)(uintptr_t)toc_map_get(&m->refs, toc_map_u64(&ref)) : 0;
-    return ours ? put(m, ours, t_ms, value) : 0;
+    return is_wanted ? (uint64_t)(uintptr_t)toc_map_get(&m->refs, toc_map_u64(&ref)) : 0;
 }
 
-static void on_wal_histograms(void *ctx, size_t records) {
-    ((struct import *)ctx)->histogram_records += records;
+static int on_wal_sample(void *ctx, uint64_t ref, int64_t t_ms, double value) {
+    uint64_t ours = wal_reference(ctx, ref, t_ms);
+    return ours ? put(ctx, ours, t_ms, value) : 0;
+}
+
+static int on_wal_histogram(void *ctx, uint64_t ref, int64_t t_ms, const struct toc_histogram *h) {
+    uint64_t ours = wal_reference(ctx, ref, t_ms);
+    return ours ? put_histogram(ctx, ours, t_ms, h) : 0;
 }
 
 static int import_log(struct import *m) {
-    const struct toc_prom_wal_visitor v = {m, on_wal_series, on_wal_sample, on_wal_histograms,
+    const struct toc_prom_wal_visitor v = {m, on_wal_series, on_wal_sample, on_wal_histogram,
                                            on_damage};
     m->place = "wal";
     toc_progress_at(&m->progress, m->done_ms, m->place);
@@ -206,10 +226,6 @@ static int import_all(struct import *m) {
 static void print_summary(const struct import *m) {
     printf("%llu samples from %zu blocks and the log\n", (unsigned long long)m->samples,
            m->from.block_count);
-    if (m->histogram_series || m->histogram_records)
-        printf("native histograms are not read: left out of %llu series in blocks and %llu log "
-               "records\n",
-               (unsigned long long)m->histogram_series, (unsigned long long)m->histogram_records);
     for (int i = 0; i < TOC_REJECT_REASON_COUNT; i++)
         if (m->rejected[i])
             printf("refused, %s: %llu\n", toc_reject_text((enum toc_reject_reason)i),
@@ -229,12 +245,13 @@ static int run(struct import *m, const char *dir, const char *data) {
     toc_map_fini(&m->refs);
     toc_map_fini(&m->damages);
     TOC_VEC_FINI(&m->batch);
+    toc_arena_fini(&m->histograms);
     if (rc) {
         fprintf(stderr, "tocsin db: %s\n", m->err.message);
         return TOC_EXIT_FAILED;
     }
     print_summary(m);
-    uint64_t left_out = m->damaged + m->histogram_series + m->histogram_records;
+    uint64_t left_out = m->damaged;
     for (int i = 0; i < TOC_REJECT_REASON_COUNT; i++)
         left_out += m->rejected[i];
     return left_out ? TOC_EXIT_PARTIAL : 0;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "model/histogram.h"
 #include "model/labels.h"
 #include "sys/vfs.h"
 
@@ -30,8 +31,9 @@ struct toc_prom_visitor {
                    size_t n);
     /* A place that cannot be read; what it held is left out. `file` is relative to the block. */
     void (*damage)(void *ctx, const char *file, uint64_t offset, const char *what);
-    /* Chunks of native histograms, which are not read. */
-    void (*histograms)(void *ctx, struct toc_labels labels, size_t chunks);
+    /* The same for native histograms, chunk by chunk. */
+    int (*histograms)(void *ctx, struct toc_labels labels, const int64_t *t_ms,
+                      const struct toc_histogram *h, size_t n);
 };
 
 struct toc_prom_block;
@@ -54,10 +56,13 @@ struct toc_prom_block_writer;
 int toc_prom_block_writer_new(struct toc_vfs *vfs, const char *dir, int64_t min_ms, int64_t max_ms,
                               int64_t now_ms, struct toc_prom_block_writer **out,
                               struct toc_err *err) TOC_MUST_CHECK;
-/* Adds a series; series come in label order, samples rising and inside of the block. Nothing is
- * written for n == 0. */
+/* Adds a series; series come in label order, samples rising and inside of the block. A sample with
+ * an entry in histograms (NULL: there are floats only) is that one. Nothing is written for n == 0.
+ */
 int toc_prom_block_writer_add(struct toc_prom_block_writer *w, struct toc_labels labels,
-                              const int64_t *t_ms, const double *values, size_t n) TOC_MUST_CHECK;
+                              const int64_t *t_ms, const double *values,
+                              const struct toc_histogram *const *histograms,
+                              size_t n) TOC_MUST_CHECK;
 /* Makes the block durable under its name, or removes it when it has no sample (out_meta->samples
  * 0). Frees *w in every case. */
 int toc_prom_block_writer_finish(struct toc_prom_block_writer **w,

@@ -7,6 +7,7 @@
 #include "promtsdb/big_endian.h"
 #include "promtsdb/block.h"
 #include "promtsdb/format.h"
+#include "promtsdb/histogram_chunk.h"
 #include "promtsdb/index_read.h"
 #include "promtsdb/msb_bits.h"
 #include "promtsdb/xor_chunk.h"
@@ -45,6 +46,7 @@ struct toc_prom_block {
     struct toc_prom_series series;
     TOC_VEC(int64_t) t_ms;
     TOC_VEC(double) values;
+    struct toc_arena histograms; /* of the chunk at hand */
 };
 
 /* --- opening --- */
@@ -148,6 +150,7 @@ void toc_prom_block_close(struct toc_prom_block **bp) {
     TOC_VEC_FINI(&b->stones);
     TOC_VEC_FINI(&b->t_ms);
     TOC_VEC_FINI(&b->values);
+    toc_arena_fini(&b->histograms);
     toc_free(b->path);
     toc_free(b);
     *bp = NULL;
@@ -267,33 +270,62 @@ static void tell_chunk(const struct toc_prom_visitor *v, uint64_t ref, int rc) {
     v->damage(v->ctx, file, (uint32_t)ref, what);
 }
 
+static void keep_wanted_histograms(const struct toc_prom_block *b, int64_t min_ms, int64_t max_ms,
+                                   struct toc_prom_histograms *c) {
+    size_t kept = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        int64_t t = c->t_ms[i];
+        if (t < min_ms || t > max_ms || is_deleted(b, t))
+            continue;
+        c->t_ms[kept] = t;
+        c->items[kept++] = c->items[i];
+    }
+    c->count = kept;
+}
+
+/* Floats are collected, histograms told at once: *out_stop is what the visitor returned. */
+static int take_chunk(struct toc_prom_block *b, unsigned encoding, struct toc_sv data,
+                      int64_t min_ms, int64_t max_ms, const struct toc_prom_visitor *v,
+                      int *out_stop) {
+    struct toc_labels labels = {b->series.labels.items, b->series.labels.count};
+    struct toc_prom_histograms c;
+    if (encoding == TOC_PROM_CHUNK_XOR)
+        return append_chunk(b, data);
+    if (encoding != TOC_PROM_CHUNK_HISTOGRAM && encoding != TOC_PROM_CHUNK_FLOAT_HISTOGRAM)
+        return TOC_EUNSUPPORTED;
+    toc_arena_reset(&b->histograms);
+    int rc = toc_prom_histogram_decode(data, encoding == TOC_PROM_CHUNK_FLOAT_HISTOGRAM,
+                                       &b->histograms, &c);
+    if (rc)
+        return rc;
+    keep_wanted_histograms(b, min_ms, max_ms, &c);
+    if (c.count)
+        *out_stop = v->histograms(v->ctx, labels, c.t_ms, c.items, c.count);
+    return 0;
+}
+
 static int read_one(struct toc_prom_block *b, int64_t min_ms, int64_t max_ms,
                     const struct toc_prom_visitor *v) {
-    size_t histograms = 0;
     struct toc_labels labels = {b->series.labels.items, b->series.labels.count};
+    int stop = 0;
     b->t_ms.count = b->values.count = 0;
     find_stones(b);
-    for (size_t i = 0; i < b->series.chunks.count; i++) {
+    for (size_t i = 0; i < b->series.chunks.count && !stop; i++) {
         const struct toc_prom_chunk_info *c = &b->series.chunks.items[i];
         unsigned encoding = 0;
         struct toc_sv data;
         if (c->max_ms < min_ms || c->min_ms > max_ms)
             continue;
         int rc = read_chunk(b, c->ref, &encoding, &data);
-        if (!rc && encoding == TOC_PROM_CHUNK_XOR)
-            rc = append_chunk(b, data);
-        else if (!rc && encoding <= TOC_PROM_CHUNK_FLOAT_HISTOGRAM && encoding)
-            histograms++;
-        else if (!rc)
-            rc = TOC_EUNSUPPORTED;
+        if (!rc)
+            rc = take_chunk(b, encoding, data, min_ms, max_ms, v, &stop);
         if (rc)
             tell_chunk(v, c->ref, rc);
     }
-    if (histograms)
-        v->histograms(v->ctx, labels, histograms);
     keep_wanted(b, min_ms, max_ms);
-    return b->t_ms.count ? v->samples(v->ctx, labels, b->t_ms.items, b->values.items, b->t_ms.count)
-                         : 0;
+    if (stop || !b->t_ms.count)
+        return stop;
+    return v->samples(v->ctx, labels, b->t_ms.items, b->values.items, b->t_ms.count);
 }
 
 int toc_prom_block_read(struct toc_prom_block *b, int64_t min_ms, int64_t max_ms,

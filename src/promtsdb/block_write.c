@@ -6,6 +6,7 @@
 #include "promtsdb/big_endian.h"
 #include "promtsdb/block.h"
 #include "promtsdb/format.h"
+#include "promtsdb/histogram_chunk.h"
 #include "promtsdb/index_write.h"
 #include "promtsdb/xor_chunk.h"
 #include "sys/random.h"
@@ -27,6 +28,7 @@ struct toc_prom_block_writer {
     uint64_t segment_bytes;  /* written and in `out` */
     struct toc_buf out, data;
     TOC_VEC(struct toc_prom_chunk_info) chunks; /* of the series at hand */
+    struct toc_arena scratch;
 };
 
 /* Crockford's base 32: 48 bits of time, 80 bits of chance (github.com/ulid/spec). */
@@ -95,6 +97,7 @@ static void free_writer(struct toc_prom_block_writer **wp) {
     toc_buf_fini(&w->out);
     toc_buf_fini(&w->data);
     TOC_VEC_FINI(&w->chunks);
+    toc_arena_fini(&w->scratch);
     toc_free(w->dir);
     toc_free(w->begun);
     toc_free(w->final);
@@ -148,11 +151,8 @@ int toc_prom_block_writer_new(struct toc_vfs *vfs, const char *dir, int64_t min_
     return rc;
 }
 
-static int put_chunk(struct toc_prom_block_writer *w, const int64_t *t_ms, const double *values,
-                     size_t n) {
-    toc_buf_reset(&w->data);
-    toc_buf_append_u8(&w->data, TOC_PROM_CHUNK_XOR);
-    toc_prom_xor_encode(t_ms, values, n, &w->data);
+/* Writes w->data: encoding and chunk. */
+static int put_chunk(struct toc_prom_block_writer *w, int64_t min_ms, int64_t max_ms) {
     if (!w->segment || w->segment_bytes + w->data.n + 16 > SEGMENT_BYTES) {
         int rc = begin_segment(w);
         if (rc)
@@ -160,8 +160,7 @@ static int put_chunk(struct toc_prom_block_writer *w, const int64_t *t_ms, const
     }
     size_t before = w->out.n;
     struct toc_prom_chunk_info info = {
-        t_ms[0], t_ms[n - 1],
-        toc_prom_chunk_ref(w->segment_number - 1, (uint32_t)w->segment_bytes)};
+        min_ms, max_ms, toc_prom_chunk_ref(w->segment_number - 1, (uint32_t)w->segment_bytes)};
     TOC_VEC_PUSH(&w->chunks, info);
     toc_buf_append_varint(&w->out, w->data.n - 1);
     toc_buf_append_sv(&w->out, toc_buf_sv(&w->data));
@@ -171,12 +170,51 @@ static int put_chunk(struct toc_prom_block_writer *w, const int64_t *t_ms, const
     return w->out.n >= FLUSH_BYTES ? flush(w) : w->out.error;
 }
 
+static int put_floats(struct toc_prom_block_writer *w, const int64_t *t_ms, const double *values,
+                      size_t n) {
+    toc_buf_reset(&w->data);
+    toc_buf_append_u8(&w->data, TOC_PROM_CHUNK_XOR);
+    toc_prom_xor_encode(t_ms, values, n, &w->data);
+    return put_chunk(w, t_ms[0], t_ms[n - 1]);
+}
+
+static int put_histograms(struct toc_prom_block_writer *w, const int64_t *t_ms,
+                          const struct toc_histogram *const *h, size_t n, bool is_float) {
+    toc_arena_reset(&w->scratch);
+    toc_buf_reset(&w->data);
+    toc_buf_append_u8(&w->data,
+                      is_float ? TOC_PROM_CHUNK_FLOAT_HISTOGRAM : TOC_PROM_CHUNK_HISTOGRAM);
+    int rc = toc_prom_histogram_encode(t_ms, h, n, is_float, &w->scratch, &w->data);
+    return rc ? rc : put_chunk(w, t_ms[0], t_ms[n - 1]);
+}
+
+/* From the first of the samples on, how many are of its kind. */
+static size_t count_alike(const struct toc_histogram *const *h, size_t n) {
+    size_t k = 1;
+    while (k < n && !h[k] == !h[0])
+        k++;
+    return k;
+}
+
+static int put_samples(struct toc_prom_block_writer *w, const int64_t *t_ms, const double *values,
+                       const struct toc_histogram *const *h, size_t n, size_t *out_written) {
+    size_t k = h ? count_alike(h, n) : n;
+    bool is_float = false;
+    if (h && h[0]) {
+        *out_written = toc_prom_histogram_run(h, k, &is_float);
+        return put_histograms(w, t_ms, h, *out_written, is_float);
+    }
+    *out_written = TOC_MIN(k, (size_t)CHUNK_SAMPLES);
+    return put_floats(w, t_ms, values, *out_written);
+}
+
 int toc_prom_block_writer_add(struct toc_prom_block_writer *w, struct toc_labels labels,
-                              const int64_t *t_ms, const double *values, size_t n) {
+                              const int64_t *t_ms, const double *values,
+                              const struct toc_histogram *const *histograms, size_t n) {
     int rc = 0;
     w->chunks.count = 0;
-    for (size_t i = 0; i < n && !rc; i += CHUNK_SAMPLES)
-        rc = put_chunk(w, t_ms + i, values + i, TOC_MIN(n - i, (size_t)CHUNK_SAMPLES));
+    for (size_t i = 0, k = 0; i < n && !rc; i += k)
+        rc = put_samples(w, t_ms + i, values + i, histograms ? histograms + i : NULL, n - i, &k);
     if (rc || !n)
         return rc;
     toc_prom_index_writer_add(&w->index, labels, w->chunks.items, w->chunks.count);

@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "base/vec.h"
 #include "promtsdb/big_endian.h"
+#include "promtsdb/wal_histogram.h"
 #include "promtsdb/wal_pages.h"
 
 enum { SEGMENT_BYTES_MAX = 1 << 30, CHECKPOINT_PREFIX = sizeof "checkpoint." - 1 };
@@ -36,6 +37,7 @@ struct reading {
     uint64_t record;
     TOC_VEC(struct deletion) deletions;
     TOC_VEC(struct toc_label) labels;
+    struct toc_arena arena; /* of the record at hand */
 };
 
 /* --- records --- */
@@ -104,6 +106,25 @@ static int read_samples(struct reading *r, struct toc_reader *in) {
     return rc ? rc : in->error;
 }
 
+static int read_histograms(struct reading *r, struct toc_reader *in, bool is_float) {
+    int rc = 0;
+    uint64_t ref = 0, time = 0;
+    toc_arena_reset(&r->arena);
+    if (toc_reader_left(in)) {
+        ref = toc_get_be64(in);
+        time = toc_get_be64(in);
+    }
+    while (toc_reader_left(in) && !in->error && !rc) {
+        struct toc_histogram h;
+        uint64_t of = ref + (uint64_t)toc_read_zigzag(in);
+        int64_t t_ms = (int64_t)(time + (uint64_t)toc_read_zigzag(in));
+        rc = toc_prom_wal_histogram_read(in, is_float, &r->arena, &h);
+        if (!rc && !is_deleted(r, of, t_ms))
+            rc = r->v->histogram(r->v->ctx, of, t_ms, &h);
+    }
+    return rc ? rc : in->error;
+}
+
 static int read_deletions(struct reading *r, struct toc_reader *in) {
     while (toc_reader_left(in) && !in->error) {
         struct deletion d = {.record = r->record, .ref = toc_get_be64(in)};
@@ -127,11 +148,11 @@ static int read_record(struct reading *r, struct toc_sv text) {
     case RECORD_SAMPLES:
         return read_samples(r, &in);
     case RECORD_HISTOGRAMS:
-    case RECORD_FLOAT_HISTOGRAMS:
     case RECORD_CUSTOM_HISTOGRAMS:
+        return read_histograms(r, &in, false);
+    case RECORD_FLOAT_HISTOGRAMS:
     case RECORD_CUSTOM_FLOAT_HISTOGRAMS:
-        r->v->histograms(r->v->ctx, 1);
-        return 0;
+        return read_histograms(r, &in, true);
     default: /* deletions are known; the rest is not kept by this reader */
         return 0;
     }
@@ -259,5 +280,6 @@ int toc_prom_wal_read(struct toc_vfs *vfs, const char *dir, const struct toc_pro
     names_fini(&checkpoints);
     TOC_VEC_FINI(&r.deletions);
     TOC_VEC_FINI(&r.labels);
+    toc_arena_fini(&r.arena);
     return rc == TOC_ENOENT ? 0 : rc;
 }

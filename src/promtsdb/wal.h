@@ -8,6 +8,8 @@
  *   series     u8 1, then: u64 reference, varint n, n times name and value (varint length, bytes)
  *   samples    u8 2, u64 reference, u64 time, then: zigzag reference - first, zigzag time - first,
  * u64 bits of the double
+ *   histograms u8 7 or 9 (integer counts), 8 or 10 (floats), u64 reference, u64 time, then: both
+ * zigzag as above, and what wal_histogram.h says
  *   deletions  u8 3, then: u64 reference, zigzag from, zigzag to
  */
 #ifndef TOC_PROMTSDB_WAL_H
@@ -16,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "model/histogram.h"
 #include "model/labels.h"
 #include "sys/vfs.h"
 
@@ -25,8 +28,7 @@ struct toc_prom_wal_visitor {
     int (*series)(void *ctx, uint64_t ref, struct toc_labels labels);
     /* Those that a later deletion covers are not told. */
     int (*sample)(void *ctx, uint64_t ref, int64_t t_ms, double value);
-    /* Histograms, which are not read. */
-    void (*histograms)(void *ctx, size_t records);
+    int (*histogram)(void *ctx, uint64_t ref, int64_t t_ms, const struct toc_histogram *h);
     void (*damage)(void *ctx, const char *file, uint64_t offset, const char *what);
 };
 

@@ -3,14 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "promtsdb/msb_bits.h"
-
-enum { NO_WINDOW = 0xff, LEADING_MAX = 31 };
-
-/* Where the meaningful bits of the last value lay. */
-struct window {
-    unsigned leading, trailing;
-};
+#include "promtsdb/xor_value.h"
 
 static uint64_t bits_of(double v) {
     uint64_t u;
@@ -43,28 +36,10 @@ static void put_change(struct toc_msb_writer *w, int64_t change) {
     }
 }
 
-static void put_value(struct toc_msb_writer *w, uint64_t x, struct window *last) {
-    if (!x) {
-        toc_msb_put(w, 0, 1);
-        return;
-    }
-    unsigned leading = (unsigned)__builtin_clzll(x), trailing = (unsigned)__builtin_ctzll(x);
-    leading = leading > LEADING_MAX ? LEADING_MAX : leading;
-    if (last->leading != NO_WINDOW && leading >= last->leading && trailing >= last->trailing) {
-        toc_msb_put(w, 2, 2);
-    } else {
-        *last = (struct window){leading, trailing};
-        toc_msb_put(w, 3, 2);
-        toc_msb_put(w, leading, 5);
-        toc_msb_put(w, 64 - leading - trailing, 6); /* of 64 the low six bits: 0 */
-    }
-    toc_msb_put(w, x >> last->trailing, 64 - last->leading - last->trailing);
-}
-
 void toc_prom_xor_encode(const int64_t *t_ms, const double *values, size_t n, struct toc_buf *out) {
     TOC_ASSERT(n >= 1 && n <= TOC_PROM_CHUNK_SAMPLES_MAX);
     struct toc_msb_writer w = {.out = out};
-    struct window last = {NO_WINDOW, 0};
+    struct toc_xor_value last = toc_xor_value_make(bits_of(values[0]));
     uint64_t distance = 0;
     toc_msb_put(&w, n, 16);
     toc_msb_put_varint(&w, toc_msb_zigzag(t_ms[0]));
@@ -76,7 +51,7 @@ void toc_prom_xor_encode(const int64_t *t_ms, const double *values, size_t n, st
         else
             put_change(&w, (int64_t)(now - distance));
         distance = now;
-        put_value(&w, bits_of(values[i]) ^ bits_of(values[i - 1]), &last);
+        toc_xor_put(&w, &last, bits_of(values[i]));
     }
     toc_msb_finish(&w);
 }
@@ -99,37 +74,22 @@ static int64_t get_change(struct toc_msb_reader *r) {
     return (int64_t)v;
 }
 
-static uint64_t get_value(struct toc_msb_reader *r, struct window *last) {
-    if (!toc_msb_get(r, 1))
-        return 0;
-    if (toc_msb_get(r, 1)) {
-        unsigned leading = (unsigned)toc_msb_get(r, 5), width = (unsigned)toc_msb_get(r, 6);
-        width = width ? width : 64;
-        if (leading + width > 64)
-            r->error = TOC_ECORRUPT;
-        *last = (struct window){leading, 64 - leading - width};
-    } else if (last->leading == NO_WINDOW) {
-        r->error = TOC_ECORRUPT;
-    }
-    return r->error ? 0 : toc_msb_get(r, 64 - last->leading - last->trailing) << last->trailing;
-}
-
 int toc_prom_xor_decode(struct toc_sv data, int64_t *out_t, double *out_v) {
     struct toc_msb_reader r = {.p = (const uint8_t *)data.p, .n = data.n};
-    struct window last = {NO_WINDOW, 0};
+    struct toc_xor_value last = {0};
     size_t n = (size_t)toc_msb_get(&r, 16);
-    uint64_t t = 0, bits = 0, distance = 0;
+    uint64_t t = 0, distance = 0;
     for (size_t i = 0; i < n && !r.error; i++) {
         if (i == 0) {
             t = (uint64_t)toc_msb_unzigzag(toc_msb_get_varint(&r));
-            bits = toc_msb_get(&r, 64);
+            last = toc_xor_value_make(toc_msb_get(&r, 64));
         } else {
             distance = i == 1 ? toc_msb_get_varint(&r) : distance + (uint64_t)get_change(&r);
             t += distance;
-            bits ^= get_value(&r, &last);
+            (void)toc_xor_get(&r, &last);
         }
         out_t[i] = (int64_t)t;
-        memcpy(&out_v[i], &bits, sizeof bits);
+        memcpy(&out_v[i], &last.bits, sizeof last.bits);
         if (i && out_t[i] <= out_t[i - 1])
             return TOC_ECORRUPT;
     }
