@@ -139,7 +139,7 @@ static void put_spans(struct toc_msb_writer *w, const struct side *s) {
 static void put_zero_threshold(struct toc_msb_writer *w, double v) {
     int exponent;
     double fraction = frexp(v, &exponent);
-    if (v == 0) {
+    if (toc_f64_bits(v) == 0) { /* not -0 */
         toc_msb_put(w, 0, 8);
     } else if (fraction == 0.5 && exponent >= -242 && exponent <= 11) {
         toc_msb_put(w, (uint64_t)(exponent + 243), 8);

@@ -1,5 +1,6 @@
 """A data directory of Debian's Prometheus goes into tocsin and back: every sample is the same bit by bit, promtool reads
 what tocsin wrote, and a Prometheus started on it answers the same. usage: prometheus_tsdb.py TOCSIN"""
+import json
 import math
 import os
 import shutil
@@ -12,8 +13,9 @@ import time
 import urllib.parse
 import urllib.request
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../e2e'))
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', d) for d in ('e2e', 'conformance')]
 import prometheus_peer as peer  # noqa: E402
+import remote_write_body as body  # noqa: E402
 from tocsin_test import Checks, skip  # noqa: E402
 from twin_servers import free_port  # noqa: E402
 
@@ -30,7 +32,7 @@ def run(*arguments, timeout=120):
 class Prometheus(peer.Server):
     """A Prometheus on a folder that stays when it is killed."""
 
-    def __init__(self, data):
+    def __init__(self, data, *flags):
         port = free_port()
         super().__init__(f'127.0.0.1:{port}')
         config = data + '.yml'
@@ -39,7 +41,7 @@ class Prometheus(peer.Server):
         self.process = subprocess.Popen(
             [shutil.which('prometheus'), f'--config.file={config}', f'--storage.tsdb.path={data}', f'--web.listen-address={self.address}',
              '--web.enable-remote-write-receiver', '--web.enable-admin-api', '--storage.tsdb.min-block-duration=2h', '--storage.tsdb.retention.time=100y',
-             '--log.level=error'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+             '--log.level=error', *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(200):
             try:
                 if self.request('GET', '/-/ready')[0] == 200:
@@ -179,6 +181,72 @@ def selection(c, work, source, start_ms):
     c.check(run(TOCSIN, 'db', 'import-prometheus', source, '--match', 'rate(x[5m])')[0] == 2, 'an expression is no selector')
 
 
+def float_histogram(t_ms, count, total, spans, counts):
+    out = body.field(2, float(count)) + body.field(3, float(total)) + body.signed(4, 2) + body.field(5, 0.001) + body.field(7, 0.5)
+    return out + body.spans(11, spans) + body.field(13, b''.join(struct.pack('<d', v) for v in counts)) + body.field(15, t_ms)
+
+
+def histogram_messages(start_ms, count):
+    """Integers that grow, start again and get new buckets, floats, an end; as many messages of 100 samples as it takes."""
+    for first in range(0, count, 100):
+        part = [(k, start_ms + k * 15_000) for k in range(first, min(first + 100, count))]
+        whole, broken, ended = [], [], []
+        for k, t in part:
+            n = k % 130 + 1  # a reset every 130 samples
+            spans = [(-3, 2), (4, 1)] if k < count / 2 else [(-3, 4), (2, 1)]
+            counts = [n, 2 * n, 3 * n] if k < count / 2 else [n, 2 * n, n, n, 3 * n]
+            whole.append(body.histogram(t, sum(counts) + 1, 0.1 * k, 3, 2.0 ** -128, 1, spans, counts))
+            broken.append(float_histogram(t, 3.5 * n, k / 3, [(0, 2)], [1.25 * n, 1.75 * n]))
+            if k < count - 3:
+                ended.append(whole[-1])
+        if part[-1][0] == count - 1:
+            ended.append(body.field(3, STALE) + body.field(1, 0) + body.field(15, part[-1][1]))
+        yield b''.join(body.series({'__name__': name, 'job': 'h'}, histograms=h) for name, h in (('broken', broken), ('ended', ended), ('whole', whole)))
+
+
+def post_histograms(server, messages):
+    for message in messages:
+        status, text = server.request('POST', '/api/v1/write', peer.snappy(message), {
+            'Content-Type': 'application/x-protobuf', 'Content-Encoding': 'snappy', 'X-Prometheus-Remote-Write-Version': '0.1.0'})
+        if status // 100 != 2:
+            raise SystemExit(f'histograms: {status} {text[:300]}')
+
+
+def answers(server, times):
+    """Every sample, and what is computed from them, as the API prints them."""
+    found = {}
+    for query in ('{job="h"}[2d]', 'rate(whole[2m])', 'increase(broken[10m])', 'histogram_quantile(0.9, whole)', 'histogram_count(ended)'):
+        for t in times[-1:] if query.endswith(']') else times:
+            form = urllib.parse.urlencode({'query': query, 'time': t / 1000})
+            status, text = server.request('POST', '/api/v1/query', form, {'Content-Type': 'application/x-www-form-urlencoded'})
+            found[query, t] = (status, sorted(map(str, json.loads(text)['data']['result'])))
+    return found
+
+
+def native_histograms(c, work):
+    """From the log and, by a snapshot, from a block: the same samples and the same answers."""
+    source, flag, count = os.path.join(work, 'histograms'), '--enable-feature=native-histograms', 600
+    start_ms = int(time.time() * 1000) // (2 * HOUR_MS) * 2 * HOUR_MS - 2 * HOUR_MS
+    prometheus = Prometheus(source, flag)
+    post_histograms(prometheus, histogram_messages(start_ms, count))
+    status, text = prometheus.request('POST', '/api/v1/admin/tsdb/snapshot')
+    c.check(status == 200, f'snapshot: {status} {text[:200]}')
+    times = [start_ms + k * 15_000 for k in range(0, count, 7)] + [start_ms + count * 15_000]
+    want = answers(prometheus, times)
+    c.check(sum(len(r) for _, r in want.values()) > 300, 'there is something to compare')
+    prometheus.kill()
+    snapshot = os.path.join(source, 'snapshots', json.loads(text)['data']['name'])
+    for name, directory in (('log', source), ('block', snapshot)):
+        _, back = round_trip(c, work, directory, 'histograms-' + name)
+        promtool_accepts(c, name, back)
+        server = Prometheus(back, flag)
+        got = answers(server, times)
+        server.kill()
+        for key in want:
+            c.check(want[key] == got[key], f'native histograms by the {name}: {key}: {str(want[key])[:300]} {str(got[key])[:300]}')
+    print(f'native histograms: {3 * count - 2} samples, {len(want)} answers')
+
+
 def main():
     if not shutil.which('promtool') or not shutil.which('prometheus'):
         skip('no prometheus here')
@@ -205,6 +273,7 @@ def main():
         restarted_peer_answers_the_same(c, source, back, start_ms, start_ms + hours * HOUR_MS - 60_000)
         damaged_directory(c, work, source)
         selection(c, work, source, start_ms)
+        native_histograms(c, work)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     c.finish()

@@ -44,8 +44,8 @@ static void write_series(struct toc_prom_block_writer *w, size_t series) {
         t[i] = time_of(series, i);
         v[i] = value_of(series, i);
     }
-    assert_int_equal(toc_prom_block_writer_add(w, labels_of(series, items, text), t, v, SAMPLES),
-                     0);
+    assert_int_equal(
+        toc_prom_block_writer_add(w, labels_of(series, items, text), t, v, NULL, SAMPLES), 0);
 }
 
 static void begin(struct world *w) {
@@ -96,9 +96,11 @@ static void on_damage(void *ctx, const char *file, uint64_t offset, const char *
     snprintf(f->damage, sizeof f->damage, "%s", file);
 }
 
-static void on_histograms(void *ctx, struct toc_labels labels, size_t chunks) {
-    (void)ctx, (void)labels, (void)chunks;
+static int on_histograms(void *ctx, struct toc_labels labels, const int64_t *t_ms,
+                         const struct toc_histogram *h, size_t n) {
+    (void)ctx, (void)labels, (void)t_ms, (void)h, (void)n;
     fail_msg("there are no histograms");
+    return 0;
 }
 
 static int read_block(struct world *w, int64_t min_ms, int64_t max_ms, struct found *f) {

@@ -95,7 +95,9 @@ struct world {
     struct toc_vfs *vfs;
     size_t series, samples, histograms, damages;
     int64_t last_ms;
-    double sum;
+    double sum, last_count; /* of the last bucket of the last histogram */
+    int32_t last_index;
+    size_t buckets;
 };
 
 static int on_series(void *ctx, uint64_t ref, struct toc_labels labels) {
@@ -113,8 +115,16 @@ static int on_sample(void *ctx, uint64_t ref, int64_t t_ms, double value) {
     w->last_ms = t_ms;
     return 0;
 }
-static void on_histograms(void *ctx, size_t records) {
-    ((struct world *)ctx)->histograms += records;
+static int on_histogram(void *ctx, uint64_t ref, int64_t t_ms, const struct toc_histogram *h) {
+    struct world *w = ctx;
+    (void)ref;
+    w->histograms++;
+    w->last_ms = t_ms;
+    w->sum += h->sum;
+    w->buckets += h->positive.size;
+    w->last_index = h->positive.size ? h->positive.index[h->positive.size - 1] : 0;
+    w->last_count = h->positive.size ? h->positive.count[h->positive.size - 1] : 0;
+    return 0;
 }
 static void on_damage(void *ctx, const char *file, uint64_t offset, const char *what) {
     (void)file, (void)offset, (void)what;
@@ -133,9 +143,9 @@ static void save(struct world *w, const char *path, struct toc_buf *bytes) {
 }
 
 static void read_log(struct world *w) {
-    const struct toc_prom_wal_visitor v = {w, on_series, on_sample, on_histograms, on_damage};
+    const struct toc_prom_wal_visitor v = {w, on_series, on_sample, on_histogram, on_damage};
     struct toc_err err = {0};
-    w->series = w->samples = w->damages = w->histograms = 0;
+    w->series = w->samples = w->damages = w->histograms = w->buckets = 0;
     w->sum = 0;
     if (toc_prom_wal_read(w->vfs, "/d/wal", &v, &err))
         fail_msg("%s", err.message);
@@ -195,6 +205,80 @@ static void deletions_take_what_came_before(void **state) {
     toc_vfs_sim_free(&w.disk);
 }
 
+static void put_f64(struct toc_buf *r, double v) {
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    toc_put_be64(r, bits);
+}
+
+/* Buckets 1, 2 and 5 with the counts 4, 3 and 6. */
+static void put_buckets(struct toc_buf *r, bool is_float) {
+    static const double counts[] = {4, 3, 6};
+    int64_t last = 0;
+    toc_buf_append_varint(r, 2);
+    toc_buf_append_zigzag(r, 1);
+    toc_buf_append_varint(r, 2);
+    toc_buf_append_zigzag(r, 2);
+    toc_buf_append_varint(r, 1);
+    toc_buf_append_varint(r, 0);
+    toc_buf_append_varint(r, 3);
+    for (int i = 0; i < 3; i++) {
+        if (is_float)
+            put_f64(r, counts[i]);
+        else
+            toc_buf_append_zigzag(r, (int64_t)counts[i] - last);
+        last = (int64_t)counts[i];
+    }
+    toc_buf_append_varint(r, 0);
+}
+
+static void put_histograms(struct toc_buf *out, bool is_float, int n) {
+    struct toc_buf r = TOC_BUF_INIT;
+    toc_buf_append_u8(&r, is_float ? 8 : 7);
+    toc_put_be64(&r, 9);
+    toc_put_be64(&r, 5000);
+    for (int i = 0; i < n; i++) {
+        toc_buf_append_zigzag(&r, 0);
+        toc_buf_append_zigzag(&r, i);
+        toc_buf_append_u8(&r, 0);
+        toc_buf_append_zigzag(&r, 3);
+        put_f64(&r, 0.001);
+        if (is_float) {
+            put_f64(&r, 1);
+            put_f64(&r, 14);
+        } else {
+            toc_buf_append_varint(&r, 1);
+            toc_buf_append_varint(&r, 14);
+        }
+        put_f64(&r, 2.5);
+        put_buckets(&r, is_float);
+    }
+    put_record(out, toc_buf_sv(&r), false);
+    toc_buf_fini(&r);
+}
+
+static void histograms_come_back(void **state) {
+    (void)state;
+    for (int is_float = 0; is_float < 2; is_float++) {
+        struct world w;
+        struct toc_buf b = TOC_BUF_INIT;
+        begin(&w);
+        put_histograms(&b, is_float, 4);
+        put_deletion(&b, 9, 5001, 5001);
+        save(&w, "/d/wal/00000003", &b);
+        read_log(&w);
+        assert_int_equal(w.damages, 0);
+        assert_int_equal(w.histograms, 3);
+        assert_int_equal(w.last_ms, 5003);
+        assert_true(w.sum == 7.5);
+        assert_int_equal(w.buckets, 9);
+        assert_int_equal(w.last_index, 5);
+        assert_true(w.last_count == 6);
+        toc_buf_fini(&b);
+        toc_vfs_sim_free(&w.disk);
+    }
+}
+
 static void damage_costs_a_page_and_an_unfinished_end_nothing(void **state) {
     (void)state;
     struct world w;
@@ -223,7 +307,7 @@ static void a_missing_log_is_empty(void **state) {
     (void)state;
     struct world w;
     begin(&w);
-    const struct toc_prom_wal_visitor v = {&w, on_series, on_sample, on_histograms, on_damage};
+    const struct toc_prom_wal_visitor v = {&w, on_series, on_sample, on_histogram, on_damage};
     assert_int_equal(toc_prom_wal_read(w.vfs, "/nowhere", &v, NULL), 0);
     toc_vfs_sim_free(&w.disk);
 }
@@ -233,6 +317,7 @@ int main(void) {
         cmocka_unit_test(records_over_pages_come_back),
         cmocka_unit_test(the_newest_checkpoint_stands_for_older_segments),
         cmocka_unit_test(deletions_take_what_came_before),
+        cmocka_unit_test(histograms_come_back),
         cmocka_unit_test(damage_costs_a_page_and_an_unfinished_end_nothing),
         cmocka_unit_test(a_missing_log_is_empty),
     };
