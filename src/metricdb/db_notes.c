@@ -39,6 +39,22 @@ void toc_metricdb_note_loss(struct toc_metricdb *db, const struct toc_metricdb_l
                 (long long)row.max_ms);
 }
 
+void toc_metricdb_note_chunk(struct toc_metricdb *db, const struct toc_block *b,
+                             struct toc_labels labels, const struct toc_block_chunk *c) {
+    struct toc_metricdb_loss loss = {.offset = c->offset,
+                                     .bytes = c->bytes,
+                                     .min_ms = c->min_ms,
+                                     .max_ms = c->max_ms,
+                                     .samples = c->samples};
+    struct toc_buf text = TOC_BUF_INIT;
+    if (labels.count)
+        toc_labels_format(labels, &text);
+    toc_sv_copy(toc_buf_sv(&text), loss.series, sizeof loss.series);
+    snprintf(loss.path, sizeof loss.path, "%.*s/chunks", (int)sizeof loss.path - 8, b->path);
+    toc_metricdb_note_loss(db, &loss);
+    toc_buf_fini(&text);
+}
+
 /* --- statistics --- */
 
 static void head_stats(struct toc_metricdb *db, struct toc_metricdb_stats *out) {

@@ -45,17 +45,7 @@ struct lost {
 
 static void on_loss(void *ctx, const struct toc_block_chunk *c) {
     const struct lost *l = ctx;
-    struct toc_metricdb_loss loss = {.offset = c->offset,
-                                     .bytes = c->bytes,
-                                     .min_ms = c->min_ms,
-                                     .max_ms = c->max_ms,
-                                     .samples = c->samples};
-    struct toc_buf text = TOC_BUF_INIT;
-    toc_labels_format(l->source->labels, &text);
-    toc_sv_copy(toc_buf_sv(&text), loss.series, sizeof loss.series);
-    toc_sv_copy(toc_sv_cstr(l->source->block->path), loss.path, sizeof loss.path);
-    toc_metricdb_note_loss(l->r->db, &loss);
-    toc_buf_fini(&text);
+    toc_metricdb_note_chunk(l->r->db, l->source->block, l->source->labels, c);
 }
 
 /* Damaged chunks are noted and left out: waiting for them would keep raw samples for ever. */

@@ -102,6 +102,10 @@ struct toc_metricdb {
 
 /* Path relative to the database when it lies in it. Counts and logs the loss. */
 void toc_metricdb_note_loss(struct toc_metricdb *db, const struct toc_metricdb_loss *loss);
+/* A chunk of a block that cannot be read; however many meet it, it is told once. Labels without
+ * any: not known. */
+void toc_metricdb_note_chunk(struct toc_metricdb *db, const struct toc_block *b,
+                             struct toc_labels labels, const struct toc_block_chunk *c);
 static inline struct toc_blocks *toc_metricdb_store(struct toc_metricdb *db, int store) {
     return store == TOC_METRICDB_RAW ? &db->blocks : &db->rollups[store - 1];
 }

@@ -156,20 +156,10 @@ static void tell_chunk(struct toc_metricdb *db, const struct toc_block *b, uint3
                        const struct toc_block_chunk *c) {
     struct toc_label items[TOC_SERIES_LABELS_MAX];
     struct toc_labels labels;
-    struct toc_metricdb_loss loss = {.offset = c->offset,
-                                     .bytes = c->bytes,
-                                     .min_ms = c->min_ms,
-                                     .max_ms = c->max_ms,
-                                     .samples = c->samples};
-    struct toc_buf text = TOC_BUF_INIT;
-    if (!toc_block_index_labels(db->scrub.index, series, items, &labels))
-        toc_labels_format(labels, &text);
-    toc_sv_copy(toc_buf_sv(&text), loss.series, sizeof loss.series);
-    toc_buf_fini(&text);
-    /* Named as a query names it, so that it is told once. */
-    toc_sv_copy(toc_sv_cstr(b->path), loss.path, sizeof loss.path);
+    if (toc_block_index_labels(db->scrub.index, series, items, &labels))
+        labels = TOC_LABELS_EMPTY;
     count(&db->scrub.damaged, 1);
-    toc_metricdb_note_loss(db, &loss);
+    toc_metricdb_note_chunk(db, b, labels, c);
 }
 
 static void check_series(struct toc_metricdb *db, const struct toc_block *b, uint32_t series,

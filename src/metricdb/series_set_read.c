@@ -1,6 +1,4 @@
 /* Reading the series of a frozen selection. Everything here may run in several threads at once. */
-#include <stdio.h>
-
 #include "base/assert.h"
 #include "metricdb/head_copy.h"
 #include "metricdb/histogram_track.h"
@@ -21,25 +19,10 @@ struct toc_labels toc_metricdb_set_labels(const struct toc_metricdb_set *set, si
 
 /* --- blocks --- */
 
-static void note_chunk_loss(struct toc_metricdb_set *set, size_t i, const struct toc_block *b,
-                            const struct toc_block_chunk *c) {
-    struct toc_label items[TOC_SERIES_LABELS_MAX];
-    struct toc_metricdb_loss loss = {.offset = c->offset,
-                                     .bytes = c->bytes,
-                                     .min_ms = c->min_ms,
-                                     .max_ms = c->max_ms,
-                                     .samples = c->samples};
-    struct toc_buf text = TOC_BUF_INIT;
-    toc_labels_format(toc_metricdb_set_labels(set, i, items), &text);
-    toc_sv_copy(toc_buf_sv(&text), loss.series, sizeof loss.series);
-    snprintf(loss.path, sizeof loss.path, "%.*s/chunks", (int)sizeof loss.path - 8, b->path);
-    toc_metricdb_note_loss(set->db, &loss);
-    toc_buf_fini(&text);
-}
-
 void toc_metricdb_set_on_loss(void *ctx, const struct toc_block_chunk *c) {
     const struct toc_set_loss *p = ctx;
-    note_chunk_loss(p->set, p->i, p->block, c);
+    struct toc_label items[TOC_SERIES_LABELS_MAX];
+    toc_metricdb_note_chunk(p->set->db, p->block, toc_metricdb_set_labels(p->set, p->i, items), c);
 }
 
 /* A damaged chunk is noted and left out. */
