@@ -31,6 +31,8 @@ void toc_api_set_queries(struct toc_api *api, const struct toc_query_limits *lim
 void toc_api_set_external_labels(struct toc_api *api, struct toc_labels labels);
 /* How queries fared since the start. */
 struct toc_query_stats toc_api_query_stats(struct toc_api *api);
+/* Samples of native histograms that exports left out since the start. */
+uint64_t toc_api_export_skipped(struct toc_api *api);
 /* Tells every open event stream; json is one object on one line. Any thread. */
 void toc_api_publish(struct toc_api *api, const char *type, struct toc_sv json);
 /* Largest body for a path, for toc_http_server_options.body_limit. */

@@ -18,7 +18,8 @@ struct toc_api {
     struct toc_api_parts parts;
     struct toc_api_events *events;
     struct toc_query_gate *queries;
-    atomic_uint features; /* TOC_FEATURE_… */
+    atomic_uint features;         /* TOC_FEATURE_… */
+    atomic_ullong export_skipped; /* histograms that an export had no form for */
     struct toc_mutex labels_mutex;
     struct toc_labels external_labels; /* owned, under it */
 };
@@ -100,6 +101,10 @@ toc_api_handler toc_api_incidents, toc_api_incident, toc_api_incident_acknowledg
 toc_api_handler toc_api_runs, toc_api_ingest_run;
 toc_api_handler toc_api_remote_write, toc_api_remote_read;
 toc_api_handler toc_api_otlp_metrics;
+toc_api_handler toc_api_influx_write, toc_api_influx_ping, toc_api_influx_health,
+    toc_api_influx_query;
+toc_api_handler toc_api_import_jsonl, toc_api_import_csv, toc_api_import_exposition;
+toc_api_handler toc_api_export_jsonl, toc_api_export_csv, toc_api_export_openmetrics;
 toc_api_handler toc_api_receivers, toc_api_receiver_test, toc_api_deliveries;
 toc_api_handler toc_api_events;
 toc_api_handler toc_api_session_get, toc_api_session_post, toc_api_session_delete,

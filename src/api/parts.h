@@ -14,6 +14,7 @@
 #include "model/querier.h"
 #include "model/sink.h"
 #include "notify/outbox.h"
+#include "remote/import.h"
 #include "remote/otlp.h"
 #include "remote/remote_write.h"
 #include "rules/detector.h"
@@ -47,6 +48,7 @@ struct toc_api_parts {
     struct toc_run_receiver *runs;
     struct toc_remote_write *remote_write; /* NULL: switched off */
     struct toc_otlp *otlp;
+    struct toc_import *import;
     const unsigned char *ack_key; /* TOC_ACK_KEY_BYTES */
     struct toc_ts started_at;
     const char *config_path; /* NULL: none */

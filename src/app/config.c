@@ -21,7 +21,8 @@ static const char g_default_alerting[] =
 
 struct sections {
     const struct toc_yaml *global, *scrape_configs, *rule_files, *detectors, *storage, *host, *gpu,
-        *discovery, *runs, *auth, *tls, *rules, *incident, *notify, *query, *otlp, *features, *web;
+        *discovery, *runs, *auth, *tls, *rules, *incident, *notify, *query, *otlp, *influx,
+        *features, *web;
     struct toc_sv listen, data_dir, external_url, log_level, alertmanager_file;
 };
 
@@ -57,6 +58,8 @@ static const struct toc_schema_key g_top[] = {
     {"query", TOC_SCHEMA_NODE, AT(query), false, NULL, 0, 0, "limits of queries"},
     {"otlp", TOC_SCHEMA_NODE, AT(otlp), false, NULL, 0, 0,
      "metrics that OpenTelemetry senders push"},
+    {"influx", TOC_SCHEMA_NODE, AT(influx), false, NULL, 0, 0,
+     "names of metrics that come in InfluxDB's line protocol"},
     {"web", TOC_SCHEMA_NODE, AT(web), false, NULL, 0, 0, "what the HTTP API allows"},
     {"features", TOC_SCHEMA_NODE, AT(features), false, NULL, 0, 0,
      "experimental features by upstream's names"},
@@ -316,6 +319,8 @@ static int load_parts(struct toc_config *c, const struct sections *top, const st
         rc = toc_config_query_read(top->query, top->features, top->web, c, err);
     if (rc == 0)
         rc = toc_config_otlp_read(top->otlp, c, err);
+    if (rc == 0)
+        rc = toc_config_influx_read(top->influx, c, err);
     if (rc == 0)
         rc = toc_scrape_set_read(top->scrape_configs, &global, &c->scrape, err);
     if (rc == 0)

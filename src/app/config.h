@@ -18,6 +18,7 @@
 #include "guard/guard.h"
 #include "metricdb/metricdb.h"
 #include "notify/receiver.h"
+#include "remote/import.h"
 #include "remote/otlp.h"
 #include "rules/rule_file.h"
 
@@ -54,6 +55,7 @@ struct toc_config {
 
     struct toc_query_limits query;
     struct toc_otlp_options otlp; /* lists in the arena */
+    struct toc_influx_options influx;
     unsigned features;            /* bits of api/feature.h */
     bool has_admin_api;
     struct toc_sv cors_origin;       /* regular expression, empty: none */

@@ -240,6 +240,7 @@ static int start_collectors(struct toc_daemon *d, uint16_t own_port, struct toc_
     d->tail = toc_run_tail_new(&tail);
     d->remote_write = toc_remote_write_new(d->metrics, d->clock);
     d->otlp = toc_otlp_new(&d->config->otlp, d->metrics, d->clock);
+    d->import = toc_import_new(&d->config->influx, d->metrics, d->clock);
     toc_daemon_restore_state(d);
     if (d->config->host_enabled)
         d->host = toc_host_new(&(struct toc_host_options){.instance = d->instance});
@@ -397,6 +398,7 @@ void toc_daemon_stop(struct toc_daemon **dp) {
     toc_run_receiver_free(&d->runs);
     toc_remote_write_free(&d->remote_write);
     toc_otlp_free(&d->otlp);
+    toc_import_free(&d->import);
     toc_host_free(&d->host);
     toc_nvml_free(&d->nvml);
     toc_doctor_free(&d->doctor);
@@ -437,6 +439,7 @@ static void apply(struct toc_daemon *d, struct toc_config *fresh) {
     fresh->receivers = NULL;
     toc_alert_manager_set_config(d->alerts, fresh->alerting, now);
     toc_otlp_set_options(d->otlp, &fresh->otlp);
+    toc_import_set_influx(d->import, &fresh->influx);
     toc_api_set_queries(d->api, &fresh->query, fresh->features);
     toc_api_set_external_labels(d->api, fresh->external_labels);
     fresh->alerting = NULL;

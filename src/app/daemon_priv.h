@@ -13,6 +13,7 @@
 #include "diagnose/doctor.h"
 #include "incident/proposal.h"
 #include "notify/ack_link.h"
+#include "remote/import.h"
 #include "remote/otlp.h"
 #include "remote/remote_write.h"
 #include "statedb/blobs.h"
@@ -63,6 +64,7 @@ struct toc_daemon {
     struct toc_run_receiver *runs;
     struct toc_remote_write *remote_write;
     struct toc_otlp *otlp;
+    struct toc_import *import;
     struct toc_run_tail *tail;
     struct toc_host *host;
     struct toc_nvml *nvml;

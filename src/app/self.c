@@ -203,6 +203,40 @@ static void otlp_metrics(struct toc_daemon *d, struct emitter *e) {
     gauge(e, "tocsin_otlp_delta_bytes", "Memory of these sums.", (double)s.delta_bytes);
 }
 
+static void import_metrics(struct toc_daemon *d, struct emitter *e) {
+    struct toc_import_stats s;
+    toc_import_stats(d->import, &s);
+    for (int i = 0; i < TOC_IMPORT_FORMAT_COUNT; i++) {
+        const struct toc_import_format_stats *f = &s.formats[i];
+        const struct {
+            const char *name, *help;
+            uint64_t value;
+        } rows[] = {
+            {"tocsin_import_requests_total", "Texts with samples received.", f->requests},
+            {"tocsin_import_failed_requests_total", "Texts that the store could not take.",
+             f->failed_requests},
+            {"tocsin_import_bytes_total", "Their bytes.", f->bytes},
+            {"tocsin_import_lines_total", "Their lines.", f->lines},
+            {"tocsin_import_rejected_lines_total", "Lines refused, wholly or in part.",
+             f->rejected_lines},
+            {"tocsin_import_samples_total", "Samples stored from lines.", f->samples},
+        };
+        for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++)
+            e->fn(e->ctx, rows[k].name, "counter", rows[k].help, "format",
+                  toc_import_format_text((enum toc_import_format)i), (double)rows[k].value);
+    }
+    for (int i = 0; i < TOC_IMPORT_REFUSAL_COUNT; i++)
+        e->fn(e->ctx, "tocsin_import_refused_total", "counter",
+              "Lines and samples refused before they came to the store.", "reason",
+              toc_import_refusal_text((enum toc_import_refusal)i), (double)s.refused[i]);
+    for (int i = 0; i < TOC_REJECT_REASON_COUNT; i++)
+        e->fn(e->ctx, "tocsin_import_rejected_samples_total", "counter",
+              "Samples of lines that the store refused.", "reason",
+              toc_reject_text((enum toc_reject_reason)i), (double)s.rejected[i]);
+    counter(e, "tocsin_import_skipped_strings_total",
+            "Fields of line protocol whose value is a text.", (double)s.skipped_strings);
+}
+
 static void query_metrics(struct toc_daemon *d, struct emitter *e) {
     if (!d->api)
         return;
@@ -215,6 +249,9 @@ static void query_metrics(struct toc_daemon *d, struct emitter *e) {
     counter(e, "tocsin_queries_canceled_total", "Queries whose client went away.",
             (double)s.canceled);
     gauge(e, "tocsin_queries_running", "Queries that run now.", (double)s.running);
+    counter(e, "tocsin_export_skipped_histograms_total",
+            "Samples of native histograms that exports left out.",
+            (double)toc_api_export_skipped(d->api));
     gauge(e, "tocsin_queries_waiting", "Queries that wait for their turn.", (double)s.waiting);
 }
 
@@ -253,6 +290,7 @@ void toc_daemon_each_metric(void *ctx, toc_on_metric *fn, void *fn_ctx) {
     collect_metrics(d, &e);
     remote_metrics(d, &e);
     otlp_metrics(d, &e);
+    import_metrics(d, &e);
     query_metrics(d, &e);
     http_metrics(d, &e);
 }

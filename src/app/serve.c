@@ -53,6 +53,7 @@ void toc_daemon_make_api(struct toc_daemon *d) {
                                         .runs = d->runs,
                                         .remote_write = d->remote_write,
                                         .otlp = d->otlp,
+                                        .import = d->import,
                                         .ack_key = d->ack_key,
                                         .started_at = d->started_at,
                                         .config_path = d->options.config_path,

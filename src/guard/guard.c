@@ -130,10 +130,14 @@ int toc_guard_check_origin(struct toc_guard *g, const struct toc_credentials *c,
 
 static int identify_bearer(struct toc_guard *g, const struct toc_credentials *c, struct toc_ts now,
                            struct toc_principal *out, struct toc_err *err) {
-    struct toc_sv scheme = toc_sv_sub(c->authorization, 0, 7);
-    if (!toc_sv_eq_nocase(scheme, TOC_SV("bearer ")))
+    size_t scheme = toc_sv_find_char(c->authorization, ' ');
+    struct toc_sv name = toc_sv_sub(c->authorization, 0, scheme);
+    /* Clients of InfluxDB call it Token. */
+    bool is_known =
+        toc_sv_eq_nocase(name, TOC_SV("bearer")) || toc_sv_eq_nocase(name, TOC_SV("token"));
+    if (scheme == SIZE_MAX || !is_known)
         return toc_errf(err, TOC_EAUTH, "the Authorization header must be \"Bearer TOKEN\"");
-    struct toc_sv secret = toc_sv_trim(toc_sv_sub(c->authorization, 7, c->authorization.n));
+    struct toc_sv secret = toc_sv_trim(toc_sv_sub(c->authorization, scheme, c->authorization.n));
     int rc = toc_token_lookup(g, secret, now, out, err);
     if (rc != TOC_ENOENT)
         return rc;
