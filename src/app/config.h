@@ -56,7 +56,7 @@ struct toc_config {
     struct toc_query_limits query;
     struct toc_otlp_options otlp; /* lists in the arena */
     struct toc_influx_options influx;
-    unsigned features;            /* bits of api/feature.h */
+    unsigned features; /* bits of api/feature.h */
     bool has_admin_api;
     struct toc_sv cors_origin;       /* regular expression, empty: none */
     const struct toc_yaml *document; /* the whole file; NULL: defaults */

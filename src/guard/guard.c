@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "codec/text.h"
 #include "guard/guard_priv.h"
 #include "statedb/audit.h"
 
@@ -128,17 +129,40 @@ int toc_guard_check_origin(struct toc_guard *g, const struct toc_credentials *c,
 
 /* --- who is it --- */
 
+/* The token in the header: `Bearer TOKEN`; `Token TOKEN`, as clients of InfluxDB call it; or
+ * `Basic`, for clients that know only names and passwords: the password is the token. The view
+ * borrows from the header or from `plain`. False: none of them. */
+static bool token_in(struct toc_sv header, struct toc_buf *plain, struct toc_sv *out) {
+    size_t blank = toc_sv_find_char(header, ' ');
+    struct toc_sv scheme = toc_sv_sub(header, 0, blank);
+    *out = toc_sv_trim(toc_sv_sub(header, blank, SIZE_MAX));
+    if (blank == SIZE_MAX)
+        return false;
+    if (toc_sv_eq_nocase(scheme, TOC_SV("bearer")) || toc_sv_eq_nocase(scheme, TOC_SV("token")))
+        return true;
+    if (!toc_sv_eq_nocase(scheme, TOC_SV("basic")) || toc_base64_decode(*out, plain))
+        return false;
+    size_t colon = toc_sv_find_char(toc_buf_sv(plain), ':');
+    *out = colon == SIZE_MAX ? TOC_SV_NULL : toc_sv_sub(toc_buf_sv(plain), colon + 1, SIZE_MAX);
+    return colon != SIZE_MAX;
+}
+
+static int look_up(struct toc_guard *g, const struct toc_credentials *c, struct toc_ts now,
+                   struct toc_principal *out, struct toc_err *err) {
+    struct toc_buf plain = TOC_BUF_INIT;
+    struct toc_sv secret;
+    int rc = token_in(c->authorization, &plain, &secret)
+                 ? toc_token_lookup(g, secret, now, out, err)
+                 : toc_errf(err, TOC_EAUTH, "the Authorization header must be \"Bearer TOKEN\"");
+    if (plain.p)
+        sodium_memzero(plain.p, plain.n);
+    toc_buf_fini(&plain);
+    return rc;
+}
+
 static int identify_bearer(struct toc_guard *g, const struct toc_credentials *c, struct toc_ts now,
                            struct toc_principal *out, struct toc_err *err) {
-    size_t scheme = toc_sv_find_char(c->authorization, ' ');
-    struct toc_sv name = toc_sv_sub(c->authorization, 0, scheme);
-    /* Clients of InfluxDB call it Token. */
-    bool is_known =
-        toc_sv_eq_nocase(name, TOC_SV("bearer")) || toc_sv_eq_nocase(name, TOC_SV("token"));
-    if (scheme == SIZE_MAX || !is_known)
-        return toc_errf(err, TOC_EAUTH, "the Authorization header must be \"Bearer TOKEN\"");
-    struct toc_sv secret = toc_sv_trim(toc_sv_sub(c->authorization, scheme, c->authorization.n));
-    int rc = toc_token_lookup(g, secret, now, out, err);
+    int rc = look_up(g, c, now, out, err);
     if (rc != TOC_ENOENT)
         return rc;
     *out = (struct toc_principal){0};

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../statedb/state_fixture.h"
+#include "codec/text.h"
 #include "guard/guard.h"
 #include "statedb/audit.h"
 #include "statedb/tokens.h"
@@ -100,6 +101,32 @@ static void the_first_start_makes_one_admin_token(void **state) {
     struct toc_err err = {0};
     assert_int_equal(toc_guard_token_remove(g_guard, who.token_id, &err), TOC_ECONFLICT);
     assert_non_null(strstr(err.message, "last admin token"));
+}
+
+/* Token: clients of InfluxDB. Basic: the password is the token. */
+static void the_token_comes_in_several_schemes(void **state) {
+    (void)state;
+    struct toc_buf pair = TOC_BUF_INIT, text = TOC_BUF_INIT;
+    static const char *const schemes[] = {"Bearer %s", "bearer  %s", "Token %s"};
+    char header[160];
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(header, sizeof header, schemes[i], g_admin);
+        struct toc_credentials c = remote(header);
+        assert_int_equal(ask(&c, TOC_PERM_ADMIN, true), 0);
+    }
+    toc_buf_append_cstr(&text, "Basic ");
+    toc_buf_printf(&pair, "any:%s", g_admin);
+    toc_base64_encode(toc_buf_sv(&pair), &text);
+    struct toc_credentials basic = remote(toc_buf_cstr(&text));
+    assert_int_equal(ask(&basic, TOC_PERM_ADMIN, true), 0);
+    static const char *const bad[] = {"Bearer", "Digest x", "Basic !", "Basic YW55",
+                                      "Basic YW55Og=="};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct toc_credentials c = remote(bad[i]);
+        assert_int_equal(ask(&c, TOC_PERM_READ, false), TOC_EAUTH);
+    }
+    toc_buf_fini(&pair);
+    toc_buf_fini(&text);
 }
 
 /* Every role against every permission, from outside. */
@@ -335,6 +362,7 @@ static void many_threads_ask_at_once(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        T(the_token_comes_in_several_schemes),
         T(the_first_start_makes_one_admin_token),
         T(roles_allow_what_the_table_says),
         T(scopes_and_expiry_limit_a_token),
