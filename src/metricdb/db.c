@@ -45,6 +45,7 @@ static struct toc_metricdb *make(const struct toc_metricdb_options *o) {
     for (int k = 0; k < 2; k++)
         toc_blocks_init(&db->rollups[k], db->limits.index_cache_bytes / 4);
     toc_exemplars_init(&db->exemplars, (size_t)db->limits.max_exemplars);
+    toc_checkpoints_init(db);
     toc_metricdb_init_sink(db);
     toc_metricdb_init_querier(db);
     return db;
@@ -201,6 +202,7 @@ static void destroy(struct toc_metricdb **out) {
     toc_metricdb_fini_notes(db);
     toc_metricdb_free_rules(db);
     toc_metricdb_free_seal(&db->untrimmed);
+    toc_checkpoints_fini(db);
     TOC_VEC_FINI(&db->dead_series);
     TOC_VEC_FINI(&db->empty_stretches);
     toc_scrub_fini(&db->scrub);

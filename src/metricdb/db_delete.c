@@ -32,15 +32,26 @@ static void gather(struct deletion *d) {
     TOC_VEC_FINI(&ids);
 }
 
+/* They hold what is about to be deleted. */
+static int drop_checkpoints(struct deletion *d, struct toc_err *err) {
+    int rc = toc_checkpoints_drop(d->db);
+    return rc ? toc_errf(err, rc, "cannot remove a checkpoint in %s/head: %s", d->db->dir,
+                         toc_strerror(rc))
+              : 0;
+}
+
 /* The log first: what is written between the two steps may be missing until the next start, but is
  * never lost. */
 static int delete_from_head(struct deletion *d, struct toc_err *err) {
     gather(d);
+    int rc = d->refs.count ? drop_checkpoints(d, err) : 0;
+    if (rc)
+        return rc;
     uint64_t span = (uint64_t)d->max_ms - (uint64_t)d->min_ms;
     struct toc_wal_entry *entries = TOC_NEW_ARRAY(struct toc_wal_entry, d->refs.count + 1);
     for (size_t i = 0; i < d->refs.count; i++)
         entries[i] = toc_wal_blob_entry(d->refs.items[i], d->max_ms, toc_wal_deletion_blob(span));
-    int rc = toc_wal_write(d->db->wal, entries, d->refs.count, err);
+    rc = toc_wal_write(d->db->wal, entries, d->refs.count, err);
     if (!rc && d->refs.count) /* durability `os` would leave it at that */
         rc = toc_wal_flush(d->db->wal, err);
     toc_free(entries);

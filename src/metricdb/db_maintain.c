@@ -82,15 +82,20 @@ static int relog(struct toc_metricdb *db) {
     /* Durability `os` does not sync by itself. */
     if (!rc)
         rc = toc_wal_settle(db->wal, NULL);
+    if (!rc)
+        rc = toc_checkpoints_renew(db);
     return rc ? rc : toc_wal_drop_before(db->wal, number);
 }
 
 /* What lies before the oldest sample of the head is in blocks. When some old samples keep a long
  * log, as backfill beside live data does, they are logged again. */
 static int shorten_log(struct toc_metricdb *db, bool to_the_end) {
+    int rc = toc_checkpoints_renew(db);
+    if (rc)
+        return rc;
     uint64_t current = toc_wal_rotate(db->wal);
     struct toc_head_bounds b = toc_head_bounds(&db->head);
-    int rc = toc_wal_drop(db->wal, current, b.samples ? b.min_ms - 1 : INT64_MAX - 1);
+    rc = toc_wal_drop(db->wal, current, b.samples ? b.min_ms - 1 : INT64_MAX - 1);
     struct toc_metricdb_stats stats = {0};
     toc_wal_stats(db->wal, &stats);
     bool is_long = stats.wal_bytes > db->limits.wal_segment_bytes &&
@@ -141,9 +146,10 @@ static int step(struct toc_metricdb *db, struct toc_err *err) {
     if (rc)
         return toc_errf(err, rc, "cannot write %s/metadata: %s", db->dir, toc_strerror(rc));
     uint64_t sealed = atomic_load_explicit(&db->blocks_sealed, memory_order_relaxed);
-    bool worked;
+    bool worked = false;
+    toc_checkpoints_maintain(db); /* what comes while a block is written is a long tail already */
     rc = toc_metricdb_seal(db, &worked);
-    if (!rc && worked)
+    if (!rc && worked && !db->untrimmed)
         rc = shorten_log(db, false);
     if (worked)
         toc_alloc_trim();
@@ -162,6 +168,8 @@ static int step(struct toc_metricdb *db, struct toc_err *err) {
         rc = merge_now_and_then(db);
     if (!rc && !has_sealed)
         rc = roll_up_now_and_then(db);
+    if (!rc)
+        toc_checkpoints_maintain(db);
     atomic_store_explicit(&db->degraded_code, rc, memory_order_relaxed);
     return rc ? toc_errf(err, rc, "cannot rewrite a block in %s: %s", db->block_dir,
                          toc_strerror(rc))

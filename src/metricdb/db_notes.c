@@ -116,6 +116,11 @@ void toc_metricdb_stats(struct toc_metricdb *db, struct toc_metricdb_stats *out)
     out->replay_records = db->replay_records;
     out->replay_samples = db->replay_samples;
     out->replay_seconds = db->replay_seconds;
+    out->checkpoints = db->checkpoints.taken;
+    out->checkpoint_bytes = db->checkpoints.written_bytes;
+    out->checkpoint_failures = db->checkpoints.failures;
+    out->checkpoints_refused = db->checkpoints.refused;
+    out->checkpoint_samples = db->checkpoints.loaded_samples;
     head_stats(db, out);
     block_stats(db, out);
     rollup_stats(db, TOC_METRICDB_ROLLUP_5M, out);

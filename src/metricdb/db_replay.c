@@ -236,6 +236,23 @@ static void sync_segment(struct toc_metricdb *db, uint64_t number) {
         toc_log(TOC_LOG_WARN, "metricdb", "cannot sync %s: %s", path, toc_strerror(rc));
 }
 
+/* What the checkpoint says of a segment that it stands for. One that it does not know was deleted
+ * before, and the disk forgot that: there is nothing in it any more. */
+static struct toc_wal_segment known_segment(const struct toc_checkpoint_end *end, uint64_t number) {
+    for (size_t i = 0; i < end->segment_count; i++)
+        if (end->segments[i].number == number)
+            return end->segments[i];
+    return (struct toc_wal_segment){number, 0, INT64_MAX, INT64_MIN, true};
+}
+
+static uint64_t load_checkpoint(struct toc_metricdb *db, struct toc_checkpoint_end *out_end) {
+    *out_end = (struct toc_checkpoint_end){0};
+    if (!toc_checkpoints_load(db, out_end))
+        return 0;
+    db->checkpoints.loaded_samples = toc_head_bounds(&db->head).samples;
+    return out_end->position;
+}
+
 int toc_metricdb_replay(struct toc_metricdb *db, struct toc_err *err) {
     uint64_t *numbers = NULL, last_sequence = 0;
     size_t count = 0;
@@ -245,24 +262,34 @@ int toc_metricdb_replay(struct toc_metricdb *db, struct toc_err *err) {
         return toc_errf(err, rc, "cannot list %s: %s", db->wal_dir, toc_strerror(rc));
     }
     struct toc_mono start = toc_clock_mono(db->clock);
+    struct toc_checkpoint_end end;
+    uint64_t position = load_checkpoint(db, &end);
+    last_sequence = end.last_sequence;
     struct replay r = {.db = db};
     r.blocks = TOC_NEW_ARRAY(struct toc_block *, db->blocks.list.count + 1);
     struct toc_wal_segment *segments = TOC_NEW_ARRAY(struct toc_wal_segment, count + 1);
     for (size_t i = 0; i < count; i++) {
         struct toc_wal_summary sum;
         struct tail before = r.tail;
+        if (numbers[i] < position) {
+            segments[i] = known_segment(&end, numbers[i]);
+            continue;
+        }
         replay_segment(&r, numbers[i], &sum);
         if (db->durability == TOC_DURABILITY_OS)
             sync_segment(db, numbers[i]);
         /* A segment in between that was deleted took its numbers along. */
-        bool is_next = i && numbers[i] == numbers[i - 1] + 1;
+        bool is_next = i && numbers[i] == numbers[i - 1] + 1 && numbers[i - 1] >= position;
         judge_tail(db, &before, last_sequence, is_next ? sum.first_sequence : 0);
         last_sequence = TOC_MAX(last_sequence, sum.last_sequence);
         segments[i] = (struct toc_wal_segment){numbers[i], sum.bytes, sum.min_ms, sum.max_ms,
                                                sum.deletions > 0};
     }
     judge_tail(db, &r.tail, last_sequence, 0);
-    make_wal(db, segments, count, first_free_number(db, numbers, count), last_sequence + 1);
+    make_wal(db, segments, count, TOC_MAX(first_free_number(db, numbers, count), position),
+             last_sequence + 1);
+    db->checkpoints.tail_samples = db->replay_samples;
+    toc_checkpoint_fini_end(&end);
     db->replay_seconds = (double)(toc_clock_mono(db->clock).ns - start.ns) / 1e9;
     toc_free(segments);
     toc_free(numbers);

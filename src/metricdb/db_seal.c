@@ -147,6 +147,7 @@ static int write_block(struct toc_seal *s) {
     }
     atomic_fetch_add_explicit(&db->blocks_sealed, 1, memory_order_relaxed);
     s->is_listed = true;
+    toc_checkpoints_outdate(db);
     return 0;
 }
 

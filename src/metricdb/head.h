@@ -27,8 +27,15 @@ struct toc_head_chunk {
     int64_t min_ms, max_ms;
     uint32_t n;
     uint16_t count;
+    /* In the chain of checkpoints, at this very place: the saved chunks of a series come first. */
+    bool is_saved;
     uint8_t bytes[]; /* chunk.h */
 };
+/* Chunks from `at` on are not where the chain of checkpoints has them any more. */
+static inline void toc_head_chunks_moved(struct toc_head_chunk **chunks, size_t at, size_t count) {
+    for (; at < count && chunks[at]->is_saved; at++)
+        chunks[at]->is_saved = false;
+}
 
 struct toc_histogram_track; /* histogram_track.h */
 

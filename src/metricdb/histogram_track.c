@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "metricdb/chunk.h"
+#include "metricdb/head_restore.h"
 #include "metricdb/histogram_code.h"
 
 enum { OPEN_BYTES_MAX = 32768 };
@@ -31,6 +32,7 @@ static void put_chunk(struct toc_head_shard *shard, struct toc_histogram_track *
             (track->chunk_count - at) * sizeof *track->chunks);
     track->chunks[at] = c;
     track->chunk_count++;
+    toc_head_chunks_moved(track->chunks, at + 1, track->chunk_count);
     shard->chunks++;
     shard->chunk_bytes += chunk_bytes(c);
 }
@@ -54,7 +56,7 @@ static void put_samples(struct toc_head_shard *shard, struct toc_histogram_track
             toc_histogram_chunk_encode(b->t_ms + i, b->histograms + i, b->count - i, &scratch);
         struct toc_head_chunk *c = toc_xalloc(sizeof *c + scratch.n);
         *c = (struct toc_head_chunk){b->t_ms[i], b->t_ms[i + n - 1], (uint32_t)scratch.n,
-                                     (uint16_t)n};
+                                     (uint16_t)n, false};
         memcpy(c->bytes, scratch.p, scratch.n);
         put_chunk(shard, track, at++, c);
         i += n;
@@ -285,6 +287,93 @@ void toc_histogram_track_cut(struct toc_head_shard *shard, struct toc_histogram_
         put_samples(shard, track, i, &b);
         toc_series_buffer_fini(&b);
     }
+}
+
+/* --- restoring --- */
+
+int toc_histogram_track_restore_keep(struct toc_head_shard *shard,
+                                     struct toc_histogram_track *track, uint64_t keep) {
+    size_t have = track ? track->chunk_count : 0;
+    if (keep > have)
+        return TOC_ECORRUPT;
+    for (; have > keep; have--) {
+        shard->samples -= track->chunks[have - 1]->count;
+        drop_chunk(shard, track, have - 1);
+    }
+    return 0;
+}
+
+/* Are these the bytes of a chunk of histograms? TOC_ENOMEM when that cannot be told. */
+static int check_chunk(const struct toc_restored_chunk *c) {
+    struct toc_series_buffer b = {0};
+    toc_series_buffer_add_histograms(&b);
+    int rc = toc_chunk_append(c->bytes, INT64_MIN, INT64_MAX, &b);
+    bool fits = !rc && b.count && b.count == c->count && b.t_ms[0] == c->min_ms &&
+                b.t_ms[b.count - 1] == c->max_ms;
+    for (size_t i = 0; i < b.count && fits; i++)
+        fits = b.histograms[i] && !toc_histogram_validate(b.histograms[i], NULL);
+    toc_series_buffer_fini(&b);
+    return rc ? rc : fits ? 0 : TOC_ECORRUPT;
+}
+
+int toc_histogram_track_restore_chunk(struct toc_head_shard *shard,
+                                      struct toc_histogram_track *track,
+                                      const struct toc_restored_chunk *c) {
+    size_t n = track->chunk_count;
+    if (n && c->min_ms <= track->chunks[n - 1]->max_ms)
+        return TOC_ECORRUPT;
+    int rc = check_chunk(c);
+    if (rc)
+        return rc;
+    struct toc_head_chunk *chunk = toc_xalloc(sizeof *chunk + c->bytes.n);
+    *chunk = (struct toc_head_chunk){c->min_ms, c->max_ms, (uint32_t)c->bytes.n,
+                                     (uint16_t)c->count, false};
+    memcpy(chunk->bytes, c->bytes.p, c->bytes.n);
+    put_chunk(shard, track, n, chunk);
+    shard->samples += chunk->count;
+    return 0;
+}
+
+/* One sample of an open part; the histogram is decoded to see that it can be. */
+static int restore_sample(struct toc_histogram_track *track, struct toc_reader *r,
+                          struct toc_arena *scratch) {
+    struct toc_histogram *h;
+    int64_t t;
+    size_t at = r->at;
+    struct toc_sv bytes = next_open(r, &t);
+    toc_arena_reset(scratch);
+    int rc = r->error ? TOC_ECORRUPT : toc_histogram_decode(bytes, scratch, &h);
+    if (rc)
+        return rc == TOC_ENOMEM ? rc : TOC_ECORRUPT;
+    if (toc_histogram_validate(h, NULL) || (track->open_count && t <= track->open_last_ms) ||
+        (track->chunk_count && t <= track->chunks[track->chunk_count - 1]->max_ms))
+        return TOC_ECORRUPT;
+    if (!track->open_count)
+        track->open_first_ms = t;
+    track->open_layout = layout_of(h);
+    track->open_last_ms = t;
+    track->open_last = at;
+    track->open_count++;
+    return 0;
+}
+
+int toc_histogram_track_restore_open(struct toc_head_shard *shard,
+                                     struct toc_histogram_track *track, uint64_t count,
+                                     struct toc_sv bytes) {
+    struct toc_reader r = toc_reader_make(bytes);
+    struct toc_arena scratch = TOC_ARENA_INIT;
+    int rc = track->open_count || track->open.n ? TOC_ECORRUPT : 0;
+    for (uint64_t i = 0; i < count && !rc; i++)
+        rc = restore_sample(track, &r, &scratch);
+    toc_arena_fini(&scratch);
+    if (!rc && toc_reader_left(&r))
+        rc = TOC_ECORRUPT;
+    if (rc)
+        return rc;
+    toc_buf_append_sv(&track->open, bytes);
+    shard->chunk_bytes += track->open.capacity;
+    shard->samples += count;
+    return track->open.error;
 }
 
 void toc_histogram_track_free(struct toc_histogram_track **io) {

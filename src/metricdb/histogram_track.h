@@ -39,6 +39,18 @@ int toc_histogram_track_read(const struct toc_histogram_track *track, int64_t mi
 /* Deletes the samples in the range. */
 void toc_histogram_track_cut(struct toc_head_shard *shard, struct toc_histogram_track *track,
                              int64_t min_ms, int64_t max_ms);
+
+/* As head_restore.h has it; `track` may be NULL in the first. */
+struct toc_restored_chunk;
+int toc_histogram_track_restore_keep(struct toc_head_shard *shard,
+                                     struct toc_histogram_track *track,
+                                     uint64_t keep) TOC_MUST_CHECK;
+int toc_histogram_track_restore_chunk(struct toc_head_shard *shard,
+                                      struct toc_histogram_track *track,
+                                      const struct toc_restored_chunk *c) TOC_MUST_CHECK;
+int toc_histogram_track_restore_open(struct toc_head_shard *shard,
+                                     struct toc_histogram_track *track, uint64_t count,
+                                     struct toc_sv bytes) TOC_MUST_CHECK;
 void toc_histogram_track_free(struct toc_histogram_track **track);
 
 #endif

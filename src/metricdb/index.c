@@ -160,21 +160,27 @@ static uint32_t new_pair_id(struct toc_index *x) {
     return id;
 }
 
-static uint32_t make_pair(struct toc_index *x, struct toc_label l) {
-    uint64_t hash = pair_hash(l.name, l.value);
-    size_t slot = find_slot(x, hash, l.name, l.value);
-    if (x->slots[slot])
-        return x->slots[slot] - 1;
+/* Under an id that is free, at an empty slot. */
+static void place_pair(struct toc_index *x, uint32_t id, uint64_t hash, size_t slot,
+                       struct toc_label l) {
     struct toc_index_pair *p = toc_xalloc(sizeof *p + l.value.n);
     *p = (struct toc_index_pair){
         .name = make_name(x, l.name), .hash = hash, .value_n = (uint32_t)l.value.n};
     memcpy(p->value, l.value.p, l.value.n);
-    uint32_t id = new_pair_id(x);
     x->pages[id / PAGE][id % PAGE] = p;
     TOC_VEC_PUSH(&p->name->pairs, id);
     x->slots[slot] = id + 1;
     if (++x->pair_count * 4 > x->slot_capacity * 3)
         grow_slots(x);
+}
+
+static uint32_t make_pair(struct toc_index *x, struct toc_label l) {
+    uint64_t hash = pair_hash(l.name, l.value);
+    size_t slot = find_slot(x, hash, l.name, l.value);
+    if (x->slots[slot])
+        return x->slots[slot] - 1;
+    uint32_t id = new_pair_id(x);
+    place_pair(x, id, hash, slot, l);
     return id;
 }
 
@@ -230,6 +236,58 @@ void toc_index_add(struct toc_index *x, uint32_t series, struct toc_labels label
         insert_id(&pair_at(x, out_pairs[i])->series, series);
     }
     insert_id(&x->all, series);
+}
+
+/* --- building in bulk --- */
+
+bool toc_index_has_pair(const struct toc_index *x, uint64_t pair) {
+    return pair < x->pair_limit && x->pages[pair / PAGE] && pair_at(x, (uint32_t)pair);
+}
+
+bool toc_index_restore_pair(struct toc_index *x, uint32_t pair, struct toc_label l) {
+    uint64_t hash = pair_hash(l.name, l.value);
+    size_t slot = find_slot(x, hash, l.name, l.value);
+    if (pair >= (uint32_t)PAGE * PAGES || x->slots[slot] || toc_index_has_pair(x, pair))
+        return false;
+    /* Pages come one after the other. */
+    for (uint32_t page = pair / PAGE + 1; page-- > 0 && !x->pages[page];)
+        x->pages[page] = TOC_NEW_ARRAY(struct toc_index_pair *, PAGE);
+    x->pair_limit = TOC_MAX(x->pair_limit, pair + 1);
+    place_pair(x, pair, hash, slot, l);
+    return true;
+}
+
+static void drop_unused_pairs(struct toc_index *x) {
+    for (uint32_t i = x->pair_limit; i-- > 0;) {
+        if (!pair_at(x, i))
+            TOC_VEC_PUSH(&x->free_pairs, i);
+        else if (!pair_at(x, i)->series.capacity)
+            drop_pair(x, i);
+    }
+}
+
+void toc_index_restore_series(struct toc_index *x, size_t count, toc_index_pairs *pairs,
+                              void *ctx) {
+    uint32_t *sizes = TOC_NEW_ARRAY(uint32_t, x->pair_limit + 1u);
+    uint32_t id;
+    size_t n;
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t *p = pairs(ctx, i, &id, &n);
+        for (size_t k = 0; k < n; k++)
+            sizes[p[k]]++;
+    }
+    for (uint32_t i = 0; i < x->pair_limit; i++)
+        if (sizes[i])
+            TOC_VEC_RESERVE(&pair_at(x, i)->series, sizes[i]);
+    TOC_VEC_RESERVE(&x->all, count);
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t *p = pairs(ctx, i, &id, &n);
+        for (size_t k = 0; k < n; k++)
+            TOC_VEC_PUSH(&pair_at(x, p[k])->series, id);
+        TOC_VEC_PUSH(&x->all, id);
+    }
+    toc_free(sizes);
+    drop_unused_pairs(x);
 }
 
 void toc_index_remove(struct toc_index *x, const struct toc_ids *dead, struct toc_ids *pairs) {

@@ -40,6 +40,21 @@ void toc_index_fini(struct toc_index *x);
 /* Adds a series; writes its pair ids (labels.count of them). */
 void toc_index_add(struct toc_index *x, uint32_t series, struct toc_labels labels,
                    uint32_t *out_pairs);
+
+/*
+ * Building an empty index in bulk: first all pairs with the ids that they had, then
+ * toc_index_restore_series with the place of every series' pair ids. Not thread-safe.
+ */
+/* False when the id or the pair is taken, or the id is out of all bounds. */
+bool toc_index_restore_pair(struct toc_index *x, uint32_t pair,
+                            struct toc_label label) TOC_MUST_CHECK;
+/* Is there such a pair? */
+bool toc_index_has_pair(const struct toc_index *x, uint64_t pair);
+/* The series in rising order of their ids: pairs(ctx, i, out_id, out_count) gives those of the i-th,
+ * which exist. Pairs that no series has go. */
+typedef const uint32_t *toc_index_pairs(void *ctx, size_t i, uint32_t *out_id, size_t *out_count);
+void toc_index_restore_series(struct toc_index *x, size_t count, toc_index_pairs *pairs, void *ctx);
+
 /* Takes the series of `dead` (sorted) out of the lists of `pairs` (any order, duplicates allowed)
  * and frees pairs that nobody carries any more. */
 void toc_index_remove(struct toc_index *x, const struct toc_ids *dead, struct toc_ids *pairs);

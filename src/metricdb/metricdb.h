@@ -51,7 +51,8 @@ enum toc_durability {
     X(head_base_bytes, uint64_t, 16777216, "chunk memory of the head before it is sealed early") \
     X(head_series_bytes, uint64_t, 256, "more of it for each series")                            \
     X(index_cache_bytes, uint64_t, 33554432, "block indexes kept in memory")                     \
-    X(wal_segment_bytes, uint64_t, 67108864, "size of a log segment")
+    X(wal_segment_bytes, uint64_t, 67108864, "size of a log segment")                            \
+    X(checkpoint_samples, uint64_t, 2000000, "samples logged before the next checkpoint")
 
 struct toc_metricdb_limits {
 #define X(field, type, value, what) type field;
@@ -210,7 +211,11 @@ struct toc_metricdb_stats {
         int64_t pass_start_ms;  /* of the pass under way, or of the last one */
     } scrub;
     uint64_t replay_records, replay_samples;
-    double replay_seconds;
+    double replay_seconds; /* of the whole start, checkpoint included */
+    /* Of the head: taken since start and bytes written for them, tries that failed, files that a
+     * start could not use, samples that it found in one. */
+    uint64_t checkpoints, checkpoint_bytes, checkpoint_failures, checkpoints_refused;
+    uint64_t checkpoint_samples;
     uint64_t corruptions; /* damaged records, chunks or indexes met since start */
     uint64_t torn_tails; /* ends of log segments cut by a crash: nothing acknowledged was in them */
     struct toc_metricdb_loss losses[TOC_METRICDB_LOSS_MAX]; /* the first ones */

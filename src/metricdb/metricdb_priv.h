@@ -6,6 +6,7 @@
 
 #include "base/map.h"
 #include "metricdb/block.h"
+#include "metricdb/checkpoint.h"
 #include "metricdb/exemplar_priv.h"
 #include "metricdb/head.h"
 #include "metricdb/metricdb.h"
@@ -69,6 +70,7 @@ struct toc_metricdb {
 
     /* One maintenance step at a time; guards what is below. */
     struct toc_mutex maintain_mutex;
+    struct toc_checkpoints checkpoints;
     struct toc_seal *untrimmed; /* a listed block whose samples are still in the head */
     struct toc_ids dead_series;
     bool has_deleted; /* from the head, since series without samples were last forgotten */

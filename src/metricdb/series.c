@@ -20,7 +20,7 @@ static struct toc_head_chunk *make_chunk(const int64_t *t, const double *v, size
     struct toc_buf scratch = TOC_BUF_INIT;
     toc_chunk_encode(t, v, n, &scratch);
     struct toc_head_chunk *c = toc_xalloc(sizeof *c + scratch.n);
-    *c = (struct toc_head_chunk){t[0], t[n - 1], (uint32_t)scratch.n, (uint16_t)n};
+    *c = (struct toc_head_chunk){t[0], t[n - 1], (uint32_t)scratch.n, (uint16_t)n, false};
     memcpy(c->bytes, scratch.p, scratch.n);
     toc_buf_fini(&scratch);
     return c;
@@ -44,6 +44,7 @@ static void put_chunk(struct toc_head_shard *shard, struct toc_series *s, size_t
     memmove(s->chunks + at + 1, s->chunks + at, (s->chunk_count - at) * sizeof *s->chunks);
     s->chunks[at] = c;
     s->chunk_count++;
+    toc_head_chunks_moved(s->chunks, at + 1, s->chunk_count);
     s->closed_max_ms = s->chunks[s->chunk_count - 1]->max_ms;
     shard->chunks++;
     shard->chunk_bytes += chunk_bytes(c);

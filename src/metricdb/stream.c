@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/error.h"
 #include "model/sample.h"
 
 enum { INTEGER_BASE = 0, XOR_BASE = 9, HAS_DOD = 0x80 };
@@ -179,6 +180,70 @@ size_t toc_stream_decode(const struct toc_stream *s, int64_t *out_t, double *out
     size_t used = toc_stream_decode_bytes(s->p, s->count, out_t, out_v);
     TOC_ASSERT(used == s->n);
     return s->count;
+}
+
+/* --- restoring --- */
+
+/* Of bytes that need not be right: too long a number ends, whatever it is. */
+static uint64_t take_varint(const uint8_t **p) {
+    uint64_t u = 0;
+    for (unsigned shift = 0;; shift += 7) {
+        uint8_t b = *(*p)++;
+        u |= shift < 64 ? (uint64_t)(b & 0x7f) << shift : 0;
+        if (b < 0x80)
+            return u;
+    }
+}
+
+/* Takes one sample in, whose bytes begin at *p; TOC_STREAM_RESTART_MAX and the slack are readable.
+ * False when its time does not rise. */
+static bool take_sample(struct toc_stream *s, const uint8_t *start, const uint8_t **p) {
+    uint64_t t = (uint64_t)s->last_ms;
+    if (s->count % TOC_STREAM_RESTART == 0) {
+        unsigned place = s->count / TOC_STREAM_RESTART;
+        if (place && place <= TOC_STREAM_RESTARTS)
+            s->restarts[place - 1] = (uint16_t)(*p - start);
+        t = (uint64_t)unzigzag(take_varint(p));
+        s->delta_ms = unzigzag(take_varint(p));
+        s->value_bits = get_bytes(p, 8);
+    } else {
+        unsigned control = *(*p)++, code = control & 0x7f;
+        if (control & HAS_DOD)
+            s->delta_ms = (int64_t)((uint64_t)s->delta_ms + (uint64_t)unzigzag(take_varint(p)));
+        t += (uint64_t)s->delta_ms;
+        if (code > XOR_BASE + 63 || (code >= XOR_BASE && (code - XOR_BASE) / 8 +
+                                                              (code - XOR_BASE) % 8 + 1 > 8))
+            return false;
+        if (code)
+            s->value_bits = toc_f64_bits(get_value(p, code, toc_f64_from_bits(s->value_bits)));
+    }
+    if (s->count && (int64_t)t <= s->last_ms)
+        return false;
+    if (!s->count)
+        s->first_ms = (int64_t)t;
+    s->last_ms = (int64_t)t;
+    s->count++;
+    return true;
+}
+
+int toc_stream_restore(struct toc_stream *s, const uint8_t *bytes, size_t n, size_t count) {
+    enum { ROOM = TOC_STREAM_RESTART_MAX + TOC_STREAM_SLACK };
+    if (!count || n > UINT16_MAX - ROOM || count > UINT16_MAX)
+        return TOC_ECORRUPT;
+    /* Zeros end any number that would run on behind the last byte. */
+    s->p = toc_xalloc(n + ROOM);
+    s->capacity = (uint16_t)(n + ROOM);
+    memcpy(s->p, bytes, n);
+    memset(s->p + n, 0, ROOM);
+    const uint8_t *p = s->p;
+    bool fits = true;
+    while (fits && s->count < count)
+        fits = p < s->p + n && take_sample(s, s->p, &p);
+    s->n = (uint16_t)n;
+    if (fits && p == s->p + n)
+        return 0;
+    toc_stream_reset(s, 0);
+    return TOC_ECORRUPT;
 }
 
 void toc_stream_reset(struct toc_stream *s, size_t keep_bytes) {

@@ -47,6 +47,10 @@ size_t toc_stream_seek(const struct toc_stream *s, int64_t min_ms, size_t *out_s
 size_t toc_stream_decode_bytes(const uint8_t *p, size_t count, int64_t *out_t, double *out_v);
 /* Decodes all samples; room for s->count each. Returns the count. */
 size_t toc_stream_decode(const struct toc_stream *s, int64_t *out_t, double *out_v);
+/* Makes a stream, empty so far, of the bytes that another one held. TOC_ECORRUPT (and the stream
+ * stays empty) when they are not exactly `count` samples in time order. */
+int toc_stream_restore(struct toc_stream *s, const uint8_t *bytes, size_t n,
+                       size_t count) TOC_MUST_CHECK;
 /* Forgets the samples, gives back memory beyond `keep_bytes`. */
 void toc_stream_reset(struct toc_stream *s, size_t keep_bytes);
 

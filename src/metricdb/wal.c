@@ -466,6 +466,21 @@ uint64_t toc_wal_rotate(struct toc_wal *w) {
     return next;
 }
 
+uint64_t toc_wal_position(struct toc_wal *w, struct toc_wal_segment **out_segments,
+                          size_t *out_count, uint64_t *out_last_sequence) {
+    uint64_t number = toc_wal_rotate(w);
+    toc_mutex_lock(&w->mutex);
+    wait_turn(w);
+    *out_segments = TOC_NEW_ARRAY(struct toc_wal_segment, w->segments.count + 1);
+    *out_count = 0;
+    *out_last_sequence = w->durable_sequence;
+    for (size_t i = 0; i < w->segments.count; i++)
+        if (w->segments.items[i].number < number)
+            (*out_segments)[(*out_count)++] = w->segments.items[i];
+    toc_mutex_unlock(&w->mutex);
+    return number;
+}
+
 /* The next segment that may be deleted. One with deletions may only when every older one is gone.
  */
 static bool find_droppable(struct toc_wal *w, uint64_t number, int64_t boundary_ms,

@@ -115,6 +115,9 @@ bool toc_wal_is_in_doubt(struct toc_wal *w);
 int toc_wal_settle(struct toc_wal *w, struct toc_err *err) TOC_MUST_CHECK;
 /* What follows goes to a new segment, whose number is returned. */
 uint64_t toc_wal_rotate(struct toc_wal *w);
+/* The same, and what is known of the segments before: to be freed, and the last sequence number. */
+uint64_t toc_wal_position(struct toc_wal *w, struct toc_wal_segment **out_segments,
+                          size_t *out_count, uint64_t *out_last_sequence);
 /* Deletes segments below `number` whose samples are all at or before boundary_ms. */
 int toc_wal_drop(struct toc_wal *w, uint64_t number, int64_t boundary_ms) TOC_MUST_CHECK;
 /* Deletes segments below `number`, whatever they hold: it was logged again or is in blocks. */

@@ -147,6 +147,7 @@ void ledger_init(struct ledger *l, struct toc_vfs_sim *disk, uint64_t seed,
                                       .limits = {.wal_segment_bytes = 3000 + pick(l, 30000),
                                                  .index_cache_bytes = 20000,
                                                  .max_pending_samples = 400,
+                                                 .checkpoint_samples = 10 + pick(l, 200),
                                                  .head_base_bytes = 4000 + pick(l, 40000)}};
 }
 

@@ -56,6 +56,7 @@ struct world {
     struct made_room room;
     bool is_long; /* centuries */
     uint64_t op, selects, writes, deletes, snapshots, expired, wide, blocks_deleted;
+    uint64_t starts, loaded; /* of them with a checkpoint */
 };
 
 #define CHECK(w, cond)                                                  \
@@ -129,6 +130,11 @@ static void open_db(struct world *w) {
     if (rc)
         fprintf(stderr, "%s\n", err.message);
     CHECK(w, rc == 0);
+    struct toc_metricdb_stats s;
+    toc_metricdb_stats(w->db, &s);
+    CHECK(w, s.checkpoints_refused == 0);
+    w->starts++;
+    w->loaded += s.checkpoint_samples > 0;
 }
 
 /* --- writing --- */
@@ -663,6 +669,7 @@ static struct toc_metricdb_limits limits_of(const struct world *w) {
     struct toc_metricdb_limits l = {.wal_segment_bytes = 20000,
                                     .index_cache_bytes = 20000,
                                     .head_base_bytes = 30000,
+                                    .checkpoint_samples = 100,
                                     .future_tolerance_ms = 3600000,
                                     .retention_ms = 2 * INT64_C(86400000)};
     if (w->is_long) {
@@ -699,7 +706,10 @@ int main(int argc, char **argv) {
            (unsigned long long)w.selects, (unsigned long long)w.deletes,
            (unsigned long long)w.snapshots, (unsigned long long)w.expired,
            (unsigned long long)s.blocks, (unsigned long long)s.corruptions);
+    printf("%llu of %llu starts read a checkpoint\n", (unsigned long long)w.loaded,
+           (unsigned long long)w.starts);
     CHECK(&w, s.corruptions == 0);
+    CHECK(&w, w.loaded > w.starts / 8);
     toc_metricdb_close(&w.db);
     for (size_t i = 0; i < SERIES; i++)
         TOC_VEC_FINI(&w.series[i].samples);
