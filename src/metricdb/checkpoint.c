@@ -32,8 +32,8 @@ static bool add_bit(struct toc_checkpoint_bits *set, uint32_t id) {
 /* --- files --- */
 
 void toc_checkpoints_init(struct toc_metricdb *db) {
-    db->checkpoints = (struct toc_checkpoints){.dir = toc_xprintf("%s/head", db->dir),
-                                               .next_number = 1};
+    db->checkpoints =
+        (struct toc_checkpoints){.dir = toc_xprintf("%s/head", db->dir), .next_number = 1};
 }
 
 void toc_checkpoints_fini(struct toc_metricdb *db) {
@@ -320,8 +320,7 @@ int toc_checkpoints_take(struct toc_metricdb *db) {
     struct toc_checkpoint_end end = {0};
     uint64_t total = atomic_load_explicit(&db->samples_total, memory_order_relaxed);
     /* The position first: what older segments hold is in the head before it is copied. */
-    end.position =
-        toc_wal_position(db->wal, &end.segments, &end.segment_count, &end.last_sequence);
+    end.position = toc_wal_position(db->wal, &end.segments, &end.segment_count, &end.last_sequence);
     int rc = take(&t, &end);
     c->samples_before = total;
     c->tail_samples = 0;

@@ -4,8 +4,8 @@
  * to which each adds what is new (checkpoint_file.h).
  *
  * A checkpoint never holds what log and blocks do not: its files go before anything is deleted from
- * the head. One from before a seal stays until the next is finished, which is before anything of the
- * log goes; a start takes out of it what blocks hold by now.
+ * the head. One from before a seal stays until the next is finished, which is before anything of
+ * the log goes; a start takes out of it what blocks hold by now.
  *
  * Everything but the start runs under the maintain mutex.
  */
@@ -33,10 +33,10 @@ struct toc_checkpoints {
     uint32_t chain_salt_crc;
     struct toc_checkpoint_bits series, pairs; /* defined in the chain, by id */
     uint64_t series_count;
-    bool has_chain; /* the newest one can be added to */
-    bool has_files; /* there may be some */
+    bool has_chain;   /* the newest one can be added to */
+    bool has_files;   /* there may be some */
     bool is_outdated; /* sealed since the newest one: it may not outlive any segment of the log */
-    bool has_failed; /* the last try: the next one waits for as many samples again */
+    bool has_failed;  /* the last try: the next one waits for as many samples again */
     uint64_t samples_before; /* samples_total when the last one began */
     uint64_t tail_samples;   /* that the start read from the log */
     uint64_t loaded_samples; /* that it found in one */

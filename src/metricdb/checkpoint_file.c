@@ -35,8 +35,8 @@ void toc_checkpoint_create(struct toc_checkpoint_writer *w, struct toc_vfs *vfs,
     *w = (struct toc_checkpoint_writer){.vfs = vfs};
     toc_random_bytes(&salt, sizeof salt);
     w->salt_crc = crc_of_salt(salt);
-    note_error(w, vfs->open(vfs, path, TOC_OPEN_WRITE | TOC_OPEN_CREATE | TOC_OPEN_TRUNCATE,
-                            &w->file));
+    note_error(
+        w, vfs->open(vfs, path, TOC_OPEN_WRITE | TOC_OPEN_CREATE | TOC_OPEN_TRUNCATE, &w->file));
     toc_buf_append(&b, FILE_MAGIC, 8);
     toc_buf_append_u32(&b, VERSION);
     toc_buf_append_u32(&b, (uint32_t)number);
@@ -203,7 +203,7 @@ int toc_checkpoint_get_end(struct toc_sv payload, struct toc_checkpoint_end *out
     end.position = toc_read_varint(&r);
     end.last_sequence = toc_read_varint(&r);
     uint64_t count = toc_read_varint(&r);
-    if (r.error || count > toc_reader_left(&r) )
+    if (r.error || count > toc_reader_left(&r))
         return TOC_ECORRUPT;
     end.segments = TOC_NEW_ARRAY(struct toc_wal_segment, count + 1);
     for (uint64_t i = 0; i < count; i++) {

@@ -6,8 +6,9 @@
  *
  *   file      header, records
  *   header    "TOCHEAD1" | u32 version | u32 number | u64 salt | u32 0 | u32 crc of the 28 bytes
- *   record    u32 0x9c71e5a2 | u8 type | u8 version 1 | u16 shard | u32 payload bytes | u64 sequence
- *             | u32 crc of the 20 bytes before and the payload, begun with the file's salt | payload
+ *   record    u32 0x9c71e5a2 | u8 type | u8 version 1 | u16 shard | u32 payload bytes
+ *             u64 sequence | u32 crc | payload
+ *   crc       of the 20 bytes before it and of the payload, begun with the file's salt
  *
  * Sequences count from 0, so that a record that is missing is noticed. Payloads, by type:
  *
@@ -18,8 +19,8 @@
  *     chunk   zigzag first ms, varint last - first ms, varint samples, string bytes (chunk.h)
  *   3 open    one after the other: varint id, varint samples, string bytes (stream.h), varint
  *             samples, string bytes (histogram_track.h)
- *   4 end     varint chain, varint bytes of the chain's file, varint series, varint position, varint
- *             last sequence of the log, varint s, s times segment
+ *   4 end     varint number of the chunks file, varint bytes of it, varint series, varint position,
+ *             varint last sequence of the log, varint s, s times segment
  *     segment varint number, varint bytes, zigzag first ms, zigzag last ms, u8 has deletions
  *
  * Example, the payload of type 2 of a new series 5 of pairs 0 and 3 with one chunk of two samples
@@ -96,8 +97,8 @@ void toc_checkpoint_close(struct toc_checkpoint_reader *r);
 struct toc_wal_segment;
 struct toc_checkpoint_end {
     uint64_t chain, chain_bytes, series;
-    uint64_t position;      /* a log segment; what older ones hold is in the checkpoint */
-    uint64_t last_sequence; /* of the log before the position */
+    uint64_t position;                /* a log segment; what older ones hold is in the checkpoint */
+    uint64_t last_sequence;           /* of the log before the position */
     struct toc_wal_segment *segments; /* older than the position; owned */
     size_t segment_count;
 };

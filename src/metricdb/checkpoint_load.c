@@ -29,8 +29,8 @@ uint64_t toc_checkpoint_number(const char *name, enum toc_checkpoint_kind *out_k
     for (; name[n] >= '0' && name[n] <= '9' && number < UINT32_MAX; n++)
         number = number * 10 + (uint64_t)(name[n] - '0');
     struct toc_sv end = toc_sv_cstr(name + n);
-    *out_kind = toc_sv_eq(end, TOC_SV(".open")) ? TOC_CHECKPOINT_OPEN_FILE
-                                                : TOC_CHECKPOINT_CHUNKS_FILE;
+    *out_kind =
+        toc_sv_eq(end, TOC_SV(".open")) ? TOC_CHECKPOINT_OPEN_FILE : TOC_CHECKPOINT_CHUNKS_FILE;
     return n == 10 && (toc_sv_eq(end, TOC_SV(".open")) || toc_sv_eq(end, TOC_SV(".chunks")))
                ? number
                : 0;
@@ -178,9 +178,9 @@ static bool are_kinds_right(const struct toc_checkpoint_reader *file, bool is_op
     for (size_t i = 0; i < file->records.count; i++) {
         const struct toc_checkpoint_record *x = &file->records.items[i];
         bool is_last = i + 1 == file->records.count;
-        bool fits = is_open_file ? x->type == (is_last ? TOC_CHECKPOINT_END : TOC_CHECKPOINT_OPEN)
-                                 : x->type == TOC_CHECKPOINT_PAIRS ||
-                                       x->type == TOC_CHECKPOINT_SERIES;
+        bool fits = is_open_file
+                        ? x->type == (is_last ? TOC_CHECKPOINT_END : TOC_CHECKPOINT_OPEN)
+                        : x->type == TOC_CHECKPOINT_PAIRS || x->type == TOC_CHECKPOINT_SERIES;
         if (!fits || x->shard >= TOC_HEAD_SHARDS)
             return false;
     }

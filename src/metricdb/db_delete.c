@@ -40,8 +40,7 @@ static int drop_checkpoints(struct deletion *d, struct toc_err *err) {
               : 0;
 }
 
-/* The log first: what is written between the two steps may be missing until the next start, but is
- * never lost. */
+/* The log first. What is written between the two steps counts as written before the deletion. */
 static int delete_from_head(struct deletion *d, struct toc_err *err) {
     gather(d);
     int rc = d->refs.count ? drop_checkpoints(d, err) : 0;

@@ -100,8 +100,8 @@ int toc_series_restore_chunk(struct toc_head_shard *shard, struct toc_series *s,
         s->chunk_capacity = (uint16_t)capacity;
     }
     struct toc_head_chunk *chunk = toc_xalloc(sizeof *chunk + c->bytes.n);
-    *chunk = (struct toc_head_chunk){c->min_ms, c->max_ms, (uint32_t)c->bytes.n,
-                                     (uint16_t)c->count, false};
+    *chunk = (struct toc_head_chunk){c->min_ms, c->max_ms, (uint32_t)c->bytes.n, (uint16_t)c->count,
+                                     false};
     memcpy(chunk->bytes, c->bytes.p, c->bytes.n);
     s->chunks[s->chunk_count++] = chunk;
     s->closed_max_ms = c->max_ms;
@@ -128,8 +128,7 @@ int toc_series_restore_open(struct toc_head_shard *shard, struct toc_series *s, 
         return 0;
     if (!s->histograms)
         s->histograms = TOC_NEW(struct toc_histogram_track);
-    return toc_histogram_track_restore_open(shard, s->histograms, histogram_count,
-                                            histogram_bytes);
+    return toc_histogram_track_restore_open(shard, s->histograms, histogram_count, histogram_bytes);
 }
 
 /* --- shards --- */

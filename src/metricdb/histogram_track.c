@@ -326,8 +326,8 @@ int toc_histogram_track_restore_chunk(struct toc_head_shard *shard,
     if (rc)
         return rc;
     struct toc_head_chunk *chunk = toc_xalloc(sizeof *chunk + c->bytes.n);
-    *chunk = (struct toc_head_chunk){c->min_ms, c->max_ms, (uint32_t)c->bytes.n,
-                                     (uint16_t)c->count, false};
+    *chunk = (struct toc_head_chunk){c->min_ms, c->max_ms, (uint32_t)c->bytes.n, (uint16_t)c->count,
+                                     false};
     memcpy(chunk->bytes, c->bytes.p, c->bytes.n);
     put_chunk(shard, track, n, chunk);
     shard->samples += chunk->count;

@@ -50,8 +50,8 @@ bool toc_index_restore_pair(struct toc_index *x, uint32_t pair,
                             struct toc_label label) TOC_MUST_CHECK;
 /* Is there such a pair? */
 bool toc_index_has_pair(const struct toc_index *x, uint64_t pair);
-/* The series in rising order of their ids: pairs(ctx, i, out_id, out_count) gives those of the i-th,
- * which exist. Pairs that no series has go. */
+/* The series in rising order of their ids: pairs(ctx, i, out_id, out_count) gives those of the
+ * i-th, which exist. Pairs that no series has go. */
 typedef const uint32_t *toc_index_pairs(void *ctx, size_t i, uint32_t *out_id, size_t *out_count);
 void toc_index_restore_series(struct toc_index *x, size_t count, toc_index_pairs *pairs, void *ctx);
 

@@ -249,7 +249,7 @@ int toc_metricdb_metadata(struct toc_metricdb *db, struct toc_sv metric, toc_on_
  * is damaged. Changes nothing; may run beside the daemon. Returns 0, or the error that stopped it.
  */
 struct toc_metricdb_verdict {
-    uint64_t wal_segments, wal_records, blocks, chunks, samples;
+    uint64_t wal_segments, wal_records, checkpoints, blocks, chunks, samples;
     uint64_t rollup_blocks, buckets;
     uint64_t damaged;
 };

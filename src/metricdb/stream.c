@@ -211,8 +211,8 @@ static bool take_sample(struct toc_stream *s, const uint8_t *start, const uint8_
         if (control & HAS_DOD)
             s->delta_ms = (int64_t)((uint64_t)s->delta_ms + (uint64_t)unzigzag(take_varint(p)));
         t += (uint64_t)s->delta_ms;
-        if (code > XOR_BASE + 63 || (code >= XOR_BASE && (code - XOR_BASE) / 8 +
-                                                              (code - XOR_BASE) % 8 + 1 > 8))
+        if (code > XOR_BASE + 63 ||
+            (code >= XOR_BASE && (code - XOR_BASE) / 8 + (code - XOR_BASE) % 8 + 1 > 8))
             return false;
         if (code)
             s->value_bits = toc_f64_bits(get_value(p, code, toc_f64_from_bits(s->value_bits)));
