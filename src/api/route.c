@@ -146,6 +146,7 @@ static const struct toc_route g_routes[] = {
     {GET, T "/session", TOC_ACCESS_PUBLIC, false, 0, toc_api_session_get},
     {POST, T "/session", TOC_ACCESS_PUBLIC, true, 4 * KIB, toc_api_session_post},
     {DELETE, T "/session", TOC_ACCESS_PUBLIC, true, 0, toc_api_session_delete},
+    {POST, T "/snapshot", TOC_ACCESS_ADMIN, true, KIB, toc_api_snapshot},
     {GET, T "/tokens", TOC_ACCESS_ADMIN, false, 0, toc_api_tokens_get},
     {POST, T "/tokens", TOC_ACCESS_ADMIN, true, 4 * KIB, toc_api_tokens_post},
     {DELETE, T "/tokens/{}", TOC_ACCESS_ADMIN, true, 0, toc_api_tokens_delete},

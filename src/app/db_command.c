@@ -5,6 +5,7 @@
 
 #include "app/command.h"
 #include "app/options.h"
+#include "base/alloc.h"
 #include "metricdb/metricdb.h"
 #include "statedb/audit.h"
 #include "statedb/statedb.h"
@@ -13,14 +14,16 @@
 
 const char toc_db_usage[] =
     "usage: tocsin db verify [--data DIR]\n"
-    "       tocsin db backup FILE [--data DIR]\n"
+    "       tocsin db backup FOLDER [--data DIR] [--server URL] [--config FILE]\n"
+    "       tocsin db restore FOLDER [--data DIR]\n"
     "       tocsin db compact [--data DIR]\n"
     "       tocsin db import-prometheus DIR [--data DIR] [--match SELECTOR] [--from T] [--to T]\n"
     "       tocsin db export-prometheus DIR [--data DIR] [--match SELECTOR] [--from T] [--to T]\n"
     "\n"
     "verify  reads every log record, block, chunk, roll-up, the state database and the audit\n"
     "        chain\n"
-    "backup  writes a consistent copy of the state database to FILE\n"
+    "backup  writes a consistent copy of everything to a new FOLDER, also of a daemon that runs\n"
+    "restore makes a data directory of a backup\n"
     "compact  moves everything from the log to blocks and merges them; the daemon must not run\n"
     "import-prometheus  reads a data directory of Prometheus (blocks and log) into ours\n"
     "export-prometheus  writes blocks that Prometheus and promtool read\n"
@@ -33,7 +36,7 @@ static void print_damage(void *ctx, const struct toc_metricdb_loss *loss, const 
            loss->series[0] ? ", series " : "", loss->series);
 }
 
-static int open_state(const char *dir, struct toc_statedb **out) {
+int toc_db_open_state(const char *dir, struct toc_statedb **out) {
     char path[600];
     struct toc_err err = {0};
     snprintf(path, sizeof path, "%s/state.db", dir);
@@ -60,7 +63,7 @@ static int verify_dir(const char *dir) {
                (unsigned long long)v.chunks, (unsigned long long)v.samples,
                (unsigned long long)v.rollup_blocks, (unsigned long long)v.buckets,
                (unsigned long long)v.damaged);
-    if (rc == 0 && (rc = open_state(dir, &state)) < 0)
+    if (rc == 0 && (rc = toc_db_open_state(dir, &state)) < 0)
         return TOC_EXIT_FAILED;
     if (rc == 0)
         rc = toc_statedb_verify(state, &err);
@@ -74,16 +77,11 @@ static int verify_dir(const char *dir) {
     return rc < 0 || v.damaged ? TOC_EXIT_FAILED : 0;
 }
 
-static int back_up(const char *dir, const char *target) {
-    struct toc_statedb *state = NULL;
-    struct toc_err err = {0};
-    if (open_state(dir, &state) < 0)
-        return TOC_EXIT_FAILED;
-    int rc = toc_statedb_backup(state, target, &err);
-    if (rc < 0)
-        fprintf(stderr, "tocsin db: %s\n", err.message);
-    toc_statedb_close(&state);
-    return rc < 0 ? TOC_EXIT_FAILED : 0;
+char *toc_db_without_slashes(const char *path) {
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    return toc_xprintf("%.*s", (int)n, path);
 }
 
 void toc_db_metrics_dir(const char *dir, char *out, size_t out_size) {
@@ -104,15 +102,6 @@ static int verify(int argc, char **argv) {
     if (rc != 0)
         return rc < 0 ? 0 : rc;
     return count ? usage_error("verify takes no argument but --data") : verify_dir(dir);
-}
-
-static int backup(int argc, char **argv) {
-    const char *dir = "./tocsin-data";
-    const struct toc_option options[] = {{"data", 0, TOC_OPTION_STRING, &dir}, {0}};
-    int count, rc = toc_options_parse(argc, argv, options, toc_db_usage, &count);
-    if (rc != 0)
-        return rc < 0 ? 0 : rc;
-    return count == 1 ? back_up(dir, argv[1]) : usage_error("expected backup FILE");
 }
 
 static int compact_dir(const char *dir) {
@@ -153,7 +142,8 @@ static const struct {
     int (*run)(int argc, char **argv);
 } g_subcommands[] = {
     {"verify", verify},
-    {"backup", backup},
+    {"backup", toc_db_backup},
+    {"restore", toc_db_restore},
     {"compact", compact},
     {"import-prometheus", toc_db_import_prometheus},
     {"export-prometheus", toc_db_export_prometheus},
@@ -167,6 +157,6 @@ int toc_db_command(int argc, char **argv) {
         fputs(toc_db_usage, stdout);
         return 0;
     }
-    return usage_error("expected verify, backup FILE, compact, import-prometheus DIR or "
-                       "export-prometheus DIR");
+    return usage_error("expected verify, backup FOLDER, restore FOLDER, compact, "
+                       "import-prometheus DIR or export-prometheus DIR");
 }

@@ -153,6 +153,12 @@ class Daemon:
         return done.returncode, done.stdout, done.stderr
 
 
+def offline(*arguments, timeout=60):
+    """The command line by itself: (exit code, stdout, stderr)."""
+    done = subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=timeout)
+    return done.returncode, done.stdout, done.stderr
+
+
 def wait_for(condition, timeout=20, every=0.1):
     """The first true value of condition(), or None when the time is up."""
     end = time.monotonic() + timeout
