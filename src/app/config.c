@@ -21,7 +21,7 @@ static const char g_default_alerting[] =
 
 struct sections {
     const struct toc_yaml *global, *scrape_configs, *rule_files, *detectors, *storage, *host, *gpu,
-        *discovery, *runs, *auth, *tls, *rules, *incident, *notify, *query, *otlp, *influx,
+        *discovery, *runs, *auth, *tls, *rules, *incident, *notify, *query, *otlp, *influx, *statsd,
         *features, *web;
     struct toc_sv listen, data_dir, external_url, log_level, alertmanager_file;
 };
@@ -60,6 +60,8 @@ static const struct toc_schema_key g_top[] = {
      "metrics that OpenTelemetry senders push"},
     {"influx", TOC_SCHEMA_NODE, AT(influx), false, NULL, 0, 0,
      "names of metrics that come in InfluxDB's line protocol"},
+    {"statsd", TOC_SCHEMA_NODE, AT(statsd), false, NULL, 0, 0,
+     "where packets of StatsD are listened for"},
     {"web", TOC_SCHEMA_NODE, AT(web), false, NULL, 0, 0, "what the HTTP API allows"},
     {"features", TOC_SCHEMA_NODE, AT(features), false, NULL, 0, 0,
      "experimental features by upstream's names"},
@@ -321,6 +323,8 @@ static int load_parts(struct toc_config *c, const struct sections *top, const st
         rc = toc_config_otlp_read(top->otlp, c, err);
     if (rc == 0)
         rc = toc_config_influx_read(top->influx, c, err);
+    if (rc == 0)
+        rc = toc_config_statsd_read(top->statsd, c, err);
     if (rc == 0)
         rc = toc_scrape_set_read(top->scrape_configs, &global, &c->scrape, err);
     if (rc == 0)

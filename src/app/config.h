@@ -20,6 +20,7 @@
 #include "notify/receiver.h"
 #include "remote/import.h"
 #include "remote/otlp.h"
+#include "remote/statsd_server.h"
 #include "rules/rule_file.h"
 
 struct toc_config_paths {
@@ -56,6 +57,7 @@ struct toc_config {
     struct toc_query_limits query;
     struct toc_otlp_options otlp; /* lists in the arena */
     struct toc_influx_options influx;
+    struct toc_statsd_options statsd;
     unsigned features; /* bits of api/feature.h */
     bool has_admin_api;
     struct toc_sv cors_origin;       /* regular expression, empty: none */

@@ -22,6 +22,10 @@ int toc_config_otlp_read(const struct toc_yaml *otlp, struct toc_config *c,
 int toc_config_influx_read(const struct toc_yaml *influx, struct toc_config *c,
                            struct toc_err *err) TOC_MUST_CHECK;
 
+/* `statsd`; the node may be NULL. */
+int toc_config_statsd_read(const struct toc_yaml *statsd, struct toc_config *c,
+                           struct toc_err *err) TOC_MUST_CHECK;
+
 /* What `global` says about rules; the node may be NULL. */
 int toc_config_rules_global_read(const struct toc_yaml *global, struct toc_config *c,
                                  struct toc_err *err) TOC_MUST_CHECK;

@@ -304,6 +304,22 @@ static int listen_on(struct toc_daemon *d, const char *host, uint16_t port, stru
     return rc;
 }
 
+static int start_statsd(struct toc_daemon *d, struct toc_err *err) {
+    const struct toc_statsd_options *o = &d->config->statsd;
+    struct toc_statsd_server_stats ports;
+    if (!o->udp.is_on && !o->tcp.is_on)
+        return 0;
+    int rc = toc_statsd_server_start(o, toc_metricdb_sink(d->metrics), d->clock, &d->statsd, err);
+    if (rc)
+        return rc;
+    toc_statsd_server_stats(d->statsd, &ports);
+    if (o->udp.is_on)
+        toc_log(TOC_LOG_INFO, "statsd", "StatsD over UDP on %s:%u", o->udp.host, ports.udp_port);
+    if (o->tcp.is_on)
+        toc_log(TOC_LOG_INFO, "statsd", "StatsD over TCP on %s:%u", o->tcp.host, ports.tcp_port);
+    return 0;
+}
+
 /* ------------------------------------------------------------------------------------ start and
  * stop */
 
@@ -348,6 +364,8 @@ static int start_parts(struct toc_daemon *d, struct toc_err *err) {
         toc_daemon_make_api(d);
         rc = listen_on(d, host, port, err);
     }
+    if (rc == 0)
+        rc = start_statsd(d, err);
     return rc < 0 ? rc : toc_daemon_start_threads(d, err);
 }
 
@@ -391,6 +409,7 @@ void toc_daemon_stop(struct toc_daemon **dp) {
     if (!d)
         return;
     toc_http_server_stop(&d->server); /* first: nothing new comes in */
+    toc_statsd_server_stop(&d->statsd);
     toc_daemon_join_threads(d);
     toc_discover_free(&d->discover);
     toc_scraper_free(&d->scraper);

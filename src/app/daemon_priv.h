@@ -16,6 +16,7 @@
 #include "remote/import.h"
 #include "remote/otlp.h"
 #include "remote/remote_write.h"
+#include "remote/statsd_server.h"
 #include "statedb/blobs.h"
 #include "statedb/incidents.h"
 #include "sys/pool.h"
@@ -65,6 +66,7 @@ struct toc_daemon {
     struct toc_remote_write *remote_write;
     struct toc_otlp *otlp;
     struct toc_import *import;
+    struct toc_statsd_server *statsd; /* NULL: off */
     struct toc_run_tail *tail;
     struct toc_host *host;
     struct toc_nvml *nvml;

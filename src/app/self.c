@@ -237,6 +237,38 @@ static void import_metrics(struct toc_daemon *d, struct emitter *e) {
             "Fields of line protocol whose value is a text.", (double)s.skipped_strings);
 }
 
+static void statsd_metrics(struct toc_daemon *d, struct emitter *e) {
+    struct toc_statsd_server_stats s;
+    if (!d->statsd)
+        return;
+    toc_statsd_server_stats(d->statsd, &s);
+    for (int i = 0; i < TOC_STATSD_TYPE_COUNT; i++)
+        e->fn(e->ctx, "tocsin_statsd_values_total", "counter", "Values of StatsD taken.", "type",
+              toc_statsd_type_text((enum toc_statsd_type)i), (double)s.state.values[i]);
+    for (int i = 1; i < TOC_STATSD_FAULT_COUNT; i++)
+        e->fn(e->ctx, "tocsin_statsd_refused_total", "counter", "Lines of StatsD refused.",
+              "reason", toc_statsd_fault_text((enum toc_statsd_fault)i),
+              (double)s.state.refused[i]);
+    for (int i = 0; i < TOC_REJECT_REASON_COUNT; i++)
+        e->fn(e->ctx, "tocsin_statsd_rejected_samples_total", "counter",
+              "Samples of StatsD that the store refused.", "reason",
+              toc_reject_text((enum toc_reject_reason)i), (double)s.state.rejected[i]);
+    counter(e, "tocsin_statsd_packets_total", "Packets and pieces of streams received.",
+            (double)s.state.packets);
+    counter(e, "tocsin_statsd_lines_total", "Lines in them.", (double)s.state.lines);
+    counter(e, "tocsin_statsd_samples_total", "Samples stored from StatsD.",
+            (double)s.state.samples);
+    counter(e, "tocsin_statsd_expired_series_total", "Series ended after statsd.ttl.",
+            (double)s.state.expired);
+    counter(e, "tocsin_statsd_flushes_total", "Flushes.", (double)s.state.flushes);
+    counter(e, "tocsin_statsd_failed_flushes_total", "Flushes that the store did not take.",
+            (double)s.state.failed_flushes);
+    counter(e, "tocsin_statsd_connections_total", "TCP connections taken.", (double)s.connections);
+    counter(e, "tocsin_statsd_refused_connections_total",
+            "TCP connections refused: too many at once.", (double)s.refused_connections);
+    gauge(e, "tocsin_statsd_series", "Series that are summed up.", (double)s.state.series);
+}
+
 static void query_metrics(struct toc_daemon *d, struct emitter *e) {
     if (!d->api)
         return;
@@ -291,6 +323,7 @@ void toc_daemon_each_metric(void *ctx, toc_on_metric *fn, void *fn_ctx) {
     remote_metrics(d, &e);
     otlp_metrics(d, &e);
     import_metrics(d, &e);
+    statsd_metrics(d, &e);
     query_metrics(d, &e);
     http_metrics(d, &e);
 }

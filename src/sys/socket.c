@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -69,6 +70,49 @@ int toc_socket_listen(const char *host, uint16_t port, uint16_t *out_port, struc
         return fail_listen(host, port, fd, err);
     *out_port = ntohs(a.any.sa_family == AF_INET ? a.v4.sin_port : a.v6.sin6_port);
     return fd;
+}
+
+int toc_socket_bind_datagrams(const char *host, uint16_t port, uint16_t *out_port,
+                              struct toc_err *err) {
+    enum { RECEIVE_BYTES = 4 << 20 };
+    union address a;
+    socklen_t size = parse_host(host, port, &a);
+    if (size == 0)
+        return toc_errf(err, TOC_EINVAL, "\"%s\" is not a numeric IPv4 or IPv6 address", host);
+    int fd = socket(a.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return fail_listen(host, port, fd, err);
+    int bytes = RECEIVE_BYTES, one = 1;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes); /* as much as the kernel allows */
+    if (a.any.sa_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+    if (bind(fd, &a.any, size) != 0 || getsockname(fd, &a.any, &size) != 0)
+        return fail_listen(host, port, fd, err);
+    *out_port = ntohs(a.any.sa_family == AF_INET ? a.v4.sin_port : a.v6.sin6_port);
+    return fd;
+}
+
+int toc_socket_accept(int listener) {
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    return fd < 0 ? -errno : fd;
+}
+
+int64_t toc_socket_read(int fd, void *out, size_t max) {
+    ssize_t n;
+    do
+        n = recv(fd, out, max, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+void toc_socket_wait(const int *fds, size_t count, int64_t timeout_ms, bool *out_ready) {
+    struct pollfd polled[TOC_SOCKET_WAIT_MAX];
+    count = count < TOC_SOCKET_WAIT_MAX ? count : TOC_SOCKET_WAIT_MAX;
+    for (size_t i = 0; i < count; i++)
+        polled[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+    int n = poll(polled, count, (int)timeout_ms);
+    for (size_t i = 0; i < count; i++)
+        out_ready[i] = n > 0 && polled[i].revents;
 }
 
 int toc_socket_open(int family, int type, int protocol) {

@@ -23,6 +23,21 @@ void toc_socket_close(int fd);
 /* Has the peer closed or reset the connection? Never waits, takes no byte off the socket. */
 bool toc_socket_peer_is_gone(int fd);
 
+/* A UDP socket on a numeric address with a large receive buffer, non-blocking; port 0 takes any
+ * free one. The descriptor, or an error as of toc_socket_listen. */
+int toc_socket_bind_datagrams(const char *host, uint16_t port, uint16_t *out_port,
+                              struct toc_err *err) TOC_MUST_CHECK;
+/* The next connection of a listener, non-blocking; negative when there is none. */
+int toc_socket_accept(int listener);
+enum { TOC_EAGAIN = -11 }; /* nothing there yet */
+/* Bytes of the stream, or the length of the next datagram; 0: the peer has closed (or an empty
+ * datagram); TOC_EAGAIN or another negative code. Never waits. */
+int64_t toc_socket_read(int fd, void *out, size_t max);
+/* Waits until one of them can be read (or has ended) or the time is up. Descriptors below 0 are
+ * passed over. */
+enum { TOC_SOCKET_WAIT_MAX = 256 };
+void toc_socket_wait(const int *fds, size_t count, int64_t timeout_ms, bool *out_ready);
+
 /* "127.0.0.1:54321" or "[::1]:54321". */
 void toc_socket_format(const struct sockaddr *a, char out[TOC_PEER_TEXT_MAX]);
 /* 127.0.0.0/8, ::1 and its IPv4-mapped form. */
