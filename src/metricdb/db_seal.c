@@ -224,11 +224,12 @@ static struct toc_late_window *window_at(struct toc_metricdb *db, int64_t t_ms) 
     return &db->late_windows[(uint64_t)window % TOC_LATE_WINDOWS];
 }
 
-void toc_metricdb_note_late(struct toc_metricdb *db, int64_t t_ms, int64_t mono_ns) {
+int64_t toc_metricdb_note_late(struct toc_metricdb *db, int64_t t_ms, int64_t mono_ns) {
     struct toc_late_window *w = window_at(db, t_ms);
-    atomic_store_explicit(&w->start_ms, align_down(t_ms, db->limits.block_span_ms),
-                          memory_order_relaxed);
+    int64_t start_ms = align_down(t_ms, db->limits.block_span_ms);
+    atomic_store_explicit(&w->start_ms, start_ms, memory_order_relaxed);
     atomic_store_explicit(&w->touched_ns, mono_ns, memory_order_relaxed);
+    return start_ms;
 }
 
 static bool is_busy(struct toc_metricdb *db, int64_t start_ms, bool is_full) {

@@ -64,6 +64,7 @@ struct batch {
     int64_t sealed_ms;      /* samples at or before it are compared with the blocks */
     int64_t late_ms;        /* samples before it fill a window of the past */
     int64_t mono_ns;        /* 0: not asked for yet */
+    int64_t noted_ms;       /* start of the window that was noted last */
     struct toc_late late;
     struct toc_write_result result;
     uint8_t refused; /* of the sample at hand: 0, or 1 + the reason */
@@ -146,9 +147,12 @@ static bool settle_late_ref(struct batch *b, const struct toc_metricdb_sample *x
 }
 
 static void note_late(struct batch *b, int64_t t_ms) {
+    int64_t span_ms = b->db->limits.block_span_ms;
+    if (b->mono_ns && t_ms >= b->noted_ms && t_ms < b->noted_ms + span_ms)
+        return;
     if (!b->mono_ns)
         b->mono_ns = toc_clock_mono(b->db->clock).ns;
-    toc_metricdb_note_late(b->db, t_ms, b->mono_ns);
+    b->noted_ms = toc_metricdb_note_late(b->db, t_ms, b->mono_ns);
 }
 
 /* Under the shard lock; a histogram stands encoded in the batch. */
@@ -176,10 +180,14 @@ static void put_sample(struct batch *b, struct toc_head_shard *shard, struct toc
 /* With a ticket the log is not waited for, unless every write is to have an fsync of its own. */
 static int log_entries(struct batch *b, uint64_t *out_ticket, struct toc_err *err) {
     struct toc_wal *wal = b->db->wal;
-    if (!out_ticket || b->db->durability == TOC_DURABILITY_SYNC)
-        return toc_wal_write(wal, b->entries, b->count, err);
-    if (b->count)
-        *out_ticket = toc_wal_push(wal, b->entries, b->count);
+    struct toc_wal_entry *entries = b->entries;
+    b->entries = NULL;
+    if (!b->count)
+        toc_free(entries);
+    else if (!out_ticket || b->db->durability == TOC_DURABILITY_SYNC)
+        return toc_wal_write_take(wal, entries, b->count, err);
+    else
+        *out_ticket = toc_wal_push_take(wal, entries, b->count);
     return 0;
 }
 
@@ -187,7 +195,6 @@ static int finish(struct batch *b, uint64_t *out_ticket, struct toc_write_result
                   struct toc_err *err) {
     struct toc_metricdb *db = b->db;
     int rc = log_entries(b, out_ticket, err);
-    toc_free(b->entries);
     toc_buf_fini(&b->encoded);
     toc_late_fini(&b->late);
     if (!rc) {

@@ -155,8 +155,8 @@ int toc_metricdb_need_whole(const struct toc_metricdb *db, const char *what,
                             struct toc_err *err) TOC_MUST_CHECK;
 
 /* db_seal.c */
-/* A sample of the past was accepted: more of them may follow. */
-void toc_metricdb_note_late(struct toc_metricdb *db, int64_t t_ms, int64_t mono_ns);
+/* A sample of the past was accepted: more of them may follow. Returns where its window begins. */
+int64_t toc_metricdb_note_late(struct toc_metricdb *db, int64_t t_ms, int64_t mono_ns);
 void toc_metricdb_free_seal(struct toc_seal **seal);
 /* Takes what is in the newest block out of the head. Selects that began before the block was listed
  * still read these samples from the head: while one runs, false. Under the maintain mutex. */

@@ -8,7 +8,7 @@
 #include "metricdb/histogram_track.h"
 #include "model/sample.h"
 
-enum { CHUNK_SPLIT = 2 * TOC_HEAD_CHUNK_SAMPLES, OPEN_KEEP_BYTES = 192 };
+enum { CHUNK_SPLIT = 2 * TOC_HEAD_CHUNK_SAMPLES, OPEN_KEEP_BYTES = 192, SCRATCH_BYTES = 1000 };
 
 /* --- chunks --- */
 
@@ -18,6 +18,7 @@ static size_t chunk_bytes(const struct toc_head_chunk *c) {
 
 static struct toc_head_chunk *make_chunk(const int64_t *t, const double *v, size_t n) {
     struct toc_buf scratch = TOC_BUF_INIT;
+    toc_buf_reserve(&scratch, SCRATCH_BYTES); /* most chunks are smaller */
     toc_chunk_encode(t, v, n, &scratch);
     struct toc_head_chunk *c = toc_xalloc(sizeof *c + scratch.n);
     *c = (struct toc_head_chunk){t[0], t[n - 1], (uint32_t)scratch.n, (uint16_t)n, false};

@@ -199,9 +199,11 @@ static size_t put_record(struct toc_wal *w, const struct toc_wal_entry *e, size_
                          struct toc_wal_record_builder *b) {
     toc_wal_record_begin(b);
     size_t taken = 0;
+    uint64_t defined = 0; /* the series of the entry before */
     for (; taken < count && !toc_wal_record_is_full(b); taken++) {
-        if (!define(w, e[taken].ref, b))
+        if (e[taken].ref != defined && !define(w, e[taken].ref, b))
             continue;
+        defined = e[taken].ref;
         const struct toc_wal_blob *blob = toc_wal_entry_blob(&e[taken]);
         if (blob)
             toc_wal_record_blob(b, (uint32_t)e[taken].ref, e[taken].t_ms, blob);
@@ -374,17 +376,29 @@ int toc_wal_admits(struct toc_wal *w, struct toc_err *err) {
     return explain(w, rc, err);
 }
 
-uint64_t toc_wal_push(struct toc_wal *w, const struct toc_wal_entry *entries, size_t count) {
-    toc_mutex_lock(&w->mutex);
-    while (w->o.durability == TOC_DURABILITY_SYNC && w->leading)
-        toc_cond_wait(&w->changed, &w->mutex);
+static void append_pending(struct toc_wal *w, const struct toc_wal_entry *entries, size_t count) {
     TOC_VEC_RESERVE(&w->pending, w->pending.count + count);
     if (count)
         memcpy(w->pending.items + w->pending.count, entries, count * sizeof *entries);
     w->pending.count += count;
+}
+
+uint64_t toc_wal_push_take(struct toc_wal *w, struct toc_wal_entry *take_entries, size_t count) {
+    struct entries unused = {.items = take_entries, .count = count, .capacity = count};
+    toc_mutex_lock(&w->mutex);
+    while (w->o.durability == TOC_DURABILITY_SYNC && w->leading)
+        toc_cond_wait(&w->changed, &w->mutex);
+    if (w->pending.count) {
+        append_pending(w, take_entries, count);
+    } else {
+        struct entries swap = w->pending;
+        w->pending = unused;
+        unused = swap;
+    }
     w->pushed += count;
     uint64_t ticket = w->pushed;
     toc_mutex_unlock(&w->mutex);
+    toc_free(unused.items);
     return ticket;
 }
 
@@ -395,9 +409,16 @@ int toc_wal_wait(struct toc_wal *w, uint64_t ticket, struct toc_err *err) {
     return explain(w, rc, err);
 }
 
+int toc_wal_write_take(struct toc_wal *w, struct toc_wal_entry *take_entries, size_t count,
+                       struct toc_err *err) {
+    return toc_wal_wait(w, toc_wal_push_take(w, take_entries, count), err);
+}
+
 int toc_wal_write(struct toc_wal *w, const struct toc_wal_entry *entries, size_t count,
                   struct toc_err *err) {
-    return count ? toc_wal_wait(w, toc_wal_push(w, entries, count), err) : 0;
+    if (!count)
+        return 0;
+    return toc_wal_write_take(w, toc_xmemdup(entries, count * sizeof *entries), count, err);
 }
 
 static void wait_turn(struct toc_wal *w) {

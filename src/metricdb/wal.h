@@ -102,9 +102,12 @@ int toc_wal_admits(struct toc_wal *w, struct toc_err *err) TOC_MUST_CHECK;
  * case. */
 int toc_wal_write(struct toc_wal *w, const struct toc_wal_entry *entries, size_t count,
                   struct toc_err *err) TOC_MUST_CHECK;
+/* The same, taking over the array (toc_alloc). */
+int toc_wal_write_take(struct toc_wal *w, struct toc_wal_entry *take_entries, size_t count,
+                       struct toc_err *err) TOC_MUST_CHECK;
 /* The same in two steps: hands over, then waits for everything up to a ticket. What nobody waits
  * for is written with what comes next, or by toc_wal_flush. */
-uint64_t toc_wal_push(struct toc_wal *w, const struct toc_wal_entry *entries, size_t count);
+uint64_t toc_wal_push_take(struct toc_wal *w, struct toc_wal_entry *take_entries, size_t count);
 int toc_wal_wait(struct toc_wal *w, uint64_t ticket, struct toc_err *err) TOC_MUST_CHECK;
 /* Writes and syncs everything that was handed over. With durability `os` an fsync that fails leaves
  * what was acknowledged since the last one in doubt: flush says so until it was logged again and

@@ -120,7 +120,10 @@ static char *put_varint(char *p, uint64_t u) {
 
 void toc_wal_record_sample(struct toc_wal_record_builder *b, uint32_t id, int64_t t_ms,
                            uint64_t bits) {
-    char *start = toc_buf_reserve(&b->body, 32), *p = start;
+    enum { SAMPLE_MAX = 32 };
+    bool has_room = b->body.capacity - b->body.n > SAMPLE_MAX && !b->body.error;
+    char *start = has_room ? b->body.p + b->body.n : toc_buf_reserve(&b->body, SAMPLE_MAX);
+    char *p = start;
     if (!p) {
         note_error(b);
         return;

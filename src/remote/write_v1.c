@@ -107,13 +107,18 @@ static bool take_plain_sample(struct write_batch *b, uint64_t ref, struct toc_pb
     if (left < HEAD || p[0] != (SAMPLES << 3 | TOC_PB_LEN) || p[1] >= 0x80 || p[1] < HEAD - 1 ||
         left < 2 + (size_t)p[1] || p[2] != VALUE_TAG || p[11] != TIME_TAG)
         return false;
-    struct toc_pb_reader value = {p + 3, p + 11, 0}, time = {p + HEAD, p + 2 + p[1], 0};
-    double v = toc_pb_double_of(toc_pb_fixed64(&value));
-    int64_t t_ms = (int64_t)toc_pb_varint(&time);
-    if (time.error || time.p != time.end)
+    const uint8_t *end = p + 2 + p[1], *at = p + HEAD;
+    uint64_t bits, t_ms = 0;
+    for (unsigned shift = 0; at < end && shift < 63; shift += 7) {
+        t_ms |= (uint64_t)(*at & 0x7f) << shift;
+        if (*at++ < 0x80)
+            break;
+    }
+    if (at != end || end[-1] >= 0x80) /* a negative time, too */
         return false;
-    r->p = time.end;
-    toc_write_add_float(b, ref, t_ms, v);
+    memcpy(&bits, p + 3, sizeof bits);
+    r->p = end;
+    toc_write_add_float(b, ref, (int64_t)t_ms, toc_pb_double_of(bits));
     return true;
 }
 
