@@ -59,6 +59,8 @@ struct toc_exposition_limits {
 };
 extern const struct toc_exposition_limits TOC_EXPOSITION_DEFAULT_LIMITS;
 
+struct toc_exposition_histogram;
+
 /* Views are borrowed for the call. Non-zero stops and is returned. */
 struct toc_exposition_handler {
     int (*sample)(void *ctx, const struct toc_exposition_sample *s);
@@ -68,6 +70,9 @@ struct toc_exposition_handler {
      * handler was given them before: a whole comment, or the series of a sample with a blank behind
      * it. 0: none. */
     size_t (*known)(void *ctx, struct toc_sv line);
+    /* May be NULL. A native histogram (exposition_proto.h): the sample without its value. */
+    int (*histogram)(void *ctx, const struct toc_exposition_sample *s,
+                     const struct toc_exposition_histogram *h);
 };
 
 int toc_exposition_parse(enum toc_exposition_format format, struct toc_sv text,
