@@ -13,7 +13,11 @@
 #include "base/error.h"
 #include "base/sv.h"
 
-enum toc_exposition_format { TOC_EXPOSITION_TEXT, TOC_EXPOSITION_OPENMETRICS };
+enum toc_exposition_format {
+    TOC_EXPOSITION_TEXT,
+    TOC_EXPOSITION_OPENMETRICS,
+    TOC_EXPOSITION_PROTOBUF /* exposition_proto.h; no text */
+};
 
 struct toc_exposition_label {
     struct toc_sv name;
@@ -73,6 +77,7 @@ struct toc_exposition_handler {
     /* May be NULL. A native histogram (exposition_proto.h): the sample without its value. */
     int (*histogram)(void *ctx, const struct toc_exposition_sample *s,
                      const struct toc_exposition_histogram *h);
+    bool wants_classic; /* the classic buckets of native histograms as well */
 };
 
 int toc_exposition_parse(enum toc_exposition_format format, struct toc_sv text,

@@ -27,6 +27,7 @@ struct head {
     double count_float, zero_count_float;
     double sum, zero_threshold;
     int64_t schema;
+    bool has_buckets; /* classic ones */
 };
 
 static double count_of(uint64_t integer, double number) {
@@ -212,6 +213,9 @@ static void take_field(struct proto_parse *p, struct toc_pb_reader *r, const str
     case SUM:
         h->sum = toc_pb_double(r, f);
         break;
+    case BUCKET:
+        h->has_buckets = true;
+        break;
     case COUNT_FLOAT:
         h->count_float = toc_pb_double(r, f);
         break;
@@ -261,6 +265,9 @@ int toc_proto_histogram(struct proto_parse *p, struct toc_sv body) {
         return toc_proto_fail(p, r.error,
                               r.error == TOC_ELIMIT ? "more buckets or spans than the limit"
                                                     : "a histogram that is no protobuf");
-    return p->handler->histogram && is_native(p, &h) ? emit_native(p, &h)
-                                                     : emit_classic(p, body, &h);
+    bool is_told = p->handler->histogram && is_native(p, &h);
+    int rc = is_told ? emit_native(p, &h) : 0;
+    if (!rc && (!is_told || (p->handler->wants_classic && h.has_buckets)))
+        rc = emit_classic(p, body, &h);
+    return rc;
 }

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/num.h"
+#include "codec/exposition_proto.h"
 #include "collect/scrape_cache_priv.h"
 
 enum {
@@ -12,6 +13,7 @@ enum {
     FUTURE_MS = 10 * 60 * 1000, /* samples further ahead are refused, as upstream does */
     METAS_MAX = 20000,
     SCRATCH_BYTES = 64 << 20,
+    HISTOGRAM_BYTES = 64 << 20,
     NO_LIMIT_LABELS = 4096,
 };
 
@@ -32,6 +34,7 @@ struct ingest {
     const struct scrape_input *in;
     struct scrape_counts *counts;
     struct toc_err *err;
+    bool is_text;         /* of lines, which the script knows */
     bool has_gaps;        /* a sample was dropped for its time */
     struct toc_sv family; /* of the last TYPE line */
     enum toc_metric_type family_type;
@@ -81,6 +84,7 @@ void toc_scrape_cache_init(struct scrape_cache *c, struct toc_labels target) {
     };
     *c = (struct scrape_cache){.target = toc_labels_dup(target)};
     toc_arena_init(&c->scratch, SCRATCH_BYTES);
+    toc_arena_init(&c->histograms, HISTOGRAM_BYTES);
     struct toc_labels_builder b = TOC_LABELS_BUILDER_INIT;
     for (int i = 0; i < REPORT_COUNT; i++) {
         toc_labels_builder_reset(&b);
@@ -116,6 +120,7 @@ void toc_scrape_cache_fini(struct scrape_cache *c) {
     toc_scrape_script_fini(&c->script);
     toc_labels_free(&c->target);
     toc_arena_fini(&c->scratch);
+    toc_arena_fini(&c->histograms);
 }
 
 /* Frees series that are gone once they are many; texts that led to them are learned again. */
@@ -285,7 +290,7 @@ static int find_by_text(struct ingest *g, const struct toc_exposition_sample *s,
 
 static void push_point(struct scrape_cache *c, struct scrape_series *s, int64_t t_ms,
                        double value) {
-    struct scrape_point p = {s, t_ms, value};
+    struct scrape_point p = {s, t_ms, value, NULL};
     TOC_VEC_PUSH(&c->points, p);
 }
 
@@ -304,14 +309,16 @@ static size_t known_part(void *ctx, struct toc_sv line) {
     return g->known->n;
 }
 
-static int on_sample(void *ctx, const struct toc_exposition_sample *s) {
-    struct ingest *g = ctx;
+/* A sample that is not dropped becomes the last of the points; *out_is_point tells. */
+static int take_sample(struct ingest *g, const struct toc_exposition_sample *s,
+                       bool *out_is_point) {
     struct scrape_cache *c = g->c;
     const struct toc_scrape_config *config = g->in->config;
     struct scrape_series *series;
     g->counts->scraped++;
+    *out_is_point = false;
     int rc = find_by_text(g, s, &series);
-    if (!rc && !s->is_known)
+    if (!rc && !s->is_known && g->is_text)
         toc_scrape_script_record(&c->script, s->series_text,
                                  &(struct scrape_line){.series = series});
     if (rc || series == &dropped_mark)
@@ -336,7 +343,42 @@ static int on_sample(void *ctx, const struct toc_exposition_sample *s) {
     series->is_tracked = !has_own_time || config->track_timestamps_staleness;
     double value = isnan(s->value) ? toc_f64_from_bits(TOC_NORMAL_NAN_BITS) : s->value;
     push_point(c, series, t_ms, value);
+    *out_is_point = true;
     return 0;
+}
+
+static int on_sample(void *ctx, const struct toc_exposition_sample *s) {
+    bool is_point;
+    return take_sample(ctx, s, &is_point);
+}
+
+static struct toc_buckets buckets_of(struct toc_exposition_buckets b) {
+    return (struct toc_buckets){b.index, b.count, b.size};
+}
+
+static int on_histogram(void *ctx, const struct toc_exposition_sample *s,
+                        const struct toc_exposition_histogram *h) {
+    struct ingest *g = ctx;
+    bool is_point;
+    int rc = take_sample(g, s, &is_point);
+    if (rc || !is_point)
+        return rc;
+    const struct toc_histogram borrowed = {
+        .schema = h->schema,
+        .reset_hint = h->is_gauge ? TOC_RESET_GAUGE : TOC_RESET_UNKNOWN,
+        .zero_threshold = h->zero_threshold,
+        .zero_count = h->zero_count,
+        .count = h->count,
+        .sum = h->sum,
+        .positive = buckets_of(h->positive),
+        .negative = buckets_of(h->negative),
+    };
+    struct scrape_point *p = &g->c->points.items[g->c->points.count - 1];
+    p->histogram = toc_histogram_dup(&borrowed, &g->c->histograms);
+    return p->histogram ? 0
+                        : toc_errf(g->err, TOC_ELIMIT,
+                                   "the native histograms of this answer need more than %d MiB",
+                                   HISTOGRAM_BYTES >> 20);
 }
 
 static enum toc_metric_type parse_type(struct toc_sv text) {
@@ -378,7 +420,8 @@ static int on_meta(void *ctx, const struct toc_exposition_meta *m) {
         g->family = m->metric;
         g->family_type = parse_type(m->type);
     }
-    record_comment(g, m);
+    if (g->is_text)
+        record_comment(g, m);
     struct scrape_meta *meta = toc_map_get(&g->c->metas, m->metric);
     if (!meta) {
         if (g->c->metas.count >= METAS_MAX)
@@ -469,14 +512,23 @@ int toc_scrape_cache_ingest(struct scrape_cache *c, const struct scrape_input *i
     /* Between two scrapes no point refers to a series, so dead ones may go. */
     sweep(c);
     c->points.count = 0;
+    toc_arena_reset(&c->histograms);
     c->cycle++;
-    struct ingest g = {.c = c, .in = in, .counts = out, .err = err};
+    struct ingest g = {.c = c,
+                       .in = in,
+                       .counts = out,
+                       .err = err,
+                       .is_text = in->format != TOC_EXPOSITION_PROTOBUF};
     struct toc_exposition_limits limits = parser_limits(&in->config->limits);
     struct toc_exposition_handler handler = {
         .sample = on_sample, .meta = on_meta, .ctx = &g, .known = known_part};
+    if (!g.is_text && in->config->native_histograms)
+        handler.histogram = on_histogram;
+    handler.wants_classic = in->config->classic_histograms;
     toc_scrape_script_begin(&c->script);
-    int rc = toc_exposition_parse(in->format, in->body, &limits, &handler, err);
-    bool is_same_answer = toc_scrape_script_end(&c->script, rc == 0);
+    int rc = g.is_text ? toc_exposition_parse(in->format, in->body, &limits, &handler, err)
+                       : toc_exposition_proto_parse(in->body, &limits, &handler, err);
+    bool is_same_answer = toc_scrape_script_end(&c->script, rc == 0) && g.is_text;
     if (rc == 0)
         settle(&g, is_same_answer);
     else

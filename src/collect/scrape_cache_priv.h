@@ -53,6 +53,7 @@ struct scrape_point {
     struct scrape_series *series;
     int64_t t_ms;
     double value;
+    const struct toc_histogram *histogram; /* NULL: a float; else of the cache, until it ingests */
 };
 
 struct scrape_cache {
@@ -71,6 +72,7 @@ struct scrape_cache {
     struct scrape_series *reports[REPORT_COUNT];
     struct toc_labels target; /* labels of the target, owned */
     struct toc_arena scratch;
+    struct toc_arena histograms; /* of the points */
     uint64_t cycle;
     uint64_t dropped_future, dropped_duplicate; /* samples, since the target began */
 };

@@ -294,9 +294,7 @@ static int check_raw(const struct raw_config *raw, const struct toc_yaml *n, str
             err, TOC_EUNSUPPORTED, n->line, n->column,
             "metric_name_validation_scheme \"%.*s\" is not supported by this build: use utf8",
             TOC_SV_ARG(raw->metric_name_validation_scheme));
-    int rc = refuse_flag(raw->scrape_native_histograms, "scrape_native_histograms", n, err);
-    if (rc == 0)
-        rc = refuse_flag(raw->convert_classic_histograms_to_nhcb,
+    int rc = refuse_flag(raw->convert_classic_histograms_to_nhcb,
                          "convert_classic_histograms_to_nhcb", n, err);
     return rc ? rc : refuse_flag(raw->proxy_from_environment, "proxy_from_environment", n, err);
 }
@@ -332,7 +330,7 @@ static int bad_protocol(const struct toc_yaml *n, struct toc_sv name, struct toc
     return toc_err_at(
         err, TOC_EINVAL, n->line, n->column,
         "unknown scrape protocol %.*s, supported: [OpenMetricsText0.0.1 OpenMetricsText1.0.0 "
-        "PrometheusText0.0.4 PrometheusText1.0.0]",
+        "PrometheusProto PrometheusText0.0.4 PrometheusText1.0.0]",
         TOC_SV_ARG(name));
 }
 
@@ -381,12 +379,15 @@ static int read_protocols(const struct raw_config *raw, const struct toc_yaml *n
             if (toc_sv_eq(names[i], names[j]))
                 rc = toc_err_at(r->err, TOC_EDUPLICATE, list->items[i].line, list->items[i].column,
                                 "duplicated protocol in scrape_protocols");
-        if (rc == 0 && p < 0 && !toc_sv_eq(names[i], TOC_SV("PrometheusProto")))
+        if (rc == 0 && p < 0)
             rc = bad_protocol(&list->items[i], names[i], r->err);
         if (rc == 0 && p >= 0)
             protocols[count++] = p;
     }
-    for (int p = 0; rc == 0 && name_count == 0 && p < TOC_SCRAPE_PROTOCOL_COUNT; p++)
+    /* Protobuf is first where native histograms are wanted, and not asked for elsewhere. */
+    if (name_count == 0 && raw->scrape_native_histograms)
+        protocols[count++] = TOC_SCRAPE_PROTO;
+    for (int p = 0; rc == 0 && name_count == 0 && p < TOC_SCRAPE_PROTO; p++)
         protocols[count++] = p;
     out->fallback_protocol =
         raw->fallback_scrape_protocol.n ? find_protocol(raw->fallback_scrape_protocol) : -1;
@@ -565,6 +566,8 @@ static void take_plain(const struct raw_config *raw, struct toc_scrape_config *o
     out->enable_compression = raw->enable_compression;
     out->follow_redirects = raw->follow_redirects;
     out->extra_scrape_metrics = raw->extra_scrape_metrics;
+    out->native_histograms = raw->scrape_native_histograms;
+    out->classic_histograms = raw->always_scrape_classic_histograms;
 }
 
 static int read_config(const struct toc_yaml *n, struct reader *r, struct toc_scrape_config *out) {

@@ -62,13 +62,17 @@ struct toc_scrape_param {
 };
 
 /* X(enum, name in YAML, media type, takes an escaping parameter) */
-#define TOC_SCRAPE_PROTOCOL_TABLE(X)                                              \
-    X(TOC_SCRAPE_OPENMETRICS_1, "OpenMetricsText1.0.0",                           \
-      "application/openmetrics-text;version=1.0.0", true)                         \
-    X(TOC_SCRAPE_OPENMETRICS_0, "OpenMetricsText0.0.1",                           \
-      "application/openmetrics-text;version=0.0.1", false)                        \
-    X(TOC_SCRAPE_TEXT_1, "PrometheusText1.0.0", "text/plain;version=1.0.0", true) \
-    X(TOC_SCRAPE_TEXT_0, "PrometheusText0.0.4", "text/plain;version=0.0.4", false)
+#define TOC_SCRAPE_PROTOCOL_TABLE(X)                                                      \
+    X(TOC_SCRAPE_OPENMETRICS_1, "OpenMetricsText1.0.0",                                   \
+      "application/openmetrics-text;version=1.0.0", true)                                 \
+    X(TOC_SCRAPE_OPENMETRICS_0, "OpenMetricsText0.0.1",                                   \
+      "application/openmetrics-text;version=0.0.1", false)                                \
+    X(TOC_SCRAPE_TEXT_1, "PrometheusText1.0.0", "text/plain;version=1.0.0", true)         \
+    X(TOC_SCRAPE_TEXT_0, "PrometheusText0.0.4", "text/plain;version=0.0.4", false)        \
+    X(TOC_SCRAPE_PROTO, "PrometheusProto",                                                \
+      "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=" \
+      "delimited",                                                                        \
+      false)
 
 enum toc_scrape_protocol {
 #define X(name, text, media, escaping) name,
@@ -82,11 +86,11 @@ struct toc_scrape_config {
     int64_t interval_ms, timeout_ms;
     struct toc_sv metrics_path, scheme;
     bool honor_labels, honor_timestamps, track_timestamps_staleness, enable_compression,
-        follow_redirects, extra_scrape_metrics;
+        follow_redirects, extra_scrape_metrics, native_histograms, classic_histograms;
     const struct toc_scrape_param *params;
     size_t param_count;
     struct toc_scrape_limits limits;
-    char accept[400];      /* header */
+    char accept[600];      /* header */
     int fallback_protocol; /* enum toc_scrape_protocol, -1 when none */
 
     struct toc_sv user, password, password_file; /* basic_auth */

@@ -132,7 +132,8 @@ static int format_of(const struct toc_scrape_config *c, const char *content_type
     struct toc_sv type = toc_sv_cstr(content_type);
     struct toc_sv media = toc_sv_trim(toc_sv_sub(type, 0, toc_sv_find_char(type, ';')));
     bool is_openmetrics = toc_sv_eq_nocase(media, TOC_SV("application/openmetrics-text"));
-    if (!is_openmetrics && !toc_sv_eq_nocase(media, TOC_SV("text/plain"))) {
+    bool is_protobuf = toc_sv_eq_nocase(media, TOC_SV("application/vnd.google.protobuf"));
+    if (!is_openmetrics && !is_protobuf && !toc_sv_eq_nocase(media, TOC_SV("text/plain"))) {
         if (c->fallback_protocol < 0)
             return toc_errf(
                 err, TOC_EPROTOCOL,
@@ -141,8 +142,11 @@ static int format_of(const struct toc_scrape_config *c, const char *content_type
                 content_type);
         is_openmetrics = c->fallback_protocol == TOC_SCRAPE_OPENMETRICS_1 ||
                          c->fallback_protocol == TOC_SCRAPE_OPENMETRICS_0;
+        is_protobuf = c->fallback_protocol == TOC_SCRAPE_PROTO;
     }
-    *out = is_openmetrics ? TOC_EXPOSITION_OPENMETRICS : TOC_EXPOSITION_TEXT;
+    *out = is_protobuf      ? TOC_EXPOSITION_PROTOBUF
+           : is_openmetrics ? TOC_EXPOSITION_OPENMETRICS
+                            : TOC_EXPOSITION_TEXT;
     return 0;
 }
 
@@ -170,7 +174,7 @@ static void read_answer(struct scrape_transfer *x, struct scrape_outcome *o) {
     if (o->rc == 0) {
         in.body = toc_buf_sv(&result->body);
         o->rc = toc_scrape_cache_ingest(&t->cache, &in, &o->counts, &o->err);
-        if (o->rc < 0 && o->err.line)
+        if (o->rc < 0 && o->err.line && in.format != TOC_EXPOSITION_PROTOBUF)
             toc_err_prefix(&o->err, "line %d, column %d: ", o->err.line, o->err.column);
     } else {
         toc_scrape_cache_end_series(&t->cache, o->t_ms);

@@ -22,8 +22,8 @@ static void fill(struct batch *b, const struct scrape_cache *c, struct toc_metri
             continue;
         }
         b->owners[b->count] = p->series;
-        b->items[b->count++] =
-            (struct toc_metricdb_sample){.ref = p->series->ref, .t_ms = p->t_ms, .value = p->value};
+        b->items[b->count++] = (struct toc_metricdb_sample){
+            .ref = p->series->ref, .t_ms = p->t_ms, .value = p->value, .histogram = p->histogram};
     }
 }
 
@@ -93,7 +93,7 @@ int toc_scrape_cache_write_sink(struct scrape_cache *c, struct toc_sink *sink,
     struct toc_point *points = TOC_NEW_ARRAY(struct toc_point, c->points.count + 1);
     for (size_t i = 0; i < c->points.count; i++) {
         const struct scrape_point *p = &c->points.items[i];
-        points[i] = toc_float_point(p->series->labels, p->t_ms, p->value);
+        points[i] = (struct toc_point){p->series->labels, p->t_ms, p->value, p->histogram};
     }
     int rc = sink->write(sink, points, c->points.count, out_result, err);
     toc_free(points);

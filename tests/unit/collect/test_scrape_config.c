@@ -47,6 +47,35 @@ static void defaults_are_upstreams(void **state) {
     toc_scrape_set_unref(&s);
 }
 
+static void native_histograms_ask_for_protobuf_first(void **state) {
+    (void)state;
+    struct toc_scrape_set *s = NULL;
+    struct toc_err err = {0};
+    assert_int_equal(read_text("- job_name: a\n  scrape_native_histograms: true\n"
+                               "- job_name: b\n  scrape_native_histograms: true\n"
+                               "  always_scrape_classic_histograms: true\n"
+                               "  scrape_protocols: [PrometheusText0.0.4, PrometheusProto]\n"
+                               "  fallback_scrape_protocol: PrometheusProto\n",
+                               &s, &err),
+                     0);
+    const struct toc_scrape_config *a = toc_scrape_set_get(s, 0), *b = toc_scrape_set_get(s, 1);
+    assert_string_equal(a->accept,
+                        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
+                        "encoding=delimited;q=0.6,"
+                        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+                        "application/openmetrics-text;version=0.0.1;q=0.4,"
+                        "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
+                        "text/plain;version=0.0.4;q=0.2,*/*;q=0.1");
+    assert_true(a->native_histograms && !a->classic_histograms);
+    assert_string_equal(b->accept,
+                        "text/plain;version=0.0.4;q=0.3,"
+                        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
+                        "encoding=delimited;q=0.2,*/*;q=0.1");
+    assert_true(b->native_histograms && b->classic_histograms);
+    assert_int_equal(b->fallback_protocol, TOC_SCRAPE_PROTO);
+    toc_scrape_set_unref(&s);
+}
+
 static void all_parts_are_read(void **state) {
     (void)state;
     struct toc_scrape_set *s = NULL;
@@ -176,6 +205,7 @@ static void upstreams_relabel_errors_are_ours(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_upstreams),
+        cmocka_unit_test(native_histograms_ask_for_protobuf_first),
         cmocka_unit_test(all_parts_are_read),
         cmocka_unit_test(errors_say_where_and_why),
         cmocka_unit_test(upstreams_relabel_errors_are_ours),
