@@ -202,7 +202,7 @@ static void bench_receive(struct bench *b, enum toc_otlp_encoding encoding, size
 }
 
 int main(int argc, char **argv) {
-    size_t series = argc > 1 ? strtoull(argv[1], NULL, 10) : 20000;
+    size_t series = argc > 1 ? strtoull(argv[1], NULL, 10) : 10000;
     size_t rounds = argc > 2 ? strtoull(argv[2], NULL, 10) : 20;
     const char *dir = argc > 3 ? argv[3] : "otlp-bench-data";
     struct bench b = {.points_per_metric = series / RESOURCES / METRICS,

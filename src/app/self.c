@@ -196,6 +196,9 @@ static void otlp_metrics(struct toc_daemon *d, struct emitter *e) {
             (double)s.rejected_exemplars);
     counter(e, "tocsin_otlp_failed_requests_total", "OTLP messages that were not taken.",
             (double)s.failed_requests);
+    counter(e, "tocsin_otlp_busy_requests_total",
+            "OTLP messages sent back because too many large ones came at once.",
+            (double)s.busy_requests);
     counter(e, "tocsin_otlp_delta_evicted_total", "Sums of delta points forgotten when idle.",
             (double)s.delta_evicted);
     gauge(e, "tocsin_otlp_delta_series", "Series of delta points that are summed up.",

@@ -9,6 +9,10 @@
 enum {
     CACHE_ENTRIES_MAX = 1 << 20,
     DELTA_SERIES_MAX = 100000,
+    /* Memory of the messages under way: how much of it, and how much a byte of a message takes. */
+    UNDER_WAY_BYTES_MAX = 256 << 20,
+    JSON_FACTOR = 14,
+    PROTO_FACTOR = 5,
     DELTA_BYTES_MAX = 64 << 20,
     DELTA_IDLE_MS = 5 * 60 * 1000,
 };
@@ -28,6 +32,8 @@ struct toc_otlp {
     struct toc_label_cache cache;
     struct toc_mutex mutex; /* guards the pointer */
     struct options *options;
+    atomic_size_t under_way_bytes; /* of memory, estimated */
+    atomic_ullong busy;
     atomic_ullong requests[TOC_OTLP_ENCODING_COUNT];
     atomic_ullong points, rejected_points, samples, exemplars, rejected_exemplars, failed, bytes;
     atomic_ullong refused[TOC_OTLP_REFUSAL_COUNT];
@@ -154,12 +160,22 @@ static int translate(struct toc_otlp *o, const struct options *snapshot,
     return rc;
 }
 
-int toc_otlp_receive(struct toc_otlp *o, enum toc_otlp_encoding encoding, struct toc_sv body,
-                     struct toc_otlp_outcome *out, struct toc_err *err) {
+/* A large message waits at its sender while others of its size are worked on; a message that comes
+ * alone is always taken. */
+static bool enter(struct toc_otlp *o, size_t bytes) {
+    size_t before = atomic_fetch_add_explicit(&o->under_way_bytes, bytes, memory_order_relaxed);
+    if (!before || before + bytes <= UNDER_WAY_BYTES_MAX)
+        return true;
+    atomic_fetch_sub_explicit(&o->under_way_bytes, bytes, memory_order_relaxed);
+    add_to(&o->busy, 1);
+    return false;
+}
+
+static int receive(struct toc_otlp *o, enum toc_otlp_encoding encoding, struct toc_sv body,
+                   struct toc_otlp_outcome *out, struct toc_err *err) {
     struct options *options = ref_options(o);
     struct otlp_message m;
     struct toc_arena arena;
-    *out = (struct toc_otlp_outcome){0};
     toc_arena_init(&arena, TOC_OTLP_MESSAGE_BYTES);
     int rc = encoding == TOC_OTLP_JSON ? otlp_decode_json(body, &arena, &m, err)
                                        : otlp_decode_proto(body, &arena, &m, err);
@@ -167,11 +183,25 @@ int toc_otlp_receive(struct toc_otlp *o, enum toc_otlp_encoding encoding, struct
         out->points = m.point_count;
         rc = translate(o, options, &m, &arena, out, err);
     }
+    toc_arena_fini(&arena);
+    unref_options(options);
+    return rc;
+}
+
+int toc_otlp_receive(struct toc_otlp *o, enum toc_otlp_encoding encoding, struct toc_sv body,
+                     struct toc_otlp_outcome *out, struct toc_err *err) {
+    size_t bytes = body.n * (encoding == TOC_OTLP_JSON ? JSON_FACTOR : PROTO_FACTOR);
+    int rc;
+    *out = (struct toc_otlp_outcome){0};
+    if (enter(o, bytes)) {
+        rc = receive(o, encoding, body, out, err);
+        atomic_fetch_sub_explicit(&o->under_way_bytes, bytes, memory_order_relaxed);
+    } else {
+        rc = toc_errf(err, TOC_EBUSY, "too many large messages at once; send it again");
+    }
     if (rc)
         out->samples = out->exemplars = 0;
     count(o, encoding, body.n, out, rc);
-    toc_arena_fini(&arena);
-    unref_options(options);
     return rc;
 }
 
@@ -186,6 +216,7 @@ void toc_otlp_stats(struct toc_otlp *o, struct toc_otlp_stats *out) {
         .rejected_exemplars = atomic_load(&o->rejected_exemplars),
         .failed_requests = atomic_load(&o->failed),
         .bytes = atomic_load(&o->bytes),
+        .busy_requests = atomic_load(&o->busy),
         .delta_series = delta.series,
         .delta_bytes = delta.bytes,
         .delta_evicted = delta.evicted,

@@ -75,8 +75,8 @@ struct toc_otlp_outcome {
 };
 
 /* Takes one message (not compressed). 0: what was not rejected is durable. TOC_EPARSE,
- * TOC_ETRUNCATED: no such message; TOC_ELIMIT: too large; nothing of it was stored. Another code:
- * the store failed; the same message may be sent again. */
+ * TOC_ETRUNCATED: no such message; TOC_ELIMIT: too large; nothing of it was stored. TOC_EBUSY: too
+ * much at once; another code: the store failed; the same message may be sent again. */
 int toc_otlp_receive(struct toc_otlp *o, enum toc_otlp_encoding encoding, struct toc_sv body,
                      struct toc_otlp_outcome *out, struct toc_err *err) TOC_MUST_CHECK;
 
@@ -95,8 +95,9 @@ void toc_otlp_put_status(enum toc_otlp_encoding encoding, enum toc_otlp_status c
 /* Since start. */
 struct toc_otlp_stats {
     uint64_t requests[TOC_OTLP_ENCODING_COUNT];
-    uint64_t points, rejected_points, samples, exemplars, rejected_exemplars, failed_requests,
-        bytes;
+    uint64_t points, rejected_points, samples, exemplars, rejected_exemplars, bytes;
+    uint64_t failed_requests; /* of all reasons */
+    uint64_t busy_requests;   /* of these: too many large ones at once */
     uint64_t refused[TOC_OTLP_REFUSAL_COUNT];
     uint64_t rejected[TOC_REJECT_REASON_COUNT];
     uint64_t delta_series, delta_bytes, delta_evicted;

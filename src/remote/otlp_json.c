@@ -16,7 +16,7 @@ struct decoder {
     struct toc_arena *arena;
     size_t points;
     int error;        /* the first one; sticky */
-    const char *what; /* the member that is wrong */
+    const char *what; /* the member that is wrong, or the limit */
 };
 
 static void fail(struct decoder *d, int error, const char *what) {
@@ -31,7 +31,7 @@ static void *array(struct decoder *d, size_t count, size_t size) {
         return NULL;
     void *p = toc_arena_calloc(d->arena, count, size);
     if (!p)
-        fail(d, TOC_ELIMIT, "message");
+        fail(d, TOC_ELIMIT, OTLP_TOO_LARGE);
     return p;
 }
 
@@ -212,7 +212,7 @@ static void read_composite(struct decoder *d, struct toc_json *root,
         if (!read_any(d, value, child, &inner))
             continue;
         if (depth == TOC_OTLP_VALUE_DEPTH_MAX)
-            fail(d, TOC_ELIMIT, "value");
+            fail(d, TOC_ELIMIT, OTLP_TOO_DEEP);
         else
             open_frame(d, &stack[depth++], child, inner);
     }
@@ -232,7 +232,7 @@ static void read_attributes(struct decoder *d, const struct toc_json *o, const c
         if (!d->error)
             a->value = otlp_value_text(&value, d->arena);
         if (d->arena->overflowed)
-            fail(d, TOC_ELIMIT, key);
+            fail(d, TOC_ELIMIT, OTLP_TOO_LARGE);
     }
 }
 
@@ -279,7 +279,7 @@ static void read_numbers(struct decoder *d, const struct toc_json *o, const char
                          bool is_integer, struct otlp_numbers *out) {
     const struct toc_json *list = member(d, o, key, TOC_JSON_ARRAY);
     if (list && list->count > TOC_OTLP_BUCKETS_MAX)
-        fail(d, TOC_ELIMIT, key);
+        fail(d, TOC_ELIMIT, OTLP_TOO_MANY_BUCKETS);
     out->items = array(d, list ? list->count : 0, sizeof *out->items);
     for (size_t i = 0; out->items && i < list->count && !d->error; i++)
         out->items[out->count++] = is_integer ? (double)to_u64(d, &list->items[i], key)
@@ -362,7 +362,7 @@ static void read_data(struct decoder *d, const struct toc_json *data, struct otl
     size_t count = list ? list->count : 0;
     d->points += count;
     if (d->points > TOC_OTLP_POINTS_MAX)
-        fail(d, TOC_ELIMIT, "dataPoints");
+        fail(d, TOC_ELIMIT, OTLP_TOO_MANY_POINTS);
     if (m->kind != OTLP_GAUGE && m->kind != OTLP_SUMMARY)
         m->temporality = temporality_of(d, data);
     m->is_monotonic = m->kind == OTLP_SUM && bool_of(d, data, "isMonotonic");
@@ -429,15 +429,27 @@ static void read_message(struct decoder *d, const struct toc_json *root, struct 
     out->point_count = d->points;
 }
 
+static int too_large(struct toc_err *err, const char *what) {
+    return toc_errf(err, TOC_ELIMIT, "the message is too large: %s", what);
+}
+
 int otlp_decode_json(struct toc_sv body, struct toc_arena *arena, struct otlp_message *out,
                      struct toc_err *err) {
     struct decoder d = {.arena = arena};
     const struct toc_json *root;
     *out = (struct otlp_message){0};
+    if (body.n > TOC_OTLP_JSON_BYTES_MAX)
+        return too_large(err, OTLP_JSON_TOO_LARGE);
     int rc = toc_json_parse(body, arena, &root, err);
+    if (rc && arena->overflowed) {
+        toc_err_reset(err);
+        return too_large(err, OTLP_TOO_LARGE);
+    }
     if (rc)
-        return arena->overflowed ? TOC_ELIMIT : rc;
+        return rc;
     read_message(&d, root, out);
+    if (d.error == TOC_ELIMIT)
+        return too_large(err, d.what);
     if (!d.error)
         return 0;
     return toc_errf(err, d.error, "the body is no ExportMetricsServiceRequest in JSON: \"%s\": %s",

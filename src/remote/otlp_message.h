@@ -14,7 +14,15 @@
 #include "base/error.h"
 #include "base/sv.h"
 
+/* What a message that is too large is told; TOC_ELIMIT. */
+#define OTLP_TOO_MANY_POINTS "more than 262144 data points; send smaller batches"
+#define OTLP_TOO_MANY_BUCKETS "more than 65536 buckets in one data point"
+#define OTLP_TOO_DEEP "the value of an attribute is nested more than 8 deep"
+#define OTLP_TOO_LARGE "it needs more than 128 MiB when it is unpacked; send smaller batches"
+#define OTLP_JSON_TOO_LARGE "JSON messages may have 8 MiB; send smaller batches or protobuf"
+
 enum {
+    TOC_OTLP_JSON_BYTES_MAX = 8 << 20,  /* a parsed document takes 14 times its length */
     TOC_OTLP_POINTS_MAX = 1 << 18,      /* of a message */
     TOC_OTLP_VALUE_DEPTH_MAX = 8,       /* arrays and maps within an attribute's value */
     TOC_OTLP_BUCKETS_MAX = 1 << 16,     /* of one side of a point; the store takes fewer */

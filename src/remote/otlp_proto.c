@@ -9,11 +9,18 @@
 struct decoder {
     struct toc_arena *arena;
     size_t points;
-    int error; /* the first one; sticky */
+    int error;        /* the first one; sticky */
+    const char *what; /* of TOC_ELIMIT */
 };
 
 static void fail(struct decoder *d, int error) {
     d->error = d->error ? d->error : error;
+}
+
+static void fail_limit(struct decoder *d, const char *what) {
+    if (!d->error)
+        d->what = what;
+    fail(d, TOC_ELIMIT);
 }
 
 /* Ends the reading of a message. */
@@ -37,7 +44,7 @@ static void *array(struct decoder *d, size_t count, size_t size) {
         return NULL;
     void *p = toc_arena_calloc(d->arena, count, size);
     if (!p)
-        fail(d, TOC_ELIMIT);
+        fail_limit(d, OTLP_TOO_LARGE);
     return p;
 }
 
@@ -125,7 +132,7 @@ static void read_composite(struct decoder *d, struct toc_json *root, struct toc_
         if (!read_any(d, value, child, &inner))
             continue;
         if (depth == TOC_OTLP_VALUE_DEPTH_MAX)
-            fail(d, TOC_ELIMIT);
+            fail_limit(d, OTLP_TOO_DEEP);
         else
             open_frame(d, &stack[depth++], child, inner);
     }
@@ -141,7 +148,7 @@ static void read_attribute(struct decoder *d, struct toc_sv body, struct otlp_at
         return;
     out->value = otlp_value_text(&value, d->arena);
     if (d->arena->overflowed)
-        fail(d, TOC_ELIMIT);
+        fail_limit(d, OTLP_TOO_LARGE);
 }
 
 /* All KeyValues that are field `number` of the message. */
@@ -254,7 +261,7 @@ static void read_numbers(struct decoder *d, struct toc_sv body, uint32_t number,
         if (f.number == number)
             capacity += f.wire == TOC_PB_LEN ? f.bytes.n / (type == NUMBER_VARINT ? 1 : 8) : 1;
     if (capacity > TOC_OTLP_BUCKETS_MAX * (size_t)(type == NUMBER_VARINT ? 10 : 1))
-        fail(d, TOC_ELIMIT);
+        fail_limit(d, OTLP_TOO_MANY_BUCKETS);
     out->items = array(d, capacity, sizeof *out->items);
     if (!out->items)
         return;
@@ -275,7 +282,7 @@ static void read_numbers(struct decoder *d, struct toc_sv body, uint32_t number,
         finish(d, &packed);
     }
     if (out->count > TOC_OTLP_BUCKETS_MAX)
-        fail(d, TOC_ELIMIT);
+        fail_limit(d, OTLP_TOO_MANY_BUCKETS);
 }
 
 static void read_buckets(struct decoder *d, struct toc_sv body, struct otlp_buckets *out) {
@@ -427,7 +434,7 @@ static void read_data(struct decoder *d, struct toc_sv body, struct otlp_metric 
     size_t count = count_fields(d, body, 1);
     d->points += count;
     if (d->points > TOC_OTLP_POINTS_MAX)
-        fail(d, TOC_ELIMIT);
+        fail_limit(d, OTLP_TOO_MANY_POINTS);
     m->count = 0;
     m->points = array(d, count, sizeof *m->points);
     for (struct toc_pb_field f; !d->error && toc_pb_next(&r, &f);) {
@@ -532,6 +539,8 @@ int otlp_decode_proto(struct toc_sv body, struct toc_arena *arena, struct otlp_m
     out->point_count = d.points;
     if (!d.error)
         return 0;
+    if (d.what)
+        return toc_errf(err, TOC_ELIMIT, "the message is too large: %s", d.what);
     return toc_errf(err, d.error, "the body is no ExportMetricsServiceRequest in protobuf: %s",
                     toc_strerror(d.error));
 }

@@ -148,10 +148,24 @@ def answers(checks, daemon):
     checks.equal(post(gzip.compress(good)[:-9], Content_Encoding='gzip').status, 400, 'a broken coding')
     bomb = gzip.compress(b' ' * (33 << 20))
     checks.equal(post(bomb, Content_Encoding='gzip').status, 413, f'a bomb of {len(bomb) >> 10} KiB')
+    long = post(message('plain', 1) + b' ' * (8 << 20))
+    checks.check(long.status == 413 and long.json['code'] == 8 and '8 MiB' in long.json['message'], f'a long JSON message: {long.body[:200]}')
     checks.equal(daemon.get(PATHS[0]).status, 405, 'GET')
     text = daemon.get('/metrics', token=daemon.token).body.decode()
     checks.check('tocsin_otlp_refused_points_total{reason="invalid_name"} 1\n' in text, 'what is refused is counted by reason')
-    checks.check('tocsin_otlp_failed_requests_total 2\n' in text, 'broken messages are counted')
+    checks.check('tocsin_otlp_failed_requests_total 3\n' in text, 'broken messages are counted')
+
+
+def permissions(checks, folder):
+    conf = f'{folder}/closed.yml'
+    with open(conf, 'w') as f:
+        f.write('host: {enabled: false}\ngpu: {enabled: false}\ndiscovery: {enabled: false}\nauth: {loopback: token}\n')
+    with Daemon(config=conf) as daemon:
+        for path in PATHS:
+            headers = {'Content-Type': 'application/json'}
+            checks.equal(daemon.call('POST', path, message('x', 1), headers=headers).status, 401, f'{path} without a token')
+            checks.equal(daemon.call('POST', path, message('x', 1), headers=headers, token='wrong').status, 401, f'{path}, a wrong token')
+            checks.equal(daemon.call('POST', path, message('x', 1), headers=headers, token=daemon.token).status, 200, f'{path}, the token')
 
 
 def main():
@@ -160,6 +174,7 @@ def main():
         conf = f'{folder}/t.yml'
         with open(conf, 'w') as f:
             f.write('host: {enabled: false}\ngpu: {enabled: false}\ndiscovery: {enabled: false}\nauth: {loopback: open}\n')
+        permissions(checks, folder)
         js, python = install_js(folder), install_python(folder)
         for why in filter(None, (js, python)):
             print('not tried: ' + why, flush=True)
