@@ -88,6 +88,15 @@ def compare(checks, daemon, who, seen):
     checks.check(len(info) == 1 and info[0][0].get('host_name') == 'h', f'{who}: target_info {info}')
 
 
+def compare_exemplars(checks, daemon, who, selector, traces):
+    """Each round one span recorded 9 seconds; a store keeps them by time."""
+    form = urllib.parse.urlencode({'query': f'wait_seconds_bucket{{le="+Inf",{selector[1:]}', 'start': time.time() - 600, 'end': time.time() + 60})
+    found = daemon.call('POST', '/api/v1/query_exemplars', form.encode(), headers={'Content-Type': 'application/x-www-form-urlencoded'}).json['data']
+    have = [(e['labels'].get('trace_id'), float(e['value'])) for series in found for e in series['exemplars']]
+    wanted = [(trace, 9.0) for trace in traces]
+    checks.check(have and set(have) <= set(wanted) and have[-1] == wanted[-1], f'{who}: exemplars {have}, wanted of {wanted}')
+
+
 def run_sender(checks, daemon, who, command):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     if not checks.check(done.returncode == 0, f'{who}: {done.stderr[-500:]}'):
@@ -95,6 +104,8 @@ def run_sender(checks, daemon, who, command):
     said = json.loads(done.stdout.strip().splitlines()[-1])
     checks.equal(said['failures'], [], f'{who}: exports that failed')
     compare(checks, daemon, who, said['seen'])
+    if 'traces' in said['seen']:
+        compare_exemplars(checks, daemon, who, f'{{job="interop/{who}"}}', said['seen']['traces'])
 
 
 def senders(checks, daemon, folder, js, python):

@@ -11,6 +11,7 @@ from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider, Observa
 from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExportResult, PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, ExponentialBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
 
 URL, ENCODING, TEMPORALITY, COMPRESSION = sys.argv[1:]
 DELTA = {Counter: AggregationTemporality.DELTA, Histogram: AggregationTemporality.DELTA, ObservableCounter: AggregationTemporality.DELTA}
@@ -43,7 +44,8 @@ fine = meter.create_histogram('fine', unit='By')
 meter.create_observable_gauge('temperature', [lambda _: [Observation(temperature, {'room': 'a'})]], unit='Cel')
 meter.create_observable_counter('work.done', [lambda _: [Observation(total)]])
 
-seen = {'requests': {}, 'queue': 0, 'wait': [], 'fine': []}
+tracer = TracerProvider().get_tracer('interop')
+seen = {'traces': [], 'requests': {}, 'queue': 0, 'wait': [], 'fine': []}
 for turn in range(3):
     for code, n in (('200', 10 + turn), ('500', 1)):
         requests.add(n, {'http.code': code})
@@ -52,7 +54,11 @@ for turn in range(3):
     queue.add(step)
     seen['queue'] += step
     for v in (0.05, 0.1, 0.7 + turn, 9):
-        wait.record(v)
+        # what is recorded within a sampled span becomes an exemplar
+        with tracer.start_as_current_span('work') as span:
+            wait.record(v, {})
+            if v == 9:
+                seen['traces'].append(f'{span.get_span_context().trace_id:032x}')
         seen['wait'].append(v)
     for v in (0, 1, 1.5 * (turn + 1), 1000, 123456):
         fine.record(v)

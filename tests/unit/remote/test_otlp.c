@@ -478,6 +478,8 @@ static void deltas_of_a_failed_write_are_undone(void **state) {
     toc_clock_virtual_advance(&s.f.clock, 60000);
     (void)toc_metricdb_maintain(s.f.db, NULL);
     assert_int_equal(send_delta(&s, "40", "7"), 0);
+    assert_int_equal(s.out.rejected_points, 0);
+    assert_int_equal(s.out.samples, 1);
     expect(&s, "c_total 5" AT30 "c_total 12" AT40);
     end(&s);
 }
