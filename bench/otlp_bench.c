@@ -1,7 +1,7 @@
 /*
  * otlp_bench [SERIES [ROUNDS [DIR]]]: cost of OTLP without HTTP. A message is what a Collector
- * sends: 10 resources with 6 attributes, 20 metrics each, points with 5 attributes; a tenth are
- * histograms of 12 buckets or exponential ones. Each round is one message of all series, 15 s
+ * sends: 10 resources with 6 attributes, 20 metrics each, points with 5 attributes; one metric is
+ * a histogram of 12 buckets, one an exponential one. Each round is one message of all series, 15 s
  * later. Decoding alone, then decoding, translating and writing (durability os), in points per CPU
  * second.
  */
