@@ -22,7 +22,7 @@ static inline void otlp_dump_histogram(struct toc_buf *out, const struct toc_his
         toc_buf_append_cstr(out, "stale");
     else
         toc_format_f64(h->sum, out);
-    if (h->zero_count || h->zero_threshold) {
+    if (h->zero_count != 0 || h->zero_threshold != 0) {
         toc_buf_append_cstr(out, " zero:");
         toc_format_f64_g(h->zero_threshold, out);
         toc_buf_append_char(out, ':');
