@@ -128,7 +128,7 @@ struct toc_block {
     uint64_t last_use;
     /* Id of the newest block whose content went into this one, at most: roll-ups with a larger id
      * have all of it. */
-    uint64_t newest;
+    _Atomic uint64_t newest;
     struct toc_ids64 replaced; /* ids of blocks that it stands for */
     struct toc_blocks *leaves; /* the set that it was deleted from; the folder goes with the last
                                 * reference */

@@ -66,40 +66,39 @@ void toc_rollups_fini(struct toc_rollups *r) {
     TOC_VEC_FINI(r);
 }
 
-/* One more float behind those of the bucket; the sum is kept apart while the bucket grows. */
-static void add_float(struct toc_rollup *r, int64_t t_ms, double v, double *sum, double *lost) {
-    if (!r->count) {
-        r->first = r->min = r->max = v;
-        r->first_ms = t_ms;
-        *sum = *lost = 0;
-    } else {
-        r->drops += v < r->last ? r->last : 0;
-        r->min = extreme(r->min, v, false);
-        r->max = extreme(r->max, v, true);
+/* The samples of one bucket from `i` on; gives the place behind them. */
+static size_t fill(const struct toc_series_buffer *b, size_t i, struct toc_rollup *out) {
+    struct toc_rollup r = {.end_ms = out->end_ms};
+    double sum = 0, lost = 0;
+    for (; i < b->count && b->t_ms[i] <= r.end_ms; i++) {
+        const struct toc_histogram *h = b->has_histograms ? b->histograms[i] : NULL;
+        double v = b->values[i];
+        r.ends_stale = h ? toc_histogram_is_stale(h) : toc_is_stale_nan(v);
+        r.histograms += h != NULL;
+        if (h || r.ends_stale)
+            continue;
+        if (!r.count++) {
+            r.first = r.min = r.max = r.last = v;
+            r.first_ms = b->t_ms[i];
+        }
+        r.drops += v < r.last ? r.last : 0;
+        r.min = extreme(r.min, v, false);
+        r.max = extreme(r.max, v, true);
+        toc_sum_add(&sum, &lost, v);
+        r.last = v;
+        r.last_ms = b->t_ms[i];
     }
-    toc_sum_add(sum, lost, v);
-    r->sum = isinf(*sum) ? *sum : *sum + *lost;
-    r->last = v;
-    r->last_ms = t_ms;
-    r->count++;
+    r.sum = isinf(sum) ? sum : sum + lost;
+    *out = r;
+    return i;
 }
 
 void toc_rollups_add_samples(struct toc_rollups *r, const struct toc_series_buffer *b, size_t from,
                              int64_t resolution_ms) {
-    double sum = 0, lost = 0;
-    struct toc_rollup *at = NULL;
-    for (size_t i = from; i < b->count; i++) {
-        const struct toc_histogram *h = b->has_histograms ? b->histograms[i] : NULL;
-        if (!at || b->t_ms[i] > at->end_ms) {
-            struct toc_rollup bucket = {.end_ms = toc_rollup_end(b->t_ms[i], resolution_ms)};
-            TOC_VEC_PUSH(r, bucket);
-            at = &r->items[r->count - 1];
-        }
-        at->ends_stale = h ? toc_histogram_is_stale(h) : toc_is_stale_nan(b->values[i]);
-        if (h)
-            at->histograms++;
-        else if (!at->ends_stale)
-            add_float(at, b->t_ms[i], b->values[i], &sum, &lost);
+    for (size_t i = from; i < b->count;) {
+        struct toc_rollup bucket = {.end_ms = toc_rollup_end(b->t_ms[i], resolution_ms)};
+        i = fill(b, i, &bucket);
+        TOC_VEC_PUSH(r, bucket);
     }
 }
 
