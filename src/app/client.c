@@ -90,7 +90,7 @@ static void say_refusal(const char *path, const struct toc_answer *a) {
 }
 
 static int perform(const struct toc_client_options *o, struct toc_http_call *call, const char *path,
-                   struct toc_answer *out) {
+                   bool may_be_refused, struct toc_answer *out) {
     struct toc_err err = {0};
     struct toc_buf url = TOC_BUF_INIT, token = TOC_BUF_INIT;
     *out = (struct toc_answer){0};
@@ -117,12 +117,14 @@ static int perform(const struct toc_client_options *o, struct toc_http_call *cal
         out->status = result.status;
         out->body = result.body;
         result.body = TOC_BUF_INIT;
-        bool is_json = strstr(result.content_type, "json") != NULL;
+        bool is_json = strstr(result.content_type, "json") != NULL &&
+                       !strstr(result.content_type, "stream+json");
         if (is_json && toc_json_parse(toc_buf_sv(&out->body), &out->arena, &out->json, &err) < 0) {
             fprintf(stderr, "tocsin: the daemon's answer is not JSON: %s\n", err.message);
             rc = TOC_EXIT_FAILED;
         } else {
-            rc = exit_code_of(out->status);
+            bool is_told = out->status == 400 && may_be_refused;
+            rc = is_told ? 0 : exit_code_of(out->status);
             if (rc != 0)
                 say_refusal(path, out);
         }
@@ -143,12 +145,19 @@ int toc_client_call(const struct toc_client_options *o, const char *method, cons
         call.body = toc_buf_sv(json_body);
         call.headers = headers;
     }
-    return perform(o, &call, path, out);
+    return perform(o, &call, path, false, out);
 }
 
 int toc_client_form(const struct toc_client_options *o, const char *path,
                     const struct toc_buf *form, struct toc_answer *out) {
     static const char *const headers[] = {"Content-Type: application/x-www-form-urlencoded", NULL};
     struct toc_http_call call = {.method = "POST", .headers = headers, .body = toc_buf_sv(form)};
-    return perform(o, &call, path, out);
+    return perform(o, &call, path, false, out);
+}
+
+int toc_client_text(const struct toc_client_options *o, const char *path, struct toc_sv text,
+                    struct toc_answer *out) {
+    static const char *const headers[] = {"Content-Type: text/plain; charset=utf-8", NULL};
+    struct toc_http_call call = {.method = "POST", .headers = headers, .body = text};
+    return perform(o, &call, path, true, out);
 }

@@ -49,6 +49,9 @@ void toc_answer_fini(struct toc_answer *a);
 /* One request: body NULL = none. 0, or an exit code (4, 5, 1) after one sentence on stderr. */
 int toc_client_call(const struct toc_client_options *o, const char *method, const char *path,
                     const struct toc_buf *json_body, struct toc_answer *out);
+/* Plain text by POST; 400 is no failure: it tells of the text. */
+int toc_client_text(const struct toc_client_options *o, const char *path, struct toc_sv text,
+                    struct toc_answer *out);
 /* The same for a form body (application/x-www-form-urlencoded) or none. */
 int toc_client_form(const struct toc_client_options *o, const char *path,
                     const struct toc_buf *form, struct toc_answer *out);

@@ -19,6 +19,8 @@ const char toc_db_usage[] =
     "       tocsin db compact [--data DIR]\n"
     "       tocsin db import-prometheus DIR [--data DIR] [--match SELECTOR] [--from T] [--to T]\n"
     "       tocsin db export-prometheus DIR [--data DIR] [--match SELECTOR] [--from T] [--to T]\n"
+    "       tocsin db import FILE… [--format FORMAT] [--columns COLUMNS] [--precision UNIT]\n"
+    "       tocsin db export [FILE] --match SELECTOR [--format FORMAT] [--from T] [--to T]\n"
     "\n"
     "verify  reads every log record, block, chunk, roll-up, the state database and the audit\n"
     "        chain\n"
@@ -27,6 +29,8 @@ const char toc_db_usage[] =
     "compact  moves everything from the log to blocks and merges them; the daemon must not run\n"
     "import-prometheus  reads a data directory of Prometheus (blocks and log) into ours\n"
     "export-prometheus  writes blocks that Prometheus and promtool read\n"
+    "import  sends JSON lines, CSV, line protocol or Prometheus text to a daemon\n"
+    "export  writes samples of a daemon as JSON lines, CSV or OpenMetrics\n"
     "\n"
     "tocsin db NAME --help tells more.\n";
 
@@ -147,6 +151,8 @@ static const struct {
     {"compact", compact},
     {"import-prometheus", toc_db_import_prometheus},
     {"export-prometheus", toc_db_export_prometheus},
+    {"import", toc_db_import},
+    {"export", toc_db_export},
 };
 
 int toc_db_command(int argc, char **argv) {

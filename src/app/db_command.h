@@ -14,6 +14,8 @@ int toc_db_backup(int argc, char **argv);
 int toc_db_restore(int argc, char **argv);
 int toc_db_import_prometheus(int argc, char **argv);
 int toc_db_export_prometheus(int argc, char **argv);
+int toc_db_import(int argc, char **argv);
+int toc_db_export(int argc, char **argv);
 
 /* Retention for commands that must not delete: a hundred years. */
 #define TOC_DB_KEEP_ALL_MS ((int64_t)100 * 366 * 86400000)

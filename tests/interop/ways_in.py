@@ -171,6 +171,29 @@ def round_trip(checks, daemon):
     checks.equal(daemon.get('/api/v1/export/csv?match[]=trip').status, 400, 'CSV without columns')
 
 
+def commands(checks, daemon, folder):
+    """`tocsin db export` and `db import`: what one wrote the other reads."""
+    out = f'{folder}/trip.jsonl'
+    code, said, told = daemon.command('db', 'export', out, '--match', 'trip')
+    checks.equal((code, open(out).read()), (0, export(daemon, '', 'trip')), f'db export: {told}')
+    with open(out) as f:
+        renamed = f.read().replace('"trip"', '"cmdtrip"')
+    with open(out, 'w') as f:
+        f.write('bad\n' + renamed * 12 + 'worse\n')
+    code, said, told = daemon.command('db', 'import', out)
+    checks.equal((code, said.strip()), (6, f'{out}: 242 lines sent, 2 refused'), 'db import: result')
+    checks.check(f'{out}:1: ' in told and f'{out}:242: ' in told, f'db import: line numbers in {told}')
+    checks.equal(one(daemon, 'sum(count_over_time(cmdtrip[1d]))'), one(daemon, 'sum(count_over_time(trip[1d]))'), 'db import: samples')
+    code, csv, _ = daemon.command('db', 'export', '--match', 'trip{k="1"}', '--format', 'csv', '--columns', 'k,__value__,__timestamp__:unix_ms')
+    with open(f'{folder}/x.csv', 'w') as f:
+        f.write(csv)
+    code, said, told = daemon.command('db', 'import', f'{folder}/x.csv', '--columns', '1:label:k,2:metric:x,3:time:unix_ms')
+    checks.equal(code, 0, f'db import of CSV: {told}')
+    checks.equal(one(daemon, 'count_over_time(x{k="1"}[1d])'), len(csv.splitlines()), 'db import of CSV: samples')
+    checks.equal(daemon.command('db', 'import', f'{folder}/t.yml')[0], 2, 'an ending that is not known')
+    checks.equal(daemon.command('db', 'export')[0], 2, 'export of nothing')
+
+
 def promtool(checks, daemon, folder):
     """The real promtool reads our OpenMetrics: its dump has the same samples."""
     if not shutil.which('promtool'):
@@ -199,6 +222,7 @@ def main():
         with Daemon(config=f'{folder}/t.yml') as daemon:
             telegraf(checks, daemon)
             round_trip(checks, daemon)
+            commands(checks, daemon, folder)
             promtool(checks, daemon, folder)
             if why:
                 print('skipped: the clients: ' + why)
