@@ -11,6 +11,7 @@
 
 enum {
     PLACES_PER_LOCK = 256, /* series that are copied under one lock of their shard */
+    FULL_PAUSE_MS = 10000,
     /* Of many series the open parts are most of a checkpoint: then they are to be worth it. */
     MANY_SERIES = 10000,
     SAMPLES_PER_SERIES = 10,
@@ -286,6 +287,8 @@ static void note_taken(struct taking *t, const struct toc_checkpoint_end *end, u
     c->chain_bytes = t->chunks.at;
     c->chain_sequence = t->chunks.sequence;
     c->chain_salt_crc = t->chunks.salt_crc;
+    if (t->is_full)
+        c->next_full_ns = toc_clock_mono(t->db->clock).ns + (int64_t)FULL_PAUSE_MS * 1000000;
     c->has_chain = true;
     c->taken++;
 }
@@ -361,6 +364,10 @@ void toc_checkpoints_maintain(struct toc_metricdb *db) {
     uint64_t wanted = db->limits.checkpoint_samples;
     if (series > MANY_SERIES)
         wanted = TOC_MAX(wanted, series * SAMPLES_PER_SERIES);
+    /* Deletions end a chain each time. */
+    const struct toc_checkpoints *c = &db->checkpoints;
+    if (!c->has_chain && toc_clock_mono(db->clock).ns < c->next_full_ns)
+        return;
     if (unsaved_samples(db) >= wanted && is_possible(db))
         (void)!toc_checkpoints_take(db);
 }

@@ -37,6 +37,7 @@ struct toc_checkpoints {
     bool has_files;   /* there may be some */
     bool is_outdated; /* sealed since the newest one: it may not outlive any segment of the log */
     bool has_failed;  /* the last try: the next one waits for as many samples again */
+    int64_t next_full_ns; /* a chain begins at most so often, unless the log is to be shortened */
     uint64_t samples_before; /* samples_total when the last one began */
     uint64_t tail_samples;   /* that the start read from the log */
     uint64_t loaded_samples; /* that it found in one */

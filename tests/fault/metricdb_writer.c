@@ -35,10 +35,12 @@ static struct toc_clock_virtual g_clock;
 
 /* NULL when it does not open. */
 static struct toc_metricdb *try_open(const char *dir) {
-    struct toc_metricdb_options o = {
-        .dir = dir,
-        .clock = &g_clock.base,
-        .limits = {.block_span_ms = 20000, .out_of_order_ms = 5000, .wal_segment_bytes = 1 << 20}};
+    struct toc_metricdb_options o = {.dir = dir,
+                                     .clock = &g_clock.base,
+                                     .limits = {.block_span_ms = 20000,
+                                                .out_of_order_ms = 5000,
+                                                .wal_segment_bytes = 1 << 20,
+                                                .checkpoint_samples = 3000}};
     struct toc_metricdb *db = NULL;
     struct toc_err err = {0};
     if (toc_metricdb_open(&o, &db, &err))
