@@ -213,11 +213,8 @@ static int send_points(struct ledger *l, struct rows *r) {
     return rc;
 }
 
-static int send_refs(struct ledger *l, struct rows *r) {
-    static struct toc_metricdb_sample samples[BATCH_MAX];
-    struct toc_write_result result;
+static void fill_samples(struct ledger *l, struct rows *r, struct toc_metricdb_sample *samples) {
     enum toc_reject_reason reason;
-    size_t unknown = 0;
     for (size_t i = 0; i < r->count; i++) {
         struct row *x = &r->items[i];
         samples[i] =
@@ -226,9 +223,22 @@ static int send_refs(struct ledger *l, struct rows *r) {
         if (toc_metricdb_series_ref(l->db, ledger_labels(x->series), &samples[i].ref, &reason))
             samples[i].ref = 0;
     }
-    int rc = toc_metricdb_write_refs(l->db, samples, r->count, &result, &unknown, NULL);
+}
+
+/* In one step, or handed over and waited for; sometimes nobody waits. */
+static int send_refs(struct ledger *l, struct rows *r) {
+    static struct toc_metricdb_sample samples[BATCH_MAX];
+    struct toc_write_result result;
+    size_t unknown = 0;
+    uint64_t ticket, way = pick(l, 5);
+    fill_samples(l, r, samples);
+    int rc =
+        way < 3 ? toc_metricdb_write_refs(l->db, samples, r->count, &result, &unknown, NULL)
+                : toc_metricdb_put_refs(l->db, samples, r->count, &result, &unknown, &ticket, NULL);
+    if (!rc && way == 3)
+        rc = toc_metricdb_wait(l->db, ticket, NULL);
     for (size_t i = 0; i < r->count; i++)
-        r->items[i].is_refused = rc || samples[i].refused || !samples[i].ref;
+        r->items[i].is_refused = rc || way == 4 || samples[i].refused || !samples[i].ref;
     return rc;
 }
 
