@@ -103,10 +103,9 @@ static int delete_from_index(struct deletion *d, int store, struct toc_block *b,
     struct toc_tombstones *old = toc_blocks_tombstones(set, b);
     struct toc_tombstones *all = toc_tombstones_merge(old, more.items, more.count);
     int rc = toc_tombstones_write(all, b->vfs, b->path);
-    if (rc)
-        toc_tombstones_unref(&all);
-    else
-        toc_blocks_set_tombstones(set, b, all);
+    /* Also when it failed, as one copy may be on disk: a sample sent again must not be taken for
+     * one that is stored. Maintenance writes the block anew without what was deleted. */
+    toc_blocks_set_tombstones(set, b, all);
     d->series += rc ? 0 : more.count;
     toc_tombstones_unref(&old);
     TOC_VEC_FINI(&more);

@@ -148,6 +148,7 @@ void ledger_init(struct ledger *l, struct toc_vfs_sim *disk, uint64_t seed,
                                                  .index_cache_bytes = 20000,
                                                  .max_pending_samples = 400,
                                                  .checkpoint_samples = 10 + pick(l, 200),
+                                                 .scrub_interval_ms = 3600000,
                                                  .head_base_bytes = 4000 + pick(l, 40000)}};
 }
 
@@ -282,7 +283,20 @@ static void write_any(struct ledger *l) {
     (void)send(l, &r);
 }
 
-/* Sends again what is there, and with another value, which must be refused. */
+/* The very same samples again, whatever became of them. */
+static void write_again(struct ledger *l) {
+    static struct rows r;
+    r = (struct rows){0};
+    for (int i = 0; i < BATCH_MAX / 2; i++) {
+        int k = (int)pick(l, LEDGER_SERIES);
+        const struct ledger_series *s = &l->series[k];
+        if (s->count)
+            add_row(&r, k, s->items[s->count - 1 - pick(l, s->count)].t_ms);
+    }
+    (void)send(l, &r);
+}
+
+/* What is there with another value, which must be refused. */
 static void write_conflict(struct ledger *l) {
     int k = (int)pick(l, LEDGER_SERIES);
     struct ledger_series *s = &l->series[k];
@@ -443,6 +457,8 @@ void ledger_step(struct ledger *l) {
         toc_clock_virtual_advance(&l->clock, 1000 + (int64_t)pick(l, 400000));
     } else if (kind < 50) {
         write_any(l);
+    } else if (kind < 53) {
+        write_again(l);
     } else if (kind < 55) {
         write_conflict(l);
     } else if (kind < 75) {
