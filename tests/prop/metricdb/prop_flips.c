@@ -17,7 +17,7 @@ struct kind {
 };
 static const struct kind g_kinds[] = {
     {"/wal/", ONE_RECORD}, {"/chunks", ONE_CHUNK}, {"/index", NOTHING},
-    {"/deleted", NOTHING}, {"/replaces", NOTHING},
+    {"/deleted", NOTHING}, {"/replaces", NOTHING}, {"/head/", NOTHING},
 };
 enum { KINDS = TOC_ARRAY_LEN(g_kinds), FILES_MAX = 64, STEPS = 150, TRIES = 20 };
 
@@ -127,6 +127,11 @@ static struct report verify(struct life *x, struct toc_vfs_sim *disk) {
     int rc = toc_metricdb_verify(toc_vfs_sim_vfs(disk), "/data", on_damage, &r, &v, NULL);
     must(x, rc == 0, "verify fails");
     must(x, v.wal_records + 1 >= x->whole.wal_records, "more than one record is lost");
+    /* A checkpoint is named as a whole; files that none needs any more are not looked at. */
+    if (!strcmp(x->kind->part, "/head/")) {
+        must(x, !r.count || !strncmp(r.loss.path, "head/", 5), "verify names another file");
+        return r;
+    }
     must(x, r.count <= 1, "verify names more than one place");
     bool is_end = x->kind->cost == ONE_RECORD && v.wal_records < x->whole.wal_records;
     must(x, r.count == 1 || is_end, "verify does not see it");
