@@ -34,6 +34,7 @@ struct import {
     struct toc_metricdb *db;
     struct toc_selection selection;
     struct toc_prom_data_dir from;
+    int64_t log_min_ms; /* older samples of the log at hand are left out */
     TOC_VEC(struct toc_metricdb_sample) batch;
     struct toc_map refs;         /* of the log: reference there → ours + 1; 0: not wanted */
     struct toc_arena histograms; /* of the batch */
@@ -166,7 +167,7 @@ static int on_wal_series(void *ctx, uint64_t ref, struct toc_labels labels) {
 /* Our reference; 0: not wanted. */
 static uint64_t wal_reference(struct import *m, uint64_t ref, int64_t t_ms) {
     bool is_wanted =
-        t_ms >= m->from.head_min_ms && t_ms >= m->selection.min_ms && t_ms <= m->selection.max_ms;
+        t_ms >= m->log_min_ms && t_ms >= m->selection.min_ms && t_ms <= m->selection.max_ms;
     return is_wanted ? (uint64_t)(uintptr_t)toc_map_get(&m->refs, toc_map_u64(&ref)) : 0;
 }
 
@@ -185,7 +186,11 @@ static int import_log(struct import *m) {
                                            on_damage};
     m->place = "wal";
     toc_progress_at(&m->progress, m->done_ms, m->place);
+    m->log_min_ms = m->from.head_min_ms;
     int rc = toc_prom_wal_read(m->from.vfs, m->from.wal, &v, &m->err);
+    m->log_min_ms = INT64_MIN; /* blocks do not hold what came out of order */
+    if (!rc)
+        rc = toc_prom_wal_read(m->from.vfs, m->from.wbl, &v, &m->err);
     if (!rc)
         rc = flush(m);
     return rc ? rc : toc_metricdb_flush(m->db, &m->err);

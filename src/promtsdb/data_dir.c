@@ -58,6 +58,7 @@ int toc_prom_data_dir_open(struct toc_vfs *vfs, const char *path, struct toc_pro
     struct opening o = {.dir = out};
     out->path = toc_xstrdup(path);
     out->wal = toc_xprintf("%s/wal", path);
+    out->wbl = toc_xprintf("%s/wbl", path);
     int rc = vfs->list(vfs, path, take_name, &o);
     if (rc)
         return toc_errf(err, rc, "cannot list %s: %s", path, toc_strerror(rc));
@@ -79,5 +80,6 @@ void toc_prom_data_dir_close(struct toc_prom_data_dir *d) {
         toc_prom_block_close(&d->blocks[i]);
     toc_free(d->blocks);
     toc_free(d->wal);
+    toc_free(d->wbl);
     toc_free(d->path);
 }

@@ -8,6 +8,7 @@
 struct toc_prom_data_dir {
     struct toc_vfs *vfs;
     char *path, *wal;
+    char *wbl; /* the log of samples that came out of order; series are in the other one */
     struct toc_prom_block **blocks; /* by the beginning of their range */
     size_t block_count;
     int64_t head_min_ms; /* the log is asked for samples from here on: older ones are in blocks */

@@ -37,11 +37,11 @@ class Prometheus(peer.Server):
         super().__init__(f'127.0.0.1:{port}')
         config = data + '.yml'
         with open(config, 'w') as f:
-            f.write('global: {scrape_interval: 1h}\n')
+            f.write('global: {scrape_interval: 1h}\nstorage: {tsdb: {out_of_order_time_window: 1d}}\n' if '--late' in flags else 'global: {scrape_interval: 1h}\n')
         self.process = subprocess.Popen(
             [shutil.which('prometheus'), f'--config.file={config}', f'--storage.tsdb.path={data}', f'--web.listen-address={self.address}',
              '--web.enable-remote-write-receiver', '--web.enable-admin-api', '--storage.tsdb.min-block-duration=2h', '--storage.tsdb.retention.time=100y',
-             '--log.level=error', *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+             '--log.level=error', *(f for f in flags if f != '--late')], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(200):
             try:
                 if self.request('GET', '/-/ready')[0] == 200:
@@ -247,6 +247,24 @@ def native_histograms(c, work):
     print(f'native histograms: {3 * count - 2} samples, {len(want)} answers')
 
 
+def late_samples(c, work):
+    """What came out of order waits in a log of its own."""
+    source, now_ms = os.path.join(work, 'late'), int(time.time() * 1000) // 1000 * 1000
+    name, prometheus = {'__name__': 'late', 'job': 'l'}, Prometheus(source, '--late')
+    order = [0] + [-k * 60_000 for k in range(1, 300)] + [1000, -17_000]
+    for delta in order:
+        prometheus.write([(name, [(now_ms + delta, float(delta))])])
+    prometheus.kill()
+    c.check(any(os.path.getsize(os.path.join(source, 'wbl', f)) for f in os.listdir(source + '/wbl')), 'there is a log of late samples')
+    _, back = round_trip(c, work, source, 'late')
+    got = dump(back)
+    wanted = {now_ms + delta: float(delta) for delta in order}
+    for samples in got.values():
+        c.check({t: float(v) for t, v in samples.items()} == wanted, f'late samples: {len(samples)} of {len(wanted)}')
+    c.check(len(got) == 1, f'late samples: {len(got)} series')
+    print(f'late: {len(wanted)} samples')
+
+
 def main():
     if not shutil.which('promtool') or not shutil.which('prometheus'):
         skip('no prometheus here')
@@ -274,6 +292,7 @@ def main():
         damaged_directory(c, work, source)
         selection(c, work, source, start_ms)
         native_histograms(c, work)
+        late_samples(c, work)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     c.finish()
