@@ -4,9 +4,10 @@
 
 enum {
     ROUNDS_MAX = 3,
-    LINE_ARENA_BYTES = 128 << 20,
+    PIECE_LINES = 65536,
+    LINE_ARENA_BYTES = 32 << 20,
     ARENA_BYTES = 64 << 20,
-    FULL_BYTES = 16 << 20
+    FULL_BYTES = 16 << 20,
 };
 
 void import_batch_init(struct import_batch *b, struct toc_metricdb *db,
@@ -150,7 +151,8 @@ static void resolve_again(struct import_batch *b) {
 }
 
 int import_batch_write(struct import_batch *b, bool is_last, struct toc_err *err) {
-    bool is_full = b->samples.count >= IMPORT_PIECE_SAMPLES || b->arena.used_bytes > FULL_BYTES;
+    bool is_full = b->samples.count >= IMPORT_PIECE_SAMPLES || b->lines.count >= PIECE_LINES ||
+                   b->arena.used_bytes > FULL_BYTES;
     if (!is_last && !is_full)
         return 0;
     if (b->arena.overflowed)

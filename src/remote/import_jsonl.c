@@ -79,23 +79,36 @@ static void take_document(struct import_batch *b, const struct toc_json *d) {
     }
 }
 
+/* A parser's memory is some twenty times its text. */
+enum { JSON_LINE_BYTES_MAX = 2 << 20 };
+
+static void take_text(struct import_batch *b, struct toc_sv text) {
+    const struct toc_json *d;
+    struct toc_err why = {0};
+    if (text.n > JSON_LINE_BYTES_MAX) {
+        import_batch_refuse(b, TOC_IMPORT_TOO_LARGE,
+                            "%zu bytes: a line may have 2 MiB; give a series several lines",
+                            text.n);
+        return;
+    }
+    int rc = toc_json_parse(text, &b->line_arena, &d, &why);
+    if (rc)
+        import_batch_refuse(b, rc == TOC_EPARSE ? TOC_IMPORT_MALFORMED : TOC_IMPORT_TOO_LARGE,
+                            "column %d: %s", why.column, why.message);
+    else
+        take_document(b, d);
+}
+
 int import_jsonl(struct import_batch *b, struct toc_sv text, struct toc_err *err) {
     struct toc_sv rest = text, part;
     for (int line = 1; toc_sv_split(&rest, '\n', &part); line++) {
-        const struct toc_json *d;
-        struct toc_err why = {0};
         part = toc_sv_trim(part);
         if (!part.n)
             continue;
         toc_arena_reset(&b->line_arena);
         import_batch_begin_line(b, line);
-        int rc = toc_json_parse(part, &b->line_arena, &d, &why);
-        if (rc)
-            import_batch_refuse(b, rc == TOC_EPARSE ? TOC_IMPORT_MALFORMED : TOC_IMPORT_TOO_LARGE,
-                                "column %d: %s", why.column, why.message);
-        else
-            take_document(b, d);
-        rc = import_batch_write(b, false, err);
+        take_text(b, part);
+        int rc = import_batch_write(b, false, err);
         if (rc)
             return rc;
     }

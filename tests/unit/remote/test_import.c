@@ -190,6 +190,31 @@ static void json_lines(void **state) {
     end(&s);
 }
 
+/* What a parser would need too much memory for is refused, and the next line is read. */
+static void json_lines_that_are_too_large(void **state) {
+    static const char good[] =
+        "{\"metric\":{\"__name__\":\"b\"},\"values\":[2],\"timestamps\":[1760000402000]}\n";
+    struct toc_buf b = TOC_BUF_INIT;
+    struct setup s;
+    (void)state;
+    begin(&s);
+    toc_buf_append_cstr(&b, "{\"metric\":{\"__name__\":\"a\"},\"values\":[1");
+    for (int i = 0; i < 500000; i++)
+        toc_buf_append_cstr(&b, ",1");
+    toc_buf_append_cstr(&b, "],\"timestamps\":[]}\n");
+    toc_buf_append_cstr(&b, good);
+    for (int i = 0; i <= 2 << 20; i++)
+        toc_buf_append_char(&b, '[');
+    toc_buf_append_char(&b, '\n');
+    toc_buf_append_cstr(&b, good);
+    send(&s, TOC_IMPORT_JSONL, toc_buf_cstr(&b));
+    assert_int_equal(s.out.lines, 4);
+    assert_int_equal(s.out.refused[TOC_IMPORT_TOO_LARGE], 2);
+    expect_stored(&s, "b 2@1760000402000\n");
+    toc_buf_fini(&b);
+    end(&s);
+}
+
 static void csv_columns(void **state) {
     struct toc_csv_columns columns;
     struct setup s;
@@ -276,6 +301,7 @@ int main(void) {
         cmocka_unit_test(influx_times_out_of_range),
         cmocka_unit_test(exposition_goes_on_behind_a_bad_line),
         cmocka_unit_test(json_lines),
+        cmocka_unit_test(json_lines_that_are_too_large),
         cmocka_unit_test(csv_columns),
         cmocka_unit_test(csv_formats_that_are_none),
         cmocka_unit_test(many_lines_in_pieces),
