@@ -129,6 +129,9 @@ def check_configuration(r):
         re.findall(r'g_retention_rules\[\] = \{(.*?)\n\};', r.read('src/app/config_storage.c'), re.S))
     tables['detectors[]'] = ''.join(
         re.findall(r'g_keys\[\] = \{(.*?)\n\};', r.read('src/rules/detector_config.c'), re.S))
+    intake = re.search(r'define TOC_METRICDB_INTAKE_TABLE\(X\)(.*?)\n\n', r.read('src/metricdb/metricdb.h'), re.S)
+    limits = re.findall(r'X\((\w+), \w+, (\d+),', intake[1]) if intake else []
+    r.expect(limits, 'src/metricdb/metricdb.h', 'TOC_METRICDB_INTAKE_TABLE was not understood')
     r.expect('top' in tables, 'src/app/config.c', 'the schema tables were not understood')
     for page in ('docs/user/configuration.md', 'docs/user/zh/configuration.md', 'docs/man/tocsin.yml.5.md'):
         reference = r.read(page)
@@ -136,6 +139,9 @@ def check_configuration(r):
             for key in re.findall(r'\{"(\w+)",\s*TOC_SCHEMA', body):
                 name = key if section == 'top' else f'{section}.{key}'
                 r.expect(f'`{name}`' in reference, page, f'the key {name} is missing')
+        for key, value in limits:
+            r.expect(re.search(rf'`storage\.{key}`.*`{value}`', reference), page,
+                     f'the key storage.{key} with its default {value} is missing')
 
 
 def check_translations(r):

@@ -41,6 +41,10 @@ void toc_api_set_external_labels(struct toc_api *api, struct toc_labels labels) 
     toc_mutex_unlock(&api->labels_mutex);
 }
 
+void toc_api_refuse_queries(struct toc_api *api, bool refuses) {
+    toc_query_gate_refuse(api->queries, refuses);
+}
+
 struct toc_query_stats toc_api_query_stats(struct toc_api *api) {
     return toc_query_gate_stats(api->queries);
 }
@@ -176,6 +180,14 @@ static void answer_no_route(struct toc_api_call *c, const struct toc_route_match
         toc_api_problem(c, 404, "not_found", "there is nothing at %.*s", TOC_SV_ARG(c->req->path));
 }
 
+/* Whatever handler says "not now" also says when. */
+static void add_retry_after(struct toc_http_response *res) {
+    for (size_t i = 0; i < res->header_count; i++)
+        if (!strcmp(res->headers[i].name, "Retry-After"))
+            return;
+    toc_http_response_header(res, "Retry-After", "5");
+}
+
 void toc_api_handle(void *ctx, const struct toc_http_request *req, struct toc_http_response *res) {
     struct toc_api *api = ctx;
     struct toc_api_call c = {.api = api, .req = req, .res = res};
@@ -197,6 +209,8 @@ void toc_api_handle(void *ctx, const struct toc_http_request *req, struct toc_ht
         if (m.route->is_audited)
             audit(&c, &who);
     }
+    if (res->status == 503)
+        add_retry_after(res);
     add_security_headers(&c);
     add_cors_headers(&c);
 }

@@ -22,6 +22,8 @@ struct toc_query_stats;
 struct toc_api *toc_api_new(const struct toc_api_parts *parts);
 /* Ends event streams and frees. NULL is accepted. */
 void toc_api_free(struct toc_api **api);
+/* Refuses queries for want of memory, or accepts them again. */
+void toc_api_refuse_queries(struct toc_api *api, bool refuses);
 
 void toc_api_handle(void *api, const struct toc_http_request *req, struct toc_http_response *res);
 /* Other limits and features for requests that come from now on. */

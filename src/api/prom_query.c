@@ -29,7 +29,11 @@ static const char *stage_text(bool is_waiting) {
 }
 
 static void answer_stopped(struct toc_api_call *c, const struct toc_query *q, bool is_waiting) {
-    if (atomic_load(&q->why) == TOC_QUERY_CANCELED)
+    int why = atomic_load(&q->why);
+    if (why == TOC_QUERY_REFUSED)
+        toc_prom_error(c, TOC_PROM_TIMEOUT, "query refused in %s: %s", stage_text(is_waiting),
+                       TOC_QUERY_REFUSED_TEXT);
+    else if (why == TOC_QUERY_CANCELED)
         toc_prom_error(c, TOC_PROM_CANCELED, "query was canceled in %s", stage_text(is_waiting));
     else
         toc_prom_error(c, TOC_PROM_TIMEOUT, "query timed out in %s", stage_text(is_waiting));

@@ -27,6 +27,7 @@ struct query_list {
 
 struct toc_query_gate {
     struct toc_clock *clock;
+    atomic_bool refuses;
     struct toc_mutex mutex;
     struct toc_cond changed;
     struct toc_query_limits limits;
@@ -71,6 +72,10 @@ void toc_query_gate_set(struct toc_query_gate *g, const struct toc_query_limits 
     g->limits = with_defaults(l);
     toc_cond_broadcast(&g->changed);
     toc_mutex_unlock(&g->mutex);
+}
+
+void toc_query_gate_refuse(struct toc_query_gate *g, bool refuses) {
+    atomic_store_explicit(&g->refuses, refuses, memory_order_relaxed);
 }
 
 struct toc_query_limits toc_query_gate_limits(struct toc_query_gate *g) {
@@ -118,7 +123,9 @@ bool toc_query_should_stop(void *query) {
     if (atomic_load_explicit(&q->why, memory_order_relaxed) != TOC_QUERY_RUNNING)
         return true;
     int64_t now = now_ns(q);
-    int why = now > q->deadline_ns      ? TOC_QUERY_TIMED_OUT
+    bool is_refused = atomic_load_explicit(&q->gate->refuses, memory_order_relaxed);
+    int why = is_refused                ? TOC_QUERY_REFUSED
+              : now > q->deadline_ns    ? TOC_QUERY_TIMED_OUT
               : has_client_gone(q, now) ? TOC_QUERY_CANCELED
                                         : TOC_QUERY_RUNNING;
     if (why != TOC_QUERY_RUNNING)
@@ -130,6 +137,7 @@ static void count_end(struct toc_query_gate *g, const struct toc_query *q) {
     int why = atomic_load(&q->why);
     g->stats.timed_out += why == TOC_QUERY_TIMED_OUT;
     g->stats.canceled += why == TOC_QUERY_CANCELED;
+    g->stats.refused += why == TOC_QUERY_REFUSED;
 }
 
 int toc_query_begin(struct toc_query_gate *g, struct toc_query *q, int64_t timeout_ms) {
@@ -142,6 +150,7 @@ int toc_query_begin(struct toc_query_gate *g, struct toc_query *q, int64_t timeo
     atomic_store(&q->looked_ns, q->begun_ns);
     atomic_store(&q->why, TOC_QUERY_RUNNING);
     append(&g->waiting, q);
+    toc_query_should_stop(q); /* also when there is nobody to wait for */
     while ((g->waiting.first != q || g->running.count >= g->limits.max_concurrency) &&
            !toc_query_should_stop(q))
         toc_cond_wait_ms(&g->changed, &g->mutex, WAIT_STEP_MS);
@@ -157,6 +166,7 @@ int toc_query_begin(struct toc_query_gate *g, struct toc_query *q, int64_t timeo
     toc_mutex_unlock(&g->mutex);
     return why == TOC_QUERY_RUNNING     ? 0
            : why == TOC_QUERY_TIMED_OUT ? TOC_ETIMEDOUT
+           : why == TOC_QUERY_REFUSED   ? TOC_ENOMEM
                                         : TOC_ECANCELED;
 }
 

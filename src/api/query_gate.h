@@ -38,7 +38,17 @@ void toc_query_gate_free(struct toc_query_gate **g);
 void toc_query_gate_set(struct toc_query_gate *g, const struct toc_query_limits *l);
 struct toc_query_limits toc_query_gate_limits(struct toc_query_gate *g);
 
-enum toc_query_end { TOC_QUERY_RUNNING, TOC_QUERY_TIMED_OUT, TOC_QUERY_CANCELED };
+/* While refusing no query begins and those that run are stopped: the memory is used up. */
+void toc_query_gate_refuse(struct toc_query_gate *g, bool refuses);
+
+enum toc_query_end {
+    TOC_QUERY_RUNNING,
+    TOC_QUERY_TIMED_OUT,
+    TOC_QUERY_CANCELED,
+    TOC_QUERY_REFUSED, /* for want of memory */
+};
+#define TOC_QUERY_REFUSED_TEXT \
+    "the memory budget is used up: ask for less or later, or raise storage.memory_budget"
 
 /* One query on its way through; lives with the caller between begin and end. */
 struct toc_query {
@@ -55,7 +65,7 @@ struct toc_query {
 
 /* Waits for a place. `q` has request, kind, text and actor set; timeout_ms is capped by the limit,
  * 0 means the limit. Negative when it did not get one in time (TOC_ETIMEDOUT) or its client went
- * (TOC_ECANCELED): then there is nothing to end. */
+ * (TOC_ECANCELED), TOC_ENOMEM while refusing: then there is nothing to end. */
 int toc_query_begin(struct toc_query_gate *g, struct toc_query *q,
                     int64_t timeout_ms) TOC_MUST_CHECK;
 /* Whether the evaluation should stop; any thread, cheap. */
@@ -77,7 +87,7 @@ void toc_query_gate_each_active(struct toc_query_gate *g, toc_on_query *fn, void
 void toc_query_gate_each_slow(struct toc_query_gate *g, toc_on_query *fn, void *ctx);
 
 struct toc_query_stats {
-    uint64_t finished, slow, timed_out, canceled;
+    uint64_t finished, slow, timed_out, canceled, refused;
     size_t running, waiting;
     double seconds; /* of all that finished */
 };

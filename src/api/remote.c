@@ -78,7 +78,7 @@ static void add_written(struct toc_api_call *c, const struct toc_remote_outcome 
 static int failure_status(int rc) {
     if (rc == TOC_EPARSE || rc == TOC_ETRUNCATED || rc == TOC_ELIMIT)
         return 400;
-    return rc == TOC_EUNAVAILABLE || rc == TOC_EBUSY ? 503 : 500;
+    return 503;
 }
 
 void toc_api_remote_write(struct toc_api_call *c) {

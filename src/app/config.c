@@ -73,10 +73,11 @@ static const struct toc_schema_key g_top[] = {
 struct scalars {
     struct toc_sv durability, loopback, cert_file, key_file;
     int64_t retention_ms, retention_bytes, scrub_interval_ms, scrub_bytes_per_s, rollup_5m_ms,
-        rollup_1h_ms, max_series, host_interval_ms, gpu_interval_ms, hold_ms, reopen_ms, window_ms,
-        max_age_ms, dead_after_ms;
+        rollup_1h_ms, ballast_bytes, memory_bytes, future_tolerance_ms, host_interval_ms,
+        gpu_interval_ms, hold_ms, reopen_ms, window_ms, max_age_ms, dead_after_ms;
     bool host_enabled, gpu_enabled, discovery_enabled, builtin;
     const struct toc_yaml *run_dirs, *allowed_hosts, *retention_rules;
+    struct toc_metricdb_limits limits;
 };
 
 #define AT(member) offsetof(struct scalars, member)
@@ -96,8 +97,17 @@ static const struct toc_schema_key g_storage[] = {
      "how often all blocks are read and compared with their checksums; 0s: never"},
     {"scrub_bytes_per_second", TOC_SCHEMA_BYTES, AT(scrub_bytes_per_s), false, "4MiB", 1, 1e12,
      "how fast that may read"},
-    {"max_series", TOC_SCHEMA_INT, AT(max_series), false, "1000000", 1, 1e9, "active series"},
-    {0},
+    {"ballast", TOC_SCHEMA_BYTES, AT(ballast_bytes), false, "64MB", 0, 0,
+     "space kept for incidents and notifications when the disk is full; 0: none"},
+    {"memory_budget", TOC_SCHEMA_BYTES, AT(memory_bytes), false, "0", 0, 0,
+     "memory beyond which load is shed; 0: half of the machine's or the control group's"},
+    {"future_tolerance", TOC_SCHEMA_DURATION, AT(future_tolerance_ms), false, "1h", 0, 0,
+     "how far a sample may lie ahead of the clock"},
+#define X(field, type, value, what) \
+    {#field, TOC_SCHEMA_INT, AT(limits.field), false, #value, 1, 1e9, what},
+    TOC_METRICDB_INTAKE_TABLE(X)
+#undef X
+        {0},
 };
 static const struct toc_schema_key g_host[] = {
     {"enabled", TOC_SCHEMA_BOOL, AT(host_enabled), false, "true", 0, 0,
@@ -233,7 +243,10 @@ static void set_scalars(struct toc_config *c, const struct sections *top, const 
     c->scrub_bytes_per_s = s->scrub_bytes_per_s;
     c->rollup_5m_ms = s->rollup_5m_ms ? s->rollup_5m_ms : -1;
     c->rollup_1h_ms = s->rollup_1h_ms ? s->rollup_1h_ms : -1;
-    c->max_series = s->max_series;
+    c->limits = s->limits;
+    c->limits.future_tolerance_ms = s->future_tolerance_ms;
+    c->pressure.ballast_bytes = (uint64_t)s->ballast_bytes;
+    c->pressure.memory_bytes = (uint64_t)s->memory_bytes;
     c->host_enabled = s->host_enabled;
     c->gpu_enabled = s->gpu_enabled;
     c->discovery_enabled = s->discovery_enabled;

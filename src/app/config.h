@@ -11,6 +11,7 @@
 
 #include "alert/config.h"
 #include "api/query_gate.h"
+#include "app/pressure.h"
 #include "base/arena.h"
 #include "base/error.h"
 #include "codec/yaml.h"
@@ -41,7 +42,9 @@ struct toc_config {
     struct toc_config_paths allowed_hosts;
 
     enum toc_durability durability;
-    int64_t retention_ms, max_series;
+    int64_t retention_ms;
+    struct toc_metricdb_limits limits; /* only those of TOC_METRICDB_INTAKE_TABLE and the future */
+    struct toc_pressure_limits pressure;
     int64_t retention_bytes;   /* 0: no limit */
     int64_t scrub_interval_ms; /* negative: never */
     int64_t scrub_bytes_per_s;

@@ -47,25 +47,30 @@ static int64_t mono_ns(void *clock) {
 /* --------------------------------------------------------------------------------------------
  * stores */
 
+static struct toc_metricdb_limits metrics_limits(const struct toc_config *c) {
+    struct toc_metricdb_limits l = c->limits;
+    l.retention_ms = c->retention_ms;
+    l.scrub_interval_ms = c->scrub_interval_ms;
+    l.scrub_bytes_per_s = (uint64_t)c->scrub_bytes_per_s;
+    l.rollup_5m_ms = c->rollup_5m_ms;
+    l.rollup_1h_ms = c->rollup_1h_ms;
+    l.retention_bytes = (uint64_t)c->retention_bytes;
+    return l;
+}
+
 static int open_stores(struct toc_daemon *d, struct toc_err *err) {
     char path[600];
     int rc = toc_vfs_make_dirs(toc_vfs_system(), d->data_dir);
     if (rc < 0)
         return toc_errf(err, rc, "cannot make the data directory %s: %s", d->data_dir,
                         toc_strerror(rc));
-    const struct toc_metricdb_options metrics = {
-        .clock = d->clock,
-        .dir = path_in(d, path, sizeof path, "metrics"),
-        .durability = d->config->durability,
-        .limits = {.retention_ms = d->config->retention_ms,
-                   .scrub_interval_ms = d->config->scrub_interval_ms,
-                   .scrub_bytes_per_s = (uint64_t)d->config->scrub_bytes_per_s,
-                   .rollup_5m_ms = d->config->rollup_5m_ms,
-                   .rollup_1h_ms = d->config->rollup_1h_ms,
-                   .retention_bytes = (uint64_t)d->config->retention_bytes,
-                   .max_series = (uint64_t)d->config->max_series},
-        .retention_rules = d->config->retention_rules,
-        .retention_rule_count = d->config->retention_rule_count};
+    const struct toc_metricdb_options metrics = {.clock = d->clock,
+                                                 .dir = path_in(d, path, sizeof path, "metrics"),
+                                                 .durability = d->config->durability,
+                                                 .limits = metrics_limits(d->config),
+                                                 .retention_rules = d->config->retention_rules,
+                                                 .retention_rule_count =
+                                                     d->config->retention_rule_count};
     rc = toc_metricdb_open(&metrics, &d->metrics, err);
     if (rc < 0)
         return rc;
@@ -75,6 +80,7 @@ static int open_stores(struct toc_daemon *d, struct toc_err *err) {
     rc = toc_statedb_open(&state, &d->state, err);
     if (rc < 0)
         return rc;
+    toc_pressure_init(&d->pressure, toc_vfs_system(), d->data_dir, &d->config->pressure);
     toc_blobs_init(&d->blobs, d->state);
     toc_incidents_init(&d->incident_store, d->state);
     return 0;
@@ -182,7 +188,7 @@ static void keep_firing(void *ctx, const struct toc_alert_view *v) {
 
 static int start_rules(struct toc_daemon *d, struct toc_err *err) {
     const struct toc_rules_options o = {.querier = toc_metricdb_querier(d->metrics),
-                                        .sink = toc_metricdb_sink(d->metrics),
+                                        .sink = toc_metricdb_own_sink(d->metrics),
                                         .alerts = toc_alert_manager_sink(d->alerts),
                                         .store = &d->blobs.base,
                                         .mono_ns = mono_ns,
@@ -204,7 +210,7 @@ static int start_rules(struct toc_daemon *d, struct toc_err *err) {
 
 static int start_detectors(struct toc_daemon *d, struct toc_err *err) {
     const struct toc_detectors_options o = {.querier = toc_metricdb_querier(d->metrics),
-                                            .sink = toc_metricdb_sink(d->metrics),
+                                            .sink = toc_metricdb_own_sink(d->metrics),
                                             .store = &d->blobs.base};
     d->detectors = toc_detectors_new(&o);
     return toc_detectors_set(d->detectors, d->config->detectors, d->started_at, err);

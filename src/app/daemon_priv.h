@@ -48,6 +48,7 @@ struct toc_daemon {
     unsigned char ack_key[TOC_ACK_KEY_BYTES];
 
     struct toc_metricdb *metrics;
+    struct toc_pressure pressure; /* of the keeper thread */
     struct toc_statedb *state;
     struct toc_blobs blobs;
     struct toc_incidents incident_store;

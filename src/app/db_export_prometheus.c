@@ -121,8 +121,11 @@ static int make_folders(struct export *x) {
 static int run(struct export *x, const char *data) {
     char dir[4096];
     toc_db_metrics_dir(data, dir, sizeof dir);
-    const struct toc_metricdb_options o = {
-        .dir = dir, .limits = {.retention_ms = RETENTION_MS, .max_series = UINT32_MAX}};
+    const struct toc_metricdb_options o = {.dir = dir,
+                                           .limits = {.retention_ms = RETENTION_MS,
+                                                      .max_series = UINT32_MAX,
+                                                      .max_source_series = UINT32_MAX,
+                                                      .max_new_series = UINT32_MAX}};
     int rc = 0;
     if (!toc_vfs_exists(toc_vfs_system(), dir))
         rc = toc_errf(&x->err, TOC_ENOENT, "%s is not there", dir);

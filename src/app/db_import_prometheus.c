@@ -204,7 +204,10 @@ static int open_ours(struct import *m, const char *data) {
     const struct toc_metricdb_options o = {
         .dir = dir,
         .durability = TOC_DURABILITY_OS, /* one flush at the end is enough */
-        .limits = {.retention_ms = RETENTION_MS, .max_series = UINT32_MAX},
+        .limits = {.retention_ms = RETENTION_MS,
+                   .max_series = UINT32_MAX,
+                   .max_source_series = UINT32_MAX,
+                   .max_new_series = UINT32_MAX},
     };
     int rc = toc_vfs_make_dirs(toc_vfs_system(), data);
     if (rc)

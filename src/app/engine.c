@@ -3,6 +3,7 @@
 
 #include "app/daemon_priv.h"
 #include "statedb/outbox.h"
+#include "sys/env.h"
 #include "sys/log.h"
 
 enum {
@@ -42,7 +43,7 @@ static void collect(void *ctx) {
         int64_t mono = mono_ms(d);
         if (d->host && mono >= next_host) {
             next_host = mono - mono % d->config->host_interval_ms + d->config->host_interval_ms;
-            if (toc_host_collect(d->host, now, toc_metricdb_sink(d->metrics), &err) < 0)
+            if (toc_host_collect(d->host, now, toc_metricdb_own_sink(d->metrics), &err) < 0)
                 complain("host", &complained_host, mono, &err);
         }
         err = (struct toc_err){0};
@@ -58,7 +59,7 @@ static void collect_gpu(void *ctx) {
     int64_t complained = 0;
     do {
         struct toc_err err = {0};
-        if (toc_nvml_collect(d->nvml, toc_clock_now(d->clock), toc_metricdb_sink(d->metrics),
+        if (toc_nvml_collect(d->nvml, toc_clock_now(d->clock), toc_metricdb_own_sink(d->metrics),
                              &err) < 0)
             complain("gpu", &complained, mono_ms(d), &err);
     } while (!wait_for_beat(d, d->config->gpu_interval_ms));
@@ -85,6 +86,23 @@ static void judge(void *ctx) {
     } while (!toc_event_wait_ms(&d->stopping, ENGINE_TICK_MS));
 }
 
+static void watch_pressure(struct toc_daemon *d) {
+    struct toc_metricdb_stats metrics;
+    struct toc_statedb_health state;
+    struct toc_vfs *vfs = toc_vfs_system();
+    struct toc_pressure_input in = {.rss_bytes = toc_process_rss_bytes()};
+    toc_metricdb_stats(d->metrics, &metrics);
+    toc_statedb_get_health(d->state, &state);
+    in.has_write_failed =
+        (metrics.is_degraded && metrics.degraded_code == TOC_ENOSPC) || !state.is_ok;
+    if (vfs->free_bytes(vfs, d->data_dir, &in.free_bytes))
+        in.free_bytes = UINT64_MAX;
+    if (!toc_pressure_step(&d->pressure, &in))
+        return;
+    toc_metricdb_set_shortage(d->metrics, d->pressure.shortage);
+    toc_api_refuse_queries(d->api, d->pressure.shortage & TOC_NO_MEMORY_AT_ALL);
+}
+
 static void keep_house(void *ctx) {
     struct toc_daemon *d = ctx;
     int64_t next_save = 0, next_self = 0, next_prune = 0, complained = 0;
@@ -92,6 +110,7 @@ static void keep_house(void *ctx) {
         struct toc_err err = {0};
         struct toc_ts now = toc_clock_now(d->clock);
         int64_t mono = mono_ms(d);
+        watch_pressure(d);
         if (toc_metricdb_maintain(d->metrics, &err) < 0)
             complain("metricdb", &complained, mono, &err);
         if (mono >= next_self) {

@@ -3,6 +3,9 @@
 #include <string.h>
 
 #include "app/daemon_priv.h"
+#include "base/alloc.h"
+#include "metricdb/growth.h"
+#include "metricdb/overflow.h"
 #include "sys/env.h"
 
 void toc_daemon_each_problem(void *ctx, toc_on_problem *fn, void *fn_ctx) {
@@ -68,6 +71,9 @@ static void storage_metrics(struct toc_daemon *d, struct emitter *e) {
     counter(e, "tocsin_wal_fsyncs_total", "Times the log was synced.", (double)s.wal_fsyncs);
     counter(e, "tocsin_wal_failures_total", "Failed writes or syncs of the log.",
             (double)s.wal_failures);
+    counter(e, "tocsin_wal_unlogged_samples_total",
+            "Samples of this daemon that only memory had while the log could not be written.",
+            (double)s.wal_unlogged_samples);
     counter(e, "tocsin_corruptions_total", "Damaged records met.", (double)s.corruptions);
     gauge(e, "tocsin_storage_degraded", "1 while samples cannot be stored.", s.is_degraded);
     gauge(e, "tocsin_block_bytes", "Size of all blocks.", (double)s.block_bytes);
@@ -93,6 +99,24 @@ static void storage_metrics(struct toc_daemon *d, struct emitter *e) {
             (double)h.writes);
     counter(e, "tocsin_state_write_errors_total", "Refused writes of the state database.",
             (double)h.write_errors);
+}
+
+static void pressure_metrics(struct toc_daemon *d, struct emitter *e) {
+    const struct toc_pressure *p = &d->pressure;
+    static const struct {
+        unsigned bits;
+        const char *text;
+    } rows[] = {{TOC_SHORT_OF_DISK, "disk"},
+                {TOC_SHORT_OF_MEMORY, "memory"},
+                {TOC_NO_MEMORY_AT_ALL, "memory_exhausted"}};
+    unsigned shortage = atomic_load_explicit(&p->shortage, memory_order_relaxed);
+    for (size_t i = 0; i < TOC_ARRAY_LEN(rows); i++)
+        e->fn(e->ctx, "tocsin_shortage", "gauge", "1 while load is shed for want of it.",
+              "resource", rows[i].text, (shortage & rows[i].bits) != 0);
+    gauge(e, "tocsin_memory_budget_bytes", "Memory beyond which load is shed.",
+          (double)p->limits.memory_bytes);
+    counter(e, "tocsin_ballast_releases_total", "Times the ballast file was released.",
+            (double)atomic_load_explicit(&p->ballast_releases, memory_order_relaxed));
 }
 
 static void engine_metrics(struct toc_daemon *d, struct emitter *e) {
@@ -283,6 +307,8 @@ static void query_metrics(struct toc_daemon *d, struct emitter *e) {
             (double)s.timed_out);
     counter(e, "tocsin_queries_canceled_total", "Queries whose client went away.",
             (double)s.canceled);
+    counter(e, "tocsin_queries_refused_total", "Queries refused or stopped for want of memory.",
+            (double)s.refused);
     gauge(e, "tocsin_queries_running", "Queries that run now.", (double)s.running);
     counter(e, "tocsin_export_skipped_histograms_total",
             "Samples of native histograms that exports left out.",
@@ -319,6 +345,7 @@ void toc_daemon_each_metric(void *ctx, toc_on_metric *fn, void *fn_ctx) {
           "Start time of the process since unix epoch in seconds.",
           (double)d->started_at.ms / 1000.0);
     storage_metrics(d, &e);
+    pressure_metrics(d, &e);
     engine_metrics(d, &e);
     toc_daemon_each_rule_metric(d, fn, fn_ctx);
     notify_metrics(d, &e);
@@ -341,28 +368,69 @@ struct self_batch {
     int64_t t_ms;
 };
 
-static void add_point(void *ctx, const char *name, const char *type, const char *help,
-                      const char *label, const char *label_value, double value) {
-    struct self_batch *b = ctx;
+enum { GROWTH_ROWS = 10 };
+
+static void add_labelled(struct self_batch *b, const char *name, const struct toc_label *labels,
+                         size_t count, double value) {
     struct toc_labels_builder l = TOC_LABELS_BUILDER_INIT;
-    (void)type;
-    (void)help;
     toc_labels_builder_set(&l, TOC_METRIC_NAME, toc_sv_cstr(name));
     toc_labels_builder_set(&l, TOC_SV("job"), TOC_SV("tocsin"));
     toc_labels_builder_set(&l, TOC_SV("instance"), b->instance);
-    if (label)
-        toc_labels_builder_set(&l, toc_sv_cstr(label), toc_sv_cstr(label_value));
+    for (size_t i = 0; i < count; i++)
+        toc_labels_builder_set(&l, labels[i].name, labels[i].value);
     struct toc_point p = toc_float_point(
         toc_labels_dup_arena(toc_labels_builder_finish(&l), &b->arena), b->t_ms, value);
     TOC_VEC_PUSH(b, p);
     toc_labels_builder_fini(&l);
 }
 
+static void add_point(void *ctx, const char *name, const char *type, const char *help,
+                      const char *label, const char *label_value, double value) {
+    struct toc_label l = {toc_sv_cstr(label), toc_sv_cstr(label_value)};
+    (void)type;
+    (void)help;
+    add_labelled(ctx, name, &l, label != NULL, value);
+}
+
+/* A text from outside as a label value: a cut character goes, other nonsense is not repeated. */
+static struct toc_sv label_text(const char *text) {
+    struct toc_sv s = toc_sv_cstr(text);
+    for (int i = 0; i < 3 && s.n && !toc_sv_is_utf8(s); i++)
+        s.n--;
+    return toc_sv_is_utf8(s) ? s : TOC_SV("?");
+}
+
+/* What found no room, by sender, and the labels that are to blame. */
+static void add_overflow(struct toc_daemon *d, struct self_batch *b) {
+    struct toc_overflow_row *rows = TOC_NEW_ARRAY(struct toc_overflow_row, TOC_OVERFLOW_ROWS);
+    size_t n = toc_metricdb_overflow(d->metrics, rows);
+    for (size_t i = 0; i < n; i++) {
+        struct toc_label l[] = {{TOC_SV("source_job"), label_text(rows[i].job)},
+                                {TOC_SV("source_instance"), label_text(rows[i].instance)},
+                                {TOC_SV("reason"), toc_sv_cstr(toc_reject_text(rows[i].reason))}};
+        add_labelled(b, "tocsin_overflow_samples_total", l, TOC_ARRAY_LEN(l),
+                     (double)rows[i].samples);
+    }
+    toc_free(rows);
+}
+
+static void add_growth(struct toc_daemon *d, struct self_batch *b) {
+    struct toc_label_growth rows[GROWTH_ROWS];
+    size_t n = toc_metricdb_growth(d->metrics, rows, GROWTH_ROWS);
+    for (size_t i = 0; i < n; i++) {
+        struct toc_label l[] = {{TOC_SV("metric"), label_text(rows[i].metric)},
+                                {TOC_SV("label"), label_text(rows[i].label)}};
+        add_labelled(b, "tocsin_label_new_values", l, TOC_ARRAY_LEN(l), (double)rows[i].new_values);
+    }
+}
+
 void toc_daemon_write_self(struct toc_daemon *d, struct toc_ts now) {
     struct self_batch b = {.instance = toc_sv_cstr(d->instance), .t_ms = now.ms};
     struct toc_write_result result;
-    struct toc_sink *sink = toc_metricdb_sink(d->metrics);
+    struct toc_sink *sink = toc_metricdb_own_sink(d->metrics);
     toc_daemon_each_metric(d, add_point, &b);
+    add_overflow(d, &b);
+    add_growth(d, &b);
     /* A failure is a problem that each_problem shows already. */
     int rc = sink->write(sink, b.items, b.count, &result, NULL);
     (void)rc;

@@ -309,6 +309,11 @@ static size_t known_part(void *ctx, struct toc_sv line) {
     return g->known->n;
 }
 
+static int over_limit(const struct ingest *g) {
+    return toc_errf(g->err, TOC_ELIMIT, "sample limit exceeded: more than %lld samples",
+                    (long long)g->in->config->limits.sample_limit);
+}
+
 /* A sample that is not dropped becomes the last of the points; *out_is_point tells. */
 static int take_sample(struct ingest *g, const struct toc_exposition_sample *s,
                        bool *out_is_point) {
@@ -326,8 +331,7 @@ static int take_sample(struct ingest *g, const struct toc_exposition_sample *s,
     g->counts->post_relabel++;
     if (config->limits.sample_limit &&
         g->counts->post_relabel > (size_t)config->limits.sample_limit)
-        return toc_errf(g->err, TOC_ELIMIT, "sample limit exceeded: more than %lld samples",
-                        (long long)config->limits.sample_limit);
+        return over_limit(g);
     bool has_own_time = s->has_timestamp && config->honor_timestamps;
     int64_t t_ms = has_own_time ? s->timestamp_ms : g->in->t_ms;
     if (t_ms > g->in->t_ms + FUTURE_MS) {
@@ -506,6 +510,31 @@ static struct toc_exposition_limits parser_limits(const struct toc_scrape_limits
     };
 }
 
+enum { FLOOD_LINE_BYTES = 16 };
+
+static size_t count_sample_lines(struct toc_sv body) {
+    size_t n = 0;
+    struct toc_sv line;
+    while (toc_sv_split(&body, '\n', &line))
+        n += line.n && line.p[0] != '#';
+    return n;
+}
+
+/* A large answer with more lines than samples are allowed is refused before it costs the memory of
+ * its series; relabelling might drop some, then the samples are counted one by one. */
+static int refuse_flood(struct ingest *g) {
+    const struct toc_scrape_config *config = g->in->config;
+    size_t most = (size_t)config->limits.sample_limit;
+    if (!g->is_text || !most || config->metric_relabel.count ||
+        g->in->body.n / FLOOD_LINE_BYTES <= most)
+        return 0;
+    size_t n = count_sample_lines(g->in->body);
+    if (n <= most)
+        return 0;
+    g->counts->scraped = g->counts->post_relabel = n;
+    return over_limit(g);
+}
+
 int toc_scrape_cache_ingest(struct scrape_cache *c, const struct scrape_input *in,
                             struct scrape_counts *out, struct toc_err *err) {
     *out = (struct scrape_counts){0};
@@ -526,7 +555,9 @@ int toc_scrape_cache_ingest(struct scrape_cache *c, const struct scrape_input *i
         handler.histogram = on_histogram;
     handler.wants_classic = in->config->classic_histograms;
     toc_scrape_script_begin(&c->script);
-    int rc = g.is_text ? toc_exposition_parse(in->format, in->body, &limits, &handler, err)
+    int rc = refuse_flood(&g);
+    if (!rc)
+        rc = g.is_text ? toc_exposition_parse(in->format, in->body, &limits, &handler, err)
                        : toc_exposition_proto_parse(in->body, &limits, &handler, err);
     bool is_same_answer = toc_scrape_script_end(&c->script, rc == 0) && g.is_text;
     if (rc == 0)

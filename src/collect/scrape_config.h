@@ -23,7 +23,7 @@
     X(label_value_length_limit, 4096, "bytes of a label value")                         \
     X(target_limit, 10000, "targets of one job")                                        \
     X(keep_dropped_targets, 1000, "targets dropped by relabelling that are remembered") \
-    X(body_size_limit, 64 << 20, "bytes of one answer, uncompressed")
+    X(body_size_limit, 32 << 20, "bytes of one answer, uncompressed")
 
 struct toc_scrape_limits {
 #define X(member, fallback, what) int64_t member;

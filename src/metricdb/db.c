@@ -46,6 +46,7 @@ static struct toc_metricdb *make(const struct toc_metricdb_options *o) {
         toc_blocks_init(&db->rollups[k], db->limits.index_cache_bytes / 4);
     toc_exemplars_init(&db->exemplars, (size_t)db->limits.max_exemplars);
     toc_checkpoints_init(db);
+    toc_admission_init(&db->admission);
     toc_metricdb_init_sink(db);
     toc_metricdb_init_querier(db);
     return db;
@@ -200,6 +201,7 @@ static void destroy(struct toc_metricdb **out) {
     toc_exemplars_fini(&db->exemplars);
     toc_head_fini(&db->head);
     toc_metricdb_fini_notes(db);
+    toc_admission_fini(&db->admission);
     toc_metricdb_free_rules(db);
     toc_metricdb_free_seal(&db->untrimmed);
     toc_checkpoints_fini(db);
@@ -233,6 +235,8 @@ int toc_metricdb_open(const struct toc_metricdb_options *options, struct toc_met
         *out = NULL;
         return rc;
     }
+    toc_admission_tick(db); /* what was replayed is no churn */
+    db->head.growth = &db->admission.growth;
     toc_metricdb_load_metadata(db);
     toc_metricdb_clean_snapshots(db);
     *out = db;

@@ -134,14 +134,19 @@ static int roll_up_now_and_then(struct toc_metricdb *db) {
 }
 
 static int flush_log(struct toc_metricdb *db, struct toc_err *err) {
+    if (atomic_load_explicit(&db->shortage, memory_order_relaxed) & TOC_SHORT_OF_DISK)
+        return toc_errf(err, TOC_ENOSPC, "the disk is full: nothing is written to %s", db->dir);
     int rc = toc_wal_flush(db->wal, err);
     return rc && toc_wal_is_in_doubt(db->wal) ? relog(db) : rc;
 }
 
 static int step(struct toc_metricdb *db, struct toc_err *err) {
     int rc = flush_log(db, err);
-    if (rc)
-        return rc;
+    if (rc) {
+        /* Retention may be what makes room. */
+        int expired = rc == TOC_ENOSPC ? expire_now_and_then(db, false) : 0;
+        return expired && expired != TOC_ENOSPC ? expired : rc;
+    }
     rc = toc_metricdb_save_metadata(db);
     if (rc)
         return toc_errf(err, rc, "cannot write %s/metadata: %s", db->dir, toc_strerror(rc));
@@ -177,6 +182,7 @@ static int step(struct toc_metricdb *db, struct toc_err *err) {
 }
 
 int toc_metricdb_maintain(struct toc_metricdb *db, struct toc_err *err) {
+    toc_admission_tick(db);
     toc_mutex_lock(&db->maintain_mutex);
     int64_t now = toc_clock_mono(db->clock).ns;
     int rc = db->failed_code;

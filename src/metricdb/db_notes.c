@@ -202,12 +202,21 @@ static void set_row(struct toc_metricdb *db, struct toc_sv metric, enum toc_metr
     db->metadata_changed = true;
 }
 
-static void put_metadata(struct toc_sink *sink, struct toc_sv metric, enum toc_metric_type type,
-                         struct toc_sv help, struct toc_sv unit) {
-    struct toc_metricdb *db = TOC_CONTAINER_OF(sink, struct toc_metricdb, sink);
+static void put(struct toc_metricdb *db, struct toc_sv metric, enum toc_metric_type type,
+                struct toc_sv help, struct toc_sv unit) {
     toc_mutex_lock(&db->notes_mutex);
     set_row(db, metric, type, help, unit);
     toc_mutex_unlock(&db->notes_mutex);
+}
+
+static void put_metadata(struct toc_sink *sink, struct toc_sv metric, enum toc_metric_type type,
+                         struct toc_sv help, struct toc_sv unit) {
+    put(TOC_CONTAINER_OF(sink, struct toc_metricdb, sink), metric, type, help, unit);
+}
+
+static void put_own_metadata(struct toc_sink *sink, struct toc_sv metric, enum toc_metric_type type,
+                             struct toc_sv help, struct toc_sv unit) {
+    put(TOC_CONTAINER_OF(sink, struct toc_metricdb, own_sink), metric, type, help, unit);
 }
 
 static void metadata_path(const struct toc_metricdb *db, char *out, size_t out_size) {
@@ -275,6 +284,7 @@ void toc_metricdb_load_metadata(struct toc_metricdb *db) {
     char path[4096];
     struct toc_buf bytes = TOC_BUF_INIT;
     db->sink.metadata = put_metadata;
+    db->own_sink.metadata = put_own_metadata;
     metadata_path(db, path, sizeof path);
     int rc = toc_vfs_read_file(db->vfs, path, METADATA_FILE_MAX, &bytes);
     if (rc != TOC_ENOENT && (rc || !decode_metadata(db, toc_buf_sv(&bytes))))

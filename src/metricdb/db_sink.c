@@ -4,54 +4,6 @@
 #include "metricdb/histogram_track.h"
 #include "metricdb/metricdb_priv.h"
 
-/* --- what is refused --- */
-
-static bool has_metric_name(struct toc_labels l) {
-    return l.count && toc_labels_get(l, TOC_METRIC_NAME).n > 0;
-}
-
-static bool are_labels_valid(struct toc_labels l) {
-    for (size_t i = 0; i < l.count; i++) {
-        const struct toc_label *x = &l.items[i];
-        if (!x->name.n || !x->value.n || !toc_sv_is_utf8(x->name) || !toc_sv_is_utf8(x->value))
-            return false;
-        if (i && toc_sv_cmp(l.items[i - 1].name, x->name) >= 0)
-            return false;
-    }
-    return has_metric_name(l);
-}
-
-static bool are_labels_within_limits(const struct toc_metricdb_limits *limits,
-                                     struct toc_labels l) {
-    size_t bytes = 0;
-    if (l.count > limits->max_label_count)
-        return false;
-    for (size_t i = 0; i < l.count; i++) {
-        if (l.items[i].name.n > limits->max_label_name_bytes ||
-            l.items[i].value.n > limits->max_label_value_bytes)
-            return false;
-        bytes += l.items[i].name.n + l.items[i].value.n;
-    }
-    return bytes <= limits->max_labels_bytes;
-}
-
-/* Series with its shard locked, or NULL and the reason. Labels are checked only when it is new:
- * those of a series that exists were. */
-static struct toc_series *lock_series(struct toc_metricdb *db, struct toc_labels labels,
-                                      struct toc_head_shard **out_shard,
-                                      enum toc_reject_reason *out_reason) {
-    struct toc_series *s = toc_head_series_lock(&db->head, labels, 0, out_shard);
-    if (s)
-        return s;
-    if (!are_labels_within_limits(&db->limits, labels))
-        *out_reason = TOC_REJECT_LABEL_LIMIT;
-    else if (!are_labels_valid(labels))
-        *out_reason = TOC_REJECT_INVALID_LABELS;
-    else if (!(s = toc_head_series_lock(&db->head, labels, db->limits.max_series, out_shard)))
-        *out_reason = TOC_REJECT_SERIES_LIMIT;
-    return s;
-}
-
 /* --- a batch --- */
 
 struct batch {
@@ -67,12 +19,22 @@ struct batch {
     int64_t noted_ms;       /* start of the window that was noted last */
     struct toc_late late;
     struct toc_write_result result;
+    bool is_own;     /* nobody sends these samples again: they are never shed */
     uint8_t refused; /* of the sample at hand: 0, or 1 + the reason */
 };
 
-static int begin(struct toc_metricdb *db, size_t count, struct batch *b, struct toc_err *err) {
-    *b = (struct batch){.db = db};
-    int rc = toc_wal_admits(db->wal, err);
+int toc_metricdb_admits(struct toc_metricdb *db, struct toc_err *err) {
+    if (atomic_load_explicit(&db->shortage, memory_order_relaxed) & TOC_NO_MEMORY_AT_ALL)
+        return toc_errf(err, TOC_EBUSY,
+                        "the memory budget is used up; send again in a few seconds, send less, or "
+                        "raise storage.memory_budget");
+    return toc_wal_admits(db->wal, err);
+}
+
+static int begin(struct toc_metricdb *db, size_t count, bool is_own, struct batch *b,
+                 struct toc_err *err) {
+    *b = (struct batch){.db = db, .is_own = is_own};
+    int rc = is_own ? 0 : toc_metricdb_admits(db, err);
     if (rc)
         return rc;
     b->entries =
@@ -181,13 +143,20 @@ static void put_sample(struct batch *b, struct toc_head_shard *shard, struct toc
 static int log_entries(struct batch *b, uint64_t *out_ticket, struct toc_err *err) {
     struct toc_wal *wal = b->db->wal;
     struct toc_wal_entry *entries = b->entries;
+    uint64_t ticket = 0;
+    int rc = 0;
     b->entries = NULL;
-    if (!b->count)
+    if (!b->count) {
         toc_free(entries);
-    else if (!out_ticket || b->db->durability == TOC_DURABILITY_SYNC)
-        return toc_wal_write_take(wal, entries, b->count, err);
+        return 0;
+    }
+    if (b->is_own)
+        rc = toc_wal_push_own(wal, entries, b->count, &ticket, err);
     else
-        *out_ticket = toc_wal_push_take(wal, entries, b->count);
+        ticket = toc_wal_push_take(wal, entries, b->count);
+    if (rc || !out_ticket || b->db->durability == TOC_DURABILITY_SYNC)
+        return rc ? rc : toc_wal_wait(wal, ticket, err);
+    *out_ticket = ticket;
     return 0;
 }
 
@@ -210,13 +179,12 @@ static int finish(struct batch *b, uint64_t *out_ticket, struct toc_write_result
     return rc;
 }
 
-static int write_points(struct toc_sink *sink, const struct toc_point *points, size_t count,
-                        struct toc_write_result *out_result, struct toc_err *err) {
-    struct toc_metricdb *db = TOC_CONTAINER_OF(sink, struct toc_metricdb, sink);
+static int write_points(struct toc_metricdb *db, bool is_own, const struct toc_point *points,
+                        size_t count, struct toc_write_result *out_result, struct toc_err *err) {
     struct batch b;
     if (out_result)
         *out_result = (struct toc_write_result){0};
-    int rc = begin(db, count, &b, err);
+    int rc = begin(db, count, is_own, &b, err);
     if (rc)
         return rc;
     for (size_t i = 0; i < count; i++) {
@@ -235,8 +203,9 @@ static int write_points(struct toc_sink *sink, const struct toc_point *points, s
         if (!too_old && p->t_ms <= b.sealed_ms &&
             settle_late(&b, toc_labels_hash(p->labels), p->labels, p->t_ms, p->value, p->histogram))
             continue;
-        struct toc_series *s = too_old ? toc_head_series_lock(&db->head, p->labels, 0, &shard)
-                                       : lock_series(db, p->labels, &shard, &reason);
+        struct toc_series *s =
+            too_old ? toc_head_series_lock(&db->head, p->labels, 0, &shard)
+                    : toc_admission_series_lock(db, p->labels, is_own, &shard, &reason);
         if (!s) {
             reason = too_old ? TOC_REJECT_TOO_OLD : reason;
             reject(&b, reason);
@@ -251,7 +220,7 @@ static int write_points(struct toc_sink *sink, const struct toc_point *points, s
 int toc_metricdb_series_ref(struct toc_metricdb *db, struct toc_labels labels, uint64_t *out_ref,
                             enum toc_reject_reason *out_reason) {
     struct toc_head_shard *shard;
-    struct toc_series *s = lock_series(db, labels, &shard, out_reason);
+    struct toc_series *s = toc_admission_series_lock(db, labels, false, &shard, out_reason);
     if (!s) {
         atomic_fetch_add_explicit(&db->rejected[*out_reason], 1, memory_order_relaxed);
         return TOC_EREJECTED;
@@ -352,7 +321,7 @@ static int write_refs(struct toc_metricdb *db, struct toc_metricdb_sample *sampl
     size_t ends[TOC_HEAD_SHARDS], from = 0;
     *out_unknown = 0;
     *out_result = (struct toc_write_result){0};
-    int rc = begin(db, count, &b, err);
+    int rc = begin(db, count, out_ticket != NULL, &b, err);
     if (rc)
         return rc;
     uint32_t *order = count > UINT32_MAX / 8 ? NULL : toc_try_alloc(count * 5 + 1);
@@ -387,8 +356,30 @@ int toc_metricdb_wait(struct toc_metricdb *db, uint64_t ticket, struct toc_err *
     return ticket ? toc_wal_wait(db->wal, ticket, err) : 0;
 }
 
+static int write_sink(struct toc_sink *sink, const struct toc_point *points, size_t count,
+                      struct toc_write_result *out_result, struct toc_err *err) {
+    return write_points(TOC_CONTAINER_OF(sink, struct toc_metricdb, sink), false, points, count,
+                        out_result, err);
+}
+
+static int write_own(struct toc_sink *sink, const struct toc_point *points, size_t count,
+                     struct toc_write_result *out_result, struct toc_err *err) {
+    return write_points(TOC_CONTAINER_OF(sink, struct toc_metricdb, own_sink), true, points, count,
+                        out_result, err);
+}
+
 void toc_metricdb_init_sink(struct toc_metricdb *db) {
-    db->sink.write = write_points;
+    db->sink.write = write_sink;
+    db->own_sink.write = write_own;
+}
+
+struct toc_sink *toc_metricdb_own_sink(struct toc_metricdb *db) {
+    return &db->own_sink;
+}
+
+void toc_metricdb_set_shortage(struct toc_metricdb *db, unsigned bits) {
+    atomic_store_explicit(&db->shortage, bits, memory_order_relaxed);
+    toc_wal_hold(db->wal, bits & TOC_SHORT_OF_DISK);
 }
 
 struct toc_sink *toc_metricdb_sink(struct toc_metricdb *db) {

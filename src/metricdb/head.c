@@ -130,6 +130,13 @@ static uint32_t take_slot(struct toc_head_shard *shard) {
     return (uint32_t)shard->slots.count - 1;
 }
 
+static void note_growth(struct toc_head *h, const struct toc_series *s, struct toc_labels l) {
+    for (size_t i = 0; i < l.count && h->growth; i++)
+        if (toc_index_is_new(&h->index, s->pairs[i]))
+            toc_growth_add(h->growth, toc_labels_get(l, TOC_METRIC_NAME), l.items[i].name,
+                           l.items[i].value);
+}
+
 /* Under the index lock (write) and the shard lock. */
 static struct toc_series *make_series(struct toc_head *h, struct toc_head_shard *shard,
                                       uint64_t hash, struct toc_labels l) {
@@ -144,6 +151,7 @@ static struct toc_series *make_series(struct toc_head *h, struct toc_head_shard 
     atomic_store_explicit(&shard->slots.items[slot].is_dead, false, memory_order_relaxed);
     toc_index_add(&h->index, s->id, l, s->pairs);
     insert(shard, s);
+    note_growth(h, s, l);
     atomic_fetch_add_explicit(&h->series_count, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&h->series_created, 1, memory_order_relaxed);
     return s;

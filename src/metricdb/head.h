@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "metricdb/growth.h"
 #include "metricdb/index.h"
 #include "metricdb/samples.h"
 #include "metricdb/stream.h"
@@ -80,6 +81,7 @@ struct toc_head {
     struct toc_index index;
     struct toc_head_shard shards[TOC_HEAD_SHARDS];
     int64_t block_span_ms;
+    struct toc_growth *growth; /* told of new values of labels; NULL: nobody is */
     atomic_uint_fast64_t series_count, series_created;
     /* Running selects by the parity of the epoch in which they began. A select enters under the
      * index lock (read), the epoch moves under it (write). */

@@ -203,6 +203,15 @@ static void drop_pair(struct toc_index *x, uint32_t id) {
     x->pair_count--;
 }
 
+size_t toc_index_series_count(const struct toc_index *x, struct toc_label l) {
+    size_t slot = find_slot(x, pair_hash(l.name, l.value), l.name, l.value);
+    return x->slots[slot] ? pair_at(x, x->slots[slot] - 1)->series.count : 0;
+}
+
+bool toc_index_is_new(const struct toc_index *x, uint32_t pair) {
+    return pair_at(x, pair)->series.count == 1;
+}
+
 struct toc_label toc_index_label(const struct toc_index *x, uint32_t pair) {
     const struct toc_index_pair *p = pair_at(x, pair);
     return (struct toc_label){p->name->name, {p->value, p->value_n}};

@@ -58,6 +58,10 @@ void toc_index_restore_series(struct toc_index *x, size_t count, toc_index_pairs
 /* Takes the series of `dead` (sorted) out of the lists of `pairs` (any order, duplicates allowed)
  * and frees pairs that nobody carries any more. */
 void toc_index_remove(struct toc_index *x, const struct toc_ids *dead, struct toc_ids *pairs);
+/* How many series carry the pair. */
+size_t toc_index_series_count(const struct toc_index *x, struct toc_label l);
+/* Is there but one series with the pair? */
+bool toc_index_is_new(const struct toc_index *x, uint32_t pair);
 /* Borrowed name and value. */
 struct toc_label toc_index_label(const struct toc_index *x, uint32_t pair);
 /* The sorted series that satisfy all matchers, appended to out. */

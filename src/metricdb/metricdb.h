@@ -28,15 +28,22 @@ enum toc_durability {
     TOC_DURABILITY_OS,    /* after write(2): survives kill -9, not power loss */
 };
 
-/* X(field, type, default, what): every limit with the default used for 0. */
+/* X(field, type, default, what): limits on what comes in. Each is a key of `storage` in the
+ * configuration. */
+#define TOC_METRICDB_INTAKE_TABLE(X)                                                     \
+    X(max_series, uint64_t, 1000000, "active series in the head")                        \
+    X(max_source_series, uint64_t, 500000, "active series with one value of `instance`") \
+    X(max_new_series, uint64_t, 2000000, "series made within ten minutes (churn)")       \
+    X(max_label_count, uint64_t, 64, "labels of a series, name included")                \
+    X(max_label_name_bytes, uint64_t, 512, "bytes of a label name")                      \
+    X(max_label_value_bytes, uint64_t, 4096, "bytes of a label value")                   \
+    X(max_labels_bytes, uint64_t, 16384, "bytes of all names and values of a series")    \
+    X(max_metadata, uint64_t, 20000, "metrics whose type and help are remembered")       \
+    X(max_exemplars, uint64_t, 20000, "exemplars kept in memory")
+
+/* Every limit with the default used for 0. */
 #define TOC_METRICDB_LIMIT_TABLE(X)                                                              \
-    X(max_series, uint64_t, 1000000, "active series in the head")                                \
-    X(max_label_count, uint64_t, 64, "labels of a series, name included")                        \
-    X(max_label_name_bytes, uint64_t, 512, "bytes of a label name")                              \
-    X(max_label_value_bytes, uint64_t, 4096, "bytes of a label value")                           \
-    X(max_labels_bytes, uint64_t, 16384, "bytes of all names and values of a series")            \
-    X(max_metadata, uint64_t, 20000, "metrics whose type and help are remembered")               \
-    X(max_exemplars, uint64_t, 20000, "exemplars kept in memory")                                \
+    TOC_METRICDB_INTAKE_TABLE(X)                                                                 \
     X(max_pending_samples, uint64_t, 1000000, "samples waiting for a log that fails")            \
     X(retention_ms, int64_t, 1296000000, "time covered by blocks before the oldest is deleted")  \
     X(rollup_5m_ms, int64_t, 2592000000, "the same for roll-ups of 5 minutes; negative: none")   \
@@ -111,6 +118,27 @@ void toc_metricdb_close(struct toc_metricdb **db);
  * sees every sample acknowledged before it began. */
 struct toc_sink *toc_metricdb_sink(struct toc_metricdb *db);
 struct toc_querier *toc_metricdb_querier(struct toc_metricdb *db);
+/* For what the daemon measures and computes itself: no limit on series and no shedding stops it
+ * (TOC_METRICDB_OWN_SERIES beyond max_series), so that it can tell of both; while the log cannot be
+ * written its samples are readable for as long as the memory lasts. */
+enum { TOC_METRICDB_OWN_SERIES = 20000 };
+struct toc_sink *toc_metricdb_own_sink(struct toc_metricdb *db);
+
+/* What the machine is short of; told by whoever watches it. */
+enum toc_metricdb_shortage {
+    TOC_SHORT_OF_DISK = 1,    /* the log and blocks are not written: TOC_ENOSPC */
+    TOC_SHORT_OF_MEMORY = 2,  /* no new series */
+    TOC_NO_MEMORY_AT_ALL = 4, /* writes are answered with TOC_EBUSY: send again later */
+};
+void toc_metricdb_set_shortage(struct toc_metricdb *db, unsigned bits);
+/* 0, or why a write would be refused as a whole now; to be asked before a message is read. */
+int toc_metricdb_admits(struct toc_metricdb *db, struct toc_err *err) TOC_MUST_CHECK;
+/* What was refused since start because of limits on series and labels, by source and reason. */
+struct toc_overflow_row;
+size_t toc_metricdb_overflow(struct toc_metricdb *db, struct toc_overflow_row *out);
+/* The labels that take on new values now, the fastest first; returns how many. */
+struct toc_label_growth;
+size_t toc_metricdb_growth(struct toc_metricdb *db, struct toc_label_growth *out, size_t max);
 
 /*
  * Fast path of ingestion: a caller keeps the reference next to the raw bytes of a label set and
@@ -190,9 +218,10 @@ struct toc_metricdb_stats {
     uint64_t head_samples, head_chunk_bytes;
     int64_t oldest_ms, newest_ms; /* of everything stored; newest < oldest when empty */
     uint64_t wal_bytes, wal_segments, wal_records_written, wal_fsyncs, wal_failures;
-    uint64_t wal_pending_samples; /* not durable yet */
-    bool is_degraded;             /* the last try to write the log or a block failed */
-    int degraded_code;            /* its TOC_E… */
+    uint64_t wal_pending_samples;  /* not durable yet */
+    uint64_t wal_unlogged_samples; /* since start: in memory only while the log had no room */
+    bool is_degraded;              /* the last try to write the log or a block failed */
+    int degraded_code;             /* its TOC_E… */
     char degraded_text[TOC_METRICDB_TEXT_MAX];
     uint64_t blocks, block_bytes, block_samples, blocks_sealed, blocks_deleted;
     /* Deleted by retention since start, by reason: samples (of roll-ups: buckets), and the bytes of

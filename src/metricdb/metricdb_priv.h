@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/map.h"
+#include "metricdb/admission.h"
 #include "metricdb/block.h"
 #include "metricdb/checkpoint.h"
 #include "metricdb/exemplar_priv.h"
@@ -41,7 +42,7 @@ struct toc_late_window {
 };
 
 struct toc_metricdb {
-    struct toc_sink sink;
+    struct toc_sink sink, own_sink;
     struct toc_querier querier;
     struct toc_vfs *vfs;
     struct toc_clock *clock;
@@ -54,6 +55,7 @@ struct toc_metricdb {
     struct toc_lock *lock;
 
     struct toc_head head;
+    struct toc_admission admission;
     struct toc_wal *wal;
     struct toc_blocks blocks;     /* raw samples */
     struct toc_blocks rollups[2]; /* of 5 minutes, of one hour */
@@ -89,6 +91,7 @@ struct toc_metricdb {
     atomic_uint_fast64_t rejected[TOC_REJECT_REASON_COUNT];
     atomic_uint_fast64_t expired_samples[TOC_METRICDB_EXPIRY_COUNT],
         expired_bytes[TOC_METRICDB_EXPIRY_COUNT];
+    atomic_uint shortage;     /* bits of enum toc_metricdb_shortage */
     atomic_int degraded_code; /* of sealing; the log keeps its own */
     double replay_seconds;
     uint64_t replay_records, replay_samples;

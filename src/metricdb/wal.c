@@ -36,7 +36,10 @@ struct toc_wal {
     uint64_t failed_upto; /* `pushed` as covered by the last failed attempt */
     int last_error;
     bool is_degraded;
-    bool is_in_doubt; /* a file with acknowledged samples was given up un-synced (`os` only) */
+    bool is_held;      /* nothing is written: what is left of the disk is for others */
+    bool is_in_doubt;  /* the log lacks what it should hold: a file was given up un-synced (`os`
+                          only), or entries found no room */
+    uint64_t unlogged; /* entries that found no room in `pending` */
     char degraded_text[TOC_METRICDB_TEXT_MAX];
     TOC_VEC(struct toc_wal_segment) segments; /* the current one is last while file is open */
     bool has_unsynced_removals;               /* of segments */
@@ -325,8 +328,9 @@ static int lead(struct toc_wal *w, bool sync) {
     w->pending = swap;
     w->pending.count = 0;
     uint64_t covered = w->pushed;
+    bool is_held = w->is_held;
     toc_mutex_unlock(&w->mutex);
-    int rc = write_batch(w, sync);
+    int rc = is_held ? TOC_ENOSPC : write_batch(w, sync);
     toc_mutex_lock(&w->mutex);
     if (rc)
         put_back(w);
@@ -376,6 +380,22 @@ int toc_wal_admits(struct toc_wal *w, struct toc_err *err) {
     return explain(w, rc, err);
 }
 
+void toc_wal_hold(struct toc_wal *w, bool is_held) {
+    toc_mutex_lock(&w->mutex);
+    w->is_held = is_held;
+    toc_mutex_unlock(&w->mutex);
+}
+
+/* Does a log that fails have no room for them? Then the head alone has them, until it is logged
+ * again as a whole. Under the mutex. */
+static bool leave_out(struct toc_wal *w, size_t count) {
+    if (!w->is_degraded || w->pending.count + count <= w->o.max_pending)
+        return false;
+    w->is_in_doubt = true;
+    w->unlogged += count;
+    return true;
+}
+
 static void append_pending(struct toc_wal *w, const struct toc_wal_entry *entries, size_t count) {
     TOC_VEC_RESERVE(&w->pending, w->pending.count + count);
     if (count)
@@ -400,6 +420,21 @@ uint64_t toc_wal_push_take(struct toc_wal *w, struct toc_wal_entry *take_entries
     toc_mutex_unlock(&w->mutex);
     toc_free(unused.items);
     return ticket;
+}
+
+int toc_wal_push_own(struct toc_wal *w, struct toc_wal_entry *take_entries, size_t count,
+                     uint64_t *out_ticket, struct toc_err *err) {
+    toc_mutex_lock(&w->mutex);
+    int rc = leave_out(w, count) ? w->last_error : 0;
+    toc_mutex_unlock(&w->mutex);
+    if (!rc) {
+        *out_ticket = toc_wal_push_take(w, take_entries, count);
+        return 0;
+    }
+    for (size_t i = 0; i < count; i++)
+        toc_free(toc_wal_entry_blob(&take_entries[i]));
+    toc_free(take_entries);
+    return explain(w, rc, err);
 }
 
 int toc_wal_wait(struct toc_wal *w, uint64_t ticket, struct toc_err *err) {
@@ -456,7 +491,8 @@ int toc_wal_flush(struct toc_wal *w, struct toc_err *err) {
 
 bool toc_wal_is_in_doubt(struct toc_wal *w) {
     toc_mutex_lock(&w->mutex);
-    bool is_in_doubt = w->is_in_doubt;
+    /* While it cannot even write what waits, there is no use in adding to that. */
+    bool is_in_doubt = w->is_in_doubt && !(w->is_degraded && w->pending.count);
     toc_mutex_unlock(&w->mutex);
     return is_in_doubt;
 }
@@ -582,6 +618,7 @@ void toc_wal_stats(struct toc_wal *w, struct toc_metricdb_stats *out) {
     out->wal_fsyncs = w->fsyncs;
     out->wal_failures = w->failures;
     out->wal_pending_samples = w->pushed - w->durable;
+    out->wal_unlogged_samples = w->unlogged;
     if (w->is_degraded) {
         out->is_degraded = true;
         out->degraded_code = w->last_error;

@@ -109,6 +109,13 @@ int toc_wal_write_take(struct toc_wal *w, struct toc_wal_entry *take_entries, si
  * for is written with what comes next, or by toc_wal_flush. */
 uint64_t toc_wal_push_take(struct toc_wal *w, struct toc_wal_entry *take_entries, size_t count);
 int toc_wal_wait(struct toc_wal *w, uint64_t ticket, struct toc_err *err) TOC_MUST_CHECK;
+/* As push, for writers whose samples nobody sends again: when too much waits already they are left
+ * out, which is an error, and the log asks to be written anew from the head (is_in_doubt) once it
+ * works. */
+int toc_wal_push_own(struct toc_wal *w, struct toc_wal_entry *take_entries, size_t count,
+                     uint64_t *out_ticket, struct toc_err *err) TOC_MUST_CHECK;
+/* While held nothing is written; every write is answered with TOC_ENOSPC. */
+void toc_wal_hold(struct toc_wal *w, bool is_held);
 /* Writes and syncs everything that was handed over. With durability `os` an fsync that fails leaves
  * what was acknowledged since the last one in doubt: flush says so until it was logged again and
  * settled. */

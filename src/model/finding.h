@@ -98,6 +98,7 @@ enum toc_severity toc_severity_parse(struct toc_sv s);
     X(TARGET_DOWN, "target_down", GENERIC, WARNING, false, 29, "Target down")                     \
     X(SELF_CONFIG, "self_config", SELF, WARNING, true, 26, "Configuration not applied")           \
     X(SELF_STORAGE, "self_storage", SELF, CRITICAL, true, 89, "Storage degraded")                 \
+    X(SELF_CARDINALITY, "self_cardinality", SELF, WARNING, true, 88, "Too many series")           \
     X(SELF_NOTIFY, "self_notify", SELF, WARNING, true, 27, "Notifications fail")                  \
     X(SELF_BLIND, "self_blind", SELF, WARNING, true, 28, "Part of the monitoring is blind")       \
     X(SELF_WATCHDOG, "self_watchdog", SELF, INFO, true, 1, "Watchdog")

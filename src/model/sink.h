@@ -35,7 +35,10 @@ static inline struct toc_point toc_float_point(struct toc_labels labels, int64_t
     X(TOC_REJECT_INVALID_LABELS, "invalid_labels")       \
     X(TOC_REJECT_SERIES_LIMIT, "series_limit")           \
     X(TOC_REJECT_LABEL_LIMIT, "label_limit")             \
-    X(TOC_REJECT_INVALID_HISTOGRAM, "invalid_histogram")
+    X(TOC_REJECT_INVALID_HISTOGRAM, "invalid_histogram") \
+    X(TOC_REJECT_SOURCE, "source_limit")                 \
+    X(TOC_REJECT_CHURN, "churn_limit")                   \
+    X(TOC_REJECT_MEMORY, "memory_budget")
 
 enum toc_reject_reason {
 #define X(name, text) name,

@@ -10,6 +10,8 @@
 #include "codec/text.h"
 #include "sys/socket.h"
 
+/* A body may grow to so many times its size, or to so many bytes, when its coding is undone. */
+enum { EXPANSION_MAX = 500, EXPANSION_FREE_BYTES = 4 << 20 };
 enum { PARAMS_MAX = 1000, ARENA_BYTES = 64 << 20 };
 
 struct request *toc_http_request_new(const char *target, struct MHD_Connection *connection) {
@@ -164,6 +166,8 @@ static int undo_coding(struct request *r, struct toc_err *err) {
         r->public.body = toc_buf_sv(&r->body);
         return 0;
     }
+    size_t by_ratio = TOC_MAX(r->body.n * EXPANSION_MAX, (size_t)EXPANSION_FREE_BYTES);
+    r->max_body_bytes = TOC_MIN(r->max_body_bytes, by_ratio);
     rc = toc_decompress(coding, toc_buf_sv(&r->body), r->max_body_bytes, &r->decoded, err);
     r->public.body = toc_buf_sv(&r->decoded);
     return rc;

@@ -17,6 +17,7 @@ struct request {
     struct toc_buf body;    /* as received */
     struct toc_buf decoded; /* with its content coding undone */
     size_t max_body_bytes;
+    size_t excess_bytes; /* came beyond them and were thrown away */
     bool has_begun, is_too_large, takes_gzip;
     enum toc_compression coding; /* best one that the peer takes */
     char peer[64];

@@ -18,6 +18,7 @@ enum {
     DEFAULT_IDLE_TIMEOUT_S = 60,
     DEFAULT_HEADER_BYTES = 32 << 10,
     RESERVED_BODY_BYTES = 1 << 20,
+    EXCESS_BYTES = 1 << 20,         /* read at least before a sender is cut off */
     THREAD_STACK_BYTES = 512 << 10, /* handlers keep big things on the heap */
 };
 static const size_t DEFAULT_BODY_BYTES = (size_t)32 << 20;
@@ -113,13 +114,25 @@ static enum MHD_Result begin(struct toc_http_server *s, struct request *r, const
     return MHD_YES;
 }
 
-/* More of the body. What is beyond the limit is read and thrown away; the answer is 413. */
-static void take_body(struct toc_http_server *s, struct request *r, const char *data, size_t n) {
+/* More of the body. What is beyond the limit is read and thrown away, so that the sender reads the
+ * 413; one that does not come to an end is cut off. */
+static enum MHD_Result take_body(struct toc_http_server *s, struct request *r, const char *data,
+                                 size_t n) {
     atomic_fetch_add(&s->bytes_in, n);
-    if (r->body.n + n > r->max_body_bytes)
-        r->is_too_large = true;
-    else
+    if (r->body.n + n <= r->max_body_bytes && !r->is_too_large) {
         toc_buf_append(&r->body, data, n);
+        return MHD_YES;
+    }
+    toc_buf_fini(&r->body);
+    r->is_too_large = true;
+    r->excess_bytes += n;
+    if (r->excess_bytes <= TOC_MAX(r->max_body_bytes, (size_t)EXCESS_BYTES))
+        return MHD_YES;
+    atomic_fetch_add(&s->refused_body, 1);
+    toc_log(TOC_LOG_WARN, "http",
+            "%s sends a body without end to %.*s: cut off after twice the %zu bytes it may have",
+            r->peer, TOC_SV_ARG(r->public.path), r->max_body_bytes);
+    return MHD_NO;
 }
 
 static enum MHD_Result finish(struct toc_http_server *s, struct request *r) {
@@ -150,9 +163,9 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     if (!r->has_begun)
         return begin(s, r, method);
     if (*size) {
-        take_body(s, r, data, *size);
+        size_t n = *size;
         *size = 0;
-        return MHD_YES;
+        return take_body(s, r, data, n);
     }
     return finish(s, r);
 }

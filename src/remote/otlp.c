@@ -177,7 +177,9 @@ static int receive(struct toc_otlp *o, enum toc_otlp_encoding encoding, struct t
     struct otlp_message m;
     struct toc_arena arena;
     toc_arena_init(&arena, TOC_OTLP_MESSAGE_BYTES);
-    int rc = encoding == TOC_OTLP_JSON ? otlp_decode_json(body, &arena, &m, err)
+    int rc = toc_metricdb_admits(o->db, err);
+    if (!rc)
+        rc = encoding == TOC_OTLP_JSON ? otlp_decode_json(body, &arena, &m, err)
                                        : otlp_decode_proto(body, &arena, &m, err);
     if (!rc) {
         out->points = m.point_count;

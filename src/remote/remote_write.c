@@ -136,14 +136,16 @@ int toc_remote_write_receive(struct toc_remote_write *rw, enum toc_remote_messag
     *out = (struct toc_remote_outcome){0};
     b->out = out;
     b->message = message;
-    int rc =
-        message == TOC_REMOTE_WRITE_1 ? toc_write_parse_1(b, body) : toc_write_parse_2(b, body);
-    if (rc)
+    int admitted = toc_metricdb_admits(rw->db, err), rc = admitted;
+    if (!rc)
+        rc =
+            message == TOC_REMOTE_WRITE_1 ? toc_write_parse_1(b, body) : toc_write_parse_2(b, body);
+    if (rc && !admitted)
         toc_errf(err, rc, "the body is no %s: %s",
                  message == TOC_REMOTE_WRITE_1 ? "prometheus.WriteRequest"
                                                : "io.prometheus.write.v2.Request",
                  toc_strerror(rc));
-    else
+    else if (!rc)
         rc = toc_write_commit(b, err);
     if (rc)
         out->samples = out->histograms = out->exemplars = 0;

@@ -96,6 +96,12 @@ static const char *text_of(enum toc_reject_reason reason) {
         return "out of bounds: sample too far in the future";
     case TOC_REJECT_SERIES_LIMIT:
         return "limit of active series reached";
+    case TOC_REJECT_SOURCE:
+        return "limit of active series of one instance reached";
+    case TOC_REJECT_CHURN:
+        return "limit of new series within ten minutes reached";
+    case TOC_REJECT_MEMORY:
+        return "memory budget used up, no new series";
     case TOC_REJECT_LABEL_LIMIT:
         return "labels exceed the limits";
     case TOC_REJECT_INVALID_HISTOGRAM:

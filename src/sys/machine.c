@@ -49,3 +49,25 @@ void toc_local_time_zone(int64_t unix_s, struct toc_time_zone *out) {
 int64_t toc_page_size_bytes(void) {
     return sysconf(_SC_PAGESIZE);
 }
+
+static uint64_t read_number(const char *path, const char *form) {
+    unsigned long long n = 0;
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return 0;
+    int got = fscanf(f, form, &n);
+    fclose(f);
+    return got == 1 ? n : 0;
+}
+
+uint64_t toc_machine_memory_bytes(void) {
+    uint64_t most = read_number("/proc/meminfo", "MemTotal: %llu") * 1024;
+    static const char *const groups[] = {"/sys/fs/cgroup/memory.max",
+                                         "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
+        uint64_t n = read_number(groups[i], "%llu"); /* "max" is no number */
+        if (n && (n < most || !most))
+            most = n;
+    }
+    return most;
+}

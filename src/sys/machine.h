@@ -29,5 +29,8 @@ struct toc_time_zone {
 void toc_local_time_zone(int64_t unix_s, struct toc_time_zone *out);
 
 int64_t toc_page_size_bytes(void);
+/* Memory that this process may have: of its control group (version 2 or 1), else of the machine; 0
+ * when unknown. */
+uint64_t toc_machine_memory_bytes(void);
 
 #endif

@@ -57,7 +57,7 @@ static void every_alert_is_complete(void **state) {
                 }
         toc_rule_file_free(&f);
     }
-    assert_int_equal(alerts, 31);
+    assert_int_equal(alerts, 34);
 }
 
 struct world {
@@ -91,7 +91,9 @@ static void put2(struct world *w, const char *metric, const char *name, const ch
 /* What is wrong with the box, all zero when nothing is. */
 struct trouble {
     double disk_left;
-    bool is_slow, is_down; /* from second 600 on */
+    bool is_slow, is_down;      /* from second 600 on */
+    double new_values, refused; /* of a label; of samples in each second */
+    bool is_out_of_memory;
 };
 
 static void put_histogram(struct world *w, const char *metric, double t, bool is_slow) {
@@ -122,6 +124,10 @@ static void measure(struct world *w, double t, const struct trouble *x) {
     put_histogram(w, "vllm:time_to_first_token_seconds", t, x->is_slow);
     put2(w, "http_requests_total", "status", "2xx", 1);
     put2(w, "vllm:num_requests_waiting", "model_name", "m", 2);
+    put2(w, "tocsin_label_new_values", "label", "request_id", x->new_values);
+    put2(w, "tocsin_overflow_samples_total", "reason", "series_limit",
+         t < 600 ? 0 : x->refused * (t - 600));
+    put2(w, "tocsin_shortage", "resource", "memory", x->is_out_of_memory);
     put2(w, "vllm:kv_cache_usage_perc", "model_name", "m", 0.4);
 }
 
@@ -178,6 +184,14 @@ static void troubles_are_named(void **state) {
     assert_string_equal(trouble_fires(&w, &(struct trouble){.is_slow = true}, 30), "TtftSurge ");
     world_fini(&w);
     assert_string_equal(trouble_fires(&w, &(struct trouble){.is_down = true}, 70), "TargetDown ");
+    world_fini(&w);
+    assert_string_equal(trouble_fires(&w, &(struct trouble){.new_values = 60000}, 10),
+                        "LabelExplodes ");
+    world_fini(&w);
+    assert_string_equal(trouble_fires(&w, &(struct trouble){.refused = 1}, 20), "SeriesOverflow ");
+    world_fini(&w);
+    assert_string_equal(trouble_fires(&w, &(struct trouble){.is_out_of_memory = true}, 50),
+                        "MemoryBudgetUsedUp ");
     world_fini(&w);
 }
 
