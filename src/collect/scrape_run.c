@@ -263,8 +263,6 @@ void toc_scrape_settle(struct toc_scraper *s, struct scrape_target *t, int rc,
         publish(s, t);
     }
     count_written(s, &o->written);
-    if (o->rc == 0)
-        toc_scrape_cache_send_metadata(&t->cache, s->sink);
     atomic_fetch_add(&s->counters.scrapes, 1);
     atomic_fetch_add(&s->counters.scrapes_failed, o->rc < 0);
     atomic_fetch_add(&s->counters.samples_dropped, o->dropped);
@@ -294,6 +292,8 @@ static void on_done(void *ctx, int rc, const struct toc_err *err) {
         if (rc < 0)
             note_unwritten(s, o, rc, &write_err);
         o->dropped = t->cache.dropped_future + t->cache.dropped_duplicate - dropped;
+        if (o->rc == 0)
+            toc_scrape_cache_send_metadata(&t->cache, s->sink);
         publish(s, t);
     }
     give_back(x);
