@@ -84,7 +84,8 @@ def picture(d, end, span, picks):
     for k, labels in enumerate(picks):
         match = ",".join(f"{n}={json.dumps(v)}" for n, v in labels.items())
         out[f"series {k}"] = d.query(f"{{{match}}}[{span}s]", at)
-    return {k: sorted(v, key=lambda r: json.dumps(r["metric"], sort_keys=True)) for k, v in out.items()}
+    # Names that came up meanwhile (of the daemon's own series) have no rows here.
+    return {k: sorted(v, key=lambda r: json.dumps(r["metric"], sort_keys=True)) for k, v in out.items() if v}
 
 
 def folder_bytes(path):
