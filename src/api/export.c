@@ -12,6 +12,7 @@
 #include "base/num.h"
 #include "base/vec.h"
 #include "codec/csv.h"
+#include "codec/exposition.h"
 #include "model/sample.h"
 
 enum { PIECE_BYTES = 64 << 10, POINTS_PER_LINE = 10000, COLUMNS_MAX = 64 };
@@ -123,24 +124,11 @@ static void put_record(const struct export *x, const struct toc_series_view *v, 
     toc_buf_append_char(out, '\n');
 }
 
-static void put_quoted(struct toc_sv s, struct toc_buf *out) {
-    toc_buf_append_char(out, '"');
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '\n')
-            toc_buf_append_cstr(out, "\\n");
-        else if (s.p[i] == '"' || s.p[i] == '\\')
-            toc_buf_append(out, (char[]){'\\', s.p[i]}, 2);
-        else
-            toc_buf_append_char(out, s.p[i]);
-    }
-    toc_buf_append_char(out, '"');
-}
-
 static void put_name(struct toc_sv name, bool is_classic, struct toc_buf *out) {
     if (is_classic)
         toc_buf_append_sv(out, name);
     else
-        put_quoted(name, out);
+        toc_exposition_put_quoted(name, out);
 }
 
 static void put_series(struct toc_labels l, struct toc_sv metric, struct toc_buf *out) {
@@ -150,7 +138,7 @@ static void put_series(struct toc_labels l, struct toc_sv metric, struct toc_buf
         toc_buf_append_sv(out, metric);
     } else {
         toc_buf_append_char(out, '{');
-        put_quoted(metric, out);
+        toc_exposition_put_quoted(metric, out);
         before = ',';
     }
     for (size_t i = 0; i < l.count; i++) {
@@ -159,7 +147,7 @@ static void put_series(struct toc_labels l, struct toc_sv metric, struct toc_buf
         toc_buf_append_char(out, before);
         put_name(l.items[i].name, toc_label_name_is_classic(l.items[i].name), out);
         toc_buf_append_char(out, '=');
-        put_quoted(l.items[i].value, out);
+        toc_exposition_put_quoted(l.items[i].value, out);
         before = ',';
     }
     if (before == ',')

@@ -5,6 +5,7 @@
 #include "base/map.h"
 #include "base/num.h"
 #include "base/vec.h"
+#include "codec/exposition.h"
 #include "model/sample.h"
 
 struct newest {
@@ -60,19 +61,6 @@ static void append_underscored(struct toc_buf *out, struct toc_sv name, bool is_
     }
 }
 
-static void append_quoted(struct toc_buf *out, struct toc_sv s) {
-    toc_buf_append_char(out, '"');
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '\n')
-            toc_buf_append_cstr(out, "\\n");
-        else if (s.p[i] == '"' || s.p[i] == '\\')
-            toc_buf_append(out, (char[]){'\\', s.p[i]}, 2);
-        else
-            toc_buf_append_char(out, s.p[i]);
-    }
-    toc_buf_append_char(out, '"');
-}
-
 static void append_name(const struct federation *f, struct toc_buf *out, struct toc_sv name,
                         bool is_metric) {
     bool is_classic =
@@ -80,7 +68,7 @@ static void append_name(const struct federation *f, struct toc_buf *out, struct 
     if (is_classic)
         toc_buf_append_sv(out, name);
     else if (f->keeps_utf8)
-        append_quoted(out, name);
+        toc_exposition_put_quoted(name, out);
     else
         append_underscored(out, name, is_metric);
 }
@@ -91,7 +79,7 @@ static void append_label(const struct federation *f, struct toc_buf *out, const 
     *is_open = true;
     append_name(f, out, l->name, false);
     toc_buf_append_char(out, '=');
-    append_quoted(out, l->value);
+    toc_exposition_put_quoted(l->value, out);
 }
 
 static void append_sample(const struct federation *f, struct toc_buf *out, const struct newest *n) {

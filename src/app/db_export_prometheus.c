@@ -24,7 +24,6 @@ static const char usage[] =
     "  --from, --to RFC 3339 or seconds since the epoch, both inclusive\n";
 
 #define BLOCK_MS ((int64_t)2 * 3600 * 1000)
-#define RETENTION_MS ((int64_t)100 * 366 * 86400000)
 
 struct export {
     struct toc_metricdb *db;
@@ -122,7 +121,7 @@ static int run(struct export *x, const char *data) {
     char dir[4096];
     toc_db_metrics_dir(data, dir, sizeof dir);
     const struct toc_metricdb_options o = {.dir = dir,
-                                           .limits = {.retention_ms = RETENTION_MS,
+                                           .limits = {.retention_ms = TOC_DB_KEEP_ALL_MS,
                                                       .max_series = UINT32_MAX,
                                                       .max_source_series = UINT32_MAX,
                                                       .max_new_series = UINT32_MAX}};

@@ -27,8 +27,6 @@ static const char usage[] =
     "starts: what is older goes.\n";
 
 enum { BATCH = 16384, HISTOGRAM_BYTES = 32 << 20, DAY_MS = 86400000 };
-/* What is imported may be of any age. */
-#define RETENTION_MS ((int64_t)100 * 366 * DAY_MS)
 
 struct import {
     struct toc_metricdb *db;
@@ -204,7 +202,7 @@ static int open_ours(struct import *m, const char *data) {
     const struct toc_metricdb_options o = {
         .dir = dir,
         .durability = TOC_DURABILITY_OS, /* one flush at the end is enough */
-        .limits = {.retention_ms = RETENTION_MS,
+        .limits = {.retention_ms = TOC_DB_KEEP_ALL_MS,
                    .max_series = UINT32_MAX,
                    .max_source_series = UINT32_MAX,
                    .max_new_series = UINT32_MAX},

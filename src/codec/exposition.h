@@ -85,6 +85,9 @@ int toc_exposition_parse(enum toc_exposition_format format, struct toc_sv text,
                          const struct toc_exposition_handler *handler,
                          struct toc_err *err) TOC_MUST_CHECK;
 
+/* Text out: a label value, or a name beyond the classic ones, in quotes with its escapes. */
+void toc_exposition_put_quoted(struct toc_sv s, struct toc_buf *out);
+
 /* The whole OpenMetrics 1.0 rule book, beyond what scraping asks for: families stay together,
  * metadata comes first, suffixes, values and labels fit the type. For `check metrics`; TOC_EPARSE
  * with the line. */

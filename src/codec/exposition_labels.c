@@ -161,3 +161,16 @@ int toc_exposition_read_labels(struct toc_exposition_cursor *c, bool may_have_na
     c->p++;
     return 0;
 }
+
+void toc_exposition_put_quoted(struct toc_sv s, struct toc_buf *out) {
+    toc_buf_append_char(out, '"');
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '\n')
+            toc_buf_append_cstr(out, "\\n");
+        else if (s.p[i] == '"' || s.p[i] == '\\')
+            toc_buf_append(out, (char[]){'\\', s.p[i]}, 2);
+        else
+            toc_buf_append_char(out, s.p[i]);
+    }
+    toc_buf_append_char(out, '"');
+}
