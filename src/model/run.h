@@ -29,12 +29,14 @@ enum toc_run_state {
 };
 
 /* X(enum, word on the line); LAYERS is made by the receiver: the list of layers became longer. */
-#define TOC_RUN_EVENT_TABLE(X)                \
-    X(TOC_RUN_EVENT_START, "start")           \
-    X(TOC_RUN_EVENT_END, "end")               \
-    X(TOC_RUN_EVENT_CHECKPOINT, "checkpoint") \
-    X(TOC_RUN_EVENT_RESTART, "restart")       \
-    X(TOC_RUN_EVENT_ERROR, "error")           \
+#define TOC_RUN_EVENT_TABLE(X)                              \
+    X(TOC_RUN_EVENT_START, "start")                         \
+    X(TOC_RUN_EVENT_END, "end")                             \
+    X(TOC_RUN_EVENT_CHECKPOINT, "checkpoint")               \
+    X(TOC_RUN_EVENT_CHECKPOINT_FAILED, "checkpoint_failed") \
+    X(TOC_RUN_EVENT_RESTART, "restart")                     \
+    X(TOC_RUN_EVENT_ERROR, "error")                         \
+    X(TOC_RUN_EVENT_EXIT, "exit")                           \
     X(TOC_RUN_EVENT_LAYERS, "layers")
 
 enum toc_run_event_kind {
