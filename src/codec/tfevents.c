@@ -10,6 +10,8 @@ enum {
     DEFAULT_RECORD_BYTES = 64 << 20,
     DEFAULT_TAG_BYTES = 512,
     DEFAULT_TAGS = 10000,
+    DEFAULT_BUCKETS = 16384,
+    TAGS_MAGIC = 0x47415454, /* "TTAG" */
 };
 
 struct toc_tfevents *toc_tfevents_new(const struct toc_tfevents_limits *limits) {
@@ -22,6 +24,8 @@ struct toc_tfevents *toc_tfevents_new(const struct toc_tfevents_limits *limits) 
         d->limits.max_tag_bytes = DEFAULT_TAG_BYTES;
     if (!d->limits.max_tags)
         d->limits.max_tags = DEFAULT_TAGS;
+    if (!d->limits.max_buckets)
+        d->limits.max_buckets = DEFAULT_BUCKETS;
     d->wanted = HEADER_BYTES;
     return d;
 }
@@ -30,6 +34,7 @@ void toc_tfevents_free(struct toc_tfevents **d) {
     if (!d || !*d)
         return;
     toc_map_fini(&(*d)->plugins);
+    TOC_VEC_FINI(&(*d)->buckets);
     toc_free(*d);
     *d = NULL;
 }
@@ -112,8 +117,10 @@ static size_t step(struct toc_tfevents *d, struct toc_sv s, struct toc_tfevents_
 size_t toc_tfevents_decode(struct toc_tfevents *d, struct toc_sv bytes,
                            struct toc_tfevents_visitor *v) {
     size_t at = 0;
-    for (size_t n = 1; n && at < bytes.n; at += n)
+    for (size_t n = 1; n && at < bytes.n; at += n) {
+        d->at = at;
         n = step(d, toc_sv_sub(bytes, at, SIZE_MAX), v);
+    }
     return at;
 }
 
@@ -127,4 +134,36 @@ uint64_t toc_tfevents_to_skip(const struct toc_tfevents *d) {
 
 struct toc_tfevents_counters toc_tfevents_counters(const struct toc_tfevents *d) {
     return d->counters;
+}
+
+void toc_tfevents_save_tags(const struct toc_tfevents *d, struct toc_buf *out) {
+    size_t start = out->n, cursor = 0;
+    const struct toc_map_entry *e;
+    toc_buf_append_u32(out, TAGS_MAGIC);
+    toc_buf_append_varint(out, d->plugins.count);
+    while ((e = toc_map_next(&d->plugins, &cursor))) {
+        toc_buf_append_varint(out, e->key.n);
+        toc_buf_append_sv(out, e->key);
+        toc_buf_append_varint(out, (uintptr_t)e->value);
+    }
+    if (!toc_buf_error(out))
+        toc_buf_append_u32(out, toc_crc32c(0, out->p + start, out->n - start));
+}
+
+int toc_tfevents_restore_tags(struct toc_tfevents *d, struct toc_sv bytes) {
+    struct toc_reader crc = toc_reader_make(toc_sv_sub(bytes, bytes.n - TOC_MIN(bytes.n, 4), 4));
+    struct toc_sv content = toc_sv_sub(bytes, 0, bytes.n - TOC_MIN(bytes.n, 4));
+    struct toc_reader r = toc_reader_make(content);
+    if (toc_read_u32(&crc) != toc_crc32c(0, content.p, content.n) || crc.error ||
+        toc_read_u32(&r) != TAGS_MAGIC)
+        return TOC_ECORRUPT;
+    uint64_t count = toc_read_varint(&r);
+    for (uint64_t i = 0; i < count && !r.error; i++) {
+        struct toc_sv tag = toc_read_string(&r);
+        uint64_t plugin = toc_read_varint(&r);
+        if (!r.error && plugin <= TOC_TFEVENTS_PLUGIN_OTHER &&
+            d->plugins.count < d->limits.max_tags)
+            toc_map_put(&d->plugins, tag, (void *)(uintptr_t)plugin);
+    }
+    return 0;
 }

@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/sv.h"
 
@@ -28,19 +29,30 @@ struct toc_tfevents_limits {
     size_t max_record_bytes; /* 0: 64 MiB */
     size_t max_tag_bytes;    /* 0: 512 */
     size_t max_tags;         /* 0: 10000, tags whose plug-in is remembered */
+    size_t max_buckets;      /* of a histogram, 0: 16384; one with more is malformed */
 };
 
 enum toc_tfevents_kind { TOC_TFEVENTS_SCALAR, TOC_TFEVENTS_HISTOGRAM };
 
+struct toc_tfevents_bucket {
+    double left, right, count;
+};
+
 struct toc_tfevents_histogram {
     double count, min, max, mean, std; /* mean and std are NaN when count is 0 */
     bool is_estimated;                 /* from bucket centres, as the file holds no sums */
+    double sum_squares;                /* NaN when is_estimated */
+    /* In ascending order; their counts may add up to less than `count`, as writers leave out what
+     * is not finite. None when the file holds none. */
+    const struct toc_tfevents_bucket *buckets;
+    size_t bucket_count;
 };
 
 /* Borrowed for the call. Numbers are as written: they may be NaN or infinite, steps negative. */
 struct toc_tfevents_value {
     double wall_time; /* seconds since 1970 */
     int64_t step;
+    size_t at; /* where the record begins in the bytes of this call of decode */
     struct toc_sv tag;
     enum toc_tfevents_kind kind;
     double scalar;
@@ -90,6 +102,11 @@ size_t toc_tfevents_wanted(const struct toc_tfevents *d);
  * returned is an offset from which a new decoder may go on. */
 uint64_t toc_tfevents_to_skip(const struct toc_tfevents *d);
 struct toc_tfevents_counters toc_tfevents_counters(const struct toc_tfevents *d);
+
+/* The plug-ins of the tags seen so far, which only the first value of a tag names: for another
+ * decoder of the same run that begins behind it. TOC_ECORRUPT changes nothing. */
+void toc_tfevents_save_tags(const struct toc_tfevents *d, struct toc_buf *out);
+int toc_tfevents_restore_tags(struct toc_tfevents *d, struct toc_sv bytes) TOC_MUST_CHECK;
 
 /* The checksum of the records. */
 uint32_t toc_tfevents_masked_crc(struct toc_sv bytes);

@@ -55,15 +55,15 @@ static enum toc_tfevents_plugin plugin_of(struct toc_tfevents *d, const struct r
 }
 
 /* TOC_ETYPE: a value of another kind. Without a known plug-in the tensor's own form decides. */
-static int tensor_value(struct toc_sv tensor, enum toc_tfevents_plugin plugin,
-                        struct toc_tfevents_value *out) {
+static int tensor_value(struct toc_tfevents *d, struct toc_sv tensor,
+                        enum toc_tfevents_plugin plugin, struct toc_tfevents_value *out) {
     int rc = TOC_ETYPE;
     if (plugin == TOC_TFEVENTS_PLUGIN_SCALARS || plugin == TOC_TFEVENTS_PLUGIN_UNKNOWN)
         rc = toc_tfevents_tensor_scalar(tensor, &out->scalar);
     out->kind = TOC_TFEVENTS_SCALAR;
     if (plugin == TOC_TFEVENTS_PLUGIN_HISTOGRAMS ||
         (plugin == TOC_TFEVENTS_PLUGIN_UNKNOWN && rc == TOC_ETYPE)) {
-        rc = toc_tfevents_tensor_histogram(tensor, &out->histogram);
+        rc = toc_tfevents_tensor_histogram(d, tensor, &out->histogram);
         out->kind = TOC_TFEVENTS_HISTOGRAM;
     }
     return rc;
@@ -130,9 +130,9 @@ static void take_value(struct toc_tfevents *d, struct toc_sv bytes,
         value.scalar = raw.simple;
     } else if (raw.has_histo) {
         value.kind = TOC_TFEVENTS_HISTOGRAM;
-        rc = toc_tfevents_histo(raw.histo, &value.histogram);
+        rc = toc_tfevents_histo(d, raw.histo, &value.histogram);
     } else {
-        rc = raw.has_tensor ? tensor_value(raw.tensor, plugin, &value) : TOC_ETYPE;
+        rc = raw.has_tensor ? tensor_value(d, raw.tensor, plugin, &value) : TOC_ETYPE;
     }
     if (rc == 0)
         give(d, &value, v);
@@ -157,7 +157,7 @@ static void take_summary(struct toc_tfevents *d, struct toc_sv summary,
 void toc_tfevents_event(struct toc_tfevents *d, struct toc_sv data,
                         struct toc_tfevents_visitor *v) {
     struct toc_pb_reader r = toc_pb_reader_make(data);
-    struct toc_tfevents_value event = {0};
+    struct toc_tfevents_value event = {.at = d->at};
     struct toc_sv summary = TOC_SV_NULL, version = TOC_SV_NULL;
     uint64_t others = 0;
     /* Time and step may follow the summary, so that it is read last. */

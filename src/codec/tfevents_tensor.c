@@ -186,7 +186,7 @@ int toc_tfevents_tensor_scalar(struct toc_sv tensor, double *out) {
 }
 
 /* Weighted mean and spread in one pass (West's update), so that large values do not cancel. */
-static int summarise(struct toc_sv rows, const struct tensor *t,
+static int summarise(struct toc_tfevents *d, struct toc_sv rows, const struct tensor *t,
                      struct toc_tfevents_histogram *out) {
     size_t width = t->info->width;
     double count = 0, mean = 0, squares = 0, min = (double)NAN, max = (double)NAN;
@@ -196,6 +196,7 @@ static int summarise(struct toc_sv rows, const struct tensor *t,
         double n = element_of(t->dtype, bits_at(rows, at + 2 * width, width));
         if (!(n >= 0) || isinf(n) || !(left <= right))
             return TOC_EPARSE;
+        TOC_VEC_PUSH(&d->buckets, ((struct toc_tfevents_bucket){left, right, n}));
         if (n == 0)
             continue;
         double centre = left / 2 + right / 2, delta = centre - mean;
@@ -210,11 +211,15 @@ static int summarise(struct toc_sv rows, const struct tensor *t,
                                            .max = max,
                                            .mean = count > 0 ? mean : (double)NAN,
                                            .std = sqrt(fmax(squares, 0) / count),
-                                           .is_estimated = true};
+                                           .is_estimated = true,
+                                           .sum_squares = (double)NAN,
+                                           .buckets = d->buckets.items,
+                                           .bucket_count = d->buckets.count};
     return 0;
 }
 
-int toc_tfevents_tensor_histogram(struct toc_sv tensor, struct toc_tfevents_histogram *out) {
+int toc_tfevents_tensor_histogram(struct toc_tfevents *d, struct toc_sv tensor,
+                                  struct toc_tfevents_histogram *out) {
     struct tensor t;
     int rc = decode_tensor(tensor, &t);
     if (rc)
@@ -224,21 +229,54 @@ int toc_tfevents_tensor_histogram(struct toc_sv tensor, struct toc_tfevents_hist
         return TOC_ETYPE;
     struct toc_sv rows = t.content.n ? t.content : t.values;
     size_t row_bytes = 3 * t.info->width;
-    if (rows.n % row_bytes || rows.n / row_bytes != (uint64_t)t.dims[0])
+    d->buckets.count = 0;
+    if (rows.n % row_bytes || rows.n / row_bytes != (uint64_t)t.dims[0] ||
+        rows.n / row_bytes > d->limits.max_buckets)
         return TOC_EPARSE;
-    return summarise(rows, &t, out);
+    return summarise(d, rows, &t, out);
 }
 
 enum { HISTO_MIN = 1, HISTO_MAX = 2, HISTO_NUM = 3, HISTO_SUM = 4, HISTO_SUM_SQUARES = 5 };
+enum { HISTO_LIMIT = 6, HISTO_BUCKET = 7, DOUBLE_BYTES = 8 };
 
-int toc_tfevents_histo(struct toc_sv histo, struct toc_tfevents_histogram *out) {
+static double double_at(struct toc_sv s, size_t i) {
+    return toc_pb_double_of(bits_at(s, i * DOUBLE_BYTES, DOUBLE_BYTES));
+}
+
+/* Bucket i lies between the limits i - 1 and i; the first one begins at the minimum. */
+static int histo_buckets(struct toc_tfevents *d, struct toc_sv limits, struct toc_sv counts,
+                         double min) {
+    size_t n = limits.n / DOUBLE_BYTES;
+    d->buckets.count = 0;
+    if (limits.n != counts.n || limits.n % DOUBLE_BYTES || n > d->limits.max_buckets)
+        return TOC_EPARSE;
+    for (size_t i = 0; i < n; i++) {
+        struct toc_tfevents_bucket b = {.right = double_at(limits, i),
+                                        .count = double_at(counts, i)};
+        b.left = i ? d->buckets.items[i - 1].right : fmin(min, b.right);
+        if (!(b.count >= 0) || isinf(b.count) || !(b.left <= b.right))
+            return TOC_EPARSE;
+        TOC_VEC_PUSH(&d->buckets, b);
+    }
+    return 0;
+}
+
+int toc_tfevents_histo(struct toc_tfevents *d, struct toc_sv histo,
+                       struct toc_tfevents_histogram *out) {
     struct toc_pb_reader r = toc_pb_reader_make(histo);
     double numbers[HISTO_SUM_SQUARES + 1] = {0};
-    for (struct toc_pb_field f; toc_pb_next(&r, &f);)
+    struct toc_sv limits = TOC_SV_NULL, counts = TOC_SV_NULL;
+    for (struct toc_pb_field f; toc_pb_next(&r, &f);) {
         if (f.number <= HISTO_SUM_SQUARES)
             numbers[f.number] = toc_pb_double(&r, &f);
+        else if (f.number == HISTO_LIMIT)
+            limits = toc_pb_bytes(&r, &f);
+        else if (f.number == HISTO_BUCKET)
+            counts = toc_pb_bytes(&r, &f);
+    }
     double count = numbers[HISTO_NUM];
-    if (r.error || !(count >= 0) || isinf(count))
+    if (r.error || !(count >= 0) || isinf(count) ||
+        histo_buckets(d, limits, counts, numbers[HISTO_MIN]))
         return TOC_EPARSE;
     double mean = numbers[HISTO_SUM] / count;
     double variance = numbers[HISTO_SUM_SQUARES] / count - mean * mean;
@@ -248,6 +286,9 @@ int toc_tfevents_histo(struct toc_sv histo, struct toc_tfevents_histogram *out) 
         .max = numbers[HISTO_MAX],
         .mean = mean,
         .std = isnan(variance) ? variance : sqrt(fmax(variance, 0)),
+        .sum_squares = numbers[HISTO_SUM_SQUARES],
+        .buckets = d->buckets.items,
+        .bucket_count = d->buckets.count,
     };
     return 0;
 }

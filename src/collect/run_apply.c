@@ -35,7 +35,8 @@ enum { DERIVED_EVERY_MS = 5000, EVENTS_MAX = 10000, KEY_MAX = 512 };
     X("train_layer_param_max", TOC_METRIC_GAUGE, "Largest parameter.")                         \
     X("train_update_ratio", TOC_METRIC_GAUGE, "Norm of the update over norm of the weights.")  \
     X("train_zero_grad_ratio", TOC_METRIC_GAUGE, "Share of exactly zero gradients.")           \
-    X("train_layer_nonfinite_ratio", TOC_METRIC_GAUGE, "Share of NaN or Inf in the layer.")
+    X("train_layer_nonfinite_ratio", TOC_METRIC_GAUGE, "Share of NaN or Inf in the layer.")    \
+    X("train_tb_scalar", TOC_METRIC_GAUGE, "Scalar of the writer's choosing, by its tag.")
 
 static const char *const nonfinite_texts[] = {
 #define X(name, text) text,
@@ -76,19 +77,31 @@ static struct toc_run_series *series_new(const struct writer *w, struct toc_sv m
     return s;
 }
 
+/* Metric, values of extra labels and rank as one text; "" when it does not fit. */
+static struct toc_sv series_key(const struct writer *w, struct toc_sv metric,
+                                const struct toc_label *extra, size_t count, char key[KEY_MAX]) {
+    int n = snprintf(key, KEY_MAX, "%.*s", TOC_SV_ARG(metric));
+    for (size_t i = 0; i < count && n < KEY_MAX; i++)
+        n += snprintf(key + n, KEY_MAX - (size_t)n, "\n%.*s", TOC_SV_ARG(extra[i].value));
+    if (n < KEY_MAX)
+        n += snprintf(key + n, KEY_MAX - (size_t)n, "\n%lld", (long long)w->rank);
+    return toc_sv_make(key, n < KEY_MAX ? (size_t)n : 0);
+}
+
+static bool series_is_known(const struct writer *w, struct toc_sv metric,
+                            const struct toc_label *extra, size_t count) {
+    char key[KEY_MAX];
+    return toc_map_has(&w->run->series, series_key(w, metric, extra, count, key));
+}
+
 /* The series of a metric, the values of its extra labels and the rank; NULL over the run's
  * limit. */
 static struct toc_run_series *series_get(const struct writer *w, struct toc_sv metric,
                                          const struct toc_label *extra, size_t count) {
     char key[KEY_MAX];
-    int n = snprintf(key, sizeof key, "%.*s", TOC_SV_ARG(metric));
-    for (size_t i = 0; i < count && n < (int)sizeof key; i++)
-        n += snprintf(key + n, sizeof key - (size_t)n, "\n%.*s", TOC_SV_ARG(extra[i].value));
-    if (n < (int)sizeof key)
-        n += snprintf(key + n, sizeof key - (size_t)n, "\n%lld", (long long)w->rank);
-    if (n >= (int)sizeof key)
+    struct toc_sv k = series_key(w, metric, extra, count, key);
+    if (!k.n)
         return NULL;
-    struct toc_sv k = toc_sv_make(key, (size_t)n);
     struct toc_run_series *s = toc_map_get(&w->run->series, k);
     if (!s && w->run->series.count < w->r->o.max_series_per_run) {
         s = series_new(w, metric, extra, count);
@@ -219,7 +232,8 @@ static void put_step(const struct writer *w, struct toc_run_rank *k,
         return;
     bool is_new = !k->has_step || line->step != k->step;
     bool advances = k->has_step && line->step > k->step;
-    if (advances && k->has_loss && !line->has_loss && k->state == TOC_RUN_RUNNING)
+    if (advances && k->has_loss && !line->has_loss && !line->is_partial &&
+        k->state == TOC_RUN_RUNNING)
         k->nonfinite[TOC_NONFINITE_MISSING]++;
     k->has_step = true;
     k->step = line->step;
@@ -253,6 +267,30 @@ static int put_values(const struct writer *w, const struct toc_run_line *line,
         put_series(w, series_get(w, v->metric, NULL, 0), w->t_ms, v->value);
     }
     return 0;
+}
+
+static const char SCALAR_METRIC[] = "train_tb_scalar";
+
+/* The series of a tag; NULL when the run has as many as it may have. */
+static struct toc_run_series *scalar_get(const struct writer *w, struct toc_sv tag) {
+    struct toc_label l = {TOC_SV("tag"), tag};
+    size_t before = w->run->series.count;
+    if (w->run->scalar_tags >= w->r->o.max_scalar_tags &&
+        !series_is_known(w, toc_sv_cstr(SCALAR_METRIC), &l, 1))
+        return NULL;
+    struct toc_run_series *s = series_get(w, toc_sv_cstr(SCALAR_METRIC), &l, 1);
+    w->run->scalar_tags += w->run->series.count > before;
+    return s;
+}
+
+static void put_scalars(const struct writer *w, const struct toc_run_line *line) {
+    for (size_t i = 0; i < line->scalar_count; i++) {
+        struct toc_run_series *s = scalar_get(w, line->scalars[i].tag);
+        if (s)
+            put_series(w, s, w->t_ms, line->scalars[i].value);
+        else
+            w->r->pending.scalars_dropped++;
+    }
 }
 
 static void note_layer(struct toc_run *run, struct toc_sv name) {
@@ -389,6 +427,7 @@ static void put_line(const struct writer *w, struct toc_run_rank *k,
     put_step(w, k, line);
     count_nonfinite(k, line);
     put_layers(w, line);
+    put_scalars(w, line);
     put_checkpoint(w, k, line);
     k->has_loss |= line->has_loss;
     k->is_known = true;

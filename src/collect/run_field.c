@@ -22,6 +22,7 @@
     X(FIELD_EVENT, "event", false)     \
     X(FIELD_MESSAGE, "message", false) \
     X(FIELD_DROPPED, "dropped", false) \
+    X(FIELD_PARTIAL, "partial", false) \
     X(FIELD_LR, "lr", false)           \
     X(FIELD_LR, "learning_rate", true)
 
@@ -36,6 +37,7 @@ enum field {
     FIELD_EVENT,
     FIELD_MESSAGE,
     FIELD_DROPPED,
+    FIELD_PARTIAL,
     FIELD_LR,
     FIELD_UNKNOWN
 };
@@ -221,6 +223,14 @@ static int set_message(const struct toc_run_decoder *d, struct toc_run_line *lin
     return 0;
 }
 
+static int set_partial(const struct toc_run_decoder *d, struct toc_run_line *line,
+                       const struct toc_run_raw *raw) {
+    if (raw->type != TOC_RUN_RAW_BOOL)
+        return toc_run_fail(d, line->number, "\"partial\" must be true or false");
+    line->is_partial = raw->boolean;
+    return 0;
+}
+
 static int push_value(const struct toc_run_decoder *d, struct toc_run_line *line,
                       const struct toc_run_value *value) {
     for (size_t i = 0; i < line->value_count; i++)
@@ -329,6 +339,8 @@ static int set_named(const struct toc_run_decoder *d, struct toc_run_line *line,
         return set_event(d, line, raw);
     case FIELD_MESSAGE:
         return set_message(d, line, raw);
+    case FIELD_PARTIAL:
+        return set_partial(d, line, raw);
     case FIELD_LR:
         return set_lr(d, line, raw);
     default:
@@ -414,6 +426,25 @@ int toc_run_add_stat(const struct toc_run_decoder *d, struct toc_run_line *line,
     if (!v.metric.p)
         return toc_errf(d->err, TOC_ENOMEM, "line %d: out of memory", line->number);
     layer->stats[layer->count++] = v;
+    return 0;
+}
+
+int toc_run_add_scalar(const struct toc_run_decoder *d, struct toc_run_line *line,
+                       struct toc_sv tag, const struct toc_run_raw *raw) {
+    struct toc_run_scalar s = {.tag = tag};
+    if (!is_text_clean(tag, TOC_RUN_FIELD_MAX_BYTES))
+        return toc_run_fail(d, line->number,
+                            "a name in \"scalars\" must be 1 to %d bytes of UTF-8 without control "
+                            "characters",
+                            TOC_RUN_FIELD_MAX_BYTES);
+    if (!raw_value(raw, &s.value)) {
+        line->ignored_fields++;
+        return 0;
+    }
+    if (line->scalar_count == TOC_RUN_SCALARS_MAX)
+        return toc_run_fail(d, line->number, "more than %d numbers in \"scalars\"",
+                            TOC_RUN_SCALARS_MAX);
+    line->scalars[line->scalar_count++] = s;
     return 0;
 }
 

@@ -67,6 +67,8 @@ static struct toc_run_raw raw_of(const struct toc_json *v) {
         raw = (struct toc_run_raw){.type = TOC_RUN_RAW_NUMBER, .number = v->number};
     else if (v->type == TOC_JSON_STRING)
         raw = (struct toc_run_raw){.type = TOC_RUN_RAW_TEXT, .text = v->string};
+    else if (v->type == TOC_JSON_BOOL)
+        raw = (struct toc_run_raw){.type = TOC_RUN_RAW_BOOL, .boolean = v->boolean};
     return raw;
 }
 
@@ -113,6 +115,20 @@ static int json_members(const struct toc_run_decoder *d, struct toc_run_line *li
     return rc;
 }
 
+static int json_scalar(const struct toc_run_decoder *d, struct toc_run_line *line,
+                       const struct toc_json *v) {
+    struct toc_run_raw raw = raw_of(v);
+    return v->type == TOC_JSON_NULL ? 0 : toc_run_add_scalar(d, line, v->key, &raw);
+}
+
+static int json_scalars(const struct toc_run_decoder *d, struct toc_run_line *line,
+                        const struct toc_json *v) {
+    line->scalars = TOC_ARENA_NEW_ARRAY(d->arena, struct toc_run_scalar,
+                                        TOC_MIN(v->count + 1, (size_t)TOC_RUN_SCALARS_MAX));
+    return line->scalars ? json_members(d, line, v, json_scalar)
+                         : toc_errf(d->err, TOC_ENOMEM, "line %d: out of memory", line->number);
+}
+
 static int json_field(const struct toc_run_decoder *d, struct toc_run_line *line,
                       const struct toc_json *v) {
     if (v->type == TOC_JSON_NULL)
@@ -121,6 +137,8 @@ static int json_field(const struct toc_run_decoder *d, struct toc_run_line *line
         return json_members(d, line, v, json_layer);
     if (toc_sv_eq_cstr(v->key, "labels"))
         return json_members(d, line, v, json_label);
+    if (toc_sv_eq_cstr(v->key, "scalars"))
+        return json_scalars(d, line, v);
     struct toc_run_raw raw = raw_of(v);
     return toc_run_set_field(d, line, v->key, &raw);
 }

@@ -18,8 +18,9 @@ enum {
     TOC_RUN_LAYERS_MAX = 1024,
     TOC_RUN_LINE_MAX_BYTES = 256 << 10,
     TOC_RUN_DEPTH_MAX = 4,
-    TOC_RUN_VALUES_MAX = 256, /* numbers of one line besides layers */
-    TOC_RUN_STATS_MAX = 32,   /* statistics of one layer */
+    TOC_RUN_VALUES_MAX = 256,   /* numbers of one line besides layers */
+    TOC_RUN_STATS_MAX = 64,     /* statistics of one layer */
+    TOC_RUN_SCALARS_MAX = 1024, /* numbers without a meaning of their own on one line */
 };
 
 enum toc_run_value_kind {
@@ -42,6 +43,12 @@ struct toc_run_layer {
     size_t count;
 };
 
+/* A number known by a name of its writer's choosing. */
+struct toc_run_scalar {
+    struct toc_sv tag;
+    double value;
+};
+
 struct toc_run_line {
     int number; /* in the body, 1-based */
     struct toc_sv run, session, message;
@@ -55,6 +62,9 @@ struct toc_run_line {
     size_t layer_count;
     struct toc_label *labels;
     size_t label_count;
+    struct toc_run_scalar *scalars;
+    size_t scalar_count;
+    bool is_partial; /* speaks about a part of the step: a missing loss means nothing */
     size_t ignored_fields;
     uint32_t named; /* fields given by their own name, bit per row of the field table */
 };
@@ -82,7 +92,8 @@ int toc_run_line_csv(const struct toc_run_decoder *d, const struct toc_run_colum
 
 /* A field's value before its meaning is known. */
 struct toc_run_raw {
-    enum { TOC_RUN_RAW_NUMBER, TOC_RUN_RAW_TEXT, TOC_RUN_RAW_OTHER } type;
+    enum { TOC_RUN_RAW_NUMBER, TOC_RUN_RAW_TEXT, TOC_RUN_RAW_BOOL, TOC_RUN_RAW_OTHER } type;
+    bool boolean;
     double number;
     struct toc_sv text;
     bool is_csv; /* text may hold a number */
@@ -103,6 +114,8 @@ struct toc_run_layer *toc_run_add_layer(const struct toc_run_decoder *d, struct 
 int toc_run_add_stat(const struct toc_run_decoder *d, struct toc_run_line *line,
                      struct toc_run_layer *layer, struct toc_sv stat,
                      const struct toc_run_raw *raw) TOC_MUST_CHECK;
+int toc_run_add_scalar(const struct toc_run_decoder *d, struct toc_run_line *line,
+                       struct toc_sv tag, const struct toc_run_raw *raw) TOC_MUST_CHECK;
 /* Allocates the arrays of a line. TOC_ENOMEM. */
 int toc_run_line_init(const struct toc_run_decoder *d, int number, size_t values, size_t layers,
                       struct toc_run_line *out) TOC_MUST_CHECK;

@@ -20,6 +20,7 @@ struct toc_run_receiver *toc_run_receiver_new(const struct toc_run_receiver_opti
     r->o.max_runs = o->max_runs ? o->max_runs : 1000;
     r->o.max_unknown_fields = o->max_unknown_fields ? o->max_unknown_fields : 64;
     r->o.max_series_per_run = o->max_series_per_run ? o->max_series_per_run : 20000;
+    r->o.max_scalar_tags = o->max_scalar_tags ? o->max_scalar_tags : 512;
     toc_mutex_init(&r->mutex, TOC_LOCK_COLLECT);
     toc_arena_init(&r->line_arena, LINE_ARENA_BYTES);
     toc_arena_init(&r->body_arena, LINE_ARENA_BYTES);
@@ -268,6 +269,7 @@ static void count_accepted(struct toc_run_receiver *r) {
     r->counters.lines_repeated += r->pending.lines_repeated;
     r->counters.fields_ignored += r->pending.fields_ignored;
     r->counters.samples_rejected += r->pending.samples_rejected;
+    r->counters.scalars_dropped += r->pending.scalars_dropped;
 }
 
 static int put_locked(struct toc_run_receiver *r, const struct toc_run_body *body,

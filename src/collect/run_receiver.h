@@ -24,6 +24,7 @@ struct toc_run_receiver_options {
     size_t max_runs;                   /* 0: 1000; the run silent for longest makes room */
     size_t max_unknown_fields;         /* per run, 0: 64 */
     size_t max_series_per_run;         /* 0: 20000 */
+    size_t max_scalar_tags;            /* per run, 0: 512; more are counted and dropped */
 };
 
 struct toc_run_receiver; /* opaque */
@@ -67,6 +68,7 @@ void toc_run_receiver_list(struct toc_run_receiver *r,
     X(lines_repeated, "lines ignored because their session and seq were seen") \
     X(fields_ignored, "fields ignored because they hold no number")            \
     X(samples_rejected, "samples the store refused")                           \
+    X(scalars_dropped, "scalars left out because the run has too many tags")   \
     X(runs_evicted, "runs forgotten to make room")
 
 struct toc_run_counters {

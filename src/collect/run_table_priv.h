@@ -67,6 +67,7 @@ struct toc_run {
     struct toc_labels labels; /* owned */
     struct toc_run_latest latest;
     struct toc_map series; /* "metric|layer|rank" → struct toc_run_series */
+    size_t scalar_tags;    /* of them with a tag */
 };
 
 /* A cached identity and its point in the body at hand. */

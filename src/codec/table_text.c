@@ -1,4 +1,4 @@
-#include "diagnose/table_text_priv.h"
+#include "codec/table_text.h"
 
 int toc_table_fields(struct toc_sv line, int row, struct toc_sv *out_fields, size_t count,
                      struct toc_err *err) {

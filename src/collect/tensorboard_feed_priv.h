@@ -1,0 +1,101 @@
+/* Shared by the files of the feed of event files. */
+#ifndef TOC_COLLECT_TENSORBOARD_FEED_PRIV_H
+#define TOC_COLLECT_TENSORBOARD_FEED_PRIV_H
+
+#include "base/map.h"
+#include "base/vec.h"
+#include "collect/layer_stats_priv.h"
+#include "collect/report_line_priv.h"
+#include "collect/tensorboard_feed.h"
+
+/* The last value of a tag. A restart makes a new generation: older steps mean nothing then. */
+struct toc_tensorboard_last {
+    int64_t step; /* INT64_MIN: none */
+    int64_t t_ms;
+    uint64_t generation;
+};
+
+struct toc_tensorboard_gathered;
+
+struct toc_tensorboard_layer {
+    struct toc_sv name; /* owned */
+    uint64_t report;    /* in which it was met last */
+    size_t last;        /* histogram of that report */
+};
+
+struct toc_tensorboard_tag {
+    struct toc_sv name; /* owned */
+    enum toc_tfevents_kind kind;
+    size_t index;
+    const struct toc_alias *alias; /* NULL: a scalar without a meaning */
+    bool is_dropped;
+    struct toc_tensorboard_layer *layer; /* of a histogram */
+    struct toc_sv what;                  /* "grad", "param", "activation" */
+    struct toc_tensorboard_last last;    /* in any stream */
+    const struct toc_tensorboard_gathered *gathered_in;
+    uint64_t gathered_number;
+};
+
+struct toc_tensorboard_scalar {
+    struct toc_tensorboard_tag *tag;
+    double value;
+};
+
+struct toc_tensorboard_histogram {
+    struct toc_tensorboard_tag *tag;
+    struct toc_layer_stats stats;
+    bool is_first; /* of its layer, when it is given */
+    size_t next;   /* of its layer; SIZE_MAX: none */
+};
+
+/* What a stream says about one step, until it is given. */
+struct toc_tensorboard_gathered {
+    bool is_open;
+    uint64_t number; /* of the report */
+    int64_t step, t_ms;
+    uint64_t at; /* where its first record begins in the stream */
+    struct {
+        TOC_VEC_FIELDS(struct toc_tensorboard_scalar)
+    } scalars;
+    struct {
+        TOC_VEC_FIELDS(struct toc_tensorboard_histogram)
+    } histograms;
+};
+
+struct toc_tensorboard_stream {
+    struct toc_tensorboard_feed *feed;
+    struct toc_tensorboard_stream *next; /* of the feed */
+    struct toc_tfevents *codec;
+    struct toc_tfevents_visitor visitor;
+    uint64_t at;      /* bytes done with */
+    int64_t start_ms; /* when the file was begun */
+    struct {
+        TOC_VEC_FIELDS(struct toc_tensorboard_last)
+    } last; /* by the tag's index */
+    struct toc_tensorboard_gathered gathered;
+};
+
+struct toc_tensorboard_feed {
+    struct toc_tensorboard_feed_options o;
+    struct toc_map tag_by_name, layer_by_name;
+    struct {
+        TOC_VEC_FIELDS(struct toc_tensorboard_tag *)
+    } tags;
+    struct {
+        TOC_VEC_FIELDS(struct toc_tensorboard_layer *)
+    } layers;
+    size_t scalars; /* tags without a meaning */
+    bool has_step;
+    int64_t step; /* the largest given since the last restart */
+    uint64_t generation, layer_report;
+    struct toc_tensorboard_stream *streams;
+    struct toc_report_line line;
+    struct toc_tensorboard_feed_counters counters;
+};
+
+/* The tag, made when new; NULL over the limit or when it was of the other kind. */
+struct toc_tensorboard_tag *toc_tensorboard_tag_get(struct toc_tensorboard_feed *f,
+                                                    struct toc_sv name,
+                                                    enum toc_tfevents_kind kind);
+
+#endif
