@@ -92,7 +92,9 @@ static void give_meaning(struct toc_tensorboard_feed *f, struct toc_tensorboard_
         return;
     }
     tag->alias = toc_alias_of_tag(f->o.aliases, tag->name, f->o.is_validation);
-    if (tag->alias && is_meaning_taken(f, tag->alias))
+    /* The step of an event is told beside its values. */
+    if (tag->alias &&
+        (toc_sv_eq_cstr(tag->alias->canonical, "train_step") || is_meaning_taken(f, tag->alias)))
         tag->alias = NULL;
     tag->is_dropped =
         !tag->alias && (f->scalars >= f->o.max_scalars || !toc_run_name_is_valid(tag->name));

@@ -77,7 +77,8 @@ static int check_canonical(enum toc_alias_kind kind, struct toc_sv canonical, in
     bool is_part = kind == TOC_ALIAS_PREFIX || kind == TOC_ALIAS_SUFFIX;
     if (is_part && toc_table_word(parts, TOC_ARRAY_LEN(parts), canonical) < 0)
         return bad(err, row, COLUMN_CANONICAL, "expected grad, param or activation", canonical);
-    if (kind == TOC_ALIAS_TAG && !toc_sv_starts_with(canonical, TOC_SV("train_")))
+    if ((kind == TOC_ALIAS_TAG || kind == TOC_ALIAS_SUM) &&
+        !toc_sv_starts_with(canonical, TOC_SV("train_")))
         return bad(err, row, COLUMN_CANONICAL, "expected a name that begins with train_",
                    canonical);
     return is_word(canonical, ":")
@@ -124,7 +125,7 @@ static int add_row(void *table, struct toc_sv line, int row, struct toc_err *err
     if (toc_parse_f64(f[COLUMN_SCALE], &a.scale) < 0 || !isfinite(a.scale) || a.scale <= 0)
         return bad(err, row, COLUMN_SCALE, "expected a number above 0", f[COLUMN_SCALE]);
     TOC_VEC_PUSH(&t->rows, a);
-    return a.kind == TOC_ALIAS_TAG ? index_tag(t, &a, row, err) : 0;
+    return a.kind == TOC_ALIAS_TAG || a.kind == TOC_ALIAS_SUM ? index_tag(t, &a, row, err) : 0;
 }
 
 int toc_alias_table_parse(struct toc_sv text, struct toc_alias_table **out_table,
@@ -200,7 +201,8 @@ static const struct toc_alias *of_validation(const struct toc_alias_table *t,
                                              const struct toc_alias *a) {
     char name[TAG_MAX_BYTES];
     struct toc_sv rest = toc_sv_sub(a->canonical, sizeof "train_" - 1, SIZE_MAX);
-    if (toc_sv_starts_with(rest, TOC_SV("val_")))
+    bool is_of_both = toc_sv_eq_cstr(rest, "epoch") || toc_sv_eq_cstr(rest, "step");
+    if (is_of_both || toc_sv_starts_with(rest, TOC_SV("val_")))
         return a;
     int n = snprintf(name, sizeof name, "train_val_%.*s", TOC_SV_ARG(rest));
     return n < (int)sizeof name ? row_in(t, &t->canonicals, toc_sv_make(name, (size_t)n)) : NULL;

@@ -13,12 +13,13 @@
 #include "base/sv.h"
 
 /* X(enum, word in the table) */
-#define TOC_ALIAS_KIND_TABLE(X)                                                   \
-    X(TOC_ALIAS_TAG, "tag")       /* a scalar of a training program */            \
-    X(TOC_ALIAS_SERIES, "series") /* a series of a server, a device, a program */ \
-    X(TOC_ALIAS_RENAME, "rename") /* today's name of a metric and a former one */ \
-    X(TOC_ALIAS_PHASE, "phase")   /* part of a tag that says train or val */      \
-    X(TOC_ALIAS_PREFIX, "prefix") /* start of a histogram's tag: grad, … */     \
+#define TOC_ALIAS_KIND_TABLE(X)                                                       \
+    X(TOC_ALIAS_TAG, "tag")       /* a scalar of a training program */                \
+    X(TOC_ALIAS_SUM, "sum")       /* the same, and lines of a log give parts of it */ \
+    X(TOC_ALIAS_SERIES, "series") /* a series of a server, a device, a program */     \
+    X(TOC_ALIAS_RENAME, "rename") /* today's name of a metric and a former one */     \
+    X(TOC_ALIAS_PHASE, "phase")   /* part of a tag that says train or val */          \
+    X(TOC_ALIAS_PREFIX, "prefix") /* start of a histogram's tag: grad, … */         \
     X(TOC_ALIAS_SUFFIX, "suffix") /* end of one */
 
 enum toc_alias_kind {
