@@ -20,6 +20,8 @@ enum { DERIVED_EVERY_MS = 5000, EVENTS_MAX = 10000, KEY_MAX = 512 };
     X("train_memory_bytes", TOC_METRIC_GAUGE, "Memory in use by the run.")                     \
     X("train_memory_limit_bytes", TOC_METRIC_GAUGE, "Memory the run may use.")                 \
     X("train_run_state", TOC_METRIC_GAUGE, "0 finished, 1 running, 2 paused, 3 failed.")       \
+    X("train_run_phase", TOC_METRIC_GAUGE, "0 none, 1 evaluation, 2 checkpoint, 3 paused.")    \
+    X("train_rank_info", TOC_METRIC_GAUGE, "Host and process of a rank.")                      \
     X("train_run_info", TOC_METRIC_GAUGE, "Labels that describe the run.")                     \
     X("train_reports_dropped_total", TOC_METRIC_COUNTER, "Reports the run could not deliver.") \
     X("train_nonfinite_total", TOC_METRIC_COUNTER, "Non-finite or missing values by kind.")    \
@@ -172,9 +174,19 @@ static void put_info(const struct writer *w) {
     put_series(w, s, w->t_ms, 1);
 }
 
+static void put_rank_info(const struct writer *w, const struct toc_run_rank *k) {
+    struct toc_label labels[] = {{TOC_SV("host"), toc_sv_cstr(k->host)},
+                                 {TOC_SV("pid"), toc_sv_cstr(k->pid)}};
+    if (k->host[0])
+        put_series(w, series_get(w, TOC_SV("train_rank_info"), labels, k->pid[0] ? 2 : 1), w->t_ms,
+                   1);
+}
+
 static void put_derived(const struct writer *w, struct toc_run_rank *k) {
     k->derived_at_ms = w->t_ms;
     put(w, "train_run_state", toc_run_state_value(k->state));
+    put(w, "train_run_phase", toc_run_phase_value(k->state));
+    put_rank_info(w, k);
     for (int i = 0; i < TOC_NONFINITE_COUNT; i++)
         put_nonfinite(w, i, w->t_ms, (double)k->nonfinite[i]);
     put(w, "train_restarts_total", (double)k->restarts);
@@ -343,10 +355,8 @@ void toc_run_note_event(struct toc_run_receiver *r, struct toc_run *run,
 }
 
 const struct toc_run_rank *toc_run_speaker(const struct toc_run *run) {
-    for (size_t i = 0; i < run->ranks.count; i++)
-        if (run->ranks.items[i].rank == 0)
-            return &run->ranks.items[i];
-    return run->ranks.count ? &run->ranks.items[0] : NULL;
+    const struct toc_run_rank *k = toc_run_rank_find(run, 0);
+    return k || !run->ranks.count ? k : &run->ranks.items[0];
 }
 
 static void keep_latest(struct toc_run *run, const struct toc_run_line *line, int64_t t_ms,
@@ -380,10 +390,28 @@ static struct toc_run_touch *touch_of(struct toc_run_receiver *r, const struct t
     return NULL;
 }
 
-/* Labels are told again and again; only a change is kept. */
+/* Where the rank runs; true when that is news. */
+static bool keep_place(struct toc_run_rank *k, const struct toc_run_line *line) {
+    bool is_new = false;
+    for (size_t i = 0; i < line->label_count; i++) {
+        const struct toc_label *l = &line->labels[i];
+        bool is_host = toc_sv_eq_cstr(l->name, "host");
+        char *kept = is_host ? k->host : k->pid;
+        size_t size = is_host ? sizeof k->host : sizeof k->pid;
+        if ((!is_host && !toc_sv_eq_cstr(l->name, "pid")) || toc_sv_eq_cstr(l->value, kept) ||
+            l->value.n >= size)
+            continue;
+        toc_sv_copy(l->value, kept, size);
+        is_new = true;
+    }
+    return is_new;
+}
+
+/* Labels are told again and again; only a change is kept, and only what the rank says that speaks
+ * for the run: the others differ in host and process. */
 static bool keep_labels(struct toc_run_receiver *r, struct toc_run *run,
                         const struct toc_run_line *line) {
-    if (!line->label_count)
+    if (!line->label_count || toc_run_speaker(run)->rank != line->rank)
         return false;
     struct toc_labels_builder b = TOC_LABELS_BUILDER_INIT;
     for (size_t i = 0; i < line->label_count; i++)
@@ -456,7 +484,8 @@ int toc_run_apply(struct toc_run_receiver *r, struct toc_run *run, const struct 
     int rc = put_values(&w, line, err);
     if (rc)
         return rc;
-    put_line(&w, k, line, keep_labels(r, run, line));
+    bool is_placed = keep_place(k, line);
+    put_line(&w, k, line, keep_labels(r, run, line) || is_placed);
     r->pending.lines_accepted++;
     r->pending.fields_ignored += line->ignored_fields;
     if (line->has_event)

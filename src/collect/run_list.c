@@ -5,8 +5,8 @@
 #include "base/hash.h"
 #include "collect/run_receiver_priv.h"
 
-/* "TRUN" little-endian, then a version, the body and its CRC. */
-enum { MAGIC = 0x4e555254, VERSION = 1 };
+/* "TRUN" little-endian, then a version (1: ranks without host and pid), the body and its CRC. */
+enum { MAGIC = 0x4e555254 };
 
 static int by_start(const void *a, const void *b) {
     int64_t x = (*(struct toc_run *const *)a)->latest.started_ms;
@@ -62,7 +62,7 @@ void toc_run_receiver_save(struct toc_run_receiver *r, struct toc_buf *out) {
     size_t start = out->n;
     toc_mutex_lock(&r->mutex);
     toc_buf_append_u32(out, MAGIC);
-    toc_buf_append_u8(out, VERSION);
+    toc_buf_append_u8(out, TOC_RUN_STATE_VERSION);
     toc_buf_append_varint(out, r->runs.count);
     for (size_t i = 0; i < r->runs.count; i++)
         toc_run_encode(r->runs.items[i], out);
@@ -71,7 +71,7 @@ void toc_run_receiver_save(struct toc_run_receiver *r, struct toc_buf *out) {
         toc_buf_append_u32(out, toc_crc32c(0, out->p + start, out->n - start));
 }
 
-static int check_frame(struct toc_sv bytes, struct toc_reader *out) {
+static int check_frame(struct toc_sv bytes, struct toc_reader *out, int *out_version) {
     if (bytes.n < 10)
         return TOC_ECORRUPT;
     struct toc_reader crc = toc_reader_make(toc_sv_sub(bytes, bytes.n - 4, 4));
@@ -79,7 +79,8 @@ static int check_frame(struct toc_sv bytes, struct toc_reader *out) {
     *out = toc_reader_make(content);
     if (toc_read_u32(&crc) != toc_crc32c(0, content.p, content.n) || toc_read_u32(out) != MAGIC)
         return TOC_ECORRUPT;
-    return toc_read_u8(out) == VERSION ? 0 : TOC_EVERSION;
+    *out_version = toc_read_u8(out);
+    return *out_version >= 1 && *out_version <= TOC_RUN_STATE_VERSION ? 0 : TOC_EVERSION;
 }
 
 int toc_run_receiver_restore(struct toc_run_receiver *r, struct toc_sv bytes) {
@@ -87,11 +88,11 @@ int toc_run_receiver_restore(struct toc_run_receiver *r, struct toc_sv bytes) {
     struct {
         TOC_VEC_FIELDS(struct toc_run *)
     } runs = {0};
-    int rc = check_frame(bytes, &in);
+    int version = 0, rc = check_frame(bytes, &in, &version);
     uint64_t count = rc ? 0 : toc_read_varint(&in);
     for (uint64_t i = 0; !rc && i < count; i++) {
         struct toc_run *run = NULL;
-        rc = toc_run_decode(&in, &run);
+        rc = toc_run_decode(&in, version, &run);
         if (!rc)
             TOC_VEC_PUSH(&runs, run);
     }

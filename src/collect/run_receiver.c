@@ -19,7 +19,7 @@ struct toc_run_receiver *toc_run_receiver_new(const struct toc_run_receiver_opti
     r->o.max_body_bytes = o->max_body_bytes ? o->max_body_bytes : (size_t)8 << 20;
     r->o.max_runs = o->max_runs ? o->max_runs : 1000;
     r->o.max_unknown_fields = o->max_unknown_fields ? o->max_unknown_fields : 64;
-    r->o.max_series_per_run = o->max_series_per_run ? o->max_series_per_run : 20000;
+    r->o.max_series_per_run = o->max_series_per_run ? o->max_series_per_run : 100000;
     r->o.max_scalar_tags = o->max_scalar_tags ? o->max_scalar_tags : 512;
     toc_mutex_init(&r->mutex, TOC_LOCK_COLLECT);
     toc_arena_init(&r->line_arena, LINE_ARENA_BYTES);
@@ -116,7 +116,7 @@ static void undo_touch(struct toc_run_receiver *r, struct toc_run_touch *t) {
         return;
     }
     run->latest = t->latest;
-    run->ranks.count = t->ranks;
+    toc_run_ranks_cut(run, t->ranks);
     while (run->layers.count > t->layers) {
         struct toc_sv name = run->layers.items[--run->layers.count];
         toc_map_remove(&run->layer_set, name);

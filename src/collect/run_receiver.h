@@ -23,7 +23,7 @@ struct toc_run_receiver_options {
     size_t max_body_bytes;             /* 0: 8 MiB */
     size_t max_runs;                   /* 0: 1000; the run silent for longest makes room */
     size_t max_unknown_fields;         /* per run, 0: 64 */
-    size_t max_series_per_run;         /* 0: 20000 */
+    size_t max_series_per_run;         /* 0: 100000 (4096 ranks with 20 each) */
     size_t max_scalar_tags;            /* per run, 0: 512; more are counted and dropped */
 };
 

@@ -33,6 +33,7 @@ void toc_run_free(struct toc_run *run) {
     }
     toc_map_fini(&run->series);
     toc_map_fini(&run->layer_set);
+    toc_map_fini(&run->rank_index);
     for (size_t i = 0; i < run->layers.count; i++)
         disown(run->layers.items[i]);
     for (size_t i = 0; i < run->unknown.count; i++)
@@ -45,14 +46,31 @@ void toc_run_free(struct toc_run *run) {
     toc_free(run);
 }
 
-struct toc_run_rank *toc_run_rank_get(struct toc_run *run, int64_t rank) {
-    for (size_t i = 0; i < run->ranks.count; i++)
-        if (run->ranks.items[i].rank == rank)
-            return &run->ranks.items[i];
-    if (run->ranks.count >= TOC_RUN_RANKS_MAX)
-        return NULL;
-    TOC_VEC_PUSH(&run->ranks, ((struct toc_run_rank){.rank = rank, .state = TOC_RUN_RUNNING}));
+struct toc_run_rank *toc_run_rank_find(const struct toc_run *run, int64_t rank) {
+    uint64_t key = (uint64_t)rank;
+    uintptr_t place = (uintptr_t)toc_map_get(&run->rank_index, toc_map_u64(&key));
+    return place ? &run->ranks.items[place - 1] : NULL;
+}
+
+static struct toc_run_rank *add_rank(struct toc_run *run, const struct toc_run_rank *value) {
+    uint64_t key = (uint64_t)value->rank;
+    TOC_VEC_PUSH(&run->ranks, *value);
+    toc_map_put(&run->rank_index, toc_map_u64(&key), (void *)(uintptr_t)run->ranks.count);
     return &run->ranks.items[run->ranks.count - 1];
+}
+
+void toc_run_ranks_cut(struct toc_run *run, size_t count) {
+    while (run->ranks.count > count) {
+        uint64_t key = (uint64_t)run->ranks.items[--run->ranks.count].rank;
+        toc_map_remove(&run->rank_index, toc_map_u64(&key));
+    }
+}
+
+struct toc_run_rank *toc_run_rank_get(struct toc_run *run, int64_t rank) {
+    struct toc_run_rank *k = toc_run_rank_find(run, rank);
+    if (k || run->ranks.count >= TOC_RUN_RANKS_MAX)
+        return k;
+    return add_rank(run, &(struct toc_run_rank){.rank = rank, .state = TOC_RUN_RUNNING});
 }
 
 /* The session's slot, or the one unused for longest. */
@@ -113,9 +131,11 @@ static void encode_rank(const struct toc_run_rank *k, struct toc_buf *out) {
         toc_buf_append_zigzag(out, s->dropped);
         toc_buf_append_varint(out, s->used);
     }
+    encode_string(toc_sv_cstr(k->host), out);
+    encode_string(toc_sv_cstr(k->pid), out);
 }
 
-static void decode_rank(struct toc_reader *r, struct toc_run_rank *k) {
+static void decode_rank(struct toc_reader *r, int version, struct toc_run_rank *k) {
     *k = (struct toc_run_rank){.rank = (int64_t)toc_read_varint(r)};
     uint8_t flags = toc_read_u8(r);
     k->has_step = flags & 1;
@@ -138,6 +158,10 @@ static void decode_rank(struct toc_reader *r, struct toc_run_rank *k) {
         s->used = toc_read_varint(r);
         k->session_clock = TOC_MAX(k->session_clock, s->used);
     }
+    if (version < 2)
+        return;
+    toc_sv_copy(toc_read_string(r), k->host, sizeof k->host);
+    toc_sv_copy(toc_read_string(r), k->pid, sizeof k->pid);
 }
 
 void toc_run_encode(const struct toc_run *run, struct toc_buf *out) {
@@ -165,7 +189,7 @@ static size_t read_count(struct toc_reader *r, size_t max) {
     return r->error ? 0 : (size_t)n;
 }
 
-static void decode_lists(struct toc_reader *r, struct toc_run *run) {
+static void decode_lists(struct toc_reader *r, int version, struct toc_run *run) {
     size_t n = read_count(r, TOC_RUN_KNOWN_LAYERS_MAX);
     for (size_t i = 0; i < n && !r->error; i++) {
         struct toc_sv name = own(toc_read_string(r));
@@ -178,12 +202,12 @@ static void decode_lists(struct toc_reader *r, struct toc_run *run) {
     n = read_count(r, TOC_RUN_RANKS_MAX);
     for (size_t i = 0; i < n && !r->error; i++) {
         struct toc_run_rank k;
-        decode_rank(r, &k);
-        TOC_VEC_PUSH(&run->ranks, k);
+        decode_rank(r, version, &k);
+        add_rank(run, &k);
     }
 }
 
-int toc_run_decode(struct toc_reader *r, struct toc_run **out) {
+int toc_run_decode(struct toc_reader *r, int version, struct toc_run **out) {
     struct toc_run *run = toc_run_new(toc_read_string(r));
     run->latest.started_ms = toc_read_zigzag(r);
     run->latest.last_step_ms = toc_read_zigzag(r);
@@ -193,7 +217,7 @@ int toc_run_decode(struct toc_reader *r, struct toc_run **out) {
     int rc = r->error ? TOC_ECORRUPT : toc_labels_decode(r, &arena, &labels);
     if (!rc) {
         run->labels = toc_labels_dup(labels);
-        decode_lists(r, run);
+        decode_lists(r, version, run);
     }
     toc_arena_fini(&arena);
     if (rc || r->error || !toc_run_name_is_valid(run->name)) {

@@ -7,7 +7,13 @@
 #include "collect/run_line_priv.h"
 #include "collect/run_receiver.h"
 
-enum { TOC_RUN_SESSIONS_MAX = 8, TOC_RUN_RANKS_MAX = 4096, TOC_RUN_KNOWN_LAYERS_MAX = 4096 };
+enum {
+    TOC_RUN_SESSIONS_MAX = 8,
+    TOC_RUN_RANKS_MAX = 4096,
+    TOC_RUN_KNOWN_LAYERS_MAX = 4096,
+    TOC_RUN_HOST_MAX_BYTES = 255,
+    TOC_RUN_PID_MAX_BYTES = 10
+};
 
 /* X(enum, value of the label kind) of train_nonfinite_total */
 #define TOC_RUN_NONFINITE_TABLE(X)  \
@@ -44,6 +50,9 @@ struct toc_run_rank {
     uint64_t session_clock;
     char last_session[TOC_RUN_SESSION_MAX_BYTES + 1];
     uint64_t noted_body; /* body in which its former value was noted */
+    /* Where it runs, of its labels `host` and `pid`; "" = not told. */
+    char host[TOC_RUN_HOST_MAX_BYTES + 1];
+    char pid[TOC_RUN_PID_MAX_BYTES + 1];
 };
 
 /* The latest numbers, for people. */
@@ -57,6 +66,7 @@ struct toc_run {
     struct {
         TOC_VEC_FIELDS(struct toc_run_rank)
     } ranks;
+    struct toc_map rank_index; /* rank → place in ranks + 1 */
     struct {
         TOC_VEC_FIELDS(struct toc_sv)
     } layers; /* owned names, order of first appearance */
@@ -86,7 +96,13 @@ struct toc_run_rank *toc_run_rank_get(struct toc_run *run, int64_t rank);
 bool toc_run_rank_is_repeated(struct toc_run_rank *rank, const struct toc_run_line *line);
 /* Lost lines over all sessions. */
 uint64_t toc_run_rank_dropped(const struct toc_run_rank *rank);
+/* The rank's memory, NULL when it never spoke. */
+struct toc_run_rank *toc_run_rank_find(const struct toc_run *run, int64_t rank);
+/* Forgets all but the first `count` ranks. */
+void toc_run_ranks_cut(struct toc_run *run, size_t count);
 void toc_run_encode(const struct toc_run *run, struct toc_buf *out);
-int toc_run_decode(struct toc_reader *r, struct toc_run **out) TOC_MUST_CHECK;
+/* version: of the state at hand, TOC_RUN_STATE_VERSION or an earlier one. */
+enum { TOC_RUN_STATE_VERSION = 2 };
+int toc_run_decode(struct toc_reader *r, int version, struct toc_run **out) TOC_MUST_CHECK;
 
 #endif

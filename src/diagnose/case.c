@@ -52,7 +52,8 @@ void toc_case_begin(struct toc_case *c, enum toc_kind kind, int64_t first_seen_m
         .evidence = c->evidence,
         .causes = c->causes,
     };
-    c->layer = TOC_SV_NULL;
+    c->layer = c->host = TOC_SV_NULL;
+    c->has_rank = false;
 }
 
 static struct toc_sv format(struct toc_case *c, const char *fmt, va_list ap) TOC_PRINTF(2, 0);
@@ -90,6 +91,12 @@ void toc_case_layer(struct toc_case *c, struct toc_sv layer) {
     c->layer = toc_arena_dup_sv(&c->arena, layer);
 }
 
+void toc_case_rank(struct toc_case *c, int64_t rank, struct toc_sv host) {
+    c->has_rank = true;
+    c->rank = rank;
+    c->host = toc_arena_dup_sv(&c->arena, host);
+}
+
 void toc_case_cause(struct toc_case *c, double confidence, const char *evidence, const char *fmt,
                     ...) {
     if (c->finding.cause_count == TOC_CAUSES_MAX)
@@ -125,7 +132,7 @@ void toc_case_evidence(struct toc_case *c, const char *title, const char *unit,
 /* Labels and annotations of one message to the sink. */
 struct message {
     struct toc_labels_builder labels, annotations;
-    char step[24], runbook[320];
+    char step[24], rank[24], runbook[320];
 };
 
 static void add_labels(struct message *m, enum toc_kind kind, const struct toc_label *subject,
@@ -149,14 +156,20 @@ static void add_annotations(struct message *m, const struct toc_doctor *d, const
     toc_labels_builder_set(&m->annotations, TOC_SV("action"), f->action);
     toc_labels_builder_set(&m->annotations, TOC_SV("runbook_url"), toc_sv_cstr(m->runbook));
     toc_labels_builder_set(&m->annotations, TOC_SV("layer"), c->layer);
+    toc_labels_builder_set(&m->annotations, TOC_SV("host"), c->host);
+    snprintf(m->rank, sizeof m->rank, "%lld", (long long)c->rank);
+    if (c->has_rank)
+        toc_labels_builder_set(&m->annotations, TOC_SV("rank"), toc_sv_cstr(m->rank));
     if (f->has_step)
         toc_labels_builder_set(&m->annotations, TOC_SV("step"), toc_sv_cstr(m->step));
 }
 
-/* Changes when the finding names another place: that is news, a number that moves is not. */
+/* Changes when the finding names another place or rank: that is news, a number that moves is not.
+ */
 static uint64_t mark(const struct toc_case *c) {
     uint64_t step = c->finding.has_step ? (uint64_t)c->finding.step : UINT64_MAX;
-    return toc_hash64(c->layer.p, c->layer.n, step);
+    uint64_t rank = c->has_rank ? (uint64_t)c->rank : UINT64_MAX;
+    return toc_hash64(c->layer.p, c->layer.n, step ^ rank << 48);
 }
 
 static void tell(struct toc_doctor *d, struct toc_case *c, enum toc_case_id id, int64_t ends_ms,

@@ -35,6 +35,7 @@ struct toc_doctor *toc_doctor_new(const struct toc_doctor_options *o) {
     compile(&d->run_metrics,
             "train_(step|loss|grad_norm|learning_rate|step_seconds|memory_bytes|memory_limit_bytes|"
             "run_state|restarts_total|layer_grad_norm|layer_nonfinite_ratio)");
+    compile(&d->rank_metrics, toc_ranks_pattern());
     compile(&d->server_metrics,
             "(vllm|sglang):((e2e_request_latency|time_to_first_token)_seconds_(bucket|count|sum)|"
             "request_success_total|num_requests_total|num_aborted_requests_total)|"
@@ -66,6 +67,7 @@ void toc_doctor_free(struct toc_doctor **pd) {
     toc_map_fini(&d->run_by_name);
     toc_map_fini(&d->server_by_key);
     toc_matcher_fini(&d->run_metrics);
+    toc_matcher_fini(&d->rank_metrics);
     toc_matcher_fini(&d->server_metrics);
     toc_matcher_fini(&d->pressure_metrics);
     toc_mutex_fini(&d->mutex);

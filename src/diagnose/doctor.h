@@ -25,6 +25,10 @@
     X(hang_floor_s, 60, "s", "a run without progress for less than this never hangs")              \
     X(hang_fast_floor_s, 20, "s", "the same for a run whose steps take less than a second")        \
     X(hang_first_step_s, 600, "s", "limit while too few steps were seen to know their length")     \
+    X(phase_first_s, 1800, "s", "an evaluation or a checkpoint whose length is not known yet")     \
+    X(phase_floor_s, 600, "s", "and one whose length is known, when no rank stands out")           \
+    X(phase_ratio, 5, "ratio", "or this many times the longest before")                            \
+    X(phase_apart_ratio, 3, "ratio", "the same when one rank stands out, and hang_floor_s")        \
     X(hang_abandoned_s, 3600, "s", "after this silence a hang is history and its alert ends")      \
     X(spike_sigma, 10, "sigma", "a loss spike is this far above the loss before it")               \
     X(divergence_sigma, 8, "sigma", "divergence: this far above the loss before it")               \

@@ -9,6 +9,7 @@
 #include "base/vec.h"
 #include "diagnose/doctor.h"
 #include "diagnose/history_priv.h"
+#include "diagnose/rank_model.h"
 #include "sys/thread.h"
 
 enum {
@@ -17,6 +18,7 @@ enum {
     TOC_CAUSES_MAX = 4,
     TOC_DOCTOR_RUNS_MAX = 256,
     TOC_DOCTOR_LAYERS_MAX = 4096,
+    TOC_DOCTOR_RANKS_MAX = 32768, /* of all runs together */
     TOC_DOCTOR_SERVERS_MAX = 128,
     TOC_BACKFILL_MS = 15 * 60 * 1000,
     TOC_TEXT_MAX = 200,
@@ -62,6 +64,9 @@ struct toc_case {
     struct toc_evidence evidence[TOC_EVIDENCE_MAX];
     struct toc_cause causes[TOC_CAUSES_MAX];
     struct toc_sv layer; /* layer or endpoint, "" = none */
+    bool has_rank;       /* the finding names a rank */
+    int64_t rank;
+    struct toc_sv host; /* where it is, "" = unknown */
 };
 
 struct toc_sample_at {
@@ -94,6 +99,7 @@ struct toc_layer_model {
 struct toc_run_model {
     struct toc_sv name; /* owned */
     struct toc_case cases[CASE_COUNT];
+    struct toc_ranks ranks;
     struct toc_recent steps, losses, grads, rates;
     struct toc_bins loss, grad, rate, step_seconds, derived_step_seconds, memory;
     struct {
@@ -176,7 +182,7 @@ struct toc_doctor {
         TOC_VEC_FIELDS(struct toc_server_model *)
     } servers;
     struct toc_map server_by_key;
-    struct toc_matcher run_metrics, server_metrics, pressure_metrics;
+    struct toc_matcher run_metrics, rank_metrics, server_metrics, pressure_metrics;
     struct toc_bins pressure; /* share of time in which tasks waited for a CPU */
     struct toc_sample_at pressure_last;
     int64_t now_ms, last_tick_ms, last_servers_ms, discovered_ms;
@@ -219,6 +225,7 @@ void toc_case_summary(struct toc_case *c, const char *fmt, ...) TOC_PRINTF(2, 3)
 void toc_case_action(struct toc_case *c, const char *text);
 void toc_case_step(struct toc_case *c, double step);
 void toc_case_layer(struct toc_case *c, struct toc_sv layer);
+void toc_case_rank(struct toc_case *c, int64_t rank, struct toc_sv host);
 void toc_case_cause(struct toc_case *c, double confidence, const char *evidence, const char *fmt,
                     ...) TOC_PRINTF(4, 5);
 struct toc_evidence_numbers {

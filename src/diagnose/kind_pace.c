@@ -1,4 +1,4 @@
-/* Kinds that show in the pace and the appetite of a run: hang, throughput_drop, memory_growth. */
+/* Kinds that show in the pace and the appetite of a run: throughput_drop, memory_growth. */
 #include <math.h>
 #include <stdio.h>
 
@@ -6,73 +6,6 @@
 #include "diagnose/doctor_priv.h"
 
 static const double none = NAN;
-
-/* 95th percentile of the time between steps, NaN while too few were seen. */
-static double usual_interval(const struct toc_run_model *m) {
-    enum { LEAST = 20 };
-    double v[TOC_RECENT];
-    size_t n = TOC_MIN(m->interval_count, (size_t)TOC_RECENT);
-    if (n < LEAST)
-        return NAN;
-    for (size_t i = 0; i < n; i++)
-        v[i] = m->intervals[i];
-    return toc_history_quantile(v, n, 0.95);
-}
-
-/* How long a run may go without a step, in seconds. */
-static double hang_limit(const struct toc_doctor *d, const struct toc_run_model *m) {
-    enum { SLOW_FACTOR = 3, FAST_FACTOR = 20 };
-    const struct toc_doctor_limits *l = &d->o.limits;
-    double p95 = usual_interval(m);
-    if (!isfinite(p95))
-        return l->hang_first_step_s;
-    if (p95 < 1)
-        return TOC_MAX(l->hang_fast_floor_s, FAST_FACTOR * p95);
-    return TOC_MAX(l->hang_floor_s, SLOW_FACTOR * p95);
-}
-
-static void fill_hang(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c,
-                      double silent_s, double limit_s) {
-    bool reports_go_on = d->now_ms - m->last_seen_ms < 5000;
-    double p95 = usual_interval(m), step = toc_run_step_at(m, INT64_MAX);
-    toc_case_begin(c, TOC_KIND_HANG, m->progress_seen_ms);
-    toc_case_step(c, step);
-    toc_case_title(c, "%.*s: no step for %.0f s, stuck at step %.0f", TOC_SV_ARG(m->name), silent_s,
-                   isfinite(step) ? step : 0);
-    toc_case_summary(c,
-                     "The run says it is running, but step %.0f was its last; a step usually takes "
-                     "%.2g s. %s",
-                     isfinite(step) ? step : 0, isfinite(p95) ? p95 : 0,
-                     reports_go_on ? "Its reports go on, so the process lives."
-                                   : "Its reports stopped as well.");
-    toc_case_action(c,
-                    "Take the stacks of the training processes (py-spy dump, gdb), look for a rank "
-                    "that waits in a collective or a data loader that blocks; then restart from "
-                    "the last checkpoint.");
-    toc_case_evidence(
-        c, "Time since the last step", "s",
-        (struct toc_evidence_numbers){silent_s, limit_s, 0, isfinite(p95) ? p95 : none},
-        "time() - train_last_step_timestamp_seconds{run=\"%.*s\"}", TOC_SV_ARG(m->name));
-    if (reports_go_on)
-        toc_case_cause(c, 0.5, "reports go on without a step",
-                       "The training loop waits: data loader, collective or lock");
-    else
-        toc_case_cause(c, 0.5, "steps and reports ended together",
-                       "The process is stopped, dead or cut off from the network");
-}
-
-enum toc_verdict toc_judge_hang(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c) {
-    if (!m->steps.count || m->is_dormant)
-        return VERDICT_UNKNOWN;
-    if (!toc_run_is_running(m) || m->cases[CASE_OOM].is_open)
-        return VERDICT_CALM;
-    double silent_s = (double)(d->now_ms - m->progress_seen_ms - m->blind_ms) / 1000;
-    double limit_s = hang_limit(d, m);
-    if (silent_s <= limit_s || silent_s > d->o.limits.hang_abandoned_s)
-        return VERDICT_CALM;
-    fill_hang(d, m, c, silent_s, limit_s);
-    return VERDICT_ILL;
-}
 
 /* Step lengths: as reported, else derived from the times of the steps. */
 static const struct toc_bins *step_bins(const struct toc_run_model *m) {

@@ -35,6 +35,7 @@ void toc_run_model_free(struct toc_run_model *m) {
     for (size_t i = 0; i < m->layers.count; i++)
         toc_free((void *)(uintptr_t)m->layers.items[i].name.p);
     TOC_VEC_FINI(&m->layers);
+    toc_ranks_fini(&m->ranks);
     toc_map_fini(&m->layer_index);
     toc_free((void *)(uintptr_t)m->name.p);
     toc_free(m);
@@ -309,9 +310,8 @@ static int on_series(void *ctx, const struct toc_series_view *s) {
     struct toc_sv layer = toc_labels_get(s->labels, TOC_SV("layer"));
     bool is_ratio = toc_sv_eq_cstr(metric, "train_layer_nonfinite_ratio");
     int index = metric_index(metric);
-    if (toc_labels_has(s->labels, TOC_SV("rank")) || (index < 0 && !layer.n) ||
-        toc_sv_eq_cstr(metric, "train_run_state") != r->is_state_pass)
-        return 0; /* rank 0 speaks for a run */
+    if ((index < 0 && !layer.n) || toc_sv_eq_cstr(metric, "train_run_state") != r->is_state_pass)
+        return 0;
     for (size_t i = 0; i < s->count; i++) {
         if (toc_is_stale_nan(s->values[i]))
             continue;
@@ -334,12 +334,16 @@ static void settle_bins(struct toc_run_model *m) {
 static int read_run(struct toc_doctor *d, struct toc_run_model *m, struct toc_err *err) {
     enum { OVERLAP_MS = 3000 };
     bool is_first = m->last_t_ms == 0;
+    char speaker[24];
     struct toc_matcher matchers[] = {d->run_metrics,
-                                     {.op = TOC_MATCH_EQ, .name = TOC_SV("run"), .value = m->name}};
+                                     {.op = TOC_MATCH_EQ, .name = TOC_SV("run"), .value = m->name},
+                                     {.op = TOC_MATCH_EQ,
+                                      .name = TOC_SV("rank"),
+                                      .value = toc_ranks_speaker(&m->ranks, speaker)}};
     struct reading r = {.d = d, .m = m, .newest_ms = m->last_t_ms, .is_state_pass = true};
     struct toc_select select = {
         .matchers = matchers,
-        .matcher_count = 2,
+        .matcher_count = TOC_ARRAY_LEN(matchers),
         /* A batch may become visible series by series: look a little further back than the
          * newest. */
         .min_ms = is_first ? d->now_ms - TOC_BACKFILL_MS : m->last_t_ms - OVERLAP_MS,
@@ -384,13 +388,26 @@ static int discover(struct toc_doctor *d, struct toc_err *err) {
     return rc;
 }
 
+/* Runs share the room for ranks. */
+static int read_ranks(struct toc_doctor *d, struct toc_run_model *m, struct toc_err *err) {
+    size_t others = 0;
+    for (size_t i = 0; i < d->runs.count; i++)
+        others += d->runs.items[i] == m ? 0 : d->runs.items[i]->ranks.items.count;
+    size_t room = others < TOC_DOCTOR_RANKS_MAX ? TOC_DOCTOR_RANKS_MAX - others : 1;
+    m->ranks.limit = TOC_MIN(room, (size_t)TOC_RANKS_MAX);
+    return toc_ranks_read(&m->ranks, d->o.querier, &d->rank_metrics, m->name, d->now_ms, err);
+}
+
 int toc_doctor_read_runs(struct toc_doctor *d, struct toc_err *err) {
     enum { IDLE_MS = 10 * 60 * 1000, IDLE_EVERY_MS = 10000 };
     int rc = discover(d, err);
     for (size_t i = 0; !rc && i < d->runs.count; i++) {
         struct toc_run_model *m = d->runs.items[i];
         bool is_idle = m->last_seen_ms && d->now_ms - m->last_seen_ms > IDLE_MS;
-        if (!is_idle || d->now_ms / IDLE_EVERY_MS != d->last_tick_ms / IDLE_EVERY_MS)
+        if (is_idle && d->now_ms / IDLE_EVERY_MS == d->last_tick_ms / IDLE_EVERY_MS)
+            continue;
+        rc = read_ranks(d, m, err); /* first: they tell who speaks for the run */
+        if (!rc)
             rc = read_run(d, m, err);
     }
     return rc;

@@ -90,6 +90,11 @@ static inline const char *toc_run_event_text(enum toc_run_event_kind k) {
     }
 }
 
+/* Value of the series train_run_phase: which pause it is that train_run_state calls 2. */
+static inline double toc_run_phase_value(enum toc_run_state s) {
+    return s == TOC_RUN_EVALUATION ? 1 : s == TOC_RUN_CHECKPOINT ? 2 : s == TOC_RUN_PAUSED ? 3 : 0;
+}
+
 /* Value of the series train_run_state. */
 static inline double toc_run_state_value(enum toc_run_state s) {
     switch (s) {

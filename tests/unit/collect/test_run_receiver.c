@@ -113,6 +113,39 @@ static void counters_start_at_zero_before_the_first_line(void **state) {
     assert_recorded(&f->sink, series, 1);
 }
 
+static void each_rank_tells_its_phase_and_place(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(put(f, "{\"t\":1700000000,\"step\":1,\"rank\":3,\"labels\":{\"host\":\"b\","
+                            "\"pid\":\"17\",\"model\":\"other\"}}\n"
+                            "{\"t\":1700000000,\"step\":1,\"labels\":{\"host\":\"a\",\"model\":"
+                            "\"m\"}}\n"
+                            "{\"t\":1700000001,\"rank\":3,\"state\":\"checkpoint\",\"collectives_"
+                            "total\":7,\"labels\":{"
+                            "\"host\":\"b\"}}\n"
+                            "{\"t\":1700000001,\"state\":\"evaluation\"}\n"),
+                     0);
+    const struct recording_sink *s = &f->sink;
+    assert_recorded(s, "train_run_phase{rank=\"3\", run=\"r\"}", 2);
+    assert_recorded(s, "train_run_phase{run=\"r\"}", 1);
+    assert_recorded(s, "train_rank_info{host=\"b\", pid=\"17\", rank=\"3\", run=\"r\"}", 1);
+    assert_recorded(s, "train_rank_info{host=\"a\", run=\"r\"}", 1);
+    assert_recorded(s, "train_run_info{host=\"a\", model=\"m\", run=\"r\"}", 1);
+    assert_recorded(s, "train_collectives_total{rank=\"3\", run=\"r\"}", 7);
+}
+
+static void many_ranks_are_told_apart(void **state) {
+    struct fixture *f = *state;
+    for (int rank = 4095; rank >= 0; rank--) {
+        char line[100];
+        snprintf(line, sizeof line, "{\"t\":1700000000,\"rank\":%d,\"step\":%d}", rank, rank);
+        assert_int_equal(put(f, line), 0);
+    }
+    assert_recorded(&f->sink, "train_step{rank=\"4095\", run=\"r\"}", 4095);
+    assert_recorded(&f->sink, "train_step{run=\"r\"}", 0);
+    assert_int_equal(put(f, "{\"t\":1700000001,\"rank\":4096,\"step\":1}"), TOC_EPARSE);
+    assert_non_null(strstr(f->err.message, "at most 4096 ranks"));
+}
+
 static void every_spelling_of_non_finite_is_data(void **state) {
     struct fixture *f = *state;
     static const struct {
@@ -415,6 +448,8 @@ int main(void) {
         T(the_later_of_two_lines_in_a_millisecond_stays),
         T(a_later_body_in_the_same_millisecond_follows_it),
         T(limits_hold),
+        T(each_rank_tells_its_phase_and_place),
+        T(many_ranks_are_told_apart),
         T(save_and_restore_keep_once_only_and_counters),
         T(runs_are_listed_latest_first),
         T(the_quietest_run_makes_room),

@@ -151,9 +151,12 @@ static inline int sim_label_values(struct toc_querier *q, struct toc_sv name,
         return toc_errf(err, s->fail_with, "the store is away");
     for (size_t i = 0; i < s->series.count; i++) {
         struct toc_sv v = toc_labels_get(s->series.items[i]->labels, name);
-        if (v.n &&
-            toc_matchers_match(sel->matchers, sel->matcher_count, s->series.items[i]->labels))
-            return fn(ctx, v); /* one run only */
+        if (!v.n ||
+            !toc_matchers_match(sel->matchers, sel->matcher_count, s->series.items[i]->labels))
+            continue;
+        int rc = fn(ctx, v);
+        if (rc || toc_sv_eq_cstr(name, "run")) /* one run only */
+            return rc;
     }
     return 0;
 }
