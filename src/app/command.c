@@ -6,6 +6,7 @@
 #include "app/db_command.h"
 #include "app/demo_command.h"
 #include "app/detect_command.h"
+#include "app/doctor_command.h"
 #include "app/incident_command.h"
 #include "app/query_command.h"
 #include "app/run_command.h"
@@ -23,6 +24,8 @@ static const struct toc_command g_commands[] = {
     {"alert", toc_alert_command, "list alerts; send test messages", toc_alert_usage},
     {"silence", toc_silence_command, "add, list and end silences", toc_silence_usage},
     {"query", toc_query_command, "PromQL from the command line", toc_query_usage},
+    {"doctor", toc_doctor_command, "diagnose training jobs from the files they wrote",
+     toc_doctor_usage},
     {"detect", toc_detect_command, "find anomalies in the columns of a CSV file", toc_detect_usage},
     {"check", toc_check_command, "check configuration, rules and exposition text", toc_check_usage},
     {"test", toc_test_command, "unit tests of rules; PromQL test files", toc_test_usage},

@@ -459,6 +459,7 @@ static void put_line(const struct writer *w, struct toc_run_rank *k,
     put_checkpoint(w, k, line);
     k->has_loss |= line->has_loss;
     k->is_known = true;
+    w->run->latest.tells_state |= line->has_state || line->has_event;
     if (toc_run_speaker(w->run) == k)
         keep_latest(w->run, line, w->t_ms,
                     k->has_step && (!before.has_step || before.step != k->step));
@@ -480,7 +481,8 @@ int toc_run_apply(struct toc_run_receiver *r, struct toc_run *run, const struct 
         r->pending.lines_repeated++;
         return 0;
     }
-    struct writer w = {r, run, line->rank, line->has_t ? line->t_ms : r->now.ms};
+    int64_t arrival_ms = r->recorded_ms ? r->recorded_ms : r->now.ms;
+    struct writer w = {r, run, line->rank, line->has_t ? line->t_ms : arrival_ms};
     int rc = put_values(&w, line, err);
     if (rc)
         return rc;

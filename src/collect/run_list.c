@@ -29,6 +29,7 @@ static void fill(const struct toc_run *run, struct toc_run_info *out) {
         .last_step_at = {l->last_step_ms},
         .last_line_at = {l->last_line_ms},
         .labels = run->labels,
+        .tells_state = l->tells_state,
     };
     if (!speaker)
         return;

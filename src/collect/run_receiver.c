@@ -165,6 +165,13 @@ static int check_time(struct toc_run_receiver *r, const struct toc_run_line *lin
                       line->number);
 }
 
+/* The time of recorded lines goes on from line to line. */
+static void note_time(struct toc_run_receiver *r, const struct toc_run_body *body,
+                      const struct toc_run_line *line) {
+    if (r->recorded_ms)
+        r->recorded_ms = line->has_t ? line->t_ms : r->recorded_ms + body->recorded_gap_ms;
+}
+
 static int take_line(struct toc_run_receiver *r, const struct toc_run_body *body,
                      const struct toc_run_line *line, struct toc_err *err) {
     int rc = check_time(r, line, err);
@@ -174,6 +181,7 @@ static int take_line(struct toc_run_receiver *r, const struct toc_run_body *body
     if (!run)
         return toc_err_at(err, TOC_EPARSE, line->number, 0, "line %d: more than %zu runs in a body",
                           line->number, r->o.max_runs);
+    note_time(r, body, line);
     rc = toc_run_apply(r, run, line, err);
     toc_arena_reset(&r->line_arena);
     return rc;
@@ -275,6 +283,7 @@ static void count_accepted(struct toc_run_receiver *r) {
 static int put_locked(struct toc_run_receiver *r, const struct toc_run_body *body,
                       struct toc_ts now, struct toc_err *err) {
     body_begin(r, now);
+    r->recorded_ms = body->recorded_t.ms;
     int rc = body->format == TOC_RUN_CSV ? take_csv(r, body, err) : take_json(r, body, err);
     if (rc == TOC_EPARSE)
         r->counters.bodies_refused++;

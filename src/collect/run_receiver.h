@@ -37,6 +37,10 @@ struct toc_run_body {
     struct toc_sv bytes;
     bool is_file;   /* lines may name their run */
     int first_line; /* number of the first line in error messages; 0 = 1 */
+    /* Of recorded lines: one without `t` is recorded_gap_ms later than the one before it, the
+     * first than recorded_t. With recorded_t 0 such lines are of now. */
+    struct toc_ts recorded_t;
+    int64_t recorded_gap_ms;
 };
 
 /* All lines or none. 0: accepted and durable. TOC_EPARSE: malformed, err names line, reason and
@@ -44,6 +48,15 @@ struct toc_run_body {
  * taken. */
 int toc_run_receiver_put(struct toc_run_receiver *r, const struct toc_run_body *body,
                          struct toc_ts now, struct toc_err *err) TOC_MUST_CHECK;
+
+/* What a look at the first lines tells before they are taken. */
+struct toc_run_look {
+    bool is_report; /* some line says step, loss, state or event, or a named number */
+    bool has_t;
+    struct toc_ts t; /* of the first line that has one */
+};
+/* Reads lines until one tells a time, at most 32; bad lines are passed over. */
+struct toc_run_look toc_run_look_at(const struct toc_run_body *body);
 
 /* One run as the API shows it; borrowed for the call. Numbers that were never reported are NaN. */
 struct toc_run_info {
@@ -55,6 +68,7 @@ struct toc_run_info {
     struct toc_ts started_at, last_step_at, last_line_at; /* 0 = never */
     struct toc_labels labels;
     uint64_t restarts, reports_dropped;
+    bool tells_state; /* some line had a state or an event: silence at its end means something */
 };
 /* Calls fn for each run, latest start first. fn must not call the receiver. */
 void toc_run_receiver_list(struct toc_run_receiver *r,

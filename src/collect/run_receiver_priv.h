@@ -37,6 +37,7 @@ struct toc_run_receiver {
     uint64_t described; /* metadata of the fixed metrics was sent */
     /* the body at hand */
     struct toc_ts now;
+    int64_t recorded_ms;               /* of the line before; 0: lines without a time are of now */
     uint64_t body_number, failed_body; /* failed_body: the last one that was undone */
     struct toc_arena line_arena, body_arena;
     struct {

@@ -59,6 +59,7 @@ struct toc_run_rank {
 struct toc_run_latest {
     int64_t started_ms, last_step_ms, last_line_ms, last_t_ms;
     double loss, grad_norm, step_seconds, tokens_per_second, memory_bytes, learning_rate;
+    bool tells_state;
 };
 
 struct toc_run {

@@ -167,7 +167,8 @@ static void judge_server(struct toc_doctor *d, struct toc_server_model *m) {
 static void note_blindness(struct toc_doctor *d) {
     enum { LONGEST_TICK_MS = 5000 };
     int64_t gap_ms = d->last_tick_ms ? d->now_ms - d->last_tick_ms : 0;
-    for (size_t i = 0; gap_ms > LONGEST_TICK_MS && i < d->runs.count; i++)
+    bool is_blind = gap_ms > LONGEST_TICK_MS && !d->o.is_replay;
+    for (size_t i = 0; is_blind && i < d->runs.count; i++)
         d->runs.items[i]->blind_ms += gap_ms;
 }
 

@@ -70,6 +70,9 @@ struct toc_doctor_options {
     struct toc_alert_sink *alerts;
     const char *runbook_base; /* NULL: "/docs/runbooks/"; the kind and ".md" follow */
     struct toc_doctor_limits limits;
+    /* Recorded data under a virtual clock: time between ticks is not time in which nobody looked.
+     */
+    bool is_replay;
 };
 
 struct toc_doctor; /* opaque */

@@ -232,8 +232,9 @@ static int on_series(void *ctx, const struct toc_series_view *s) {
  * order of time, so a look back is made in slices. */
 static int read_slices(struct toc_doctor *d, struct toc_err *err) {
     enum { SLICE_MS = 30000, FIRST_LOOK_MS = 300000, OVERLAP_MS = 30000 };
-    int64_t from_ms =
-        d->last_servers_ms ? d->last_servers_ms - OVERLAP_MS : d->now_ms - FIRST_LOOK_MS;
+    int64_t from_ms = d->now_ms - FIRST_LOOK_MS; /* what is older is history, not news */
+    if (d->last_servers_ms)
+        from_ms = TOC_MAX(from_ms, d->last_servers_ms - OVERLAP_MS);
     struct toc_select select = {.matchers = &d->server_metrics, .matcher_count = 1};
     int rc = 0;
     d->server_series = 0;

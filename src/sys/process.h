@@ -19,6 +19,10 @@ bool toc_process_poll(struct toc_process *p, int *out_status);
 /* SIGTERM, up to grace_ms, then SIGKILL; reaps. No effect when there is none. */
 void toc_process_stop(struct toc_process *p, int64_t grace_ms);
 
+/* When a process of this machine started, in ms since 1970. TOC_ENOENT when there is none of that
+ * id, or only what is left of one that ended. */
+int toc_process_started_ms(int64_t pid, int64_t *out_ms) TOC_MUST_CHECK;
+
 /* Address space limit of this process: beyond it allocations fail. 0 lifts it. */
 int toc_process_limit_memory(uint64_t bytes) TOC_MUST_CHECK;
 /* Address space in use (VmSize), 0 when unknown. */

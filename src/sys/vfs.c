@@ -109,7 +109,9 @@ static int sys_info(struct toc_vfs *v, const char *path, struct toc_file_info *o
         .size_bytes = (uint64_t)st.st_size,
         .mtime_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000,
         .inode = st.st_ino,
+        .device = st.st_dev,
         .is_dir = S_ISDIR(st.st_mode),
+        .is_regular = S_ISREG(st.st_mode),
     };
     return 0;
 }

@@ -27,8 +27,8 @@ enum toc_open_flags {
 struct toc_file_info {
     uint64_t size_bytes;
     int64_t mtime_ms;
-    uint64_t inode;
-    bool is_dir;
+    uint64_t inode, device;
+    bool is_dir, is_regular; /* neither: a device, a pipe, a socket */
 };
 
 struct toc_file; /* opaque; made by a vfs */

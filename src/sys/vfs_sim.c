@@ -341,8 +341,10 @@ static int sim_info(struct toc_vfs *v, const char *path, struct toc_file_info *o
     struct node *n = rc ? NULL : lookup(s, path);
     rc = rc || n ? rc : TOC_ENOENT;
     if (n)
-        *out = (struct toc_file_info){
-            .size_bytes = n->now.n, .inode = (uint64_t)(uintptr_t)n, .is_dir = n->is_dir};
+        *out = (struct toc_file_info){.size_bytes = n->now.n,
+                                      .inode = (uint64_t)(uintptr_t)n,
+                                      .is_dir = n->is_dir,
+                                      .is_regular = !n->is_dir};
     toc_mutex_unlock(&s->mutex);
     return rc;
 }

@@ -1,0 +1,180 @@
+#include "app/doctor_command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "app/command.h"
+#include "app/doctor_report.h"
+#include "app/options.h"
+#include "base/alloc.h"
+#include "sys/clock.h"
+#include "sys/env.h"
+
+const char toc_doctor_usage[] =
+    "usage: tocsin doctor DIR [OPTIONS]\n"
+    "\n"
+    "Diagnoses finished and running training jobs from the files they wrote below DIR: reports as\n"
+    "JSON lines and CSV. The doctor that watches live judges, under a clock that follows the "
+    "files'\n"
+    "times. No daemon is needed and nothing is written.\n"
+    "\n"
+    "      --run NAME          only this run\n"
+    "      --since T           only what was reported at or after T (RFC 3339)\n"
+    "      --until T           only what was reported at or before T\n"
+    "      --min-severity S    info, warning or critical: lesser findings are left out (info)\n"
+    "  -o, --output FORM       table or json (default table)\n"
+    "      --now T             judge as of T: for files that were copied from elsewhere\n"
+    "      --thorough          judge every second of the data, also the calm ones\n"
+    "\n"
+    "json prints one object {run, verdict, findings, …} for one run, an array of them for "
+    "several.\n"
+    "\n"
+    "Exit code: 0 healthy, 1 findings, 2 could not judge (or bad usage).\n";
+
+struct request {
+    const char *run, *since, *until, *min_severity, *output, *now;
+    bool is_thorough, is_json;
+    struct toc_replay_options replay;
+    enum toc_severity severity;
+};
+
+static int usage_error(const char *option, const char *expected, const char *got) {
+    fprintf(stderr, "tocsin doctor: --%s expects %s, got \"%s\" (see tocsin doctor --help)\n",
+            option, expected, got);
+    return TOC_EXIT_USAGE;
+}
+
+static int read_time(const char *option, const char *text, int64_t *out_ms) {
+    struct toc_ts t;
+    if (!text)
+        return 0;
+    if (toc_ts_parse_rfc3339(toc_sv_cstr(text), &t, NULL))
+        return usage_error(option, "a time such as 2026-11-24T13:00:00Z", text);
+    *out_ms = t.ms;
+    return 0;
+}
+
+static int read_severity(const char *text, enum toc_severity *out) {
+    for (int s = TOC_SEVERITY_INFO; text && s <= TOC_SEVERITY_CRITICAL; s++)
+        if (strcmp(text, toc_severity_text((enum toc_severity)s)) == 0) {
+            *out = (enum toc_severity)s;
+            return 0;
+        }
+    return text ? usage_error("min-severity", "info, warning or critical", text) : 0;
+}
+
+static int read_request(struct request *r) {
+    r->replay.now_ms = toc_clock_now(toc_clock_system()).ms;
+    r->replay.since_ms = INT64_MIN;
+    r->replay.until_ms = INT64_MAX;
+    r->replay.run = toc_sv_cstr(r->run);
+    r->replay.is_thorough = r->is_thorough;
+    r->is_json = r->output && strcmp(r->output, "json") == 0;
+    if (r->output && !r->is_json && strcmp(r->output, "table") != 0)
+        return usage_error("output", "table or json", r->output);
+    int rc = read_time("now", r->now, &r->replay.now_ms);
+    if (!rc)
+        rc = read_time("since", r->since, &r->replay.since_ms);
+    if (!rc)
+        rc = read_time("until", r->until, &r->replay.until_ms);
+    return rc ? rc : read_severity(r->min_severity, &r->severity);
+}
+
+/* Name of the folder itself: "runs" of "./runs/". */
+static char *folder_name(const char *path) {
+    struct toc_sv p = toc_sv_cstr(path);
+    while (p.n > 1 && p.p[p.n - 1] == '/')
+        p.n--;
+    size_t from = p.n;
+    while (from > 0 && p.p[from - 1] != '/')
+        from--;
+    struct toc_sv name = toc_sv_sub(p, from, SIZE_MAX);
+    bool is_relative = toc_sv_eq_cstr(name, ".") || toc_sv_eq_cstr(name, "..");
+    return toc_sv_dup_cstr(name.n && !is_relative ? name : TOC_SV("run"));
+}
+
+static int print(const struct request *q, const struct toc_doctor_report *report) {
+    struct toc_buf out = TOC_BUF_INIT;
+    if (q->is_json)
+        toc_doctor_report_json(report, &out);
+    else
+        toc_doctor_report_text(report, &out);
+    int rc = toc_buf_error(&out);
+    if (!rc)
+        fwrite(out.p, 1, out.n, stdout);
+    toc_buf_fini(&out);
+    if (!rc && (fflush(stdout) != 0 || ferror(stdout)))
+        rc = TOC_EIO;
+    if (rc)
+        fprintf(stderr, "tocsin doctor: cannot write the report: %s\n", toc_strerror(rc));
+    return rc;
+}
+
+static int report(const struct request *q, const char *path, const struct toc_replay *replay,
+                  const struct toc_doctor_scan *scan, const struct toc_doctor_feeds *feeds) {
+    struct toc_doctor_report r = {
+        .path = path,
+        .replay = replay,
+        .scan = scan,
+        .counts = toc_doctor_feeds_counts(feeds),
+        .min_severity = q->severity,
+        .now_ms = q->replay.now_ms,
+        .is_coloured = toc_fd_is_terminal(1) && !toc_env_get("NO_COLOR"),
+    };
+    return print(q, &r) ? TOC_EXIT_USAGE : toc_doctor_exit_code(&r);
+}
+
+static int judge(const struct request *q, const char *path) {
+    struct toc_doctor_scan scan;
+    struct toc_replay *replay = NULL;
+    struct toc_doctor_feeds *feeds = NULL;
+    struct toc_progress progress;
+    struct toc_err err = {0};
+    char *root_name = folder_name(path);
+    int code = TOC_EXIT_USAGE;
+    int rc = toc_doctor_scan(toc_vfs_system(), path, &scan, &err);
+    if (!rc)
+        rc = toc_replay_new(&q->replay, &replay);
+    if (!rc) {
+        feeds = toc_doctor_feeds_new(toc_vfs_system(), &scan, replay, root_name);
+        toc_progress_begin(&progress, "reading", scan.bytes);
+        rc = toc_doctor_feeds_run(feeds, &progress, &err);
+        toc_progress_end(&progress);
+    }
+    if (!rc)
+        rc = toc_replay_finish(replay, toc_doctor_feeds_written_ms, feeds, &err);
+    if (rc)
+        fprintf(stderr, "tocsin doctor: %s\n", err.code ? err.message : toc_strerror(rc));
+    else
+        code = report(q, path, replay, &scan, feeds);
+    toc_doctor_feeds_free(&feeds);
+    toc_replay_free(&replay);
+    toc_doctor_scan_fini(&scan);
+    toc_free(root_name);
+    return code;
+}
+
+int toc_doctor_command(int argc, char **argv) {
+    struct request r = {0};
+    const struct toc_option options[] = {
+        {"run", 0, TOC_OPTION_STRING, &r.run},
+        {"since", 0, TOC_OPTION_STRING, &r.since},
+        {"until", 0, TOC_OPTION_STRING, &r.until},
+        {"min-severity", 0, TOC_OPTION_STRING, &r.min_severity},
+        {"output", 'o', TOC_OPTION_STRING, &r.output},
+        {"now", 0, TOC_OPTION_STRING, &r.now},
+        {"thorough", 0, TOC_OPTION_FLAG, &r.is_thorough},
+        {0},
+    };
+    int count, rc = toc_options_parse(argc, argv, options, toc_doctor_usage, &count);
+    if (rc != 0)
+        return rc < 0 ? 0 : rc;
+    if (count != 1) {
+        fprintf(stderr, "tocsin doctor: %s (see tocsin doctor --help)\n",
+                count == 0 ? "name the folder that a training job writes to"
+                           : "one folder at a time");
+        return TOC_EXIT_USAGE;
+    }
+    rc = read_request(&r);
+    return rc ? rc : judge(&r, argv[1]);
+}

@@ -1,0 +1,154 @@
+#include "app/doctor_replay.h"
+
+#include <stdio.h>
+
+#include "app/doctor_process.h"
+#include "base/alloc.h"
+
+/* Series of the receiver are found by the address of their labels, which it keeps as long as it
+ * knows the run; another run's may come to the same address later, so the labels are compared. */
+struct toc_replay_place {
+    struct toc_labels labels;    /* owned */
+    struct toc_patient *patient; /* NULL: a run that is left out */
+    size_t series;
+};
+
+static bool is_wanted(const struct toc_replay *r, struct toc_sv run) {
+    return !r->o.run.n || toc_sv_eq(r->o.run, run);
+}
+
+static struct toc_patient *patient_of(struct toc_replay *r, struct toc_sv run) {
+    struct toc_patient *p = toc_map_get(&r->by_name, run);
+    if (p || !run.n || !is_wanted(r, run) || r->patients.count >= TOC_REPLAY_RUNS_MAX)
+        return p;
+    int rc = toc_patient_new(&(struct toc_patient_options){.name = run,
+                                                           .limits = r->o.limits,
+                                                           .since_ms = r->o.since_ms,
+                                                           .until_ms = r->o.until_ms,
+                                                           .is_thorough = r->o.is_thorough},
+                             &p, NULL);
+    if (rc) {
+        r->error = rc;
+        return NULL;
+    }
+    toc_map_put(&r->by_name, run, p);
+    TOC_VEC_PUSH(&r->patients, p);
+    return p;
+}
+
+static void forget_places(struct toc_replay *r) {
+    const struct toc_map_entry *e;
+    for (size_t cursor = 0; (e = toc_map_next(&r->by_labels, &cursor));) {
+        struct toc_replay_place *place = e->value;
+        toc_labels_free(&place->labels);
+        toc_free(place);
+    }
+    toc_map_fini(&r->by_labels);
+}
+
+static struct toc_replay_place *place_of(struct toc_replay *r, struct toc_labels labels) {
+    uint64_t address = (uint64_t)(uintptr_t)labels.items;
+    struct toc_replay_place *place = toc_map_get(&r->by_labels, toc_map_u64(&address));
+    if (place && toc_labels_eq(place->labels, labels))
+        return place;
+    if (!place) {
+        place = TOC_NEW(struct toc_replay_place);
+        toc_map_put(&r->by_labels, toc_map_u64(&address), place);
+    }
+    toc_labels_free(&place->labels);
+    place->labels = toc_labels_dup(labels);
+    place->patient = patient_of(r, toc_labels_get(labels, TOC_SV("run")));
+    if (place->patient)
+        place->series = toc_patient_series(place->patient, labels);
+    return place;
+}
+
+static int take_points(struct toc_sink *sink, const struct toc_point *points, size_t count,
+                       struct toc_write_result *out_result, struct toc_err *err) {
+    struct toc_replay *r = TOC_CONTAINER_OF(sink, struct toc_replay, sink);
+    (void)err;
+    for (size_t i = 0; i < count; i++) {
+        const struct toc_replay_place *place = place_of(r, points[i].labels);
+        if (place->patient)
+            toc_patient_take(place->patient, place->series, points[i].t_ms, points[i].value);
+        else
+            r->runs_dropped_samples +=
+                is_wanted(r, toc_labels_get(points[i].labels, TOC_SV("run")));
+    }
+    out_result->accepted += count;
+    return r->error;
+}
+
+static void take_event(struct toc_run_listener *l, const struct toc_run_event *e) {
+    struct toc_replay *r = TOC_CONTAINER_OF(l, struct toc_replay, listener);
+    struct toc_patient *p = patient_of(r, e->run);
+    if (p)
+        toc_patient_event(p, e);
+}
+
+int toc_replay_new(const struct toc_replay_options *o, struct toc_replay **out) {
+    struct toc_replay *r = TOC_NEW(struct toc_replay);
+    r->o = *o;
+    r->sink.write = take_points;
+    r->listener.on_event = take_event;
+    r->receiver = toc_run_receiver_new(&(struct toc_run_receiver_options){
+        .sink = &r->sink, .listener = &r->listener, .max_runs = 4 * TOC_REPLAY_RUNS_MAX});
+    *out = r;
+    return 0;
+}
+
+void toc_replay_free(struct toc_replay **pr) {
+    struct toc_replay *r = pr ? *pr : NULL;
+    if (!r)
+        return;
+    for (size_t i = 0; i < r->patients.count; i++)
+        toc_patient_free(&r->patients.items[i]);
+    TOC_VEC_FINI(&r->patients);
+    toc_map_fini(&r->by_name);
+    forget_places(r);
+    toc_run_receiver_free(&r->receiver);
+    toc_free(r);
+    *pr = NULL;
+}
+
+int toc_replay_advance(struct toc_replay *r, int64_t to_ms, struct toc_err *err) {
+    int rc = 0;
+    for (size_t i = 0; !rc && i < r->patients.count; i++)
+        rc = toc_patient_advance(r->patients.items[i], to_ms, err);
+    return rc;
+}
+
+struct finishing {
+    struct toc_replay *r;
+    toc_replay_written *written_ms;
+    void *ctx;
+    struct toc_err *err;
+    int rc;
+};
+
+static void finish_one(struct finishing *f, struct toc_patient *p,
+                       const struct toc_run_info *info) {
+    struct toc_patient_circumstances c = {.info = info, .now_ms = f->r->o.now_ms};
+    if (f->rc || p->judged_until_ms)
+        return;
+    c.written_ms = f->written_ms ? f->written_ms(f->ctx, p->o.name) : 0;
+    if (info)
+        c.process = toc_doctor_process(info, p->last_ms, c.process_text, sizeof c.process_text);
+    f->rc = toc_patient_finish(p, &c, f->err);
+}
+
+static void finish_known(void *ctx, const struct toc_run_info *info) {
+    struct finishing *f = ctx;
+    struct toc_patient *p = toc_map_get(&f->r->by_name, info->run);
+    if (p)
+        finish_one(f, p, info);
+}
+
+int toc_replay_finish(struct toc_replay *r, toc_replay_written *written_ms, void *ctx,
+                      struct toc_err *err) {
+    struct finishing f = {r, written_ms, ctx, err, 0};
+    toc_run_receiver_list(r->receiver, finish_known, &f);
+    for (size_t i = 0; i < r->patients.count; i++)
+        finish_one(&f, r->patients.items[i], NULL); /* the receiver has forgotten these */
+    return f.rc;
+}

@@ -1,0 +1,43 @@
+/*
+ * Recorded runs, judged: what readers of files put into the run receiver is dealt out to one
+ * patient per run, and their clocks follow.
+ */
+#ifndef TOC_APP_DOCTOR_REPLAY_H
+#define TOC_APP_DOCTOR_REPLAY_H
+
+#include "app/doctor_patient.h"
+
+enum { TOC_REPLAY_RUNS_MAX = 256 };
+
+struct toc_replay_options {
+    struct toc_sv run; /* only this one; empty: all */
+    struct toc_doctor_limits limits;
+    int64_t now_ms, since_ms, until_ms;
+    bool is_thorough;
+};
+
+struct toc_replay {
+    struct toc_replay_options o;
+    struct toc_sink sink;
+    struct toc_run_listener listener;
+    struct toc_run_receiver *receiver;
+    struct {
+        TOC_VEC_FIELDS(struct toc_patient *)
+    } patients;                    /* by first appearance */
+    struct toc_map by_name;        /* struct toc_patient * */
+    struct toc_map by_labels;      /* address of a series' labels → struct toc_replay_place * */
+    uint64_t runs_dropped_samples; /* of runs beyond TOC_REPLAY_RUNS_MAX */
+    int error;                     /* of a patient that could not be made */
+};
+
+int toc_replay_new(const struct toc_replay_options *o, struct toc_replay **out) TOC_MUST_CHECK;
+void toc_replay_free(struct toc_replay **r);
+
+/* Readers have put everything before to_ms. */
+int toc_replay_advance(struct toc_replay *r, int64_t to_ms, struct toc_err *err) TOC_MUST_CHECK;
+/* Readers have put everything. written_ms: latest change of a run's files. */
+typedef int64_t toc_replay_written(void *ctx, struct toc_sv run);
+int toc_replay_finish(struct toc_replay *r, toc_replay_written *written_ms, void *ctx,
+                      struct toc_err *err) TOC_MUST_CHECK;
+
+#endif

@@ -1,0 +1,336 @@
+/*
+ * A series is two columns in order of time with a start that moves. A reader asks the same question
+ * at every tick, so the series that match a set of matchers are remembered and only new series are
+ * held against it.
+ */
+#include "model/window_store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/map.h"
+#include "base/vec.h"
+#include "model/matcher.h"
+
+enum { QUESTIONS_MAX = 64 };
+
+struct series {
+    struct toc_labels labels; /* owned */
+    int64_t *t_ms;
+    double *values;
+    size_t start, end, capacity;
+};
+
+struct question {
+    struct toc_buf key;
+    size_t seen; /* series held against it */
+    struct {
+        TOC_VEC_FIELDS(size_t)
+    } matching;
+    uint64_t used;
+};
+
+struct toc_window_store {
+    struct toc_sink sink;
+    struct toc_querier querier;
+    struct {
+        TOC_VEC_FIELDS(struct series)
+    } series;
+    struct toc_map by_hash; /* hash of the labels → index + 1 */
+    struct question questions[QUESTIONS_MAX];
+    uint64_t clock;
+    int64_t horizon_ms;
+    size_t samples;
+};
+
+/* --- writing --- */
+
+/* Two sets with one hash are told apart by probing with the hash's neighbours. */
+size_t toc_window_store_series_of(struct toc_window_store *s, struct toc_labels labels) {
+    for (uint64_t hash = toc_labels_hash(labels);; hash++) {
+        size_t place = (size_t)(uintptr_t)toc_map_get(&s->by_hash, toc_map_u64(&hash));
+        if (place && toc_labels_eq(s->series.items[place - 1].labels, labels))
+            return place - 1;
+        if (place)
+            continue;
+        struct series fresh = {.labels = toc_labels_dup(labels)};
+        TOC_VEC_PUSH(&s->series, fresh);
+        toc_map_put(&s->by_hash, toc_map_u64(&hash), (void *)(uintptr_t)s->series.count);
+        return s->series.count - 1;
+    }
+}
+
+static void make_room(struct series *x) {
+    size_t held = x->end - x->start;
+    if (x->end < x->capacity)
+        return;
+    if (x->start > x->capacity / 2) {
+        memmove(x->t_ms, x->t_ms + x->start, held * sizeof *x->t_ms);
+        memmove(x->values, x->values + x->start, held * sizeof *x->values);
+    } else {
+        size_t capacity = x->capacity ? x->capacity * 2 : 16;
+        x->t_ms = toc_xrealloc(x->t_ms, toc_vec_bytes(capacity, sizeof *x->t_ms));
+        x->values = toc_xrealloc(x->values, toc_vec_bytes(capacity, sizeof *x->values));
+        x->capacity = capacity;
+        return;
+    }
+    x->start = 0;
+    x->end = held;
+}
+
+/* True when it is a new sample, not another word about one that is there. */
+static bool series_add(struct series *x, int64_t t_ms, double value) {
+    size_t at = x->end;
+    while (at > x->start && x->t_ms[at - 1] > t_ms)
+        at--;
+    if (at > x->start && x->t_ms[at - 1] == t_ms) {
+        x->values[at - 1] = value;
+        return false;
+    }
+    size_t behind = x->end - at;
+    make_room(x);
+    at = x->end - behind;
+    memmove(x->t_ms + at + 1, x->t_ms + at, behind * sizeof *x->t_ms);
+    memmove(x->values + at + 1, x->values + at, behind * sizeof *x->values);
+    x->t_ms[at] = t_ms;
+    x->values[at] = value;
+    x->end++;
+    return true;
+}
+
+void toc_window_store_add(struct toc_window_store *s, size_t series, int64_t t_ms, double value) {
+    s->samples += series_add(&s->series.items[series], t_ms, value);
+}
+
+static int store_write(struct toc_sink *sink, const struct toc_point *points, size_t count,
+                       struct toc_write_result *out_result, struct toc_err *err) {
+    struct toc_window_store *s = TOC_CONTAINER_OF(sink, struct toc_window_store, sink);
+    (void)err;
+    for (size_t i = 0; i < count; i++) {
+        if (points[i].histogram) {
+            out_result->rejected[TOC_REJECT_INVALID_HISTOGRAM]++;
+            continue;
+        }
+        size_t series = toc_window_store_series_of(s, points[i].labels);
+        toc_window_store_add(s, series, points[i].t_ms, points[i].value);
+        out_result->accepted++;
+    }
+    return 0;
+}
+
+/* --- reading --- */
+
+static void question_key(const struct toc_select *sel, struct toc_buf *out) {
+    for (size_t i = 0; i < sel->matcher_count; i++) {
+        const struct toc_matcher *m = &sel->matchers[i];
+        toc_buf_append_u8(out, (uint8_t)m->op);
+        toc_buf_append_varint(out, m->name.n);
+        toc_buf_append_sv(out, m->name);
+        toc_buf_append_varint(out, m->value.n);
+        toc_buf_append_sv(out, m->value);
+    }
+}
+
+static void question_fini(struct question *q) {
+    toc_buf_fini(&q->key);
+    TOC_VEC_FINI(&q->matching);
+    *q = (struct question){0};
+}
+
+/* The remembered question, or the place of the one that was not asked for longest. */
+static struct question *question_place(struct toc_window_store *s, struct toc_sv key) {
+    struct question *oldest = &s->questions[0];
+    for (size_t i = 0; i < QUESTIONS_MAX; i++) {
+        struct question *q = &s->questions[i];
+        if (q->used && toc_sv_eq(toc_buf_sv(&q->key), key))
+            return q;
+        if (q->used < oldest->used)
+            oldest = q;
+    }
+    question_fini(oldest);
+    toc_buf_append_sv(&oldest->key, key);
+    return oldest;
+}
+
+static const struct question *ask(struct toc_window_store *s, const struct toc_select *sel) {
+    struct toc_buf key = TOC_BUF_INIT;
+    question_key(sel, &key);
+    struct question *q = question_place(s, toc_buf_sv(&key));
+    toc_buf_fini(&key);
+    q->used = ++s->clock;
+    for (; q->seen < s->series.count; q->seen++)
+        if (toc_matchers_match(sel->matchers, sel->matcher_count, s->series.items[q->seen].labels))
+            TOC_VEC_PUSH(&q->matching, q->seen);
+    return q;
+}
+
+/* First sample at or after the time. Readers ask for the end of a series, so it looks from there
+ * in growing steps. */
+static size_t first_at(const struct series *x, int64_t t_ms) {
+    size_t high = x->end, step = 1;
+    while (high > x->start && x->t_ms[high - 1] >= t_ms) {
+        high = high - x->start > step ? high - step : x->start;
+        step *= 2;
+    }
+    size_t low = high;
+    high = TOC_MIN(x->end, low + step);
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (x->t_ms[mid] < t_ms)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+static struct toc_series_view view_of(const struct toc_window_store *s, size_t index,
+                                      const struct toc_select *sel) {
+    const struct series *x = &s->series.items[index];
+    struct toc_series_view view = {.labels = x->labels};
+    int64_t max_ms = TOC_MIN(sel->max_ms, s->horizon_ms);
+    if (x->start == x->end || x->t_ms[x->end - 1] < sel->min_ms || sel->min_ms > max_ms)
+        return view;
+    size_t from = first_at(x, sel->min_ms);
+    size_t to = max_ms == INT64_MAX ? x->end : first_at(x, max_ms + 1);
+    view.t_ms = x->t_ms + from;
+    view.values = x->values + from;
+    view.count = to > from ? to - from : 0;
+    return view;
+}
+
+static int by_labels(const void *a, const void *b, void *ctx) {
+    const struct toc_window_store *s = ctx;
+    return toc_labels_cmp(s->series.items[*(const size_t *)a].labels,
+                          s->series.items[*(const size_t *)b].labels);
+}
+
+static size_t *sorted_copy(struct toc_window_store *s, const struct question *q) {
+    size_t *order = toc_xalloc(toc_vec_bytes(q->matching.count + 1, sizeof *order));
+    if (q->matching.count)
+        memcpy(order, q->matching.items, q->matching.count * sizeof *order);
+    qsort_r(order, q->matching.count, sizeof *order, by_labels, s);
+    return order;
+}
+
+static int store_select(struct toc_querier *querier, const struct toc_select *sel,
+                        toc_on_series *fn, void *ctx, struct toc_err *err) {
+    struct toc_window_store *s = TOC_CONTAINER_OF(querier, struct toc_window_store, querier);
+    (void)err;
+    const struct question *q = ask(s, sel);
+    size_t *sorted = sel->sorted ? sorted_copy(s, q) : NULL;
+    const size_t *order = sorted ? sorted : q->matching.items;
+    int rc = 0;
+    for (size_t i = 0; !rc && i < q->matching.count; i++) {
+        struct toc_series_view view = view_of(s, order[i], sel);
+        if (view.count)
+            rc = fn(ctx, &view);
+    }
+    toc_free(sorted);
+    return rc;
+}
+
+struct names {
+    TOC_VEC_FIELDS(struct toc_sv)
+};
+
+static int tell_names(struct names *names, toc_on_string *fn, void *ctx) {
+    int rc = 0;
+    toc_sv_sort(names->items, names->count);
+    for (size_t i = 0; !rc && i < names->count; i++)
+        if (!i || !toc_sv_eq(names->items[i], names->items[i - 1]))
+            rc = fn(ctx, names->items[i]);
+    TOC_VEC_FINI(names);
+    return rc;
+}
+
+static int store_label_names(struct toc_querier *querier, const struct toc_select *sel,
+                             toc_on_string *fn, void *ctx, struct toc_err *err) {
+    struct toc_window_store *s = TOC_CONTAINER_OF(querier, struct toc_window_store, querier);
+    struct names names = {0};
+    (void)err;
+    const struct question *q = ask(s, sel);
+    for (size_t i = 0; i < q->matching.count; i++) {
+        struct toc_series_view view = view_of(s, q->matching.items[i], sel);
+        for (size_t n = 0; view.count && n < view.labels.count; n++)
+            TOC_VEC_PUSH(&names, view.labels.items[n].name);
+    }
+    return tell_names(&names, fn, ctx);
+}
+
+static int store_label_values(struct toc_querier *querier, struct toc_sv name,
+                              const struct toc_select *sel, toc_on_string *fn, void *ctx,
+                              struct toc_err *err) {
+    struct toc_window_store *s = TOC_CONTAINER_OF(querier, struct toc_window_store, querier);
+    struct names names = {0};
+    (void)err;
+    const struct question *q = ask(s, sel);
+    for (size_t i = 0; i < q->matching.count; i++) {
+        struct toc_series_view view = view_of(s, q->matching.items[i], sel);
+        struct toc_sv value = toc_labels_get(view.labels, name);
+        if (view.count && value.n)
+            TOC_VEC_PUSH(&names, value);
+    }
+    return tell_names(&names, fn, ctx);
+}
+
+/* --- life --- */
+
+struct toc_window_store *toc_window_store_new(void) {
+    struct toc_window_store *s = TOC_NEW(struct toc_window_store);
+    s->sink.write = store_write;
+    s->querier = (struct toc_querier){
+        .select = store_select,
+        .label_names = store_label_names,
+        .label_values = store_label_values,
+    };
+    s->horizon_ms = INT64_MIN;
+    return s;
+}
+
+void toc_window_store_free(struct toc_window_store **ps) {
+    struct toc_window_store *s = ps ? *ps : NULL;
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->series.count; i++) {
+        toc_labels_free(&s->series.items[i].labels);
+        toc_free(s->series.items[i].t_ms);
+        toc_free(s->series.items[i].values);
+    }
+    TOC_VEC_FINI(&s->series);
+    toc_map_fini(&s->by_hash);
+    for (size_t i = 0; i < QUESTIONS_MAX; i++)
+        question_fini(&s->questions[i]);
+    toc_free(s);
+    *ps = NULL;
+}
+
+struct toc_sink *toc_window_store_sink(struct toc_window_store *s) {
+    return &s->sink;
+}
+
+struct toc_querier *toc_window_store_querier(struct toc_window_store *s) {
+    return &s->querier;
+}
+
+void toc_window_store_set_horizon(struct toc_window_store *s, int64_t horizon_ms) {
+    s->horizon_ms = horizon_ms;
+}
+
+void toc_window_store_forget(struct toc_window_store *s, int64_t before_ms) {
+    for (size_t i = 0; i < s->series.count; i++) {
+        struct series *x = &s->series.items[i];
+        size_t from = first_at(x, before_ms);
+        s->samples -= from - x->start;
+        x->start = from;
+    }
+}
+
+size_t toc_window_store_series(const struct toc_window_store *s) {
+    return s->series.count;
+}
+
+size_t toc_window_store_samples(const struct toc_window_store *s) {
+    return s->samples;
+}
