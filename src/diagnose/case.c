@@ -6,19 +6,23 @@
 #include <stdio.h>
 
 /* X(case, seconds of calm before the alert ends): long enough that one fault is one alert. */
-#define CALM_TABLE(X)      \
-    X(CASE_NON_FINITE, 15) \
-    X(CASE_OOM, 10)        \
-    X(CASE_CRASH, 10)      \
-    X(CASE_HANG, 5)        \
-    X(CASE_DIVERGENCE, 20) \
-    X(CASE_LOSS_SPIKE, 30) \
-    X(CASE_VANISHING, 15)  \
-    X(CASE_THROUGHPUT, 15) \
-    X(CASE_MEMORY, 20)     \
-    X(CASE_RESTARTS, 60)   \
-    X(CASE_LATENCY, 15)    \
-    X(CASE_TTFT, 15)       \
+#define CALM_TABLE(X)        \
+    X(CASE_NON_FINITE, 15)   \
+    X(CASE_OOM, 10)          \
+    X(CASE_CRASH, 10)        \
+    X(CASE_HANG, 5)          \
+    X(CASE_DIVERGENCE, 20)   \
+    X(CASE_LOSS_SPIKE, 30)   \
+    X(CASE_VANISHING, 15)    \
+    X(CASE_EXPLODING, 20)    \
+    X(CASE_DEAD_UNITS, 20)   \
+    X(CASE_SATURATION, 20)   \
+    X(CASE_UPDATE_RATIO, 20) \
+    X(CASE_THROUGHPUT, 15)   \
+    X(CASE_MEMORY, 20)       \
+    X(CASE_RESTARTS, 60)     \
+    X(CASE_LATENCY, 15)      \
+    X(CASE_TTFT, 15)         \
     X(CASE_ERRORS, 15)
 
 static const int64_t calm_ms[CASE_COUNT] = {

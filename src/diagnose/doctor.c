@@ -34,7 +34,8 @@ struct toc_doctor *toc_doctor_new(const struct toc_doctor_options *o) {
     toc_mutex_init(&d->queue_mutex, TOC_LOCK_QUEUE);
     compile(&d->run_metrics,
             "train_(step|loss|grad_norm|learning_rate|step_seconds|memory_bytes|memory_limit_bytes|"
-            "run_state|restarts_total|layer_grad_norm|layer_nonfinite_ratio)");
+            "run_state|restarts_total|layer_nonfinite_ratio)" TOC_LEARN_PATTERN);
+    toc_learn_metric_ids(&d->learn_ids);
     compile(&d->rank_metrics, toc_ranks_pattern());
     compile(&d->server_metrics,
             "(vllm|sglang):((e2e_request_latency|time_to_first_token)_seconds_(bucket|count|sum)|"
@@ -66,6 +67,7 @@ void toc_doctor_free(struct toc_doctor **pd) {
     TOC_VEC_FINI(&d->queue);
     toc_map_fini(&d->run_by_name);
     toc_map_fini(&d->server_by_key);
+    toc_map_fini(&d->learn_ids);
     toc_matcher_fini(&d->run_metrics);
     toc_matcher_fini(&d->rank_metrics);
     toc_matcher_fini(&d->server_metrics);
@@ -129,11 +131,20 @@ static const struct {
     enum toc_case_id id;
     toc_judge_run *judge;
 } run_judges[] = {
-    {CASE_NON_FINITE, toc_judge_non_finite}, {CASE_OOM, toc_judge_oom},
-    {CASE_CRASH, toc_judge_crash},           {CASE_HANG, toc_judge_hang},
-    {CASE_DIVERGENCE, toc_judge_divergence}, {CASE_LOSS_SPIKE, toc_judge_loss_spike},
-    {CASE_VANISHING, toc_judge_vanishing},   {CASE_THROUGHPUT, toc_judge_throughput},
-    {CASE_MEMORY, toc_judge_memory},         {CASE_RESTARTS, toc_judge_restarts},
+    {CASE_NON_FINITE, toc_judge_non_finite},
+    {CASE_OOM, toc_judge_oom},
+    {CASE_CRASH, toc_judge_crash},
+    {CASE_HANG, toc_judge_hang},
+    {CASE_DIVERGENCE, toc_judge_divergence},
+    {CASE_LOSS_SPIKE, toc_judge_loss_spike},
+    {CASE_VANISHING, toc_judge_vanishing},
+    {CASE_EXPLODING, toc_judge_exploding},
+    {CASE_DEAD_UNITS, toc_judge_dead_units},
+    {CASE_SATURATION, toc_judge_saturation},
+    {CASE_UPDATE_RATIO, toc_judge_update_ratio},
+    {CASE_THROUGHPUT, toc_judge_throughput},
+    {CASE_MEMORY, toc_judge_memory},
+    {CASE_RESTARTS, toc_judge_restarts},
 };
 
 static const struct {

@@ -39,6 +39,19 @@
     X(vanishing_norm, 0.0001, "", "and the first layer's gradient itself")                         \
     X(vanishing_drop, 0.01, "ratio", "or: a layer's gradient over its own history")                \
     X(vanishing_hold_s, 5, "s", "for this long")                                                   \
+    X(exploding_sigma, 6, "sigma", "a gradient norm this far above its usual logarithm")           \
+    X(exploding_ratio, 10, "ratio", "and this many times the usual")                               \
+    X(exploding_layer_ratio, 30, "ratio", "the same for the gradient of one layer")                \
+    X(exploding_runaway, 1000, "ratio", "or this many times the first reports, and this large")    \
+    X(exploding_end_ratio, 70, "ratio", "gradient of the first layer over that of the last")       \
+    X(dead_ratio, 0.7, "ratio", "share of a layer that is dead")                                   \
+    X(saturated_ratio, 0.7, "ratio", "share of a layer's activations at a bound")                  \
+    X(share_rise, 0.2, "ratio", "and this much above the layer's own start")                       \
+    X(dead_all, 0.995, "ratio", "a layer that is dead from the start on")                          \
+    X(saturated_all, 0.9, "ratio", "a layer that is saturated from the start on")                  \
+    X(update_low, 0.00001, "ratio", "update over weights that is hardly a change")                 \
+    X(update_high, 0.01, "ratio", "update over weights that is too much")                          \
+    X(update_change, 10, "ratio", "and this many times off the run's own start")                   \
     X(slow_ratio, 3, "ratio", "a step takes this many times its usual length")                     \
     X(slow_hold_s, 11, "s", "for this long")                                                       \
     X(slow_mild_ratio, 1.5, "ratio", "or this many times")                                         \

@@ -9,6 +9,7 @@
 #include "base/vec.h"
 #include "diagnose/doctor.h"
 #include "diagnose/history_priv.h"
+#include "diagnose/learn_priv.h"
 #include "diagnose/rank_model.h"
 #include "sys/thread.h"
 
@@ -34,6 +35,10 @@ enum {
     X(CASE_DIVERGENCE, TOC_KIND_DIVERGENCE)        \
     X(CASE_LOSS_SPIKE, TOC_KIND_LOSS_SPIKE)        \
     X(CASE_VANISHING, TOC_KIND_VANISHING_GRADIENT) \
+    X(CASE_EXPLODING, TOC_KIND_EXPLODING_GRADIENT) \
+    X(CASE_DEAD_UNITS, TOC_KIND_DEAD_UNITS)        \
+    X(CASE_SATURATION, TOC_KIND_SATURATION)        \
+    X(CASE_UPDATE_RATIO, TOC_KIND_UPDATE_RATIO)    \
     X(CASE_THROUGHPUT, TOC_KIND_THROUGHPUT_DROP)   \
     X(CASE_MEMORY, TOC_KIND_MEMORY_GROWTH)         \
     X(CASE_RESTARTS, TOC_KIND_RESTART_STORM)       \
@@ -94,6 +99,11 @@ struct toc_layer_model {
     double grad;
     double usual_log; /* slow mean of the gradient's logarithm while it is not low */
     uint32_t seen;
+    double usual_share_log; /* mean of the logarithm of its gradient over the last layer's */
+    uint32_t shares;
+    int64_t share_t_ms;                       /* newest gradient that is in it */
+    struct toc_layer_stat *stats[STAT_COUNT]; /* owned; NULL = never reported */
+    struct toc_norm_watch *norm;              /* owned, beside stats[STAT_GRAD] */
 };
 
 struct toc_run_model {
@@ -105,6 +115,7 @@ struct toc_run_model {
     struct {
         TOC_VEC_FIELDS(struct toc_layer_model)
     } layers;
+    struct toc_learn_model learn;
     struct toc_map layer_index; /* name → index + 1 */
     bool are_layers_ordered;
     double state, memory_now, memory_limit, restarts;
@@ -183,6 +194,7 @@ struct toc_doctor {
     } servers;
     struct toc_map server_by_key;
     struct toc_matcher run_metrics, rank_metrics, server_metrics, pressure_metrics;
+    struct toc_map learn_ids; /* of toc_learn_metric_ids */
     struct toc_bins pressure; /* share of time in which tasks waited for a CPU */
     struct toc_sample_at pressure_last;
     int64_t now_ms, last_tick_ms, last_servers_ms, discovered_ms;
@@ -201,6 +213,8 @@ typedef enum toc_verdict toc_judge_server(struct toc_doctor *d, struct toc_serve
 toc_judge_run toc_judge_non_finite, toc_judge_oom, toc_judge_crash, toc_judge_hang,
     toc_judge_divergence, toc_judge_loss_spike, toc_judge_vanishing, toc_judge_throughput,
     toc_judge_memory, toc_judge_restarts;
+toc_judge_run toc_judge_exploding, toc_judge_dead_units, toc_judge_saturation,
+    toc_judge_update_ratio;
 toc_judge_server toc_judge_latency, toc_judge_ttft, toc_judge_errors;
 
 /* Reading (run_model.c, server_model.c). */
@@ -218,6 +232,11 @@ struct toc_layer_model *toc_run_model_layer(struct toc_run_model *m, struct toc_
  * layer. */
 size_t toc_run_model_layer_order(const struct toc_run_model *m, size_t *out, size_t max);
 
+/* First and last layer of the network that ever had a gradient (frozen layers have none); false
+ * when they are not two. */
+bool toc_run_end_layers(struct toc_run_model *m, struct toc_layer_model **out_first,
+                        struct toc_layer_model **out_last);
+
 /* Cases (case.c). */
 void toc_case_begin(struct toc_case *c, enum toc_kind kind, int64_t first_seen_ms);
 void toc_case_title(struct toc_case *c, const char *fmt, ...) TOC_PRINTF(2, 3);
@@ -228,6 +247,9 @@ void toc_case_layer(struct toc_case *c, struct toc_sv layer);
 void toc_case_rank(struct toc_case *c, int64_t rank, struct toc_sv host);
 void toc_case_cause(struct toc_case *c, double confidence, const char *evidence, const char *fmt,
                     ...) TOC_PRINTF(4, 5);
+/* Names a jump of the learning rate before t as the cause, when there was one. */
+void toc_case_rate_cause(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c,
+                         int64_t t_ms);
 struct toc_evidence_numbers {
     double value, threshold, lower, upper;
 };
@@ -242,6 +264,10 @@ void toc_case_fini(struct toc_case *c);
  * yet. */
 static inline bool toc_case_is_known(const struct toc_case *c) {
     return c->is_open && c->finding.title.n > 0;
+}
+/* Step that the open case names; NaN when it names none. */
+static inline double toc_case_known_step(const struct toc_case *c) {
+    return c->finding.has_step ? (double)c->finding.step : NAN;
 }
 enum toc_kind toc_case_kind(enum toc_case_id id);
 

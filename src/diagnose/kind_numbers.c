@@ -91,8 +91,8 @@ static double rate_jump(struct toc_doctor *d, const struct toc_run_model *m, int
     return n && now && before > 0 ? now->value / before : 1;
 }
 
-static void add_rate_cause(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c,
-                           int64_t t_ms) {
+void toc_case_rate_cause(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c,
+                         int64_t t_ms) {
     double jump = rate_jump(d, m, t_ms);
     const struct toc_sample_at *rate = toc_recent_at(&m->rates, 0);
     char text[160];
@@ -132,7 +132,7 @@ static void fill_non_finite(struct toc_doctor *d, struct toc_run_model *m, struc
                           (struct toc_evidence_numbers){none, 0, none, none},
                           "train_layer_nonfinite_ratio{run=\"%.*s\",layer=\"%.*s\"}",
                           TOC_SV_ARG(m->name), TOC_SV_ARG(layer->name));
-    add_rate_cause(d, m, c, t_ms);
+    toc_case_rate_cause(d, m, c, t_ms);
     if (layer)
         toc_case_cause(c, 0.6, "first layer of the network with non-finite numbers",
                        "Numbers overflow in layer %.*s", TOC_SV_ARG(layer->name));
@@ -257,7 +257,7 @@ enum toc_verdict toc_judge_divergence(struct toc_doctor *d, struct toc_run_model
             c, "Learning rate", "",
             (struct toc_evidence_numbers){toc_recent_at(&m->rates, 0)->value, none, none, none},
             "train_learning_rate{run=\"%.*s\"}", TOC_SV_ARG(m->name));
-    add_rate_cause(d, m, c, now_ms);
+    toc_case_rate_cause(d, m, c, now_ms);
     toc_case_cause(c, 0.4, "", "The learning rate is too high for this phase of training");
     toc_case_cause(c, 0.2, "", "The data changed: a new shard, another mixture, corrupt batches");
     return VERDICT_ILL;
@@ -310,14 +310,15 @@ enum toc_verdict toc_judge_loss_spike(struct toc_doctor *d, struct toc_run_model
                     "lower the learning rate.");
     toc_case_evidence(c, "Loss", "", (struct toc_evidence_numbers){peak, line, none, line},
                       "train_loss{run=\"%.*s\"}", TOC_SV_ARG(m->name));
-    add_rate_cause(d, m, c, now_ms);
+    toc_case_rate_cause(d, m, c, now_ms);
     toc_case_cause(c, 0.4, "", "Unusual batches");
     return VERDICT_ILL;
 }
 
-/* First and last layer of the network that ever had a gradient: frozen layers have none. */
-static bool end_layers(struct toc_run_model *m, const size_t *order, size_t n,
-                       struct toc_layer_model **out_first, struct toc_layer_model **out_last) {
+bool toc_run_end_layers(struct toc_run_model *m, struct toc_layer_model **out_first,
+                        struct toc_layer_model **out_last) {
+    static _Thread_local size_t order[TOC_DOCTOR_LAYERS_MAX];
+    size_t n = toc_run_model_layer_order(m, order, TOC_DOCTOR_LAYERS_MAX);
     *out_first = *out_last = NULL;
     for (size_t i = 0; i < n; i++) {
         struct toc_layer_model *l = &m->layers.items[order[i]];
@@ -329,6 +330,24 @@ static bool end_layers(struct toc_run_model *m, const size_t *order, size_t n,
     return *out_first && *out_first != *out_last;
 }
 
+/* A norm that falls in the whole network (it often starts high) is no cut: the layer must also fall
+ * behind the last one. */
+static bool is_behind_last(struct toc_layer_model *l, const struct toc_layer_model *last) {
+    enum { LEARNED = 3 };
+    static const double behind = 0.1, alpha = 0.1;
+    if (!(l->grad > 0) || !(last->grad > 0))
+        return last->grad > 0;
+    double share_log = log(l->grad / last->grad);
+    bool is_behind = l->shares >= LEARNED && share_log < l->usual_share_log + log(behind);
+    if (is_behind || l->share_t_ms == l->last_t_ms)
+        return is_behind;
+    l->share_t_ms = l->last_t_ms;
+    double weight = TOC_MAX(alpha, 1.0 / (double)(l->shares + 1));
+    l->usual_share_log += weight * (share_log - l->usual_share_log);
+    l->shares++;
+    return false;
+}
+
 /* Since when the layer's gradient is too low; 0 when it is not. */
 static int64_t low_since(struct toc_doctor *d, struct toc_layer_model *l,
                          const struct toc_layer_model *first, const struct toc_layer_model *last) {
@@ -337,7 +356,8 @@ static int64_t low_since(struct toc_doctor *d, struct toc_layer_model *l,
     bool is_ratio_low =
         l == first && l->grad < lim->vanishing_norm && l->grad < lim->vanishing_ratio * last->grad;
     /* Against its own history, provided the end of the network still learns as it used to. */
-    bool is_drop = l->seen >= LEARNED && l != last && last->seen >= LEARNED &&
+    bool is_behind = l != last && is_behind_last(l, last);
+    bool is_drop = is_behind && l->seen >= LEARNED && l != last && last->seen >= LEARNED &&
                    l->grad < lim->vanishing_drop * exp(l->usual_log) &&
                    last->grad > 0.2 * exp(last->usual_log);
     if (!is_ratio_low && !is_drop)
@@ -385,7 +405,7 @@ enum toc_verdict toc_judge_vanishing(struct toc_doctor *d, struct toc_run_model 
     static _Thread_local size_t order[TOC_DOCTOR_LAYERS_MAX];
     struct toc_layer_model *first, *last, *worst = NULL;
     size_t n = toc_run_model_layer_order(m, order, TOC_DOCTOR_LAYERS_MAX);
-    if (!end_layers(m, order, n, &first, &last))
+    if (!toc_run_end_layers(m, &first, &last))
         return VERDICT_UNKNOWN;
     if (!toc_run_is_running(m))
         return toc_run_is_over(m) ? VERDICT_CALM : VERDICT_UNKNOWN;

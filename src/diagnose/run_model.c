@@ -29,11 +29,19 @@ double toc_recent_value_at(const struct toc_recent *r, int64_t t_ms) {
     return NAN;
 }
 
+static void layer_fini(struct toc_layer_model *l) {
+    for (size_t i = 0; i < STAT_COUNT; i++)
+        toc_free(l->stats[i]);
+    toc_free(l->norm);
+    toc_free((void *)(uintptr_t)l->name.p);
+}
+
 void toc_run_model_free(struct toc_run_model *m) {
     for (int i = 0; i < CASE_COUNT; i++)
         toc_case_fini(&m->cases[i]);
     for (size_t i = 0; i < m->layers.count; i++)
-        toc_free((void *)(uintptr_t)m->layers.items[i].name.p);
+        layer_fini(&m->layers.items[i]);
+    toc_learn_fini(&m->learn);
     TOC_VEC_FINI(&m->layers);
     toc_ranks_fini(&m->ranks);
     toc_map_fini(&m->layer_index);
@@ -69,6 +77,7 @@ struct toc_run_model *toc_doctor_run(struct toc_doctor *d, struct toc_sv name) {
     m = TOC_NEW(struct toc_run_model);
     m->name = toc_sv_make(toc_sv_dup_cstr(name), name.n);
     m->state = NAN;
+    toc_learn_init(&m->learn);
     m->memory_now = m->memory_limit = m->restarts = m->error_step = NAN;
     toc_map_put(&d->run_by_name, name, m);
     TOC_VEC_PUSH(&d->runs, m);
@@ -309,16 +318,20 @@ static int on_series(void *ctx, const struct toc_series_view *s) {
     struct toc_sv metric = toc_labels_get(s->labels, TOC_METRIC_NAME);
     struct toc_sv layer = toc_labels_get(s->labels, TOC_SV("layer"));
     bool is_ratio = toc_sv_eq_cstr(metric, "train_layer_nonfinite_ratio");
+    bool is_layer = layer.n && (is_ratio || toc_sv_eq_cstr(metric, "train_layer_grad_norm"));
     int index = metric_index(metric);
-    if ((index < 0 && !layer.n) || toc_sv_eq_cstr(metric, "train_run_state") != r->is_state_pass)
+    if (r->is_state_pass)
+        toc_learn_index(&r->m->learn, metric, s);
+    if (toc_sv_eq_cstr(metric, "train_run_state") != r->is_state_pass)
         return 0;
+    toc_learn_take(r->d, r->m, metric, layer, s);
     for (size_t i = 0; i < s->count; i++) {
         if (toc_is_stale_nan(s->values[i]))
             continue;
         r->newest_ms = TOC_MAX(r->newest_ms, s->t_ms[i]);
-        if (layer.n)
+        if (is_layer)
             take_layer(r->m, layer, is_ratio, s->t_ms[i], s->values[i]);
-        else
+        else if (index >= 0 && !layer.n)
             take(r->m, index, s->t_ms[i], s->values[i], r->d->now_ms);
     }
     return 0;
@@ -361,6 +374,7 @@ static int read_run(struct toc_doctor *d, struct toc_run_model *m, struct toc_er
         /* A story that was over before we looked is history, not news. */
         m->is_dormant = is_first && d->now_ms - r.newest_ms > 5 * 60 * 1000;
     }
+    toc_learn_settle(&m->learn);
     settle_bins(m);
     return 0;
 }

@@ -1,0 +1,146 @@
+/*
+ * How a run learns, in the form the judges of optimisation and layers need: per report, not per
+ * second, so that steps of 10 ms and of 30 s are judged alike. A report is one sample of a series.
+ */
+#ifndef TOC_DIAGNOSE_LEARN_PRIV_H
+#define TOC_DIAGNOSE_LEARN_PRIV_H
+
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/map.h"
+#include "base/vec.h"
+#include "model/querier.h"
+
+/* X(enum, series): statistics of a layer. */
+#define TOC_LAYER_STAT_TABLE(X)                                  \
+    X(STAT_GRAD, "train_layer_grad_norm")                        \
+    X(STAT_UPDATE, "train_update_ratio")                         \
+    X(STAT_ZERO_GRAD, "train_zero_grad_ratio")                   \
+    X(STAT_ZERO_ACTIVATION, "train_layer_zero_activation_ratio") \
+    X(STAT_DEAD_UNITS, "train_layer_dead_unit_ratio")            \
+    X(STAT_SATURATED, "train_layer_saturated_ratio")
+
+enum toc_layer_stat_id {
+#define X(name, series) name,
+    TOC_LAYER_STAT_TABLE(X)
+#undef X
+        STAT_COUNT
+};
+
+/* X(enum, series): numbers of the run as a whole. */
+#define TOC_RUN_NUMBER_TABLE(X)           \
+    X(NUMBER_STEP, "train_step")          \
+    X(NUMBER_RATE, "train_learning_rate") \
+    X(NUMBER_LOSS, "train_loss")          \
+    X(NUMBER_GRAD_NORM, "train_grad_norm")
+
+enum toc_run_number_id {
+#define X(name, series) name,
+    TOC_RUN_NUMBER_TABLE(X)
+#undef X
+        NUMBER_COUNT
+};
+
+/* Reports in a row that showed something. */
+struct toc_hold {
+    uint32_t count;
+    int64_t since_ms;
+    double step; /* of the first one */
+};
+/* A report of a series: when, and of which step (NaN = unknown). */
+struct toc_report_at {
+    int64_t t_ms;
+    double step;
+};
+void toc_hold_note(struct toc_hold *h, bool is_shown, struct toc_report_at at);
+
+/*
+ * A norm against its own usual level: exponential mean and variance of its logarithm (ZClip,
+ * arXiv 2504.02507: alpha 0.97, 25 reports to warm up, values enter clipped at 2.5 sigma). The
+ * logarithm, because norms are heavy-tailed.
+ */
+struct toc_norm_watch {
+    double mean, var;     /* of the logarithm */
+    double value, growth; /* newest, and over the usual before it */
+    double start;         /* median of the first reports */
+    double first[8];
+    uint32_t reports, high_in_row;
+    uint8_t high;     /* the newest 8 reports, newest in bit 0 */
+    int64_t since_ms; /* of the first high report of these, and its step */
+    double since_step;
+};
+struct toc_norm_limits {
+    double sigma, ratio, runaway_ratio;
+};
+enum { TOC_NORM_WARM_UP = 25, TOC_NORM_LEAST_HIGH = 4, TOC_NORM_FIRST = 8 };
+void toc_norm_take(struct toc_norm_watch *w, const struct toc_norm_limits *l,
+                   struct toc_report_at at, double v);
+/* At least half of the newest reports were high, or one beyond every doubt. */
+bool toc_norm_is_high(const struct toc_norm_watch *w);
+static inline double toc_norm_usual(const struct toc_norm_watch *w) {
+    return exp(w->mean);
+}
+/* Above this a report counts as high. */
+double toc_norm_line(const struct toc_norm_watch *w, const struct toc_norm_limits *l);
+
+struct toc_layer_stat {
+    double value;     /* newest finite one */
+    double start;     /* shares: the lowest of the first reports */
+    double usual_log; /* slow mean of the logarithm of what is not ill */
+    double start_log; /* mean of the logarithm over the first reports, per learning rate if known */
+    int64_t t_ms;     /* newest report, and its step */
+    double step;
+    uint32_t reports, start_reports;
+    struct toc_hold hold, zero_hold, peer_hold;
+    int64_t judged_ms; /* newest report that peer_hold knows */
+};
+
+struct toc_time_index {
+    struct {
+        TOC_VEC_FIELDS(int64_t)
+    } t;
+    struct {
+        TOC_VEC_FIELDS(double)
+    } v;
+    double before; /* newest value of earlier reads */
+};
+
+struct toc_learn_model {
+    struct toc_time_index steps, rates; /* of the read under way */
+    int64_t number_t_ms[NUMBER_COUNT];  /* newest report of each number */
+    double rate_max;
+    struct toc_norm_watch grad_norm;
+    double loss_start, loss_first[TOC_NORM_FIRST]; /* median of the first reports */
+    double loss_recent[TOC_NORM_FIRST];            /* ring by loss_reports */
+    uint64_t loss_reports;
+};
+
+/* The series of both tables, as alternatives of a regular expression. */
+#define TOC_LEARN_ALTERNATIVE(name, series) "|" series
+#define TOC_LEARN_PATTERN \
+    TOC_RUN_NUMBER_TABLE(TOC_LEARN_ALTERNATIVE) TOC_LAYER_STAT_TABLE(TOC_LEARN_ALTERNATIVE)
+
+struct toc_doctor;
+struct toc_run_model;
+
+void toc_learn_init(struct toc_learn_model *l);
+void toc_learn_fini(struct toc_learn_model *l);
+/* Which series the model wants: name → place in the tables. */
+void toc_learn_metric_ids(struct toc_map *ids);
+/* The two passes over one read: steps and learning rates first, which the rest refers to. */
+void toc_learn_index(struct toc_learn_model *l, struct toc_sv metric,
+                     const struct toc_series_view *s);
+void toc_learn_take(struct toc_doctor *d, struct toc_run_model *m, struct toc_sv metric,
+                    struct toc_sv layer, const struct toc_series_view *s);
+/* The read is over. */
+void toc_learn_settle(struct toc_learn_model *l);
+
+/* Learning rate at that time; NaN when unknown. */
+double toc_learn_rate_at(const struct toc_learn_model *l, int64_t t_ms);
+/* Median of the newest losses; NaN when there is none. */
+double toc_learn_recent_loss(const struct toc_learn_model *l);
+
+#endif
