@@ -3,11 +3,24 @@
 #include <assert.h>
 
 #include "base/alloc.h"
+#include "base/num.h"
 #include "diagnose/literal_set.h"
 #include "diagnose/table_text_priv.h"
 #include "shim/regex.h"
 
-enum column { ID, CLASS, SEVERITY, ROLE, SOURCES, PREFILTER, PATTERN, ICASE, POSITIVE, NEGATIVE };
+enum column {
+    ID,
+    CLASS,
+    SEVERITY,
+    ROLE,
+    SOURCES,
+    PREFILTER,
+    PATTERN,
+    ICASE,
+    FIELDS,
+    POSITIVE,
+    NEGATIVE
+};
 enum { COLUMNS = NEGATIVE + 1, LITERALS_MAX = 2048 };
 
 struct toc_signature_table {
@@ -27,11 +40,12 @@ extern const unsigned long toc_signatures_size;
 #define X(name, text) text,
 static const char *const g_roles[] = {TOC_SIGNATURE_ROLE_TABLE(X)};
 static const char *const g_severities[] = {TOC_SIGNATURE_SEVERITY_TABLE(X)};
+static const char *const g_fields[] = {TOC_SIGNATURE_FIELD_TABLE(X)};
 #undef X
 static const char *const g_sources[] = {"kernel", "job", "serving", "scheduler"};
-static const char *const g_columns[COLUMNS] = {"id",      "class",      "severity", "role",
-                                               "sources", "prefilter",  "pattern",  "icase",
-                                               "matches", "matches_not"};
+static const char *const g_columns[COLUMNS] = {"id",      "class",     "severity",   "role",
+                                               "sources", "prefilter", "pattern",    "icase",
+                                               "fields",  "matches",   "matches_not"};
 
 static int bad(struct toc_err *err, int row, enum column c, const char *what, struct toc_sv got) {
     return toc_table_bad(err, row, (int)c, g_columns[c], what, got);
@@ -48,6 +62,39 @@ static int parse_sources(struct toc_sv text, unsigned *out) {
     return *out ? 0 : TOC_EPARSE;
 }
 
+/* "2" or "2/4/6" into a row of groups. */
+static int parse_groups(struct toc_sv text, unsigned char *out) {
+    struct toc_sv number;
+    uint64_t group;
+    for (int n = 0; toc_sv_split(&text, '/', &number); n++) {
+        if (n == TOC_SIGNATURE_FIELD_GROUPS_MAX || toc_parse_u64(number, &group) < 0 || !group ||
+            group >= TOC_SIGNATURE_GROUPS_MAX)
+            return TOC_EPARSE;
+        out[n] = (unsigned char)group;
+    }
+    return out[0] ? 0 : TOC_EPARSE;
+}
+
+static int parse_fields(struct toc_sv text, struct toc_signature *s) {
+    struct toc_sv item, name;
+    while (text.n && toc_sv_split(&text, ' ', &item)) {
+        if (!toc_sv_split(&item, '=', &name))
+            return TOC_EPARSE;
+        int i = toc_table_word(g_fields, TOC_ARRAY_LEN(g_fields), name);
+        if (i < 0 || s->fields[i][0] || parse_groups(item, s->fields[i]) < 0)
+            return TOC_EPARSE;
+    }
+    return 0;
+}
+
+static bool has_groups_of_fields(const struct toc_signature *s) {
+    for (int i = 0; i < TOC_FIELD_KINDS; i++)
+        for (int n = 0; n < TOC_SIGNATURE_FIELD_GROUPS_MAX; n++)
+            if (s->fields[i][n] > toc_regex_group_count(s->regex))
+                return false;
+    return true;
+}
+
 static int compile(struct toc_signature *s, int row, struct toc_err *err) {
     struct toc_buf pattern = TOC_BUF_INIT;
     struct toc_err reason = {0};
@@ -59,6 +106,8 @@ static int compile(struct toc_signature *s, int row, struct toc_err *err) {
         return toc_err_at(err, rc, row, PATTERN + 1, "column pattern: %s", reason.message);
     if (toc_regex_group_count(s->regex) >= TOC_SIGNATURE_GROUPS_MAX)
         return bad(err, row, PATTERN, "expected at most 15 groups", s->pattern);
+    if (!has_groups_of_fields(s))
+        return bad(err, row, FIELDS, "the expression has fewer groups", s->pattern);
     return 0;
 }
 
@@ -78,6 +127,8 @@ static int fill(struct toc_signature *s, const struct toc_sv *f, int row, struct
                    f[SOURCES]);
     if (f[ICASE].n && !toc_sv_eq_cstr(f[ICASE], "i"))
         return bad(err, row, ICASE, "expected i or nothing", f[ICASE]);
+    if (parse_fields(f[FIELDS], s) < 0)
+        return bad(err, row, FIELDS, "expected NAME=GROUP[/GROUP] parted by blanks", f[FIELDS]);
     if (!f[PATTERN].n)
         return bad(err, row, PATTERN, "expected an expression", f[PATTERN]);
     s->id = f[ID], s->class_name = f[CLASS];
@@ -224,6 +275,19 @@ const char *toc_signature_role_name(enum toc_signature_role role) {
 
 const char *toc_signature_severity_name(enum toc_signature_severity severity) {
     return g_severities[severity];
+}
+
+const char *toc_signature_field_name(enum toc_signature_field field) {
+    return g_fields[field];
+}
+
+struct toc_sv toc_signature_field(const struct toc_signature_hit *hit,
+                                  enum toc_signature_field field) {
+    const unsigned char *groups = hit->signature->fields[field];
+    for (int n = 0; n < TOC_SIGNATURE_FIELD_GROUPS_MAX && groups[n]; n++)
+        if (groups[n] < hit->group_count && hit->groups[groups[n]].n)
+            return hit->groups[groups[n]];
+    return TOC_SV_NULL;
 }
 
 static bool try_one(const struct toc_signature *s, struct toc_sv line, unsigned sources,

@@ -22,7 +22,9 @@
     X(CONFIRM, "confirm") /* raises the confidence of another */            \
     X(CONTEXT, "context")                                                   \
     X(ENRICH, "enrich")                                                     \
-    X(METRIC, "metric")
+    X(METRIC, "metric")                                                     \
+    X(FALLBACK, "fallback") /* root, where the line shows nothing else */   \
+    X(ATTEMPT, "attempt")   /* the job starts anew: what follows is another failure */
 
 #define TOC_SIGNATURE_SEVERITY_TABLE(X)                                    \
     X(INFO, "info")                                                        \
@@ -31,6 +33,29 @@
     X(CRITICAL, "critical")                                                \
     X(BY_CODE, "by_code") /* the catalogue of the captured code decides */ \
     X(BY_TEXT, "by_text") /* the captured word (Fatal, Nonfatal) decides */
+
+/* X(NAME, "name"): what a group of an expression may be captured as (column fields). */
+#define TOC_SIGNATURE_FIELD_TABLE(X)                                 \
+    X(RANK, "rank")                                                  \
+    X(LOCAL_RANK, "local_rank")                                      \
+    X(HOST, "host")                                                  \
+    X(PID, "pid")                                                    \
+    X(PROCESS, "process")                                            \
+    X(DEVICE, "device")   /* PCI address, NIC, disk */               \
+    X(CODE, "code")       /* XID, exit code, status */               \
+    X(ADDRESS, "address") /* the other end */                        \
+    X(WORD, "word")       /* Fatal, Nonfatal, SIGKILL */             \
+    X(UNIT, "unit")                                                  \
+    X(LINK, "link")                                                  \
+    X(COUNT, "count")                                                \
+    X(SEQUENCE, "sequence")   /* of a collective */                  \
+    X(OPERATION, "operation") /* the collective */                   \
+    X(SECONDS, "seconds")     /* it had lasted when the line came */ \
+    X(MILLISECONDS, "milliseconds")
+
+#define X(name, text) TOC_FIELD_##name,
+enum toc_signature_field { TOC_SIGNATURE_FIELD_TABLE(X) TOC_FIELD_KINDS };
+#undef X
 
 #define X(name, text) TOC_SIGNATURE_##name,
 enum toc_signature_role { TOC_SIGNATURE_ROLE_TABLE(X) };
@@ -48,6 +73,7 @@ enum toc_log_source {
 enum {
     TOC_SIGNATURES_MAX = 256,
     TOC_SIGNATURE_GROUPS_MAX = 16,        /* with group 0 */
+    TOC_SIGNATURE_FIELD_GROUPS_MAX = 3,   /* groups that one field may come from */
     TOC_SIGNATURE_LINE_BYTES_MAX = 16384, /* longer lines are cut */
 };
 
@@ -59,6 +85,8 @@ struct toc_signature {
     enum toc_signature_role role;
     unsigned sources; /* enum toc_log_source */
     bool ignores_case;
+    /* Groups a field is taken from, the first that is not empty; 0 = none. */
+    unsigned char fields[TOC_FIELD_KINDS][TOC_SIGNATURE_FIELD_GROUPS_MAX];
     struct toc_regex *regex;
 };
 
@@ -86,6 +114,10 @@ struct toc_signature_hit {
     int group_count;
 };
 typedef void toc_signature_fn(void *ctx, const struct toc_signature_hit *hit);
+/* What the hit captured as that field; empty when nothing. Borrowed from the line. */
+struct toc_sv toc_signature_field(const struct toc_signature_hit *hit,
+                                  enum toc_signature_field field);
+const char *toc_signature_field_name(enum toc_signature_field field);
 
 /* Every signature of those sources that one line shows, in the order of the table; returns how
  * many. */
@@ -103,8 +135,9 @@ struct toc_log_scan {
     void *ctx;
     uint64_t lines, bytes, hits;
     uint64_t cut_lines; /* longer than TOC_SIGNATURE_LINE_BYTES_MAX: their tail was not looked at */
-    struct toc_buf partial; /* the line begun */
-    bool is_in_line;        /* a line has begun */
+    void (*end_line)(void *ctx); /* NULL, or called after the hits of a line that has any */
+    struct toc_buf partial;      /* the line begun */
+    bool is_in_line;             /* a line has begun */
 };
 
 void toc_log_scan_init(struct toc_log_scan *s, const struct toc_signature_table *table,

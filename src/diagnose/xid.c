@@ -21,11 +21,16 @@ static int bad(struct toc_err *err, int row, int column, const char *what, struc
     return toc_table_bad(err, row, column, names[column], what, got);
 }
 
-static int find_owner(struct toc_sv word) {
 #define X(name, text) text,
-    static const char *const names[] = {TOC_XID_OWNER_TABLE(X)};
+static const char *const g_owners[] = {TOC_XID_OWNER_TABLE(X)};
 #undef X
-    return toc_table_word(names, TOC_ARRAY_LEN(names), word);
+
+const char *toc_xid_owner_name(enum toc_xid_owner owner) {
+    return g_owners[owner];
+}
+
+static int find_owner(struct toc_sv word) {
+    return toc_table_word(g_owners, TOC_ARRAY_LEN(g_owners), word);
 }
 
 static int find_severity(struct toc_sv word) {

@@ -27,6 +27,8 @@ struct toc_xid {
     enum toc_xid_owner owner;
 };
 
+const char *toc_xid_owner_name(enum toc_xid_owner owner);
+
 struct toc_xid_table; /* opaque, immutable: any number of threads */
 
 /* Errors carry row and column. */

@@ -149,6 +149,15 @@ struct toc_cause {
     struct toc_sv evidence;
 };
 
+/* What followed from the finding: lines of logs of one kind, already counted. */
+struct toc_finding_cascade {
+    enum toc_kind kind;
+    struct toc_sv name; /* of what was seen: a signature */
+    struct toc_sv title;
+    struct toc_ts started_at;
+    int64_t count;
+};
+
 /* What a rule, detector or the doctor knows beyond labels. All views borrowed. */
 struct toc_finding {
     enum toc_kind kind;
@@ -163,6 +172,11 @@ struct toc_finding {
     size_t evidence_count;
     const struct toc_cause *causes;
     size_t cause_count;
+    const struct toc_finding_cascade *cascades;
+    size_t cascade_count;
+    /* It knows what came first, not only what is seen: it names the incident before any kind that
+     * tells of a consequence. */
+    bool names_cause;
 };
 
 #endif

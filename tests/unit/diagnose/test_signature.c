@@ -59,7 +59,7 @@ static void every_sample_of_the_table_is_told_apart(void **state) {
         wrong += !shows(s->positive, s->sources, i) + shows(s->negative, s->sources, i);
     }
     print_message("%zu signatures, %zu samples, %zu wrong\n", count, 2 * count, wrong);
-    assert_int_equal(count, 70);
+    assert_int_equal(count, 73);
     assert_int_equal(wrong, 0);
 }
 
@@ -81,7 +81,7 @@ static void every_case_is_classified(void **state) {
     }
     toc_buf_fini(&text);
     print_message("%zu cases, %zu wrong\n", cases, wrong);
-    assert_int_equal(cases, 31);
+    assert_int_equal(cases, 41);
     assert_int_equal(wrong, 0);
 }
 
@@ -105,6 +105,46 @@ static void a_source_restricts_the_signatures(void **state) {
     assert_true(toc_sv_eq_cstr(seen.last.groups[2], "0000:05:00"));
     assert_true(toc_sv_eq_cstr(seen.last.groups[3], "79"));
     toc_buf_fini(&seen.log);
+}
+
+static void fields_are_captured_by_name(void **state) {
+    static const struct {
+        const char *id;
+        enum toc_signature_field field;
+        const char *text;
+    } cases[] = {
+        {"nv_xid", TOC_FIELD_DEVICE, "0000:05:00"},
+        {"nv_xid", TOC_FIELD_CODE, "79"},
+        {"nv_xid_nvlink5", TOC_FIELD_WORD, "Fatal"},
+        {"nv_xid_nvlink5", TOC_FIELD_LINK, "08"},
+        {"nv_sxid", TOC_FIELD_CODE, "20034"},
+        {"host_oom", TOC_FIELD_PID, "41235"},
+        {"host_oom", TOC_FIELD_PROCESS, "python3"},
+        {"nccl_watchdog", TOC_FIELD_RANK, "1"},
+        {"nccl_watchdog", TOC_FIELD_SEQUENCE, "1"},
+        {"nccl_hb_stuck", TOC_FIELD_SECONDS, "480"},
+        {"nccl_ib_cqe", TOC_FIELD_CODE, "12"},
+        {"elastic_fail", TOC_FIELD_CODE, "-9"},
+        {"elastic_fail", TOC_FIELD_PID, "4242"},
+        {"sigkill", TOC_FIELD_PID, "4242"},
+        {"killed", TOC_FIELD_PID, "4242"},
+        {"nvme", TOC_FIELD_DEVICE, "nvme3"},
+        {"ib_link", TOC_FIELD_DEVICE, "ens1f0np0"},
+        {"fs_ro", TOC_FIELD_DEVICE, "nvme0n1"},
+        {"nfs", TOC_FIELD_ADDRESS, "10.1.1.9"},
+        {"soft_lockup", TOC_FIELD_SECONDS, "26"},
+        {"nv_xid", TOC_FIELD_RANK, ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < TOC_ARRAY_LEN(cases); i++) {
+        const struct toc_signature *s =
+            toc_signature_table_get(g_table, index_of(toc_sv_cstr(cases[i].id)));
+        struct toc_signature_hit hit = {.signature = s, .line = s->positive};
+        hit.group_count =
+            toc_regex_capture(s->regex, hit.line, hit.groups, TOC_SIGNATURE_GROUPS_MAX);
+        if (!toc_sv_eq_cstr(toc_signature_field(&hit, cases[i].field), cases[i].text))
+            fail_msg("%s: %s", cases[i].id, toc_signature_field_name(cases[i].field));
+    }
 }
 
 static void make_log(struct toc_buf *out, struct toc_rng *rng) {
@@ -182,15 +222,19 @@ static void a_bad_table_is_refused_with_row_and_column(void **state) {
         int line, column;
     } cases[] = {
         {"#head\na\tb\tinfo\n", 2, 1},
-        {"a\tc\tloud\troot\tjob\tx\tx\t\tx\ty\n", 1, 3},
-        {"a\tc\tinfo\tleaf\tjob\tx\tx\t\tx\ty\n", 1, 4},
-        {"a\tc\tinfo\troot\tmoon\tx\tx\t\tx\ty\n", 1, 5},
-        {"a\tc\tinfo\troot\tjob\tx\t(x\t\tx\ty\n", 1, 7},
-        {"a\tc\tinfo\troot\tjob\tx\tx\tI\tx\ty\n", 1, 8},
-        {"a\tc\tinfo\troot\tjob\tx\tx\t\tx\ty\na\tc\tinfo\troot\tjob\tx\tx\t\tx\ty\n", 2, 1},
-        {"a\tc\tinfo\troot\tjob\t\tx\t\tx\ty\n", 0, 0},
-        {"a\tc\tinfo\troot\tjob\tz\tx\t\tx\ty\n", 0, 0},
-        {"a\tc\tinfo\troot\tjob\tx\tx\t\tx\txx\n", 0, 0},
+        {"a\tc\tloud\troot\tjob\tx\tx\t\t\tx\ty\n", 1, 3},
+        {"a\tc\tinfo\tleaf\tjob\tx\tx\t\t\tx\ty\n", 1, 4},
+        {"a\tc\tinfo\troot\tmoon\tx\tx\t\t\tx\ty\n", 1, 5},
+        {"a\tc\tinfo\troot\tjob\tx\t(x\t\t\tx\ty\n", 1, 7},
+        {"a\tc\tinfo\troot\tjob\tx\tx\tI\t\tx\ty\n", 1, 8},
+        {"a\tc\tinfo\troot\tjob\tx\tx\t\t\tx\ty\na\tc\tinfo\troot\tjob\tx\tx\t\t\tx\ty\n", 2, 1},
+        {"a\tc\tinfo\troot\tjob\t\tx\t\t\tx\ty\n", 0, 0},
+        {"a\tc\tinfo\troot\tjob\tz\tx\t\t\tx\ty\n", 0, 0},
+        {"a\tc\tinfo\troot\tjob\tx\tx\t\t\tx\txx\n", 0, 0},
+        {"a\tc\tinfo\troot\tjob\tx\t(x)\t\tmoon=1\tx\ty\n", 1, 9},
+        {"a\tc\tinfo\troot\tjob\tx\t(x)\t\tpid=0\tx\ty\n", 1, 9},
+        {"a\tc\tinfo\troot\tjob\tx\t(x)\t\tpid=1 pid=1\tx\ty\n", 1, 9},
+        {"a\tc\tinfo\troot\tjob\tx\t(x)\t\tpid=2\tx\ty\n", 1, 9},
     };
     (void)state;
     for (size_t i = 0; i < TOC_ARRAY_LEN(cases); i++) {
@@ -210,6 +254,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(every_case_is_classified),
         cmocka_unit_test(the_prefilter_hides_nothing),
         cmocka_unit_test(a_source_restricts_the_signatures),
+        cmocka_unit_test(fields_are_captured_by_name),
         cmocka_unit_test(how_a_log_is_cut_into_chunks_does_not_matter),
         cmocka_unit_test(a_line_of_100_megabytes_is_cut_and_counted),
         cmocka_unit_test(a_bad_table_is_refused_with_row_and_column),
