@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "app/command.h"
+#include "app/doctor_log_command.h"
 #include "app/doctor_report.h"
 #include "app/options.h"
 #include "base/alloc.h"
@@ -12,6 +13,7 @@
 
 const char toc_doctor_usage[] =
     "usage: tocsin doctor DIR [OPTIONS]\n"
+    "       tocsin doctor log FILE… [OPTIONS]    (tocsin doctor log --help)\n"
     "\n"
     "Diagnoses finished and running training jobs from the files they wrote below DIR: reports as\n"
     "JSON lines and CSV. The doctor that watches live judges, under a clock that follows the "
@@ -166,6 +168,8 @@ int toc_doctor_command(int argc, char **argv) {
         {"thorough", 0, TOC_OPTION_FLAG, &r.is_thorough},
         {0},
     };
+    if (argc > 1 && strcmp(argv[1], "log") == 0)
+        return toc_doctor_log_command(argc - 1, argv + 1);
     int count, rc = toc_options_parse(argc, argv, options, toc_doctor_usage, &count);
     if (rc != 0)
         return rc < 0 ? 0 : rc;

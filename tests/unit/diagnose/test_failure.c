@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include "../cmocka_prelude.h"
 #include "base/alloc.h"
 #include "diagnose/failure.h"
@@ -150,10 +152,15 @@ static void a_gpu_off_the_bus_explains_the_errors_of_the_job(void **state) {
     struct heard *h = start(NONE);
     (void)state;
     toc_failures_member(h->failures, TOC_SV("j"), 8, TOC_SV("n1"), (struct toc_ts){T0});
-    put(h, (struct at){"nccl_err", "n2", 20, -500});
-    put(h, (struct at){"nv_xid", "n1", -1, 0, .code = "79", .device = "0000:3b:00"});
-    put(h, (struct at){"cuda_launch", "n1", 8, 100});
-    put(h, (struct at){"nccl_err", "n2", 21, 700});
+    put(h, (struct at){.id = "nccl_err", .host = "n2", .rank = 20, .after_ms = -500});
+    put(h, (struct at){.id = "nv_xid",
+                       .host = "n1",
+                       .rank = -1,
+                       .after_ms = 0,
+                       .code = "79",
+                       .device = "0000:3b:00"});
+    put(h, (struct at){.id = "cuda_launch", .host = "n1", .rank = 8, .after_ms = 100});
+    put(h, (struct at){.id = "nccl_err", .host = "n2", .rank = 21, .after_ms = 700});
     assert_int_equal(h->opened, 0);
     tick(h, 0, 4000);
     assert_int_equal(h->opened, 1);
@@ -166,7 +173,11 @@ static void a_gpu_off_the_bus_explains_the_errors_of_the_job(void **state) {
                         "GPU 0000:3b:00 on n1, run j");
     assert_int_equal(h->cascades, 2);
     /* The collective gives up ten minutes later: an echo, not news. */
-    put(h, (struct at){"nccl_watchdog", "n2", 22, 600500, .lasted_ms = 600000});
+    put(h, (struct at){.id = "nccl_watchdog",
+                       .host = "n2",
+                       .rank = 22,
+                       .after_ms = 600500,
+                       .lasted_ms = 600000});
     tick(h, 600000, 620000);
     assert_int_equal(h->opened, 1);
     assert_int_equal(h->lines, 5);
@@ -180,9 +191,17 @@ static void an_exception_in_one_rank_explains_the_aborts_of_the_others(void **st
     (void)state;
     for (int r = 0; r < 64; r++)
         if (r != 5)
-            put(h, (struct at){"nccl_watchdog", "n2", r, 1000 + r, .lasted_ms = 30000});
-    put(h, (struct at){"py_error", "n1", 5, 0});
-    put(h, (struct at){"nv_xid", "n1", -1, 9000, .code = "43"}); /* the driver tidies up */
+            put(h, (struct at){.id = "nccl_watchdog",
+                               .host = "n2",
+                               .rank = r,
+                               .after_ms = 1000 + r,
+                               .lasted_ms = 30000});
+    put(h, (struct at){.id = "py_error", .host = "n1", .rank = 5, .after_ms = 0});
+    put(h, (struct at){.id = "nv_xid",
+                       .host = "n1",
+                       .rank = -1,
+                       .after_ms = 9000,
+                       .code = "43"}); /* the driver tidies up */
     tick(h, 0, 12000);
     assert_int_equal(h->opened, 1);
     assert_string_equal(h->root, "py_error");
@@ -196,7 +215,12 @@ static void application_xids_never_reach_the_hardware_team(void **state) {
     (void)state;
     for (size_t i = 0; i < TOC_ARRAY_LEN(codes); i++) {
         struct heard *h = start(NONE);
-        put(h, (struct at){"nv_xid", "n1", -1, 0, .code = codes[i], .device = "0000:3b:00"});
+        put(h, (struct at){.id = "nv_xid",
+                           .host = "n1",
+                           .rank = -1,
+                           .after_ms = 0,
+                           .code = codes[i],
+                           .device = "0000:3b:00"});
         tick(h, 0, 5000);
         if (h->opened)
             assert_string_not_equal(h->owner, "hardware");
@@ -208,10 +232,21 @@ static void application_xids_never_reach_the_hardware_team(void **state) {
 static void the_word_of_the_line_decides_for_nvlink5(void **state) {
     struct heard *h = start(NONE);
     (void)state;
-    put(h, (struct at){"nv_xid", "n1", -1, 0, .code = "149", .word = "Nonfatal"});
+    put(h, (struct at){.id = "nv_xid",
+                       .host = "n1",
+                       .rank = -1,
+                       .after_ms = 0,
+                       .code = "149",
+                       .word = "Nonfatal"});
     tick(h, 0, 5000);
     assert_int_equal(h->opened, 0);
-    put(h, (struct at){"nv_xid", "n1", -1, 6000, .code = "149", .word = "Fatal", .device = "x"});
+    put(h, (struct at){.id = "nv_xid",
+                       .host = "n1",
+                       .rank = -1,
+                       .after_ms = 6000,
+                       .code = "149",
+                       .word = "Fatal",
+                       .device = "x"});
     tick(h, 6000, 10000);
     assert_int_equal(h->opened, 1);
     assert_int_equal(h->kind, TOC_KIND_NVLINK);
@@ -222,11 +257,11 @@ static void killed_stays_unknown_until_the_oom_killer_names_the_process(void **s
     struct heard *h = start(NONE);
     (void)state;
     toc_failures_member(h->failures, TOC_SV("j"), 3, TOC_SV("n1"), (struct toc_ts){T0});
-    put(h, (struct at){"killed", "n1", 3, 0, .pid = 4242});
-    put(h, (struct at){"nccl_err", "n2", 9, 900});
+    put(h, (struct at){.id = "killed", .host = "n1", .rank = 3, .after_ms = 0, .pid = 4242});
+    put(h, (struct at){.id = "nccl_err", .host = "n2", .rank = 9, .after_ms = 900});
     tick(h, 0, 60000);
     assert_int_equal(h->opened, 0); /* echoes alone never open */
-    put(h, (struct at){"host_oom", "n1", -1, 61000, .pid = 4242});
+    put(h, (struct at){.id = "host_oom", .host = "n1", .rank = -1, .after_ms = 61000, .pid = 4242});
     tick(h, 61000, 66000);
     assert_int_equal(h->opened, 1);
     assert_int_equal(h->kind, TOC_KIND_OOM_KILL);
@@ -237,8 +272,9 @@ static void killed_stays_unknown_until_the_oom_killer_names_the_process(void **s
 static void echoes_without_a_root_are_unexplained_in_the_end(void **state) {
     struct heard *h = start(NONE);
     (void)state;
-    put(h, (struct at){"nccl_err", "n2", 9, 0});
-    put(h, (struct at){"elastic_fail", "n2", 9, 100, .code = "-9"});
+    put(h, (struct at){.id = "nccl_err", .host = "n2", .rank = 9, .after_ms = 0});
+    put(h,
+        (struct at){.id = "elastic_fail", .host = "n2", .rank = 9, .after_ms = 100, .code = "-9"});
     tick(h, 0, 200000);
     assert_int_equal(h->opened, 0);
     assert_int_equal(h->over, 1);
@@ -255,7 +291,10 @@ static void the_silent_rank_is_named(void **state) {
                             (struct toc_ts){T0});
     for (int r = 0; r < 16; r++)
         if (r != 11)
-            put(h, (struct at){"nccl_watchdog", r < 8 ? "n1" : "n2", r, 600000 + r,
+            put(h, (struct at){.id = "nccl_watchdog",
+                               .host = r < 8 ? "n1" : "n2",
+                               .rank = r,
+                               .after_ms = 600000 + r,
                                .lasted_ms = 600000});
     tick(h, 600000, 612000);
     assert_int_equal(h->opened, 1);
@@ -267,14 +306,14 @@ static void the_silent_rank_is_named(void **state) {
 static void a_restart_starts_another_failure(void **state) {
     struct heard *h = start(NONE);
     (void)state;
-    put(h, (struct at){"cuda_oom", "n1", 3, 0});
-    put(h, (struct at){"cuda_oom", "n1", 3, 10});
+    put(h, (struct at){.id = "cuda_oom", .host = "n1", .rank = 3, .after_ms = 0});
+    put(h, (struct at){.id = "cuda_oom", .host = "n1", .rank = 3, .after_ms = 10});
     tick(h, 0, 5000);
     assert_int_equal(h->opened, 1);
-    put(h, (struct at){"elastic_restart", "n1", -1, 10000});
-    put(h, (struct at){"elastic_restart", "n2", -1, 11000});
+    put(h, (struct at){.id = "elastic_restart", .host = "n1", .rank = -1, .after_ms = 10000});
+    put(h, (struct at){.id = "elastic_restart", .host = "n2", .rank = -1, .after_ms = 11000});
     tick(h, 10000, 20000);
-    put(h, (struct at){"cuda_oom", "n1", 3, 30000});
+    put(h, (struct at){.id = "cuda_oom", .host = "n1", .rank = 3, .after_ms = 30000});
     tick(h, 30000, 35000);
     assert_int_equal(h->opened, 2);
     tick(h, 35000, 72000);
@@ -286,11 +325,16 @@ static void a_later_root_raises_the_severity_and_opens_nothing(void **state) {
     struct heard *h = start(NONE);
     (void)state;
     toc_failures_member(h->failures, TOC_SV("j"), 3, TOC_SV("n1"), (struct toc_ts){T0});
-    put(h, (struct at){"nv_xid", "n1", -1, 0, .code = "94", .device = "0000:3b:00"});
+    put(h, (struct at){.id = "nv_xid",
+                       .host = "n1",
+                       .rank = -1,
+                       .after_ms = 0,
+                       .code = "94",
+                       .device = "0000:3b:00"});
     tick(h, 0, 5000);
     assert_int_equal(h->opened, 1);
     assert_int_equal(h->severity, TOC_SEVERITY_WARNING);
-    put(h, (struct at){"py_error", "n2", 9, 60000});
+    put(h, (struct at){.id = "py_error", .host = "n2", .rank = 9, .after_ms = 60000});
     tick(h, 60000, 63000);
     assert_int_equal(h->opened, 1);
     assert_true(h->changed >= 1);
@@ -302,8 +346,8 @@ static void a_later_root_raises_the_severity_and_opens_nothing(void **state) {
 static void two_jobs_are_two_failures(void **state) {
     struct heard *h = start(NONE);
     (void)state;
-    put(h, (struct at){"cuda_oom", "n1", 3, 0, .job = "a"});
-    put(h, (struct at){"py_error", "n2", 3, 10, .job = "b"});
+    put(h, (struct at){.id = "cuda_oom", .host = "n1", .rank = 3, .after_ms = 0, .job = "a"});
+    put(h, (struct at){.id = "py_error", .host = "n2", .rank = 3, .after_ms = 10, .job = "b"});
     tick(h, 0, 5000);
     assert_int_equal(h->opened, 2);
     stop(h);
@@ -313,9 +357,14 @@ static void a_host_and_its_job_become_one(void **state) {
     struct heard *h = start(NONE);
     (void)state;
     /* Nobody knows yet that the job runs on n1. */
-    put(h, (struct at){"nv_xid", "n1", -1, 0, .code = "79", .device = "0000:3b:00"});
-    put(h, (struct at){"nccl_err", "n2", 20, 500});
-    put(h, (struct at){"cuda_launch", "n1", 8, 900});
+    put(h, (struct at){.id = "nv_xid",
+                       .host = "n1",
+                       .rank = -1,
+                       .after_ms = 0,
+                       .code = "79",
+                       .device = "0000:3b:00"});
+    put(h, (struct at){.id = "nccl_err", .host = "n2", .rank = 20, .after_ms = 500});
+    put(h, (struct at){.id = "cuda_launch", .host = "n1", .rank = 8, .after_ms = 900});
     tick(h, 0, 6000);
     assert_int_equal(h->opened, 1);
     assert_string_equal(h->root, "nv_xid");
@@ -330,7 +379,7 @@ static void what_changed_before_is_a_cause(void **state) {
                         TOC_SV("image 1.8 deployed"));
     toc_failures_change(h->failures, TOC_SV("other"), (struct toc_ts){T0 - 1000}, TOC_SV("no"));
     toc_failures_change(h->failures, TOC_SV(""), (struct toc_ts){T0 - 7200000}, TOC_SV("old"));
-    put(h, (struct at){"py_error", "n1", 5, 0});
+    put(h, (struct at){.id = "py_error", .host = "n1", .rank = 5, .after_ms = 0});
     tick(h, 0, 4000);
     assert_string_equal(h->causes, "An exception ended a rank: rank 5 on n1;"
                                    "Changed 4m0s before: image 1.8 deployed;");
@@ -344,11 +393,12 @@ static void memory_is_bounded_and_drops_are_counted(void **state) {
     (void)state;
     for (int j = 0; j < 10; j++) {
         snprintf(job, sizeof job, "job%d", j);
-        put(h, (struct at){"py_error", "n1", 0, 0, .job = job});
+        put(h, (struct at){.id = "py_error", .host = "n1", .rank = 0, .after_ms = 0, .job = job});
     }
     for (int r = 0; r < 100; r++) {
         snprintf(host, sizeof host, "h%d", r);
-        put(h, (struct at){"py_error", host, r, 1000 - r, .job = "job0"});
+        put(h, (struct at){
+                   .id = "py_error", .host = host, .rank = r, .after_ms = 1000 - r, .job = "job0"});
     }
     struct toc_failures_counters c = toc_failures_counters(h->failures);
     assert_int_equal(c.hits, 110);
