@@ -11,7 +11,8 @@ def main():
     header = (ROOT / 'src/diagnose/doctor.h').read_text()
     cases = (ROOT / 'src/diagnose/doctor_priv.h').read_text()
     page = (ROOT / 'docs/design/diagnose.md').read_text()
-    limits = {(n, v) for n, v in re.findall(r'X\((\w+), ([\d.]+), "\w*", "', header)}
+    failures = (ROOT / 'src/diagnose/failure.h').read_text()
+    limits = {(n, v) for n, v in re.findall(r'X\((\w+), ([\d.]+), "\w*", "', header + failures)}
     written = {(n, v) for n, v in re.findall(r'^\| `(\w+)` \| ([\d.]+) \|', page, re.M)}
     problems = [f'limit {n} = {v} is not in diagnose.md' for n, v in sorted(limits - written)]
     problems += [f'diagnose.md has {n} = {v}, the header has not' for n, v in sorted(written - limits)]
@@ -21,6 +22,10 @@ def main():
             problems.append(f'kind {name} is not in diagnose.md')
         if not (ROOT / f'docs/runbooks/{name}.md').exists():
             problems.append(f'no run book for {name}')
+    for row in (ROOT / 'packs/failures.tsv').read_text().splitlines():
+        kind = row.split('\t')[1] if row[:1] not in ('', '#') else '-'
+        if kind != '-' and not (ROOT / f'docs/runbooks/{kind}.md').exists():
+            problems.append(f'no run book for {kind}, which packs/failures.tsv names')
     print('\n'.join(problems) or f'{len(limits)} limits and their kinds are documented')
     return 1 if problems or not limits else 0
 
