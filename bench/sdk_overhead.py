@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""What the Python SDK costs a PyTorch loop: a few steps with it and a few without it in turn, in one process.
+
+    /usr/bin/python3 bench/sdk_overhead.py [--seconds 120] [--width 128] [--live]
+
+The loop trains a small transformer on one thread. With the SDK: run.log at each step, run.watch with default sampling.
+Lines go to a file, with --live to a daemon. Three figures:
+  direct  CPU time inside the SDK's calls and in its background thread, over the CPU time of the steps with it
+  cpu     CPU time per step with it (background thread included) over that without it, less 1
+  wall    the same of wall time
+The last two compare neighbouring blocks; their standard error says how noisy the machine was.
+"""
+import argparse
+import json
+import pathlib
+import statistics
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / 'sdk/python'), str(ROOT / 'tests/e2e')]
+
+try:
+    import torch
+except ImportError:
+    print('skipped: no torch (apt-get install python3-torch)')
+    sys.exit(77)
+import tocsin  # noqa: E402
+
+
+class Job:
+    """A transformer of two blocks that learns to predict a shifted sum of its input."""
+
+    def __init__(self, width, batch, length=32):
+        torch.manual_seed(1)
+        layer = torch.nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0.0, batch_first=True)
+        self.model = torch.nn.Sequential(torch.nn.Embedding(64, width), torch.nn.TransformerEncoder(layer, 2),
+                                         torch.nn.Linear(width, 64))
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3)
+        self.shape = (batch, length)
+        self.number = 0
+
+    def step(self):
+        x = torch.randint(0, 64, self.shape)
+        y = (x.cumsum(1)) % 64
+        self.optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(self.model(x).flatten(0, 1), y.flatten())
+        loss.backward()
+        self.optimizer.step()
+        self.number += 1
+        return loss
+
+
+class Spent:
+    """CPU time of the job's thread inside the SDK."""
+
+    def __init__(self, run, watch):
+        self.seconds = 0.0
+        self.log = self.counted(run.log)
+        watch._before_step = self.counted(watch._before_step)
+        watch._after_step = self.counted(watch._after_step)
+
+    def counted(self, function):
+        def call(*args, **kwargs):
+            began = time.thread_time()
+            result = function(*args, **kwargs)
+            self.seconds += time.thread_time() - began
+            return result
+        return call
+
+
+def block(job, steps, log):
+    """(CPU seconds of this thread, wall seconds)."""
+    cpu, wall = time.thread_time(), time.perf_counter()
+    for _ in range(steps):
+        loss = job.step()
+        if log is not None:
+            log(job.number, loss=loss)
+    return time.thread_time() - cpu, time.perf_counter() - wall
+
+
+def alternate(job, log, watch, seconds, steps):
+    """Pairs of (with, without); who comes first changes, so that a drift of the machine cancels out."""
+    watched = job.optimizer.step
+    plain = type(job.optimizer).step.__get__(job.optimizer)
+    pairs = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pair = {}
+        for name in ('with', 'without') if len(pairs) % 2 else ('without', 'with'):
+            job.optimizer.step = watched if name == 'with' else plain
+            began = time.perf_counter()
+            pair[name] = block(job, steps, log if name == 'with' else None)
+            if name == 'without':
+                watch._pace._due_at += time.perf_counter() - began  # time without the SDK earns it no sample
+        pairs.append((pair['with'], pair['without']))
+    return pairs
+
+
+def compared(pairs, i, more):
+    """(mean of the middle half of the ratios, its standard error); more: seconds to add to each block with the SDK."""
+    ratios = sorted((p[0][i] + more) / p[1][i] - 1 for p in pairs)
+    quarter = len(ratios) // 4
+    middle = ratios[quarter:len(ratios) - quarter]
+    # Of a trimmed mean: the spread of the winsorised ratios.
+    bent = [min(max(r, middle[0]), middle[-1]) for r in ratios]
+    return statistics.mean(middle), statistics.stdev(bent) / 0.5 / len(bent) ** 0.5
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--seconds', type=float, default=120)
+    parser.add_argument('--steps', type=int, default=5, help='of a block')
+    parser.add_argument('--width', type=int, default=128)
+    parser.add_argument('--batch', type=int, default=8)
+    parser.add_argument('--live', action='store_true', help='send to a daemon instead of a file')
+    parser.add_argument('--build', default=str(ROOT / 'build'))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    job = Job(options.width, options.batch)
+    for _ in range(20):
+        job.step()
+    daemon = None
+    with tempfile.TemporaryDirectory(prefix='tocsin-bench-') as directory:
+        if options.live:
+            import tocsin_test
+            tocsin_test.BINARY = options.build + '/tocsin'
+            daemon = tocsin_test.Daemon().start()
+        target = {'url': daemon.url} if daemon else {'file': directory + '/run.jsonl'}
+        run = tocsin.init('bench', **target)
+        run.watch(job.model, job.optimizer)
+        watch = run._watches[0]
+        spent = Spent(run, watch)
+        pairs = alternate(job, spent.log, watch, options.seconds, options.steps)
+        samples = watch._pace.samples
+        run.flush(5)
+        background = run.overhead.background_s
+        run.finish()
+        if daemon:
+            daemon.kill()
+    cpu = sum(p[0][0] for p in pairs)
+    out = {'step_ms': round(1000 * statistics.median(p[1][1] for p in pairs) / options.steps, 2), 'pairs': len(pairs),
+           'samples': samples, 'direct': round((spent.seconds + background) / (cpu - spent.seconds), 5)}
+    out['cpu'], out['cpu_error'] = compared(pairs, 0, background / len(pairs))
+    out['wall'], out['wall_error'] = compared(pairs, 1, 0)
+    print(json.dumps({k: round(v, 5) for k, v in out.items()}))
+
+
+if __name__ == '__main__':
+    main()

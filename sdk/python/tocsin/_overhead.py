@@ -1,0 +1,60 @@
+"""What the SDK itself costs the job, measured, and the rule that keeps it small."""
+import time
+from typing import Tuple
+
+BUDGET_RATIO = 0.005  # of wall time, everything together
+SAMPLES_RATIO_MIN = 0.001  # for samples, however much of the budget the reports take
+
+
+class Overhead:
+    """Seconds spent in the job's thread (wall) and in the background thread (CPU)."""
+
+    def __init__(self) -> None:
+        self.foreground_s = 0.0
+        self.background_s = 0.0
+        self.device_s = 0.0
+        self._start = time.perf_counter()
+        self._last: Tuple[float, float] = (self._start, 0.0)
+
+    def spent_s(self) -> float:
+        return self.foreground_s + self.background_s + self.device_s
+
+    def ratio(self) -> float:
+        """Share of wall time since the last call."""
+        now, spent = time.perf_counter(), self.spent_s()
+        then, spent_then = self._last
+        self._last = (now, spent)
+        return (spent - spent_then) / max(now - then, 1e-9)
+
+    def ratio_without(self, seconds: float) -> float:
+        """Of everything so far except `seconds` of it; over 10 s at least, for beginnings are dear."""
+        return max(0.0, self.spent_s() - seconds) / max(time.perf_counter() - self._start, 10.0)
+
+    def total_ratio(self) -> float:
+        return self.spent_s() / max(time.perf_counter() - self._start, 1e-9)
+
+
+class Pace:
+    """When the next sample of the layers is due: often enough to see, rarely enough not to be felt."""
+
+    def __init__(self, overhead: Overhead, every: int = 0, first_step: int = 2):
+        self._overhead, self._every, self._first_step = overhead, every, first_step
+        self._sampled_step = 0
+        self._due_at = 0.0
+        self._cost_s = self._all_costs_s = 0.0
+        self.samples = 0
+
+    def is_due(self, step: int, now: float) -> bool:
+        """Is the step after `step` to be sampled? The first is early, after the framework's own first steps."""
+        if not self.samples:
+            return step >= self._first_step
+        return now >= self._due_at and step + 1 - self._sampled_step >= self._every
+
+    def sampled(self, step: int, cost_s: float) -> None:
+        """The first sample warms caches up; a long one on a busy machine weighs a quarter of those after it."""
+        self.samples += 1
+        self._sampled_step = step
+        self._all_costs_s += cost_s
+        self._cost_s = cost_s if self.samples <= 2 else 0.75 * self._cost_s + 0.25 * cost_s
+        left = BUDGET_RATIO - self._overhead.ratio_without(self._all_costs_s)
+        self._due_at = time.perf_counter() + max(self._cost_s, cost_s) / max(left, SAMPLES_RATIO_MIN)

@@ -1,0 +1,140 @@
+"""What the process and its machine say about themselves."""
+import os
+import socket
+import sys
+from typing import Dict, Optional, Tuple
+
+RANK_VARIABLES = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK', 'PMI_RANK')
+SIZE_VARIABLES = ('WORLD_SIZE', 'SLURM_NTASKS', 'OMPI_COMM_WORLD_SIZE', 'PMI_SIZE')
+FRAMEWORKS = ('lightning', 'keras', 'torch', 'jax', 'tensorflow')
+
+
+def _from_environment(names: Tuple[str, ...]) -> Optional[int]:
+    for name in names:
+        text = os.environ.get(name, '')
+        if text.isdigit():
+            return int(text)
+    return None
+
+
+def _distributed():
+    """torch.distributed when the job has started it."""
+    torch = sys.modules.get('torch')
+    dist = getattr(torch, 'distributed', None)
+    if dist is not None and dist.is_available() and dist.is_initialized():
+        return dist
+    return None
+
+
+def rank() -> int:
+    dist = _distributed()
+    return dist.get_rank() if dist else _from_environment(RANK_VARIABLES) or 0
+
+
+def world_size() -> int:
+    dist = _distributed()
+    return dist.get_world_size() if dist else _from_environment(SIZE_VARIABLES) or 1
+
+
+def run_name() -> str:
+    """The same on every rank of a job, when anything tells."""
+    for name in ('TOCSIN_RUN', 'SLURM_JOB_ID', 'TORCHELASTIC_RUN_ID'):
+        text = os.environ.get(name, '')
+        if text and text != 'none':
+            return text if name == 'TOCSIN_RUN' else f'{_script()}-{text}'
+    return f'{_script()}-{os.getpid()}'
+
+
+def _script() -> str:
+    path = sys.argv[0] if getattr(sys, 'argv', None) else ''
+    return os.path.splitext(os.path.basename(path))[0] or 'run'
+
+
+def labels() -> Dict[str, str]:
+    out = {'host': socket.gethostname(), 'pid': str(os.getpid()), 'world_size': str(world_size())}
+    for name in FRAMEWORKS:
+        if name in sys.modules:
+            version = getattr(sys.modules[name], '__version__', '')
+            out['framework'] = f'{name} {version}'.strip()
+            break
+    return out
+
+
+class Memory:
+    """Memory in use and its limit: of the device when the job has one, else resident memory and cgroup."""
+
+    def __init__(self) -> None:
+        self._limit: Optional[int] = None
+
+    def read(self) -> Tuple[Optional[int], Optional[int]]:
+        return _torch_device() or _jax_device() or (resident_bytes(), self._host_limit())
+
+    def _host_limit(self) -> Optional[int]:
+        if self._limit is None:
+            self._limit = cgroup_limit_bytes() or _total_bytes() or 0
+        return self._limit or None
+
+
+def _torch_device() -> Optional[Tuple[int, int]]:
+    torch = sys.modules.get('torch')
+    cuda = getattr(torch, 'cuda', None)
+    if cuda is None or not cuda.is_initialized():
+        return None
+    return cuda.memory_reserved(), cuda.get_device_properties(cuda.current_device()).total_memory
+
+
+def _jax_device() -> Optional[Tuple[int, int]]:
+    """Only when JAX has already chosen its devices: asking would choose."""
+    bridge = getattr(getattr(sys.modules.get('jax'), '_src', None), 'xla_bridge', None)
+    if not getattr(bridge, '_backends', None):
+        return None
+    device = sys.modules['jax'].local_devices()[0]
+    stats = device.memory_stats() if device.platform != 'cpu' else None
+    return (stats['bytes_in_use'], stats['bytes_limit']) if stats and 'bytes_limit' in stats else None
+
+
+def resident_bytes() -> Optional[int]:
+    try:
+        with open('/proc/self/statm', 'rb', buffering=0) as f:
+            return int(f.read(128).split()[1]) * os.sysconf('SC_PAGE_SIZE')
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _total_bytes() -> Optional[int]:
+    try:
+        return os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+    except (OSError, ValueError):
+        return None
+
+
+def _read_limit(path: str) -> Optional[int]:
+    try:
+        with open(path) as f:
+            text = f.read().strip()
+    except OSError:
+        return None
+    # Version 1 says "no limit" by a number near 2^63.
+    return int(text) if text.isdigit() and int(text) < 1 << 60 else None
+
+
+def cgroup_limit_bytes() -> Optional[int]:
+    """The smallest limit of this process' cgroup and those above it."""
+    try:
+        with open('/proc/self/cgroup') as f:
+            lines = f.read().splitlines()
+    except OSError:
+        return None
+    limits = []
+    for line in lines:
+        _, controllers, path = line.split(':', 2)
+        if controllers and 'memory' not in controllers.split(','):
+            continue
+        root, name = ('/sys/fs/cgroup', 'memory.max') if not controllers else ('/sys/fs/cgroup/memory', 'memory.limit_in_bytes')
+        while True:
+            limits.append(_read_limit(f'{root}{path.rstrip("/")}/{name}'))
+            if path in ('/', ''):
+                break
+            path = os.path.dirname(path)
+    known = [x for x in limits if x]
+    return min(known) if known else None

@@ -1,0 +1,330 @@
+"""A run: what a training loop says about itself."""
+import contextlib
+import math
+import os
+import secrets
+import time
+from typing import Any, Dict, Iterable, Iterator, Mapping, Optional
+
+from . import _checkpoint, _exit, _line, _process
+from ._guard import failures, guarded
+from ._line import Record
+from ._overhead import Overhead
+from ._sender import Sender
+from ._transport import File, Http
+from ._value import number_of
+
+FINISH_WAIT_S = 2.0
+MIN_INTERVAL_S = 0.05  # between two lines of one loop; what comes between is merged, except what is not finite
+
+
+class Run:
+    """Made by tocsin.init. No method blocks on the network or raises; all may be called from any thread."""
+
+    def __init__(self, run: Optional[str] = None, url: Optional[str] = None, token: Optional[str] = None,
+                 file: Optional[str] = None, labels: Optional[Mapping[str, Any]] = None, rank: Optional[int] = None,
+                 max_buffered_bytes: int = 4 << 20, min_interval: float = MIN_INTERVAL_S, signals: bool = True,
+                 checkpoint_interval: Optional[float] = None):
+        self.name = _line.name_of(run or _process.run_name())
+        self.rank = _process.rank() if rank is None else int(rank)
+        self.overhead = Overhead()
+        self._min_interval_s = min_interval
+        self._labels = _line.labels_of({**_process.labels(), **(labels or {})})
+        token = token or os.environ.get('TOCSIN_TOKEN') or None
+        url = url or os.environ.get('TOCSIN_URL') or 'http://127.0.0.1:9797'
+        if file:
+            path = os.path.abspath(os.fspath(file))  # the job may change its directory
+            self._make_transport = lambda: File(path)
+        else:
+            self._make_transport = lambda: Http(url, self.name, token)
+        self._max_bytes = max(64 << 10, int(max_buffered_bytes))
+        self._state = 'running'
+        self._step = -1
+        self._is_finished = False
+        self._is_forked = False
+        self.signal: Optional[int] = None
+        self._watches: list = []
+        self._reset_clock()
+        self._data_s = 0.0
+        self._emitted_at = -math.inf
+        self._extra: Dict[str, Any] = {}
+        if checkpoint_interval:
+            self._extra['checkpoint_interval_seconds'] = float(checkpoint_interval)
+        self._sender = self._new_sender()
+        self._sender.start()
+        self._put(Record(time.time(), 'running', event='start', labels=self._labels), at_once=True)
+        _exit.add(self, signals)
+
+    def _new_sender(self) -> Sender:
+        sender = Sender(self._make_transport, self.name, secrets.token_hex(8), self.rank, self._labels, self._max_bytes,
+                        self.overhead, _process.Memory())
+        sender.on_nonfinite = self._on_nonfinite
+        return sender
+
+    # ---- reports
+
+    def log(self, step: Optional[int] = None, numbers: Optional[Mapping[str, Any]] = None, **more: Any) -> None:
+        """The loop has completed `step` (counted by itself when absent). loss, grad_norm, lr, tokens_per_second, val_loss
+        and any other number: floats, 0-d arrays or tensors. A tensor on a device is not waited for."""
+        began = time.perf_counter()
+        try:
+            if numbers:
+                more = {**numbers, **more}
+            if not self._is_finished:
+                self._log(step, more, began)
+        except Exception as e:  # pylint: disable=broad-except
+            failures.note('log', e)
+        self.overhead.foreground_s += time.perf_counter() - began
+
+    def _log(self, step: Optional[int], numbers: Mapping[str, Any], now: float) -> None:
+        at = step if type(step) is int and 0 <= step <= _line.STEP_MAX else self._odd_step(step)
+        values: Dict[str, Any] = {}
+        is_bad = False
+        for key, raw in numbers.items():
+            value = raw if type(raw) is float else self._number(key, raw)
+            if value is not None:
+                values[key] = value
+                if key == 'loss' and type(value) is float:
+                    is_bad = value - value != 0.0
+        layers = None
+        for watch in self._watches:
+            layers = watch.on_log(at, is_bad) or layers
+        record = Record(time.time(), self._state, at, values, layers)
+        steps = at - self._clock_step
+        if self._clock_step >= 0 and steps > 0:
+            values.setdefault('step_seconds', max(0.0, now - self._clock_at - self._phase_s) / steps)
+            if self._data_s:
+                values.setdefault('data_seconds', self._data_s / steps)
+        if at > self._step:
+            self._step = at
+        if now - self._emitted_at < self._min_interval_s and not is_bad and layers is None:
+            self._sender_here().pending.append(record)
+            return
+        self._emitted_at = now
+        self._reset_clock(now)
+        self._add_rarer(values)
+        self._put(record, at_once=is_bad)
+
+    def _odd_step(self, step: Any) -> int:
+        if step is None:
+            return self._step + 1
+        at = _line.step_of(step)
+        if at is None:
+            failures.note('log', f'step {str(step)[:60]!r} is not an integer from 0 on: left out')
+            at = max(self._step, 0)
+        return at
+
+    @staticmethod
+    def _number(key: str, raw: Any) -> Any:
+        if raw is None:
+            return None
+        try:
+            value = number_of(raw)
+        except Exception as e:  # pylint: disable=broad-except
+            failures.note(f'log {str(key)[:60]}', e)
+            return None
+        if value is None:
+            failures.note('log', f'{str(key)[:60]} is not a number but {type(raw).__name__}: left out')
+        return value
+
+    def _add_rarer(self, values: Dict[str, Any]) -> None:
+        if self._watches and 'lr' not in values and 'learning_rate' not in values:
+            rate = self._watches[0].lr
+            if rate is not None:
+                values['lr'] = rate
+        if self._extra:
+            values.update(self._extra)
+            self._extra = {}
+
+    def _reset_clock(self, now: Optional[float] = None) -> None:
+        self._clock_at = time.perf_counter() if now is None else now
+        self._clock_step = self._step
+        self._phase_s = 0.0
+        self._data_s = 0.0
+
+    def _on_nonfinite(self) -> None:
+        """The background thread found that a loss from the device is not finite."""
+        for watch in self._watches:
+            watch.request()
+
+    @guarded
+    def event(self, event: str, message: Any = None, step: Optional[int] = None) -> None:
+        """checkpoint, checkpoint_failed, restart, error (which the job survives) or exit; the message is for people."""
+        if event not in _line.EVENTS:
+            failures.note('event', f'{str(event)[:40]!r} is not one of {", ".join(_line.EVENTS)}: not sent')
+            return
+        self._event(event, message, step)
+
+    def _event(self, event: Optional[str], message: Any = None, step: Optional[int] = None, state: Optional[str] = None) -> None:
+        at = _line.step_of(step) if step is not None else None
+        if at is None and self._step >= 0:
+            at = self._step
+        text = None if message is None else str(message)
+        self._put(Record(time.time(), state or self._state, at, event=event, message=text), at_once=True)
+
+    @guarded
+    def checkpoint(self, path: Any, step: Optional[int] = None, verify: bool = True) -> None:
+        """A checkpoint was written. One that is missing, empty or cut short is reported as failed."""
+        problem = _checkpoint.problem_of(path) if verify else None
+        self._event('checkpoint_failed' if problem else 'checkpoint',
+                    f'{os.fspath(path)}: {problem}' if problem else os.fspath(path), step)
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """with run.phase('evaluation'): time that is no training (also 'checkpoint', 'paused')."""
+        before, began = self._state, time.perf_counter()
+        self._enter(name)
+        try:
+            yield
+        finally:
+            self._phase_s += time.perf_counter() - began
+            self._enter(before)
+
+    @guarded
+    def _enter(self, state: str) -> None:
+        if state not in _line.STATES[:4]:
+            failures.note('phase', f'{str(state)[:40]!r} is not one of {", ".join(_line.STATES[:4])}')
+            return
+        self._state = state
+        self._event(None)
+
+    def wrap(self, loader: Iterable[Any]) -> '_Timed':
+        """for batch in run.wrap(loader): the time spent waiting for input becomes data_seconds."""
+        return _Timed(self, loader)
+
+    @guarded
+    def watch(self, model: Any, optimizer: Any = None, every: int = 0, activations: bool = False,
+              checksums: Optional[bool] = None) -> None:
+        """Statistics of each layer of a PyTorch module (for Keras: tocsin.keras.TocsinCallback). Sampled so that
+        the measured cost stays below 0.5 % of the time; `every` steps at most."""
+        from . import _watch_torch
+        if not _watch_torch.is_module(model):
+            failures.note('watch', f'{type(model).__name__} is not a torch.nn.Module; for Keras use tocsin.keras.TocsinCallback')
+            return
+        self._watches.append(_watch_torch.TorchWatch(self.overhead, model, optimizer, every, activations, checksums))
+
+    # ---- the end
+
+    @guarded
+    def finish(self, state: str = 'finished', message: Any = None) -> None:
+        """Says how the run ended ('finished' or 'failed') and waits at most 2 s until that has arrived."""
+        if self._is_finished:
+            return
+        is_failed = state == 'failed'
+        for watch in self._watches:
+            watch.close()
+        if self._is_forked:
+            self._is_finished = True
+        else:
+            self._extra_at_end()
+            self._event('error' if is_failed else 'end', message, state='failed' if is_failed else 'finished')
+            self._is_finished = True
+        sender = self._sender
+        if sender is not None:
+            sender.wait_settled(FINISH_WAIT_S)
+            sender.stop(0.5)
+        _exit.remove(self)
+
+    def _extra_at_end(self) -> None:
+        if self._step >= 0:
+            self._sender_here().put(Record(time.time(), self._state, self._step,
+                                           {'sdk_overhead_ratio': self.overhead.total_ratio()}))
+
+    @guarded
+    def flush(self, timeout: float = 2.0) -> bool:
+        """Waits until everything reported so far has arrived, or the time is up: True when it has."""
+        return self._sender is None or self._sender.wait_settled(timeout)
+
+    @property
+    def dropped(self) -> int:
+        """Lines lost so far: buffer full, refused, not writable."""
+        return self._sender.dropped if self._sender is not None else 0
+
+    def __enter__(self) -> 'Run':
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if kind is None or (issubclass(kind, SystemExit) and error.code in (None, 0)):
+            self.finish()
+        else:
+            self.finish('failed', _exit.describe(kind, error, trace))
+
+    # ---- inside
+
+    def _put(self, record: Record, at_once: bool = False) -> None:
+        if not self._is_finished:
+            self._sender_here().put(record, at_once)
+
+    def _sender_here(self) -> Sender:
+        """In a forked child the first report makes a thread and a session of its own."""
+        if self._sender is None:
+            self._sender = self._new_sender()
+            self._sender.start()
+        return self._sender
+
+    def after_fork(self) -> None:
+        if self._sender is not None:
+            self._sender.abandon_after_fork()
+        self._sender = None  # type: ignore[assignment]
+        self._is_forked = True
+        self._watches = []
+
+    def is_reporting_here(self) -> bool:
+        return self._sender is not None and not self._is_finished
+
+    def note_signal(self, number: int, is_fatal: bool, detail: str = '') -> None:
+        self.signal = number
+        message = f'signal {_exit.signal_name(number)}{detail}'
+        if is_fatal:
+            self._event('error', message, state='failed')
+        else:
+            self._event('error', message + ' received', state=self._state)
+
+
+class _Timed:
+    """An iterable that measures how long its consumer waits."""
+
+    def __init__(self, run: Run, loader: Iterable[Any]):
+        self._run, self._loader = run, loader
+
+    def __iter__(self) -> Iterator[Any]:
+        clock, iterator = time.perf_counter, iter(self._loader)
+        while True:
+            began = clock()
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            self._run._data_s += clock() - began  # pylint: disable=protected-access
+            yield batch
+
+    def __len__(self) -> int:
+        return len(self._loader)  # type: ignore[arg-type]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+
+class NoRun:
+    """Stands for a run that could not be made: every call does nothing."""
+
+    name, rank, dropped, signal = '', 0, 0, None
+
+    def log(self, *_: Any, **__: Any) -> None: ...
+
+    event = checkpoint = watch = finish = log
+
+    def flush(self, *_: Any, **__: Any) -> bool:
+        return True
+
+    def wrap(self, loader: Iterable[Any]) -> Iterable[Any]:
+        return loader
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        yield
+
+    def __enter__(self) -> 'NoRun':
+        return self
+
+    def __exit__(self, *_: Any) -> None: ...
