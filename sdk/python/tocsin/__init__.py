@@ -21,7 +21,7 @@ _current: Union[Run, NoRun] = NoRun()
 
 def init(run: Optional[str] = None, url: Optional[str] = None, token: Optional[str] = None, file: Any = None,
          labels: Optional[Mapping[str, Any]] = None, rank: Optional[int] = None, max_buffered_bytes: int = 4 << 20,
-         min_interval: float = 0.05, signals: bool = True, checkpoint_interval: Optional[float] = None) -> Union[Run, NoRun]:
+         min_interval: float = 0.1, signals: bool = True, checkpoint_interval: Optional[float] = None) -> Union[Run, NoRun]:
     """Begins to report. Defaults: TOCSIN_RUN, TOCSIN_URL (http://127.0.0.1:9797), TOCSIN_TOKEN; the rank comes from
     torch.distributed, RANK, SLURM_PROCID or OMPI_COMM_WORLD_RANK. file: append lines to it instead of sending them.
     signals: report SIGTERM. Never raises: what cannot be used is said on stderr, and then every call does nothing."""

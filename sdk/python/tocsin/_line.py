@@ -85,23 +85,26 @@ class Fields:
     """The numeric fields a run has used: beyond the receiver's limit a new name is left out and counted."""
 
     def __init__(self) -> None:
-        self._seen: Set[str] = set()
-        self.left_out = 0
+        self._own: Set[str] = set()
+        self._texts: Dict[str, str] = {}
 
-    def name(self, key: str) -> Optional[str]:
-        if key in KNOWN or key in self._seen:
-            return key
-        key = name_of(key)
-        if key in TAKEN:
-            key = 'value_' + key
-        if key in self._seen:
-            return key
-        if len(self._seen) >= OWN_FIELDS_MAX:
-            self.left_out += 1
-            failures.note('log', f'a run may have {OWN_FIELDS_MAX} numbers of its own choosing: "{key[:60]}" is left out')
-            return None
-        self._seen.add(key)
-        return key
+    def text(self, key: str) -> Optional[str]:
+        """`"name":` of a number, or None when there is no room for another name."""
+        return self._texts.get(key) or self._new_text(key)
+
+    def _new_text(self, key: str) -> Optional[str]:
+        name = name_of(key)
+        if name in TAKEN:
+            name = 'value_' + name
+        if name not in KNOWN and name not in self._own:
+            if len(self._own) >= OWN_FIELDS_MAX:
+                failures.note('log', f'a run may have {OWN_FIELDS_MAX} numbers of its own choosing: "{name[:60]}" is left out')
+                return None
+            self._own.add(name)
+        text = json.dumps(name) + ':'
+        if len(self._texts) < 4 * OWN_FIELDS_MAX:
+            self._texts[key] = text
+        return text
 
 
 def value_of(v: Any) -> Any:

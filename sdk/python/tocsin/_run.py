@@ -15,7 +15,7 @@ from ._transport import File, Http
 from ._value import number_of
 
 FINISH_WAIT_S = 2.0
-MIN_INTERVAL_S = 0.05  # between two lines of one loop; what comes between is merged, except what is not finite
+MIN_INTERVAL_S = 0.1  # between two lines of one loop; what comes between is merged, except what is not finite
 
 
 class Run:

@@ -259,13 +259,13 @@ class Sender:
     def _number_texts(self, record: Record) -> List[str]:
         texts = []
         for key, raw in record.values.items():
-            name = self._fields.name(key)
-            value = _line.value_of(raw)
+            value = raw if type(raw) is float else _line.value_of(raw)
+            name = self._fields.text(key)
             if name is None or value is None:
                 continue
             if key == 'loss' and raw is not value and not math.isfinite(value) and self.on_nonfinite:
                 self.on_nonfinite()
-            texts.append(json.dumps(name) + ':' + _line.number_text(value))
+            texts.append(name + _line.number_text(value))
         return texts
 
     def _add_own(self, record: Record) -> None:
