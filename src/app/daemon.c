@@ -244,6 +244,8 @@ static int start_collectors(struct toc_daemon *d, uint16_t own_port, struct toc_
                                               .dirs = d->config->run_dirs.items,
                                               .dir_count = d->config->run_dirs.count};
     d->tail = toc_run_tail_new(&tail);
+    d->processes = toc_process_watch_new(
+        &(struct toc_process_watch_options){.receiver = d->runs, .host = d->instance});
     d->remote_write = toc_remote_write_new(d->metrics, d->clock);
     d->otlp = toc_otlp_new(&d->config->otlp, d->metrics, d->clock);
     d->import = toc_import_new(&d->config->influx, d->metrics, d->clock);
@@ -419,6 +421,7 @@ void toc_daemon_stop(struct toc_daemon **dp) {
     toc_daemon_join_threads(d);
     toc_discover_free(&d->discover);
     toc_scraper_free(&d->scraper);
+    toc_process_watch_free(&d->processes);
     toc_run_tail_free(&d->tail);
     toc_run_receiver_free(&d->runs);
     toc_remote_write_free(&d->remote_write);

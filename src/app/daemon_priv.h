@@ -9,6 +9,7 @@
 #include "base/vec.h"
 #include "collect/host.h"
 #include "collect/nvml.h"
+#include "collect/process_watch.h"
 #include "collect/run_tail.h"
 #include "diagnose/doctor.h"
 #include "incident/proposal.h"
@@ -69,6 +70,7 @@ struct toc_daemon {
     struct toc_import *import;
     struct toc_statsd_server *statsd; /* NULL: off */
     struct toc_run_tail *tail;
+    struct toc_process_watch *processes;
     struct toc_host *host;
     struct toc_nvml *nvml;
     struct toc_scraper *scraper;

@@ -49,6 +49,9 @@ static void collect(void *ctx) {
         err = (struct toc_err){0};
         if (toc_run_tail_poll(d->tail, now, &err) < 0)
             complain("runs", &complained_tail, mono, &err);
+        err = (struct toc_err){0};
+        if (toc_process_watch_poll(d->processes, now, &err) < 0)
+            complain("runs", &complained_tail, mono, &err);
     } while (!wait_for_beat(d, d->config->host_interval_ms < SECOND_MS ? d->config->host_interval_ms
                                                                        : SECOND_MS));
 }

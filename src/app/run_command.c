@@ -1,14 +1,17 @@
 #include "app/run_command.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "app/command.h"
 #include "app/daemon.h"
+#include "app/job_command.h"
 #include "app/options.h"
 #include "sys/process.h"
 
 const char toc_run_usage[] =
     "usage: tocsin run [--config FILE] [--data DIR] [--listen HOST:PORT] [--insecure]\n"
+    "       tocsin run [--name NAME] [--server URL] -- COMMAND [ARGUMENT...]\n"
     "\n"
     "Runs the daemon in the foreground: collects from this machine, its GPUs, well-known local "
     "endpoints and\n"
@@ -19,7 +22,16 @@ const char toc_run_usage[] =
     "  --listen HOST:PORT  address (default 127.0.0.1:9797)\n"
     "  --insecure          allow a public address without TLS\n"
     "\n"
-    "SIGHUP reads the configuration again; SIGINT and SIGTERM stop.\n";
+    "SIGHUP reads the configuration again; SIGINT and SIGTERM stop.\n"
+    "\n"
+    "With a command: runs it as a training job beside a daemon that is already there. Signals are "
+    "passed on, its\n"
+    "exit code or signal is told to its run, and is the exit code of this program (128 + signal).\n"
+    "\n"
+    "  --name NAME         the run (default $TOCSIN_RUN, then the command's name); the job sees it "
+    "as TOCSIN_RUN\n"
+    "  --server URL        the daemon (default $TOCSIN_URL, then http://127.0.0.1:9797); token: "
+    "$TOCSIN_TOKEN\n";
 
 static void greet(const struct toc_daemon *d) {
     fprintf(stderr, "Tocsin " TOC_VERSION " is running: %s\n", toc_daemon_url(d));
@@ -27,7 +39,18 @@ static void greet(const struct toc_daemon *d) {
         fprintf(stderr, "The admin token for changing things is in %s\n", toc_daemon_token_path(d));
 }
 
+/* Place of "--", 0 when there is none. */
+static int find_dashes(int argc, char **argv) {
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--") == 0)
+            return i;
+    return 0;
+}
+
 int toc_run_command(int argc, char **argv) {
+    int dashes = find_dashes(argc, argv);
+    if (dashes)
+        return toc_job_command(argc, argv, dashes);
     struct toc_daemon_options o = {0};
     const struct toc_option options[] = {
         {"config", 'c', TOC_OPTION_STRING, &o.config_path},

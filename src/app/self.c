@@ -169,6 +169,13 @@ static void collect_metrics(struct toc_daemon *d, struct emitter *e) {
     counter(e, "tocsin_scrapes_failed_total", "Scrapes that failed.", (double)s.scrapes_failed);
     counter(e, "tocsin_run_lines_total", "Lines of training runs accepted.",
             (double)r.lines_accepted);
+    struct toc_process_watch_counters p = toc_process_watch_counters(d->processes);
+    gauge(e, "tocsin_watched_processes", "Processes of training runs under watch.",
+          (double)p.watched);
+    counter(e, "tocsin_watched_processes_ended_total", "Ends of processes told to their runs.",
+            (double)p.ended);
+    counter(e, "tocsin_watched_processes_refused_total", "Processes left alone for want of room.",
+            (double)p.over_limit);
     counter(e, "tocsin_run_bodies_refused_total", "Bodies of training runs refused.",
             (double)r.bodies_refused);
 }

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "base/num.h"
 #include "collect/run_receiver_priv.h"
 
 /* "TRUN" little-endian, then a version (1: ranks without host and pid), the body and its CRC. */
@@ -56,6 +57,24 @@ void toc_run_receiver_list(struct toc_run_receiver *r,
         fn(ctx, &info);
     }
     toc_free(sorted);
+    toc_mutex_unlock(&r->mutex);
+}
+
+void toc_run_receiver_each_place(struct toc_run_receiver *r,
+                                 void (*fn)(void *ctx, const struct toc_run_place *place),
+                                 void *ctx) {
+    toc_mutex_lock(&r->mutex);
+    for (size_t i = 0; i < r->runs.count; i++)
+        for (size_t j = 0; j < r->runs.items[i]->ranks.count; j++) {
+            const struct toc_run_rank *k = &r->runs.items[i]->ranks.items[j];
+            struct toc_run_place place = {.run = r->runs.items[i]->name,
+                                          .host = toc_sv_cstr(k->host),
+                                          .rank = k->rank,
+                                          .is_over = k->state == TOC_RUN_FINISHED ||
+                                                     k->state == TOC_RUN_FAILED};
+            if (k->host[0] && toc_parse_i64(toc_sv_cstr(k->pid), &place.pid) == 0)
+                fn(ctx, &place);
+        }
     toc_mutex_unlock(&r->mutex);
 }
 

@@ -74,6 +74,17 @@ struct toc_run_info {
 void toc_run_receiver_list(struct toc_run_receiver *r,
                            void (*fn)(void *ctx, const struct toc_run_info *info), void *ctx);
 
+/* Where one rank of a run lives, as it told; borrowed for the call. */
+struct toc_run_place {
+    struct toc_sv run, host;
+    int64_t rank, pid;
+    bool is_over; /* finished or failed */
+};
+/* Calls fn for each rank that told host and pid. fn must not call the receiver. */
+void toc_run_receiver_each_place(struct toc_run_receiver *r,
+                                 void (*fn)(void *ctx, const struct toc_run_place *place),
+                                 void *ctx);
+
 /* X(member, what it counts) */
 #define TOC_RUN_COUNTER_TABLE(X)                                               \
     X(bodies_accepted, "bodies accepted")                                      \

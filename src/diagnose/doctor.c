@@ -86,6 +86,17 @@ static struct toc_sv own(struct toc_sv s) {
     return toc_sv_make(toc_sv_dup_cstr(s), s.n);
 }
 
+/* The last line of a traceback says what happened; the ones before it where. */
+static struct toc_sv last_line(struct toc_sv text) {
+    text = toc_sv_trim(text);
+    while (text.n && (text.p[text.n - 1] == '\n' || text.p[text.n - 1] == '\r'))
+        text.n--;
+    size_t from = text.n;
+    while (from > 0 && text.p[from - 1] != '\n')
+        from--;
+    return toc_sv_trim(toc_sv_sub(text, from, text.n - from));
+}
+
 static void on_event(struct toc_run_listener *l, const struct toc_run_event *e) {
     enum { QUEUE_MAX = 10000 };
     struct toc_doctor *d = TOC_CONTAINER_OF(l, struct toc_doctor, listener);
@@ -94,8 +105,12 @@ static void on_event(struct toc_run_listener *l, const struct toc_run_event *e) 
                                     .t_ms = e->t.ms,
                                     .has_step = e->has_step,
                                     .step = e->step,
-                                    .state = e->state};
-    toc_sv_copy(e->message, copy.text, sizeof copy.text);
+                                    .rank = e->rank,
+                                    .state = e->state,
+                                    .is_oom = toc_says_out_of_memory(e->message)};
+    struct toc_sv line = last_line(e->message);
+    toc_sv_copy(toc_sv_sub(line, 0, TOC_MIN(line.n, sizeof copy.text - 1)), copy.text,
+                sizeof copy.text);
     for (size_t i = 0; e->kind == TOC_RUN_EVENT_LAYERS && i < e->layer_count; i++)
         TOC_VEC_PUSH(&copy.layers, own(e->layers[i]));
     toc_mutex_lock(&d->queue_mutex);

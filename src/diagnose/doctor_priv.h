@@ -140,6 +140,10 @@ struct toc_run_model {
     int64_t error_seen_ms; /* our time of the last error event, 0 = none */
     char error_text[TOC_TEXT_MAX];
     bool is_error_oom;
+    /* The first process of the run that ended badly, and how; exit_seen_ms 0 = none. */
+    int64_t exit_seen_ms, exit_rank;
+    char exit_text[TOC_TEXT_MAX];
+    bool is_exit_oom;
     bool is_dormant; /* its story ended before we looked; silent until new samples come */
     bool is_ended_known;
     int64_t ended_seen_ms; /* our time when finished or failed was first seen */
@@ -172,9 +176,10 @@ struct toc_doctor_event {
     enum toc_run_event_kind kind;
     int64_t t_ms;
     bool has_step;
-    int64_t step;
+    int64_t step, rank;
     enum toc_run_state state;
-    char text[TOC_TEXT_MAX];
+    char text[TOC_TEXT_MAX]; /* the message; of several lines the last */
+    bool is_oom;             /* the message speaks of memory that is gone */
     struct {
         TOC_VEC_FIELDS(struct toc_sv)
     } layers; /* owned */
@@ -227,6 +232,8 @@ struct toc_server_model *toc_doctor_server(struct toc_doctor *d, struct toc_sv j
 void toc_run_model_free(struct toc_run_model *m);
 void toc_server_model_free(struct toc_server_model *m);
 void toc_run_model_event(struct toc_run_model *m, const struct toc_doctor_event *e, int64_t now_ms);
+/* What allocators, frameworks and kernels say when memory is gone. */
+bool toc_says_out_of_memory(struct toc_sv text);
 struct toc_layer_model *toc_run_model_layer(struct toc_run_model *m, struct toc_sv name);
 /* Layers sorted by their place in the network; indices into m->layers, valid until the next
  * layer. */

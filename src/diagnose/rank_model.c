@@ -113,7 +113,8 @@ static void take_phase(const struct taking *x, double v) {
 static void take_state(const struct taking *x, double v) {
     struct toc_rank *k = x->k;
     k->state = v;
-    k->gone_ms = 0; /* who speaks lives; a process that ended is noted again by its event */
+    if (v < 2.5)
+        k->gone_ms = 0;
     if (!k->metric_t_ms[RANK_PHASE])
         set_phase(x, v > 1.5 && v < 2.5 ? TOC_PHASE_UNNAMED : TOC_PHASE_NONE);
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "model/sample.h"
 
@@ -427,22 +428,53 @@ int toc_doctor_read_runs(struct toc_doctor *d, struct toc_err *err) {
     return rc;
 }
 
-static bool has_word(const char *text, const char *word) {
-    return strcasestr(text, word) != NULL;
+static bool has_word(struct toc_sv text, const char *word) {
+    return memmem(text.p, text.n, word, strlen(word)) != NULL;
 }
 
-/* What allocators, frameworks and kernels say when memory is gone. */
-static bool says_out_of_memory(const char *text) {
+bool toc_says_out_of_memory(struct toc_sv text) {
     static const char *const phrases[] = {
         "out of memory", "outofmemory",  "cannot allocate memory",
         "bad_alloc",     "memoryerror",  "resource_exhausted",
         "oom-kill",      "oom killer",   "failed to allocate",
         "hbm oom",       "memory limit",
     };
+    char lower[1024];
+    size_t n = TOC_MIN(text.n, sizeof lower);
+    for (size_t i = 0; i < n; i++)
+        lower[i] = (char)(text.p[i] >= 'A' && text.p[i] <= 'Z' ? text.p[i] + 32 : text.p[i]);
     for (size_t i = 0; i < TOC_ARRAY_LEN(phrases); i++)
-        if (has_word(text, phrases[i]))
+        if (has_word(toc_sv_make(lower, n), phrases[i]))
             return true;
-    return strstr(text, "OOM") != NULL;
+    return has_word(text, "OOM");
+}
+
+/* When one process dies the others soon follow: who was killed tells more than who was told to
+ * stop or gave up when its peer was gone. */
+static int weight_of_exit(const char *text, bool is_oom) {
+    static const char *const told[] = {"SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"};
+    if (is_oom)
+        return 4;
+    for (size_t i = 0; i < TOC_ARRAY_LEN(told); i++)
+        if (strstr(text, told[i]))
+            return 1;
+    return strstr(text, "signal") ? 3 : strstr(text, "exit code") ? 2 : 1;
+}
+
+static void note_exit(struct toc_run_model *m, const struct toc_doctor_event *e, int64_t now_ms) {
+    enum { TOGETHER_MS = 10000 };
+    if (e->state == TOC_RUN_FINISHED)
+        return;
+    toc_ranks_note_exit(&m->ranks, e->rank, now_ms);
+    bool is_first = !m->exit_seen_ms;
+    if (!is_first &&
+        (now_ms - m->exit_seen_ms > TOGETHER_MS ||
+         weight_of_exit(e->text, e->is_oom) <= weight_of_exit(m->exit_text, m->is_exit_oom)))
+        return;
+    m->exit_seen_ms = is_first ? now_ms : m->exit_seen_ms;
+    m->exit_rank = e->rank;
+    m->is_exit_oom = e->is_oom;
+    snprintf(m->exit_text, sizeof m->exit_text, "%s", e->text);
 }
 
 void toc_run_model_event(struct toc_run_model *m, const struct toc_doctor_event *e,
@@ -456,9 +488,11 @@ void toc_run_model_event(struct toc_run_model *m, const struct toc_doctor_event 
         m->error_seen_ms = now_ms;
         m->error_step = e->has_step ? (double)e->step : NAN;
         snprintf(m->error_text, sizeof m->error_text, "%s", e->text);
-        m->is_error_oom = says_out_of_memory(e->text);
+        m->is_error_oom = e->is_oom;
+    } else if (e->kind == TOC_RUN_EVENT_EXIT) {
+        note_exit(m, e, now_ms);
     } else if (e->kind == TOC_RUN_EVENT_START || e->kind == TOC_RUN_EVENT_RESTART) {
-        m->error_seen_ms = 0;
-        m->is_error_oom = false;
+        m->error_seen_ms = m->exit_seen_ms = 0;
+        m->is_error_oom = m->is_exit_oom = false;
     }
 }

@@ -8,6 +8,10 @@ const char *toc_env_get(const char *name) {
     return getenv(name);
 }
 
+void toc_env_set(const char *name, const char *value) {
+    setenv(name, value, 1);
+}
+
 int64_t toc_process_id(void) {
     return getpid();
 }

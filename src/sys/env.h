@@ -7,6 +7,8 @@
 
 /* Borrowed; NULL when unset. */
 const char *toc_env_get(const char *name);
+/* For this process and those it starts. Before threads exist. */
+void toc_env_set(const char *name, const char *value);
 int64_t toc_process_id(void);
 /* Resident set size of this process, 0 when unknown. */
 uint64_t toc_process_rss_bytes(void);

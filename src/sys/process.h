@@ -23,6 +23,33 @@ void toc_process_stop(struct toc_process *p, int64_t grace_ms);
  * id, or only what is left of one that ended. */
 int toc_process_started_ms(int64_t pid, int64_t *out_ms) TOC_MUST_CHECK;
 
+/* How a process ended, as wait(2) says it. */
+struct toc_ending {
+    bool is_known;
+    int code;   /* when signal is 0 */
+    int signal; /* that killed it */
+};
+enum { TOC_SIGNAL_INTERRUPT = 2, TOC_SIGNAL_KILL = 9 };
+/* "exit code 3", "signal SIGKILL"; for people and for the run protocol's event `exit`. */
+enum { TOC_ENDING_TEXT_MAX = 48 };
+void toc_ending_text(struct toc_ending e, char out[TOC_ENDING_TEXT_MAX]);
+
+/* Somebody else's process, held by a descriptor, so that its number cannot come to mean another.
+ * TOC_ENOENT: no such process; TOC_ENOSYS and others: the kernel has no such descriptors. */
+int toc_process_hold(int64_t pid, int *out_fd) TOC_MUST_CHECK;
+/* Has it ended? Never waits. */
+bool toc_process_held_has_ended(int fd);
+/* How it ended, once its parent has taken note; needs Linux 6.15, else is_known is false. */
+struct toc_ending toc_process_held_ending(int fd);
+void toc_process_release(int *fd);
+
+/* A command of the user's with this program's terminal, output and environment (changed by
+ * toc_env_set before). argv ends with NULL; argv[0] is looked for in PATH. Until toc_job_wait has
+ * returned, signals of toc_signals_init and SIGQUIT, SIGUSR1, SIGUSR2 are passed on to it.
+ * TOC_ENOENT, TOC_EACCES: it cannot be run. */
+int toc_job_start(const char *const *argv, struct toc_process *out) TOC_MUST_CHECK;
+struct toc_ending toc_job_wait(struct toc_process *p);
+
 /* Address space limit of this process: beyond it allocations fail. 0 lifts it. */
 int toc_process_limit_memory(uint64_t bytes) TOC_MUST_CHECK;
 /* Address space in use (VmSize), 0 when unknown. */

@@ -291,6 +291,62 @@ static void a_rank_left_behind_is_named(void **state) {
     gang_fini(&g);
 }
 
+static void send_exit(struct gang *g, int rank, const char *message) {
+    struct toc_run_event e = {.kind = TOC_RUN_EVENT_EXIT,
+                              .run = TOC_SV("r"),
+                              .rank = rank,
+                              .t = {g->s->now_ms},
+                              .has_step = true,
+                              .step = g->step,
+                              .state = TOC_RUN_FAILED,
+                              .message = toc_sv_cstr(message)};
+    struct toc_run_listener *l = toc_doctor_listener(g->s->doctor);
+    l->on_event(l, &e);
+    tell(g, rank, "train_run_state", 3);
+}
+
+/* One rank is killed, the others wait for it and give up a moment later. */
+static void the_process_that_died_first_is_the_crash(void **state) {
+    (void)state;
+    struct gang g;
+    gang_init(&g, g_seed * 1000 + 901, 4, 0.5);
+    gang_run(&g, 60);
+    int64_t fault_ms = g.s->now_ms;
+    g.stalled = 2;
+    g.is_frozen = true;
+    gang_run(&g, 1);
+    send_exit(&g, 1, "exit code 1 (process 17)"); /* a peer's complaint may come first */
+    send_exit(&g, 2, "signal SIGKILL (process 18)");
+    gang_run(&g, 120);
+    assert_int_equal(g.s->told_count, 1); /* and no hang beside it */
+    assert_string_equal(g.s->told[0].kind, "crash");
+    assert_non_null(strstr(g.s->told[0].title, "rank 2 on node-0 died"));
+    assert_non_null(strstr(g.s->told[0].title, "signal SIGKILL"));
+    assert_true(g.s->told[0].opened_ms - fault_ms < 5000);
+    g.stalled = -1; /* it is started again */
+    struct toc_run_event start = {.kind = TOC_RUN_EVENT_START, .run = TOC_SV("r")};
+    struct toc_run_listener *l = toc_doctor_listener(g.s->doctor);
+    l->on_event(l, &start);
+    gang_run(&g, 60);
+    assert_true(g.s->told[0].closed_ms != 0);
+    gang_fini(&g);
+}
+
+static void a_kill_for_memory_is_oom(void **state) {
+    (void)state;
+    struct gang g;
+    gang_init(&g, g_seed * 1000 + 902, 4, 0.5);
+    gang_run(&g, 60);
+    g.stalled = 3;
+    g.is_frozen = true;
+    send_exit(&g, 0, "signal SIGABRT (process 17)");
+    send_exit(&g, 3, "signal SIGKILL (process 18); out of memory: the kernel killed a process");
+    gang_run(&g, 30);
+    assert_int_equal(g.s->told_count, 1);
+    assert_string_equal(g.s->told[0].kind, "oom");
+    gang_fini(&g);
+}
+
 static void a_run_without_rank_0_is_judged_all_the_same(void **state) {
     (void)state;
     struct sim *s = TOC_NEW(struct sim);
@@ -342,6 +398,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(evaluations_of_two_lengths_are_healthy),
         cmocka_unit_test(stalls_are_found_and_the_rank_is_named),
         cmocka_unit_test(a_rank_left_behind_is_named),
+        cmocka_unit_test(the_process_that_died_first_is_the_crash),
+        cmocka_unit_test(a_kill_for_memory_is_oom),
         cmocka_unit_test(a_run_without_rank_0_is_judged_all_the_same),
         cmocka_unit_test(ranks_beyond_the_limit_are_counted),
     };
