@@ -18,6 +18,10 @@
     X(CASE_DEAD_UNITS, 20)   \
     X(CASE_SATURATION, 20)   \
     X(CASE_UPDATE_RATIO, 20) \
+    X(CASE_STRAGGLER, 20)    \
+    X(CASE_STARVATION, 15)   \
+    X(CASE_OVERDUE, 5)       \
+    X(CASE_CORRUPT, 30)      \
     X(CASE_THROUGHPUT, 15)   \
     X(CASE_MEMORY, 20)       \
     X(CASE_RESTARTS, 60)     \

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "diagnose/doctor_priv.h"
@@ -68,6 +69,7 @@ void toc_doctor_free(struct toc_doctor **pd) {
     toc_map_fini(&d->run_by_name);
     toc_map_fini(&d->server_by_key);
     toc_map_fini(&d->learn_ids);
+    toc_signature_table_free(&d->signatures);
     toc_matcher_fini(&d->run_metrics);
     toc_matcher_fini(&d->rank_metrics);
     toc_matcher_fini(&d->server_metrics);
@@ -122,6 +124,38 @@ static void on_event(struct toc_run_listener *l, const struct toc_run_event *e) 
         event_fini(&copy);
 }
 
+static void on_signature(void *ctx, const struct toc_signature_hit *hit) {
+    if (toc_sv_eq_cstr(hit->signature->class_name, "checkpoint"))
+        *(bool *)ctx = true;
+}
+
+/* Does an error's text speak of a checkpoint that cannot be read? */
+static bool says_corrupt(struct toc_doctor *d, const char *text) {
+    bool is_corrupt = false;
+    if (!d->signatures) {
+        int rc = toc_signature_table_builtin(&d->signatures, NULL);
+        TOC_ASSERT(rc == 0); /* a unit test checks the table */
+    }
+    toc_signature_match(d->signatures, toc_sv_cstr(text), TOC_LOG_JOB, on_signature, &is_corrupt);
+    return is_corrupt;
+}
+
+static void note_checkpoint(struct toc_doctor *d, struct toc_run_model *m,
+                            const struct toc_doctor_event *e) {
+    static const char *const reading[] = {"load", "restor", "resum", "corrupt", "checksum"};
+    bool is_failure = e->kind == TOC_RUN_EVENT_CHECKPOINT_FAILED, is_corrupt = false;
+    if (!is_failure && e->kind != TOC_RUN_EVENT_ERROR)
+        return;
+    is_corrupt = says_corrupt(d, e->text);
+    for (size_t i = 0; is_failure && i < TOC_ARRAY_LEN(reading); i++)
+        is_corrupt |= strcasestr(e->text, reading[i]) != NULL;
+    if (!is_failure && !is_corrupt)
+        return;
+    m->checkpoint_failed_ms = d->now_ms;
+    m->is_checkpoint_corrupt = is_corrupt;
+    snprintf(m->checkpoint_error, sizeof m->checkpoint_error, "%s", e->text);
+}
+
 static void take_events(struct toc_doctor *d) {
     struct {
         TOC_VEC_FIELDS(struct toc_doctor_event)
@@ -135,8 +169,10 @@ static void take_events(struct toc_doctor *d) {
     toc_mutex_unlock(&d->queue_mutex);
     for (size_t i = 0; i < taken.count; i++) {
         struct toc_run_model *m = toc_doctor_run(d, taken.items[i].run);
-        if (m)
+        if (m) {
             toc_run_model_event(m, &taken.items[i], d->now_ms);
+            note_checkpoint(d, m, &taken.items[i]);
+        }
         event_fini(&taken.items[i]);
     }
     TOC_VEC_FINI(&taken);
@@ -157,6 +193,10 @@ static const struct {
     {CASE_DEAD_UNITS, toc_judge_dead_units},
     {CASE_SATURATION, toc_judge_saturation},
     {CASE_UPDATE_RATIO, toc_judge_update_ratio},
+    {CASE_STRAGGLER, toc_judge_straggler},
+    {CASE_STARVATION, toc_judge_starvation},
+    {CASE_OVERDUE, toc_judge_checkpoint_overdue},
+    {CASE_CORRUPT, toc_judge_checkpoint_corrupt},
     {CASE_THROUGHPUT, toc_judge_throughput},
     {CASE_MEMORY, toc_judge_memory},
     {CASE_RESTARTS, toc_judge_restarts},

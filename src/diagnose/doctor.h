@@ -58,6 +58,16 @@
     X(slow_mild_hold_s, 120, "s", "for this long")                                                 \
     X(contention_ratio, 0.4, "ratio", "tasks wait for a CPU this share of the time: busy machine") \
     X(slow_contended_ratio, 8, "ratio", "what counts as slow on a busy machine")                   \
+    X(straggler_ratio, 1.5, "ratio", "a rank's own time per step over the median of its peers")    \
+    X(straggler_start_ratio, 2, "ratio", "the same for what it did from its start on")             \
+    X(straggler_growth_ratio, 1.25, "ratio", "or: own time over that of its start")                \
+    X(straggler_hold_s, 20, "s", "for this long, and six reports")                                 \
+    X(data_share, 0.3, "ratio", "share of the step that waits for input")                          \
+    X(data_share_rise, 0.15, "ratio", "and this much above the run's own start")                   \
+    X(data_hold_s, 8, "s", "for this long")                                                        \
+    X(checkpoint_ratio, 2, "ratio", "time since the last checkpoint over the declared interval")   \
+    X(checkpoint_learned_ratio, 3, "ratio", "the same over the longest interval seen")             \
+    X(checkpoint_floor_s, 60, "s", "but at least this")                                            \
     X(memory_eta_s, 900, "s", "memory growth matters when the limit is nearer than this")          \
     X(memory_growth_ratio, 0.04, "ratio", "growth in the window as a share of the limit")          \
     X(memory_window_s, 12, "s", "window of the growth")                                            \

@@ -11,6 +11,7 @@
 #include "diagnose/history_priv.h"
 #include "diagnose/learn_priv.h"
 #include "diagnose/rank_model.h"
+#include "diagnose/signature.h"
 #include "sys/thread.h"
 
 enum {
@@ -39,6 +40,10 @@ enum {
     X(CASE_DEAD_UNITS, TOC_KIND_DEAD_UNITS)        \
     X(CASE_SATURATION, TOC_KIND_SATURATION)        \
     X(CASE_UPDATE_RATIO, TOC_KIND_UPDATE_RATIO)    \
+    X(CASE_STRAGGLER, TOC_KIND_STRAGGLER)          \
+    X(CASE_STARVATION, TOC_KIND_DATA_STARVATION)   \
+    X(CASE_OVERDUE, TOC_KIND_CHECKPOINT_OVERDUE)   \
+    X(CASE_CORRUPT, TOC_KIND_CHECKPOINT_CORRUPT)   \
     X(CASE_THROUGHPUT, TOC_KIND_THROUGHPUT_DROP)   \
     X(CASE_MEMORY, TOC_KIND_MEMORY_GROWTH)         \
     X(CASE_RESTARTS, TOC_KIND_RESTART_STORM)       \
@@ -144,6 +149,12 @@ struct toc_run_model {
     int64_t exit_seen_ms, exit_rank;
     char exit_text[TOC_TEXT_MAX];
     bool is_exit_oom;
+    int64_t straggler_since_ms, straggler_rank; /* 0 = nobody is out */
+    uint32_t straggler_lines;
+    int64_t starving_since_ms;
+    int64_t checkpoint_failed_ms; /* our time when writing or loading one failed, 0 = never */
+    bool is_checkpoint_corrupt;   /* loading, or a damaged file */
+    char checkpoint_error[TOC_TEXT_MAX];
     bool is_dormant; /* its story ended before we looked; silent until new samples come */
     bool is_ended_known;
     int64_t ended_seen_ms; /* our time when finished or failed was first seen */
@@ -203,8 +214,9 @@ struct toc_doctor {
     struct toc_bins pressure; /* share of time in which tasks waited for a CPU */
     struct toc_sample_at pressure_last;
     int64_t now_ms, last_tick_ms, last_servers_ms, discovered_ms;
-    size_t server_series;         /* read in the last look at the servers */
-    struct toc_mutex queue_mutex; /* guards the queue only */
+    size_t server_series;                   /* read in the last look at the servers */
+    struct toc_signature_table *signatures; /* of checkpoints in error texts; made when needed */
+    struct toc_mutex queue_mutex;           /* guards the queue only */
     struct {
         TOC_VEC_FIELDS(struct toc_doctor_event)
     } queue;
@@ -217,7 +229,8 @@ typedef enum toc_verdict toc_judge_server(struct toc_doctor *d, struct toc_serve
                                           struct toc_case *c);
 toc_judge_run toc_judge_non_finite, toc_judge_oom, toc_judge_crash, toc_judge_hang,
     toc_judge_divergence, toc_judge_loss_spike, toc_judge_vanishing, toc_judge_throughput,
-    toc_judge_memory, toc_judge_restarts;
+    toc_judge_straggler, toc_judge_starvation, toc_judge_checkpoint_overdue,
+    toc_judge_checkpoint_corrupt, toc_judge_memory, toc_judge_restarts;
 toc_judge_run toc_judge_exploding, toc_judge_dead_units, toc_judge_saturation,
     toc_judge_update_ratio;
 toc_judge_server toc_judge_latency, toc_judge_ttft, toc_judge_errors;

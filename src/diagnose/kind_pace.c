@@ -100,6 +100,8 @@ enum toc_verdict toc_judge_throughput(struct toc_doctor *d, struct toc_run_model
         return VERDICT_UNKNOWN;
     if (!toc_run_is_running(m))
         return toc_run_is_over(m) ? VERDICT_CALM : VERDICT_UNKNOWN;
+    if (m->starving_since_ms) /* the cause speaks for itself */
+        return VERDICT_CALM;
     if (d->now_ms - m->last_seen_ms > 5000)
         return VERDICT_UNKNOWN; /* no steps, no pace: that is for `hang` to say */
     if (toc_case_is_known(c)) {

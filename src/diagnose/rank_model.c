@@ -51,8 +51,6 @@ static struct toc_rank *get(struct toc_ranks *rs, int64_t rank) {
                                                 .stride = 1,
                                                 .collectives = NAN,
                                                 .collectives_at = NAN,
-                                                .step_seconds = NAN,
-                                                .collective_seconds = NAN,
                                                 .data_seconds = NAN}));
     toc_map_put(&rs->index, toc_map_u64(&key), (void *)(uintptr_t)rs->items.count);
     return &rs->items.items[rs->items.count - 1];
@@ -62,18 +60,31 @@ bool toc_rank_is_active(const struct toc_rank *k, int64_t since_ms) {
     return k->last_t_ms && k->seen_ms >= since_ms && !(k->state < 0.5) && !k->gone_ms;
 }
 
-static void ring_add(struct toc_rank_ring *r, double v) {
-    if (isfinite(v) && v >= 0)
-        r->v[r->count++ % TOC_RANK_RING] = (float)v;
+size_t toc_rank_lines(const struct toc_rank *k) {
+    size_t n = 0, kept = TOC_MIN(k->line_count, (uint32_t)TOC_RANK_LINES);
+    for (size_t i = 0; i < kept; i++)
+        n += isfinite(k->lines[i].step);
+    return n;
 }
 
-double toc_rank_ring_median(const struct toc_rank_ring *r, size_t newest) {
-    double v[TOC_RANK_RING];
-    size_t n = r->count < TOC_RANK_RING ? r->count : TOC_RANK_RING;
-    n = n < newest ? n : newest;
-    for (size_t i = 0; i < n; i++)
-        v[i] = (double)r->v[(r->count - 1 - i) % TOC_RANK_RING];
-    return toc_history_median(v, n);
+struct toc_rank_usual toc_rank_usual(const struct toc_rank *k) {
+    double own[TOC_RANK_LINES], wait[TOC_RANK_LINES], data[TOC_RANK_LINES], step[TOC_RANK_LINES];
+    size_t n = 0, told = 0, kept = TOC_MIN(k->line_count, (uint32_t)TOC_RANK_LINES);
+    for (size_t i = 0; i < kept; i++) {
+        const struct toc_rank_line *l = &k->lines[i];
+        if (!isfinite(l->step))
+            continue;
+        wait[n] = isfinite(l->collective) ? (double)l->collective : 0;
+        step[n] = (double)l->step;
+        own[n] = TOC_MAX(step[n] - wait[n], 0.0);
+        n++;
+        if (isfinite(l->data))
+            data[told++] = (double)l->data;
+    }
+    return (struct toc_rank_usual){.own_s = toc_history_median(own, n),
+                                   .wait_s = toc_history_median(wait, n),
+                                   .data_s = toc_history_median(data, told),
+                                   .step_s = toc_history_median(step, n)};
 }
 
 /* --------------------------------------------------------------------------- taking samples */
@@ -144,42 +155,78 @@ static void take_collectives(const struct taking *x, double v) {
         k->collectives_at = v;
 }
 
-static void settle_own(struct toc_rank *k) {
-    double wait = isfinite(k->collective_seconds) ? k->collective_seconds : 0;
-    if (isfinite(k->step_seconds))
-        ring_add(&k->own, TOC_MAX(k->step_seconds - wait, 0));
-    k->step_seconds = k->collective_seconds = NAN;
-}
-
-/* Step and wait of one line have one time: a new time ends the pair before. */
-static void take_seconds(const struct taking *x, double *part, double v) {
-    if (x->k->own_t_ms != x->t_ms)
-        settle_own(x->k);
-    x->k->own_t_ms = x->t_ms;
-    *part = v;
+/* The numbers of one line come in series of their own and meet again by their time. */
+static struct toc_rank_line *line_at(const struct taking *x) {
+    struct toc_rank *k = x->k;
+    uint32_t kept = TOC_MIN(k->line_count, (uint32_t)TOC_RANK_LINES);
+    for (uint32_t i = 0; i < kept; i++) {
+        struct toc_rank_line *l = &k->lines[(k->line_count - 1 - i) % TOC_RANK_LINES];
+        if (l->t_ms == x->t_ms)
+            return l;
+        if (l->t_ms < x->t_ms && i > 0)
+            return NULL; /* a time between known ones: that line told no seconds */
+        if (l->t_ms < x->t_ms)
+            break;
+    }
+    if (kept && k->lines[(k->line_count - 1) % TOC_RANK_LINES].t_ms > x->t_ms)
+        return NULL; /* older than what is kept */
+    struct toc_rank_line *l = &k->lines[k->line_count++ % TOC_RANK_LINES];
+    *l = (struct toc_rank_line){.t_ms = x->t_ms, .step = NAN, .collective = NAN, .data = NAN};
+    return l;
 }
 
 static void take_step_seconds(const struct taking *x, double v) {
-    take_seconds(x, &x->k->step_seconds, v);
-    ring_add(&x->k->steps, v);
+    struct toc_rank_line *l = line_at(x);
+    if (!l || !isfinite(v) || v < 0)
+        return;
+    l->step = (float)v;
+    x->k->line_total++;
+}
+
+static void take_collective_seconds(const struct taking *x, double v) {
+    struct toc_rank_line *l = line_at(x);
+    if (l)
+        l->collective = (float)v;
 }
 
 static void take_data_seconds(const struct taking *x, double v) {
+    struct toc_rank_line *l = line_at(x);
     x->k->data_seconds = v;
     x->k->data_told_ms = x->at_ms;
-    ring_add(&x->k->data, v);
+    if (l)
+        l->data = (float)v;
+}
+
+/* The longest time between checkpoints, slowly forgotten. */
+static void take_checkpoint(const struct taking *x, double v) {
+    static const double keep = 0.9;
+    struct toc_checkpoints *c = &x->rs->checkpoints;
+    if (!isfinite(v) || v <= c->told)
+        return;
+    double gap_s = (double)(x->at_ms - c->last_ms) / 1000, steps = x->k->step - c->last_step;
+    if (c->last_ms) {
+        c->longest_s = TOC_MAX(gap_s, keep * c->longest_s);
+        if (steps > 0)
+            c->longest_steps = TOC_MAX(steps, keep * c->longest_steps);
+    }
+    c->told = v;
+    c->last_ms = x->at_ms;
+    c->last_step = x->k->step;
+    c->count++;
 }
 
 /* X(metric, how a sample of it is taken); x and v are in scope. What the others refer to comes
  * first. */
-#define RANK_METRICS(X)                                                          \
-    X("train_step", take_step(x, v))                                             \
-    X("train_run_phase", take_phase(x, v))                                       \
-    X("train_run_state", take_state(x, v))                                       \
-    X("train_collectives_total", take_collectives(x, v))                         \
-    X("train_step_seconds", take_step_seconds(x, v))                             \
-    X("train_collective_seconds", take_seconds(x, &x->k->collective_seconds, v)) \
-    X("train_data_seconds", take_data_seconds(x, v))
+#define RANK_METRICS(X)                                                               \
+    X("train_step", take_step(x, v))                                                  \
+    X("train_run_phase", take_phase(x, v))                                            \
+    X("train_run_state", take_state(x, v))                                            \
+    X("train_collectives_total", take_collectives(x, v))                              \
+    X("train_step_seconds", take_step_seconds(x, v))                                  \
+    X("train_collective_seconds", take_collective_seconds(x, v))                      \
+    X("train_data_seconds", take_data_seconds(x, v))                                  \
+    X("train_checkpoint_interval_seconds", (void)(x->rs->checkpoints.declared_s = v)) \
+    X("train_last_checkpoint_timestamp_seconds", take_checkpoint(x, v))
 
 const char *toc_ranks_pattern(void) {
 #define X(name, statement) name "|"
@@ -331,6 +378,8 @@ int toc_ranks_read(struct toc_ranks *rs, struct toc_querier *q, const struct toc
     if (!rc)
         rc = q->select(q, &select, on_series, &r, err);
     if (!rc) {
+        if (!rs->checkpoints.first_seen_ms && rs->items.count)
+            rs->checkpoints.first_seen_ms = now_ms;
         rs->read_ms = now_ms;
         rs->is_stranger_known = false;
     }

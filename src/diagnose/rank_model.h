@@ -16,7 +16,7 @@
 #include "base/vec.h"
 #include "model/querier.h"
 
-enum { TOC_RANKS_MAX = 4096, TOC_RANK_RING = 32, TOC_RANK_METRICS_MAX = 12 };
+enum { TOC_RANKS_MAX = 4096, TOC_RANK_LINES = 16, TOC_RANK_METRICS_MAX = 12 };
 
 /* What a rank does besides training steps; values 0–3 are those of train_run_phase. */
 enum toc_phase {
@@ -29,9 +29,24 @@ enum toc_phase {
 };
 const char *toc_phase_text(enum toc_phase p);
 
-/* A short ring of numbers. */
-struct toc_rank_ring {
-    float v[TOC_RANK_RING];
+/* Seconds of one reported step; NaN = not told. */
+struct toc_rank_line {
+    int64_t t_ms; /* its clock */
+    float step, collective, data;
+};
+
+/* Medians over the latest lines. own: the step without the wait in collectives. */
+struct toc_rank_usual {
+    double own_s, wait_s, data_s, step_s;
+};
+
+/* Checkpoints of the run, on our clock. */
+struct toc_checkpoints {
+    double declared_s; /* NaN = not told */
+    int64_t last_ms;   /* 0 = none yet */
+    int64_t first_seen_ms;
+    double told; /* newest time stamp, whoever told it */
+    double last_step, longest_s, longest_steps;
     uint32_t count;
 };
 
@@ -57,10 +72,11 @@ struct toc_rank {
     double collectives;    /* entered so far, NaN = not told */
     double collectives_at; /* the same when the step changed last */
     int64_t collectives_moved_ms, collectives_told_ms;
-    struct toc_rank_ring own, data, steps; /* seconds of a step: all but waiting for peers, waiting
-                                              for input, all */
-    double step_seconds, collective_seconds; /* of the report at hand */
-    int64_t own_t_ms;
+    struct toc_rank_line lines[TOC_RANK_LINES]; /* ring by line_count */
+    uint32_t line_count;
+    uint32_t line_total; /* lines that told the length of a step */
+    bool has_base;
+    struct toc_rank_usual base; /* when it was new */
     double data_seconds;
     int64_t data_told_ms;
     int64_t gone_ms; /* its process ended, our time; 0 = lives as far as we know */
@@ -79,6 +95,7 @@ struct toc_ranks {
     } items;
     struct toc_map index; /* rank → place + 1 */
     struct toc_phase_lengths lengths[TOC_PHASE_COUNT];
+    struct toc_checkpoints checkpoints;
     int64_t progress_ms; /* our time of the last step of any rank, or return from a phase */
     int64_t read_ms;     /* our time of the last read; 0 = none yet */
     int64_t listed_ms;
@@ -101,7 +118,10 @@ struct toc_sv toc_ranks_speaker(const struct toc_ranks *rs, char out[24]);
 void toc_ranks_note_exit(struct toc_ranks *rs, int64_t rank, int64_t now_ms);
 /* Spoke at or after that time, and neither finished nor ended. */
 bool toc_rank_is_active(const struct toc_rank *k, int64_t since_ms);
-double toc_rank_ring_median(const struct toc_rank_ring *r, size_t newest);
+/* Lines at hand that tell the length of a step. */
+size_t toc_rank_lines(const struct toc_rank *k);
+/* NaN where too little was told. */
+struct toc_rank_usual toc_rank_usual(const struct toc_rank *k);
 
 /* Who holds a stalled run up. */
 struct toc_culprit {

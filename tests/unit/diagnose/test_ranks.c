@@ -16,7 +16,7 @@ enum work { WORK_STEP, WORK_EVALUATION, WORK_CHECKPOINT };
 struct worker {
     int64_t busy_until_ms, next_beat_ms, skew_ms;
     bool is_waiting, is_in_phase;
-    double collectives;
+    double collectives, slow, data_share, own_s; /* slow: of its own work; 0 counts as 1 */
 };
 
 struct gang {
@@ -29,7 +29,7 @@ struct gang {
     enum work work;
     int64_t step, work_since_ms;
     int stalled; /* -1: nobody */
-    bool is_frozen;
+    bool is_frozen, is_saving_broken;
 };
 
 static struct sim_series *rank_series(struct gang *g, const char *name, int rank) {
@@ -75,7 +75,10 @@ static void begin(struct gang *g, enum work work) {
         bool was_in_phase = w->is_in_phase;
         w->is_waiting = false;
         w->is_in_phase = work != WORK_STEP && takes_part;
-        w->busy_until_ms = g->s->now_ms + (takes_part ? (int64_t)(work_seconds(g) * 1000) : 0);
+        w->own_s = takes_part ? work_seconds(g) : 0;
+        if (work == WORK_STEP && w->slow > 0)
+            w->own_s *= w->slow;
+        w->busy_until_ms = g->s->now_ms + (int64_t)(w->own_s * 1000);
         if (w->is_in_phase || was_in_phase)
             report(g, i);
     }
@@ -88,8 +91,16 @@ static void finish_work(struct gang *g) {
         return;
     }
     g->step++;
-    for (int i = 0; i < g->ranks; i++)
+    for (int i = 0; i < g->ranks; i++) {
+        double step_s = (double)(g->s->now_ms - g->work_since_ms) / 1000;
+        double share = 0.05 + g->w[i].data_share;
         report(g, i);
+        tell(g, i, "train_step_seconds", step_s);
+        tell(g, i, "train_collective_seconds", TOC_MAX(step_s - g->w[i].own_s, 0.0));
+        tell(g, i, "train_data_seconds", share * g->w[i].own_s);
+    }
+    if (g->step % g->save_every == 0 && !g->is_saving_broken)
+        tell(g, 0, "train_last_checkpoint_timestamp_seconds", (double)g->s->now_ms / 1000);
     if (g->step % g->evaluate_every == 0)
         begin(g, WORK_EVALUATION);
     else if (g->step % g->save_every == 0)
@@ -291,6 +302,145 @@ static void a_rank_left_behind_is_named(void **state) {
     gang_fini(&g);
 }
 
+static const struct sim_told *told(const struct gang *g, const char *kind) {
+    for (size_t i = 0; i < g->s->told_count; i++)
+        if (strcmp(g->s->told[i].kind, kind) == 0)
+            return &g->s->told[i];
+    return NULL;
+}
+
+/* One rank becomes slower than its peers, in jobs of fast and slow steps; is it named, and is it
+ * over when it is well again? */
+static void stragglers_are_named(void **state) {
+    enum { SEEDS = 20 };
+    int right = 0;
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct gang g;
+        double step_s = seed % 3 == 0 ? 5 : seed % 3 == 1 ? 0.3 : 1;
+        gang_init(&g, g_seed * 1000 + 300 + seed, seed % 2 ? 8 : 4, step_s);
+        gang_run(&g, 60 + 40 * step_s);
+        int slow = (int)toc_rng_below(&g.s->rng, (uint64_t)g.ranks);
+        g.w[slow].slow = 1.8;
+        gang_run(&g, 60 + 30 * step_s);
+        const struct sim_told *t = told(&g, "straggler");
+        char want[40];
+        snprintf(want, sizeof want, "rank %d on node-%d", slow, slow / 8);
+        bool is_right = t && strstr(t->title, want);
+        right += is_right;
+        if (!is_right)
+            print_message("seed %llu: %s\n", (unsigned long long)seed, t ? t->title : "nothing");
+        g.w[slow].slow = 1;
+        gang_run(&g, 100 + 60 * step_s);
+        assert_true(!t || t->closed_ms);
+        gang_fini(&g);
+    }
+    print_message("%d stragglers: rank right in %d\n", SEEDS, right);
+    assert_true(right * 10 >= SEEDS * 9);
+}
+
+/* Stages of a pipeline need different times by design. */
+static void uneven_from_the_start_is_no_straggler(void **state) {
+    (void)state;
+    struct gang g;
+    gang_init(&g, g_seed * 1000 + 330, 4, 0.5);
+    g.w[3].slow = 1.7;
+    gang_run(&g, 300);
+    expect_quiet(&g, 330);
+    gang_fini(&g);
+}
+
+static void waiting_for_input_is_told_with_its_rank_and_instead_of_slowness(void **state) {
+    (void)state;
+    for (int one = 0; one < 2; one++) {
+        struct gang g;
+        gang_init(&g, g_seed * 1000 + 340, 4, 0.3);
+        gang_run(&g, 120);
+        for (int i = 0; i < 4; i++)
+            if (!one || i == 1) {
+                g.w[i].slow = 4;
+                g.w[i].data_share = 0.7;
+            }
+        gang_run(&g, 100);
+        const struct sim_told *t = told(&g, "data_starvation");
+        assert_non_null(t);
+        assert_int_equal(one, strstr(t->title, "rank 1 on node-0") != NULL);
+        assert_null(told(&g, "throughput_drop"));
+        for (int i = 0; i < 4; i++)
+            g.w[i].slow = g.w[i].data_share = 0;
+        gang_run(&g, 120);
+        assert_true(t->closed_ms != 0);
+        gang_fini(&g);
+    }
+}
+
+static void a_checkpoint_that_does_not_come_is_overdue(void **state) {
+    (void)state;
+    for (int declared = 0; declared < 2; declared++) {
+        struct gang g;
+        gang_init(&g, g_seed * 1000 + 350, 4, 0.5);
+        if (declared)
+            tell(&g, 0, "train_checkpoint_interval_seconds", 40);
+        gang_run(&g, 200);
+        assert_null(told(&g, "checkpoint_overdue"));
+        g.is_saving_broken = true;
+        gang_run(&g, 200);
+        const struct sim_told *t = told(&g, "checkpoint_overdue");
+        assert_non_null(t);
+        assert_non_null(strstr(t->title, declared ? "meant every 40 s" : "usual every"));
+        g.is_saving_broken = false;
+        gang_run(&g, 60);
+        assert_true(t->closed_ms != 0);
+        gang_fini(&g);
+    }
+}
+
+static void send_event(struct gang *g, enum toc_run_event_kind kind, const char *message) {
+    struct toc_run_event e = {.kind = kind,
+                              .run = TOC_SV("r"),
+                              .t = {g->s->now_ms},
+                              .has_step = true,
+                              .step = g->step,
+                              .message = toc_sv_cstr(message)};
+    struct toc_run_listener *l = toc_doctor_listener(g->s->doctor);
+    l->on_event(l, &e);
+}
+
+static void failures_of_writing_and_of_reading_are_told_apart(void **state) {
+    static const struct {
+        enum toc_run_event_kind kind;
+        const char *message, *finding;
+    } cases[] = {
+        {TOC_RUN_EVENT_CHECKPOINT_FAILED, "/ckpt/9.pt: no space left on device",
+         "checkpoint_overdue"},
+        {TOC_RUN_EVENT_CHECKPOINT_FAILED, "loading /ckpt/9.pt: unexpected end",
+         "checkpoint_corrupt"},
+        {TOC_RUN_EVENT_ERROR,
+         "Traceback\n  torch.load(path)\nRuntimeError: PytorchStreamReader failed reading zip "
+         "archive: failed finding central directory",
+         "checkpoint_corrupt"},
+        {TOC_RUN_EVENT_ERROR, "ValueError: shapes differ", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < TOC_ARRAY_LEN(cases); i++) {
+        struct gang g;
+        gang_init(&g, g_seed * 1000 + 360, 4, 0.5);
+        gang_run(&g, 60);
+        send_event(&g, cases[i].kind, cases[i].message);
+        gang_run(&g, 3);
+        if (cases[i].finding) {
+            const struct sim_told *t = told(&g, cases[i].finding);
+            assert_non_null(t);
+            assert_int_equal(g.s->told_count, 1);
+            gang_run(&g, 200); /* the next checkpoint is good */
+            assert_true(t->closed_ms != 0);
+        } else {
+            expect_quiet(&g, 360);
+        }
+        gang_fini(&g);
+    }
+}
+
 static void send_exit(struct gang *g, int rank, const char *message) {
     struct toc_run_event e = {.kind = TOC_RUN_EVENT_EXIT,
                               .run = TOC_SV("r"),
@@ -398,6 +548,11 @@ int main(int argc, char **argv) {
         cmocka_unit_test(evaluations_of_two_lengths_are_healthy),
         cmocka_unit_test(stalls_are_found_and_the_rank_is_named),
         cmocka_unit_test(a_rank_left_behind_is_named),
+        cmocka_unit_test(stragglers_are_named),
+        cmocka_unit_test(uneven_from_the_start_is_no_straggler),
+        cmocka_unit_test(waiting_for_input_is_told_with_its_rank_and_instead_of_slowness),
+        cmocka_unit_test(a_checkpoint_that_does_not_come_is_overdue),
+        cmocka_unit_test(failures_of_writing_and_of_reading_are_told_apart),
         cmocka_unit_test(the_process_that_died_first_is_the_crash),
         cmocka_unit_test(a_kill_for_memory_is_oom),
         cmocka_unit_test(a_run_without_rank_0_is_judged_all_the_same),
