@@ -22,7 +22,7 @@ static const char g_default_alerting[] =
 struct sections {
     const struct toc_yaml *global, *scrape_configs, *rule_files, *detectors, *storage, *host, *gpu,
         *discovery, *runs, *auth, *tls, *rules, *incident, *notify, *query, *otlp, *influx, *statsd,
-        *features, *web;
+        *nccl_ras, *features, *web;
     struct toc_sv listen, data_dir, external_url, log_level, alertmanager_file;
 };
 
@@ -62,6 +62,8 @@ static const struct toc_schema_key g_top[] = {
      "names of metrics that come in InfluxDB's line protocol"},
     {"statsd", TOC_SCHEMA_NODE, AT(statsd), false, NULL, 0, 0,
      "where packets of StatsD are listened for"},
+    {"nccl_ras", TOC_SCHEMA_NODE, AT(nccl_ras), false, NULL, 0, 0,
+     "RAS services of NCCL: which ranks a collective waits for"},
     {"web", TOC_SCHEMA_NODE, AT(web), false, NULL, 0, 0, "what the HTTP API allows"},
     {"features", TOC_SCHEMA_NODE, AT(features), false, NULL, 0, 0,
      "experimental features by upstream's names"},
@@ -338,6 +340,8 @@ static int load_parts(struct toc_config *c, const struct sections *top, const st
         rc = toc_config_influx_read(top->influx, c, err);
     if (rc == 0)
         rc = toc_config_statsd_read(top->statsd, c, err);
+    if (rc == 0)
+        rc = toc_config_nccl_ras_read(top->nccl_ras, c, err);
     if (rc == 0)
         rc = toc_scrape_set_read(top->scrape_configs, &global, &c->scrape, err);
     if (rc == 0)

@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "codec/yaml.h"
+#include "collect/nccl_ras.h"
 #include "collect/scrape_config.h"
 #include "guard/guard.h"
 #include "metricdb/metricdb.h"
@@ -61,6 +62,7 @@ struct toc_config {
     struct toc_otlp_options otlp; /* lists in the arena */
     struct toc_influx_options influx;
     struct toc_statsd_options statsd;
+    struct toc_nccl_ras_options nccl_ras;
     unsigned features; /* bits of api/feature.h */
     bool has_admin_api;
     struct toc_sv cors_origin;       /* regular expression, empty: none */

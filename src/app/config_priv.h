@@ -26,6 +26,10 @@ int toc_config_influx_read(const struct toc_yaml *influx, struct toc_config *c,
 int toc_config_statsd_read(const struct toc_yaml *statsd, struct toc_config *c,
                            struct toc_err *err) TOC_MUST_CHECK;
 
+/* `nccl_ras`; the node may be NULL. */
+int toc_config_nccl_ras_read(const struct toc_yaml *node, struct toc_config *c,
+                             struct toc_err *err) TOC_MUST_CHECK;
+
 /* What `global` says about rules; the node may be NULL. */
 int toc_config_rules_global_read(const struct toc_yaml *global, struct toc_config *c,
                                  struct toc_err *err) TOC_MUST_CHECK;

@@ -374,6 +374,9 @@ static int start_parts(struct toc_daemon *d, struct toc_err *err) {
     }
     if (rc == 0)
         rc = start_statsd(d, err);
+    if (rc == 0 && d->config->nccl_ras.count)
+        rc = toc_nccl_ras_start(&d->config->nccl_ras, toc_metricdb_own_sink(d->metrics), d->clock,
+                                &d->nccl_ras, err);
     return rc < 0 ? rc : toc_daemon_start_threads(d, err);
 }
 
@@ -418,6 +421,7 @@ void toc_daemon_stop(struct toc_daemon **dp) {
         return;
     toc_http_server_stop(&d->server); /* first: nothing new comes in */
     toc_statsd_server_stop(&d->statsd);
+    toc_nccl_ras_stop(&d->nccl_ras);
     toc_daemon_join_threads(d);
     toc_discover_free(&d->discover);
     toc_scraper_free(&d->scraper);

@@ -69,6 +69,7 @@ struct toc_daemon {
     struct toc_otlp *otlp;
     struct toc_import *import;
     struct toc_statsd_server *statsd; /* NULL: off */
+    struct toc_nccl_ras *nccl_ras;    /* NULL: off */
     struct toc_run_tail *tail;
     struct toc_process_watch *processes;
     struct toc_host *host;

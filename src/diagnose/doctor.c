@@ -38,6 +38,8 @@ struct toc_doctor *toc_doctor_new(const struct toc_doctor_options *o) {
             "run_state|restarts_total|layer_nonfinite_ratio)" TOC_LEARN_PATTERN);
     toc_learn_metric_ids(&d->learn_ids);
     compile(&d->rank_metrics, toc_ranks_pattern());
+    compile(&d->ras_metrics, "nccl_ras_(collectives_total|rank_missing)");
+    compile(&d->gpu_metrics, "DCGM_FI_DEV_GPU_UTIL|DCGM_FI_PROF_(PIPE_TENSOR|DRAM)_ACTIVE");
     compile(&d->server_metrics,
             "(vllm|sglang):((e2e_request_latency|time_to_first_token)_seconds_(bucket|count|sum)|"
             "request_success_total|num_requests_total|num_aborted_requests_total)|"
@@ -72,6 +74,8 @@ void toc_doctor_free(struct toc_doctor **pd) {
     toc_signature_table_free(&d->signatures);
     toc_matcher_fini(&d->run_metrics);
     toc_matcher_fini(&d->rank_metrics);
+    toc_matcher_fini(&d->gpu_metrics);
+    toc_matcher_fini(&d->ras_metrics);
     toc_matcher_fini(&d->server_metrics);
     toc_matcher_fini(&d->pressure_metrics);
     toc_mutex_fini(&d->mutex);

@@ -209,7 +209,8 @@ struct toc_doctor {
         TOC_VEC_FIELDS(struct toc_server_model *)
     } servers;
     struct toc_map server_by_key;
-    struct toc_matcher run_metrics, rank_metrics, server_metrics, pressure_metrics;
+    struct toc_matcher run_metrics, rank_metrics, gpu_metrics, ras_metrics, server_metrics,
+        pressure_metrics;
     struct toc_map learn_ids; /* of toc_learn_metric_ids */
     struct toc_bins pressure; /* share of time in which tasks waited for a CPU */
     struct toc_sample_at pressure_last;
@@ -245,6 +246,8 @@ struct toc_server_model *toc_doctor_server(struct toc_doctor *d, struct toc_sv j
 void toc_run_model_free(struct toc_run_model *m);
 void toc_server_model_free(struct toc_server_model *m);
 void toc_run_model_event(struct toc_run_model *m, const struct toc_doctor_event *e, int64_t now_ms);
+/* Who holds a stalled run up as NCCL's RAS service sees it; rank -1 = it does not say. */
+struct toc_culprit toc_ras_culprit(struct toc_doctor *d, const struct toc_run_model *m);
 /* What allocators, frameworks and kernels say when memory is gone. */
 bool toc_says_out_of_memory(struct toc_sv text);
 struct toc_layer_model *toc_run_model_layer(struct toc_run_model *m, struct toc_sv name);

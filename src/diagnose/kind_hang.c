@@ -280,6 +280,62 @@ static void tell_summary(struct toc_run_model *m, struct toc_case *c, const stru
                          m->ranks.lengths[s->phase].count, life);
 }
 
+/* What the GPUs of the run's machines do, means of a minute; NaN = nobody measures it. */
+struct gpu_use {
+    double sum[3];
+    size_t count[3];
+    const struct toc_run_model *m;
+};
+
+static bool is_host_of(const struct toc_run_model *m, struct toc_labels labels) {
+    struct toc_sv host = toc_labels_get(labels, TOC_SV("Hostname"));
+    for (size_t i = 0; host.n && i < m->ranks.items.count; i++)
+        if (toc_sv_eq_cstr(host, m->ranks.items.items[i].host))
+            return true;
+    return false;
+}
+
+static const char *const gpu_metrics[] = {"DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE",
+                                          "DCGM_FI_PROF_DRAM_ACTIVE"};
+
+static int on_gpu(void *ctx, const struct toc_series_view *v) {
+    struct gpu_use *use = ctx;
+    struct toc_sv metric = toc_labels_get(v->labels, TOC_METRIC_NAME);
+    for (size_t i = 0; is_host_of(use->m, v->labels) && i < TOC_ARRAY_LEN(gpu_metrics); i++)
+        for (size_t k = 0; toc_sv_eq_cstr(metric, gpu_metrics[i]) && k < v->count; k++)
+            if (isfinite(v->values[k])) {
+                use->sum[i] += v->values[k];
+                use->count[i]++;
+            }
+    return 0;
+}
+
+static double mean_of(const struct gpu_use *use, int i) {
+    return use->count[i] ? use->sum[i] / (double)use->count[i] : NAN;
+}
+
+/* A collective that waits spins on the device: busy without tensor work or memory traffic. A device
+ * that idles waits for the host. */
+static void tell_gpu(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c) {
+    static const double busy = 95, idle = 5, no_tensor = 0.01, no_dram = 0.02;
+    struct gpu_use use = {.m = m};
+    struct toc_select select = {.matchers = &d->gpu_metrics,
+                                .matcher_count = 1,
+                                .min_ms = d->now_ms - 60000,
+                                .max_ms = d->now_ms};
+    char text[120];
+    if (d->o.querier->select(d->o.querier, &select, on_gpu, &use, NULL) != 0)
+        return; /* the hang stands without it */
+    double util = mean_of(&use, 0), tensor = mean_of(&use, 1), dram = mean_of(&use, 2);
+    snprintf(text, sizeof text, "GPU use %.0f %%, tensor pipe %.1f %%, DRAM %.1f %%", util,
+             100 * tensor, 100 * dram);
+    if (util > busy && tensor < no_tensor && dram < no_dram)
+        toc_case_cause(c, 0.9, text, "The GPUs spin in a collective without work");
+    else if (util < idle)
+        toc_case_cause(c, 0.6, "DCGM_FI_DEV_GPU_UTIL near 0",
+                       "The GPUs idle: the job waits on the host's side, not in a GPU collective");
+}
+
 static void fill(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c,
                  const struct stall *s) {
     bool reports_go_on = d->now_ms - m->last_seen_ms < TALK_MS;
@@ -297,6 +353,7 @@ static void fill(struct toc_doctor *d, struct toc_run_model *m, struct toc_case 
         (struct toc_evidence_numbers){s->silent_s, s->limit_s, 0, isfinite(p95) ? p95 : none},
         "time() - train_last_step_timestamp_seconds{run=\"%.*s\"}", TOC_SV_ARG(m->name));
     tell_culprit(m, c, s);
+    tell_gpu(d, m, c);
     if (reports_go_on)
         toc_case_cause(c, 0.5, "reports go on without a step",
                        "The training loop waits: data loader, collective or lock");
@@ -313,6 +370,9 @@ enum toc_verdict toc_judge_hang(struct toc_doctor *d, struct toc_run_model *m, s
         return VERDICT_CALM;
     if (!is_stalled(d, m, &s) || s.silent_s > d->o.limits.hang_abandoned_s)
         return VERDICT_CALM;
+    struct toc_culprit seen_by_nccl = toc_ras_culprit(d, m);
+    if (seen_by_nccl.rank >= 0)
+        s.culprit = seen_by_nccl;
     fill(d, m, c, &s);
     return VERDICT_ILL;
 }

@@ -149,19 +149,21 @@ struct growth {
     int64_t since_ms;
 };
 
+/* The newest bins of the window, of a long one every n-th. */
 static bool measure_growth(const struct toc_run_model *m, double window_s, struct growth *out) {
     enum { MAX = 60, LEAST = 8 };
     double v[MAX], t[MAX];
     size_t n = 0, rising = 0, from = 0;
     const struct toc_bins *b = &m->memory;
     int64_t from_ms = m->last_t_ms - (int64_t)(window_s * 1000);
-    for (size_t i = b->count; i-- > 0 && n < MAX;) { /* newest first */
-        const struct toc_bin *bin = &b->items[(b->start + i) % TOC_BINS];
+    size_t stride = (size_t)ceil(TOC_MAX(window_s / MAX, 1.0));
+    for (size_t i = b->count; i > 0 && n<MAX; i = i> stride ? i - stride : 0) { /* newest first */
+        const struct toc_bin *bin = &b->items[(b->start + i - 1) % TOC_BINS];
         if (bin->t_ms < from_ms && n >= LEAST)
             break;
         v[n] = (double)bin->median * 1024;
         t[n++] = (double)(bin->t_ms - m->last_t_ms) / 1000;
-        from = i;
+        from = i - 1;
     }
     if (n < LEAST)
         return false;
@@ -206,11 +208,35 @@ static void fill_memory(struct toc_run_model *m, struct toc_case *c, const struc
     toc_buf_fini(&limit);
 }
 
+/* Does memory grow steadily over the window, and will it reach the limit in time? */
+static bool is_leaking(const struct toc_doctor *d, const struct toc_run_model *m, double window_s,
+                       double eta_s, struct growth *g) {
+    enum { WARM_UP_MS = 8000 };
+    static const double covered = 0.6; /* of the window; a young run has no long one yet */
+    struct growth last;
+    if (!measure_growth(m, window_s, g) || g->span_s < covered * window_s)
+        return false;
+    /* Filling caches and arenas at the start of a run is growth too, but it ends. */
+    bool is_warm =
+        g->since_ms - m->memory_first_ms >= WARM_UP_MS || m->memory_now > 0.8 * m->memory_limit;
+    /* Steady: most bins rise, and the slope they share explains the growth (one jump does not). */
+    bool is_steady = g->rising_share >= 0.7 && g->bytes_per_s * g->span_s >= 0.5 * g->grown &&
+                     g->largest_jump <= 0.4 * g->grown &&
+                     g->grown >= d->o.limits.memory_growth_ratio * m->memory_limit;
+    if (!is_warm || !is_steady || g->eta_s > eta_s)
+        return false;
+    /* The last third must grow as the whole does: a step that is over is no leak. */
+    return !measure_growth(m, window_s / 3, &last) || last.bytes_per_s >= 0.3 * g->bytes_per_s;
+}
+
 enum toc_verdict toc_judge_memory(struct toc_doctor *d, struct toc_run_model *m,
                                   struct toc_case *c) {
-    enum { WARM_UP_MS = 8000, CALM_ETA_S = 3600 };
+    enum { CALM_ETA_S = 3600 };
+    /* Fast leaks show in seconds, slow ones only over many minutes; what takes longer to see may
+     * be told the longer ahead. */
+    static const struct { double window, eta; } scales[] = {{1, 1}, {10, 2}, {70, 4}};
     const struct toc_doctor_limits *l = &d->o.limits;
-    struct growth g, before;
+    struct growth g;
     if (!(m->memory_limit > 0) || m->is_dormant || !m->memory.count)
         return VERDICT_UNKNOWN;
     if (toc_run_is_over(m))
@@ -218,20 +244,16 @@ enum toc_verdict toc_judge_memory(struct toc_doctor *d, struct toc_run_model *m,
     if (d->now_ms - m->last_seen_ms > 5000 || !measure_growth(m, l->memory_window_s, &g))
         return VERDICT_UNKNOWN;
     if (toc_case_is_known(c))
-        return g.eta_s < CALM_ETA_S && g.rising_share > 0.3 ? VERDICT_ILL : VERDICT_CALM;
-    /* Filling caches and arenas at the start of a run is growth too, but it ends. */
-    bool is_warm =
-        g.since_ms - m->memory_first_ms >= WARM_UP_MS || m->memory_now > 0.8 * m->memory_limit;
-    /* Steady: most bins rise, and the slope they share explains the growth (one jump does not). */
-    bool is_steady = g.rising_share >= 0.7 && g.bytes_per_s * g.span_s >= 0.5 * g.grown &&
-                     g.largest_jump <= 0.4 * g.grown &&
-                     g.grown >= l->memory_growth_ratio * m->memory_limit;
-    if (!is_warm || !is_steady || g.eta_s > l->memory_eta_s)
-        return VERDICT_CALM;
-    /* The last third must grow as the whole does: a step that is over is no leak. */
-    if (measure_growth(m, l->memory_window_s / 3, &before) &&
-        before.bytes_per_s < 0.3 * g.bytes_per_s)
-        return VERDICT_CALM;
-    fill_memory(m, c, &g);
-    return VERDICT_ILL;
+        return measure_growth(m, c->reference, &g) && g.eta_s < CALM_ETA_S && g.rising_share > 0.3
+                   ? VERDICT_ILL
+                   : VERDICT_CALM;
+    for (size_t i = 0; i < TOC_ARRAY_LEN(scales); i++) {
+        double window_s = scales[i].window * l->memory_window_s;
+        if (!is_leaking(d, m, window_s, scales[i].eta * l->memory_eta_s, &g))
+            continue;
+        c->reference = window_s;
+        fill_memory(m, c, &g);
+        return VERDICT_ILL;
+    }
+    return VERDICT_CALM;
 }

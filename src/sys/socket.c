@@ -115,6 +115,59 @@ void toc_socket_wait(const int *fds, size_t count, int64_t timeout_ms, bool *out
         out_ready[i] = n > 0 && polled[i].revents;
 }
 
+/* Until the socket can be written to, or the time is up. */
+static int wait_writable(int fd, int64_t timeout_ms) {
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    int n;
+    do
+        n = poll(&p, 1, timeout_ms > 0 ? (int)timeout_ms : 0);
+    while (n < 0 && errno == EINTR);
+    return n > 0 ? 0 : n == 0 ? TOC_ETIMEDOUT : -errno;
+}
+
+static int finish_connect(int fd, int64_t timeout_ms) {
+    int failed = 0, rc = wait_writable(fd, timeout_ms);
+    socklen_t size = sizeof failed;
+    if (rc == 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &size) != 0)
+        rc = -errno;
+    return rc ? rc : -failed;
+}
+
+int toc_socket_connect(const char *host, uint16_t port, int64_t timeout_ms, int *out_fd) {
+    union address a;
+    socklen_t size = parse_host(host, port, &a);
+    *out_fd = -1;
+    if (size == 0)
+        return TOC_EINVAL;
+    int fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    int rc = connect(fd, &a.any, size) == 0 ? 0 : -errno;
+    if (rc == -EINPROGRESS)
+        rc = finish_connect(fd, timeout_ms);
+    if (rc == 0)
+        *out_fd = fd;
+    else
+        close(fd);
+    return rc;
+}
+
+int toc_socket_write(int fd, struct toc_sv bytes, int64_t timeout_ms) {
+    while (bytes.n) {
+        ssize_t n = send(fd, bytes.p, bytes.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno != EINTR && errno != EAGAIN)
+            return -errno;
+        if (n < 0 && errno == EAGAIN) {
+            int rc = wait_writable(fd, timeout_ms);
+            if (rc)
+                return rc;
+        }
+        if (n > 0)
+            bytes = toc_sv_sub(bytes, (size_t)n, SIZE_MAX);
+    }
+    return 0;
+}
+
 int toc_socket_open(int family, int type, int protocol) {
     return socket(family, type | SOCK_CLOEXEC, protocol);
 }

@@ -8,6 +8,7 @@
 
 #include "base/attrs.h"
 #include "base/error.h"
+#include "base/sv.h"
 
 struct sockaddr;
 
@@ -19,6 +20,12 @@ int toc_socket_listen(const char *host, uint16_t port, uint16_t *out_port,
                       struct toc_err *err) TOC_MUST_CHECK;
 /* A socket for a library that connects it itself; -1 when there is none. */
 int toc_socket_open(int family, int type, int protocol);
+/* A connection to a numeric address, non-blocking; waits at most timeout_ms. 0, TOC_ECONNREFUSED,
+ * TOC_ETIMEDOUT, TOC_EINVAL or another code; *out_fd is -1 then. */
+int toc_socket_connect(const char *host, uint16_t port, int64_t timeout_ms,
+                       int *out_fd) TOC_MUST_CHECK;
+/* Writes all of it within timeout_ms. */
+int toc_socket_write(int fd, struct toc_sv bytes, int64_t timeout_ms) TOC_MUST_CHECK;
 void toc_socket_close(int fd);
 /* Has the peer closed or reset the connection? Never waits, takes no byte off the socket. */
 bool toc_socket_peer_is_gone(int fd);

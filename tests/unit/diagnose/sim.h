@@ -34,7 +34,7 @@ struct sim_told {
     int64_t starts_ms;
     bool has_step;
     int64_t step;
-    char cause[200];
+    char cause[200], second_cause[200];
     double confidence;
     size_t evidence;
 };
@@ -174,6 +174,8 @@ static inline void sim_copy_finding(struct sim_told *t, const struct toc_alert *
         toc_sv_copy(f->causes[0].text, t->cause, sizeof t->cause);
         t->confidence = f->causes[0].confidence;
     }
+    if (f->cause_count > 1)
+        toc_sv_copy(f->causes[1].text, t->second_cause, sizeof t->second_cause);
 }
 
 static inline void sim_take_alert(struct toc_alert_sink *sink, const struct toc_alert *a,

@@ -253,6 +253,22 @@ static void a_leak_is_predicted(void **state) {
     expect_closed(s, "memory_growth");
 }
 
+/* Too slow to show within seconds: 0.02 % of the limit each second. */
+static void a_slow_leak_is_predicted_as_well(void **state) {
+    struct sim *s = *state;
+    s->step_s = 1;
+    sim_run(s, 900);
+    expect_nothing(s);
+    int64_t fault_ms = s->now_ms;
+    s->leak_per_s = 51e3;
+    sim_run(s, 1200);
+    const struct sim_told *t = expect_one(s, "memory_growth", fault_ms, 1000);
+    assert_non_null(strstr(t->title, "out of memory in about"));
+    s->leak_per_s = 0;
+    sim_run(s, 1500);
+    expect_closed(s, "memory_growth");
+}
+
 static void a_step_up_in_memory_is_no_leak(void **state) {
     struct sim *s = *state;
     sim_run(s, 25);
@@ -451,6 +467,7 @@ int main(int argc, char **argv) {
         T(slow_steps_on_a_busy_machine_are_no_surprise),
         T(what_was_busy_before_explains_nothing),
         T(a_leak_is_predicted),
+        T(a_slow_leak_is_predicted_as_well),
         T(a_step_up_in_memory_is_no_leak),
         T(oom_says_so_and_is_no_crash),
         T(death_at_the_limit_is_oom_without_a_word),

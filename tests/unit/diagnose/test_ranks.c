@@ -137,14 +137,15 @@ static void gang_run(struct gang *g, double seconds) {
 }
 
 static void put_info(struct gang *g, int rank) {
-    char text[16], host[16];
+    char text[16], host[16], pid[16];
     snprintf(text, sizeof text, "%d", rank);
+    snprintf(pid, sizeof pid, "%d", 4711 + rank);
     snprintf(host, sizeof host, "node-%d", rank / 8);
     struct toc_labels_builder b = TOC_LABELS_BUILDER_INIT;
     toc_labels_builder_set(&b, TOC_METRIC_NAME, TOC_SV("train_rank_info"));
     toc_labels_builder_set(&b, TOC_SV("run"), TOC_SV("r"));
     toc_labels_builder_set(&b, TOC_SV("host"), toc_sv_cstr(host));
-    toc_labels_builder_set(&b, TOC_SV("pid"), toc_sv_cstr("4711"));
+    toc_labels_builder_set(&b, TOC_SV("pid"), toc_sv_cstr(pid));
     if (rank)
         toc_labels_builder_set(&b, TOC_SV("rank"), toc_sv_cstr(text));
     struct sim_series *x = TOC_NEW(struct sim_series);
@@ -279,6 +280,87 @@ static void stalls_are_found_and_the_rank_is_named(void **state) {
     assert_true(slowest_s <= 64); /* 60 s, and ticks */
 }
 
+static const struct sim_told *told(const struct gang *g, const char *kind) {
+    for (size_t i = 0; i < g->s->told_count; i++)
+        if (strcmp(g->s->told[i].kind, kind) == 0)
+            return &g->s->told[i];
+    return NULL;
+}
+
+static void put_gpu(struct gang *g, const char *name, double v) {
+    struct sim_series *x = sim_series_get(g->s, name, "Hostname", "node-0", "gpu", "0");
+    sim_add(x, g->s->now_ms, v);
+}
+
+/* Busy without work is the picture of a collective; idle is not. */
+static void what_the_gpus_do_is_told(void **state) {
+    static const struct {
+        double util, tensor, dram;
+        const char *cause; /* NULL: it says nothing */
+    } cases[] = {
+        {100, 0.001, 0.01, "spin in a collective"}, {0, 0, 0, "GPUs idle"}, {100, 0.4, 0.3, NULL}};
+    (void)state;
+    for (size_t i = 0; i < TOC_ARRAY_LEN(cases); i++) {
+        struct gang g;
+        gang_init(&g, g_seed * 1000 + 903, 4, 0.5);
+        gang_run(&g, 60);
+        g.stalled = 2;
+        for (int k = 0; k < 90; k++) {
+            put_gpu(&g, "DCGM_FI_DEV_GPU_UTIL", cases[i].util);
+            put_gpu(&g, "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE", cases[i].tensor);
+            put_gpu(&g, "DCGM_FI_PROF_DRAM_ACTIVE", cases[i].dram);
+            gang_run(&g, 1);
+        }
+        const struct sim_told *t = told(&g, "hang");
+        assert_non_null(t);
+        assert_int_equal(cases[i].cause != NULL,
+                         strstr(t->second_cause, cases[i].cause ? cases[i].cause : "GPUs") != NULL);
+        gang_fini(&g);
+    }
+}
+
+static void put_ras(struct gang *g, int rank, double count) {
+    char text[16], host[16], pid[16];
+    struct toc_labels_builder b = TOC_LABELS_BUILDER_INIT;
+    snprintf(text, sizeof text, "ras %d", rank);
+    snprintf(host, sizeof host, "node-%d", rank / 8);
+    snprintf(pid, sizeof pid, "%d", 4711 + rank);
+    struct sim_series *x = toc_map_get(&g->s->by_key, toc_sv_cstr(text));
+    if (!x) {
+        toc_labels_builder_set(&b, TOC_METRIC_NAME, TOC_SV("nccl_ras_collectives_total"));
+        toc_labels_builder_set(&b, TOC_SV("communicator"), TOC_SV("c"));
+        toc_labels_builder_set(&b, TOC_SV("host"), toc_sv_cstr(host));
+        toc_labels_builder_set(&b, TOC_SV("pid"), toc_sv_cstr(pid));
+        x = TOC_NEW(struct sim_series);
+        x->labels = toc_labels_dup(toc_labels_builder_finish(&b));
+        toc_labels_builder_fini(&b);
+        toc_map_put(&g->s->by_key, toc_sv_cstr(text), x);
+        TOC_VEC_PUSH(&g->s->series, x);
+    }
+    sim_add(x, g->s->now_ms, count);
+}
+
+/* The job tells no counts of its own: what NCCL's service sees names the rank. */
+static void nccl_ras_names_the_rank(void **state) {
+    (void)state;
+    struct gang g;
+    gang_init(&g, g_seed * 1000 + 904, 4, 0.5);
+    g.beat_s = 1e6;
+    gang_run(&g, 60);
+    g.stalled = 3;
+    for (int k = 0; k < 6; k++) {
+        gang_run(&g, 15);
+        for (int rank = 0; rank < 4; rank++)
+            put_ras(&g, rank, rank == 3 ? 99 : 100);
+    }
+    gang_run(&g, 5);
+    const struct sim_told *t = told(&g, "hang");
+    assert_non_null(t);
+    assert_non_null(strstr(t->title, "rank 3 on node-0"));
+    assert_non_null(strstr(t->cause, "NCCL RAS"));
+    gang_fini(&g);
+}
+
 static void a_rank_left_behind_is_named(void **state) {
     (void)state;
     struct gang g;
@@ -300,13 +382,6 @@ static void a_rank_left_behind_is_named(void **state) {
     assert_string_equal(g.s->told[0].kind, "hang");
     assert_non_null(strstr(g.s->told[0].title, "rank 2 on node-0"));
     gang_fini(&g);
-}
-
-static const struct sim_told *told(const struct gang *g, const char *kind) {
-    for (size_t i = 0; i < g->s->told_count; i++)
-        if (strcmp(g->s->told[i].kind, kind) == 0)
-            return &g->s->told[i];
-    return NULL;
 }
 
 /* One rank becomes slower than its peers, in jobs of fast and slow steps; is it named, and is it
@@ -548,6 +623,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(evaluations_of_two_lengths_are_healthy),
         cmocka_unit_test(stalls_are_found_and_the_rank_is_named),
         cmocka_unit_test(a_rank_left_behind_is_named),
+        cmocka_unit_test(what_the_gpus_do_is_told),
+        cmocka_unit_test(nccl_ras_names_the_rank),
         cmocka_unit_test(stragglers_are_named),
         cmocka_unit_test(uneven_from_the_start_is_no_straggler),
         cmocka_unit_test(waiting_for_input_is_told_with_its_rank_and_instead_of_slowness),
