@@ -429,7 +429,7 @@ int toc_doctor_read_runs(struct toc_doctor *d, struct toc_err *err) {
 }
 
 static bool has_word(struct toc_sv text, const char *word) {
-    return memmem(text.p, text.n, word, strlen(word)) != NULL;
+    return text.n && memmem(text.p, text.n, word, strlen(word)) != NULL;
 }
 
 bool toc_says_out_of_memory(struct toc_sv text) {
