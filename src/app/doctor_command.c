@@ -25,6 +25,7 @@ const char toc_doctor_usage[] =
     "      --until T           only what was reported at or before T\n"
     "      --min-severity S    info, warning or critical: lesser findings are left out (info)\n"
     "  -o, --output FORM       table or json (default table)\n"
+    "      --html FILE         write the report as one HTML page, too\n"
     "      --now T             judge as of T: for files that were copied from elsewhere\n"
     "      --thorough          judge every second of the data, also the calm ones\n"
     "\n"
@@ -34,7 +35,7 @@ const char toc_doctor_usage[] =
     "Exit code: 0 healthy, 1 findings, 2 could not judge (or bad usage).\n";
 
 struct request {
-    const char *run, *since, *until, *min_severity, *output, *now;
+    const char *run, *since, *until, *min_severity, *output, *html, *now;
     bool is_thorough, is_json;
     struct toc_replay_options replay;
     enum toc_severity severity;
@@ -95,6 +96,18 @@ static char *folder_name(const char *path) {
     return toc_sv_dup_cstr(name.n && !is_relative ? name : TOC_SV("run"));
 }
 
+static int write_html(const struct request *q, const struct toc_doctor_report *report) {
+    struct toc_buf out = TOC_BUF_INIT;
+    toc_doctor_report_html(report, &out);
+    int rc = toc_buf_error(&out);
+    if (!rc)
+        rc = toc_vfs_write_file(toc_vfs_system(), q->html, toc_buf_sv(&out));
+    toc_buf_fini(&out);
+    if (rc)
+        fprintf(stderr, "tocsin doctor: cannot write %s: %s\n", q->html, toc_strerror(rc));
+    return rc;
+}
+
 static int print(const struct request *q, const struct toc_doctor_report *report) {
     struct toc_buf out = TOC_BUF_INIT;
     if (q->is_json)
@@ -109,7 +122,7 @@ static int print(const struct request *q, const struct toc_doctor_report *report
         rc = TOC_EIO;
     if (rc)
         fprintf(stderr, "tocsin doctor: cannot write the report: %s\n", toc_strerror(rc));
-    return rc;
+    return !rc && q->html ? write_html(q, report) : rc;
 }
 
 static int report(const struct request *q, const char *path, const struct toc_replay *replay,
@@ -164,6 +177,7 @@ int toc_doctor_command(int argc, char **argv) {
         {"until", 0, TOC_OPTION_STRING, &r.until},
         {"min-severity", 0, TOC_OPTION_STRING, &r.min_severity},
         {"output", 'o', TOC_OPTION_STRING, &r.output},
+        {"html", 0, TOC_OPTION_STRING, &r.html},
         {"now", 0, TOC_OPTION_STRING, &r.now},
         {"thorough", 0, TOC_OPTION_FLAG, &r.is_thorough},
         {0},

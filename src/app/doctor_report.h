@@ -43,5 +43,7 @@ int toc_doctor_exit_code(const struct toc_doctor_report *r);
 void toc_doctor_report_text(const struct toc_doctor_report *r, struct toc_buf *out);
 /* One run: its object; several: an array; none: an object with run null. */
 void toc_doctor_report_json(const struct toc_doctor_report *r, struct toc_buf *out);
+/* One complete page that needs nothing else. */
+void toc_doctor_report_html(const struct toc_doctor_report *r, struct toc_buf *out);
 
 #endif

@@ -45,44 +45,99 @@ void toc_doctor_append_printable(struct toc_sv text, struct toc_buf *out) {
     }
 }
 
-/* X(metric, text, unit): curves of a report, whoever comes first is shown first. */
-#define METRICS(X)                                          \
-    X("train_loss", "loss", "")                             \
-    X("train_val_loss", "validation loss", "")              \
-    X("train_grad_norm", "gradient norm", "")               \
-    X("train_learning_rate", "learning rate", "")           \
-    X("train_step_seconds", "time per step", "s")           \
-    X("train_tokens_per_second", "tokens per second", "")   \
-    X("train_samples_per_second", "samples per second", "") \
-    X("train_data_seconds", "time waiting for data", "s")   \
-    X("train_memory_bytes", "memory in use", "bytes")       \
-    X("train_loss_scale", "loss scale", "")                 \
-    X("train_accuracy", "accuracy", "ratio")                \
-    X("train_val_accuracy", "validation accuracy", "ratio")
+void toc_doctor_append_short(double v, struct toc_sv unit, struct toc_buf *out) {
+    if (toc_sv_eq(unit, TOC_SV("bytes")))
+        toc_format_bytes(v, out);
+    else if (fabs(v) >= 10000)
+        toc_format_si(v, out);
+    else
+        toc_buf_printf(out, "%.3g", v);
+}
 
-const char *toc_doctor_metric_text(const char *metric) {
-#define X(name, text, unit)        \
-    if (strcmp(metric, name) == 0) \
-        return text;
+/* X(metric, English, Chinese, unit): curves of a report. */
+#define METRICS(X)                                                          \
+    X("train_loss", "loss", "训练损失", "")                                 \
+    X("train_val_loss", "validation loss", "验证损失", "")                  \
+    X("train_grad_norm", "gradient norm", "梯度范数", "")                   \
+    X("train_learning_rate", "learning rate", "学习率", "")                 \
+    X("train_step_seconds", "time per step", "步耗时", "s")                 \
+    X("train_tokens_per_second", "tokens per second", "每秒词元数", "")     \
+    X("train_samples_per_second", "samples per second", "每秒样本数", "")   \
+    X("train_data_seconds", "time waiting for data", "等待数据的时间", "s") \
+    X("train_memory_bytes", "memory in use", "内存使用", "bytes")           \
+    X("train_loss_scale", "loss scale", "损失缩放", "")                     \
+    X("train_accuracy", "accuracy", "准确率", "ratio")                      \
+    X("train_val_accuracy", "validation accuracy", "验证准确率", "ratio")
+
+static const struct metric {
+    const char *name, *en, *zh;
+    struct toc_sv unit;
+} metrics[] = {
+#define X(name, en, zh, unit) {name, en, zh, {unit, sizeof unit - 1}},
     METRICS(X)
 #undef X
-    return strncmp(metric, "train_", 6) == 0 ? metric + 6 : metric;
+};
+
+static const struct metric *find(const char *name) {
+    for (size_t i = 0; i < TOC_ARRAY_LEN(metrics); i++)
+        if (strcmp(metrics[i].name, name) == 0)
+            return &metrics[i];
+    return NULL;
+}
+
+const char *toc_doctor_metric_text(const char *metric) {
+    const struct metric *m = find(metric);
+    return m ? m->en : strncmp(metric, "train_", 6) == 0 ? metric + 6 : metric;
+}
+
+const char *toc_doctor_metric_text_zh(const char *metric) {
+    const struct metric *m = find(metric);
+    return m ? m->zh : toc_doctor_metric_text(metric);
 }
 
 struct toc_sv toc_doctor_metric_unit(const char *metric) {
-#define X(name, text, unit)        \
-    if (strcmp(metric, name) == 0) \
-        return TOC_SV(unit);
-    METRICS(X)
-#undef X
-    return TOC_SV_NULL;
+    const struct metric *m = find(metric);
+    return m ? m->unit : TOC_SV_NULL;
 }
 
 bool toc_doctor_is_curve_shown(const char *metric) {
-#define X(name, text, unit)        \
-    if (strcmp(metric, name) == 0) \
-        return true;
-    METRICS(X)
+    return find(metric) != NULL;
+}
+
+/* X(kind, Chinese): what a training run may suffer from. */
+#define KINDS(X)                           \
+    X(NON_FINITE, "数值非有限（NaN/Inf）") \
+    X(LOSS_SPIKE, "损失尖峰")              \
+    X(DIVERGENCE, "训练发散")              \
+    X(PLATEAU, "损失停滞")                 \
+    X(SLOW_CONVERGENCE, "收敛缓慢")        \
+    X(OSCILLATION, "损失振荡")             \
+    X(OVERFIT, "过拟合")                   \
+    X(VANISHING_GRADIENT, "梯度消失")      \
+    X(EXPLODING_GRADIENT, "梯度爆炸")      \
+    X(DEAD_UNITS, "死亡神经元")            \
+    X(SATURATION, "激活饱和")              \
+    X(UPDATE_RATIO, "更新/权重比异常")     \
+    X(PARAMETER_DRIFT, "参数漂移")         \
+    X(REPLICA_DIVERGENCE, "副本不一致")    \
+    X(AMP_TROUBLE, "混合精度异常")         \
+    X(MOE_IMBALANCE, "专家负载不均")       \
+    X(THROUGHPUT_DROP, "吞吐下降")         \
+    X(DATA_STARVATION, "数据供给不足")     \
+    X(STRAGGLER, "掉队节点")               \
+    X(HANG, "训练挂起")                    \
+    X(CHECKPOINT_OVERDUE, "检查点超期")    \
+    X(CHECKPOINT_CORRUPT, "检查点损坏")    \
+    X(MEMORY_GROWTH, "内存持续增长")       \
+    X(OOM, "内存耗尽")                     \
+    X(CRASH, "训练进程异常退出")           \
+    X(RESTART_STORM, "反复重启")
+
+const char *toc_doctor_kind_zh(enum toc_kind kind) {
+    static const char *const texts[TOC_KIND_COUNT] = {
+#define X(name, zh) [TOC_KIND_##name] = zh,
+        KINDS(X)
 #undef X
-    return false;
+    };
+    return texts[kind] ? texts[kind] : toc_kind_info(kind)->title;
 }
