@@ -7,7 +7,7 @@
 
 /* --- surprises --- */
 
-enum { LEARN = 8, ODD_FACTOR = 6, LATE_FACTOR = 3, NONFINITE_TOLD = 3 };
+enum { LEARN = 8, ODD_FACTOR = 6, RISE_FACTOR = 4, LATE_FACTOR = 3, NONFINITE_TOLD = 3 };
 static const double follow = 1.0 / 16, coarse_factor = 50;
 
 /* A layer or a rank: noisy and many, so only what is far out counts. */
@@ -22,9 +22,18 @@ static bool is_odd(const struct toc_patient_series *s, double value) {
            fabs(value - s->mean) > ODD_FACTOR * s->deviation + 1e-9 * fabs(s->mean);
 }
 
+/* A loss that climbs, however slowly: its distance from the slow mean grows as it does, so it is
+ * held against the noise from report to report. */
+static bool is_rising(const struct toc_patient_series *s, double value) {
+    return s->role == TOC_SERIES_LOSS && s->seen >= LEARN &&
+           value - s->mean > RISE_FACTOR * s->noise;
+}
+
 static void learn(struct toc_patient_series *s, double value) {
     double weight = s->seen < LEARN ? 1.0 / (s->seen + 1) : follow;
     double distance = fabs(value - s->mean);
+    s->noise += s->seen ? weight * (fabs(value - s->last) - s->noise) : 0;
+    s->last = value;
     s->deviation += s->seen ? weight * (distance - s->deviation) : 0;
     s->mean += weight * (value - s->mean);
     s->seen++;
@@ -44,8 +53,8 @@ bool toc_patient_is_surprised(struct toc_patient_series *s, int64_t t_ms, double
     s->last_ms = t_ms;
     if (!isfinite(value))
         return is || s->nonfinite++ < NONFINITE_TOLD;
-    is |= s->nonfinite > 0 ||
-          (s->role == TOC_SERIES_COARSE ? is_far_out(s, value) : is_odd(s, value));
+    is |= s->nonfinite > 0 || is_rising(s, value);
+    is |= s->role == TOC_SERIES_COARSE ? is_far_out(s, value) : is_odd(s, value);
     s->nonfinite = 0;
     learn(s, value);
     return is;

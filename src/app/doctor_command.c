@@ -151,9 +151,10 @@ static int judge(const struct request *q, const char *path) {
     if (!rc)
         rc = toc_replay_new(&q->replay, &replay);
     if (!rc) {
-        feeds = toc_doctor_feeds_new(toc_vfs_system(), &scan, replay, root_name);
+        rc = toc_doctor_feeds_new(toc_vfs_system(), &scan, replay, root_name, &feeds, &err);
         toc_progress_begin(&progress, "reading", scan.bytes);
-        rc = toc_doctor_feeds_run(feeds, &progress, &err);
+        if (!rc)
+            rc = toc_doctor_feeds_run(feeds, &progress, &err);
         toc_progress_end(&progress);
     }
     if (!rc)

@@ -1,7 +1,7 @@
 /*
- * Files of run reports (JSON lines, CSV) put into the replay in order of time, a piece of each at a
- * time, so that runs, ranks and attempts in many files are read as they happened and little is in
- * memory at once.
+ * Files of training jobs (JSON lines, CSV, event files of TensorBoard, logs) put into the replay in
+ * order of time, a piece of each at a time, so that runs, ranks and attempts in many files are read
+ * as they happened and little is in memory at once.
  */
 #ifndef TOC_APP_DOCTOR_FEED_H
 #define TOC_APP_DOCTOR_FEED_H
@@ -13,8 +13,9 @@
 struct toc_doctor_feeds;
 
 /* vfs, scan and replay are borrowed. root_name: name of the folder itself, for runs named by it. */
-struct toc_doctor_feeds *toc_doctor_feeds_new(struct toc_vfs *vfs, struct toc_doctor_scan *scan,
-                                              struct toc_replay *replay, const char *root_name);
+int toc_doctor_feeds_new(struct toc_vfs *vfs, struct toc_doctor_scan *scan,
+                         struct toc_replay *replay, const char *root_name,
+                         struct toc_doctor_feeds **out, struct toc_err *err) TOC_MUST_CHECK;
 void toc_doctor_feeds_free(struct toc_doctor_feeds **f);
 
 /* Reads everything and judges along. */

@@ -31,6 +31,7 @@ struct toc_patient_series {
     size_t stored;            /* in the store */
     struct toc_curve *curve;  /* NULL: none is kept */
     double mean, deviation;   /* slow means of the value and of its distance from that */
+    double last, noise;       /* the last value, and the slow mean of the change to the next */
     uint32_t seen, nonfinite; /* finite samples; non-finite ones in a row */
     enum { TOC_SERIES_PLAIN, TOC_SERIES_COARSE, TOC_SERIES_STEP, TOC_SERIES_LOSS } role;
     int64_t last_ms;

@@ -459,7 +459,9 @@ static void put_line(const struct writer *w, struct toc_run_rank *k,
     put_checkpoint(w, k, line);
     k->has_loss |= line->has_loss;
     k->is_known = true;
-    w->run->latest.tells_state |= line->has_state || line->has_event;
+    /* A restart may be concluded from steps that go back. */
+    bool is_told = line->has_event && line->event != TOC_RUN_EVENT_RESTART;
+    w->run->latest.tells_state |= line->has_state || is_told;
     if (toc_run_speaker(w->run) == k)
         keep_latest(w->run, line, w->t_ms,
                     k->has_step && (!before.has_step || before.step != k->step));

@@ -136,7 +136,7 @@ static struct toc_ts time_of(struct toc_run_log_feed *f, struct toc_sv line) {
     bool is_own = toc_run_log_time(line, f->o.utc_offset_minutes, &t) && t.ms > 0 &&
                   t.ms <= f->t.ms + FUTURE_MS;
     if (!is_own)
-        t = f->t;
+        t.ms = f->o.is_recorded && *last ? *last : f->t.ms;
     /* Clocks in logs show seconds, and lines without one share the time of reading. */
     if (t.ms <= *last && (!is_own || t.ms > *last - APART_MS))
         t.ms = TOC_MIN(*last + 1, TOC_MAX(t.ms, f->t.ms + FUTURE_MS));

@@ -68,7 +68,7 @@ struct toc_run_info {
     struct toc_ts started_at, last_step_at, last_line_at; /* 0 = never */
     struct toc_labels labels;
     uint64_t restarts, reports_dropped;
-    bool tells_state; /* some line had a state or an event: silence at its end means something */
+    bool tells_state; /* some line had a state or an event but `restart`: it would tell its end */
 };
 /* Calls fn for each run, latest start first. fn must not call the receiver. */
 void toc_run_receiver_list(struct toc_run_receiver *r,

@@ -95,6 +95,67 @@ def health(c, d):
     doctor(d / 'ok', '--output', 'yaml', code=2, c=c, what='output form')
 
 
+TAGS = {'loss': 'train/loss', 'grad_norm': 'train/grad_norm', 'lr': 'train/learning_rate'}
+
+
+def stamp(t):
+    return time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(t))
+
+
+def megatron(x):
+    return (f" [{stamp(x['t'])}] iteration {x['step']:8d}/     400 | consumed samples: {x['step'] * 8:12d} | elapsed time per "
+            f"iteration (ms): {x['step_seconds'] * 1000:.1f} | learning rate: {x['lr']:.3E} | global batch size:     8 | "
+            f"lm loss: {x['loss']:.6E} | loss scale: 1.0 | grad norm: {x['grad_norm']:.3f} |")
+
+
+def nanogpt(x):
+    return f"iter {x['step']}: loss {x['loss']:.4f}, time {x['step_seconds'] * 1000:.2f}ms, mfu 3.2%"
+
+
+def trainer(x):
+    return str({'loss': round(x['loss'], 4), 'grad_norm': x['grad_norm'], 'learning_rate': x['lr'], 'epoch': x['step'] / 100})
+
+
+def forms(c, d):
+    """The same runs as event files of TensorBoard and as logs of several programs."""
+    for change, kind in ((None, []), (runs.nan, ['non_finite']), (runs.divergence, ['divergence'])):
+        lines = runs.run(change=change)
+        path = d / 'tb' / str(kind)
+        runs.write_events(path / 'exp' / 'events.out.tfevents.1700000000.host.1.0', lines, TAGS)
+        r = judged(c, path, 'event file', 1 if kind else 0)
+        c.equal((r['run'], r['end'], kinds(r)), ('exp', 'unmarked', kind), f'event file {kind}')
+        c.equal(r['metrics']['train_grad_norm']['samples'], 400, 'event file: gradient norms')
+        for form in (megatron, nanogpt, trainer):
+            path = d / form.__name__ / str(kind)
+            log = path / 'job' / 'train.log'
+            log.parent.mkdir(parents=True)
+            log.write_text('starting\n' + ''.join(form(x) + '\n' for x in lines if 'loss' in x))
+            os.utime(log, (runs.T0 + 400, runs.T0 + 400))
+            r = judged(c, path, form.__name__, 1 if kind else 0)
+            c.equal((r['run'], r['end'], kinds(r)), ('job', 'unmarked', kind), f'{form.__name__} {kind}')
+            c.equal(bool(r['notes']), form is not megatron, f'{form.__name__}: told whether it has times')
+    # Keras: what belongs together in two folders; a log beside event files is not a second run.
+    path = d / 'keras'
+    lines = runs.run()
+    runs.write_events(path / 'fit' / 'train' / 'events.out.tfevents.1.a', lines, {'loss': 'epoch_loss'})
+    runs.write_events(path / 'fit' / 'validation' / 'events.out.tfevents.1.b', lines, {'loss': 'epoch_loss'})
+    (path / 'fit' / 'train' / 'train.log').write_text(''.join(nanogpt(x) + '\n' for x in lines if 'loss' in x))
+    r = judged(c, path, 'Keras', 0)
+    c.equal((r['run'], 'train_val_loss' in r['metrics']), ('fit', True), 'Keras: one run with both losses')
+    # A damaged and a cut event file are told and judged as far as they go.
+    path = d / 'damaged' / 'exp'
+    whole = runs.write_events(path / 'events.out.tfevents.1.c', runs.run(), TAGS)
+    data = bytearray(whole.read_bytes())
+    data[data.index(b'train/grad_norm', len(data) // 2)] ^= 255
+    whole.write_bytes(data[:-7])
+    (path / 'events.out.tfevents.2.d').write_bytes(bytes(range(256)) * 100)
+    r = judged(c, d / 'damaged', 'damaged event files', 2)
+    c.equal((r['verdict'], r['last_step'], r['findings']), ('healthy', 400, []), 'damaged event files')
+    told = ' '.join(u['reason'] for u in r['not_read'])
+    for part in ('checksum', 'no end', 'no record'):
+        c.check(part in told, f'damaged event files: {part!r} is not told: {told}')
+
+
 def selection(c, d):
     """Several runs, ranks, attempts, windows of time."""
     runs.write(d / 'many' / 'a.jsonl', runs.run(change=runs.nan))
@@ -212,6 +273,7 @@ def main():
         d = pathlib.Path(name)
         faults(c, d)
         health(c, d)
+        forms(c, d)
         selection(c, d)
         presence(c, d)
         hostile(c, d)

@@ -3,6 +3,7 @@ import json
 import math
 import os
 import random
+import struct
 
 T0 = 1700000000.0
 
@@ -71,3 +72,56 @@ def hang(seconds=150):
     last = lines[-1]
     return lines + [{'t': last['t'] + i, 'session': 's1', 'seq': 1000 + i, 'step': 300, 'state': 'running',
                      'memory_bytes': 500000000} for i in range(1, seconds)]
+
+
+def crc32c_table():
+    table = []
+    for i in range(256):
+        for _ in range(8):
+            i = i >> 1 ^ (0x82F63B78 if i & 1 else 0)
+        table.append(i)
+    return table
+
+
+CRC32C = crc32c_table()
+
+
+def masked_crc(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = CRC32C[(crc ^ byte) & 255] ^ crc >> 8
+    crc ^= 0xFFFFFFFF
+    return struct.pack('<I', ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+def varint(n):
+    out = bytearray()
+    while n > 127:
+        out.append(n & 127 | 128)
+        n >>= 7
+    return bytes([*out, n])
+
+
+def event(wall_time, step=None, tag=None, value=None):
+    """One record: tensorflow/core/util/event.proto with a Summary of one simple_value, as PyTorch writes it."""
+    data = b'\x09' + struct.pack('<d', wall_time)
+    if tag is None:
+        data += b'\x1a\x0dbrain.Event:2'
+    else:
+        summary = b'\x0a' + varint(len(tag)) + tag.encode() + b'\x15' + struct.pack('<f', value)
+        summary = b'\x0a' + varint(len(summary)) + summary
+        data += b'\x10' + varint(step) + b'\x2a' + varint(len(summary)) + summary
+    length = struct.pack('<Q', len(data))
+    return length + masked_crc(length) + data + masked_crc(data)
+
+
+def write_events(path, lines, tags):
+    """An event file of a run's lines; tags: field → tag."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    steps = [line for line in lines if 'loss' in line]
+    data = event(steps[0]['t'] - 1)
+    for line in steps:
+        data += b''.join(event(line['t'], line['step'], tag, line[field]) for field, tag in tags.items())
+    path.write_bytes(data)
+    os.utime(path, (steps[-1]['t'], steps[-1]['t']))
+    return path
