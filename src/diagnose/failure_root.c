@@ -1,8 +1,9 @@
 /*
  * Which sign is the root. A sign explains another when it is stronger (packs/failures.tsv), did not
- * begin after the other was told (within the skew of the clocks), and the table lists the other's
- * class for the same job or the same host. Of the signs that nothing explains the earliest is the
- * root; within the skew the stronger one, then the one that comes first in the table.
+ * begin after the other was told (within the skew of the clocks, or by the clock of its own host),
+ * and the table lists the other's class for the same job or the same host. Of the signs that
+ * nothing explains the earliest is the root; within the skew the stronger one, then the one that
+ * comes first in the table.
  */
 #include "base/alloc.h"
 #include "diagnose/failure_priv.h"
@@ -19,12 +20,10 @@ bool toc_failure_is_anchor(const struct toc_failure *f, const struct toc_failure
            lines_of(f, s->signature) >= s->rule->opens;
 }
 
-static bool explains(const struct toc_failure_limits *l, const struct toc_failure_sign *a,
-                     const struct toc_failure_sign *b) {
-    bool is_same_host = toc_sv_eq(a->host, b->host);
-    return a->rule->strength > b->rule->strength && a->began_ms <= b->first_ms + l->skew_ms &&
-           (toc_failure_rule_lists(a->rule->in_job, b->signature, b->rule) ||
-            (is_same_host && toc_failure_rule_lists(a->rule->on_host, b->signature, b->rule)));
+static bool lists(const struct toc_failure_sign *a, const struct toc_failure_sign *b) {
+    return toc_failure_rule_lists(a->rule->in_job, b->signature, b->rule) ||
+           (toc_sv_eq(a->host, b->host) &&
+            toc_failure_rule_lists(a->rule->on_host, b->signature, b->rule));
 }
 
 /* Signs that may be the root, in one list. */
@@ -32,6 +31,25 @@ struct candidates {
     struct toc_failure_sign **items;
     size_t count;
 };
+
+/* By the clock of a's own host: did a come before what b tells of was seen there? One clock is
+ * better evidence than two. */
+static bool comes_first_at_home(const struct candidates *anchors, const struct toc_failure_sign *a,
+                                const struct toc_failure_sign *b) {
+    for (size_t i = 0; i < anchors->count; i++) {
+        const struct toc_failure_sign *c = anchors->items[i];
+        if (c->signature == b->signature && toc_sv_eq(c->host, a->host) &&
+            a->began_ms <= c->first_ms)
+            return true;
+    }
+    return false;
+}
+
+static bool explains(const struct toc_failure_limits *l, const struct candidates *anchors,
+                     const struct toc_failure_sign *a, const struct toc_failure_sign *b) {
+    return a->rule->strength > b->rule->strength && lists(a, b) &&
+           (a->began_ms <= b->first_ms + l->skew_ms || comes_first_at_home(anchors, a, b));
+}
 
 static struct candidates unexplained(const struct toc_failure_limits *l, struct toc_failure *f) {
     struct candidates anchors = {TOC_NEW_ARRAY(struct toc_failure_sign *, f->signs.count + 1), 0};
@@ -42,7 +60,7 @@ static struct candidates unexplained(const struct toc_failure_limits *l, struct 
     for (size_t i = 0; i < anchors.count; i++) {
         bool is_explained = false;
         for (size_t k = 0; k < anchors.count && !is_explained; k++)
-            is_explained = explains(l, anchors.items[k], anchors.items[i]);
+            is_explained = explains(l, &anchors, anchors.items[k], anchors.items[i]);
         if (!is_explained)
             c.items[c.count++] = anchors.items[i];
     }

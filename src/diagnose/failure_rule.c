@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/num.h"
-#include "diagnose/table_text_priv.h"
+#include "codec/table_text.h"
 
 enum { NAME, KIND, STRENGTH, OPENS, IN_JOB, ON_HOST, OWNER, TITLE, ACTION, COLUMNS };
 enum { OPENS_MAX = 1000, KEY_MAX = 128 };

@@ -22,7 +22,7 @@ static int add_field(struct toc_sv name, struct field *fields, int *groups, stru
         toc_buf_append_cstr(out, f->expression);
         return 0;
     }
-    return toc_errf(err, TOC_EPARSE, "{%.*s} is none of {job}, {host}, {rank}", TOC_SV_ARG(name));
+    return toc_errf(err, TOC_EPARSE, "{%.*s} is none of {run}, {host}, {rank}", TOC_SV_ARG(name));
 }
 
 static void add_literal(char c, struct toc_buf *out) {
@@ -57,7 +57,8 @@ static int translate(struct toc_sv text, struct field *fields, struct toc_buf *o
 
 int toc_log_pattern_parse(struct toc_sv text, struct toc_log_pattern *out, struct toc_err *err) {
     struct toc_buf expression = TOC_BUF_INIT;
-    struct field fields[] = {{"job", "([^/]+?)", &out->job},
+    struct field fields[] = {{"run", "([^/]+?)", &out->job},
+                             {"job", "([^/]+?)", &out->job},
                              {"host", "([^/]+?)", &out->host},
                              {"rank", "([0-9]{1,7})", &out->rank},
                              {0}};

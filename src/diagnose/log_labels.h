@@ -1,7 +1,7 @@
 /*
  * Job, host and rank from the path of a log, by a pattern such as
  *
- *   /logs/{job}/{host}/rank{rank}.log      *  anything within one part of the path
+ *   /logs/{run}/{host}/rank{rank}.log      *  anything within one part of the path
  *
  * A field takes as little as makes the rest fit; {rank} takes digits only. Without a leading slash
  * the pattern may begin at any part of the path. Pure.
@@ -24,7 +24,7 @@ struct toc_log_labels {
 struct toc_regex;
 struct toc_log_pattern {
     struct toc_regex *regex;
-    int job, host, rank; /* groups; 0 = none */
+    int job, host, rank; /* groups; 0 = none; {run} and {job} are the same */
 };
 
 /* TOC_EPARSE with the reason: an unknown field, one given twice, an open brace. */

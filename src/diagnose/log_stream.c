@@ -74,6 +74,8 @@ static bool is_in_chunk(const struct toc_log_stream *s, struct toc_sv line) {
 
 static struct toc_ts time_of(struct toc_log_stream *s, struct toc_sv line) {
     struct toc_ts at;
+    if (s->o.uses_arrival)
+        return s->arrived;
     bool is_known =
         toc_log_time_parse(line, &s->time, &at) ||
         (is_in_chunk(s, line) && line.p > s->chunk.p && time_before(s, line.p - 1, &at));

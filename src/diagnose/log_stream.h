@@ -19,6 +19,7 @@ struct toc_log_stream_options {
     struct toc_sv job, host, file;
     int64_t rank; /* -1: as the lines say */
     size_t excerpt_bytes;
+    bool uses_arrival; /* the time of a line is when it was read, whatever it says */
     /* Borrowed for the call. */
     void (*on_hit)(void *ctx, const struct toc_failure_hit *hit);
     void *ctx;

@@ -1,8 +1,8 @@
 #include "diagnose/redact.h"
 
 #include "base/alloc.h"
+#include "codec/table_text.h"
 #include "codec/text.h"
-#include "diagnose/table_text_priv.h"
 #include "shim/regex.h"
 
 enum { ID, PATTERN, ICASE, PART, CHECK, POSITIVE, NEGATIVE, COLUMNS };

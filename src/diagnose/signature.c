@@ -4,8 +4,8 @@
 
 #include "base/alloc.h"
 #include "base/num.h"
+#include "codec/table_text.h"
 #include "diagnose/literal_set.h"
-#include "diagnose/table_text_priv.h"
 #include "shim/regex.h"
 
 enum column {

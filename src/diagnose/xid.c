@@ -2,7 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/num.h"
-#include "diagnose/table_text_priv.h"
+#include "codec/table_text.h"
 
 enum { CODE, DESCRIPTION, ACTION, SEVERITY, OWNER, COLUMNS };
 

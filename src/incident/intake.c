@@ -170,6 +170,14 @@ static void set_root(struct toc_incident *i, const struct observed *o, struct to
         i->started_at = o->started_at;
 }
 
+/* A finding that knows what came first names the incident before any that tells of a consequence.
+ */
+static int rank_of(const struct observed *o) {
+    enum { NAMES_CAUSE = 100 };
+    bool names_cause = o->alert->finding && o->alert->finding->names_cause;
+    return toc_kind_info(o->kind)->root_rank + (names_cause ? NAMES_CAUSE : 0);
+}
+
 /* --- alerts of an incident --- */
 
 void toc_live_set_alert(struct toc_live *l, size_t index, bool is_firing, bool is_suppressed) {
@@ -231,6 +239,33 @@ static void add_cascade(struct toc_incident_manager *m, struct toc_live *l,
                    TOC_SV_ARG(o->title), toc_kind_info(o->kind)->name);
 }
 
+/* What the finding itself has counted as its consequences: one row per kind and name. */
+static void put_own_cascades(struct toc_incident_manager *m, struct toc_live *l,
+                             const struct observed *o) {
+    const struct toc_finding *f = o->alert->finding;
+    for (size_t k = 0; f && k < f->cascade_count; k++) {
+        const struct toc_finding_cascade *from = &f->cascades[k];
+        struct toc_cascade *row = NULL;
+        for (size_t n = 0; n < l->i.cascade_count && !row; n++)
+            if (l->i.cascades[n].kind == from->kind && toc_sv_eq(l->i.cascades[n].rule, from->name))
+                row = &l->i.cascades[n];
+        if (row) {
+            l->is_dirty |= row->count != from->count;
+            row->count = from->count;
+            continue;
+        }
+        struct toc_label room[SUBJECT_LABELS_MAX];
+        const struct toc_cascade c = {.kind = from->kind,
+                                      .title = from->title,
+                                      .rule = from->name,
+                                      .subject = subject_of(o->alert, room),
+                                      .started_at = from->started_at,
+                                      .count = from->count};
+        m->cascades_dropped += !toc_incident_add_cascade(&l->i, &c);
+        l->is_dirty = true;
+    }
+}
+
 static void promote(struct toc_incident_manager *m, struct toc_live *l, const struct observed *o,
                     struct toc_ts now) {
     struct toc_cascade old = {.kind = l->i.kind,
@@ -246,24 +281,53 @@ static void promote(struct toc_incident_manager *m, struct toc_live *l, const st
                    toc_kind_info(o->kind)->name, TOC_SV_ARG(l->i.title),
                    toc_kind_info(l->i.kind)->name);
     set_root(&l->i, o, now);
+    l->root_rank = rank_of(o);
+    l->root_fingerprint = o->fingerprint;
+}
+
+static void raise_severity(struct toc_live *l, const struct observed *o, struct toc_ts now) {
+    if (o->severity <= l->i.severity)
+        return;
+    toc_live_entry(l, TOC_SYSTEM_ACTOR, TOC_TIMELINE_CASCADE, now, "Severity rises from %s to %s",
+                   toc_severity_text(l->i.severity), toc_severity_text(o->severity));
+    l->i.severity = o->severity;
+    l->is_dirty = true;
 }
 
 static void join(struct toc_incident_manager *m, struct toc_live *l, const struct observed *o,
                  bool is_suppressed, struct toc_ts now) {
     if (!add_alert(m, l, o, is_suppressed))
         return;
-    int rank = toc_kind_info(o->kind)->root_rank;
-    bool is_higher = rank > toc_kind_info(l->i.kind)->root_rank;
+    bool is_higher = rank_of(o) > TOC_MAX(l->root_rank, toc_kind_info(l->i.kind)->root_rank);
     if (is_higher && !l->i.acknowledged_at.ms)
         promote(m, l, o, now);
     else
         add_cascade(m, l, o, now);
-    if (o->severity > l->i.severity) {
-        toc_live_entry(l, TOC_SYSTEM_ACTOR, TOC_TIMELINE_CASCADE, now,
-                       "Severity rises from %s to %s", toc_severity_text(l->i.severity),
-                       toc_severity_text(o->severity));
-        l->i.severity = o->severity;
+    put_own_cascades(m, l, o);
+    raise_severity(l, o, now);
+}
+
+/* A firing alert is told again: what it knows by now. Only a finding that counts its consequences
+ * changes while it fires. */
+static void refresh(struct toc_incident_manager *m, struct toc_live *l, const struct toc_alert *a,
+                    struct toc_ts now) {
+    struct observed o;
+    if (!a->finding || !a->finding->cascade_count || !toc_incident_state_is_open(l->i.state))
+        return;
+    observe(a, now, &o);
+    bool is_root =
+        l->root_fingerprint ? l->root_fingerprint == o.fingerprint : toc_sv_eq(l->i.rule, o.rule);
+    bool is_news = is_root && !toc_sv_eq(l->i.title, o.title);
+    if (is_news) {
+        toc_live_entry(l, TOC_SYSTEM_ACTOR, TOC_TIMELINE_ROOT_CHANGED, now,
+                       "More is known: %.*s; before: %.*s", TOC_SV_ARG(o.title),
+                       TOC_SV_ARG(l->i.title));
+        set_root(&l->i, &o, now);
+        l->root_rank = rank_of(&o);
+        l->is_dirty = true;
     }
+    put_own_cascades(m, l, &o);
+    raise_severity(l, &o, now);
 }
 
 static struct toc_live *open_new(struct toc_incident_manager *m, const struct observed *o,
@@ -274,9 +338,12 @@ static struct toc_live *open_new(struct toc_incident_manager *m, const struct ob
     l->i.severity = o->severity;
     l->i.subject_key = toc_incident_text(&l->i, toc_sv_cstr(o->key));
     set_root(&l->i, o, now);
+    l->root_rank = rank_of(o);
+    l->root_fingerprint = o->fingerprint;
     add_alert(m, l, o, is_suppressed);
     toc_live_entry(l, TOC_SYSTEM_ACTOR, TOC_TIMELINE_DETECTED, now, "Detected: %.*s",
                    TOC_SV_ARG(o->title));
+    put_own_cascades(m, l, o);
     return l;
 }
 
@@ -412,6 +479,7 @@ static struct toc_live *take_firing(struct toc_incident_manager *m, const struct
     if (t && t->live->i.alerts.items[t->index].is_firing) {
         t->live->i.alerts.items[t->index].ends_at = alert->ends_at;
         toc_live_set_alert(t->live, t->index, true, is_suppressed);
+        refresh(m, t->live, alert, now);
         return t->live;
     }
     if (t && refire_known(m, t, is_suppressed, now)) {

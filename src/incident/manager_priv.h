@@ -14,6 +14,8 @@ enum { TOC_INCIDENT_LISTENERS_MAX = 8 };
 /* An incident in memory: open, still firing, or closed so recently that a re-fire re-opens it. */
 struct toc_live {
     struct toc_incident i;
+    int root_rank;             /* of the root alert; see rank_of in intake.c */
+    uint64_t root_fingerprint; /* of the root alert; 0: not known since a restart */
     size_t firing_count;
     size_t unsuppressed_count; /* of the firing ones */
     bool is_dirty;             /* differs from the store */

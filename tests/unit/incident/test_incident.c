@@ -360,11 +360,59 @@ static void many_threads_share_the_manager(void **state) {
     assert_null(strstr(incident_fixture_states(&g_f), "0004="));
 }
 
+/* An alert from logs: knows its cause, counts its consequences. */
+static void fire_from_logs(enum toc_severity severity, const char *title, int64_t count) {
+    const struct toc_label labels[] = {{TOC_SV("alertname"), TOC_SV("data_starvation")},
+                                       {TOC_SV("run"), TOC_SV("demo")},
+                                       {TOC_SV("source"), TOC_SV("logs")}};
+    const struct toc_finding_cascade cascades[] = {
+        {TOC_KIND_HANG, TOC_SV("nccl_err"), TOC_SV("Communication failed"), g_f.now, count},
+        {TOC_KIND_CRASH, TOC_SV("sigkill"), TOC_SV("A process ended"), g_f.now, 1}};
+    const struct toc_finding finding = {.kind = TOC_KIND_DATA_STARVATION,
+                                        .severity = severity,
+                                        .title = toc_sv_cstr(title),
+                                        .first_seen = g_f.now,
+                                        .cascades = cascades,
+                                        .cascade_count = 2,
+                                        .names_cause = true};
+    const struct toc_alert a = {
+        .labels = {labels, 3}, .starts_at = g_f.now, .value = 1, .finding = &finding};
+    toc_incident_intake_alert(g_f.m, &a, TOC_INTAKE_FIRING, g_f.now);
+}
+
+static void a_cause_from_logs_names_the_incident_and_its_cascades_grow(void **state) {
+    (void)state;
+    FIRE(CRASH, "crash", "demo", 0); /* higher in rank, but a consequence */
+    fire_from_logs(TOC_SEVERITY_WARNING, "The data loader failed: rank 3", 100);
+    assert_states("0001=triggered ");
+    struct toc_incident i = get("0001");
+    assert_int_equal(i.kind, TOC_KIND_DATA_STARVATION);
+    assert_sv_equal(i.title, "The data loader failed: rank 3");
+    assert_int_equal(i.cascade_count, 3);
+    toc_incident_fini(&i);
+
+    fire_from_logs(TOC_SEVERITY_CRITICAL, "The data loader failed: rank 3 on node7", 20440);
+    FIRE(OOM, "oom", "demo", 0);
+    incident_fixture_pass(&g_f, 1);
+    i = get("0001");
+    assert_int_equal(i.kind, TOC_KIND_DATA_STARVATION);
+    assert_sv_equal(i.title, "The data loader failed: rank 3 on node7");
+    assert_int_equal(i.severity, TOC_SEVERITY_CRITICAL);
+    assert_int_equal(i.cascade_count, 4);
+    int64_t most = 0;
+    for (size_t n = 0; n < i.cascade_count; n++)
+        most = TOC_MAX(most, i.cascades[n].count);
+    assert_int_equal(most, 20440);
+    toc_incident_fini(&i);
+    assert_int_equal(g_f.events[TOC_INCIDENT_EVENT_TRIGGERED], 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         T(a_recovery_must_hold_before_it_is_believed),
         T(a_thousand_ranks_are_one_incident),
+        T(a_cause_from_logs_names_the_incident_and_its_cascades_grow),
         T(the_highest_rank_names_the_incident_unless_somebody_took_it),
         T(flapping_reopens_and_later_it_is_a_new_one),
         T(persons_act_and_refusals_are_sentences),
