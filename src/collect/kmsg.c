@@ -13,7 +13,6 @@ enum {
     BOOT_ID_MAX = 64,
     TEXT_BYTES_MAX = 16384,
     RETRY_MS = 60000,
-    PAST_MS = 10 * 60 * 1000,
 };
 
 struct toc_kmsg {
@@ -22,6 +21,7 @@ struct toc_kmsg {
     char boot_id[BOOT_ID_MAX], known_boot_id[BOOT_ID_MAX]; /* now; of the stored sequence */
     uint64_t next_sequence;                                /* the one after the last seen */
     bool has_sequence, is_started;
+    bool is_caught_up; /* what there was at the very first start was passed over */
     int64_t retry_at_ms;
     struct toc_buf room, joined;
     struct toc_kmsg_record pending; /* its text is in joined */
@@ -36,18 +36,22 @@ static int hex_digit(char c) {
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* Line endings and NULs within a line become blanks. */
+static void append_byte(int c, struct toc_buf *out) {
+    toc_buf_append_char(out, c == '\n' || c == '\r' || !c ? ' ' : (char)c);
+}
+
 /* \x0a and the like; everything else as it is. */
 static void append_unescaped(struct toc_sv text, struct toc_buf *out) {
     for (size_t i = 0; i < text.n; i++) {
         bool is_escape = text.p[i] == '\\' && i + 3 < text.n && text.p[i + 1] == 'x' &&
                          hex_digit(text.p[i + 2]) >= 0 && hex_digit(text.p[i + 3]) >= 0;
-        if (!is_escape) {
-            toc_buf_append_char(out, text.p[i]);
-            continue;
+        if (is_escape) {
+            append_byte(hex_digit(text.p[i + 2]) * 16 + hex_digit(text.p[i + 3]), out);
+            i += 3;
+        } else {
+            append_byte((unsigned char)text.p[i], out);
         }
-        int c = hex_digit(text.p[i + 2]) * 16 + hex_digit(text.p[i + 3]);
-        toc_buf_append_char(out, c == '\n' || c == '\r' || !c ? ' ' : (char)c);
-        i += 3;
     }
 }
 
@@ -102,7 +106,6 @@ struct toc_kmsg *toc_kmsg_new(const struct toc_kmsg_options *o) {
     k->o.path = o->path ? o->path : "/dev/kmsg";
     k->o.vfs = o->vfs ? o->vfs : toc_vfs_system();
     k->o.boot_id_path = o->boot_id_path ? o->boot_id_path : "/proc/sys/kernel/random/boot_id";
-    k->o.past_ms = o->past_ms ? o->past_ms : PAST_MS;
     return k;
 }
 
@@ -196,7 +199,7 @@ static void take(struct toc_kmsg *k, const struct toc_kmsg_record *r, char flag)
 /* False when the record was seen before, or is history at the very first start. */
 static bool is_news(struct toc_kmsg *k, const struct toc_kmsg_record *r, struct toc_ts now) {
     if (!k->has_sequence)
-        return now.ms - r->at.ms <= k->o.past_ms;
+        return k->is_caught_up || (k->o.past_ms && now.ms - r->at.ms <= k->o.past_ms);
     if (r->sequence < k->next_sequence)
         return false;
     k->counters.lost += r->sequence - k->next_sequence;
@@ -241,6 +244,7 @@ void toc_kmsg_poll(struct toc_kmsg *k, struct toc_ts now, struct toc_ts boot) {
     } else if (got == TOC_RECORDS_NONE || got == 0) {
         flush(k); /* a piece waits for its rest no longer than until the next look */
         k->has_sequence |= k->next_sequence > 0;
+        k->is_caught_up = true;
     }
     if (k->o.read || k->device)
         k->counters.is_blind = false;

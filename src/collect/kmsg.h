@@ -34,8 +34,7 @@ struct toc_kmsg_options {
     const char *path;         /* NULL: /dev/kmsg */
     struct toc_vfs *vfs;      /* for the boot id; NULL: the system's */
     const char *boot_id_path; /* NULL: /proc/sys/kernel/random/boot_id */
-    int64_t
-        past_ms; /* at the very first start records older than this are passed over; 0: 10 min */
+    int64_t past_ms; /* at the very first start history is passed over but for the last of it */
     toc_kmsg_fn *fn;
     void *ctx;
     /* Tests: instead of the device. Results as of toc_records_read. */
