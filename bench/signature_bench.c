@@ -1,13 +1,18 @@
 /*
  * Megabytes per second of CPU time of the signature scan over ordinary logs of training jobs,
  * kernels and inference servers, of which 1 line in 1000 shows a failure:
- * build/bench/signature_bench [MEGABYTES]
+ * build/bench/signature_bench [MEGABYTES [FILE]]
+ *
+ * "failures" is the way of tocsin doctor log and of the daemon: time, place, redaction of each hit,
+ * and correlation. FILE gets the log, to be read by other programs.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "base/rng.h"
+#include "diagnose/failure.h"
+#include "diagnose/log_stream.h"
 #include "diagnose/signature.h"
 
 static void write_line(struct toc_buf *out, struct toc_rng *rng, unsigned kind) {
@@ -79,6 +84,54 @@ static void scan(const struct toc_signature_table *t, struct toc_sv log, const c
     toc_log_scan_fini(&s);
 }
 
+static void put(void *ctx, const struct toc_failure_hit *hit) {
+    toc_failures_put(ctx, hit, hit->at);
+}
+
+static void correlate(const struct toc_signature_table *t, struct toc_sv log) {
+    enum { CHUNK_BYTES = 1 << 18 };
+    struct toc_failure_rules *rules = NULL;
+    struct toc_xid_table *xids = NULL;
+    struct toc_redactor *redactor = NULL;
+    struct toc_log_places *places = toc_log_places_new();
+    struct toc_log_stream s;
+    if (toc_failure_rules_builtin(&rules, NULL) || toc_xid_table_builtin(&xids, NULL) ||
+        toc_redactor_builtin(&redactor, NULL))
+        abort();
+    struct toc_failures *f =
+        toc_failures_new(&(struct toc_failures_options){.rules = rules, .xids = xids});
+    double begin = cpu_seconds();
+    toc_log_stream_init(&s, &(struct toc_log_stream_options){.table = t,
+                                                             .redactor = redactor,
+                                                             .places = places,
+                                                             .sources = TOC_LOG_ANY,
+                                                             .rank = -1,
+                                                             .on_hit = put,
+                                                             .ctx = f});
+    for (size_t at = 0; at < log.n; at += CHUNK_BYTES)
+        toc_log_stream_feed(&s, toc_sv_sub(log, at, CHUNK_BYTES), (struct toc_ts){1}, 0);
+    toc_log_stream_finish(&s);
+    toc_failures_finish(f, (struct toc_ts){1});
+    double seconds = cpu_seconds() - begin;
+    printf("%-10s %8.0f MB/s  %zu bytes, %llu lines, %llu hits\n", "failures",
+           (double)log.n / 1e6 / seconds, log.n, (unsigned long long)s.scan.lines,
+           (unsigned long long)s.emitted);
+    toc_log_stream_fini(&s);
+    toc_failures_free(&f);
+    toc_failure_rules_free(&rules);
+    toc_xid_table_free(&xids);
+    toc_redactor_free(&redactor);
+    toc_log_places_free(&places);
+}
+
+static void write_to(const char *path, struct toc_sv log) {
+    FILE *f = fopen(path, "wb");
+    if (!f || fwrite(log.p, 1, log.n, f) != log.n || fclose(f) != 0) {
+        perror(path);
+        exit(1);
+    }
+}
+
 int main(int argc, char **argv) {
     long megabytes = argc > 1 ? strtol(argv[1], NULL, 10) : 200;
     struct toc_signature_table *t = NULL;
@@ -93,6 +146,9 @@ int main(int argc, char **argv) {
     scan(t, toc_buf_sv(&log), "serving", TOC_LOG_SERVING);
     scan(t, toc_buf_sv(&log), "kernel", TOC_LOG_KERNEL);
     scan(t, toc_buf_sv(&log), "any", TOC_LOG_ANY);
+    correlate(t, toc_buf_sv(&log));
+    if (argc > 2)
+        write_to(argv[2], toc_buf_sv(&log));
     toc_buf_fini(&log);
     toc_signature_table_free(&t);
     return 0;

@@ -22,7 +22,7 @@ static const char g_default_alerting[] =
 struct sections {
     const struct toc_yaml *global, *scrape_configs, *rule_files, *detectors, *storage, *host, *gpu,
         *discovery, *runs, *auth, *tls, *rules, *incident, *notify, *query, *otlp, *influx, *statsd,
-        *nccl_ras, *features, *web;
+        *nccl_ras, *logs, *features, *web;
     struct toc_sv listen, data_dir, external_url, log_level, alertmanager_file;
 };
 
@@ -64,6 +64,8 @@ static const struct toc_schema_key g_top[] = {
      "where packets of StatsD are listened for"},
     {"nccl_ras", TOC_SCHEMA_NODE, AT(nccl_ras), false, NULL, 0, 0,
      "RAS services of NCCL: which ranks a collective waits for"},
+    {"logs", TOC_SCHEMA_NODE, AT(logs), false, NULL, 0, 0,
+     "logs in which known errors are looked for"},
     {"web", TOC_SCHEMA_NODE, AT(web), false, NULL, 0, 0, "what the HTTP API allows"},
     {"features", TOC_SCHEMA_NODE, AT(features), false, NULL, 0, 0,
      "experimental features by upstream's names"},
@@ -342,6 +344,8 @@ static int load_parts(struct toc_config *c, const struct sections *top, const st
         rc = toc_config_statsd_read(top->statsd, c, err);
     if (rc == 0)
         rc = toc_config_nccl_ras_read(top->nccl_ras, c, err);
+    if (rc == 0)
+        rc = toc_config_logs_read(top->logs, c, err);
     if (rc == 0)
         rc = toc_scrape_set_read(top->scrape_configs, &global, &c->scrape, err);
     if (rc == 0)

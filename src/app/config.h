@@ -11,6 +11,7 @@
 
 #include "alert/config.h"
 #include "api/query_gate.h"
+#include "app/log_watch.h"
 #include "app/pressure.h"
 #include "base/arena.h"
 #include "base/error.h"
@@ -63,7 +64,8 @@ struct toc_config {
     struct toc_influx_options influx;
     struct toc_statsd_options statsd;
     struct toc_nccl_ras_options nccl_ras;
-    unsigned features; /* bits of api/feature.h */
+    struct toc_log_config logs; /* texts in the arena */
+    unsigned features;          /* bits of api/feature.h */
     bool has_admin_api;
     struct toc_sv cors_origin;       /* regular expression, empty: none */
     const struct toc_yaml *document; /* the whole file; NULL: defaults */

@@ -29,6 +29,9 @@ int toc_config_statsd_read(const struct toc_yaml *statsd, struct toc_config *c,
 /* `nccl_ras`; the node may be NULL. */
 int toc_config_nccl_ras_read(const struct toc_yaml *node, struct toc_config *c,
                              struct toc_err *err) TOC_MUST_CHECK;
+/* `logs`; the node may be NULL. */
+int toc_config_logs_read(const struct toc_yaml *logs, struct toc_config *c,
+                         struct toc_err *err) TOC_MUST_CHECK;
 
 /* What `global` says about rules; the node may be NULL. */
 int toc_config_rules_global_read(const struct toc_yaml *global, struct toc_config *c,

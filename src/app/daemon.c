@@ -181,6 +181,7 @@ static void keep_firing(void *ctx, const struct toc_alert_view *v) {
     if (v->is_resolved)
         return;
     struct toc_alert copy = {.labels = toc_labels_dup_arena(v->alert->labels, &f->arena),
+                             .annotations = toc_labels_dup_arena(v->alert->annotations, &f->arena),
                              .starts_at = v->alert->starts_at,
                              .updated_at = v->alert->updated_at};
     TOC_VEC_PUSH(f, copy);
@@ -216,7 +217,15 @@ static int start_detectors(struct toc_daemon *d, struct toc_err *err) {
     return toc_detectors_set(d->detectors, d->config->detectors, d->started_at, err);
 }
 
-/* The doctor takes over what was firing before the restart, so that it can end. */
+static int start_logs(struct toc_daemon *d, struct toc_err *err) {
+    const struct toc_log_watch_options o = {.config = &d->config->logs,
+                                            .sink = toc_metricdb_own_sink(d->metrics),
+                                            .alerts = toc_alert_manager_sink(d->alerts),
+                                            .instance = d->instance};
+    return toc_log_watch_new(&o, &d->logs, err);
+}
+
+/* Doctor and logs take over what was firing before the restart, so that it can end. */
 static int start_doctor(struct toc_daemon *d, struct toc_err *err) {
     struct toc_alert_filter all = TOC_ALERT_FILTER_ALL;
     struct firing firing = {0};
@@ -227,6 +236,8 @@ static int start_doctor(struct toc_daemon *d, struct toc_err *err) {
         toc_alert_manager_each_alert(d->alerts, &all, d->started_at, keep_firing, &firing, err);
     for (size_t i = 0; i < firing.count; i++)
         toc_doctor_adopt(d->doctor, &firing.items[i]);
+    for (size_t i = 0; i < firing.count; i++)
+        toc_log_watch_adopt(d->logs, &firing.items[i], d->started_at);
     TOC_VEC_FINI(&firing);
     toc_arena_fini(&firing.arena);
     return rc;
@@ -237,8 +248,8 @@ static int start_doctor(struct toc_daemon *d, struct toc_err *err) {
 
 static int start_collectors(struct toc_daemon *d, uint16_t own_port, struct toc_err *err) {
     struct toc_sink *sink = toc_metricdb_sink(d->metrics);
-    const struct toc_run_receiver_options runs = {.sink = sink,
-                                                  .listener = toc_doctor_listener(d->doctor)};
+    const struct toc_run_receiver_options runs = {.sink = sink, .listener = &d->run_listener.base};
+    toc_run_listener_adapter_init(&d->run_listener, toc_doctor_listener(d->doctor), d->logs);
     d->runs = toc_run_receiver_new(&runs);
     const struct toc_run_tail_options tail = {.receiver = d->runs,
                                               .dirs = d->config->run_dirs.items,
@@ -365,6 +376,8 @@ static int start_parts(struct toc_daemon *d, struct toc_err *err) {
     if (rc == 0)
         rc = start_detectors(d, err);
     if (rc == 0)
+        rc = start_logs(d, err);
+    if (rc == 0)
         rc = start_doctor(d, err);
     if (rc == 0)
         rc = start_collectors(d, port, err);
@@ -426,6 +439,7 @@ void toc_daemon_stop(struct toc_daemon **dp) {
     toc_discover_free(&d->discover);
     toc_scraper_free(&d->scraper);
     toc_process_watch_free(&d->processes);
+    toc_log_watch_free(&d->logs);
     toc_run_tail_free(&d->tail);
     toc_run_receiver_free(&d->runs);
     toc_remote_write_free(&d->remote_write);

@@ -6,6 +6,7 @@
 #include "api/parts.h"
 #include "app/config.h"
 #include "app/daemon.h"
+#include "app/log_watch.h"
 #include "base/vec.h"
 #include "collect/host.h"
 #include "collect/nvml.h"
@@ -39,6 +40,13 @@ struct toc_observer_adapter {
     struct toc_incident_manager *incidents;
 };
 
+/* Events of runs go to the doctor; starts of runs also to who watches logs. */
+struct toc_run_listener_adapter {
+    struct toc_run_listener base;
+    struct toc_run_listener *doctor;
+    struct toc_log_watch *logs;
+};
+
 struct toc_daemon {
     struct toc_daemon_options options;
     struct toc_config *config;
@@ -65,6 +73,7 @@ struct toc_daemon {
     struct toc_notifier *notifier;
     struct toc_doctor *doctor;
     struct toc_run_receiver *runs;
+    struct toc_run_listener_adapter run_listener;
     struct toc_remote_write *remote_write;
     struct toc_otlp *otlp;
     struct toc_import *import;
@@ -72,6 +81,7 @@ struct toc_daemon {
     struct toc_nccl_ras *nccl_ras;    /* NULL: off */
     struct toc_run_tail *tail;
     struct toc_process_watch *processes;
+    struct toc_log_watch *logs;
     struct toc_host *host;
     struct toc_nvml *nvml;
     struct toc_scraper *scraper;
@@ -80,7 +90,7 @@ struct toc_daemon {
     struct toc_http_server *server;
 
     struct toc_event stopping;
-    struct toc_thread engine, collector, gpu, keeper;
+    struct toc_thread engine, collector, gpu, keeper, log_reader;
 
     struct toc_mutex reload_mutex; /* TOC_LOCK_APP */
     char config_problem[600];      /* under it; "" when the last load was good */
@@ -93,6 +103,8 @@ struct toc_daemon {
 /* wiring.c */
 bool toc_daemon_flush(void *daemon, const struct toc_alert_flush *f);
 void toc_observer_init(struct toc_observer_adapter *o, struct toc_incident_manager *m);
+void toc_run_listener_adapter_init(struct toc_run_listener_adapter *a,
+                                   struct toc_run_listener *doctor, struct toc_log_watch *logs);
 void toc_silence_adapter_init(struct toc_silence_adapter *a, struct toc_statedb *db);
 void toc_threshold_adapter_init(struct toc_threshold_adapter *a, struct toc_rules *rules,
                                 struct toc_blob_store *blobs);

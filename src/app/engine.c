@@ -8,6 +8,7 @@
 
 enum {
     ENGINE_TICK_MS = 200,
+    LOGS_EVERY_MS = 250,
     SECOND_MS = 1000,
     SAVE_EVERY_MS = 10 * 1000,
     SELF_EVERY_MS = 5 * 1000,
@@ -66,6 +67,17 @@ static void collect_gpu(void *ctx) {
                              &err) < 0)
             complain("gpu", &complained, mono_ms(d), &err);
     } while (!wait_for_beat(d, d->config->gpu_interval_ms));
+}
+
+/* On its own thread: a storm of lines must not delay the host's samples. */
+static void read_logs(void *ctx) {
+    struct toc_daemon *d = ctx;
+    int64_t complained = 0;
+    do {
+        struct toc_err err = {0};
+        if (toc_log_watch_poll(d->logs, toc_clock_now(d->clock), &err) < 0)
+            complain("logs", &complained, mono_ms(d), &err);
+    } while (!toc_event_wait_ms(&d->stopping, LOGS_EVERY_MS));
 }
 
 static void judge(void *ctx) {
@@ -145,12 +157,36 @@ static void save_blob(struct toc_daemon *d, const char *key, struct toc_buf *byt
     toc_buf_reset(bytes);
 }
 
+static void save_logs(struct toc_daemon *d, struct toc_buf *bytes) {
+    struct toc_buf kmsg = TOC_BUF_INIT;
+    toc_log_watch_save(d->logs, bytes, &kmsg);
+    if (bytes->n)
+        save_blob(d, "log_tail", bytes);
+    if (kmsg.n)
+        save_blob(d, "kmsg", &kmsg);
+    toc_buf_fini(&kmsg);
+}
+
+static void restore_logs(struct toc_daemon *d) {
+    struct toc_buf tail = TOC_BUF_INIT, kmsg = TOC_BUF_INIT;
+    struct toc_blob_store *blobs = &d->blobs.base;
+    int rc = blobs->get(blobs, "collect", TOC_SV("log_tail"), &tail, NULL);
+    int rc2 = blobs->get(blobs, "collect", TOC_SV("kmsg"), &kmsg, NULL);
+    if ((rc == 0 || rc2 == 0) &&
+        toc_log_watch_restore(d->logs, toc_buf_sv(&tail), toc_buf_sv(&kmsg)) < 0)
+        toc_log(TOC_LOG_WARN, "logs",
+                "the stored places in logs are damaged; files are followed from their end");
+    toc_buf_fini(&tail);
+    toc_buf_fini(&kmsg);
+}
+
 void toc_daemon_save_state(struct toc_daemon *d) {
     struct toc_buf bytes = TOC_BUF_INIT;
     toc_run_receiver_save(d->runs, &bytes);
     save_blob(d, "runs", &bytes);
     toc_run_tail_save(d->tail, &bytes);
     save_blob(d, "tail", &bytes);
+    save_logs(d, &bytes);
     toc_buf_fini(&bytes);
 }
 
@@ -167,12 +203,15 @@ void toc_daemon_restore_state(struct toc_daemon *d) {
         toc_log(TOC_LOG_WARN, "runs",
                 "the stored positions of tailed files are damaged; files are read again");
     toc_buf_fini(&bytes);
+    restore_logs(d);
 }
 
 int toc_daemon_start_threads(struct toc_daemon *d, struct toc_err *err) {
     int rc = toc_thread_start(&d->collector, "collect", collect, d);
     if (rc == 0 && d->nvml)
         rc = toc_thread_start(&d->gpu, "gpu", collect_gpu, d);
+    if (rc == 0)
+        rc = toc_thread_start(&d->log_reader, "logs", read_logs, d);
     if (rc == 0)
         rc = toc_thread_start(&d->engine, "engine", judge, d);
     if (rc == 0)
@@ -184,6 +223,7 @@ void toc_daemon_join_threads(struct toc_daemon *d) {
     toc_event_set(&d->stopping);
     toc_thread_join(&d->collector);
     toc_thread_join(&d->gpu);
+    toc_thread_join(&d->log_reader);
     toc_thread_join(&d->engine);
     toc_thread_join(&d->keeper);
 }

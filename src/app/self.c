@@ -24,6 +24,9 @@ void toc_daemon_each_problem(void *ctx, toc_on_problem *fn, void *fn_ctx) {
     }
     if (!state.is_ok)
         fn(fn_ctx, "self_storage", state.problem, state.failing_since);
+    char problem[200];
+    if (d->logs && toc_log_watch_is_blind(d->logs, problem, sizeof problem))
+        fn(fn_ctx, "self_blind", problem, d->started_at);
     toc_mutex_lock(&d->reload_mutex);
     if (d->config_problem[0])
         fn(fn_ctx, "self_config", d->config_problem, d->config_problem_since);

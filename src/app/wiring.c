@@ -39,6 +39,27 @@ void toc_observer_init(struct toc_observer_adapter *o, struct toc_incident_manag
     *o = (struct toc_observer_adapter){.base = {on_change}, .incidents = m};
 }
 
+/* ------------------------------------------------------------------------------- runs → doctor,
+ * logs
+ */
+
+static void on_run_event(struct toc_run_listener *l, const struct toc_run_event *e) {
+    struct toc_run_listener_adapter *a = (struct toc_run_listener_adapter *)(void *)l;
+    bool is_start = e->kind == TOC_RUN_EVENT_START, is_again = e->kind == TOC_RUN_EVENT_RESTART;
+    a->doctor->on_event(a->doctor, e);
+    if (!is_start && !is_again)
+        return;
+    toc_log_watch_note_attempt(a->logs, e->run, e->t);
+    toc_log_watch_note_change(a->logs, e->run, e->t,
+                              is_start ? TOC_SV("the run was started")
+                                       : TOC_SV("the run was restarted"));
+}
+
+void toc_run_listener_adapter_init(struct toc_run_listener_adapter *a,
+                                   struct toc_run_listener *doctor, struct toc_log_watch *logs) {
+    *a = (struct toc_run_listener_adapter){{on_run_event}, doctor, logs};
+}
+
 /* ---------------------------------------------------------------------------- groups →
  * notifications */
 
