@@ -78,6 +78,7 @@ static void read_logs(void *ctx) {
         if (toc_log_watch_poll(d->logs, toc_clock_now(d->clock), &err) < 0)
             complain("logs", &complained, mono_ms(d), &err);
     } while (!toc_event_wait_ms(&d->stopping, LOGS_EVERY_MS));
+    toc_log_watch_publish(d->logs);
 }
 
 static void judge(void *ctx) {
@@ -220,10 +221,16 @@ int toc_daemon_start_threads(struct toc_daemon *d, struct toc_err *err) {
 }
 
 void toc_daemon_join_threads(struct toc_daemon *d) {
+    bool has_read = d->log_reader.is_running;
     toc_event_set(&d->stopping);
     toc_thread_join(&d->collector);
     toc_thread_join(&d->gpu);
     toc_thread_join(&d->log_reader);
     toc_thread_join(&d->engine);
     toc_thread_join(&d->keeper);
+    if (has_read) { /* the keeper may have stored the places before the last line was read */
+        struct toc_buf bytes = TOC_BUF_INIT;
+        save_logs(d, &bytes);
+        toc_buf_fini(&bytes);
+    }
 }

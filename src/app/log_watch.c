@@ -335,8 +335,7 @@ static void read_inbox(struct toc_log_watch *w) {
     }
 }
 
-/* What others may ask for, as of now. */
-static void publish(struct toc_log_watch *w) {
+void toc_log_watch_publish(struct toc_log_watch *w) {
     struct toc_kmsg_counters k = {0};
     if (w->kmsg)
         k = toc_kmsg_counters(w->kmsg);
@@ -483,7 +482,7 @@ int toc_log_watch_poll(struct toc_log_watch *w, struct toc_ts now, struct toc_er
         w->next_tick_ms = now.ms + TICK_MS;
         toc_failures_tick(w->failures, now);
         toc_failure_alerts_tick(w->alerts, now);
-        publish(w);
+        toc_log_watch_publish(w);
     }
     if (now.ms < w->next_tell_ms && now.ms >= w->next_tell_ms - TELL_MS)
         return 0;

@@ -47,8 +47,9 @@ int toc_log_watch_poll(struct toc_log_watch *w, struct toc_ts now,
                        struct toc_err *err) TOC_MUST_CHECK;
 /* Before the first poll. */
 void toc_log_watch_adopt(struct toc_log_watch *w, const struct toc_alert *alert, struct toc_ts now);
-/* Places in files and in the kernel's log; "tail" and "kmsg" apart. Any thread: as of the last
- * poll. */
+/* What toc_log_watch_save gives becomes as of now; once a second it does so by itself. */
+void toc_log_watch_publish(struct toc_log_watch *w);
+/* Places in files and in the kernel's log. Any thread: as last published. */
 void toc_log_watch_save(struct toc_log_watch *w, struct toc_buf *out_tail,
                         struct toc_buf *out_kmsg);
 int toc_log_watch_restore(struct toc_log_watch *w, struct toc_sv tail,

@@ -63,12 +63,9 @@ static void every_sample_of_the_table_is_told_apart(void **state) {
     assert_int_equal(wrong, 0);
 }
 
-static void every_case_is_classified(void **state) {
-    struct toc_buf text = TOC_BUF_INIT;
-    size_t cases = 0, wrong = 0;
-    (void)state;
-    assert_true(read_file(g_cases, &text));
-    struct toc_sv rest = toc_buf_sv(&text), line, id, expect;
+/* Rows "id, match or no, text": how many, and how many wrong. */
+static void classify(struct toc_sv rest, size_t *cases, size_t *wrong) {
+    struct toc_sv line, id, expect;
     while (toc_sv_split(&rest, '\n', &line)) {
         if (!line.n || line.p[0] == '#' || !toc_sv_split(&line, '\t', &id) ||
             !toc_sv_split(&line, '\t', &expect))
@@ -76,12 +73,62 @@ static void every_case_is_classified(void **state) {
         bool is_wrong = shows(line, TOC_LOG_ANY, index_of(id)) != toc_sv_eq_cstr(expect, "match");
         if (is_wrong)
             print_message("%.*s: %.*s\n", TOC_SV_ARG(id), TOC_SV_ARG(line));
-        wrong += is_wrong;
-        cases++;
+        *wrong += is_wrong;
+        ++*cases;
+    }
+    print_message("%zu cases, %zu wrong\n", *cases, *wrong);
+}
+
+static void every_case_is_classified(void **state) {
+    struct toc_buf text = TOC_BUF_INIT;
+    size_t cases = 0, wrong = 0;
+    (void)state;
+    assert_true(read_file(g_cases, &text));
+    classify(toc_buf_sv(&text), &cases, &wrong);
+    toc_buf_fini(&text);
+    assert_int_equal(cases, 41);
+    assert_int_equal(wrong, 0);
+}
+
+static void every_shared_case_is_classified(void **state) {
+    struct toc_buf text = TOC_BUF_INIT;
+    size_t cases = 0, wrong = 0;
+    (void)state;
+    if (!read_shared("reference/data/log_pattern_cases.tsv", &text)) {
+        print_message("skipped: ../shared/reference/data/log_pattern_cases.tsv is not there\n");
+        return;
+    }
+    classify(toc_buf_sv(&text), &cases, &wrong);
+    toc_buf_fini(&text);
+    assert_true(cases > 0);
+    assert_int_equal(wrong, 0);
+}
+
+/* Rows with the samples in columns 8 and 9. */
+static void every_shared_sample_is_told_apart(void **state) {
+    struct toc_buf text = TOC_BUF_INIT;
+    size_t rows = 0, wrong = 0;
+    struct toc_sv line, f[9];
+    (void)state;
+    if (!read_shared("reference/data/log_patterns.tsv", &text)) {
+        print_message("skipped: ../shared/reference/data/log_patterns.tsv is not there\n");
+        return;
+    }
+    struct toc_sv rest = toc_buf_sv(&text);
+    while (toc_sv_split(&rest, '\n', &line)) {
+        size_t n = 0;
+        if (!line.n || line.p[0] == '#')
+            continue;
+        while (n < 9 && toc_sv_split(&line, '\t', &f[n]))
+            n++;
+        assert_int_equal(n, 9);
+        size_t i = index_of(f[0]);
+        wrong += !shows(f[7], TOC_LOG_ANY, i) + shows(f[8], TOC_LOG_ANY, i);
+        rows++;
     }
     toc_buf_fini(&text);
-    print_message("%zu cases, %zu wrong\n", cases, wrong);
-    assert_int_equal(cases, 41);
+    print_message("%zu rows, %zu samples wrong\n", rows, wrong);
+    assert_true(rows > 0);
     assert_int_equal(wrong, 0);
 }
 
@@ -252,6 +299,8 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_sample_of_the_table_is_told_apart),
         cmocka_unit_test(every_case_is_classified),
+        cmocka_unit_test(every_shared_case_is_classified),
+        cmocka_unit_test(every_shared_sample_is_told_apart),
         cmocka_unit_test(the_prefilter_hides_nothing),
         cmocka_unit_test(a_source_restricts_the_signatures),
         cmocka_unit_test(fields_are_captured_by_name),
