@@ -3,8 +3,7 @@
 
 struct section {
     const struct toc_yaml *files, *directories;
-    bool is_kernel_on;
-    struct toc_sv kmsg;
+    struct toc_sv kernel, kmsg;
     int64_t max_files;
 };
 
@@ -14,8 +13,8 @@ static const struct toc_schema_key g_logs[] = {
      "patterns of paths with *, ? and {run}, {host}, {rank}; or sections"},
     {"directories", TOC_SCHEMA_NODE, AT(directories), false, NULL, 0, 0,
      "folders whose files are followed"},
-    {"kernel", TOC_SCHEMA_BOOL, AT(is_kernel_on), false, "true", 0, 0,
-     "read the kernel's log of this machine"},
+    {"kernel", TOC_SCHEMA_STRING, AT(kernel), false, "auto", 0, 0,
+     "read the kernel's log: true, false, or auto: where it may be read"},
     {"kmsg", TOC_SCHEMA_STRING, AT(kmsg), false, "/dev/kmsg", 0, 0,
      "the device; another path where a container mounts it elsewhere"},
     {"max_files", TOC_SCHEMA_INT, AT(max_files), false, "4096", 1, 65536,
@@ -115,15 +114,29 @@ static int read_list(struct toc_config *c, const struct toc_yaml *list, const ch
     return rc;
 }
 
+static int read_kernel(const struct toc_yaml *logs, struct toc_sv text, struct toc_config *c,
+                       struct toc_err *err) {
+    bool is_auto = toc_sv_eq_cstr(text, "auto"), is_on = toc_sv_eq_cstr(text, "true");
+    if (!is_auto && !is_on && !toc_sv_eq_cstr(text, "false"))
+        return toc_err_at(err, TOC_EINVAL, logs->line, logs->column,
+                          "logs.kernel must be auto, true or false, got \"%.*s\"",
+                          TOC_SV_ARG(text));
+    c->logs.is_kernel_on = is_auto || is_on;
+    c->logs.is_kernel_wanted = is_on;
+    return 0;
+}
+
 int toc_config_logs_read(const struct toc_yaml *logs, struct toc_config *c, struct toc_err *err) {
     static const struct toc_yaml empty = {.type = TOC_YAML_MAPPING};
     struct section s = {0};
-    int rc = toc_schema_read(logs ? logs : &empty, g_logs, &s, err);
+    logs = logs ? logs : &empty;
+    int rc = toc_schema_read(logs, g_logs, &s, err);
+    if (rc == 0)
+        rc = read_kernel(logs, s.kernel, c, err);
     if (rc == 0)
         rc = read_list(c, s.files, "files", add_file, err);
     if (rc == 0)
         rc = read_list(c, s.directories, "directories", add_directory, err);
-    c->logs.is_kernel_on = s.is_kernel_on;
     c->logs.kmsg_path = toc_arena_dup_sv(&c->arena, s.kmsg).p;
     c->logs.max_files = s.max_files;
     return rc;

@@ -335,6 +335,11 @@ static void read_inbox(struct toc_log_watch *w) {
     }
 }
 
+static bool has_gpus(void) {
+    struct toc_vfs *v = toc_vfs_system();
+    return toc_vfs_exists(v, "/proc/driver/nvidia") || toc_vfs_exists(v, "/sys/module/amdgpu");
+}
+
 void toc_log_watch_publish(struct toc_log_watch *w) {
     struct toc_kmsg_counters k = {0};
     if (w->kmsg)
@@ -345,7 +350,7 @@ void toc_log_watch_publish(struct toc_log_watch *w) {
     toc_log_tail_save(w->tail, &w->saved_tail);
     if (w->kmsg)
         toc_kmsg_save(w->kmsg, &w->saved_kmsg);
-    w->is_blind = k.is_blind;
+    w->is_blind = k.is_blind && (w->o.config->is_kernel_wanted || has_gpus());
     toc_sv_copy(toc_sv_cstr(k.problem), w->problem, sizeof w->problem);
     toc_mutex_unlock(&w->mutex);
 }

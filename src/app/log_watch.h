@@ -26,6 +26,7 @@ struct toc_log_config {
     struct toc_log_source_config items[TOC_LOG_PATTERNS_MAX];
     size_t count;
     bool is_kernel_on;
+    bool is_kernel_wanted; /* said so: blindness is a problem on any machine */
     const char *kmsg_path; /* NULL: /dev/kmsg */
     int64_t max_files;
 };
@@ -59,7 +60,8 @@ int toc_log_watch_restore(struct toc_log_watch *w, struct toc_sv tail,
 void toc_log_watch_note_attempt(struct toc_log_watch *w, struct toc_sv run, struct toc_ts at);
 void toc_log_watch_note_change(struct toc_log_watch *w, struct toc_sv subject, struct toc_ts at,
                                struct toc_sv text);
-/* Any thread: true when the kernel's log cannot be read; the reason into `out`. */
+/* Any thread: true when the kernel's log cannot be read and should be: it was asked for, or the
+ * machine has GPUs whose errors only the kernel tells. The reason into `out`. */
 bool toc_log_watch_is_blind(struct toc_log_watch *w, char *out, size_t out_size);
 
 #endif

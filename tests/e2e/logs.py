@@ -191,7 +191,7 @@ def restart(c, d, root, kmsg):
 def blind(c):
     d = Daemon()
     d.config = d.root / 'tocsin.yml'
-    d.config.write_text('logs: {kmsg: /nonexistent/kmsg}\nhost: {enabled: false}\ndiscovery: {enabled: false}\n')
+    d.config.write_text('logs: {kernel: true, kmsg: /nonexistent/kmsg}\nhost: {enabled: false}\ndiscovery: {enabled: false}\n')
     with d:
         text = wait_for(lambda: '/nonexistent/kmsg' in d.get('/api/tocsin/v1/status').body.decode(), 20)
         c.check(text, 'a kernel log that cannot be read is said')
@@ -200,7 +200,7 @@ def blind(c):
 def bad_config(c, root):
     from tocsin_test import offline
     for text, word in (('logs: {files: [{path: "/x/{moon}.log"}]}', 'moon'), ('logs: {file: []}', 'files'),
-                       ('logs: {files: [{path: /x, source: sky}]}', 'sky'), ('logs: {directories: x}', 'list')):
+                       ('logs: {files: [{path: /x, source: sky}]}', 'sky'), ('logs: {directories: x}', 'list'), ('logs: {kernel: maybe}', 'maybe')):
         (root / 'bad.yml').write_text(text)
         code, out, err = offline('check', 'config', root / 'bad.yml')
         c.check(code == 1 and word in out + err, f'{text}: {out}{err}')
