@@ -618,12 +618,20 @@ static void open_failure(struct toc_failures *all, struct toc_failure *f, struct
     tell(all, f, TOC_FAILURE_OPENED, now);
 }
 
+/* Somebody complained of what others did. A few warnings that open nothing are no failure. */
+static bool has_echo(const struct toc_failure *f) {
+    for (size_t i = 0; i < f->echoes.count; i++)
+        if (f->echoes.items[i].signature->role == TOC_SIGNATURE_CASCADE)
+            return true;
+    return false;
+}
+
 static void end_failure(struct toc_failures *all, struct toc_failure *f, struct toc_ts now) {
-    bool was_open = f->state == TOC_FAILURE_OPEN;
+    bool was_open = f->state == TOC_FAILURE_OPEN, is_unexplained = !was_open && has_echo(f);
     f->state = was_open ? TOC_FAILURE_ENDED : TOC_FAILURE_UNEXPLAINED;
     all->counters.ended += was_open;
-    all->counters.unexplained += !was_open;
-    if (was_open || all->o.keeps_unexplained)
+    all->counters.unexplained += is_unexplained;
+    if (was_open || (is_unexplained && all->o.keeps_unexplained))
         tell(all, f, TOC_FAILURE_OVER, now);
     f->state = TOC_FAILURE_ENDED;
 }

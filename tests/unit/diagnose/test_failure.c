@@ -283,6 +283,19 @@ static void echoes_without_a_root_are_unexplained_in_the_end(void **state) {
     stop(h);
 }
 
+static void a_few_warnings_are_no_failure(void **state) {
+    struct heard *h = start(NONE);
+    (void)state;
+    put(h, (struct at){.id = "thermal", .host = "n1", .rank = -1, .after_ms = 0});
+    put(h, (struct at){.id = "amp_overflow", .host = "n2", .rank = 3, .after_ms = 100});
+    put(h, (struct at){.id = "nv_xid", .host = "n3", .rank = -1, .after_ms = 200, .code = "31"});
+    tick(h, 0, 300000);
+    toc_failures_finish(h->failures, (struct toc_ts){T0 + 301000});
+    assert_int_equal(h->opened + h->over, 0);
+    assert_int_equal(toc_failures_counters(h->failures).unexplained, 0);
+    stop(h);
+}
+
 static void the_silent_rank_is_named(void **state) {
     struct heard *h = start(NONE);
     (void)state;
@@ -443,6 +456,7 @@ int main(void) {
         cmocka_unit_test(the_word_of_the_line_decides_for_nvlink5),
         cmocka_unit_test(killed_stays_unknown_until_the_oom_killer_names_the_process),
         cmocka_unit_test(echoes_without_a_root_are_unexplained_in_the_end),
+        cmocka_unit_test(a_few_warnings_are_no_failure),
         cmocka_unit_test(the_silent_rank_is_named),
         cmocka_unit_test(a_restart_starts_another_failure),
         cmocka_unit_test(a_later_root_raises_the_severity_and_opens_nothing),
