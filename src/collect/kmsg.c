@@ -75,7 +75,7 @@ static int parse_head(struct toc_sv head, struct toc_kmsg_record *out, uint64_t 
 int toc_kmsg_parse(struct toc_sv bytes, struct toc_kmsg_record *out, uint64_t *out_usec,
                    char *out_flag, struct toc_buf *room) {
     struct toc_kmsg_record r = {0};
-    struct toc_sv rest = bytes, line;
+    struct toc_sv rest, line = TOC_SV_NULL; /* nothing may stand behind the semicolon */
     size_t semicolon = toc_sv_find_char(bytes, ';');
     if (semicolon == SIZE_MAX ||
         parse_head(toc_sv_sub(bytes, 0, semicolon), &r, out_usec, out_flag) < 0)

@@ -55,6 +55,7 @@ static void records_are_taken_apart(void **state) {
         "4,343,6000001,+;three ",
         "4,344,6000002,+;pieces\n",
         "4,345,7000000,-;\n",
+        "4,346,7000000,-;",
     };
     struct script s = {items, TOC_ARRAY_LEN(items), 0, TOC_RECORDS_NONE};
     struct toc_buf seen = TOC_BUF_INIT;
@@ -66,7 +67,8 @@ static void records_are_taken_apart(void **state) {
                                              "+pci:0000:5c:00.0\n"
                                              "341@5690 systemd[1]: a\tb 中  |\n"
                                              "342@6000 a line in three pieces|\n"
-                                             "345@7000 |\n");
+                                             "345@7000 |\n"
+                                             "346@7000 |\n");
     assert_int_equal(toc_kmsg_counters(k).malformed, 2);
     assert_int_equal(toc_kmsg_counters(k).lost, 0);
     toc_kmsg_free(&k);
