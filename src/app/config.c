@@ -80,6 +80,7 @@ struct scalars {
         rollup_1h_ms, ballast_bytes, memory_bytes, future_tolerance_ms, host_interval_ms,
         gpu_interval_ms, hold_ms, reopen_ms, window_ms, max_age_ms, dead_after_ms;
     bool host_enabled, gpu_enabled, discovery_enabled, builtin;
+    bool runs_tensorboard, runs_logs, runs_logs_utc;
     const struct toc_yaml *run_dirs, *allowed_hosts, *retention_rules;
     struct toc_metricdb_limits limits;
 };
@@ -132,6 +133,12 @@ static const struct toc_schema_key g_discovery[] = {
 };
 static const struct toc_schema_key g_runs[] = {
     {"directories", TOC_SCHEMA_NODE, AT(run_dirs), false, NULL, 0, 0, "default [./runs]"},
+    {"tensorboard", TOC_SCHEMA_BOOL, AT(runs_tensorboard), false, "true", 0, 0,
+     "follow event files of TensorBoard in these folders and those in them"},
+    {"logs", TOC_SCHEMA_BOOL, AT(runs_logs), false, "true", 0, 0,
+     "take numbers from *.log, *.out and *.txt in them"},
+    {"logs_utc", TOC_SCHEMA_BOOL, AT(runs_logs_utc), false, "false", 0, 0,
+     "dates in these logs that show no zone are UTC, not local time"},
     {0},
 };
 static const struct toc_schema_key g_auth[] = {
@@ -254,6 +261,9 @@ static void set_scalars(struct toc_config *c, const struct sections *top, const 
     c->host_enabled = s->host_enabled;
     c->gpu_enabled = s->gpu_enabled;
     c->discovery_enabled = s->discovery_enabled;
+    c->runs_tensorboard = s->runs_tensorboard;
+    c->runs_logs = s->runs_logs;
+    c->runs_logs_utc = s->runs_logs_utc;
     c->builtin_rules = s->builtin;
     c->rule_dead_after_ms = s->dead_after_ms ? s->dead_after_ms : -1;
     c->host_interval_ms = s->host_interval_ms;

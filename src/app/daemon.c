@@ -251,12 +251,20 @@ static int start_collectors(struct toc_daemon *d, uint16_t own_port, struct toc_
     const struct toc_run_receiver_options runs = {.sink = sink, .listener = &d->run_listener.base};
     toc_run_listener_adapter_init(&d->run_listener, toc_doctor_listener(d->doctor), d->logs);
     d->runs = toc_run_receiver_new(&runs);
-    const struct toc_run_tail_options tail = {.receiver = d->runs,
-                                              .dirs = d->config->run_dirs.items,
-                                              .dir_count = d->config->run_dirs.count};
-    d->tail = toc_run_tail_new(&tail);
     d->processes = toc_process_watch_new(
         &(struct toc_process_watch_options){.receiver = d->runs, .host = d->instance});
+    const struct toc_run_readers_options readers = {
+        .receiver = d->runs,
+        .sink = sink,
+        .dirs = d->config->run_dirs.items,
+        .dir_count = d->config->run_dirs.count,
+        .reads_tensorboard = d->config->runs_tensorboard,
+        .reads_logs = d->config->runs_logs,
+        .are_logs_utc = d->config->runs_logs_utc,
+    };
+    int rc = toc_run_readers_new(&readers, &d->readers, err);
+    if (rc < 0)
+        return rc;
     d->remote_write = toc_remote_write_new(d->metrics, d->clock);
     d->otlp = toc_otlp_new(&d->config->otlp, d->metrics, d->clock);
     d->import = toc_import_new(&d->config->influx, d->metrics, d->clock);
@@ -268,7 +276,7 @@ static int start_collectors(struct toc_daemon *d, uint16_t own_port, struct toc_
     d->scraper = toc_scraper_new(
         &(struct toc_scraper_options){.sink = sink, .metrics = d->metrics, .clock = d->clock});
     toc_scraper_load(d->scraper, toc_scrape_set_ref(d->config->scrape));
-    int rc = toc_scraper_start(d->scraper, err);
+    rc = toc_scraper_start(d->scraper, err);
     if (rc == 0 && d->config->discovery_enabled) {
         const struct toc_discover_options o = {
             .scraper = d->scraper, .clock = d->clock, .own_port = own_port};
@@ -440,7 +448,7 @@ void toc_daemon_stop(struct toc_daemon **dp) {
     toc_scraper_free(&d->scraper);
     toc_process_watch_free(&d->processes);
     toc_log_watch_free(&d->logs);
-    toc_run_tail_free(&d->tail);
+    toc_run_readers_free(&d->readers);
     toc_run_receiver_free(&d->runs);
     toc_remote_write_free(&d->remote_write);
     toc_otlp_free(&d->otlp);

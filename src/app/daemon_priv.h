@@ -7,11 +7,11 @@
 #include "app/config.h"
 #include "app/daemon.h"
 #include "app/log_watch.h"
+#include "app/run_readers.h"
 #include "base/vec.h"
 #include "collect/host.h"
 #include "collect/nvml.h"
 #include "collect/process_watch.h"
-#include "collect/run_tail.h"
 #include "diagnose/doctor.h"
 #include "incident/proposal.h"
 #include "notify/ack_link.h"
@@ -79,9 +79,9 @@ struct toc_daemon {
     struct toc_import *import;
     struct toc_statsd_server *statsd; /* NULL: off */
     struct toc_nccl_ras *nccl_ras;    /* NULL: off */
-    struct toc_run_tail *tail;
     struct toc_process_watch *processes;
     struct toc_log_watch *logs;
+    struct toc_run_readers *readers;
     struct toc_host *host;
     struct toc_nvml *nvml;
     struct toc_scraper *scraper;

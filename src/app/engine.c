@@ -38,6 +38,7 @@ static bool wait_for_beat(struct toc_daemon *d, int64_t period_ms) {
 static void collect(void *ctx) {
     struct toc_daemon *d = ctx;
     int64_t complained_host = 0, complained_tail = 0, next_host = 0;
+    int64_t next_save = mono_ms(d) + SAVE_EVERY_MS;
     do {
         struct toc_err err = {0};
         struct toc_ts now = toc_clock_now(d->clock);
@@ -48,13 +49,18 @@ static void collect(void *ctx) {
                 complain("host", &complained_host, mono, &err);
         }
         err = (struct toc_err){0};
-        if (toc_run_tail_poll(d->tail, now, &err) < 0)
+        if (toc_run_readers_poll(d->readers, now, &err) < 0)
             complain("runs", &complained_tail, mono, &err);
         err = (struct toc_err){0};
         if (toc_process_watch_poll(d->processes, now, &err) < 0)
             complain("runs", &complained_tail, mono, &err);
+        if (mono >= next_save) {
+            next_save = mono + SAVE_EVERY_MS;
+            toc_daemon_save_state(d);
+        }
     } while (!wait_for_beat(d, d->config->host_interval_ms < SECOND_MS ? d->config->host_interval_ms
                                                                        : SECOND_MS));
+    toc_daemon_save_state(d);
 }
 
 /* On its own thread: a lost GPU makes NVML calls take seconds. */
@@ -121,7 +127,7 @@ static void watch_pressure(struct toc_daemon *d) {
 
 static void keep_house(void *ctx) {
     struct toc_daemon *d = ctx;
-    int64_t next_save = 0, next_self = 0, next_prune = 0, complained = 0;
+    int64_t next_self = 0, next_prune = 0, complained = 0;
     do {
         struct toc_err err = {0};
         struct toc_ts now = toc_clock_now(d->clock);
@@ -133,10 +139,6 @@ static void keep_house(void *ctx) {
             next_self = mono + SELF_EVERY_MS;
             toc_daemon_write_self(d, now);
         }
-        if (mono >= next_save) {
-            next_save = mono + SAVE_EVERY_MS;
-            toc_daemon_save_state(d);
-        }
         if (mono >= next_prune) {
             next_prune = mono + PRUNE_EVERY_MS;
             uint64_t removed;
@@ -145,7 +147,6 @@ static void keep_house(void *ctx) {
                 complain("state", &complained, mono, &err);
         }
     } while (!toc_event_wait_ms(&d->stopping, SECOND_MS));
-    toc_daemon_save_state(d);
 }
 
 /* ------------------------------------------------------------------------------- state of
@@ -181,14 +182,15 @@ static void restore_logs(struct toc_daemon *d) {
     toc_buf_fini(&kmsg);
 }
 
+/* On the thread that follows files, so that their positions and what came of them fit together. */
 void toc_daemon_save_state(struct toc_daemon *d) {
     struct toc_buf bytes = TOC_BUF_INIT;
+    struct toc_blob_store *blobs = &d->blobs.base;
     toc_run_receiver_save(d->runs, &bytes);
     save_blob(d, "runs", &bytes);
-    toc_run_tail_save(d->tail, &bytes);
-    save_blob(d, "tail", &bytes);
     save_logs(d, &bytes);
     toc_buf_fini(&bytes);
+    toc_run_readers_save(d->readers, blobs);
 }
 
 void toc_daemon_restore_state(struct toc_daemon *d) {
@@ -198,12 +200,8 @@ void toc_daemon_restore_state(struct toc_daemon *d) {
         toc_run_receiver_restore(d->runs, toc_buf_sv(&bytes)) < 0)
         toc_log(TOC_LOG_WARN, "runs",
                 "the stored state of training runs is damaged; it starts anew");
-    toc_buf_reset(&bytes);
-    if (blobs->get(blobs, "collect", TOC_SV("tail"), &bytes, NULL) == 0 &&
-        toc_run_tail_restore(d->tail, toc_buf_sv(&bytes)) < 0)
-        toc_log(TOC_LOG_WARN, "runs",
-                "the stored positions of tailed files are damaged; files are read again");
     toc_buf_fini(&bytes);
+    toc_run_readers_restore(d->readers, blobs);
     restore_logs(d);
 }
 

@@ -181,6 +181,25 @@ static void collect_metrics(struct toc_daemon *d, struct emitter *e) {
             (double)p.over_limit);
     counter(e, "tocsin_run_bodies_refused_total", "Bodies of training runs refused.",
             (double)r.bodies_refused);
+    counter(e, "tocsin_run_scalars_dropped_total",
+            "Scalars left out because their run has too many tags.", (double)r.scalars_dropped);
+    counter(e, "tocsin_run_samples_rejected_total", "Samples of runs that the store refused.",
+            (double)r.samples_rejected);
+}
+
+static void reader_metrics(struct toc_daemon *d, struct emitter *e) {
+    struct toc_tensorboard_tail_counters t = toc_run_readers_tensorboard(d->readers);
+    struct toc_run_log_tail_counters l = toc_run_readers_logs(d->readers);
+#define X(member, end, help)                                                                   \
+    e->fn(e->ctx, "tocsin_tensorboard_" #member end, end[0] ? "counter" : "gauge", help, NULL, \
+          NULL, (double)t.member);
+    TOC_TENSORBOARD_TAIL_COUNTER_TABLE(X)
+#undef X
+#define X(member, end, help)                                                                     \
+    e->fn(e->ctx, "tocsin_run_log_" #member end, end[0] ? "counter" : "gauge", help, NULL, NULL, \
+          (double)l.member);
+    TOC_RUN_LOG_TAIL_COUNTER_TABLE(X)
+#undef X
 }
 
 static void remote_metrics(struct toc_daemon *d, struct emitter *e) {
@@ -360,6 +379,7 @@ void toc_daemon_each_metric(void *ctx, toc_on_metric *fn, void *fn_ctx) {
     toc_daemon_each_rule_metric(d, fn, fn_ctx);
     notify_metrics(d, &e);
     collect_metrics(d, &e);
+    reader_metrics(d, &e);
     remote_metrics(d, &e);
     otlp_metrics(d, &e);
     import_metrics(d, &e);

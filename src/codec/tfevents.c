@@ -81,6 +81,17 @@ static size_t look_on(struct toc_tfevents *d, struct toc_sv s) {
     return n;
 }
 
+/* A file system may show a file's new size before its bytes: zeros up to the end may become records
+ * yet. Zeros with something behind them are damage. */
+static bool are_zeros_all(const struct toc_tfevents *d, struct toc_sv s) {
+    if (s.n > d->limits.max_record_bytes || s.p[0] != 0)
+        return false;
+    for (size_t i = 1; i < s.n; i++)
+        if (s.p[i] != 0)
+            return false;
+    return true;
+}
+
 /* One step at the start of s; 0 when s is too short for it. */
 static size_t step(struct toc_tfevents *d, struct toc_sv s, struct toc_tfevents_visitor *v) {
     if (d->to_skip)
@@ -88,6 +99,10 @@ static size_t step(struct toc_tfevents *d, struct toc_sv s, struct toc_tfevents_
     d->wanted = HEADER_BYTES;
     if (s.n < HEADER_BYTES)
         return 0;
+    if (are_zeros_all(d, s)) {
+        d->wanted = s.n + 1;
+        return 0;
+    }
     uint64_t length = u64_at(s.p);
     bool is_too_long = length > d->limits.max_record_bytes;
     /* While lost, an absurd length is no sign of a record. */

@@ -11,8 +11,9 @@
  * Damage. A record whose data CRC is wrong is stepped over: its length is proven. A wrong length
  * CRC proves nothing, so the decoder goes on byte by byte to the next 12 bytes that are a length
  * within the limit and its CRC (an accident every 2^32 bytes); what lies between is counted. A
- * record over the limit is stepped over unread. An unfinished record at the end is not damage: its
- * bytes are left to the caller, who comes again with the same bytes and more.
+ * record over the limit is stepped over unread. An unfinished record at the end is not damage, nor
+ * are zeros up to the end (a file system that shows a size before the bytes): they are left to the
+ * caller, who comes again with them and more.
  */
 #ifndef TOC_CODEC_TFEVENTS_H
 #define TOC_CODEC_TFEVENTS_H

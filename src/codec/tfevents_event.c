@@ -124,7 +124,9 @@ static void take_value(struct toc_tfevents *d, struct toc_sv bytes,
         d->counters.values_malformed++;
         return;
     }
-    enum toc_tfevents_plugin plugin = plugin_of(d, &raw);
+    /* Values without a tensor say by themselves what they are. */
+    enum toc_tfevents_plugin plugin =
+        raw.has_metadata || raw.has_tensor ? plugin_of(d, &raw) : TOC_TFEVENTS_PLUGIN_UNKNOWN;
     value.tag = raw.tag;
     if (raw.has_simple) {
         value.scalar = raw.simple;

@@ -55,6 +55,7 @@ static const struct {
 /* X(field, metric, kind) */
 #define VALUES(X)                                                          \
     X("loss", "train_loss", TOC_RUN_VALUE_LOSS)                            \
+    X("train_loss", "train_loss", TOC_RUN_VALUE_LOSS)                      \
     X("grad_norm", "train_grad_norm", TOC_RUN_VALUE_GRAD)                  \
     X("lr", "train_learning_rate", TOC_RUN_VALUE_PLAIN)                    \
     X("step_seconds", "train_step_seconds", TOC_RUN_VALUE_PLAIN)           \

@@ -25,6 +25,10 @@ void toc_run_log_feed_free(struct toc_run_log_feed **f) {
     *f = NULL;
 }
 
+void toc_run_log_feed_set_utc_offset(struct toc_run_log_feed *f, int minutes) {
+    f->o.utc_offset_minutes = minutes;
+}
+
 struct toc_run_log_counters toc_run_log_feed_counters(const struct toc_run_log_feed *f) {
     return f->counters;
 }

@@ -62,6 +62,8 @@ struct toc_run_log_counters {
 struct toc_run_log_feed; /* opaque; one log, one thread at a time */
 struct toc_run_log_feed *toc_run_log_feed_new(const struct toc_run_log_feed_options *o);
 void toc_run_log_feed_free(struct toc_run_log_feed **f);
+/* Summer begins and ends. */
+void toc_run_log_feed_set_utc_offset(struct toc_run_log_feed *f, int minutes);
 /* `t` is the time of lines that show none, or one more than an hour after it. Reports are at least
  * 1 ms apart, so that none hides another. */
 void toc_run_log_feed_push(struct toc_run_log_feed *f, struct toc_sv bytes, struct toc_ts t);

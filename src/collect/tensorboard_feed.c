@@ -264,3 +264,8 @@ size_t toc_tensorboard_stream_push(struct toc_tensorboard_stream *s, struct toc_
 size_t toc_tensorboard_stream_wanted(const struct toc_tensorboard_stream *s) {
     return toc_tfevents_wanted(s->codec);
 }
+
+struct toc_tfevents_counters
+toc_tensorboard_stream_counters(const struct toc_tensorboard_stream *s) {
+    return toc_tfevents_counters(s->codec);
+}

@@ -61,6 +61,8 @@ void toc_tensorboard_stream_close(struct toc_tensorboard_stream **s);
 size_t toc_tensorboard_stream_push(struct toc_tensorboard_stream *s, struct toc_sv bytes);
 /* How many bytes the next push needs at least to get on. */
 size_t toc_tensorboard_stream_wanted(const struct toc_tensorboard_stream *s);
+struct toc_tfevents_counters
+toc_tensorboard_stream_counters(const struct toc_tensorboard_stream *s);
 /* Gives what is gathered: at the end of a file, or when it has not grown for a while. */
 void toc_tensorboard_stream_flush(struct toc_tensorboard_stream *s);
 

@@ -98,4 +98,12 @@ struct toc_tensorboard_tag *toc_tensorboard_tag_get(struct toc_tensorboard_feed 
                                                     struct toc_sv name,
                                                     enum toc_tfevents_kind kind);
 
+/* What must survive a restart (tensorboard_state.c). _stream_save returns where to read on.
+ * Restoring sets r->error. */
+void toc_tensorboard_feed_save(const struct toc_tensorboard_feed *f, struct toc_buf *out);
+void toc_tensorboard_feed_restore(struct toc_tensorboard_feed *f, struct toc_reader *r);
+uint64_t toc_tensorboard_stream_save(const struct toc_tensorboard_stream *s, struct toc_buf *out);
+struct toc_tensorboard_stream *toc_tensorboard_stream_restore(struct toc_tensorboard_feed *f,
+                                                              struct toc_reader *r, uint64_t at);
+
 #endif

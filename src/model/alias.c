@@ -177,6 +177,11 @@ static struct toc_sv phase_of(const struct toc_alias_table *t, struct toc_sv wor
     return TOC_SV_NULL;
 }
 
+struct toc_sv toc_alias_phase(const struct toc_alias_table *t, struct toc_sv word) {
+    struct text text = normalise(word);
+    return phase_of(t, view(&text));
+}
+
 /* Cuts a phase off the start or the end of a tag, where `separator` parts it from the rest. */
 static struct toc_sv cut_phase(const struct toc_alias_table *t, char separator,
                                struct toc_sv *tag) {

@@ -55,6 +55,8 @@ const struct toc_alias *toc_alias_table_at(const struct toc_alias_table *t, size
  */
 const struct toc_alias *toc_alias_of_tag(const struct toc_alias_table *t, struct toc_sv tag,
                                          bool is_validation);
+/* "val" or "train" when the word says so in any case, "" otherwise. */
+struct toc_sv toc_alias_phase(const struct toc_alias_table *t, struct toc_sv word);
 /* The part of a histogram's tag that names the layer, and what of it is shown: "grad", "param" or
  * "activation" ("param" when the tag does not say). */
 struct toc_sv toc_alias_layer_of_tag(const struct toc_alias_table *t, struct toc_sv tag,

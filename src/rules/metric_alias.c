@@ -7,46 +7,22 @@
 
 enum { NAME_MAX_BYTES = 200 };
 
-/* X(old or foreign, today) — vLLM: docs/usage/metrics and its changelog; node_exporter 0.16; kube-
- * state-metrics 2.0. Read both ways. */
-#define ALIAS_TABLE(X)                                                                         \
-    X("vllm:gpu_cache_usage_perc", "vllm:kv_cache_usage_perc")                                 \
-    X("vllm:gpu_prefix_cache_hits_total", "vllm:prefix_cache_hits_total")                      \
-    X("vllm:gpu_prefix_cache_queries_total", "vllm:prefix_cache_queries_total")                \
-    X("vllm:time_per_output_token_seconds_bucket", "vllm:inter_token_latency_seconds_bucket")  \
-    X("vllm:time_per_output_token_seconds_sum", "vllm:inter_token_latency_seconds_sum")        \
-    X("vllm:time_per_output_token_seconds_count", "vllm:inter_token_latency_seconds_count")    \
-    X("vllm:time_per_output_token_seconds_bucket",                                             \
-      "vllm:request_time_per_output_token_seconds_bucket")                                     \
-    X("node_cpu", "node_cpu_seconds_total")                                                    \
-    X("node_memory_MemAvailable", "node_memory_MemAvailable_bytes")                            \
-    X("node_memory_MemTotal", "node_memory_MemTotal_bytes")                                    \
-    X("node_memory_MemFree", "node_memory_MemFree_bytes")                                      \
-    X("node_filesystem_avail", "node_filesystem_avail_bytes")                                  \
-    X("node_filesystem_free", "node_filesystem_free_bytes")                                    \
-    X("node_filesystem_size", "node_filesystem_size_bytes")                                    \
-    X("node_disk_bytes_read", "node_disk_read_bytes_total")                                    \
-    X("node_disk_bytes_written", "node_disk_written_bytes_total")                              \
-    X("node_disk_io_time_ms", "node_disk_io_time_seconds_total")                               \
-    X("node_network_receive_bytes", "node_network_receive_bytes_total")                        \
-    X("node_network_transmit_bytes", "node_network_transmit_bytes_total")                      \
-    X("node_boot_time", "node_boot_time_seconds")                                              \
-    X("node_time", "node_time_seconds")                                                        \
-    X("kube_pod_container_resource_limits_memory_bytes", "kube_pod_container_resource_limits") \
-    X("kube_pod_container_resource_requests_memory_bytes", "kube_pod_container_resource_requests")
+/* Does a row name one metric twice, in one unit? */
+static bool is_same_metric(const struct toc_alias *a) {
+    bool is_run = a->kind == TOC_ALIAS_SERIES && toc_sv_starts_with(a->canonical, TOC_SV("train_"));
+    return (a->kind == TOC_ALIAS_RENAME || is_run) && a->scale == 1;
+}
 
-static const char *const pairs[][2] = {
-#define X(old, today) {old, today},
-    ALIAS_TABLE(X)
-#undef X
-};
-
-static int from_table(struct toc_sv name, toc_on_alias *fn, void *ctx) {
+/* Read both ways. */
+static int from_table(const struct toc_alias_table *t, struct toc_sv name, toc_on_alias *fn,
+                      void *ctx) {
     int rc = 0;
-    for (size_t i = 0; i < TOC_ARRAY_LEN(pairs) && !rc; i++) {
-        bool is_old = toc_sv_eq_cstr(name, pairs[i][0]);
-        if (is_old || toc_sv_eq_cstr(name, pairs[i][1]))
-            rc = fn(ctx, toc_sv_cstr(pairs[i][is_old]));
+    for (size_t i = 0; i < toc_alias_table_count(t) && !rc; i++) {
+        const struct toc_alias *a = toc_alias_table_at(t, i);
+        if (is_same_metric(a) && toc_sv_eq(name, a->name))
+            rc = fn(ctx, a->canonical);
+        else if (is_same_metric(a) && toc_sv_eq(name, a->canonical))
+            rc = fn(ctx, a->name);
     }
     return rc;
 }
@@ -89,8 +65,9 @@ static int from_spelling(struct toc_sv name, toc_on_alias *fn, void *ctx) {
     return rc;
 }
 
-int toc_metric_aliases(struct toc_sv name, toc_on_alias *fn, void *ctx) {
-    int rc = from_table(name, fn, ctx);
+int toc_metric_aliases(const struct toc_alias_table *t, struct toc_sv name, toc_on_alias *fn,
+                       void *ctx) {
+    int rc = from_table(t, name, fn, ctx);
     return rc ? rc : from_spelling(name, fn, ctx);
 }
 

@@ -7,10 +7,12 @@
 
 #include "base/buf.h"
 #include "base/sv.h"
+#include "model/alias.h"
 
 /* Names by which a metric is known elsewhere; non-zero from fn stops. Not the name itself. */
 typedef int toc_on_alias(void *ctx, struct toc_sv alias);
-int toc_metric_aliases(struct toc_sv name, toc_on_alias *fn, void *ctx);
+int toc_metric_aliases(const struct toc_alias_table *t, struct toc_sv name, toc_on_alias *fn,
+                       void *ctx);
 
 /* How far apart two names are (insertions, deletions, replacements, swaps), SIZE_MAX when more
  * than `limit`. Names longer than 200 bytes are never near. */

@@ -134,7 +134,7 @@ char *toc_rule_suggest(struct toc_rules *m, struct toc_sv name, struct toc_sv jo
     struct names names = {0};
     struct search s = {.names = &names};
     list_names(m, job, at, &names);
-    (void)toc_metric_aliases(name, find_alias, &s);
+    (void)toc_metric_aliases(m->aliases, name, find_alias, &s);
     if (!s.found.n)
         s.found = find_near(&names, name);
     char *out = s.found.n ? toc_sv_dup_cstr(s.found) : NULL;

@@ -2,6 +2,7 @@
 #include "rules/rules.h"
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "rules/rules_priv.h"
 
 const char *toc_rule_alert_state_text(enum toc_rule_alert_state s) {
@@ -30,6 +31,8 @@ struct toc_rules *toc_rules_new(const struct toc_rules_options *o) {
         m->options.max_samples = 50000000;
     if (!m->options.max_query_bytes)
         m->options.max_query_bytes = (size_t)256 << 20;
+    int rc = toc_alias_table_builtin(&m->aliases, NULL);
+    TOC_ASSERT(rc == 0); /* a test reads the same bytes */
     toc_mutex_init(&m->mutex, TOC_LOCK_RULES);
     return m;
 }
@@ -46,6 +49,7 @@ void toc_rules_free(struct toc_rules **rules) {
         toc_free(m->overrides.items[i].name);
     TOC_VEC_FINI(&m->overrides);
     toc_labels_free(&m->options.external_labels);
+    toc_alias_table_free(&m->aliases);
     toc_mutex_fini(&m->mutex);
     toc_free(m);
     *rules = NULL;

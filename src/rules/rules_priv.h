@@ -6,6 +6,7 @@
 
 #include "base/map.h"
 #include "base/vec.h"
+#include "model/alias.h"
 #include "rules/rules.h"
 #include "sys/thread.h"
 
@@ -102,7 +103,7 @@ struct group_state {
     double evaluation_s, rule_seconds;
     uint64_t evaluations, missed, rule_evaluations, rule_failures;
     size_t last_samples;
-    bool is_stored; /* the store has a slot of it */
+    bool is_stored;      /* the store has a slot of it */
     unsigned restore_in; /* evaluations until state is taken from series; 0: never */
     struct toc_ts restore_before;
     struct rule_state *rules;
@@ -123,6 +124,7 @@ struct toc_rules {
     TOC_VEC(struct threshold_override) overrides;
     bool is_restored;
     struct toc_rules_stats stats;
+    struct toc_alias_table *aliases; /* the built-in table */
 };
 
 /* One sample of a rule's result. */

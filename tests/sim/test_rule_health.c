@@ -265,14 +265,18 @@ static void other_names(void **state) {
          "ray_vllm_num_requests_waiting_total vllm:num_requests_waiting "},
         {"node_cpu", "node_cpu_seconds_total node_cpu_total "},
         {"requests_total", "requests "},
+        {"train_loss", "megatron_training_loss train_loss_total "},
     };
+    struct toc_alias_table *table;
     (void)state;
+    assert_int_equal(toc_alias_table_builtin(&table, NULL), 0);
     for (size_t i = 0; i < TOC_ARRAY_LEN(cases); i++) {
         struct toc_buf b = TOC_BUF_INIT;
-        assert_int_equal(toc_metric_aliases(toc_sv_cstr(cases[i].name), join, &b), 0);
+        assert_int_equal(toc_metric_aliases(table, toc_sv_cstr(cases[i].name), join, &b), 0);
         assert_string_equal(toc_buf_cstr(&b), cases[i].aliases);
         toc_buf_fini(&b);
     }
+    toc_alias_table_free(&table);
     assert_int_equal(toc_metric_name_distance(TOC_SV("abc"), TOC_SV("acb"), 3), 1);
     assert_int_equal(toc_metric_name_distance(TOC_SV("kitten"), TOC_SV("sitting"), 3), 3);
     assert_true(toc_metric_name_distance(TOC_SV("kitten"), TOC_SV("sitting"), 2) == SIZE_MAX);

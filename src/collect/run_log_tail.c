@@ -1,0 +1,313 @@
+#include "collect/run_log_tail.h"
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/map.h"
+#include "collect/report_queue_priv.h"
+#include "sys/thread.h"
+#include "sys/zone.h"
+
+enum {
+    DEFAULT_FILES = 1024,
+    DEFAULT_POLL_BYTES = 16 << 20,
+    CHUNK_BYTES = 256 << 10,
+    MAGIC = 0x314c474c, /* "LGL1" */
+};
+
+struct log_file {
+    char *path;
+    struct toc_sv run; /* part of path */
+    struct toc_run_log_feed *feed;
+    uint64_t inode, at; /* at: bytes pushed */
+    bool is_seen;
+};
+
+struct toc_run_log_tail {
+    struct toc_run_log_tail_options o;
+    struct toc_map by_path; /* struct log_file */
+    struct {
+        TOC_VEC_FIELDS(struct log_file *)
+    } files;
+    struct toc_report_queue queue;
+    struct toc_buf chunk, saved;
+    size_t budget;
+    uint64_t bytes, files_restarted, files_over_limit;
+    struct toc_run_log_counters gone; /* of logs no longer followed */
+    struct toc_mutex mutex;           /* guards told */
+    struct toc_run_log_tail_counters told;
+};
+
+struct toc_run_log_tail *toc_run_log_tail_new(const struct toc_run_log_tail_options *o) {
+    struct toc_run_log_tail *t = TOC_NEW(struct toc_run_log_tail);
+    t->o = *o;
+    t->o.vfs = o->vfs ? o->vfs : toc_vfs_system();
+    t->o.max_files = o->max_files ? o->max_files : DEFAULT_FILES;
+    t->o.max_poll_bytes = o->max_poll_bytes ? o->max_poll_bytes : DEFAULT_POLL_BYTES;
+    toc_report_queue_init(&t->queue, o->receiver, o->sink);
+    toc_mutex_init(&t->mutex, TOC_LOCK_COLLECT);
+    return t;
+}
+
+static void add_counters(struct toc_run_log_counters *sum, const struct toc_run_log_feed *feed) {
+    struct toc_run_log_counters c = toc_run_log_feed_counters(feed);
+#define X(member, what) sum->member += c.member;
+    TOC_RUN_LOG_COUNTER_TABLE(X)
+#undef X
+}
+
+static void file_free(struct toc_run_log_tail *t, struct log_file *f) {
+    add_counters(&t->gone, f->feed);
+    toc_map_remove(&t->by_path, toc_sv_cstr(f->path));
+    toc_run_log_feed_free(&f->feed);
+    toc_free(f->path);
+    toc_free(f);
+}
+
+void toc_run_log_tail_free(struct toc_run_log_tail **tail) {
+    struct toc_run_log_tail *t = tail ? *tail : NULL;
+    if (!t)
+        return;
+    for (size_t i = 0; i < t->files.count; i++)
+        file_free(t, t->files.items[i]);
+    TOC_VEC_FINI(&t->files);
+    toc_map_fini(&t->by_path);
+    toc_report_queue_fini(&t->queue);
+    toc_buf_fini(&t->chunk);
+    toc_buf_fini(&t->saved);
+    toc_mutex_fini(&t->mutex);
+    toc_free(t);
+    *tail = NULL;
+}
+
+/* --------------------------------------------------------------------------------------- files */
+
+static size_t suffix_bytes(struct toc_sv path) {
+    static const char *const suffixes[] = {".log", ".out", ".txt"};
+    for (size_t i = 0; i < TOC_ARRAY_LEN(suffixes); i++)
+        if (path.n > 4 && path.p[path.n - 5] != '/' &&
+            toc_sv_ends_with(path, toc_sv_cstr(suffixes[i])))
+            return 4;
+    return 0;
+}
+
+/* A job on this machine: its clock is ours. */
+static int utc_offset(const struct toc_run_log_tail *t, struct toc_ts at) {
+    int minutes = 0;
+    if (t->o.is_utc || !toc_zone_offset(NULL, TOC_SV("Local"), at, &minutes))
+        return 0;
+    return minutes;
+}
+
+static struct toc_run_log_feed *feed_new(struct toc_run_log_tail *t) {
+    return toc_run_log_feed_new(&(struct toc_run_log_feed_options){
+        .table = t->o.table, .aliases = t->o.aliases, .taker = &t->queue.taker});
+}
+
+static struct log_file *file_add(struct toc_run_log_tail *t, struct toc_sv path, size_t name_at) {
+    struct log_file *f = TOC_NEW(struct log_file);
+    f->path = toc_sv_dup_cstr(path);
+    f->run = toc_sv_make(f->path + name_at, path.n - name_at - suffix_bytes(path));
+    f->feed = feed_new(t);
+    TOC_VEC_PUSH(&t->files, f);
+    toc_map_put(&t->by_path, path, f);
+    return f;
+}
+
+static struct log_file *file_of(struct toc_run_log_tail *t,
+                                const struct toc_run_dirs_file *listed) {
+    struct toc_sv path = toc_sv_cstr(listed->path);
+    struct log_file *f = toc_map_get(&t->by_path, path);
+    size_t name_at = path.n - listed->relative.n;
+    struct toc_sv run = toc_sv_sub(path, name_at, listed->relative.n - 4);
+    if (f)
+        return f;
+    if (t->files.count >= t->o.max_files || !toc_run_name_is_valid(run)) {
+        t->files_over_limit++;
+        return NULL;
+    }
+    f = file_add(t, path, name_at);
+    f->inode = listed->info.inode;
+    return f;
+}
+
+static int send(struct toc_run_log_tail *t, struct toc_ts now, struct toc_err *err) {
+    return toc_report_queue_is_empty(&t->queue) ? 0 : toc_report_queue_send(&t->queue, now, err);
+}
+
+/* A line without a time was written by the file's last change. */
+static int read_file(struct toc_run_log_tail *t, struct log_file *f,
+                     const struct toc_file_info *info, struct toc_ts now, struct toc_err *err) {
+    struct toc_file *file = NULL;
+    if (toc_file_open(t->o.vfs, f->path, TOC_OPEN_READ, &file))
+        return 0;
+    struct toc_ts written = {TOC_MIN(info->mtime_ms, now.ms)};
+    int64_t got = 1;
+    int rc = 0;
+    toc_run_log_feed_set_utc_offset(f->feed, utc_offset(t, written));
+    while (!rc && got > 0 && t->budget > 0 && f->at < info->size_bytes) {
+        toc_buf_reset(&t->chunk);
+        char *to = toc_buf_reserve(&t->chunk, CHUNK_BYTES);
+        got = to ? t->o.vfs->pread(t->o.vfs, file, to, CHUNK_BYTES, f->at) : TOC_ENOMEM;
+        if (got <= 0)
+            break;
+        toc_run_log_feed_push(f->feed, toc_sv_make(to, (size_t)got), written);
+        f->at += (uint64_t)got;
+        t->bytes += (uint64_t)got;
+        t->budget -= TOC_MIN(t->budget, (size_t)got);
+        rc = send(t, now, err);
+    }
+    toc_file_close(t->o.vfs, &file);
+    return rc;
+}
+
+/* What the log said so far holds: a rotated log is of the same run. */
+static void begin_anew(struct toc_run_log_tail *t, struct log_file *f, uint64_t inode) {
+    struct toc_buf state = TOC_BUF_INIT;
+    toc_run_log_feed_save(f->feed, &state);
+    add_counters(&t->gone, f->feed);
+    toc_run_log_feed_free(&f->feed);
+    f->feed = feed_new(t);
+    int rc = toc_run_log_feed_restore(f->feed, toc_buf_sv(&state));
+    TOC_ASSERT(rc == 0);
+    toc_buf_fini(&state);
+    f->inode = inode;
+    f->at = 0;
+    t->files_restarted++;
+}
+
+static int follow(struct toc_run_log_tail *t, struct log_file *f, const struct toc_file_info *info,
+                  struct toc_ts now, struct toc_err *err) {
+    toc_report_queue_begin(&t->queue, f->run);
+    if (f->inode != info->inode || info->size_bytes < f->at)
+        begin_anew(t, f, info->inode);
+    return info->size_bytes > f->at && t->budget ? read_file(t, f, info, now, err) : 0;
+}
+
+static void forget_unseen(struct toc_run_log_tail *t) {
+    size_t kept = 0;
+    for (size_t i = 0; i < t->files.count; i++) {
+        if (t->files.items[i]->is_seen)
+            t->files.items[kept++] = t->files.items[i];
+        else
+            file_free(t, t->files.items[i]);
+    }
+    t->files.count = kept;
+}
+
+static void tell_counters(struct toc_run_log_tail *t) {
+    struct toc_run_log_counters sum = t->gone;
+    for (size_t i = 0; i < t->files.count; i++)
+        add_counters(&sum, t->files.items[i]->feed);
+    toc_mutex_lock(&t->mutex);
+    t->told = (struct toc_run_log_tail_counters){
+        .files = t->files.count,
+        .files_over_limit = t->files_over_limit,
+        .bytes = t->bytes,
+        .lines = sum.lines,
+        .lines_matched = sum.lines_matched,
+        .lines_cut = sum.lines_cut,
+        .lines_binary = sum.lines_binary,
+        .values_bad = sum.values_bad,
+        .values_dropped = sum.values_dropped,
+        .files_restarted = t->files_restarted,
+        .reports = sum.reports,
+        .reports_skipped = t->queue.lines_skipped,
+        .restarts = sum.restarts,
+        .serve_reports = sum.serve_reports,
+    };
+    toc_mutex_unlock(&t->mutex);
+}
+
+struct toc_run_log_tail_counters toc_run_log_tail_counters(struct toc_run_log_tail *t) {
+    toc_mutex_lock(&t->mutex);
+    struct toc_run_log_tail_counters c = t->told;
+    toc_mutex_unlock(&t->mutex);
+    return c;
+}
+
+int toc_run_log_tail_poll(struct toc_run_log_tail *t, const struct toc_run_dirs_listing *listing,
+                          struct toc_ts now, struct toc_err *err) {
+    for (size_t i = 0; i < t->files.count; i++)
+        t->files.items[i]->is_seen = false;
+    t->files_over_limit = 0;
+    t->budget = t->o.max_poll_bytes;
+    int rc = send(t, now, err); /* what the store refused before */
+    for (size_t i = 0; !rc && i < listing->count; i++) {
+        const struct toc_run_dirs_file *listed = &listing->files[i];
+        struct log_file *f = suffix_bytes(listed->relative) ? file_of(t, listed) : NULL;
+        if (!f)
+            continue;
+        f->is_seen = true;
+        rc = follow(t, f, &listed->info, now, err);
+    }
+    if (!rc && listing->is_complete)
+        forget_unseen(t);
+    tell_counters(t);
+    return rc;
+}
+
+/* --------------------------------------------------------------------------------------- state */
+
+static void append_string(struct toc_sv s, struct toc_buf *out) {
+    toc_buf_append_varint(out, s.n);
+    toc_buf_append_sv(out, s);
+}
+
+static void save_file(const struct log_file *f, struct toc_buf *out) {
+    struct toc_buf state = TOC_BUF_INIT;
+    append_string(toc_sv_cstr(f->path), out);
+    toc_buf_append_varint(out, (uint64_t)(f->run.p - f->path));
+    toc_buf_append_varint(out, f->inode);
+    toc_buf_append_varint(out, f->at - toc_run_log_feed_unfinished(f->feed));
+    toc_run_log_feed_save(f->feed, &state);
+    append_string(toc_buf_sv(&state), out);
+    toc_buf_fini(&state);
+}
+
+void toc_run_log_tail_save(struct toc_run_log_tail *t, struct toc_buf *out) {
+    if (toc_report_queue_is_empty(&t->queue)) {
+        struct toc_buf *b = &t->saved;
+        toc_buf_reset(b);
+        toc_buf_append_u32(b, MAGIC);
+        toc_buf_append_varint(b, t->files.count);
+        for (size_t i = 0; i < t->files.count; i++)
+            save_file(t->files.items[i], b);
+        if (!toc_buf_error(b))
+            toc_buf_append_u32(b, toc_crc32c(0, b->p, b->n));
+    }
+    if (!toc_buf_error(&t->saved))
+        toc_buf_append_sv(out, toc_buf_sv(&t->saved));
+}
+
+static void restore_file(struct toc_run_log_tail *t, struct toc_reader *r) {
+    struct toc_sv path = toc_read_string(r);
+    uint64_t name_at = toc_read_varint(r), inode = toc_read_varint(r), at = toc_read_varint(r);
+    struct toc_sv state = toc_read_string(r);
+    if (r->error || !suffix_bytes(path) || name_at + 4 >= path.n ||
+        t->files.count >= t->o.max_files || toc_map_has(&t->by_path, path)) {
+        r->error = r->error ? r->error : TOC_ECORRUPT;
+        return;
+    }
+    struct log_file *f = file_add(t, path, (size_t)name_at);
+    f->inode = inode;
+    f->at = at;
+    if (toc_run_log_feed_restore(f->feed, state) < 0)
+        r->error = TOC_ECORRUPT;
+}
+
+int toc_run_log_tail_restore(struct toc_run_log_tail *t, struct toc_sv bytes) {
+    if (bytes.n < 8)
+        return TOC_ECORRUPT;
+    struct toc_reader crc = toc_reader_make(toc_sv_sub(bytes, bytes.n - 4, 4));
+    struct toc_sv content = toc_sv_sub(bytes, 0, bytes.n - 4);
+    struct toc_reader r = toc_reader_make(content);
+    if (toc_read_u32(&crc) != toc_crc32c(0, content.p, content.n) || toc_read_u32(&r) != MAGIC)
+        return TOC_ECORRUPT;
+    uint64_t count = toc_read_varint(&r);
+    for (uint64_t i = 0; i < count && !r.error; i++)
+        restore_file(t, &r);
+    toc_buf_reset(&t->saved);
+    toc_buf_append_sv(&t->saved, bytes);
+    return r.error ? TOC_ECORRUPT : 0;
+}
