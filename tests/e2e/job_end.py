@@ -74,7 +74,8 @@ def under_run(daemon, checks):
 
 def passing_on(daemon, checks):
     patient = job(daemon, 'patient', 'import signal, sys, time\n'
-                  'signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\nprint("ready", flush=True)\ntime.sleep(100)')
+                  'signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\nprint("ready", flush=True)\n'
+                  'for _ in range(2000):  # one long sleep would not notice a signal that comes just before it\n    time.sleep(0.05)')
     checks.equal(patient.stdout.readline(), 'ready\n', 'the job has begun')
     patient.terminate()
     patient.communicate(timeout=60)
