@@ -11,6 +11,7 @@
 #include "incident/manager.h"
 #include "incident/proposal.h"
 #include "metricdb/metricdb.h"
+#include "model/pack.h"
 #include "model/querier.h"
 #include "model/sink.h"
 #include "notify/outbox.h"
@@ -68,6 +69,10 @@ struct toc_api_parts {
     void (*each_problem)(void *daemon, toc_on_problem *fn, void *ctx);
     void (*each_metric)(void *daemon, toc_on_metric *fn, void *ctx);
     int (*reload)(void *daemon, struct toc_err *err);
+    /* Rule packs (app/packs.h). */
+    void (*each_pack)(void *daemon, toc_on_pack *fn, void *ctx);
+    int (*set_pack)(void *daemon, struct toc_sv name, enum toc_pack_mode mode, struct toc_ts now,
+                    struct toc_err *err);
     /* Was the last load of the configuration good, and when was the last good one? */
     void (*config_state)(void *daemon, bool *out_is_good, struct toc_ts *out_loaded_at);
     /* The configuration in force as YAML, without secrets. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "app/config_priv.h"
+#include "app/packs.h"
 #include "base/alloc.h"
 #include "base/vec.h"
 #include "rules/detector.h"
@@ -20,9 +21,9 @@ static const char g_default_alerting[] =
     "  repeat_interval: 12h\nreceivers:\n  - name: default\n";
 
 struct sections {
-    const struct toc_yaml *global, *scrape_configs, *rule_files, *detectors, *storage, *host, *gpu,
-        *discovery, *runs, *auth, *tls, *rules, *incident, *notify, *query, *otlp, *influx, *statsd,
-        *nccl_ras, *logs, *features, *web;
+    const struct toc_yaml *global, *scrape_configs, *rule_files, *detectors, *packs, *storage,
+        *host, *gpu, *discovery, *runs, *auth, *tls, *rules, *incident, *notify, *query, *otlp,
+        *influx, *statsd, *nccl_ras, *logs, *features, *web;
     struct toc_sv listen, data_dir, external_url, log_level, alertmanager_file;
 };
 
@@ -44,6 +45,8 @@ static const struct toc_schema_key g_top[] = {
     {"rule_files", TOC_SCHEMA_NODE, AT(rule_files), false, NULL, 0, 0,
      "rule files, as in prometheus.yml"},
     {"detectors", TOC_SCHEMA_NODE, AT(detectors), false, NULL, 0, 0, "anomaly detectors"},
+    {"packs", TOC_SCHEMA_NODE, AT(packs), false, NULL, 0, 0,
+     "built-in rule packs that are always on or off"},
     {"storage", TOC_SCHEMA_NODE, AT(storage), false, NULL, 0, 0, "durability, retention, limits"},
     {"host", TOC_SCHEMA_NODE, AT(host), false, NULL, 0, 0, "this machine"},
     {"gpu", TOC_SCHEMA_NODE, AT(gpu), false, NULL, 0, 0, "NVIDIA GPUs through NVML"},
@@ -273,6 +276,7 @@ static void set_scalars(struct toc_config *c, const struct sections *top, const 
     c->incident_window_ms = s->window_ms;
     c->notify_max_age_ms = s->max_age_ms;
     c->detectors = top->detectors;
+    c->packs = top->packs;
 }
 
 /* ------------------------------------------------------------------------------- files referred to
@@ -372,6 +376,8 @@ static int load_parts(struct toc_config *c, const struct sections *top, const st
         rc = load_rule_files(c, top->rule_files, err);
     if (rc == 0)
         rc = toc_detectors_check(c->detectors, err);
+    if (rc == 0)
+        rc = toc_packs_check(c->packs, err);
     if (rc == 0 && !c->is_syntax_only)
         rc = load_alerting(c, err);
     return rc;

@@ -75,7 +75,9 @@ struct toc_config {
     int64_t rule_dead_after_ms; /* negative: never */
     struct toc_labels external_labels;
     struct toc_sv alertmanager_file;
-    const struct toc_yaml *detectors; /* NULL: the built-in ones only */
+    const struct toc_yaml *detectors;
+    const struct toc_yaml *packs;
+    /* checked by toc_packs_check; NULL: none */ /* NULL: the built-in ones only */
 
     int64_t incident_hold_ms, incident_reopen_ms, incident_window_ms;
     int64_t notify_max_age_ms;

@@ -187,6 +187,16 @@ static void keep_firing(void *ctx, const struct toc_alert_view *v) {
     TOC_VEC_PUSH(f, copy);
 }
 
+static int start_packs(struct toc_daemon *d, struct toc_err *err) {
+    const struct toc_packs_options o = {
+        .rules = d->rules, .querier = toc_metricdb_querier(d->metrics), .blobs = &d->blobs.base};
+    int rc = toc_packs_new(&o, &d->packs, err);
+    if (rc < 0)
+        return rc;
+    toc_packs_configure(d->packs, d->config->packs, d->started_at);
+    return toc_packs_look(d->packs, d->started_at, err);
+}
+
 static int start_rules(struct toc_daemon *d, struct toc_err *err) {
     const struct toc_rules_options o = {.querier = toc_metricdb_querier(d->metrics),
                                         .sink = toc_metricdb_own_sink(d->metrics),
@@ -206,7 +216,8 @@ static int start_rules(struct toc_daemon *d, struct toc_err *err) {
     toc_rules_set_files(d->rules, d->config->rule_files, d->config->rule_file_count, d->started_at);
     d->config->rule_file_count = 0;
     toc_threshold_adapter_init(&d->thresholds, d->rules, &d->blobs.base);
-    return toc_threshold_adapter_restore(&d->thresholds, err);
+    int rc = toc_threshold_adapter_restore(&d->thresholds, err);
+    return rc < 0 ? rc : start_packs(d, err);
 }
 
 static int start_detectors(struct toc_daemon *d, struct toc_err *err) {
@@ -457,6 +468,7 @@ void toc_daemon_stop(struct toc_daemon **dp) {
     toc_nvml_free(&d->nvml);
     toc_doctor_free(&d->doctor);
     toc_detectors_free(&d->detectors);
+    toc_packs_free(&d->packs);
     toc_rules_free(&d->rules);
     toc_pool_free(&d->pool);
     toc_alert_manager_free(&d->alerts);
@@ -489,6 +501,7 @@ static void apply(struct toc_daemon *d, struct toc_config *fresh) {
                         fresh->external_labels);
     toc_rules_set_files(d->rules, fresh->rule_files, fresh->rule_file_count, now);
     fresh->rule_file_count = 0;
+    toc_packs_configure(d->packs, fresh->packs, now);
     toc_notifier_set_receivers(d->notifier, fresh->receivers);
     fresh->receivers = NULL;
     toc_alert_manager_set_config(d->alerts, fresh->alerting, now);

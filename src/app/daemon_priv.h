@@ -7,6 +7,7 @@
 #include "app/config.h"
 #include "app/daemon.h"
 #include "app/log_watch.h"
+#include "app/packs.h"
 #include "app/run_readers.h"
 #include "base/vec.h"
 #include "collect/host.h"
@@ -64,6 +65,7 @@ struct toc_daemon {
     struct toc_guard *guard;
     struct toc_pool *pool; /* pieces of one query, and queries of rules, side by side */
     struct toc_rules *rules;
+    struct toc_packs *packs;
     struct toc_detectors *detectors;
     struct toc_alert_manager *alerts;
     struct toc_silence_adapter silences;

@@ -137,6 +137,8 @@ static void keep_house(void *ctx) {
             complain("metricdb", &complained, mono, &err);
         if (mono >= next_self) {
             next_self = mono + SELF_EVERY_MS;
+            if (toc_packs_look(d->packs, now, &err) < 0)
+                complain("packs", &complained, mono, &err);
             toc_daemon_write_self(d, now);
         }
         if (mono >= next_prune) {

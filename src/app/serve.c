@@ -30,6 +30,15 @@ static void config_text(void *daemon, struct toc_buf *out) {
     toc_mutex_unlock(&d->reload_mutex);
 }
 
+static void each_pack(void *daemon, toc_on_pack *fn, void *ctx) {
+    toc_packs_each(((struct toc_daemon *)daemon)->packs, fn, ctx);
+}
+
+static int set_pack(void *daemon, struct toc_sv name, enum toc_pack_mode mode, struct toc_ts now,
+                    struct toc_err *err) {
+    return toc_packs_set(((struct toc_daemon *)daemon)->packs, name, mode, now, err);
+}
+
 void toc_daemon_make_api(struct toc_daemon *d) {
     struct toc_err err = {0};
     /* The expression was checked when the file was loaded. */
@@ -69,6 +78,8 @@ void toc_daemon_make_api(struct toc_daemon *d) {
                                         .executor = toc_pool_executor(d->pool),
                                         .subquery_step_ms = d->config->evaluation_interval_ms,
                                         .daemon = d,
+                                        .each_pack = each_pack,
+                                        .set_pack = set_pack,
                                         .each_problem = toc_daemon_each_problem,
                                         .each_metric = toc_daemon_each_metric,
                                         .reload = reload,

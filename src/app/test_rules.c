@@ -15,8 +15,10 @@ enum { FILE_MAX_BYTES = 16 << 20, RULE_FILES_MAX = 10000 };
 struct session {
     const struct toc_test_rules_options *options;
     const char *path; /* of the test file */
-    const struct toc_rule_test_file *file;
-    struct toc_arena arena; /* paths, texts for JUnit */
+    struct toc_rule_test_file *file;
+    struct toc_arena arena;            /* paths, texts for JUnit */
+    struct toc_regex *run;             /* names of tests; NULL: all */
+    const struct toc_pack_tests *pack; /* of a built-in pack; NULL: files */
     struct toc_ruletest_outcome outcome;
     struct toc_buf failures; /* of this file */
     TOC_VEC(struct toc_junit_case) cases;
@@ -35,23 +37,33 @@ static const char *resolve(struct session *s, struct toc_sv path) {
     return kept.p ? kept.p : "";
 }
 
-static int load_one(struct session *s, const char *path, struct toc_rule_files *out,
-                    struct toc_err *err) {
+static int parse_one(struct session *s, const char *path, struct toc_sv text,
+                     struct toc_rule_files *out, struct toc_err *err) {
     const struct toc_rule_file_options o = {
         .ignores_unknown_keys = s->options->ignores_unknown_keys, .features = s->options->features};
-    struct toc_buf text = TOC_BUF_INIT;
     struct toc_rule_file *f = NULL;
-    int rc = toc_vfs_read_file(toc_vfs_system(), path, FILE_MAX_BYTES, &text);
-    if (rc < 0)
-        (void)toc_errf(err, rc, "cannot read %s: %s", path, toc_strerror(rc));
-    else
-        rc = toc_rule_file_parse_with(toc_sv_cstr(path), toc_buf_sv(&text), &o, &f, err);
-    toc_buf_fini(&text);
+    int rc = toc_rule_file_parse_with(toc_sv_cstr(path), text, &o, &f, err);
     if (rc < 0)
         return rc;
     out->items = toc_xrealloc(out->items, (out->count + 1) * sizeof(struct toc_rule_file *));
     out->items[out->count++] = f;
     return 0;
+}
+
+static int load_one(struct session *s, const char *path, struct toc_rule_files *out,
+                    struct toc_err *err) {
+    struct toc_buf text = TOC_BUF_INIT;
+    int rc = toc_vfs_read_file(toc_vfs_system(), path, FILE_MAX_BYTES, &text);
+    rc = rc < 0 ? toc_errf(err, rc, "cannot read %s: %s", path, toc_strerror(rc))
+                : parse_one(s, path, toc_buf_sv(&text), out, err);
+    toc_buf_fini(&text);
+    return rc;
+}
+
+/* The rules of a built-in pack: the one file that its tests name. */
+static int load_pack_rules(void *ctx, struct toc_rule_files *out, struct toc_err *err) {
+    struct session *s = ctx;
+    return parse_one(s, s->pack->rules_name, s->pack->rules, out, err);
 }
 
 static int load_rules(void *ctx, struct toc_rule_files *out, struct toc_err *err) {
@@ -129,35 +141,45 @@ static void end_suite(struct session *s) {
     toc_buf_reset(&s->failures);
 }
 
-static void run_file(struct session *s, const char *path, const struct toc_regex *run) {
-    const struct toc_ruletest_options o = {.run = run,
+static void fail_file(struct session *s, const struct toc_err *err) {
+    struct toc_buf why = TOC_BUF_INIT;
+    toc_buf_printf(&why, "%d:%d: %s", err->line, err->column, err->message);
+    s->outcome.failed++;
+    add_case(s, TOC_SV("the file"), toc_buf_sv(&why));
+    toc_buf_fini(&why);
+}
+
+/* Tests of the file `path`, or of s->pack. */
+static void run_text(struct session *s, const char *path, struct toc_sv text) {
+    const struct toc_ruletest_options o = {.run = s->run,
                                            .features = s->options->features,
                                            .has_diff = s->options->has_diff,
-                                           .load_rules = load_rules,
+                                           .load_rules = s->pack ? load_pack_rules : load_rules,
                                            .on_test = on_test,
                                            .ctx = s};
-    struct toc_buf text = TOC_BUF_INIT, why = TOC_BUF_INIT;
-    struct toc_rule_test_file *file = NULL;
+    struct toc_err err = {0};
+    s->path = path;
+    if (toc_rule_test_file_parse(text, s->options->ignores_unknown_keys, &s->file, &err) < 0)
+        fail_file(s, &err);
+    else
+        toc_ruletest_run(s->file, &o, &s->outcome);
+    end_suite(s);
+    toc_rule_test_file_free(&s->file);
+}
+
+static void run_file(struct session *s, const char *path) {
+    struct toc_buf text = TOC_BUF_INIT;
     struct toc_err err = {0};
     int rc = toc_vfs_read_file(toc_vfs_system(), path, FILE_MAX_BYTES, &text);
-    if (rc < 0)
-        (void)toc_errf(&err, rc, "cannot read it: %s", toc_strerror(rc));
-    else
-        rc = toc_rule_test_file_parse(toc_buf_sv(&text), s->options->ignores_unknown_keys, &file,
-                                      &err);
-    s->path = path;
-    s->file = file;
-    if (rc < 0) {
-        toc_buf_printf(&why, "%d:%d: %s", err.line, err.column, err.message);
-        s->outcome.failed++;
-        add_case(s, TOC_SV("the file"), toc_buf_sv(&why));
+    if (rc == 0) {
+        run_text(s, path, toc_buf_sv(&text));
     } else {
-        toc_ruletest_run(file, &o, &s->outcome);
+        s->path = path;
+        (void)toc_errf(&err, rc, "cannot read it: %s", toc_strerror(rc));
+        fail_file(s, &err);
+        end_suite(s);
     }
-    end_suite(s);
-    toc_rule_test_file_free(&file);
     toc_buf_fini(&text);
-    toc_buf_fini(&why);
 }
 
 /* One expression of all --run options; NULL when there is none. */
@@ -185,21 +207,38 @@ static int write_junit(const struct session *s) {
     return rc < 0 ? TOC_EXIT_FAILED : 0;
 }
 
+static int finish(struct session *s) {
+    printf("%zu passed, %zu failed\n", s->outcome.passed, s->outcome.failed);
+    int rc = s->options->junit ? write_junit(s) : 0;
+    for (size_t i = 0; i < s->suites.count; i++)
+        toc_free((void *)(uintptr_t)s->suites.items[i].cases);
+    TOC_VEC_FINI(&s->suites);
+    toc_regex_free(&s->run);
+    toc_buf_fini(&s->failures);
+    toc_arena_fini(&s->arena);
+    return s->outcome.failed ? TOC_EXIT_FAILED : rc;
+}
+
 int toc_test_rules(char **files, int count, const struct toc_test_rules_options *o) {
     struct session s = {.options = o};
-    struct toc_regex *run = NULL;
-    int rc = compile_run(&o->run, &run);
+    int rc = compile_run(&o->run, &s.run);
     if (rc)
         return rc;
     for (int i = 0; i < count; i++)
-        run_file(&s, files[i], run);
-    printf("%zu passed, %zu failed\n", s.outcome.passed, s.outcome.failed);
-    rc = o->junit ? write_junit(&s) : 0;
-    for (size_t i = 0; i < s.suites.count; i++)
-        toc_free((void *)(uintptr_t)s.suites.items[i].cases);
-    TOC_VEC_FINI(&s.suites);
-    toc_regex_free(&run);
-    toc_buf_fini(&s.failures);
-    toc_arena_fini(&s.arena);
-    return s.outcome.failed ? TOC_EXIT_FAILED : rc;
+        run_file(&s, files[i]);
+    return finish(&s);
+}
+
+int toc_test_packs(const struct toc_builtin_pack *const *packs, size_t count,
+                   const struct toc_test_rules_options *o) {
+    struct session s = {.options = o};
+    int rc = compile_run(&o->run, &s.run);
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < packs[i]->test_count; k++) {
+            s.pack = &packs[i]->tests[k];
+            run_text(&s, s.pack->rules_name, s.pack->tests);
+        }
+    return finish(&s);
 }

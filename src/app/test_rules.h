@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "app/options.h"
+#include "rules/builtin_packs.h"
 
 struct toc_test_rules_options {
     struct toc_option_list run; /* expressions for the names of tests */
@@ -15,5 +16,8 @@ struct toc_test_rules_options {
 
 /* Returns the exit code. */
 int toc_test_rules(char **files, int count, const struct toc_test_rules_options *o);
+/* The same for the tests of built-in packs. */
+int toc_test_packs(const struct toc_builtin_pack *const *packs, size_t count,
+                   const struct toc_test_rules_options *o);
 
 #endif

@@ -69,7 +69,8 @@ int64_t toc_rules_next_due(struct toc_rules *m) {
     int64_t next = INT64_MAX;
     toc_mutex_lock(&m->mutex);
     for (size_t g = 0; g < m->group_count; g++)
-        next = TOC_MIN(next, m->groups[g].next_slot.ms);
+        if (!m->groups[g].is_asleep)
+            next = TOC_MIN(next, m->groups[g].next_slot.ms);
     toc_mutex_unlock(&m->mutex);
     return next;
 }
@@ -109,7 +110,8 @@ static struct group_state *earliest_due(struct toc_rules *m, struct toc_ts now) 
     struct group_state *best = NULL;
     for (size_t i = 0; i < m->group_count; i++) {
         struct group_state *g = &m->groups[i];
-        if (g->next_slot.ms <= now.ms && (!best || latest_slot(g, now) < latest_slot(best, now)))
+        if (!g->is_asleep && g->next_slot.ms <= now.ms &&
+            (!best || latest_slot(g, now) < latest_slot(best, now)))
             best = g;
     }
     return best;

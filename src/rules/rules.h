@@ -53,6 +53,10 @@ void toc_rules_configure(struct toc_rules *m, int64_t default_interval_ms,
  * there of rules that are gone is ended. Takes the files. */
 void toc_rules_set_files(struct toc_rules *m, struct toc_rule_file **take_files, size_t count,
                          struct toc_ts now);
+/* A file that is asleep is not evaluated, and its alerts end; its rules stay loaded and are left
+ * out of the views. Files are awake at first; a reload keeps it. TOC_ENOENT when no group is of the
+ * file. */
+int toc_rules_set_awake(struct toc_rules *m, struct toc_sv file, bool is_awake, struct toc_ts now);
 /* The next slot in ms since the epoch; INT64_MAX without groups. */
 int64_t toc_rules_next_due(struct toc_rules *m);
 /* Evaluates every group whose slot has come, once, at the latest slot; slots missed are counted. */
@@ -143,7 +147,7 @@ struct toc_rule_group_view {
     size_t rule_count;
 };
 typedef void toc_on_rule_group(void *ctx, const struct toc_rule_group_view *g);
-/* In the order of files and groups. */
+/* In the order of files and groups; those that are asleep are left out. */
 void toc_rules_each_group(struct toc_rules *m, toc_on_rule_group *fn, void *ctx);
 
 struct toc_rules_stats {

@@ -123,6 +123,7 @@ static void inherit_rule(struct rule_state *to, struct rule_state *from) {
 static void inherit_group(struct group_state *to, const struct group_state *from) {
     if (to->interval_ms == from->interval_ms)
         to->next_slot = from->next_slot;
+    to->is_asleep = from->is_asleep;
     to->is_stored = from->is_stored;
     to->restore_in = from->restore_in;
     to->restore_before = from->restore_before;
@@ -136,18 +137,24 @@ static void inherit_group(struct group_state *to, const struct group_state *from
     to->rule_failures = from->rule_failures;
 }
 
-static void retire(struct toc_rules *m, struct group_state *g, struct rule_state *s,
-                   struct toc_ts now) {
+/* Its alerts and series end. */
+static void end_rule(struct toc_rules *m, struct group_state *g, struct rule_state *s,
+                     struct toc_ts now) {
     struct rule_pass p = {.m = m, .g = g, .at = now};
     toc_rule_send_end(m, g, s, now);
-    toc_rule_health_fini(&s->watch); /* nothing to watch: its own alert ends */
-    toc_rule_send_health(m, g, s, now);
     toc_rule_series_replace(&p, s, NULL, 0);
     toc_rule_pass_write(&p);
     toc_alert_rule_drop_all(s);
     toc_rule_save_end(m, s);
     TOC_VEC_FINI(&p.points);
     toc_arena_fini(&p.arena);
+}
+
+static void retire(struct toc_rules *m, struct group_state *g, struct rule_state *s,
+                   struct toc_ts now) {
+    toc_rule_health_fini(&s->watch); /* nothing to watch: its own alert ends */
+    toc_rule_send_health(m, g, s, now);
+    end_rule(m, g, s, now);
 }
 
 static void hand_over_group(struct toc_rules *m, struct group_state *old, struct group_state *now_g,
@@ -217,4 +224,24 @@ void toc_rules_set_files(struct toc_rules *m, struct toc_rule_file **take_files,
         toc_rule_file_free(&old_files[i]);
     toc_free(old_files);
     toc_mutex_unlock(&m->mutex);
+}
+
+int toc_rules_set_awake(struct toc_rules *m, struct toc_sv file, bool is_awake, struct toc_ts now) {
+    int rc = TOC_ENOENT;
+    toc_mutex_lock(&m->mutex);
+    for (size_t i = 0; i < m->group_count; i++) {
+        struct group_state *g = &m->groups[i];
+        if (!toc_sv_eq(g->file, file))
+            continue;
+        rc = 0;
+        if (g->is_asleep != is_awake)
+            continue;
+        for (size_t k = 0; !is_awake && k < g->group->rule_count; k++)
+            end_rule(m, g, &g->rules[k], now);
+        if (is_awake)
+            g->next_slot = next_on_grid(g, now.ms);
+        g->is_asleep = !is_awake;
+    }
+    toc_mutex_unlock(&m->mutex);
+    return rc;
 }

@@ -103,6 +103,7 @@ struct group_state {
     double evaluation_s, rule_seconds;
     uint64_t evaluations, missed, rule_evaluations, rule_failures;
     size_t last_samples;
+    bool is_asleep;      /* its file is: not evaluated */
     bool is_stored;      /* the store has a slot of it */
     unsigned restore_in; /* evaluations until state is taken from series; 0: never */
     struct toc_ts restore_before;

@@ -78,16 +78,20 @@ static void view_group(const struct toc_rules *m, const struct group_state *g,
 void toc_rules_each_group(struct toc_rules *m, toc_on_rule_group *fn, void *ctx) {
     toc_mutex_lock(&m->mutex);
     for (size_t g = 0; g < m->group_count; g++)
-        view_group(m, &m->groups[g], fn, ctx);
+        if (!m->groups[g].is_asleep)
+            view_group(m, &m->groups[g], fn, ctx);
     toc_mutex_unlock(&m->mutex);
 }
 
 struct toc_rules_stats toc_rules_stats(struct toc_rules *m) {
     toc_mutex_lock(&m->mutex);
     struct toc_rules_stats s = m->stats;
-    s.groups = m->group_count;
+    s.groups = 0;
     for (size_t g = 0; g < m->group_count; g++) {
         const struct group_state *group = &m->groups[g];
+        if (group->is_asleep)
+            continue;
+        s.groups++;
         s.rules += group->group->rule_count;
         for (size_t i = 0; i < group->group->rule_count; i++) {
             const struct rule_state *r = &group->rules[i];

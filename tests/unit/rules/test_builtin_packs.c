@@ -46,7 +46,7 @@ static void every_alert_is_complete(void **state) {
     size_t count, alerts = 0;
     const struct toc_builtin_pack *packs = toc_builtin_packs(&count);
     (void)state;
-    assert_int_equal(count, 5);
+    assert_true(count > 20);
     for (size_t p = 0; p < count; p++) {
         struct toc_rule_file *f = parse(&packs[p]);
         for (size_t g = 0; g < f->group_count; g++)
@@ -57,7 +57,7 @@ static void every_alert_is_complete(void **state) {
                 }
         toc_rule_file_free(&f);
     }
-    assert_int_equal(alerts, 34);
+    assert_true(alerts > 180);
 }
 
 struct world {
@@ -134,12 +134,13 @@ static void measure(struct world *w, double t, const struct trouble *x) {
 static void world_init(struct world *w) {
     size_t count;
     const struct toc_builtin_pack *packs = toc_builtin_packs(&count);
-    struct toc_rule_file *files[8];
+    struct toc_rule_file *files[64];
     *w = (struct world){.sink = {on_alerts}, .now = INT64_C(1767571200000)};
     toc_memory_querier_init(&w->db);
     struct toc_rules_options o = {
         .querier = &w->db.querier, .sink = &w->db.sink, .alerts = &w->sink};
     w->m = toc_rules_new(&o);
+    assert_true(count <= 64);
     for (size_t i = 0; i < count; i++)
         files[i] = parse(&packs[i]);
     toc_rules_set_files(w->m, files, count, (struct toc_ts){w->now});
@@ -181,7 +182,7 @@ static void troubles_are_named(void **state) {
     (void)state;
     assert_string_equal(trouble_fires(&w, &(struct trouble){.disk_left = 0.03}, 40), "DiskFull ");
     world_fini(&w);
-    assert_string_equal(trouble_fires(&w, &(struct trouble){.is_slow = true}, 30), "TtftSurge ");
+    assert_string_equal(trouble_fires(&w, &(struct trouble){.is_slow = true}, 30), "VllmTtftSurge ");
     world_fini(&w);
     assert_string_equal(trouble_fires(&w, &(struct trouble){.is_down = true}, 70), "TargetDown ");
     world_fini(&w);
