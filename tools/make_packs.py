@@ -205,6 +205,10 @@ def written_pack(path):
     if not title:
         sys.exit(f'{path}: no line "# pack: TITLE"')
     tests = (path.parent / 'tests' / f'{path.stem}_test.yml').read_text()
+    for alert in re.findall(r'^ +- alert: (\w+)$', yaml, re.M):
+        for word in ('fires', 'stays silent'):
+            if f'- name: {alert} {word}\n' not in tests:
+                sys.exit(f'{path}: {alert} has no test "{alert} {word}"')
     return Pack(path.stem, title.group(1), seen.group(1) if seen else '', yaml, [(f'{path.stem}.yml', yaml, tests)])
 
 

@@ -1,6 +1,7 @@
 /* Health, status, changes, discovery, detectors: how the daemon itself is doing. */
 #include "api/api_priv.h"
 #include "base/num.h"
+#include "collect/discovery.h"
 #include "statedb/changes.h"
 #include "sys/env.h"
 
@@ -186,12 +187,36 @@ static void write_found(void *ctx, const struct toc_discover_info *i) {
     toc_json_end_object(w);
 }
 
+static void write_source(void *ctx, const struct toc_discovery_source_info *i) {
+    struct toc_json_writer *w = ctx;
+    toc_json_begin_object(w);
+    toc_json_kv_cstr(w, "mechanism", i->mechanism);
+    toc_json_kv_string(w, "job", i->job);
+    toc_json_kv_string(w, "where", i->where);
+    toc_json_kv_cstr(w, "state",
+                     i->failing_since.ms ? "failing"
+                     : i->is_started     ? "ok"
+                                         : "starting");
+    toc_json_kv_int(w, "targets", (int64_t)i->targets);
+    toc_json_kv_int(w, "groups", (int64_t)i->groups);
+    toc_json_kv_int(w, "refreshes", (int64_t)i->refreshes);
+    toc_json_kv_int(w, "failures", (int64_t)i->failures);
+    toc_json_kv_string(w, "last_error", i->last_error);
+    toc_json_kv_time(w, "last_success", i->last_success);
+    toc_json_kv_time(w, "failing_since", i->failing_since);
+    toc_json_end_object(w);
+}
+
 void toc_api_discovery(struct toc_api_call *c) {
     toc_json_begin_object(&c->json);
     toc_json_key(&c->json, "found");
     toc_json_begin_array(&c->json);
     if (c->api->parts.discover)
         toc_discover_list(c->api->parts.discover, write_found, &c->json);
+    toc_json_end_array(&c->json);
+    toc_json_key(&c->json, "sources");
+    toc_json_begin_array(&c->json);
+    toc_discovery_list(toc_scraper_discovery(c->api->parts.scraper), write_source, &c->json);
     toc_json_end_array(&c->json);
     toc_json_end_object(&c->json);
 }

@@ -150,13 +150,23 @@ static int check_file(struct toc_sv path, const char *what) {
     return TOC_EXIT_FAILED;
 }
 
-/* The files that a scrape config names. */
-static int check_scrape_files(const struct toc_scrape_config *s) {
+static int check_http_files(const struct toc_http_settings *s) {
     int rc = check_file(s->ca_file, "CA certificate");
     rc |= check_file(s->cert_file, "client cert");
     rc |= check_file(s->key_file, "client key");
     rc |= check_file(s->password_file, "password");
     return rc | check_file(s->credentials_file, "authorization credentials or bearer token");
+}
+
+/* The files that a scrape config names. */
+static int check_scrape_files(const struct toc_scrape_config *s) {
+    int rc = check_http_files(&s->http);
+    for (size_t i = 0; i < s->discovery_count; i++) {
+        const struct toc_http_settings *http = toc_discovery_config_http(&s->discoveries[i]);
+        if (http)
+            rc |= check_http_files(http);
+    }
+    return rc;
 }
 
 static void lint_scrape(struct check *c, const struct toc_scrape_config *s) {

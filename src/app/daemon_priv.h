@@ -133,6 +133,9 @@ void toc_daemon_restore_state(struct toc_daemon *d);
 /* self.c */
 void toc_daemon_each_problem(void *daemon, toc_on_problem *fn, void *ctx);
 void toc_daemon_each_metric(void *daemon, toc_on_metric *fn, void *ctx);
+/* self_collect.c, parts of the two above */
+void toc_daemon_each_collect_problem(struct toc_daemon *d, toc_on_problem *fn, void *ctx);
+void toc_daemon_each_collect_metric(struct toc_daemon *d, toc_on_metric *fn, void *ctx);
 /* Writes the self-metrics as series. */
 void toc_daemon_each_rule_metric(struct toc_daemon *d, toc_on_metric *fn, void *ctx);
 void toc_daemon_write_self(struct toc_daemon *d, struct toc_ts now);

@@ -31,6 +31,7 @@ void toc_daemon_each_problem(void *ctx, toc_on_problem *fn, void *fn_ctx) {
     if (d->config_problem[0])
         fn(fn_ctx, "self_config", d->config_problem, d->config_problem_since);
     toc_mutex_unlock(&d->reload_mutex);
+    toc_daemon_each_collect_problem(d, fn, fn_ctx);
 }
 
 struct emitter {
@@ -163,43 +164,6 @@ static void notify_metrics(struct toc_daemon *d, struct emitter *e) {
 #undef X
     counter(e, "tocsin_notification_store_errors_total",
             "Notifications the state database refused.", (double)s.store_errors);
-}
-
-static void collect_metrics(struct toc_daemon *d, struct emitter *e) {
-    struct toc_scraper_counters s = toc_scraper_counters(d->scraper);
-    struct toc_run_counters r = toc_run_receiver_counters(d->runs);
-    counter(e, "tocsin_scrapes_total", "Scrapes made.", (double)s.scrapes);
-    counter(e, "tocsin_scrapes_failed_total", "Scrapes that failed.", (double)s.scrapes_failed);
-    counter(e, "tocsin_run_lines_total", "Lines of training runs accepted.",
-            (double)r.lines_accepted);
-    struct toc_process_watch_counters p = toc_process_watch_counters(d->processes);
-    gauge(e, "tocsin_watched_processes", "Processes of training runs under watch.",
-          (double)p.watched);
-    counter(e, "tocsin_watched_processes_ended_total", "Ends of processes told to their runs.",
-            (double)p.ended);
-    counter(e, "tocsin_watched_processes_refused_total", "Processes left alone for want of room.",
-            (double)p.over_limit);
-    counter(e, "tocsin_run_bodies_refused_total", "Bodies of training runs refused.",
-            (double)r.bodies_refused);
-    counter(e, "tocsin_run_scalars_dropped_total",
-            "Scalars left out because their run has too many tags.", (double)r.scalars_dropped);
-    counter(e, "tocsin_run_samples_rejected_total", "Samples of runs that the store refused.",
-            (double)r.samples_rejected);
-}
-
-static void reader_metrics(struct toc_daemon *d, struct emitter *e) {
-    struct toc_tensorboard_tail_counters t = toc_run_readers_tensorboard(d->readers);
-    struct toc_run_log_tail_counters l = toc_run_readers_logs(d->readers);
-#define X(member, end, help)                                                                   \
-    e->fn(e->ctx, "tocsin_tensorboard_" #member end, end[0] ? "counter" : "gauge", help, NULL, \
-          NULL, (double)t.member);
-    TOC_TENSORBOARD_TAIL_COUNTER_TABLE(X)
-#undef X
-#define X(member, end, help)                                                                     \
-    e->fn(e->ctx, "tocsin_run_log_" #member end, end[0] ? "counter" : "gauge", help, NULL, NULL, \
-          (double)l.member);
-    TOC_RUN_LOG_TAIL_COUNTER_TABLE(X)
-#undef X
 }
 
 static void remote_metrics(struct toc_daemon *d, struct emitter *e) {
@@ -378,8 +342,7 @@ void toc_daemon_each_metric(void *ctx, toc_on_metric *fn, void *fn_ctx) {
     engine_metrics(d, &e);
     toc_daemon_each_rule_metric(d, fn, fn_ctx);
     notify_metrics(d, &e);
-    collect_metrics(d, &e);
-    reader_metrics(d, &e);
+    toc_daemon_each_collect_metric(d, fn, fn_ctx);
     remote_metrics(d, &e);
     otlp_metrics(d, &e);
     import_metrics(d, &e);

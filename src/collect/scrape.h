@@ -28,6 +28,7 @@ struct toc_scraper_options {
     uint64_t phase_seed;          /* so that two daemons do not ask at the same moment */
 };
 
+struct toc_discovery;
 struct toc_scraper; /* opaque */
 /* Without targets and threads. */
 struct toc_scraper *toc_scraper_new(const struct toc_scraper_options *o);
@@ -75,6 +76,9 @@ void toc_scraper_list_dropped(struct toc_scraper *s,
                               void (*fn)(void *ctx, struct toc_sv pool,
                                          struct toc_labels discovered),
                               void *ctx);
+
+/* The sources of targets at work, to look at. */
+struct toc_discovery *toc_scraper_discovery(struct toc_scraper *s);
 
 /* X(member, what it counts) */
 #define TOC_SCRAPER_COUNTER_TABLE(X)                                                    \

@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/hash.h"
+#include "base/map.h"
+#include "collect/config_part.h"
 
 struct toc_scrape_set {
     atomic_uint refs;
@@ -18,6 +19,7 @@ struct reader {
     struct toc_arena *arena;
     const struct toc_scrape_global *global;
     struct toc_err *err;
+    struct toc_config_reader part;
 };
 
 /* ----------------------------------------------------------------------------------------------
@@ -92,33 +94,6 @@ static int copy_node(const struct toc_yaml *n, struct toc_arena *a, struct toc_y
     return a->overflowed ? TOC_ENOMEM : 0;
 }
 
-static int expect_type(const struct toc_yaml *n, enum toc_yaml_type type, const char *what,
-                       struct toc_err *err) {
-    if (n->type == type)
-        return 0;
-    return toc_err_at(err, TOC_ETYPE, n->line, n->column, "expected %s", what);
-}
-
-static int no_memory(struct toc_err *err) {
-    return toc_errf(err, TOC_ENOMEM, "no memory for scrape configs");
-}
-
-static int read_strings(const struct toc_yaml *n, struct toc_arena *a, const struct toc_sv **out,
-                        size_t *out_count, struct toc_err *err) {
-    *out_count = 0;
-    if (toc_yaml_is_null(n))
-        return 0;
-    int rc = expect_type(n, TOC_YAML_SEQUENCE, "a list", err);
-    struct toc_sv *items = rc ? NULL : TOC_ARENA_NEW_ARRAY(a, struct toc_sv, n->count + 1);
-    if (!rc && !items)
-        return no_memory(err);
-    for (size_t i = 0; rc == 0 && i < n->count; i++)
-        rc = toc_yaml_string(&n->items[i], &items[i], err);
-    *out = items;
-    *out_count = rc ? 0 : n->count;
-    return rc;
-}
-
 /* ----------------------------------------------------------------------------------------- target
  * groups */
 
@@ -129,14 +104,14 @@ static int check_target(const struct toc_yaml *n, struct toc_sv target, struct t
     return 0;
 }
 
-static int read_labels(const struct toc_yaml *n, struct toc_arena *a, struct toc_scrape_group *out,
+static int read_labels(const struct toc_yaml *n, struct toc_arena *a, struct toc_target_group *out,
                        struct toc_err *err) {
     if (toc_yaml_is_null(n))
         return 0;
-    int rc = expect_type(n, TOC_YAML_MAPPING, "labels as name: value", err);
+    int rc = toc_config_expect(n, TOC_YAML_MAPPING, "labels as name: value", err);
     struct toc_label *labels = rc ? NULL : TOC_ARENA_NEW_ARRAY(a, struct toc_label, n->count + 1);
     if (!rc && !labels)
-        return no_memory(err);
+        return toc_config_no_memory(err);
     for (size_t i = 0; rc == 0 && i < n->count; i++) {
         const struct toc_yaml *item = &n->items[i];
         labels[i].name = item->key;
@@ -153,7 +128,7 @@ static int read_labels(const struct toc_yaml *n, struct toc_arena *a, struct toc
     return rc;
 }
 
-static int read_group(const struct toc_yaml *n, struct toc_arena *a, struct toc_scrape_group *out,
+static int read_group(const struct toc_yaml *n, struct toc_arena *a, struct toc_target_group *out,
                       struct toc_err *err) {
     static const char *const keys[] = {"targets", "labels", NULL};
     if (toc_yaml_is_null(n))
@@ -162,23 +137,23 @@ static int read_group(const struct toc_yaml *n, struct toc_arena *a, struct toc_
     const struct toc_yaml *targets = toc_yaml_get(n, "targets");
     int rc = toc_yaml_check_keys(n, keys, err);
     if (rc == 0)
-        rc = read_strings(targets, a, &out->targets, &out->target_count, err);
+        rc = toc_config_strings(targets, a, &out->targets, &out->target_count, err);
     for (size_t i = 0; rc == 0 && i < out->target_count; i++)
         rc = check_target(&targets->items[i], out->targets[i], err);
     return rc ? rc : read_labels(toc_yaml_get(n, "labels"), a, out, err);
 }
 
 int toc_scrape_groups_read(const struct toc_yaml *list, struct toc_arena *a,
-                           const struct toc_scrape_group **out, size_t *out_count,
+                           const struct toc_target_group **out, size_t *out_count,
                            struct toc_err *err) {
     *out_count = 0;
     if (toc_yaml_is_null(list))
         return 0;
-    int rc = expect_type(list, TOC_YAML_SEQUENCE, "a list of target groups", err);
-    struct toc_scrape_group *groups =
-        rc ? NULL : TOC_ARENA_NEW_ARRAY(a, struct toc_scrape_group, list->count + 1);
+    int rc = toc_config_expect(list, TOC_YAML_SEQUENCE, "a list of target groups", err);
+    struct toc_target_group *groups =
+        rc ? NULL : TOC_ARENA_NEW_ARRAY(a, struct toc_target_group, list->count + 1);
     if (!rc && !groups)
-        return no_memory(err);
+        return toc_config_no_memory(err);
     for (size_t i = 0; rc == 0 && i < list->count; i++)
         rc = read_group(&list->items[i], a, &groups[i], err);
     *out = groups;
@@ -191,15 +166,14 @@ int toc_scrape_groups_read(const struct toc_yaml *list, struct toc_arena *a,
 
 /* One entry as it stands in the file; the nodes are read further below. */
 struct raw_config {
-    struct toc_sv job_name, metrics_path, scheme, proxy_url, fallback_scrape_protocol,
-        metric_name_escaping_scheme, metric_name_validation_scheme, bearer_token, bearer_token_file;
+    struct toc_sv job_name, metrics_path, scheme, fallback_scrape_protocol,
+        metric_name_escaping_scheme, metric_name_validation_scheme;
     bool honor_labels, honor_timestamps, track_timestamps_staleness, enable_compression,
-        follow_redirects, extra_scrape_metrics, enable_http2, scrape_native_histograms,
-        convert_classic_histograms_to_nhcb, always_scrape_classic_histograms,
-        proxy_from_environment;
+        extra_scrape_metrics, scrape_native_histograms, convert_classic_histograms_to_nhcb,
+        always_scrape_classic_histograms;
     int64_t scrape_interval, scrape_timeout;
-    const struct toc_yaml *params, *basic_auth, *authorization, *tls_config, *static_configs,
-        *file_sd_configs, *relabel_configs, *metric_relabel_configs, *scrape_protocols, *ignored;
+    const struct toc_yaml *params, *static_configs, *file_sd_configs, *relabel_configs,
+        *metric_relabel_configs, *scrape_protocols, *ignored;
 };
 
 #define FIELD(name, kind, fallback) \
@@ -207,69 +181,61 @@ struct raw_config {
 #define TEXT(name, fallback) FIELD(name, TOC_SCHEMA_STRING, fallback)
 #define FLAG(name, fallback) FIELD(name, TOC_SCHEMA_BOOL, fallback)
 #define NODE(name) FIELD(name, TOC_SCHEMA_NODE, NULL)
-#define LIMIT(name) \
+#define OTHER(name) \
     { #name, TOC_SCHEMA_NODE, offsetof(struct raw_config, ignored), false, NULL, 0, 0, NULL }
 static const struct toc_schema_key config_keys[] = {
     TEXT(job_name, ""),
     TEXT(metrics_path, "/metrics"),
     TEXT(scheme, "http"),
-    TEXT(proxy_url, NULL),
     TEXT(fallback_scrape_protocol, NULL),
     TEXT(metric_name_escaping_scheme, "allow-utf-8"),
     TEXT(metric_name_validation_scheme, "utf8"),
-    TEXT(bearer_token, NULL),
-    TEXT(bearer_token_file, NULL),
     FLAG(honor_labels, "false"),
     FLAG(honor_timestamps, "true"),
     FLAG(track_timestamps_staleness, "false"),
     FLAG(enable_compression, "true"),
-    FLAG(follow_redirects, "true"),
     FLAG(extra_scrape_metrics, "false"),
-    FLAG(enable_http2, "true"),
     FLAG(scrape_native_histograms, "false"),
     FLAG(convert_classic_histograms_to_nhcb, "false"),
     FLAG(always_scrape_classic_histograms, "false"),
-    FLAG(proxy_from_environment, "false"),
     FIELD(scrape_interval, TOC_SCHEMA_DURATION, NULL),
     FIELD(scrape_timeout, TOC_SCHEMA_DURATION, NULL),
     NODE(params),
-    NODE(basic_auth),
-    NODE(authorization),
-    NODE(tls_config),
     NODE(static_configs),
     NODE(file_sd_configs),
     NODE(relabel_configs),
     NODE(metric_relabel_configs),
     NODE(scrape_protocols),
-#define X(member, fallback, what) LIMIT(member),
+#define X(member, fallback, what) OTHER(member),
     TOC_SCRAPE_LIMIT_TABLE(X)
 #undef X
-        {0},
+#define X(key) OTHER(key),
+        TOC_HTTP_SETTINGS_KEYS(X)
+#undef X
+#define X(name, mechanism, key) OTHER(key),
+            TOC_DISCOVERY_TABLE(X)
+#undef X
+                {0},
 };
 
 /* Keys of upstream that mean something this program does not do: said, not ignored. */
-static const char *const unsupported_keys[] = {"oauth2",
-                                               "sigv4",
-                                               "no_proxy",
-                                               "proxy_connect_header",
-                                               "http_headers",
-                                               "native_histogram_bucket_limit",
+static const char *const unsupported_keys[] = {"native_histogram_bucket_limit",
                                                "native_histogram_min_bucket_factor",
-                                               "scrape_failure_log_file",
-                                               NULL};
+                                               "scrape_failure_log_file", NULL};
 
 static int refuse_unsupported(const struct toc_yaml *n, struct toc_err *err) {
     for (size_t i = 0; n->type == TOC_YAML_MAPPING && i < n->count; i++) {
         const struct toc_yaml *item = &n->items[i];
         bool is_sd = toc_sv_ends_with(item->key, TOC_SV("_sd_configs")) &&
-                     !toc_sv_eq(item->key, TOC_SV("file_sd_configs"));
+                     !toc_sv_eq(item->key, TOC_SV("file_sd_configs")) &&
+                     !toc_discovery_is_key(item->key);
         bool is_listed = false;
         for (const char *const *k = unsupported_keys; *k && !is_listed; k++)
             is_listed = toc_sv_eq_cstr(item->key, *k);
         if (is_sd || is_listed)
             return toc_err_at(err, TOC_EUNSUPPORTED, item->key_line, item->key_column,
                               "%.*s is not supported by this build%s", TOC_SV_ARG(item->key),
-                              is_sd ? "; use static_configs or file_sd_configs" : "");
+                              is_sd ? "; use file_sd_configs or http_sd_configs" : "");
     }
     return 0;
 }
@@ -294,9 +260,8 @@ static int check_raw(const struct raw_config *raw, const struct toc_yaml *n, str
             err, TOC_EUNSUPPORTED, n->line, n->column,
             "metric_name_validation_scheme \"%.*s\" is not supported by this build: use utf8",
             TOC_SV_ARG(raw->metric_name_validation_scheme));
-    int rc = refuse_flag(raw->convert_classic_histograms_to_nhcb,
-                         "convert_classic_histograms_to_nhcb", n, err);
-    return rc ? rc : refuse_flag(raw->proxy_from_environment, "proxy_from_environment", n, err);
+    return refuse_flag(raw->convert_classic_histograms_to_nhcb,
+                       "convert_classic_histograms_to_nhcb", n, err);
 }
 
 static int read_times(const struct raw_config *raw, const struct toc_yaml *n, struct reader *r,
@@ -372,7 +337,7 @@ static int read_protocols(const struct raw_config *raw, const struct toc_yaml *n
         return toc_err_at(
             r->err, TOC_EINVAL, n->line, n->column,
             "metric_name_escaping_scheme must be allow-utf-8, underscores, dots or values");
-    int rc = read_strings(list, r->arena, &names, &name_count, r->err);
+    int rc = toc_config_strings(list, r->arena, &names, &name_count, r->err);
     for (size_t i = 0; rc == 0 && i < name_count; i++) {
         int p = find_protocol(names[i]);
         for (size_t j = 0; j < i && rc == 0; j++)
@@ -401,95 +366,18 @@ static int read_protocols(const struct raw_config *raw, const struct toc_yaml *n
 static int read_params(const struct toc_yaml *n, struct reader *r, struct toc_scrape_config *out) {
     if (toc_yaml_is_null(n))
         return 0;
-    int rc = expect_type(n, TOC_YAML_MAPPING, "params as name: [values]", r->err);
+    int rc = toc_config_expect(n, TOC_YAML_MAPPING, "params as name: [values]", r->err);
     struct toc_scrape_param *params =
         rc ? NULL : TOC_ARENA_NEW_ARRAY(r->arena, struct toc_scrape_param, n->count + 1);
     if (!rc && !params)
-        return no_memory(r->err);
+        return toc_config_no_memory(r->err);
     for (size_t i = 0; rc == 0 && i < n->count; i++) {
         params[i].name = n->items[i].key;
-        rc =
-            read_strings(&n->items[i], r->arena, &params[i].values, &params[i].value_count, r->err);
+        rc = toc_config_strings(&n->items[i], r->arena, &params[i].values, &params[i].value_count,
+                                r->err);
     }
     out->params = params;
     out->param_count = rc ? 0 : n->count;
-    return rc;
-}
-
-/* A path as written, or below the folder of the configuration file. */
-static struct toc_sv resolve_path(struct reader *r, struct toc_sv path) {
-    if (!path.n || path.p[0] == '/' || !r->global->base_dir)
-        return path;
-    struct toc_buf text = TOC_BUF_INIT;
-    toc_buf_printf(&text, "%s/%.*s", r->global->base_dir, TOC_SV_ARG(path));
-    struct toc_sv copy = toc_arena_dup_sv(r->arena, toc_buf_sv(&text));
-    toc_buf_fini(&text);
-    return copy;
-}
-
-struct raw_auth {
-    struct toc_sv username, username_file, password, password_file, type, credentials,
-        credentials_file;
-};
-
-#define AUTH(name, fallback) \
-    { #name, TOC_SCHEMA_STRING, offsetof(struct raw_auth, name), false, fallback, 0, 0, NULL }
-static const struct toc_schema_key basic_keys[] = {
-    AUTH(username, NULL), AUTH(password, NULL), AUTH(password_file, NULL), {0}};
-static const struct toc_schema_key authorization_keys[] = {
-    AUTH(type, "Bearer"), AUTH(credentials, NULL), AUTH(credentials_file, NULL), {0}};
-
-static int read_auth(const struct raw_config *raw, const struct toc_yaml *n, struct reader *r,
-                     struct toc_scrape_config *out) {
-    struct raw_auth a = {.type = TOC_SV("Bearer"),
-                         .credentials = raw->bearer_token,
-                         .credentials_file = raw->bearer_token_file};
-    int rc = 0;
-    bool has_token = raw->bearer_token.n || raw->bearer_token_file.n;
-    if (raw->basic_auth)
-        rc = toc_schema_read(raw->basic_auth, basic_keys, &a, r->err);
-    if (rc == 0 && raw->authorization)
-        rc = toc_schema_read(raw->authorization, authorization_keys, &a, r->err);
-    if (rc == 0 && !!raw->basic_auth + !!raw->authorization + has_token > 1)
-        rc =
-            toc_err_at(r->err, TOC_EINVAL, n->line, n->column,
-                       "at most one of basic_auth, authorization & bearer_token may be configured");
-    if (rc == 0 &&
-        ((a.password.n && a.password_file.n) || (a.credentials.n && a.credentials_file.n)))
-        rc = toc_err_at(r->err, TOC_EINVAL, n->line, n->column,
-                        "at most one of a secret and its file may be configured");
-    if (rc == 0 && raw->authorization && toc_sv_eq_nocase(a.type, TOC_SV("basic")))
-        rc =
-            toc_err_at(r->err, TOC_EINVAL, n->line, n->column,
-                       "authorization type cannot be set to \"basic\", use \"basic_auth\" instead");
-    out->user = a.username;
-    out->password = a.password;
-    out->password_file = resolve_path(r, a.password_file);
-    out->auth_type = a.type;
-    out->credentials = a.credentials;
-    out->credentials_file = resolve_path(r, a.credentials_file);
-    return rc;
-}
-
-#define TLS(name, kind) \
-    { #name, kind, offsetof(struct toc_scrape_config, name), false, NULL, 0, 0, NULL }
-static const struct toc_schema_key tls_keys[] = {TLS(ca_file, TOC_SCHEMA_STRING),
-                                                 TLS(cert_file, TOC_SCHEMA_STRING),
-                                                 TLS(key_file, TOC_SCHEMA_STRING),
-                                                 TLS(server_name, TOC_SCHEMA_STRING),
-                                                 TLS(insecure_skip_verify, TOC_SCHEMA_BOOL),
-                                                 {0}};
-
-static int read_tls(const struct toc_yaml *n, struct reader *r, struct toc_scrape_config *out) {
-    if (toc_yaml_is_null(n))
-        return 0;
-    int rc = toc_schema_read(n, tls_keys, out, r->err);
-    if (rc == 0 && (out->cert_file.n != 0) != (out->key_file.n != 0))
-        rc = toc_err_at(r->err, TOC_EINVAL, n->line, n->column,
-                        "cert_file and key_file belong together: one of them is missing");
-    out->ca_file = resolve_path(r, out->ca_file);
-    out->cert_file = resolve_path(r, out->cert_file);
-    out->key_file = resolve_path(r, out->key_file);
     return rc;
 }
 
@@ -504,7 +392,8 @@ static int read_file_sd(const struct toc_yaml *n, struct reader *r,
     const struct toc_sv *files = NULL;
     int rc = toc_yaml_check_keys(n, keys, r->err);
     if (rc == 0)
-        rc = read_strings(toc_yaml_get(n, "files"), r->arena, &files, &out->file_count, r->err);
+        rc = toc_config_strings(toc_yaml_get(n, "files"), r->arena, &files, &out->file_count,
+                                r->err);
     const struct toc_yaml *refresh = toc_yaml_get(n, "refresh_interval");
     int64_t refresh_ms; /* checked only: files are looked at more often than anybody asks for */
     if (rc == 0 && !toc_yaml_is_null(refresh))
@@ -515,9 +404,9 @@ static int read_file_sd(const struct toc_yaml *n, struct reader *r,
     struct toc_sv *paths =
         rc ? NULL : TOC_ARENA_NEW_ARRAY(r->arena, struct toc_sv, out->file_count);
     if (!rc && !paths)
-        return no_memory(r->err);
+        return toc_config_no_memory(r->err);
     for (size_t i = 0; rc == 0 && i < out->file_count; i++) {
-        paths[i] = resolve_path(r, files[i]);
+        paths[i] = toc_config_path(&r->part, files[i]);
         if (!is_sd_file(files[i]))
             rc = toc_err_at(
                 r->err, TOC_EINVAL, n->line, n->column,
@@ -533,11 +422,11 @@ static int read_file_sds(const struct toc_yaml *list, struct reader *r,
                          struct toc_scrape_config *out) {
     if (toc_yaml_is_null(list))
         return 0;
-    int rc = expect_type(list, TOC_YAML_SEQUENCE, "a list of file_sd configs", r->err);
+    int rc = toc_config_expect(list, TOC_YAML_SEQUENCE, "a list of file_sd configs", r->err);
     struct toc_scrape_file_sd *sds =
         rc ? NULL : TOC_ARENA_NEW_ARRAY(r->arena, struct toc_scrape_file_sd, list->count + 1);
     if (!rc && !sds)
-        return no_memory(r->err);
+        return toc_config_no_memory(r->err);
     for (size_t i = 0; rc == 0 && i < list->count; i++)
         rc = read_file_sd(&list->items[i], r, &sds[i]);
     out->file_sds = sds;
@@ -545,26 +434,14 @@ static int read_file_sds(const struct toc_yaml *list, struct reader *r,
     return rc;
 }
 
-static uint64_t node_digest(const struct toc_yaml *n, uint64_t seed) {
-    if (!n)
-        return seed;
-    seed = toc_hash_mix(seed, toc_hash64(n->key.p, n->key.n, n->type));
-    seed = toc_hash_mix(seed, toc_hash64(n->scalar.p, n->scalar.n, n->count));
-    for (size_t i = 0; i < n->count; i++)
-        seed = node_digest(&n->items[i], seed);
-    return seed;
-}
-
 static void take_plain(const struct raw_config *raw, struct toc_scrape_config *out) {
     out->job_name = raw->job_name;
     out->metrics_path = raw->metrics_path;
     out->scheme = raw->scheme;
-    out->proxy_url = raw->proxy_url;
     out->honor_labels = raw->honor_labels;
     out->honor_timestamps = raw->honor_timestamps;
     out->track_timestamps_staleness = raw->track_timestamps_staleness;
     out->enable_compression = raw->enable_compression;
-    out->follow_redirects = raw->follow_redirects;
     out->extra_scrape_metrics = raw->extra_scrape_metrics;
     out->native_histograms = raw->scrape_native_histograms;
     out->classic_histograms = raw->always_scrape_classic_histograms;
@@ -577,6 +454,8 @@ static int read_config(const struct toc_yaml *n, struct reader *r, struct toc_sc
                           "empty or null scrape config section");
     out->limits = r->global->limits;
     int rc = refuse_unsupported(n, r->err);
+    if (rc == 0)
+        rc = toc_http_settings_read(n, &r->part, &out->http);
     if (rc == 0)
         rc = toc_schema_read(n, config_keys, &raw, r->err);
     if (rc == 0)
@@ -592,24 +471,37 @@ static int read_config(const struct toc_yaml *n, struct reader *r, struct toc_sc
     if (rc == 0)
         rc = read_params(raw.params, r, out);
     if (rc == 0)
-        rc = read_auth(&raw, n, r, out);
-    if (rc == 0)
-        rc = read_tls(raw.tls_config, r, out);
-    if (rc == 0)
         rc = toc_scrape_groups_read(raw.static_configs, r->arena, &out->groups, &out->group_count,
                                     r->err);
     if (rc == 0)
         rc = read_file_sds(raw.file_sd_configs, r, out);
     if (rc == 0)
+        rc = toc_discovery_configs_read(n, &r->part, &out->discoveries, &out->discovery_count);
+    if (rc == 0)
         rc = toc_relabel_read(raw.relabel_configs, r->arena, &out->relabel, r->err);
     if (rc == 0)
         rc = toc_relabel_read(raw.metric_relabel_configs, r->arena, &out->metric_relabel, r->err);
-    out->series_digest = node_digest(raw.metric_relabel_configs, out->honor_labels);
+    out->series_digest = toc_config_digest(raw.metric_relabel_configs, out->honor_labels);
     return rc;
 }
 
 /* -----------------------------------------------------------------------------------------------
  * the set */
+
+/* Sources that are configured alike are one. */
+static int check_sources(const struct toc_scrape_set *s, struct toc_err *err) {
+    struct toc_map seen = TOC_MAP_INIT;
+    for (size_t i = 0; i < s->count; i++)
+        for (size_t k = 0; k < s->configs[i].discovery_count; k++)
+            toc_map_put(&seen, toc_map_u64(&s->configs[i].discoveries[k].digest), &seen);
+    size_t count = seen.count;
+    toc_map_fini(&seen);
+    if (count <= TOC_DISCOVERY_SOURCES_MAX)
+        return 0;
+    return toc_errf(err, TOC_ELIMIT,
+                    "%zu different sources of targets are configured, at most %d may be", count,
+                    TOC_DISCOVERY_SOURCES_MAX);
+}
 
 static int check_unique(const struct toc_scrape_set *s, const struct toc_yaml *list,
                         struct toc_err *err) {
@@ -625,18 +517,20 @@ static int check_unique(const struct toc_scrape_set *s, const struct toc_yaml *l
 static int read_set(struct toc_scrape_set *s, const struct toc_yaml *list, struct reader *r) {
     if (toc_yaml_is_null(list))
         return 0;
-    int rc = expect_type(list, TOC_YAML_SEQUENCE, "a list of scrape configs", r->err);
+    int rc = toc_config_expect(list, TOC_YAML_SEQUENCE, "a list of scrape configs", r->err);
     if (rc)
         return rc;
     struct toc_yaml *copy = TOC_ARENA_NEW(&s->arena, struct toc_yaml);
     s->configs = TOC_ARENA_NEW_ARRAY(&s->arena, struct toc_scrape_config, list->count + 1);
     if (!copy || !s->configs || copy_node(list, &s->arena, copy) < 0)
-        return no_memory(r->err);
+        return toc_config_no_memory(r->err);
     for (size_t i = 0; rc == 0 && i < copy->count; i++) {
         s->count = i + 1;
         rc = read_config(&copy->items[i], r, &s->configs[i]);
     }
-    return rc ? rc : check_unique(s, list, r->err);
+    if (rc == 0)
+        rc = check_unique(s, list, r->err);
+    return rc ? rc : check_sources(s, r->err);
 }
 
 int toc_scrape_set_read(const struct toc_yaml *scrape_configs,
@@ -646,7 +540,8 @@ int toc_scrape_set_read(const struct toc_yaml *scrape_configs,
     struct toc_scrape_set *s = TOC_NEW(struct toc_scrape_set);
     atomic_init(&s->refs, 1);
     toc_arena_init(&s->arena, (size_t)64 << 20);
-    struct reader r = {&s->arena, global ? global : &fallback, err};
+    struct reader r = {.arena = &s->arena, .global = global ? global : &fallback, .err = err};
+    r.part = (struct toc_config_reader){&s->arena, r.global->base_dir, err};
     int rc = read_set(s, scrape_configs, &r);
     if (rc)
         toc_scrape_set_unref(&s);

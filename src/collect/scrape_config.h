@@ -12,7 +12,10 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "codec/yaml.h"
+#include "collect/discovery_config.h"
+#include "collect/http_settings.h"
 #include "collect/relabel.h"
+#include "collect/target_group.h"
 #include "model/labels.h"
 
 /* X(member, key, default, what it limits); 0 in a file means no limit. Also keys of `global`. */
@@ -42,13 +45,6 @@ struct toc_scrape_global toc_scrape_global_default(void);
  * accepted. */
 int toc_scrape_global_read(const struct toc_yaml *global, struct toc_scrape_global *io,
                            struct toc_err *err) TOC_MUST_CHECK;
-
-struct toc_scrape_group {
-    const struct toc_sv *targets; /* host:port */
-    size_t target_count;
-    const struct toc_label *labels;
-    size_t label_count;
-};
 
 struct toc_scrape_file_sd {
     const struct toc_sv *files; /* paths; the last part may be a pattern */
@@ -86,22 +82,21 @@ struct toc_scrape_config {
     int64_t interval_ms, timeout_ms;
     struct toc_sv metrics_path, scheme;
     bool honor_labels, honor_timestamps, track_timestamps_staleness, enable_compression,
-        follow_redirects, extra_scrape_metrics, native_histograms, classic_histograms;
+        extra_scrape_metrics, native_histograms, classic_histograms;
     const struct toc_scrape_param *params;
     size_t param_count;
     struct toc_scrape_limits limits;
     char accept[600];      /* header */
     int fallback_protocol; /* enum toc_scrape_protocol, -1 when none */
 
-    struct toc_sv user, password, password_file; /* basic_auth */
-    struct toc_sv auth_type, credentials, credentials_file;
-    struct toc_sv ca_file, cert_file, key_file, server_name, proxy_url;
-    bool insecure_skip_verify;
+    struct toc_http_settings http;
 
-    const struct toc_scrape_group *groups;
+    const struct toc_target_group *groups; /* static_configs */
     size_t group_count;
     const struct toc_scrape_file_sd *file_sds;
     size_t file_sd_count;
+    const struct toc_discovery_config *discoveries;
+    size_t discovery_count;
     struct toc_relabel relabel, metric_relabel;
     uint64_t series_digest; /* of what decides how samples become series */
 };
@@ -125,7 +120,7 @@ const struct toc_scrape_config *toc_scrape_set_get(const struct toc_scrape_set *
 /* Reads a list of target groups (static_configs, a file of file_sd) into `a`; views borrowed from
  * `list` and `a`. */
 int toc_scrape_groups_read(const struct toc_yaml *list, struct toc_arena *a,
-                           const struct toc_scrape_group **out, size_t *out_count,
+                           const struct toc_target_group **out, size_t *out_count,
                            struct toc_err *err) TOC_MUST_CHECK;
 
 #endif

@@ -3,8 +3,6 @@
 #include "codec/yaml_write.h"
 #include "collect/scrape_config.h"
 
-#define SECRET TOC_SV("<secret>")
-
 static void line(struct toc_buf *out, int indent, const char *key, struct toc_sv value) {
     toc_buf_printf(out, "%*s%s: ", indent, "", key);
     if (!toc_yaml_append_masked_url(out, value))
@@ -53,30 +51,6 @@ static void params(struct toc_buf *out, const struct toc_scrape_config *c) {
     }
 }
 
-static void authentication(struct toc_buf *out, const struct toc_scrape_config *c) {
-    if (c->user.n || c->password.n || c->password_file.n) {
-        toc_buf_append_cstr(out, "basic_auth:\n");
-        line(out, 2, "username", c->user);
-        optional(out, 2, "password", c->password.n ? SECRET : TOC_SV_NULL);
-        optional(out, 2, "password_file", c->password_file);
-    }
-    if (c->credentials.n || c->credentials_file.n) {
-        toc_buf_append_cstr(out, "authorization:\n");
-        line(out, 2, "type", c->auth_type.n ? c->auth_type : TOC_SV("Bearer"));
-        optional(out, 2, "credentials", c->credentials.n ? SECRET : TOC_SV_NULL);
-        optional(out, 2, "credentials_file", c->credentials_file);
-    }
-    if (c->ca_file.n || c->cert_file.n || c->server_name.n || c->insecure_skip_verify) {
-        toc_buf_append_cstr(out, "tls_config:\n");
-        optional(out, 2, "ca_file", c->ca_file);
-        optional(out, 2, "cert_file", c->cert_file);
-        optional(out, 2, "key_file", c->key_file);
-        optional(out, 2, "server_name", c->server_name);
-        flag(out, 2, "insecure_skip_verify", c->insecure_skip_verify);
-    }
-    optional(out, 0, "proxy_url", c->proxy_url);
-}
-
 static void relabel(struct toc_buf *out, const char *key, const struct toc_relabel *r) {
     if (r->count)
         toc_buf_printf(out, "%s:\n", key);
@@ -98,7 +72,7 @@ static void targets(struct toc_buf *out, const struct toc_scrape_config *c) {
     if (c->group_count)
         toc_buf_append_cstr(out, "static_configs:\n");
     for (size_t i = 0; i < c->group_count; i++) {
-        const struct toc_scrape_group *g = &c->groups[i];
+        const struct toc_target_group *g = &c->groups[i];
         toc_buf_append_cstr(out, "- targets:\n");
         for (size_t k = 0; k < g->target_count; k++) {
             toc_buf_append_cstr(out, "  - ");
@@ -143,9 +117,9 @@ void toc_scrape_config_format(const struct toc_scrape_config *c, struct toc_buf 
     toc_buf_printf(out, "%s: %lld\n", #member, (long long)c->limits.member);
     TOC_SCRAPE_LIMIT_TABLE(X)
 #undef X
-    flag(out, 0, "follow_redirects", c->follow_redirects);
-    authentication(out, c);
+    toc_http_settings_format(&c->http, 0, out);
     targets(out, c);
+    toc_discovery_configs_format(c->discoveries, c->discovery_count, out);
     relabel(out, "relabel_configs", &c->relabel);
     relabel(out, "metric_relabel_configs", &c->metric_relabel);
 }

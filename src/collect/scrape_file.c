@@ -14,7 +14,7 @@ void toc_scrape_files_init(struct scrape_files *f, struct toc_vfs *vfs) {
 }
 
 static void file_free(struct scrape_file *file) {
-    toc_arena_fini(&file->arena);
+    toc_shared_groups_fini(&file->groups);
     toc_free(file->path);
     toc_free(file);
 }
@@ -108,7 +108,7 @@ static struct scrape_file *find_or_add(struct scrape_files *f, const char *path)
 }
 
 /* JSON is read by the YAML reader, whose flow style contains it. */
-static int parse(struct toc_sv text, struct toc_arena *a, const struct toc_scrape_group **groups,
+static int parse(struct toc_sv text, struct toc_arena *a, const struct toc_target_group **groups,
                  size_t *count, struct toc_err *err) {
     const struct toc_yaml *root;
     int rc = toc_yaml_parse(text, a, &root, err);
@@ -119,11 +119,42 @@ static int parse(struct toc_sv text, struct toc_arena *a, const struct toc_scrap
     return rc ? rc : toc_scrape_groups_read(root, a, groups, count, err);
 }
 
+/* Copies that outlive the text, with the file's path as a label. */
+static void share(const char *path, const struct toc_target_group *groups, size_t count,
+                  struct toc_shared_groups *out) {
+    struct toc_labels_builder labels = TOC_LABELS_BUILDER_INIT;
+    for (size_t i = 0; i < count; i++) {
+        struct toc_target_group g = groups[i];
+        TOC_VEC_RESERVE(&labels, g.label_count + 1);
+        labels.count = 0;
+        for (size_t k = 0; k < g.label_count; k++)
+            TOC_VEC_PUSH(&labels, g.labels[k]);
+        TOC_VEC_PUSH(&labels, ((struct toc_label){TOC_SV("__meta_filepath"), toc_sv_cstr(path)}));
+        g.labels = labels.items;
+        g.label_count = labels.count;
+        TOC_VEC_PUSH(out, toc_shared_group_new(&g));
+    }
+    toc_labels_builder_fini(&labels);
+}
+
+/* A group that is what it was stays the same object. */
+static void keep_equal(struct toc_shared_groups *new, struct toc_shared_groups *old) {
+    for (size_t i = 0; i < new->count &&i < old->count; i++) {
+        if (!toc_target_group_eq(toc_shared_group_get(new->items[i]),
+                                 toc_shared_group_get(old->items[i])))
+            continue;
+        struct toc_shared_group *same = old->items[i];
+        old->items[i] = new->items[i];
+        new->items[i] = same;
+    }
+}
+
 static void load(struct scrape_files *f, struct scrape_file *file) {
     struct toc_buf text = TOC_BUF_INIT;
     struct toc_err err = {0};
     struct toc_arena arena;
-    const struct toc_scrape_group *groups = NULL;
+    const struct toc_target_group *groups = NULL;
+    struct toc_shared_groups shared = {0};
     size_t count = 0;
     toc_arena_init(&arena, ARENA_BYTES);
     int rc = toc_vfs_read_file(f->vfs, file->path, FILE_BYTES_MAX, &text);
@@ -131,20 +162,19 @@ static void load(struct scrape_files *f, struct scrape_file *file) {
         rc = toc_errf(&err, rc, "%s", toc_strerror(rc));
     else
         rc = parse(toc_buf_sv(&text), &arena, &groups, &count, &err);
-    toc_buf_fini(&text);
+    file->is_bad = rc < 0;
     if (rc < 0) {
         f->errors++;
         toc_log(TOC_LOG_WARN, "scrape", "discovery file %s:%d:%d: %s; its last good targets stay",
                 file->path, err.line, err.column, err.message);
-        toc_arena_fini(&arena);
-        file->is_bad = true;
-        return;
+    } else {
+        share(file->path, groups, count, &shared);
+        keep_equal(&shared, &file->groups);
+        toc_shared_groups_fini(&file->groups);
+        file->groups = shared;
     }
-    toc_arena_fini(&file->arena);
-    file->arena = arena;
-    file->groups = groups;
-    file->group_count = count;
-    file->is_bad = false;
+    toc_buf_fini(&text);
+    toc_arena_fini(&arena);
 }
 
 /* Has the file another size, time or identity than last time? Remembers the new ones. */
@@ -178,10 +208,8 @@ void toc_scrape_files_forget(struct scrape_files *f) {
     TOC_VEC_FINI(&gone);
 }
 
-void toc_scrape_files_each(struct scrape_files *f, const struct toc_scrape_file_sd *sd,
-                           void (*fn)(void *ctx, const char *path,
-                                      const struct toc_scrape_group *groups, size_t count),
-                           void *ctx) {
+void toc_scrape_files_groups(struct scrape_files *f, const struct toc_scrape_file_sd *sd,
+                             struct toc_shared_groups *out) {
     for (size_t i = 0; i < sd->file_count; i++) {
         struct paths paths = {0};
         expand(f, sd->files[i].p, &paths);
@@ -190,7 +218,8 @@ void toc_scrape_files_each(struct scrape_files *f, const struct toc_scrape_file_
             file->is_seen = true;
             if (take_changes(f, file))
                 load(f, file);
-            fn(ctx, file->path, file->groups, file->group_count);
+            for (size_t k = 0; k < file->groups.count; k++)
+                TOC_VEC_PUSH(out, toc_shared_group_ref(file->groups.items[k]));
         }
         paths_fini(&paths);
     }

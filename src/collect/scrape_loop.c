@@ -21,7 +21,7 @@ static void begin_due(struct toc_scraper *s) {
         struct scrape_target *t = TOC_CONTAINER_OF(node, struct scrape_target, due);
         t->is_running = true;
         s->running_count++;
-        toc_scrape_take_next_plan(s, t);
+        toc_scrape_take_next_spec(s, t);
         toc_mutex_unlock(&s->mutex);
         toc_scrape_begin(s, t);
         toc_mutex_lock(&s->mutex);
@@ -48,7 +48,7 @@ static void release(struct toc_scraper *s, struct scrape_target *t) {
     if (is_removed && s->is_stopping) {
         TOC_VEC_PUSH(&s->orphans, t);
     } else if (!is_removed && !s->is_stopping) {
-        toc_scrape_take_next_plan(s, t);
+        toc_scrape_take_next_spec(s, t);
         toc_scrape_reschedule(s, t);
     }
     toc_mutex_unlock(&s->mutex);

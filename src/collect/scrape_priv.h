@@ -7,17 +7,23 @@
 #include "base/heap.h"
 #include "base/map.h"
 #include "base/vec.h"
+#include "collect/discovery.h"
 #include "collect/scrape.h"
 #include "collect/scrape_cache_priv.h"
 #include "net/http_multi.h"
 #include "sys/thread.h"
 
-/* What a config wants of a target; replaced as a whole. */
-struct scrape_plan {
+/* A target as a config makes it of an address. Immutable, shared by reference. */
+struct scrape_spec {
+    atomic_uint refs;
     struct toc_scrape_set *set; /* one reference */
     const struct toc_scrape_config *config;
     int64_t interval_ms, timeout_ms;
-    struct toc_labels discovered; /* owned */
+    char *key; /* identity: pool, URL, labels; NULL: dropped by relabelling */
+    char *url;
+    uint64_t hash;
+    struct toc_labels discovered, final; /* owned */
+    bool is_found;
 };
 
 /* What one scrape gave. */
@@ -35,20 +41,17 @@ struct scrape_outcome {
 
 struct scrape_target {
     struct toc_heap_node due; /* monotonic ms */
-    char *key;                /* identity: pool, URL, labels */
-    char *url;
-    uint64_t hash;
-    bool is_found;
 
     /* Used by the thread that scrapes it; changed by others only while it is not running. */
-    struct scrape_plan plan;
+    struct scrape_spec *spec; /* one reference */
     struct scrape_cache cache;
     struct scrape_outcome outcome;
     int64_t aligned_ms; /* wall time of the grid, 0 before the first scrape */
 
     /* Guarded by the scraper's mutex. */
-    struct scrape_plan next_plan; /* set == NULL: none */
-    bool is_running, is_kept;
+    struct scrape_spec *next_spec; /* NULL: none */
+    uint64_t pass;                 /* the last look at all configs that named it */
+    bool is_running;
     char last_error[400];
     struct toc_ts last_scrape;
     double last_duration_s;
@@ -58,24 +61,36 @@ struct scrape_target {
     atomic_bool is_removed; /* set under the mutex; polled by the transfer */
 };
 
-struct scrape_dropped {
-    char *pool;
-    struct toc_labels discovered; /* owned */
-};
-
 struct scrape_targets {
     TOC_VEC_FIELDS(struct scrape_target *)
 };
-struct scrape_dropped_list {
-    TOC_VEC_FIELDS(struct scrape_dropped)
+struct scrape_specs {
+    TOC_VEC_FIELDS(struct scrape_spec *)
 };
 
-/* What a look at all configs gives. */
-struct scrape_found {
-    struct scrape_targets targets;
-    struct scrape_dropped_list dropped;
-    struct toc_map keys;
-    uint64_t refused, file_errors;
+/* What a config makes of a group of targets. Kept as long as the group stays the same, so that a
+ * change costs what has changed. */
+struct scrape_made {
+    const struct toc_target_group *group;
+    struct toc_shared_group *shared; /* one reference; NULL: the group is the set's */
+    struct scrape_specs specs, dropped;
+    uint64_t refused;
+    uint64_t pass; /* the last look that met the group */
+};
+
+/* One config and all its groups; of whoever syncs. */
+struct scrape_pool {
+    struct toc_scrape_set *set; /* one reference */
+    const struct toc_scrape_config *config;
+    bool is_found;
+    struct toc_map made; /* address of the group → struct scrape_made */
+    struct {
+        TOC_VEC_FIELDS(struct scrape_made *)
+    } order;     /* as they were met in this look */
+    size_t over; /* targets over the limit */
+};
+struct scrape_pools {
+    TOC_VEC_FIELDS(struct scrape_pool *)
 };
 
 /* A file of file_sd as it was seen last. */
@@ -83,9 +98,7 @@ struct scrape_file {
     char *path;
     int64_t mtime_ms;
     uint64_t size_bytes, inode;
-    struct toc_arena arena; /* holds the groups */
-    const struct toc_scrape_group *groups;
-    size_t group_count;
+    struct toc_shared_groups groups;
     bool is_seen, is_bad;
 };
 
@@ -124,35 +137,63 @@ struct toc_scraper {
 
     struct toc_mutex mutex; /* everything below */
     struct toc_cond synced;
-    bool is_syncing, is_stopping;
+    struct toc_cond wanted; /* for the watcher: it shall sync or stop */
+    bool is_syncing, is_stopping, is_sync_wanted, is_watcher_stopping;
     size_t running_count; /* targets whose is_running is set */
     struct toc_scrape_set *set, *found_set;
     struct scrape_targets targets;
     struct toc_map by_key;
-    struct scrape_dropped_list dropped;
+    struct scrape_specs dropped;
     struct scrape_targets orphans; /* removed while running, left over by a stop */
     struct toc_heap heap;
-    struct scrape_files files; /* used by whoever syncs */
     struct toc_thread loop, watcher;
-    struct toc_event stop_watching;
+
+    /* Of whoever syncs. */
+    struct scrape_files files;
+    struct scrape_pools pools;
+    uint64_t pass;
+    struct toc_discovery *discovery; /* locks for itself */
 };
 
 /* scrape_target.c */
 
-/* Makes the targets of one config's group and adds them to `out`. */
-void toc_scrape_add_group(struct scrape_found *out, struct toc_scrape_set *set,
-                          const struct toc_scrape_config *config,
-                          const struct toc_scrape_group *group, const char *file_path,
-                          bool is_found);
+/* Makes what the pool's config makes of the group, into made->specs and made->dropped. */
+void toc_scrape_make(struct scrape_made *made, struct scrape_pool *pool);
+struct scrape_spec *toc_scrape_spec_ref(struct scrape_spec *s);
+/* NULL is accepted. */
+void toc_scrape_spec_unref(struct scrape_spec **s);
+void toc_scrape_specs_fini(struct scrape_specs *l);
+/* Takes a reference of its own. */
+struct scrape_target *toc_scrape_target_new(struct scrape_spec *spec);
 void toc_scrape_target_free(struct scrape_target **t);
-void toc_scrape_plan_fini(struct scrape_plan *p);
-void toc_scrape_found_fini(struct scrape_found *f);
-void toc_scrape_dropped_fini(struct scrape_dropped_list *l);
+
+/* scrape_pool.c: what the configs want, group by group. */
+
+/* The pools become those of the sets in force. */
+void toc_scrape_pools_set(struct scrape_pools *pools, struct toc_scrape_set *configured,
+                          struct toc_scrape_set *found);
+/* Looks at every group of the pool; what is known stays as it was made. Returns how many targets
+ * were refused. */
+uint64_t toc_scrape_pool_look(struct scrape_pool *pool, struct toc_scraper *s);
+void toc_scrape_pools_fini(struct scrape_pools *pools);
+
+/* scrape_sync.c: from what the configs want to the targets that are scraped. */
+
+/* Waits for its turn. */
+void toc_scrape_sync_begin(struct toc_scraper *s);
+/* Between begin and end: the targets become those of the sets. */
+void toc_scrape_sync(struct toc_scraper *s);
+void toc_scrape_sync_end(struct toc_scraper *s);
+void toc_scrape_end_targets(struct toc_scraper *s, struct scrape_targets *gone);
 
 /* scrape.c, mutex held. */
 
-/* What was loaded while the target ran takes effect. */
-void toc_scrape_take_next_plan(struct toc_scraper *s, struct scrape_target *t);
+/* What was found while the target ran takes effect. */
+void toc_scrape_take_next_spec(struct toc_scraper *s, struct scrape_target *t);
+/* Puts a new target into the queue. */
+void toc_scrape_schedule_first(struct toc_scraper *s, struct scrape_target *t);
+/* There may be something due earlier, or something to cancel. */
+void toc_scrape_wake_loop(struct toc_scraper *s);
 void toc_scrape_reschedule(struct toc_scraper *s, struct scrape_target *t);
 int64_t toc_scrape_mono_ms(struct toc_scraper *s);
 
@@ -179,12 +220,10 @@ void toc_scrape_files_fini(struct scrape_files *f);
 /* Marks all files as unseen; toc_scrape_files_forget drops those that stayed so. */
 void toc_scrape_files_begin(struct scrape_files *f);
 void toc_scrape_files_forget(struct scrape_files *f);
-/* Calls fn with the groups of every file that the patterns of `sd` name. A file that cannot be read
- * keeps its last good groups. */
-void toc_scrape_files_each(struct scrape_files *f, const struct toc_scrape_file_sd *sd,
-                           void (*fn)(void *ctx, const char *path,
-                                      const struct toc_scrape_group *groups, size_t count),
-                           void *ctx);
+/* Appends references to the groups of every file that the patterns of `sd` name. A file that cannot
+ * be read keeps its last good groups. */
+void toc_scrape_files_groups(struct scrape_files *f, const struct toc_scrape_file_sd *sd,
+                             struct toc_shared_groups *out);
 /* Has any file of the patterns appeared or changed since the last look? Marks what is there as
  * seen. */
 bool toc_scrape_files_changed(struct scrape_files *f, const struct toc_scrape_file_sd *sd);

@@ -6,103 +6,51 @@
 #include "collect/scrape_priv.h"
 
 enum {
-    SECRET_BYTES_MAX = 64 << 10,
     ALIGN_TOLERANCE_MS = 2,
-    REDIRECTS_MAX = 10,
     BODY_ROOM_KEPT = 1 << 20, /* of an answer, for the next one */
 };
 
 struct scrape_transfer {
     struct toc_scraper *scraper;
     struct scrape_target *target;
-    struct toc_buf accept, timeout, password, credentials, authorization;
-    const char *headers[5];
+    struct toc_buf accept, timeout;
+    struct toc_http_dress dress;
     struct toc_http_call call;
     struct toc_http_result result;
     struct toc_mono start;
 };
-
-/* The file's text without the line end, in `out`; the text itself when there is no file. */
-static int read_secret(struct toc_scraper *s, struct toc_sv text, struct toc_sv file,
-                       struct toc_buf *out, struct toc_err *err) {
-    if (!file.n) {
-        toc_buf_append_sv(out, text);
-        return 0;
-    }
-    int rc = toc_vfs_read_file(s->vfs, file.p, SECRET_BYTES_MAX, out);
-    if (rc < 0)
-        return toc_errf(err, rc, "cannot read the secret file %s: %s", file.p, toc_strerror(rc));
-    while (out->n &&
-           (out->p[out->n - 1] == '\n' || out->p[out->n - 1] == '\r' || out->p[out->n - 1] == ' '))
-        out->n--;
-    return 0;
-}
 
 static bool is_cancelled(void *ctx) {
     struct scrape_target *t = ctx;
     return atomic_load_explicit(&t->is_removed, memory_order_relaxed);
 }
 
-static const char *text_or_null(struct toc_sv s) {
-    return s.n ? s.p : NULL;
-}
-
 static void set_call(struct scrape_target *t, struct toc_http_call *call) {
-    const struct toc_scrape_config *c = t->plan.config;
+    const struct toc_scrape_config *c = t->spec->config;
     *call = (struct toc_http_call){
-        .url = t->url,
-        .ca_file = text_or_null(c->ca_file),
-        .cert_file = text_or_null(c->cert_file),
-        .key_file = text_or_null(c->key_file),
-        .insecure_skip_verify = c->insecure_skip_verify,
-        .proxy_url = text_or_null(c->proxy_url),
-        .connect_timeout_ms = t->plan.timeout_ms,
-        .timeout_ms = t->plan.timeout_ms,
+        .url = t->spec->url,
+        .connect_timeout_ms = t->spec->timeout_ms,
+        .timeout_ms = t->spec->timeout_ms,
         .max_response_bytes =
             c->limits.body_size_limit ? (size_t)c->limits.body_size_limit : (size_t)1 << 30,
-        .max_redirects = c->follow_redirects ? REDIRECTS_MAX : 0,
         .is_cancelled = is_cancelled,
         .cancel_ctx = t,
     };
 }
 
-static int read_secrets(struct toc_scraper *s, const struct toc_scrape_config *c,
-                        struct scrape_transfer *x, struct toc_err *err) {
-    toc_buf_reset(&x->password);
-    toc_buf_reset(&x->credentials);
-    int rc = read_secret(s, c->password, c->password_file, &x->password, err);
-    return rc ? rc : read_secret(s, c->credentials, c->credentials_file, &x->credentials, err);
-}
-
 /* Headers and credentials around the call itself. */
 static int dress(struct toc_scraper *s, struct scrape_target *t, struct scrape_transfer *x,
                  struct toc_err *err) {
-    const struct toc_scrape_config *c = t->plan.config;
-    size_t n = 0;
-    int rc = read_secrets(s, c, x, err);
+    const struct toc_scrape_config *c = t->spec->config;
     set_call(t, &x->call);
     toc_buf_reset(&x->accept);
     toc_buf_reset(&x->timeout);
-    toc_buf_reset(&x->authorization);
     toc_buf_printf(&x->accept, "Accept: %s", c->accept);
     toc_buf_printf(&x->timeout, "X-Prometheus-Scrape-Timeout-Seconds: %g",
-                   (double)t->plan.timeout_ms / 1000);
-    bool is_bearer = toc_sv_eq_nocase(c->auth_type, TOC_SV("Bearer"));
-    if (x->credentials.n && !is_bearer)
-        toc_buf_printf(&x->authorization, "Authorization: %.*s %s", TOC_SV_ARG(c->auth_type),
-                       toc_buf_cstr(&x->credentials));
-    x->headers[n++] = toc_buf_cstr(&x->accept);
-    x->headers[n++] = toc_buf_cstr(&x->timeout);
-    if (x->authorization.n)
-        x->headers[n++] = toc_buf_cstr(&x->authorization);
-    if (!c->enable_compression)
-        x->headers[n++] = "Accept-Encoding: identity";
-    x->headers[n] = NULL;
-    x->call.headers = x->headers;
-    x->call.user = text_or_null(c->user);
-    x->call.password = x->call.user ? toc_buf_cstr(&x->password) : NULL;
-    x->call.bearer_token = x->credentials.n && is_bearer ? toc_buf_cstr(&x->credentials) : NULL;
-    return rc;
+                   (double)t->spec->timeout_ms / 1000);
+    const char *const own[] = {toc_buf_cstr(&x->accept), toc_buf_cstr(&x->timeout),
+                               c->enable_compression ? NULL : "Accept-Encoding: identity", NULL};
+    return toc_http_dress_call(&x->dress, &c->http, s->vfs, own, &x->call, err);
 }
 
 static const char *status_text(int status) {
@@ -161,16 +109,16 @@ static int check_answer(const struct toc_http_result *r, struct toc_err *err) {
 static void read_answer(struct scrape_transfer *x, struct scrape_outcome *o) {
     struct scrape_target *t = x->target;
     struct toc_http_result *result = &x->result;
-    struct scrape_input in = {.config = t->plan.config, .t_ms = o->t_ms};
+    struct scrape_input in = {.config = t->spec->config, .t_ms = o->t_ms};
     o->body_bytes = o->rc == TOC_ELIMIT ? -1 : (double)result->body.n;
     if (o->rc == TOC_ELIMIT)
         snprintf(o->err.message, sizeof o->err.message,
                  "body size limit exceeded: more than %lld bytes",
-                 (long long)t->plan.config->limits.body_size_limit);
+                 (long long)t->spec->config->limits.body_size_limit);
     if (o->rc == 0)
         o->rc = check_answer(result, &o->err);
     if (o->rc == 0)
-        o->rc = format_of(t->plan.config, result->content_type, &in.format, &o->err);
+        o->rc = format_of(t->spec->config, result->content_type, &in.format, &o->err);
     if (o->rc == 0) {
         in.body = toc_buf_sv(&result->body);
         o->rc = toc_scrape_cache_ingest(&t->cache, &in, &o->counts, &o->err);
@@ -182,14 +130,14 @@ static void read_answer(struct scrape_transfer *x, struct scrape_outcome *o) {
 }
 
 static void add_reports(struct scrape_target *t, const struct scrape_outcome *o) {
-    const struct toc_scrape_config *c = t->plan.config;
+    const struct toc_scrape_config *c = t->spec->config;
     const double values[REPORT_COUNT] = {
         [REPORT_UP] = o->rc == 0,
         [REPORT_DURATION] = o->duration_s,
         [REPORT_SCRAPED] = (double)o->counts.scraped,
         [REPORT_POST_RELABEL] = (double)o->counts.post_relabel,
         [REPORT_ADDED] = (double)o->counts.added,
-        [REPORT_TIMEOUT] = (double)t->plan.timeout_ms / 1000,
+        [REPORT_TIMEOUT] = (double)t->spec->timeout_ms / 1000,
         [REPORT_SAMPLE_LIMIT] = (double)c->limits.sample_limit,
         [REPORT_BODY_BYTES] = o->body_bytes,
     };
@@ -222,7 +170,7 @@ static void count_written(struct toc_scraper *s, const struct toc_write_result *
 
 /* The planned moment when the real one is close to it, so that deltas are constant and compress. */
 static int64_t scrape_time(struct scrape_target *t, int64_t now_ms) {
-    int64_t interval = t->plan.interval_ms;
+    int64_t interval = t->spec->interval_ms;
     if (t->aligned_ms == 0 || now_ms < t->aligned_ms)
         t->aligned_ms = now_ms;
     t->aligned_ms += (now_ms - t->aligned_ms) / interval * interval;
@@ -314,9 +262,7 @@ void toc_scrape_transfer_free(struct scrape_transfer **xp) {
     struct scrape_transfer *x = *xp;
     toc_buf_fini(&x->accept);
     toc_buf_fini(&x->timeout);
-    toc_buf_fini(&x->password);
-    toc_buf_fini(&x->credentials);
-    toc_buf_fini(&x->authorization);
+    toc_http_dress_fini(&x->dress);
     toc_http_result_fini(&x->result);
     toc_free(x);
     *xp = NULL;
@@ -344,7 +290,7 @@ void toc_scrape_end(struct toc_scraper *s, struct scrape_target *t) {
     t_ms = TOC_MAX(t_ms, t->last_scrape.ms + 1);
     toc_scrape_cache_end_series(&t->cache, t_ms);
     for (int i = 0; i < REPORT_COUNT; i++)
-        if (i < REPORT_TIMEOUT || t->plan.config->extra_scrape_metrics)
+        if (i < REPORT_TIMEOUT || t->spec->config->extra_scrape_metrics)
             toc_scrape_cache_report(&t->cache, (enum scrape_report)i, t_ms, toc_stale_nan());
     struct scrape_outcome o = {0};
     int rc = write_points(s, t, &o, &err);

@@ -13,49 +13,56 @@ enum { ARENA_BYTES = 4 << 20 };
 
 /* One address on its way. */
 struct making {
-    struct toc_scrape_set *set;
+    struct scrape_pool *pool;
     const struct toc_scrape_config *config;
+    struct scrape_made *made;
     struct toc_arena arena;
     struct toc_labels_builder b;
     struct toc_labels discovered; /* in the arena */
     int64_t interval_ms, timeout_ms;
     struct toc_buf url;
-    bool is_found;
 };
 
-void toc_scrape_plan_fini(struct scrape_plan *p) {
-    toc_scrape_set_unref(&p->set);
-    toc_labels_free(&p->discovered);
-    *p = (struct scrape_plan){0};
+struct scrape_spec *toc_scrape_spec_ref(struct scrape_spec *s) {
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    return s;
+}
+
+void toc_scrape_spec_unref(struct scrape_spec **sp) {
+    struct scrape_spec *s = *sp;
+    *sp = NULL;
+    if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    toc_scrape_set_unref(&s->set);
+    toc_labels_free(&s->discovered);
+    toc_labels_free(&s->final);
+    toc_free(s->key);
+    toc_free(s->url);
+    toc_free(s);
+}
+
+void toc_scrape_specs_fini(struct scrape_specs *l) {
+    for (size_t i = 0; i < l->count; i++)
+        toc_scrape_spec_unref(&l->items[i]);
+    TOC_VEC_FINI(l);
+}
+
+struct scrape_target *toc_scrape_target_new(struct scrape_spec *spec) {
+    struct scrape_target *t = TOC_NEW(struct scrape_target);
+    t->spec = toc_scrape_spec_ref(spec);
+    toc_scrape_cache_init(&t->cache, spec->final);
+    return t;
 }
 
 void toc_scrape_target_free(struct scrape_target **tp) {
     struct scrape_target *t = *tp;
     if (!t)
         return;
-    toc_scrape_plan_fini(&t->plan);
-    toc_scrape_plan_fini(&t->next_plan);
+    toc_scrape_spec_unref(&t->spec);
+    toc_scrape_spec_unref(&t->next_spec);
     toc_scrape_cache_fini(&t->cache);
-    toc_free(t->key);
-    toc_free(t->url);
     toc_free(t);
     *tp = NULL;
-}
-
-void toc_scrape_dropped_fini(struct scrape_dropped_list *l) {
-    for (size_t i = 0; i < l->count; i++) {
-        toc_free(l->items[i].pool);
-        toc_labels_free(&l->items[i].discovered);
-    }
-    TOC_VEC_FINI(l);
-}
-
-void toc_scrape_found_fini(struct scrape_found *f) {
-    for (size_t i = 0; i < f->targets.count; i++)
-        toc_scrape_target_free(&f->targets.items[i]);
-    TOC_VEC_FINI(&f->targets);
-    toc_scrape_dropped_fini(&f->dropped);
-    toc_map_fini(&f->keys);
 }
 
 static struct toc_sv duration_text(int64_t ms, struct toc_arena *a) {
@@ -79,16 +86,15 @@ static struct toc_sv param_label(struct toc_sv name, struct toc_arena *a) {
     return copy;
 }
 
-static void discover(struct making *m, struct toc_sv address, const struct toc_scrape_group *group,
-                     const char *file_path) {
+static void discover(struct making *m, size_t at) {
     const struct toc_scrape_config *c = m->config;
+    const struct toc_target_group *group = m->made->group;
     toc_labels_builder_reset(&m->b);
     for (size_t i = 0; i < group->label_count; i++)
         toc_labels_builder_set(&m->b, group->labels[i].name, group->labels[i].value);
-    toc_labels_builder_set(&m->b, TOC_SV("__address__"), address);
-    if (file_path)
-        toc_labels_builder_set(&m->b, TOC_SV("__meta_filepath"),
-                               toc_arena_dup_sv(&m->arena, toc_sv_cstr(file_path)));
+    for (size_t i = 0; group->own && i < group->own[at].count; i++)
+        toc_labels_builder_set(&m->b, group->own[at].items[i].name, group->own[at].items[i].value);
+    toc_labels_builder_set(&m->b, TOC_SV("__address__"), group->targets[at]);
     set_default(&m->b, TOC_SV("job"), c->job_name);
     set_default(&m->b, TOC_SV("__scrape_interval__"), duration_text(c->interval_ms, &m->arena));
     set_default(&m->b, TOC_SV("__scrape_timeout__"), duration_text(c->timeout_ms, &m->arena));
@@ -104,9 +110,9 @@ static void add_param(struct toc_buf *url, bool *has_query, struct toc_sv name,
                       struct toc_sv value) {
     toc_buf_append_char(url, *has_query ? '&' : '?');
     *has_query = true;
-    toc_percent_encode(name, url);
+    toc_query_encode(name, url);
     toc_buf_append_char(url, '=');
-    toc_percent_encode(value, url);
+    toc_query_encode(value, url);
 }
 
 static const struct toc_scrape_param *find_param(const struct toc_scrape_config *c,
@@ -191,51 +197,50 @@ static struct toc_labels final_labels(struct making *m, struct toc_labels l) {
     return toc_labels_builder_finish(&m->b);
 }
 
-static void add_target(struct making *m, struct scrape_found *out, struct toc_labels final) {
-    char *key = identity(m, final);
-    if (toc_map_has(&out->keys, toc_sv_cstr(key))) {
-        toc_free(key); /* named twice */
-        return;
-    }
-    struct scrape_target *t = TOC_NEW(struct scrape_target);
-    t->key = key;
-    t->hash = toc_hash64(key, strlen(key), 0);
-    t->url = toc_sv_dup_cstr(toc_buf_sv(&m->url));
-    t->is_found = m->is_found;
-    t->plan = (struct scrape_plan){toc_scrape_set_ref(m->set), m->config, m->interval_ms,
-                                   m->timeout_ms, toc_labels_dup(m->discovered)};
-    toc_scrape_cache_init(&t->cache, final);
-    toc_map_put(&out->keys, toc_sv_cstr(key), t);
-    TOC_VEC_PUSH(&out->targets, t);
+static struct scrape_spec *new_spec(struct making *m) {
+    struct scrape_spec *s = TOC_NEW(struct scrape_spec);
+    atomic_init(&s->refs, 1);
+    s->set = toc_scrape_set_ref(m->pool->set);
+    s->config = m->config;
+    s->is_found = m->pool->is_found;
+    s->discovered = toc_labels_dup(m->discovered);
+    return s;
 }
 
-static void add_dropped(struct making *m, struct scrape_found *out) {
+static void add_target(struct making *m, struct toc_labels final) {
+    struct scrape_spec *s = new_spec(m);
+    s->interval_ms = m->interval_ms;
+    s->timeout_ms = m->timeout_ms;
+    s->key = identity(m, final);
+    s->hash = toc_hash64(s->key, strlen(s->key), 0);
+    s->url = toc_sv_dup_cstr(toc_buf_sv(&m->url));
+    s->final = toc_labels_dup(final);
+    TOC_VEC_PUSH(&m->made->specs, s);
+}
+
+static void add_dropped(struct making *m) {
     int64_t most = m->config->limits.keep_dropped_targets;
-    if (most && out->dropped.count >= (size_t)most)
-        return;
-    TOC_VEC_PUSH(&out->dropped, ((struct scrape_dropped){toc_sv_dup_cstr(m->config->job_name),
-                                                         toc_labels_dup(m->discovered)}));
+    if (!most || m->made->dropped.count < (size_t)most)
+        TOC_VEC_PUSH(&m->made->dropped, new_spec(m));
 }
 
-static void make_target(struct making *m, struct toc_sv address,
-                        const struct toc_scrape_group *group, const char *file_path,
-                        struct scrape_found *out) {
+static void make_target(struct making *m, size_t at) {
     struct toc_err err = {0};
     toc_arena_reset(&m->arena);
-    discover(m, address, group, file_path);
+    discover(m, at);
     toc_labels_builder_reset(&m->b);
     toc_labels_builder_add_all(&m->b, m->discovered);
     if (!toc_relabel_apply(&m->config->relabel, &m->b, &m->arena)) {
-        add_dropped(m, out);
+        add_dropped(m);
         return;
     }
     struct toc_labels l = toc_labels_builder_finish(&m->b);
     if (l.count == 0) {
-        add_dropped(m, out);
+        add_dropped(m);
         return;
     }
     if (check_target(m, l, &err) < 0) {
-        out->refused++;
+        m->made->refused++;
         toc_log(TOC_LOG_WARN, "scrape", "job %.*s: target refused: %s",
                 TOC_SV_ARG(m->config->job_name), err.message);
         return;
@@ -243,17 +248,14 @@ static void make_target(struct making *m, struct toc_sv address,
     build_url(m, l);
     /* final_labels changes the builder that l is a view of */
     struct toc_labels kept = toc_labels_dup_arena(l, &m->arena);
-    add_target(m, out, final_labels(m, kept));
+    add_target(m, final_labels(m, kept));
 }
 
-void toc_scrape_add_group(struct scrape_found *out, struct toc_scrape_set *set,
-                          const struct toc_scrape_config *config,
-                          const struct toc_scrape_group *group, const char *file_path,
-                          bool is_found) {
-    struct making m = {.set = set, .config = config, .is_found = is_found};
+void toc_scrape_make(struct scrape_made *made, struct scrape_pool *pool) {
+    struct making m = {.pool = pool, .config = pool->config, .made = made};
     toc_arena_init(&m.arena, ARENA_BYTES);
-    for (size_t i = 0; i < group->target_count; i++)
-        make_target(&m, group->targets[i], group, file_path, out);
+    for (size_t i = 0; i < made->group->target_count; i++)
+        make_target(&m, i);
     toc_arena_fini(&m.arena);
     toc_buf_fini(&m.url);
     toc_labels_builder_fini(&m.b);

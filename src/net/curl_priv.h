@@ -17,7 +17,10 @@ struct toc_http_state {
     struct toc_http_result *result;
     size_t max_bytes;
     bool is_over_limit, is_denied;
-    struct curl_slist *headers;
+    int body_rc; /* of call->on_body */
+    CURL *curl;
+    char *named_url; /* the URL with call->server_name as its host; NULL: as it is */
+    struct curl_slist *headers, *connect_to;
     char error[CURL_ERROR_SIZE];
 };
 
@@ -37,7 +40,5 @@ int toc_http_finish(struct toc_http_client *c, CURLcode rc, struct toc_err *err)
  * time-outs, TLS trust. */
 void toc_curl_common(CURL *h, const char *ca_file, bool insecure, int64_t connect_ms,
                      int64_t total_ms);
-/* A URL without what may be secret. */
-void toc_url_for_people(const char *url, char *out, size_t size);
 
 #endif

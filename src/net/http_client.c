@@ -39,9 +39,19 @@ void toc_http_client_free(struct toc_http_client **cp) {
     *cp = NULL;
 }
 
+static bool is_good_answer(const struct toc_http_state *s) {
+    long status = 0;
+    curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);
+    return status == 200;
+}
+
 static size_t on_body(char *data, size_t one, size_t n, void *ctx) {
     (void)one;
     struct toc_http_state *s = ctx;
+    if (s->call->on_body && is_good_answer(s)) {
+        s->body_rc = s->call->on_body(s->call->body_ctx, toc_sv_make(data, n));
+        return s->body_rc < 0 ? 0 : n;
+    }
     if (s->result->body.n + n > s->max_bytes) {
         s->is_over_limit = true;
         return 0;
@@ -97,6 +107,8 @@ static int code_of(CURLcode rc, const struct toc_http_state *s) {
         return TOC_EFORBIDDEN;
     if (s->is_over_limit)
         return TOC_ELIMIT;
+    if (s->body_rc < 0)
+        return s->body_rc;
     switch (rc) {
     case CURLE_ABORTED_BY_CALLBACK:
         return TOC_ECANCELED;
@@ -143,7 +155,17 @@ void toc_curl_common(CURL *h, const char *ca_file, bool insecure, int64_t connec
     }
 }
 
+static void set_pem(CURL *h, CURLoption option, struct toc_sv pem) {
+    /* The library only reads it, but says otherwise. */
+    struct curl_blob blob = {(void *)(uintptr_t)pem.p, pem.n, CURL_BLOB_COPY};
+    if (pem.n)
+        curl_easy_setopt(h, option, &blob);
+}
+
 static void set_security(CURL *h, const struct toc_http_call *c) {
+    set_pem(h, CURLOPT_CAINFO_BLOB, c->ca_pem);
+    set_pem(h, CURLOPT_SSLCERT_BLOB, c->cert_pem);
+    set_pem(h, CURLOPT_SSLKEY_BLOB, c->key_pem);
     if (c->proxy_url)
         curl_easy_setopt(h, CURLOPT_PROXY, c->proxy_url);
     if (c->cert_file)
@@ -183,6 +205,39 @@ static struct curl_slist *header_list(const struct toc_http_call *c) {
     return list;
 }
 
+/* The library takes the name to expect from the URL: it gets the name there, and connects to the
+ * host that the URL had, which is also what the server is told. */
+static void name_server(struct toc_http_state *s) {
+    CURLU *u = curl_url();
+    char *host = NULL, *port = NULL, *url = NULL;
+    if (u && curl_url_set(u, CURLUPART_URL, s->call->url, 0) == CURLUE_OK &&
+        curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+        curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+        curl_url_set(u, CURLUPART_HOST, s->call->server_name, 0) == CURLUE_OK &&
+        curl_url_get(u, CURLUPART_URL, &url, 0) == CURLUE_OK) {
+        char *header = toc_xprintf("Host: %s:%s", host, port);
+        char *route = toc_xprintf("%s:%s:%s:%s", s->call->server_name, port, host, port);
+        s->named_url = toc_xstrdup(url);
+        s->headers = curl_slist_append(s->headers, header);
+        s->connect_to = curl_slist_append(NULL, route);
+        toc_free(header);
+        toc_free(route);
+    }
+    curl_free(host);
+    curl_free(port);
+    curl_free(url);
+    curl_url_cleanup(u);
+}
+
+/* A numeric address needs no look-up. The library would go through all names it remembers at each
+ * request to find those that are too old, which thousands of addresses make costly. */
+static bool has_numeric_host(const char *url) {
+    const char *host = strstr(url, "://");
+    host = host ? host + 3 : url;
+    size_t n = strcspn(host, ":/?#");
+    return host[0] == '[' || (n > 0 && strspn(host, "0123456789.") == n);
+}
+
 static void set_call(CURL *h, struct toc_http_state *s) {
     const struct toc_http_call *c = s->call;
     int64_t total_ms = c->timeout_ms ? c->timeout_ms : DEFAULT_TIMEOUT_MS;
@@ -190,7 +245,10 @@ static void set_call(CURL *h, struct toc_http_state *s) {
     toc_curl_common(h, c->ca_file, c->insecure_skip_verify, connect_ms, total_ms);
     curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(h, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(h, CURLOPT_URL, c->url);
+    curl_easy_setopt(h, CURLOPT_URL, s->named_url ? s->named_url : c->url);
+    curl_easy_setopt(h, CURLOPT_CONNECT_TO, s->connect_to);
+    if (has_numeric_host(c->url))
+        curl_easy_setopt(h, CURLOPT_DNS_CACHE_TIMEOUT, -1L);
     curl_easy_setopt(h, CURLOPT_USERAGENT, "tocsin/" TOC_VERSION);
     curl_easy_setopt(h, CURLOPT_ACCEPT_ENCODING, c->keep_coding ? NULL : "");
     curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, c->max_redirects ? 1L : 0L);
@@ -230,7 +288,10 @@ void toc_http_prepare(struct toc_http_client *c, const struct toc_http_call *cal
         .call = call,
         .result = result,
         .max_bytes = call->max_response_bytes ? call->max_response_bytes : DEFAULT_RESPONSE_BYTES,
+        .curl = c->curl,
         .headers = header_list(call)};
+    if (call->server_name)
+        name_server(&c->state);
     set_call(c->curl, &c->state);
     curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, c->state.headers);
 }
@@ -239,6 +300,10 @@ int toc_http_finish(struct toc_http_client *c, CURLcode rc, struct toc_err *err)
     read_info(c->curl, c->state.result);
     curl_slist_free_all(c->state.headers);
     c->state.headers = NULL;
+    curl_slist_free_all(c->state.connect_to);
+    c->state.connect_to = NULL;
+    toc_free(c->state.named_url);
+    c->state.named_url = NULL;
     return rc == CURLE_OK ? 0 : fail(rc, &c->state, err);
 }
 

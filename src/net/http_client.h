@@ -26,13 +26,20 @@ struct toc_http_call {
     const char *user, *password;                /* basic auth; may be NULL */
     const char *bearer_token;                   /* may be NULL */
     const char *ca_file, *cert_file, *key_file; /* TLS; may be NULL */
+    struct toc_sv ca_pem, cert_pem, key_pem;    /* in place of the files; may be empty */
+    /* The name in the server's certificate when the URL has another; may be NULL. */
+    const char *server_name;
     bool insecure_skip_verify;
-    bool keep_coding;            /* the body as it was sent; otherwise its coding is undone */
-    const char *proxy_url;       /* NULL: none (the environment is not consulted) */
-    int64_t connect_timeout_ms;  /* default 5000 */
-    int64_t timeout_ms;          /* default 10000 */
-    size_t max_response_bytes;   /* default 16 MiB, after decompression */
-    unsigned max_redirects;      /* default 0 */
+    bool keep_coding;           /* the body as it was sent; otherwise its coding is undone */
+    const char *proxy_url;      /* NULL: none (the environment is not consulted) */
+    int64_t connect_timeout_ms; /* default 5000 */
+    int64_t timeout_ms;         /* default 10000 */
+    size_t max_response_bytes;  /* default 16 MiB, after decompression */
+    unsigned max_redirects;     /* default 0 */
+    /* Takes the body of a 200 answer in parts as they come; it is not kept then. A negative result
+     * ends the call with that code. May be NULL. */
+    int (*on_body)(void *ctx, struct toc_sv part);
+    void *body_ctx;
     bool deny_private_addresses; /* SSRF guard: refuse loopback, link-local, private targets (after
                                     DNS) */
     /* Polled about every 100 ms; true cancels with TOC_ECANCELED. May be NULL. */
@@ -53,6 +60,9 @@ void toc_http_result_fini(struct toc_http_result *r);
  * TOC_EPROTOCOL, TOC_EFORBIDDEN (guard) …; err says URL (without secrets) and reason. */
 int toc_http_perform(struct toc_http_client *c, const struct toc_http_call *call,
                      struct toc_http_result *out, struct toc_err *err) TOC_MUST_CHECK;
+
+/* A URL without what may be secret: user, password, query. */
+void toc_url_for_people(const char *url, char *out, size_t size);
 
 /* One mail over SMTP. */
 struct toc_smtp_call {

@@ -270,6 +270,11 @@ void toc_process_raise_file_limit(void) {
     }
 }
 
+size_t toc_process_file_limit(void) {
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? (size_t)limit.rlim_cur : 1024;
+}
+
 static sigset_t watched(void) {
     sigset_t set;
     sigemptyset(&set);

@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 #include "base/attrs.h"
+#include "base/buf.h"
+#include "base/error.h"
 
 struct toc_process {
     int64_t pid; /* 0: none */
@@ -50,12 +52,29 @@ void toc_process_release(int *fd);
 int toc_job_start(const char *const *argv, struct toc_process *out) TOC_MUST_CHECK;
 struct toc_ending toc_job_wait(struct toc_process *p);
 
+/* A program whose output is wanted. */
+struct toc_program {
+    const char *const *argv; /* NULL-terminated; argv[0] without a slash is looked for in PATH */
+    int64_t timeout_ms;      /* then it and what it started are killed */
+    size_t max_bytes;        /* of its output */
+    bool (*is_cancelled)(void *ctx); /* asked ten times a second; may be NULL */
+    void *cancel_ctx;
+};
+/* Runs it without a shell, with nothing on standard input, in a process group of its own, and waits
+ * for its end. Standard output is appended to `out`. An error when it cannot be started, fails (the
+ * reason has the first line of standard error), says more than max_bytes (TOC_ELIMIT), takes too
+ * long (TOC_ETIMEDOUT) or is cancelled (TOC_ECANCELED). */
+int toc_process_capture(const struct toc_program *c, struct toc_buf *out,
+                        struct toc_err *err) TOC_MUST_CHECK;
+
 /* Address space limit of this process: beyond it allocations fail. 0 lifts it. */
 int toc_process_limit_memory(uint64_t bytes) TOC_MUST_CHECK;
 /* Address space in use (VmSize), 0 when unknown. */
 uint64_t toc_process_virtual_bytes(void);
 /* Open file descriptors up to the hard limit. */
 void toc_process_raise_file_limit(void);
+/* How many may be open now. */
+size_t toc_process_file_limit(void);
 
 /* SIGINT and SIGTERM ask to stop, SIGHUP to reload; SIGPIPE is ignored. Call before threads start.
  */

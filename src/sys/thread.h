@@ -16,6 +16,7 @@
 #define TOC_LOCK_TABLE(X)                                                           \
     X(TOC_LOCK_APP, 10, "daemon start, reload and stop")                            \
     X(TOC_LOCK_COLLECT, 20, "scrape targets, discovery results, tailed files")      \
+    X(TOC_LOCK_DISCOVERY, 22, "groups of targets that sources found")               \
     X(TOC_LOCK_PACKS, 25, "which rule packs are awake")                             \
     X(TOC_LOCK_RULES, 30, "rule groups and detector state")                         \
     X(TOC_LOCK_DIAGNOSE, 32, "run models of the training doctor")                   \

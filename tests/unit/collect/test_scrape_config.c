@@ -35,7 +35,7 @@ static void defaults_are_upstreams(void **state) {
     assert_sv_equal(c->scheme, "http");
     assert_int_equal(c->interval_ms, 60000);
     assert_int_equal(c->timeout_ms, 10000);
-    assert_true(c->honor_timestamps && c->follow_redirects && !c->honor_labels);
+    assert_true(c->honor_timestamps && c->http.follow_redirects && !c->honor_labels);
     assert_int_equal(c->limits.sample_limit, 100000);
     assert_int_equal(c->groups[0].target_count, 2);
     assert_sv_equal(c->groups[0].labels[0].value, "y");
@@ -95,17 +95,17 @@ static void all_parts_are_read(void **state) {
     const struct toc_scrape_config *c = toc_scrape_set_get(s, 0);
     assert_int_equal(c->timeout_ms, 5000); /* the global one does not fit the interval */
     assert_int_equal(c->params[0].value_count, 2);
-    assert_sv_equal(c->user, "u");
-    assert_sv_equal(c->password_file, "/etc/tocsin/pw");
-    assert_sv_equal(c->ca_file, "/etc/tocsin/ca.pem");
+    assert_sv_equal(c->http.user, "u");
+    assert_sv_equal(c->http.password_file, "/etc/tocsin/pw");
+    assert_sv_equal(c->http.ca_file, "/etc/tocsin/ca.pem");
     assert_int_equal(c->limits.sample_limit, 0);
     assert_int_equal(c->limits.body_size_limit, 1 << 20);
     assert_sv_equal(c->file_sds[0].files[0], "/etc/tocsin/t/*.json");
     assert_sv_equal(c->file_sds[0].files[1], "/abs/x.yml");
     assert_string_equal(c->accept, "text/plain;version=0.0.4;q=0.2,*/*;q=0.1");
     assert_int_equal(c->relabel.count, 1);
-    assert_sv_equal(toc_scrape_set_get(s, 1)->auth_type, "Bearer");
-    assert_sv_equal(toc_scrape_set_get(s, 1)->credentials, "tok");
+    assert_sv_equal(toc_scrape_set_get(s, 1)->http.auth_type, "Bearer");
+    assert_sv_equal(toc_scrape_set_get(s, 1)->http.credentials, "tok");
     toc_scrape_set_unref(&s);
 }
 
