@@ -32,6 +32,7 @@ static struct toc_metricdb *make(const struct toc_metricdb_options *o) {
     db->clock = o->clock ? o->clock : toc_clock_system();
     db->dir = toc_xstrdup(o->dir);
     db->wal_dir = join(o->dir, "wal");
+    db->held_dir = join(o->dir, "held");
     db->block_dir = join(o->dir, "blocks");
     db->limits = fill_limits(&o->limits);
     db->durability = o->durability;
@@ -213,6 +214,7 @@ static void destroy(struct toc_metricdb **out) {
     toc_lock_release(&db->lock);
     toc_free(db->dir);
     toc_free(db->wal_dir);
+    toc_free(db->held_dir);
     toc_free(db->block_dir);
     toc_free(db);
     *out = NULL;

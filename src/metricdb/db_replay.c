@@ -187,8 +187,9 @@ static void replay_segment(struct replay *r, uint64_t number, struct toc_wal_sum
  * known: the new ones begin well behind it. */
 enum { UNKNOWN_SEGMENTS = 1000000 };
 
-static uint64_t first_free_number(struct toc_metricdb *db, const uint64_t *numbers, size_t count) {
-    uint64_t next = count ? numbers[count - 1] + 1 : 1;
+static uint64_t first_free_number(struct toc_metricdb *db, const uint64_t *numbers, size_t count,
+                                  uint64_t last_held) {
+    uint64_t next = TOC_MAX(count ? numbers[count - 1] + 1 : 1, last_held + 1);
     next += db->unopened_blocks ? UNKNOWN_SEGMENTS : 0;
     for (size_t i = 0; i < db->blocks.list.count; i++)
         next = TOC_MAX(next, db->blocks.list.items[i]->meta.first_unsealed);
@@ -213,6 +214,7 @@ static void make_wal(struct toc_metricdb *db, const struct toc_wal_segment *segm
         .vfs = db->vfs,
         .clock = db->clock,
         .dir = db->wal_dir,
+        .held_dir = db->held_dir,
         .durability = db->durability,
         .segment_bytes = db->limits.wal_segment_bytes,
         .max_pending = db->limits.max_pending_samples,
@@ -253,10 +255,21 @@ static uint64_t load_checkpoint(struct toc_metricdb *db, struct toc_checkpoint_e
     return out_end->position;
 }
 
+/* Of the segments that followers still read; 0: none. */
+static int find_last_held(struct toc_metricdb *db, uint64_t *out) {
+    uint64_t *numbers = NULL;
+    size_t count = 0;
+    int rc = toc_wal_list(db->vfs, db->held_dir, &numbers, &count);
+    *out = count ? numbers[count - 1] : 0;
+    toc_free(numbers);
+    return rc;
+}
+
 int toc_metricdb_replay(struct toc_metricdb *db, struct toc_err *err) {
-    uint64_t *numbers = NULL, last_sequence = 0;
+    uint64_t *numbers = NULL, last_sequence = 0, last_held = 0;
     size_t count = 0;
     int rc = toc_wal_list(db->vfs, db->wal_dir, &numbers, &count);
+    rc = rc ? rc : find_last_held(db, &last_held);
     if (rc) {
         toc_free(numbers);
         return toc_errf(err, rc, "cannot list %s: %s", db->wal_dir, toc_strerror(rc));
@@ -286,7 +299,7 @@ int toc_metricdb_replay(struct toc_metricdb *db, struct toc_err *err) {
                                                sum.deletions > 0};
     }
     judge_tail(db, &r.tail, last_sequence, 0);
-    make_wal(db, segments, count, TOC_MAX(first_free_number(db, numbers, count), position),
+    make_wal(db, segments, count, TOC_MAX(first_free_number(db, numbers, count, last_held), position),
              last_sequence + 1);
     db->checkpoints.tail_samples = db->replay_samples;
     toc_checkpoint_fini_end(&end);

@@ -108,6 +108,7 @@ static void put(struct toc_exemplars *x, struct toc_sv key, struct toc_labels la
     x->slots[at] = (struct toc_exemplar_slot){s, *e, at};
     x->slots[at].exemplar.labels = toc_labels_dup(e->labels);
     x->count++;
+    x->added++;
 }
 
 enum toc_exemplar_verdict toc_metricdb_exemplar_add(struct toc_metricdb *db,
@@ -207,4 +208,38 @@ int toc_metricdb_exemplar_select(struct toc_metricdb *db, const struct toc_selec
     TOC_VEC_FINI(&rows);
     toc_arena_fini(&arena);
     return rc;
+}
+
+struct recent {
+    struct toc_labels series;
+    struct toc_exemplar exemplar;
+};
+
+uint64_t toc_metricdb_exemplars_added(struct toc_metricdb *db) {
+    toc_mutex_lock(&db->exemplars.mutex);
+    uint64_t n = db->exemplars.added;
+    toc_mutex_unlock(&db->exemplars.mutex);
+    return n;
+}
+
+uint64_t toc_metricdb_exemplars_since(struct toc_metricdb *db, uint64_t *io_cursor, size_t max,
+                                      toc_on_exemplar *fn, void *ctx) {
+    struct toc_exemplars *x = &db->exemplars;
+    struct toc_arena arena = TOC_ARENA_INIT;
+    TOC_VEC(struct recent) found = {0};
+    toc_mutex_lock(&x->mutex);
+    uint64_t oldest = x->added - TOC_MIN(x->added, (uint64_t)x->limit);
+    uint64_t gone = *io_cursor < oldest ? oldest - *io_cursor : 0;
+    for (*io_cursor += gone; *io_cursor < x->added && found.count < max; ++*io_cursor) {
+        const struct toc_exemplar_slot *slot = &x->slots[*io_cursor % x->limit];
+        struct recent r = {toc_labels_dup_arena(slot->series->labels, &arena), slot->exemplar};
+        r.exemplar.labels = toc_labels_dup_arena(slot->exemplar.labels, &arena);
+        TOC_VEC_PUSH(&found, r);
+    }
+    toc_mutex_unlock(&x->mutex);
+    for (size_t i = 0; i < found.count; i++)
+        fn(ctx, found.items[i].series, &found.items[i].exemplar);
+    TOC_VEC_FINI(&found);
+    toc_arena_fini(&arena);
+    return gone;
 }

@@ -48,6 +48,14 @@ typedef int toc_on_exemplars(void *ctx, struct toc_labels series,
 /* The series that match and have exemplars in the range, in label order. */
 int toc_metricdb_exemplar_select(struct toc_metricdb *db, const struct toc_select *s,
                                  toc_on_exemplars *fn, void *ctx, struct toc_err *err);
+/* Those that were added after the first *io_cursor ones, `max` at most, in the order in which they
+ * came; moves the cursor. Returns how many of them are not kept any more. fn is called without a
+ * lock. */
+typedef void toc_on_exemplar(void *ctx, struct toc_labels series, const struct toc_exemplar *e);
+uint64_t toc_metricdb_exemplars_since(struct toc_metricdb *db, uint64_t *io_cursor, size_t max,
+                                      toc_on_exemplar *fn, void *ctx);
+/* How many were added since start. */
+uint64_t toc_metricdb_exemplars_added(struct toc_metricdb *db);
 /* How many are kept now. */
 size_t toc_metricdb_exemplar_count(struct toc_metricdb *db);
 

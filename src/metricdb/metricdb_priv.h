@@ -47,6 +47,7 @@ struct toc_metricdb {
     struct toc_vfs *vfs;
     struct toc_clock *clock;
     char *dir, *wal_dir, *block_dir;
+    char *held_dir; /* log segments that only followers still need; there while somebody follows */
     struct toc_metricdb_limits limits;
     /* The last one has no matchers: it is for the rest. */
     struct toc_retention_rule *rules;

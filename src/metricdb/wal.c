@@ -44,6 +44,7 @@ struct toc_wal {
     TOC_VEC(struct toc_wal_segment) segments; /* the current one is last while file is open */
     bool has_unsynced_removals;               /* of segments */
     uint64_t fsyncs, records;
+    uint64_t unused_number; /* no segment has it or a later one */
     /* Owned by the leader. */
     struct toc_file *file;
     struct toc_wal_segment current;
@@ -61,7 +62,9 @@ void toc_wal_new(const struct toc_wal_options *o, const struct toc_wal_segment *
     struct toc_wal *w = TOC_NEW(struct toc_wal);
     w->o = *o;
     w->o.dir = toc_xstrdup(o->dir);
+    w->o.held_dir = o->held_dir ? toc_xstrdup(o->held_dir) : NULL;
     w->next_number = next_number;
+    w->unused_number = next_number;
     w->next_sequence = next_sequence;
     w->durable_sequence = next_sequence - 1;
     w->has_unsynced_removals = true; /* by the process before, perhaps */
@@ -90,6 +93,7 @@ void toc_wal_free(struct toc_wal **wal) {
     toc_buf_fini(&w->out);
     toc_free(w->definitions);
     toc_free((void *)(uintptr_t)w->o.dir);
+    toc_free((void *)(uintptr_t)w->o.held_dir);
     toc_cond_fini(&w->changed);
     toc_mutex_fini(&w->mutex);
     toc_free(w);
@@ -104,6 +108,7 @@ static void publish_segment(struct toc_wal *w) {
         w->segments.items[w->segments.count - 1] = w->current;
     else
         TOC_VEC_PUSH(&w->segments, w->current);
+    w->unused_number = TOC_MAX(w->unused_number, w->current.number + 1);
     toc_mutex_unlock(&w->mutex);
 }
 
@@ -567,11 +572,41 @@ static void forget_segment(struct toc_wal *w, uint64_t number) {
     toc_mutex_unlock(&w->mutex);
 }
 
+/* Is there somebody who still reads what is dropped? An error: that cannot be told. */
+static int is_held_wanted(struct toc_wal *w, bool *out) {
+    struct toc_file_info info;
+    int rc = w->o.held_dir ? w->o.vfs->info(w->o.vfs, w->o.held_dir, &info) : TOC_ENOENT;
+    *out = rc == 0;
+    return rc == TOC_ENOENT ? 0 : rc;
+}
+
+/* The new name of a segment is durable before the old one may be forgotten. */
+static int sync_dirs(struct toc_wal *w) {
+    bool is_wanted;
+    int rc = is_held_wanted(w, &is_wanted);
+    if (!rc && is_wanted)
+        rc = w->o.vfs->sync_dir(w->o.vfs, w->o.held_dir);
+    return rc ? rc : w->o.vfs->sync_dir(w->o.vfs, w->o.dir);
+}
+
+static int let_go(struct toc_wal *w, uint64_t number) {
+    char path[4096], held[4096];
+    bool is_wanted;
+    int rc = is_held_wanted(w, &is_wanted);
+    if (rc)
+        return rc;
+    toc_wal_path(w->o.dir, number, path, sizeof path);
+    if (!is_wanted)
+        return w->o.vfs->remove(w->o.vfs, path);
+    toc_wal_path(w->o.held_dir, number, held, sizeof held);
+    return w->o.vfs->rename(w->o.vfs, path, held);
+}
+
 static int sync_removals(struct toc_wal *w) {
     toc_mutex_lock(&w->mutex);
     bool has = w->has_unsynced_removals;
     toc_mutex_unlock(&w->mutex);
-    int rc = has ? w->o.vfs->sync_dir(w->o.vfs, w->o.dir) : 0;
+    int rc = has ? sync_dirs(w) : 0;
     if (rc)
         return rc;
     toc_mutex_lock(&w->mutex);
@@ -583,12 +618,10 @@ static int sync_removals(struct toc_wal *w) {
 int toc_wal_drop(struct toc_wal *w, uint64_t number, int64_t boundary_ms) {
     struct toc_wal_segment s;
     while (find_droppable(w, number, boundary_ms, &s)) {
-        char path[4096];
         /* A disk may forget the removal of an older segment and with it what was deleted. */
-        int rc = s.has_deletions ? w->o.vfs->sync_dir(w->o.vfs, w->o.dir) : 0;
-        toc_wal_path(w->o.dir, s.number, path, sizeof path);
+        int rc = s.has_deletions ? sync_dirs(w) : 0;
         if (!rc)
-            rc = w->o.vfs->remove(w->o.vfs, path);
+            rc = let_go(w, s.number);
         if (rc && rc != TOC_ENOENT)
             return rc;
         forget_segment(w, s.number);
@@ -607,6 +640,25 @@ uint64_t toc_wal_oldest(struct toc_wal *w) {
         oldest = 0;
     toc_mutex_unlock(&w->mutex);
     return oldest;
+}
+
+bool toc_wal_find(struct toc_wal *w, uint64_t number, struct toc_wal_extent *out) {
+    bool found = false;
+    toc_mutex_lock(&w->mutex);
+    for (size_t i = 0; i < w->segments.count && !found; i++) {
+        const struct toc_wal_segment *s = &w->segments.items[i];
+        found = s->number >= number;
+        *out = (struct toc_wal_extent){s->number, s->bytes, i + 1 == w->segments.count};
+    }
+    toc_mutex_unlock(&w->mutex);
+    return found;
+}
+
+uint64_t toc_wal_next_number(struct toc_wal *w) {
+    toc_mutex_lock(&w->mutex);
+    uint64_t next = w->unused_number;
+    toc_mutex_unlock(&w->mutex);
+    return next;
 }
 
 void toc_wal_stats(struct toc_wal *w, struct toc_metricdb_stats *out) {

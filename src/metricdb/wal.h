@@ -77,6 +77,7 @@ struct toc_wal_options {
     struct toc_vfs *vfs;
     struct toc_clock *clock;
     const char *dir;
+    const char *held_dir; /* while it is there, segments that are dropped go into it; may be NULL */
     enum toc_durability durability;
     uint64_t segment_bytes, max_pending;
     toc_wal_labels *labels;
@@ -134,6 +135,14 @@ int toc_wal_drop(struct toc_wal *w, uint64_t number, int64_t boundary_ms) TOC_MU
 int toc_wal_drop_before(struct toc_wal *w, uint64_t number) TOC_MUST_CHECK;
 /* Number of the oldest segment that the next start may find; UINT64_MAX when there is none. */
 uint64_t toc_wal_oldest(struct toc_wal *w);
+/* The oldest segment with this number or a later one; false when there is none. */
+struct toc_wal_extent {
+    uint64_t number, bytes; /* what may be read of it */
+    bool is_last;           /* more may be written to it */
+};
+bool toc_wal_find(struct toc_wal *w, uint64_t number, struct toc_wal_extent *out);
+/* No segment so far has this number or a later one. */
+uint64_t toc_wal_next_number(struct toc_wal *w);
 /* Fills the wal_* members and the degraded state. */
 void toc_wal_stats(struct toc_wal *w, struct toc_metricdb_stats *out);
 
@@ -156,7 +165,7 @@ struct toc_wal_summary {
     uint64_t number, first_sequence, last_sequence; /* last 0 when there is no record */
     uint64_t records, samples, deletions;
     uint64_t bytes;
-    int64_t min_ms, max_ms;
+    int64_t min_ms, max_ms, created_ms;
     bool has_bad_header; /* one of the two copies */
 };
 /* Was this segment's header still being written when the crash came? Then nothing is in it. */
@@ -167,6 +176,20 @@ static inline bool toc_wal_is_unborn(int rc, const struct toc_wal_summary *sum) 
  * read or is no segment at all (TOC_ECORRUPT). */
 int toc_wal_read(struct toc_vfs *vfs, const char *path, const struct toc_wal_visitor *v,
                  struct toc_wal_summary *out) TOC_MUST_CHECK;
+/* The same record by record, also while the segment is being written. */
+struct toc_wal_reader;
+int toc_wal_reader_open(struct toc_vfs *vfs, const char *path, const struct toc_wal_visitor *v,
+                        struct toc_wal_reader **out,
+                        struct toc_wal_summary *out_summary) TOC_MUST_CHECK;
+void toc_wal_reader_close(struct toc_wal_reader **r);
+/* Takes one record that ends at or before the offset `limit`; *out_took false: there is none now.
+ * is_final: nothing will follow, what is left is damage. */
+int toc_wal_reader_next(struct toc_wal_reader *r, uint64_t limit, bool is_final,
+                        bool *out_took) TOC_MUST_CHECK;
+/* Of what was taken so far. */
+struct toc_wal_summary toc_wal_reader_summary(const struct toc_wal_reader *r);
+uint64_t toc_wal_reader_offset(const struct toc_wal_reader *r);
+uint64_t toc_wal_reader_salt(const struct toc_wal_reader *r);
 /* Numbers of the segments in a folder, sorted; none when the folder is missing. */
 int toc_wal_list(struct toc_vfs *vfs, const char *dir, uint64_t **out_numbers,
                  size_t *out_count) TOC_MUST_CHECK;
