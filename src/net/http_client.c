@@ -60,6 +60,14 @@ static size_t on_body(char *data, size_t one, size_t n, void *ctx) {
     return toc_buf_error(&s->result->body) ? 0 : n;
 }
 
+static void keep_header(struct toc_http_state *s, struct toc_sv line) {
+    struct toc_sv prefix = toc_sv_cstr(s->call->keep_prefix);
+    char *kept = s->result->kept;
+    size_t at = strlen(kept), size = sizeof s->result->kept;
+    if (prefix.n && toc_sv_eq_nocase(toc_sv_sub(line, 0, prefix.n), prefix) && at + line.n < size)
+        memcpy(kept + at, line.p, line.n); /* the rest is zero */
+}
+
 static size_t on_header(char *data, size_t one, size_t n, void *ctx) {
     (void)one;
     struct toc_http_state *s = ctx;
@@ -68,6 +76,7 @@ static size_t on_header(char *data, size_t one, size_t n, void *ctx) {
     if (line.n > retry.n && toc_sv_eq_nocase(toc_sv_sub(line, 0, retry.n), retry))
         toc_sv_copy(toc_sv_trim(toc_sv_sub(line, retry.n, line.n)), s->result->retry_after,
                     sizeof s->result->retry_after);
+    keep_header(s, line);
     return n;
 }
 
@@ -253,6 +262,7 @@ static void set_call(CURL *h, struct toc_http_state *s) {
     curl_easy_setopt(h, CURLOPT_ACCEPT_ENCODING, c->keep_coding ? NULL : "");
     curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, c->max_redirects ? 1L : 0L);
     curl_easy_setopt(h, CURLOPT_MAXREDIRS, (long)c->max_redirects);
+    curl_easy_setopt(h, CURLOPT_POSTREDIR, CURL_REDIR_POST_ALL); /* a body goes along */
     curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(h, CURLOPT_WRITEDATA, s);
     curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, on_header);

@@ -30,8 +30,9 @@ struct toc_http_call {
     /* The name in the server's certificate when the URL has another; may be NULL. */
     const char *server_name;
     bool insecure_skip_verify;
-    bool keep_coding;           /* the body as it was sent; otherwise its coding is undone */
-    const char *proxy_url;      /* NULL: none (the environment is not consulted) */
+    const char *keep_prefix; /* headers of the answer whose names begin so are kept; may be NULL */
+    bool keep_coding;        /* the body as it was sent; otherwise its coding is undone */
+    const char *proxy_url;   /* NULL: none (the environment is not consulted) */
     int64_t connect_timeout_ms; /* default 5000 */
     int64_t timeout_ms;         /* default 10000 */
     size_t max_response_bytes;  /* default 16 MiB, after decompression */
@@ -52,6 +53,7 @@ struct toc_http_result {
     struct toc_buf body; /* owned by the caller: toc_http_result_fini */
     char content_type[128];
     char retry_after[64]; /* header, empty when absent */
+    char kept[512];       /* lines of headers with call->keep_prefix, as they came */
     double duration_s;
 };
 void toc_http_result_fini(struct toc_http_result *r);
