@@ -28,6 +28,11 @@ typedef void toc_on_problem(void *ctx, const char *kind, const char *text, struc
 typedef void toc_on_metric(void *ctx, const char *name, const char *type, const char *help,
                            const char *label, const char *label_value, double value);
 
+/* The same with any number of labels. */
+struct toc_label;
+typedef void toc_on_labelled_metric(void *ctx, const char *name, const char *type, const char *help,
+                                    const struct toc_label *labels, size_t count, double value);
+
 struct toc_executor;
 struct toc_regex;
 
@@ -68,6 +73,7 @@ struct toc_api_parts {
     void *daemon;
     void (*each_problem)(void *daemon, toc_on_problem *fn, void *ctx);
     void (*each_metric)(void *daemon, toc_on_metric *fn, void *ctx);
+    void (*each_labelled_metric)(void *daemon, toc_on_labelled_metric *fn, void *ctx);
     int (*reload)(void *daemon, struct toc_err *err);
     /* Rule packs (app/packs.h). */
     void (*each_pack)(void *daemon, toc_on_pack *fn, void *ctx);

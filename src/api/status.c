@@ -135,10 +135,29 @@ static void write_metric(void *ctx, const char *name, const char *type, const ch
     toc_buf_append_char(w->out, '\n');
 }
 
+static void write_labelled_metric(void *ctx, const char *name, const char *type, const char *help,
+                                  const struct toc_label *labels, size_t count, double value) {
+    struct metrics_writer *w = ctx;
+    if (!w->last_name || strcmp(w->last_name, name) != 0)
+        toc_buf_printf(w->out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+    w->last_name = name;
+    toc_buf_append_cstr(w->out, name);
+    for (size_t i = 0; i < count; i++) {
+        toc_buf_printf(w->out, "%c%.*s=\"", i ? ',' : '{', TOC_SV_ARG(labels[i].name));
+        append_escaped(w->out, labels[i].value.p);
+        toc_buf_append_char(w->out, '"');
+    }
+    toc_buf_append_cstr(w->out, count ? "} " : " ");
+    toc_format_f64(value, w->out);
+    toc_buf_append_char(w->out, '\n');
+}
+
 void toc_api_self_metrics(struct toc_api_call *c) {
     struct metrics_writer w = {&c->res->body, NULL};
     c->res->content_type = "text/plain; version=0.0.4; charset=utf-8";
     c->api->parts.each_metric(c->api->parts.daemon, write_metric, &w);
+    if (c->api->parts.each_labelled_metric)
+        c->api->parts.each_labelled_metric(c->api->parts.daemon, write_labelled_metric, &w);
 }
 
 static int write_change(void *ctx, const struct toc_change *change) {

@@ -21,9 +21,9 @@ static const char g_default_alerting[] =
     "  repeat_interval: 12h\nreceivers:\n  - name: default\n";
 
 struct sections {
-    const struct toc_yaml *global, *scrape_configs, *rule_files, *detectors, *packs, *storage,
-        *host, *gpu, *discovery, *runs, *auth, *tls, *rules, *incident, *notify, *query, *otlp,
-        *influx, *statsd, *nccl_ras, *logs, *features, *web;
+    const struct toc_yaml *global, *scrape_configs, *remote_write, *rule_files, *detectors, *packs,
+        *storage, *host, *gpu, *discovery, *runs, *auth, *tls, *rules, *incident, *notify, *query,
+        *otlp, *influx, *statsd, *nccl_ras, *logs, *features, *web;
     struct toc_sv listen, data_dir, external_url, log_level, alertmanager_file;
 };
 
@@ -42,6 +42,8 @@ static const struct toc_schema_key g_top[] = {
     {"global", TOC_SCHEMA_NODE, AT(global), false, NULL, 0, 0, "defaults of scraping and rules"},
     {"scrape_configs", TOC_SCHEMA_NODE, AT(scrape_configs), false, NULL, 0, 0,
      "targets, as in prometheus.yml"},
+    {"remote_write", TOC_SCHEMA_NODE, AT(remote_write), false, NULL, 0, 0,
+     "receivers that samples are sent on to, as in prometheus.yml"},
     {"rule_files", TOC_SCHEMA_NODE, AT(rule_files), false, NULL, 0, 0,
      "rule files, as in prometheus.yml"},
     {"detectors", TOC_SCHEMA_NODE, AT(detectors), false, NULL, 0, 0, "anomaly detectors"},
@@ -80,8 +82,8 @@ static const struct toc_schema_key g_top[] = {
 struct scalars {
     struct toc_sv durability, loopback, cert_file, key_file;
     int64_t retention_ms, retention_bytes, scrub_interval_ms, scrub_bytes_per_s, rollup_5m_ms,
-        rollup_1h_ms, ballast_bytes, memory_bytes, future_tolerance_ms, host_interval_ms,
-        gpu_interval_ms, hold_ms, reopen_ms, window_ms, max_age_ms, dead_after_ms;
+        rollup_1h_ms, ballast_bytes, memory_bytes, backlog_bytes, backlog_ms, future_tolerance_ms,
+        host_interval_ms, gpu_interval_ms, hold_ms, reopen_ms, window_ms, max_age_ms, dead_after_ms;
     bool host_enabled, gpu_enabled, discovery_enabled, builtin;
     bool runs_tensorboard, runs_logs, runs_logs_utc;
     const struct toc_yaml *run_dirs, *allowed_hosts, *retention_rules;
@@ -109,6 +111,10 @@ static const struct toc_schema_key g_storage[] = {
      "space kept for incidents and notifications when the disk is full; 0: none"},
     {"memory_budget", TOC_SCHEMA_BYTES, AT(memory_bytes), false, "0", 0, 0,
      "memory beyond which load is shed; 0: half of the machine's or the control group's"},
+    {"remote_write_backlog", TOC_SCHEMA_BYTES, AT(backlog_bytes), false, "4GiB", 1, 1e15,
+     "size of the log that is held for receivers of remote_write that are behind"},
+    {"remote_write_backlog_age", TOC_SCHEMA_DURATION, AT(backlog_ms), false, "7d", 0, 0,
+     "and how old it may become"},
     {"future_tolerance", TOC_SCHEMA_DURATION, AT(future_tolerance_ms), false, "1h", 0, 0,
      "how far a sample may lie ahead of the clock"},
 #define X(field, type, value, what) \
@@ -238,9 +244,22 @@ static int set_choices(struct toc_config *c, const struct scalars *s, struct toc
     if (c->loopback == TOC_LOOPBACK_COUNT)
         return toc_errf(err, TOC_EINVAL, "auth.loopback must be token, read or open, got \"%.*s\"",
                         TOC_SV_ARG(s->loopback));
+    if (s->backlog_ms < 60000)
+        return toc_errf(err, TOC_EINVAL, "storage.remote_write_backlog_age must be at least 1m");
     if (s->host_interval_ms < 100 || s->gpu_interval_ms < 100)
         return toc_errf(err, TOC_EINVAL, "host.interval and gpu.interval must be at least 100ms");
     return 0;
+}
+
+/* The log of receivers that are behind goes before the disk is so full that samples are refused:
+ * that happens below two ballasts. */
+enum { BALLASTS_KEPT_FREE = 4, KEPT_FREE_MIN_MIB = 256 };
+
+static void set_backlog(struct toc_config *c, const struct scalars *s) {
+    uint64_t by_ballast = BALLASTS_KEPT_FREE * (uint64_t)s->ballast_bytes;
+    c->backlog.max_bytes = (uint64_t)s->backlog_bytes;
+    c->backlog.max_age_ms = s->backlog_ms;
+    c->backlog.keep_free_bytes = TOC_MAX(by_ballast, (uint64_t)KEPT_FREE_MIN_MIB << 20);
 }
 
 static void set_scalars(struct toc_config *c, const struct sections *top, const struct scalars *s) {
@@ -261,6 +280,7 @@ static void set_scalars(struct toc_config *c, const struct sections *top, const 
     c->limits.future_tolerance_ms = s->future_tolerance_ms;
     c->pressure.ballast_bytes = (uint64_t)s->ballast_bytes;
     c->pressure.memory_bytes = (uint64_t)s->memory_bytes;
+    set_backlog(c, s);
     c->host_enabled = s->host_enabled;
     c->gpu_enabled = s->gpu_enabled;
     c->discovery_enabled = s->discovery_enabled;
@@ -363,6 +383,9 @@ static int load_parts(struct toc_config *c, const struct sections *top, const st
     if (rc == 0)
         rc = toc_scrape_set_read(top->scrape_configs, &global, &c->scrape, err);
     if (rc == 0)
+        rc = toc_forward_set_read(top->remote_write, c->external_labels, c->base_dir, &c->forward,
+                                  err);
+    if (rc == 0)
         rc = read_paths(c, s->allowed_hosts, "auth.allowed_hosts", &c->allowed_hosts, err);
     if (rc == 0)
         rc = toc_config_retention_rules_read(s->retention_rules, c, err);
@@ -446,6 +469,7 @@ void toc_config_free(struct toc_config **cp) {
     if (!c)
         return;
     toc_scrape_set_unref(&c->scrape);
+    toc_forward_set_unref(&c->forward);
     toc_config_retention_rules_free(c);
     for (size_t i = 0; i < c->rule_file_count; i++)
         toc_rule_file_free(&c->rule_files[i]);

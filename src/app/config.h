@@ -18,6 +18,7 @@
 #include "codec/yaml.h"
 #include "collect/nccl_ras.h"
 #include "collect/scrape_config.h"
+#include "forward/forward.h"
 #include "guard/guard.h"
 #include "metricdb/metricdb.h"
 #include "notify/receiver.h"
@@ -47,8 +48,9 @@ struct toc_config {
     int64_t retention_ms;
     struct toc_metricdb_limits limits; /* only those of TOC_METRICDB_INTAKE_TABLE and the future */
     struct toc_pressure_limits pressure;
-    int64_t retention_bytes;   /* 0: no limit */
-    int64_t scrub_interval_ms; /* negative: never */
+    struct toc_forward_limits backlog; /* of remote write out */
+    int64_t retention_bytes;           /* 0: no limit */
+    int64_t scrub_interval_ms;         /* negative: never */
     int64_t scrub_bytes_per_s;
     int64_t rollup_5m_ms, rollup_1h_ms; /* negative: none */
     struct toc_metricdb_retention_rule retention_rules[TOC_METRICDB_RETENTION_RULES_MAX];
@@ -84,6 +86,7 @@ struct toc_config {
 
     /* owned */
     struct toc_scrape_set *scrape;
+    struct toc_forward_set *forward;
     struct toc_rule_file **rule_files;
     size_t rule_file_count;
     struct toc_alert_config *alerting;

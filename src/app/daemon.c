@@ -86,6 +86,17 @@ static int open_stores(struct toc_daemon *d, struct toc_err *err) {
     return 0;
 }
 
+/* Before anything is collected: what comes from now on goes out. */
+static void start_forwarding(struct toc_daemon *d) {
+    char path[600];
+    const struct toc_forward_options o = {.db = d->metrics,
+                                          .clock = d->clock,
+                                          .dir = path_in(d, path, sizeof path, "remote-write"),
+                                          .limits = d->config->backlog};
+    d->forward = toc_forward_new(&o);
+    toc_forward_set(d->forward, d->config->forward);
+}
+
 /* The key that signs acknowledge links: made once, kept with the state. */
 static int load_ack_key(struct toc_daemon *d, struct toc_err *err) {
     struct toc_buf key = TOC_BUF_INIT;
@@ -373,6 +384,8 @@ static int start_parts(struct toc_daemon *d, struct toc_err *err) {
         rc = check_address(d, host, err);
     if (rc == 0)
         rc = open_stores(d, err);
+    if (rc == 0)
+        start_forwarding(d);
     if (rc == 0) { /* the real port follows when any free one was asked for */
         snprintf(d->url, sizeof d->url, "http://%s:%u", host, port);
         toc_sv_copy(d->config->external_url.n ? d->config->external_url : toc_sv_cstr(d->url),
@@ -476,6 +489,7 @@ void toc_daemon_stop(struct toc_daemon **dp) {
     toc_incident_manager_free(&d->incidents);
     toc_api_free(&d->api);
     toc_guard_free(&d->guard);
+    toc_forward_free(&d->forward);
     toc_metricdb_close(&d->metrics);
     toc_statedb_close(&d->state);
     toc_config_free(&d->config);
@@ -497,6 +511,7 @@ static void apply(struct toc_daemon *d, struct toc_config *fresh) {
     struct toc_ts now = toc_clock_now(d->clock);
     struct toc_err err = {0};
     toc_scraper_load(d->scraper, toc_scrape_set_ref(fresh->scrape));
+    toc_forward_set(d->forward, fresh->forward);
     toc_rules_configure(d->rules, fresh->evaluation_interval_ms, fresh->rule_query_offset_ms,
                         fresh->external_labels);
     toc_rules_set_files(d->rules, fresh->rule_files, fresh->rule_file_count, now);

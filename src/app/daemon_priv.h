@@ -14,6 +14,7 @@
 #include "collect/nvml.h"
 #include "collect/process_watch.h"
 #include "diagnose/doctor.h"
+#include "forward/forward.h"
 #include "incident/proposal.h"
 #include "notify/ack_link.h"
 #include "remote/import.h"
@@ -77,6 +78,7 @@ struct toc_daemon {
     struct toc_run_receiver *runs;
     struct toc_run_listener_adapter run_listener;
     struct toc_remote_write *remote_write;
+    struct toc_forward *forward;
     struct toc_otlp *otlp;
     struct toc_import *import;
     struct toc_statsd_server *statsd; /* NULL: off */
@@ -138,6 +140,8 @@ void toc_daemon_each_collect_problem(struct toc_daemon *d, toc_on_problem *fn, v
 void toc_daemon_each_collect_metric(struct toc_daemon *d, toc_on_metric *fn, void *ctx);
 /* Writes the self-metrics as series. */
 void toc_daemon_each_rule_metric(struct toc_daemon *d, toc_on_metric *fn, void *ctx);
+/* self_forward.c: those that have more than one label. */
+void toc_daemon_each_labelled_metric(void *daemon, toc_on_labelled_metric *fn, void *ctx);
 void toc_daemon_write_self(struct toc_daemon *d, struct toc_ts now);
 
 #endif

@@ -135,6 +135,7 @@ static void keep_house(void *ctx) {
         watch_pressure(d);
         if (toc_metricdb_maintain(d->metrics, &err) < 0)
             complain("metricdb", &complained, mono, &err);
+        toc_forward_tick(d->forward);
         if (mono >= next_self) {
             next_self = mono + SELF_EVERY_MS;
             if (toc_packs_look(d->packs, now, &err) < 0)

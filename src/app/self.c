@@ -385,6 +385,13 @@ static void add_point(void *ctx, const char *name, const char *type, const char 
     add_labelled(ctx, name, &l, label != NULL, value);
 }
 
+static void add_labelled_point(void *ctx, const char *name, const char *type, const char *help,
+                               const struct toc_label *labels, size_t count, double value) {
+    (void)type;
+    (void)help;
+    add_labelled(ctx, name, labels, count, value);
+}
+
 /* A text from outside as a label value: a cut character goes, other nonsense is not repeated. */
 static struct toc_sv label_text(const char *text) {
     struct toc_sv s = toc_sv_cstr(text);
@@ -422,6 +429,7 @@ void toc_daemon_write_self(struct toc_daemon *d, struct toc_ts now) {
     struct toc_write_result result;
     struct toc_sink *sink = toc_metricdb_own_sink(d->metrics);
     toc_daemon_each_metric(d, add_point, &b);
+    toc_daemon_each_labelled_metric(d, add_labelled_point, &b);
     add_overflow(d, &b);
     add_growth(d, &b);
     /* A failure is a problem that each_problem shows already. */

@@ -82,6 +82,7 @@ void toc_daemon_make_api(struct toc_daemon *d) {
                                         .set_pack = set_pack,
                                         .each_problem = toc_daemon_each_problem,
                                         .each_metric = toc_daemon_each_metric,
+                                        .each_labelled_metric = toc_daemon_each_labelled_metric,
                                         .reload = reload,
                                         .config_state = config_state,
                                         .config_text = config_text};

@@ -17,6 +17,7 @@
     X(TOC_LOCK_APP, 10, "daemon start, reload and stop")                            \
     X(TOC_LOCK_COLLECT, 20, "scrape targets, discovery results, tailed files")      \
     X(TOC_LOCK_DISCOVERY, 22, "groups of targets that sources found")               \
+    X(TOC_LOCK_FORWARD, 24, "receivers of remote write out")                        \
     X(TOC_LOCK_PACKS, 25, "which rule packs are awake")                             \
     X(TOC_LOCK_RULES, 30, "rule groups and detector state")                         \
     X(TOC_LOCK_DIAGNOSE, 32, "run models of the training doctor")                   \
@@ -34,6 +35,7 @@
     X(TOC_LOCK_WAL, 90, "write-ahead log buffer and group commit")                  \
     X(TOC_LOCK_METRICDB_NOTES, 91, "losses and metadata known to metricdb")         \
     X(TOC_LOCK_NET, 92, "connection tables")                                        \
+    X(TOC_LOCK_FORWARD_REMOTE, 93, "numbers of one of these receivers")             \
     X(TOC_LOCK_POOL, 94, "jobs of the thread pool")                                 \
     X(TOC_LOCK_QUEUE, 95, "a bounded queue between two threads")                    \
     X(TOC_LOCK_LOG, 99, "the program's own log line buffer")
