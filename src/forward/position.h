@@ -7,7 +7,7 @@
  * Example: segment 3, salt 0x1122334455667788, offset 128, sequence 41, key "a":
  *
  *   54 4f 43 46 57 44 30 31  03 00 00 00 00 00 00 00  88 77 66 55 44 33 22 11
- *   80 00 00 00 00 00 00 00  29 00 00 00 00 00 00 00  01 61  8e 1b c5 7a
+ *   80 00 00 00 00 00 00 00  29 00 00 00 00 00 00 00  01 61  f3 0e 2f 7e
  */
 #ifndef TOC_FORWARD_POSITION_H
 #define TOC_FORWARD_POSITION_H
