@@ -99,7 +99,7 @@ static bool fill(struct toc_forward_remote *r, int64_t now_ms) {
         uint64_t before = toc_log_follower_position(r->follower).offset;
         if (toc_log_follow(r->follower, &took, &err)) {
             r->next_read_ms = now_ms + READ_AGAIN_MS;
-            forward_note_problem(r, err.message);
+            forward_note_problem(r, err.message, false);
             return false;
         }
         struct toc_log_position at = toc_log_follower_position(r->follower);
@@ -207,7 +207,7 @@ static void save_position(struct toc_forward_remote *r) {
              "again",
              r->dir, toc_strerror(rc));
     r->stats.position_failures++;
-    forward_note_problem(r, text);
+    forward_note_problem(r, text, false);
 }
 
 static void measure(struct toc_forward_remote *r) {

@@ -54,7 +54,7 @@ struct toc_forward_remote {
     bool is_below_floor, is_draining, was_full, has_failed, has_complained;
     int64_t next_read_ms, next_upkeep_ms, next_look_ms, next_metadata_ms, next_publish_ms;
     int64_t busy_ms; /* of all shards since the last look */
-    int64_t next_complaint_ms;
+    int64_t next_complaint_ms[2]; /* of delays, of losses */
     uint64_t read_bytes; /* of the log, for the estimate */
     struct toc_forward_stats stats;
 
@@ -72,7 +72,7 @@ void forward_sender_fini(struct forward_sender *s);
 /* Begins the requests that are due. Returns how long nothing more is due. */
 int64_t forward_send_due(struct toc_forward_remote *r, int64_t now_ms);
 void forward_send_metadata(struct toc_forward_remote *r, int64_t now_ms);
-/* Says what is wrong: once, then every minute while it stays so. */
-void forward_note_problem(struct toc_forward_remote *r, const char *text);
+/* Says what is wrong: once, then every minute while it stays so. is_loss: something was given up. */
+void forward_note_problem(struct toc_forward_remote *r, const char *text, bool is_loss);
 
 #endif

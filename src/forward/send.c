@@ -28,15 +28,16 @@ void forward_sender_fini(struct forward_sender *s) {
     toc_http_result_fini(&s->result);
 }
 
-void forward_note_problem(struct toc_forward_remote *r, const char *text) {
+void forward_note_problem(struct toc_forward_remote *r, const char *text, bool is_loss) {
     int64_t now = forward_now_ms(r);
     r->stats.is_failing = true;
     snprintf(r->stats.problem, sizeof r->stats.problem, "%s", text);
-    if (now < r->next_complaint_ms)
+    if (now < r->next_complaint_ms[is_loss])
         return;
     r->has_complained = true;
-    r->next_complaint_ms = now + COMPLAINT_MS;
-    toc_log(TOC_LOG_WARN, "forward", "remote write to %.*s: %s", TOC_SV_ARG(r->config->name), text);
+    r->next_complaint_ms[is_loss] = now + COMPLAINT_MS;
+    toc_log(TOC_LOG_WARN, "forward", "remote write to %.*s: %s%s", TOC_SV_ARG(r->config->name),
+            is_loss ? "samples are given up: " : "", text);
 }
 
 static void note_success(struct toc_forward_remote *r) {
@@ -192,7 +193,7 @@ static void note_verdict(struct forward_sender *s, enum toc_forward_verdict verd
     if (verdict == TOC_FORWARD_TAKEN && !refused)
         note_success(r);
     else if (verdict == TOC_FORWARD_AGAIN || next->is_refused || refused)
-        forward_note_problem(r, text);
+        forward_note_problem(r, text, verdict != TOC_FORWARD_AGAIN);
     else if (verdict == TOC_FORWARD_PARTLY)
         note_success(r);
 }
@@ -253,7 +254,7 @@ static void send_batch(struct forward_sender *s, size_t max_items, int64_t now_m
         return;
     (void)toc_forward_pace_next(&s->pace, TOC_FORWARD_AGAIN, c->items, 0, q, now_ms);
     r->has_failed = true;
-    forward_note_problem(r, err.message);
+    forward_note_problem(r, err.message, false);
 }
 
 /* 0: now. */

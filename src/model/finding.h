@@ -101,6 +101,7 @@ enum toc_severity toc_severity_parse(struct toc_sv s);
     X(SELF_CARDINALITY, "self_cardinality", SELF, WARNING, true, 88, "Too many series")           \
     X(SELF_NOTIFY, "self_notify", SELF, WARNING, true, 27, "Notifications fail")                  \
     X(SELF_BLIND, "self_blind", SELF, WARNING, true, 28, "Part of the monitoring is blind")       \
+    X(SELF_FORWARD, "self_forward", SELF, WARNING, true, 17, "Remote write out loses or lags")    \
     X(SELF_WATCHDOG, "self_watchdog", SELF, INFO, true, 1, "Watchdog")
 
 enum toc_kind_class {

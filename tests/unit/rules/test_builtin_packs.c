@@ -94,6 +94,7 @@ struct trouble {
     bool is_slow, is_down;      /* from second 600 on */
     double new_values, refused; /* of a label; of samples in each second */
     bool is_out_of_memory;
+    double behind, dropped; /* of a receiver: seconds; samples in each second */
 };
 
 static void put_histogram(struct world *w, const char *metric, double t, bool is_slow) {
@@ -129,6 +130,10 @@ static void measure(struct world *w, double t, const struct trouble *x) {
          t < 600 ? 0 : x->refused * (t - 600));
     put2(w, "tocsin_shortage", "resource", "memory", x->is_out_of_memory);
     put2(w, "vllm:kv_cache_usage_perc", "model_name", "m", 0.4);
+    put2(w, "tocsin_remote_write_out_backlog_seconds", "remote", "r", x->behind);
+    put2(w, "tocsin_remote_write_out_dropped_samples_total", "reason", "backlog_bytes",
+         t < 600 ? 0 : x->dropped * (t - 600));
+    put2(w, "tocsin_remote_write_out_dropped_samples_total", "reason", "relabel", 7 * t);
 }
 
 static void world_init(struct world *w) {
@@ -193,6 +198,14 @@ static void troubles_are_named(void **state) {
     world_fini(&w);
     assert_string_equal(trouble_fires(&w, &(struct trouble){.is_out_of_memory = true}, 50),
                         "MemoryBudgetUsedUp ");
+    world_fini(&w);
+    assert_string_equal(trouble_fires(&w, &(struct trouble){.behind = 301}, 80),
+                        "RemoteWriteBehind ");
+    world_fini(&w);
+    assert_string_equal(trouble_fires(&w, &(struct trouble){.behind = 299}, 80), "");
+    world_fini(&w);
+    assert_string_equal(trouble_fires(&w, &(struct trouble){.dropped = 1}, 20),
+                        "RemoteWriteDrops ");
     world_fini(&w);
 }
 
