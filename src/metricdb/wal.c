@@ -589,17 +589,25 @@ static int sync_dirs(struct toc_wal *w) {
     return rc ? rc : w->o.vfs->sync_dir(w->o.vfs, w->o.dir);
 }
 
+/* First a second name, durable, then the old one goes: a crash in between leaves both. */
+static int move_to_held(struct toc_wal *w, const char *path, uint64_t number) {
+    char held[4096];
+    toc_wal_path(w->o.held_dir, number, held, sizeof held);
+    int rc = w->o.vfs->link(w->o.vfs, path, held);
+    if (rc && rc != TOC_EEXIST) /* a file system without links: they move names in one step */
+        return w->o.vfs->rename(w->o.vfs, path, held);
+    rc = w->o.vfs->sync_dir(w->o.vfs, w->o.held_dir);
+    return rc ? rc : w->o.vfs->remove(w->o.vfs, path);
+}
+
 static int let_go(struct toc_wal *w, uint64_t number) {
-    char path[4096], held[4096];
+    char path[4096];
     bool is_wanted;
     int rc = is_held_wanted(w, &is_wanted);
     if (rc)
         return rc;
     toc_wal_path(w->o.dir, number, path, sizeof path);
-    if (!is_wanted)
-        return w->o.vfs->remove(w->o.vfs, path);
-    toc_wal_path(w->o.held_dir, number, held, sizeof held);
-    return w->o.vfs->rename(w->o.vfs, path, held);
+    return is_wanted ? move_to_held(w, path, number) : w->o.vfs->remove(w->o.vfs, path);
 }
 
 static int sync_removals(struct toc_wal *w) {

@@ -9,6 +9,7 @@
 
 #include "../metricdb/args.h"
 #include "base/alloc.h"
+#include "base/num.h"
 #include "base/rng.h"
 #include "metricdb/follow.h"
 #include "sys/vfs_sim.h"
@@ -43,9 +44,10 @@ static void on_segment(void *ctx) {
 static void on_series(void *ctx, uint32_t id, struct toc_labels labels) {
     struct world *w = ctx;
     struct toc_sv i = toc_labels_get(labels, TOC_SV("i"));
-    if (id >= TOC_ARRAY_LEN(w->series_of) || !i.n)
+    uint64_t number;
+    if (id >= TOC_ARRAY_LEN(w->series_of) || toc_parse_u64(i, &number))
         fail("a series that nobody made");
-    w->series_of[id] = 1 + (uint32_t)atoi(i.p);
+    w->series_of[id] = 1 + (uint32_t)number;
 }
 
 /* The value is the number of the sample; its series follows from that. */
@@ -143,7 +145,8 @@ static void step(struct world *w) {
         lose_power(w);
         break;
     case 2:
-        (void)toc_metricdb_compact(w->db, NULL);
+        if (toc_metricdb_compact(w->db, NULL))
+            break; /* a call was made to fail */
         break;
     case 3:
         toc_vfs_sim_fail(w->disk, 1u << toc_rng_below(&w->rng, 11), 1 + toc_rng_below(&w->rng, 5),
