@@ -4,6 +4,7 @@
  * byte decides), and whatever it is, it comes to an end.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/hash.h"
 #include "metricdb/follow.h"
@@ -11,6 +12,10 @@
 #include "sys/vfs_sim.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Of the sample in the segment behind the one at hand: with it, that one is at its end. */
+#define LAST_VALUE 0x1.23456789abcdep77
+#define NOW_MS INT64_C(1760000400000)
 
 struct tally {
     uint64_t hash, count;
@@ -28,8 +33,9 @@ static void on_series(void *ctx, uint32_t id, struct toc_labels labels) {
 
 static void on_sample(void *ctx, uint32_t id, int64_t t_ms, double value) {
     uint64_t bits;
-    __builtin_memcpy(&bits, &value, sizeof bits);
-    add(ctx, id, t_ms, bits);
+    memcpy(&bits, &value, sizeof bits);
+    if (value != LAST_VALUE)
+        add(ctx, id, t_ms, bits);
 }
 
 static void on_histogram(void *ctx, uint32_t id, int64_t t_ms, struct toc_sv bytes) {
@@ -56,6 +62,15 @@ static struct tally follow(struct toc_metricdb *db, unsigned stop_every) {
     return t;
 }
 
+static void write_last(struct toc_metricdb *db) {
+    struct toc_label name[] = {{TOC_METRIC_NAME, TOC_SV("the_last_one")}};
+    struct toc_point p = toc_float_point((struct toc_labels){name, 1}, NOW_MS, LAST_VALUE);
+    struct toc_write_result r;
+    struct toc_sink *sink = toc_metricdb_sink(db);
+    if (sink->write(sink, &p, 1, &r, NULL))
+        abort();
+}
+
 static void put(struct toc_vfs *vfs, const uint8_t *data, size_t size) {
     struct toc_file *f;
     if (toc_vfs_make_dirs(vfs, "/data/wal") ||
@@ -77,12 +92,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         return 0;
     struct toc_vfs_sim *disk = toc_vfs_sim_new(1);
     struct toc_vfs *vfs = toc_vfs_sim_vfs(disk);
-    toc_clock_virtual_init(&clock, (struct toc_ts){INT64_C(1760000400000)});
+    toc_clock_virtual_init(&clock, (struct toc_ts){NOW_MS});
     put(vfs, data + 1, size - 1);
     int rc = toc_wal_read(vfs, "/data/wal/0000000001.wal", &v, &sum);
     struct toc_metricdb_options o = {.vfs = vfs, .clock = &clock.base, .dir = "/data"};
     if (toc_metricdb_open(&o, &db, NULL))
         abort();
+    write_last(db);
     struct tally stops = follow(db, 1 + data[0] % 5), goes = follow(db, 1u << 30);
     if (stops.hash != goes.hash || stops.count != goes.count)
         abort();
