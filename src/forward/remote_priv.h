@@ -53,9 +53,9 @@ struct toc_forward_remote {
     uint64_t exemplar_cursor;
     bool is_below_floor, is_draining, was_full, has_failed, has_complained;
     int64_t next_read_ms, next_upkeep_ms, next_look_ms, next_metadata_ms, next_publish_ms;
-    int64_t busy_ms; /* of all shards since the last look */
+    int64_t busy_ms;              /* of all shards since the last look */
     int64_t next_complaint_ms[2]; /* of delays, of losses */
-    uint64_t read_bytes; /* of the log, for the estimate */
+    uint64_t read_bytes;          /* of the log, for the estimate */
     struct toc_forward_stats stats;
 
     struct toc_mutex mutex; /* TOC_LOCK_FORWARD_REMOTE */
@@ -72,7 +72,8 @@ void forward_sender_fini(struct forward_sender *s);
 /* Begins the requests that are due. Returns how long nothing more is due. */
 int64_t forward_send_due(struct toc_forward_remote *r, int64_t now_ms);
 void forward_send_metadata(struct toc_forward_remote *r, int64_t now_ms);
-/* Says what is wrong: once, then every minute while it stays so. is_loss: something was given up. */
+/* Says what is wrong: once, then every minute while it stays so. is_loss: something was given up.
+ */
 void forward_note_problem(struct toc_forward_remote *r, const char *text, bool is_loss);
 
 #endif

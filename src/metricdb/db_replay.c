@@ -299,7 +299,8 @@ int toc_metricdb_replay(struct toc_metricdb *db, struct toc_err *err) {
                                                sum.deletions > 0};
     }
     judge_tail(db, &r.tail, last_sequence, 0);
-    make_wal(db, segments, count, TOC_MAX(first_free_number(db, numbers, count, last_held), position),
+    make_wal(db, segments, count,
+             TOC_MAX(first_free_number(db, numbers, count, last_held), position),
              last_sequence + 1);
     db->checkpoints.tail_samples = db->replay_samples;
     toc_checkpoint_fini_end(&end);

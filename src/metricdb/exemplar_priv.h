@@ -18,7 +18,7 @@ struct toc_exemplars {
     struct toc_mutex mutex;
     struct toc_exemplar_slot *slots; /* made with the first exemplar */
     size_t limit, count, next;
-    uint64_t added; /* ever; the nth one went to place n % limit */
+    uint64_t added;        /* ever; the nth one went to place n % limit */
     struct toc_map series; /* encoded labels → struct toc_exemplar_series */
 };
 
