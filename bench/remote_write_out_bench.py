@@ -76,7 +76,7 @@ def push_all(port, series, rounds):
     library.snappy_max_compressed_length.restype = ctypes.c_size_t
     library.snappy_max_compressed_length.argtypes = [ctypes.c_size_t]
     library.snappy_compress.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.POINTER(ctypes.c_size_t)]
-    start = int(time.time() * 1000) - rounds * 1000
+    start = int(time.time() * 1000)  # Prometheus forwards nothing that is older than its start
     for r in range(rounds):
         for at in range(0, len(series), PER_MESSAGE):
             body = b''.join(field(1, labels + field(2, b'\x09' + struct.pack('<d', (i * 7 + r * 13) % 1000 / 10) + b'\x10' + varint(start + r * 1000)))
