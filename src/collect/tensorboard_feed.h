@@ -5,7 +5,7 @@
  * A feed is one run, that is a folder; each of its event files is a stream. Writers put each tag
  * into a record of its own: what a stream says about one step is gathered until another step, the
  * same tag again, a second of wall time or a flush ends it, and becomes one report. Its time is the
- * wall time of its first value.
+ * wall time of its first value, at least 1 ms after the report before.
  *
  * Tags with a meaning (model/alias.h) become fields, others `scalars`; histograms become statistics
  * of layers. A tag whose step goes back means that the run was started again from a checkpoint:

@@ -69,6 +69,7 @@ struct toc_tensorboard_stream {
     struct toc_tfevents_visitor visitor;
     uint64_t at;      /* bytes done with */
     int64_t start_ms; /* when the file was begun */
+    int64_t given_ms; /* time of the last report */
     struct {
         TOC_VEC_FIELDS(struct toc_tensorboard_last)
     } last; /* by the tag's index */

@@ -161,10 +161,20 @@ static void write_layers(struct toc_tensorboard_feed *f, struct toc_tensorboard_
     toc_json_end_object(&f->line.json);
 }
 
+/* Steps of less than a millisecond would hide each other in a store of milliseconds: they are put
+ * 1 ms apart, as long as that leads them less than a second away from their time. */
+static void keep_apart(struct toc_tensorboard_stream *s, struct toc_tensorboard_gathered *g) {
+    enum { ASTRAY_MS = 1000 };
+    if (g->t_ms <= s->given_ms && s->given_ms - g->t_ms < ASTRAY_MS)
+        g->t_ms = s->given_ms + 1;
+    s->given_ms = g->t_ms;
+}
+
 void toc_tensorboard_stream_flush(struct toc_tensorboard_stream *s) {
     struct toc_tensorboard_gathered *g = &s->gathered;
     if (!g->is_open)
         return;
+    keep_apart(s, g);
     begin(s->feed, g);
     write_fields(s->feed, g);
     write_scalars(s->feed, g);

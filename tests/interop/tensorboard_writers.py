@@ -21,14 +21,21 @@ root, writers = pathlib.Path(sys.argv[1]), {}
 def values(step):
     return {'train/loss': float(np.float32(2.5 / (1 + step))) if step != 7 else math.nan, 'train/grad_norm': 0.5 * step if step != 8 else math.inf,
             'lr': 1e-3, 'my/metric': float(step)}
+def histogram(w, tag, values, step):
+    try:
+        w.add_histogram(tag, values, step)
+    except TypeError:  # PyTorch 1.13 beside NumPy 1.24 and later
+        counts, limits = np.histogram(values, bins=60)
+        w.add_histogram_raw(tag, float(values.min()), float(values.max()), len(values), float(values.sum()), float(values.dot(values)),
+                            limits[1:].tolist(), counts.tolist(), step)
 def common(w):
     for step in range(10):
         for tag, v in values(step).items():
             w.add_scalar(tag, v, step)
         if step % 5 == 0:
             generator = np.random.default_rng(step)
-            w.add_histogram('gradients/fc.weight', generator.normal(0.1, 1, 4000), step)
-            w.add_histogram('weights/fc.weight', np.concatenate([np.zeros(500), generator.normal(0, 0.02, 500)]), step)
+            histogram(w, 'gradients/fc.weight', generator.normal(0.1, 1, 4000), step)
+            histogram(w, 'weights/fc.weight', np.concatenate([np.zeros(500), generator.normal(0, 0.02, 500)]), step)
         w.add_text('note', 'hello', step)
     w.add_hparams({'lr': 1e-3, 'batch': 4}, {'hparam/loss': 0.1}) if hasattr(w, 'add_hparams') else None
     w.close()
@@ -77,6 +84,13 @@ print(json.dumps(out))
 MEANINGS = {'train/loss': 'train_loss', 'train/grad_norm': 'train_grad_norm', 'lr': 'train_learning_rate'}
 
 
+def python_of(folder):
+    """An interpreter with the writers, and why there is none. TOCSIN_TENSORBOARD_PYTHON names one with TensorFlow, which is large."""
+    if os.environ.get('TOCSIN_TENSORBOARD_PYTHON'):
+        return os.environ['TOCSIN_TENSORBOARD_PYTHON'], None
+    return f'{folder}/venv/bin/python', install(folder)
+
+
 def install(folder):
     made = subprocess.run(['/usr/bin/python3', '-m', 'venv', '--system-site-packages', f'{folder}/venv'], capture_output=True, text=True)
     if made.returncode:
@@ -121,23 +135,21 @@ def compare_histograms(c, daemon, run, tag, events):
 
 
 def compare_quantiles(c, daemon, run):
-    """Normal values around 0.1 with deviation 1: quantiles within the width of a bucket; half of the weights are zero."""
+    """Normal values around 0.1 with deviation 1: quantiles within the width of a bucket."""
     for q, z in [('q05', -1.645), ('q50', 0), ('q95', 1.645)]:
         got = stored(daemon, f'train_layer_grad_{q}{{run="{run}",layer="fc.weight"}}')
         c.check(got and abs(got[-1][1] - (0.1 + z)) < 0.25, f'{run} {q}: {got}')
-    zeros = stored(daemon, f'train_layer_zero_param_ratio{{run="{run}",layer="fc.weight"}}')
-    c.check(zeros and zeros[-1][1] == 0.5, f'{run}: share of zeros {zeros}')
 
 
 def main():
     c = Checks()
     with tempfile.TemporaryDirectory() as folder:
-        why = install(folder)
+        python, why = python_of(folder)
         if why:
             skip(why)
         runs = pathlib.Path(folder) / 'runs'
         runs.mkdir()
-        done = subprocess.run([f'{folder}/venv/bin/python', '-c', WRITE_AND_READ, str(runs)], capture_output=True, text=True, timeout=200)
+        done = subprocess.run([python, '-c', WRITE_AND_READ, str(runs)], capture_output=True, text=True, timeout=300)
         if done.returncode:
             skip('writers: ' + done.stderr.strip()[-300:])
         read = json.loads(done.stdout.splitlines()[-1])
@@ -150,9 +162,11 @@ def main():
                     compare_scalars(c, d, run, tag, events)
                 for tag, events in tags['histograms'].items():
                     compare_histograms(c, d, run, tag, events)
-            for run in ('tensorboardX', 'torch'):
+            for run in ('tensorboardX', 'torch', 'tensorflow'):
                 if run in read['runs']:
                     compare_quantiles(c, d, run)
+            zeros = stored(d, 'train_layer_zero_param_ratio{run="tensorboardX",layer="fc.weight"}')
+            c.check(zeros and zeros[-1][1] == 0.5, f'share of zeros {zeros}')
     c.check(len(read['runs']) >= 1, 'no writer wrote')
     c.finish()
 

@@ -146,6 +146,18 @@ static void a_later_file_that_begins_at_a_former_step_is_a_restart(void **state)
     assert_int_equal(toc_tensorboard_feed_counters(f->feed).restarts, 1);
 }
 
+static void steps_of_one_millisecond_do_not_hide_each_other(void **state) {
+    struct fixture *f = *state;
+    tfw_scalar(&f->file, 1700000001.0001, 1, "loss", 1);
+    tfw_scalar(&f->file, 1700000001.0002, 2, "loss", NAN);
+    tfw_scalar(&f->file, 1700000001.0003, 3, "loss", 3);
+    feed(f, 1 << 20);
+    assert_int_equal(f->reports.count, 3);
+    assert_non_null(strstr(f->reports.items[0], "{\"t\":1700000001,"));
+    assert_non_null(strstr(f->reports.items[1], "{\"t\":1700000001.001,"));
+    assert_non_null(strstr(f->reports.items[2], "{\"t\":1700000001.002,"));
+}
+
 /* min, max, num, sum, sum of squares; buckets as PyTorch writes them. */
 static void put_histogram(struct fixture *f, double wall, const char *tag, const double *numbers,
                           const double *limits, const double *counts, size_t n) {
@@ -243,6 +255,7 @@ int main(void) {
         TEST(an_evaluation_counted_in_epochs_does_not_move_the_step),
         TEST(a_step_that_goes_back_is_a_restart),
         TEST(a_later_file_that_begins_at_a_former_step_is_a_restart),
+        TEST(steps_of_one_millisecond_do_not_hide_each_other),
         TEST(histograms_become_statistics_of_their_layer),
         TEST(values_that_are_not_finite_are_counted_in_their_share),
         TEST(limits_are_kept_and_what_is_beyond_is_counted),
