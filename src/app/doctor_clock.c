@@ -116,16 +116,18 @@ int toc_patient_tick(struct toc_patient *p, int64_t now_ms, struct toc_err *err)
 }
 
 int toc_patient_silence(struct toc_patient *p, int64_t to_ms, struct toc_err *err) {
-    enum { NEAR_MS = 10000, NEAR_THOROUGH_MS = 200000, STEP_MS = 1000 };
+    enum { NEAR_MS = 10000, NEAR_THOROUGH_MS = 200000, STEP_MS = 1000, GROWTH = 40 };
     int64_t from_ms = p->quiet_since_ms, near_ms = p->o.is_thorough ? NEAR_THOROUGH_MS : NEAR_MS;
     /* A pause as long as usual is no silence. */
     int64_t usual_ms = TOC_MAX((int64_t)(2 * p->usual_gap_ms), 2 * (int64_t)STEP_MS);
     int64_t at_ms = p->o.is_thorough ? from_ms + STEP_MS : from_ms + usual_ms;
-    int rc = 0;
-    while (!rc && from_ms && at_ms < to_ms) {
+    bool is_silent = from_ms && at_ms < to_ms;
+    /* What came before it is judged at its own time. */
+    int rc = is_silent ? toc_patient_tick(p, from_ms, err) : 0;
+    while (!rc && is_silent && at_ms < to_ms) {
         rc = toc_patient_tick(p, at_ms, err);
         int64_t silent_ms = at_ms - from_ms;
-        at_ms += silent_ms < near_ms ? STEP_MS : TOC_MAX(silent_ms / 10, (int64_t)STEP_MS);
+        at_ms += silent_ms < near_ms ? STEP_MS : TOC_MAX(silent_ms / GROWTH, (int64_t)STEP_MS);
     }
     return rc;
 }
@@ -148,6 +150,8 @@ static int judge_second(struct toc_patient *p, const struct toc_patient_second *
                         struct toc_err *err) {
     int64_t begin_ms = second->s * 1000, end_ms = begin_ms + 1000;
     int rc = toc_patient_silence(p, begin_ms, err);
+    if (!rc && second->is_surprising) /* what was before it is judged without it */
+        rc = toc_patient_tick(p, p->quiet_since_ms, err);
     if (rc)
         return rc;
     if (!p->dense_until_ms)

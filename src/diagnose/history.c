@@ -9,14 +9,49 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+/* The k-th smallest comes to its place, nothing greater before it and nothing less behind it
+ * (Hoare's FIND, in Wirth's form). Values arranged so that it takes long end in sorting. */
+static void select_nth(double *v, ptrdiff_t n, ptrdiff_t k) {
+    enum { ROUNDS = 64 };
+    ptrdiff_t low = 0, high = n - 1;
+    for (int round = 0; low < high; round++) {
+        if (round == ROUNDS) {
+            qsort(v + low, (size_t)(high - low + 1), sizeof *v, by_value);
+            return;
+        }
+        double pivot = v[k];
+        ptrdiff_t i = low, j = high;
+        while (i <= j) {
+            while (v[i] < pivot)
+                i++;
+            while (pivot < v[j])
+                j--;
+            if (i <= j) {
+                double t = v[i];
+                v[i++] = v[j];
+                v[j--] = t;
+            }
+        }
+        if (j < k)
+            low = i;
+        if (k < i)
+            high = j;
+    }
+}
+
 double toc_history_quantile(double *v, size_t n, double q) {
     if (!n)
         return NAN;
-    qsort(v, n, sizeof *v, by_value);
     double at = q * (double)(n - 1);
     size_t low = (size_t)at;
-    double part = at - (double)low;
-    return low + 1 < n ? v[low] * (1 - part) + v[low + 1] * part : v[low];
+    double share = at - (double)low;
+    select_nth(v, (ptrdiff_t)n, (ptrdiff_t)low);
+    if (low + 1 >= n)
+        return v[low];
+    double next = v[low + 1];
+    for (size_t i = low + 2; i < n; i++)
+        next = v[i] < next ? v[i] : next;
+    return v[low] * (1 - share) + next * share;
 }
 
 double toc_history_median(double *v, size_t n) {
