@@ -79,6 +79,7 @@ void toc_patient_free(struct toc_patient **pp) {
 /* Bookkeeping of the receiver; the report has it in words. */
 static bool is_bookkeeping(struct toc_sv metric) {
     static const char *const names[] = {
+        "train_run_phase",
         "train_last_step_timestamp_seconds",
         "train_run_state",
         "train_restarts_total",

@@ -444,11 +444,12 @@ static void unread(struct page *p) {
 }
 
 static void head(struct page *p) {
-    raw(p, "<!doctype html>\n<html lang=\"en\" data-theme=\"auto\"><head><meta charset=\"utf-8\">"
-           "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
-           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-           "style-src 'unsafe-inline'; script-src 'unsafe-inline'\"><link rel=\"icon\" "
-           "href=\"data:,\"><title>Tocsin doctor: ");
+    raw(p,
+        "<!doctype html>\n<html lang=\"en\" data-theme=\"auto\"><head><meta charset=\"utf-8\">"
+        "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
+        "style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:\"><link rel=\"icon\" "
+        "href=\"data:,\"><title>Tocsin doctor: ");
     say(p, "%s", p->r->path);
     raw(p, "</title><style>\n");
     toc_buf_append(p->out, toc_doctor_page_css_bytes, toc_doctor_page_css_size);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/num.h"
 
 enum { DERIVED_EVERY_MS = 5000, EVENTS_MAX = 10000, KEY_MAX = 512 };
 
@@ -79,15 +80,29 @@ static struct toc_run_series *series_new(const struct writer *w, struct toc_sv m
     return s;
 }
 
-/* Metric, values of extra labels and rank as one text; "" when it does not fit. */
+/* Appends a separator and the text; false when there is no room. */
+static bool key_add(char key[KEY_MAX], size_t *n, struct toc_sv text) {
+    if (text.n >= KEY_MAX - 1 - *n)
+        return false;
+    key[(*n)++] = '\n';
+    if (text.n)
+        memcpy(key + *n, text.p, text.n);
+    *n += text.n;
+    return true;
+}
+
+/* "\nmetric\nvalue…\nrank" of a series; empty when it is too long. Made for each value of each
+ * line, so without printf. */
 static struct toc_sv series_key(const struct writer *w, struct toc_sv metric,
                                 const struct toc_label *extra, size_t count, char key[KEY_MAX]) {
-    int n = snprintf(key, KEY_MAX, "%.*s", TOC_SV_ARG(metric));
-    for (size_t i = 0; i < count && n < KEY_MAX; i++)
-        n += snprintf(key + n, KEY_MAX - (size_t)n, "\n%.*s", TOC_SV_ARG(extra[i].value));
-    if (n < KEY_MAX)
-        n += snprintf(key + n, KEY_MAX - (size_t)n, "\n%lld", (long long)w->rank);
-    return toc_sv_make(key, n < KEY_MAX ? (size_t)n : 0);
+    char rank[TOC_U64_TEXT_MAX];
+    size_t n = 0;
+    bool has_room = key_add(key, &n, metric);
+    for (size_t i = 0; has_room && i < count; i++)
+        has_room = key_add(key, &n, extra[i].value);
+    has_room =
+        has_room && key_add(key, &n, toc_sv_make(rank, toc_u64_text((uint64_t)w->rank, rank)));
+    return toc_sv_make(key, has_room ? n : 0);
 }
 
 static bool series_is_known(const struct writer *w, struct toc_sv metric,
