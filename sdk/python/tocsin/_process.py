@@ -1,11 +1,14 @@
 """What the process and its machine say about themselves."""
 import os
+import resource
 import socket
 import sys
-from typing import Dict, Optional, Tuple
+import time
+from typing import Dict, List, Optional, Tuple
 
 RANK_VARIABLES = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK', 'PMI_RANK')
 SIZE_VARIABLES = ('WORLD_SIZE', 'SLURM_NTASKS', 'OMPI_COMM_WORLD_SIZE', 'PMI_SIZE')
+LIMIT_EVERY_S = 5.0
 FRAMEWORKS = ('lightning', 'keras', 'torch', 'jax', 'tensorflow')
 
 
@@ -65,14 +68,17 @@ class Memory:
 
     def __init__(self) -> None:
         self._limit: Optional[int] = None
+        self._due_at = 0.0
 
     def read(self) -> Tuple[Optional[int], Optional[int]]:
         return _torch_device() or _jax_device() or (resident_bytes(), self._host_limit())
 
     def _host_limit(self) -> Optional[int]:
-        if self._limit is None:
-            self._limit = cgroup_limit_bytes() or _total_bytes() or 0
-        return self._limit or None
+        now = time.monotonic()
+        if now >= self._due_at:  # a limit may be changed while the job runs
+            self._due_at = now + LIMIT_EVERY_S
+            self._limit = limit_bytes() or _total_bytes()
+        return self._limit
 
 
 def _torch_device() -> Optional[Tuple[int, int]]:
@@ -118,13 +124,13 @@ def _read_limit(path: str) -> Optional[int]:
     return int(text) if text.isdigit() and int(text) < 1 << 60 else None
 
 
-def cgroup_limit_bytes() -> Optional[int]:
-    """The smallest limit of this process' cgroup and those above it."""
+def limit_bytes() -> Optional[int]:
+    """The smallest limit of this process, its cgroup and those above it."""
     try:
         with open('/proc/self/cgroup') as f:
             lines = f.read().splitlines()
     except OSError:
-        return None
+        lines = []
     limits = []
     for line in lines:
         _, controllers, path = line.split(':', 2)
@@ -136,5 +142,11 @@ def cgroup_limit_bytes() -> Optional[int]:
             if path in ('/', ''):
                 break
             path = os.path.dirname(path)
-    known = [x for x in limits if x]
+    known = [x for x in limits if x] + _own_limits()
     return min(known) if known else None
+
+
+def _own_limits() -> List[int]:
+    """What ulimit -v and -d say."""
+    soft = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
+    return [x for x in soft if x != resource.RLIM_INFINITY and x > 0]
