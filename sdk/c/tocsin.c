@@ -23,6 +23,7 @@ enum {
     BATCH_BYTES = 256 << 10,
     LINE_MAX_BYTES = 256 << 10, /* the receiver's limit */
     LABELS_MAX = 16,
+    LAYER_STATISTICS_MAX = 24, /* with the 8 of the struct the 32 that the receiver takes */
     IO_TIMEOUT_MS = 5000,
     BACKOFF_FIRST_MS = 100,
     BACKOFF_MAX_MS = 5000,
@@ -220,6 +221,16 @@ static void begin_line(struct tocsin_run *run, struct text *t) {
         putf(t, ",\"dropped\":%llu", (unsigned long long)run->dropped);
 }
 
+static void put_statistic(struct text *t, size_t start, const char *name, double v) {
+    if (is_absent(v))
+        return;
+    if (t->n > start)
+        put(t, ",", 1);
+    put_string(t, name);
+    put(t, ":", 1);
+    put_number(t, v);
+}
+
 static void put_layer(struct text *t, const struct tocsin_layer *l) {
     const struct {
         const char *name;
@@ -236,14 +247,11 @@ static void put_layer(struct text *t, const struct tocsin_layer *l) {
     };
     put_string(t, l->name);
     put_cstr(t, ":{");
-    bool has_one = false;
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        if (is_absent(fields[i].value))
-            continue;
-        putf(t, "%s\"%s\":", has_one ? "," : "", fields[i].name);
-        put_number(t, fields[i].value);
-        has_one = true;
-    }
+    size_t start = t->n;
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        put_statistic(t, start, fields[i].name, fields[i].value);
+    for (size_t i = 0; i < l->statistic_count && i < LAYER_STATISTICS_MAX; i++)
+        put_statistic(t, start, l->statistics[i].name, l->statistics[i].value);
     put(t, "}", 1);
 }
 
@@ -268,7 +276,7 @@ struct tocsin_report tocsin_report_init(int64_t step) {
 
 struct tocsin_layer tocsin_layer_init(const char *name) {
     double none = tocsin_absent();
-    return (struct tocsin_layer){name, none, none, none, none, none, none, none, none};
+    return (struct tocsin_layer){name, none, none, none, none, none, none, none, none, NULL, 0};
 }
 
 void tocsin_report(struct tocsin_run *run, const struct tocsin_report *r) {
@@ -321,10 +329,26 @@ static void say(struct tocsin_run *run, int64_t step, const char *event, const c
     finish_line(run, &t);
 }
 
+static bool is_known_event(const char *event) {
+    static const char *const known[] = {"start",   "end",   "checkpoint", "checkpoint_failed",
+                                        "restart", "error", "exit"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(event, known[i]) == 0)
+            return true;
+    return false;
+}
+
 void tocsin_event(struct tocsin_run *run, int64_t step, const char *event, const char *message) {
+    if (!run || !event)
+        return;
+    if (!is_known_event(event)) {
+        pthread_mutex_lock(&run->mutex);
+        run->dropped++;
+        pthread_mutex_unlock(&run->mutex);
+        return;
+    }
     /* An error that the job survives: without the state it would count as the end of the run. */
-    if (run && event)
-        say(run, step, event, message, strcmp(event, "error") == 0 ? "running" : NULL);
+    say(run, step, event, message, strcmp(event, "error") == 0 ? "running" : NULL);
 }
 
 uint64_t tocsin_dropped(const struct tocsin_run *run) {

@@ -51,6 +51,11 @@ enum tocsin_state {
     TOCSIN_FAILED
 };
 
+struct tocsin_metric {
+    const char *name;
+    double value;
+};
+
 /* Statistics of one layer's parameters and gradients. Not-a-number in a field that was not computed
  * must be said by TOCSIN_ABSENT, because a NaN is data here. */
 struct tocsin_layer {
@@ -59,11 +64,9 @@ struct tocsin_layer {
     double update_ratio;    /* ‖Δw‖ / ‖w‖ of the last update */
     double zero_grad_ratio; /* share of exactly zero gradients */
     double nonfinite_ratio; /* share of NaN or infinite parameters and gradients */
-};
-
-struct tocsin_metric {
-    const char *name; /* becomes train_<name> */
-    double value;
+    /* Further ones, at most 24: param_norm, grad_std, activation_q50, dead_unit_ratio, … */
+    const struct tocsin_metric *statistics;
+    size_t statistic_count;
 };
 
 /* "Not measured": a NaN with this bit pattern, which no computation produces. */
@@ -78,7 +81,7 @@ struct tocsin_report {
     double memory_bytes, memory_limit_bytes;
     const struct tocsin_layer *layers; /* NULL: none this time */
     size_t layer_count;
-    const struct tocsin_metric *metrics; /* further numbers */
+    const struct tocsin_metric *metrics; /* further numbers: <name> becomes train_<name> */
     size_t metric_count;
 };
 /* A report in which nothing is measured; set what you have. */
@@ -92,7 +95,9 @@ struct tocsin_run;
  * thread: then every other call does nothing. */
 struct tocsin_run *tocsin_init(const struct tocsin_options *options);
 void tocsin_report(struct tocsin_run *run, const struct tocsin_report *report);
-/* event: "checkpoint", "restart", "error"; message for people, may be NULL. */
+/* event: "checkpoint", "checkpoint_failed", "restart", "error" (that the job survives) or "exit";
+ * another one counts as dropped, for the daemon would refuse it. message for people, may be NULL.
+ */
 void tocsin_event(struct tocsin_run *run, int64_t step, const char *event, const char *message);
 /* Waits until everything reported so far has arrived or timeout_ms passed; 0 when it has. */
 int tocsin_flush(struct tocsin_run *run, int timeout_ms);

@@ -91,8 +91,10 @@ def _at_exit() -> None:
 def _after_fork() -> None:
     # The descriptor is shared with the parent: a signal to this child must not look like one to the parent.
     if _previous:
-        if signal.set_wakeup_fd(-1) not in [r._sender.wake_write for r in _runs if r._sender]:  # pylint: disable=protected-access
-            pass
+        ours = [r._sender.wake_write for r in _runs if r._sender]  # pylint: disable=protected-access
+        old = signal.set_wakeup_fd(-1)
+        if old not in ours:
+            signal.set_wakeup_fd(old)  # an event loop's
         _uninstall_signals()
     for run in list(_runs):
         try:
