@@ -6,11 +6,12 @@
 
 A fault counts as found when a finding, or what follows from one (its cascades), is of a kind that names it. A finding of another kind is
 a false alarm, unless it is a known consequence (tests/quality/training/training.py, FAULTS). Time to detect is from the injection to
-`opened` of the finding, both on the job's own clock.
+`detected_at` of the finding, both on the job's own clock.
 """
 import argparse
 import collections
 import concurrent.futures
+import datetime
 import json
 import os
 import pathlib
@@ -87,26 +88,20 @@ def flat(report):
 
 def seconds_of(finding):
     """When a live Tocsin would have spoken, in seconds since 1970."""
-    text = finding.get('opened') or finding.get('first_seen') or finding.get('started_at')
-    if text is None:
-        return None
-    if isinstance(text, (int, float)):
-        return float(text)
-    import datetime
-    return datetime.datetime.fromisoformat(text.replace('Z', '+00:00')).timestamp()
+    text = finding.get('detected_at')
+    return datetime.datetime.fromisoformat(text.replace('Z', '+00:00')).timestamp() if text else None
 
 
-def step_of_line(directory, step_or_t, key):
-    """The step the run was at, at a time."""
+def step_at(directory, t):
+    """The step that rank 0 was at, at a time."""
     best = None
-    for path in sorted(directory.glob('rank-0.jsonl')):
-        for line in path.read_text().splitlines():
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if row.get('t', 0) <= step_or_t and 'step' in row:
-                best = row['step']
+    for line in (directory / 'rank-0.jsonl').read_text().splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue  # cut by a kill
+        if row.get('t', 0) <= t and 'step' in row:
+            best = row['step']
     return best
 
 
@@ -129,7 +124,7 @@ def judge(truth, reports, directory):
         times = [t for t in map(seconds_of, hits) if t]
         if times:
             out['delay_s'] = round(min(times) - truth['t'], 2)
-            at = step_of_line(directory, min(times), 't')
+            at = step_at(directory, min(times))
             out['delay_steps'] = max(0, at - truth['step']) if at is not None else None
     return out
 

@@ -101,6 +101,7 @@ struct toc_layer_model {
     size_t order;                  /* place in the network; SIZE_MAX = not told */
     int64_t last_t_ms, ratio_t_ms; /* newest sample of each statistic */
     int64_t low_since_ms, bad_since_ms, nonfinite_t_ms;
+    int64_t share_bad_since_ms; /* bad by its own share of non-finite numbers */
     double grad;
     double usual_log; /* slow mean of the gradient's logarithm while it is not low */
     uint32_t seen;

@@ -18,12 +18,17 @@ static const struct toc_layer_model *first_bad_layer(const struct toc_run_model 
     if (earliest == INT64_MAX)
         return NULL;
     /* NaN spreads through the whole network in a step: only the first report says where it
-     * began. */
+     * began. There a share says more than a gradient: one NaN loss makes every gradient NaN. */
     size_t n = toc_run_model_layer_order(m, order, MAX);
-    for (size_t i = 0; i < n; i++)
-        if (m->layers.items[order[i]].bad_since_ms == earliest)
-            return &m->layers.items[order[i]];
-    return NULL;
+    const struct toc_layer_model *first = NULL;
+    for (size_t i = 0; i < n; i++) {
+        const struct toc_layer_model *l = &m->layers.items[order[i]];
+        if (l->share_bad_since_ms == earliest)
+            return l;
+        if (!first && l->bad_since_ms == earliest)
+            first = l;
+    }
+    return first;
 }
 
 static bool is_layer_bad_for_long(const struct toc_layer_model *l) {

@@ -258,8 +258,10 @@ static void take_layer(struct toc_run_model *m, struct toc_sv name, bool is_rati
     if (is_bad) {
         l->bad_since_ms = l->bad_since_ms ? l->bad_since_ms : t_ms;
         l->nonfinite_t_ms = TOC_MAX(l->nonfinite_t_ms, t_ms);
+        if (is_ratio && !l->share_bad_since_ms)
+            l->share_bad_since_ms = t_ms;
     } else if (t_ms > l->nonfinite_t_ms + GOOD_AGAIN_MS) {
-        l->bad_since_ms = 0;
+        l->bad_since_ms = l->share_bad_since_ms = 0;
     }
     if (!is_bad && !is_ratio)
         learn_usual(l, v);

@@ -58,7 +58,8 @@ struct sim {
     double slow, lr_factor, leak_per_s, grad_cut; /* faults; 1, 1, 0, 1 when healthy */
     double loss_lift;                             /* added to the loss */
     bool is_nan, is_silent, is_loss_hidden, is_paused;
-    int bad_layer; /* -1 = none */
+    int bad_layer;              /* -1 = none */
+    bool are_all_gradients_bad; /* while only bad_layer's own numbers are */
     double hiccup_until_s, hiccup;
     bool has_pressure;         /* the machine says how long tasks waited for a CPU */
     double waited_s, pressure; /* pressure: from other work, share of the time */
@@ -239,8 +240,10 @@ static inline void sim_report_layers(struct sim *s) {
         bool is_bad = s->bad_layer >= 0 && i >= s->bad_layer;
         if (i < SIM_LAYERS - 1)
             g *= s->grad_cut;
-        sim_put_layer(s, "train_layer_grad_norm", sim_layers[i], is_bad ? (double)NAN : g);
-        sim_put_layer(s, "train_layer_nonfinite_ratio", sim_layers[i], is_bad ? 0.5 : 0);
+        bool is_grad_bad = is_bad || s->are_all_gradients_bad;
+        bool is_share_bad = s->are_all_gradients_bad ? i == s->bad_layer : is_bad;
+        sim_put_layer(s, "train_layer_grad_norm", sim_layers[i], is_grad_bad ? (double)NAN : g);
+        sim_put_layer(s, "train_layer_nonfinite_ratio", sim_layers[i], is_share_bad ? 0.5 : 0);
     }
 }
 

@@ -66,6 +66,18 @@ static void nan_names_step_and_first_layer(void **state) {
     expect_closed(s, "non_finite");
 }
 
+static void nan_of_one_layer_in_all_gradients_names_that_layer(void **state) {
+    struct sim *s = *state;
+    sim_event(s, TOC_RUN_EVENT_LAYERS, "");
+    sim_run(s, 20);
+    int64_t fault_ms = s->now_ms;
+    s->is_nan = s->are_all_gradients_bad = true;
+    s->bad_layer = 2;
+    sim_run(s, 10);
+    const struct sim_told *t = expect_one(s, "non_finite", fault_ms, 3);
+    assert_string_equal(t->layer, "blocks.0.mlp");
+}
+
 static void single_overflow_of_mixed_precision_is_no_news(void **state) {
     struct sim *s = *state;
     sim_run(s, 20);
@@ -453,6 +465,7 @@ int main(int argc, char **argv) {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(nan_names_step_and_first_layer),
+        T(nan_of_one_layer_in_all_gradients_names_that_layer),
         T(single_overflow_of_mixed_precision_is_no_news),
         T(a_loss_that_vanishes_is_non_finite),
         T(lr_spike_is_divergence_and_names_its_cause),
