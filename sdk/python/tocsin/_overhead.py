@@ -2,8 +2,9 @@
 import time
 from typing import Tuple
 
-BUDGET_RATIO = 0.005  # of wall time, everything together
-SAMPLES_RATIO_MIN = 0.001  # for samples, however much of the budget the reports take
+BUDGET_RATIO = 0.01  # of wall time, everything together
+SAMPLES_RATIO_MAX = 0.005  # of it for samples of the layers
+SAMPLES_RATIO_MIN = 0.003  # for samples, however much of the budget the reports of very short steps take
 
 
 class Overhead:
@@ -57,4 +58,5 @@ class Pace:
         self._all_costs_s += cost_s
         self._cost_s = cost_s if self.samples <= 2 else 0.75 * self._cost_s + 0.25 * cost_s
         left = BUDGET_RATIO - self._overhead.ratio_without(self._all_costs_s)
-        self._due_at = time.perf_counter() + max(self._cost_s, cost_s) / max(left, SAMPLES_RATIO_MIN)
+        share = min(max(left, SAMPLES_RATIO_MIN), SAMPLES_RATIO_MAX)
+        self._due_at = time.perf_counter() + max(self._cost_s, cost_s) / share
