@@ -1,5 +1,5 @@
 /* The C SDK's lines, as the receiver's decoder reads them from a file. */
-#include "cmocka_prelude.h"
+#include "../cmocka_prelude.h"
 
 #include <math.h>
 #include <stdio.h>
