@@ -178,7 +178,8 @@ def plan(options):
     wanted = options.faults.split(',') if options.faults else list(FAULTS)
     for fault in wanted:
         for seed in range(options.first_seed, options.first_seed + options.seeds):
-            yield 'torch', SYSTEM_PYTHON, fault, seed
+            if not options.keras_only:
+                yield 'torch', SYSTEM_PYTHON, fault, seed
             if options.keras and fault != 'stalled_rank':
                 yield 'keras', options.keras, fault, seed
 
@@ -190,6 +191,7 @@ def main():
     parser.add_argument('--first-seed', type=int, default=1)
     parser.add_argument('--jobs', type=int, default=4, help='trainings at once')
     parser.add_argument('--keras', help='a Python that has Keras 3 and JAX')
+    parser.add_argument('--keras-only', action='store_true', help='leave PyTorch out')
     parser.add_argument('--faults', help='only these, with commas')
     parser.add_argument('--steps', type=int, default=1300)
     parser.add_argument('--fault-step', type=int, default=600)
