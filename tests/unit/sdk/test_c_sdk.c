@@ -65,8 +65,10 @@ static void test_further_statistics_of_a_layer(void **state) {
     char names[40][16];
     for (int i = 0; i < 40; i++) {
         snprintf(names[i], sizeof names[i], "s%d", i);
-        more[i] = (struct tocsin_metric){names[i], i == 1 ? TOCSIN_ABSENT : i == 2 ? NAN : i};
+        more[i] = (struct tocsin_metric){names[i], (double)i};
     }
+    more[1].value = TOCSIN_ABSENT;
+    more[2].value = (double)NAN;
     struct tocsin_layer layers[2] = {tocsin_layer_init("first"), tocsin_layer_init("second")};
     layers[0].grad_norm = 0.5;
     layers[1].statistics = more;
