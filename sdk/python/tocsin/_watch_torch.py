@@ -152,7 +152,6 @@ class TorchWatch:
                         self._was_bad = False
             if (self._is_due or self._is_requested) and self._before is None and optimizer is self._optimizers[0]:
                 self._begin_sample()
-                self._begin_cost_s = time.perf_counter() - began
         except Exception as e:  # pylint: disable=broad-except
             failures.note('watch', e)
         self._overhead.foreground_s += time.perf_counter() - began
@@ -184,6 +183,8 @@ class TorchWatch:
         self._was_bad = True
 
     def _begin_sample(self) -> None:
+        # CPU time: what a busy machine adds is no cost of the sample.
+        began = time.thread_time()
         torch = self._torch
         event = None
         if self._layers[0].tensors[0].device.type == 'cuda':
@@ -198,6 +199,7 @@ class TorchWatch:
                 self._param_stats(layer, before[layer.name], vector, rows)
                 self._grad_stats(layer, vector, rows)
         self._before = (before, vector, rows, event)
+        self._begin_cost_s = time.thread_time() - began
 
     def _grad_stats(self, layer: Layer, vector: Vector, rows: List[Any]) -> None:
         torch = self._torch
@@ -210,7 +212,7 @@ class TorchWatch:
         rows.append((layer.name, 'grad', row_of(torch, values)))
 
     def _end_sample(self) -> None:
-        began = time.perf_counter()
+        began = time.thread_time()
         torch = self._torch
         (before, vector, rows, event), self._before = self._before, None
         hooks, self._hooks = self._hooks, None
@@ -226,7 +228,7 @@ class TorchWatch:
             sample.mark(torch, event)
         self._keep(sample)
         self._is_due = self._is_requested = False
-        self._pace.sampled(self._steps, time.perf_counter() - began + self._begin_cost_s)
+        self._pace.sampled(self._steps, time.thread_time() - began + self._begin_cost_s)
 
     def _quantiles(self, rows: List[Any]) -> Any:
         """All layers in one sort."""
@@ -293,7 +295,6 @@ class TorchWatch:
         if self._pace.is_due(self._steps, began) or (is_bad and began - self._emergency_at >= EMERGENCY_EVERY_S) or self._is_requested:
             self._emergency_at = began if is_bad else self._emergency_at
             self._begin_sample()
-            self._begin_cost_s = time.perf_counter() - began
             if is_bad:
                 self._end_sample()
         self._overhead.foreground_s += time.perf_counter() - began
