@@ -6,27 +6,35 @@
 #include <stdio.h>
 
 /* X(case, seconds of calm before the alert ends): long enough that one fault is one alert. */
-#define CALM_TABLE(X)        \
-    X(CASE_NON_FINITE, 15)   \
-    X(CASE_OOM, 10)          \
-    X(CASE_CRASH, 10)        \
-    X(CASE_HANG, 5)          \
-    X(CASE_DIVERGENCE, 20)   \
-    X(CASE_LOSS_SPIKE, 30)   \
-    X(CASE_VANISHING, 15)    \
-    X(CASE_EXPLODING, 20)    \
-    X(CASE_DEAD_UNITS, 20)   \
-    X(CASE_SATURATION, 20)   \
-    X(CASE_UPDATE_RATIO, 20) \
-    X(CASE_STRAGGLER, 20)    \
-    X(CASE_STARVATION, 15)   \
-    X(CASE_OVERDUE, 5)       \
-    X(CASE_CORRUPT, 30)      \
-    X(CASE_THROUGHPUT, 15)   \
-    X(CASE_MEMORY, 20)       \
-    X(CASE_RESTARTS, 60)     \
-    X(CASE_LATENCY, 15)      \
-    X(CASE_TTFT, 15)         \
+#define CALM_TABLE(X)            \
+    X(CASE_NON_FINITE, 15)       \
+    X(CASE_OOM, 10)              \
+    X(CASE_CRASH, 10)            \
+    X(CASE_HANG, 5)              \
+    X(CASE_DIVERGENCE, 20)       \
+    X(CASE_LOSS_SPIKE, 30)       \
+    X(CASE_VANISHING, 15)        \
+    X(CASE_EXPLODING, 20)        \
+    X(CASE_DEAD_UNITS, 20)       \
+    X(CASE_SATURATION, 20)       \
+    X(CASE_UPDATE_RATIO, 20)     \
+    X(CASE_DRIFT, 20)            \
+    X(CASE_REPLICAS, 30)         \
+    X(CASE_AMP, 30)              \
+    X(CASE_MOE, 30)              \
+    X(CASE_OVERFIT, 60)          \
+    X(CASE_PLATEAU, 60)          \
+    X(CASE_SLOW_CONVERGENCE, 60) \
+    X(CASE_OSCILLATION, 60)      \
+    X(CASE_STRAGGLER, 20)        \
+    X(CASE_STARVATION, 15)       \
+    X(CASE_OVERDUE, 5)           \
+    X(CASE_CORRUPT, 30)          \
+    X(CASE_THROUGHPUT, 15)       \
+    X(CASE_MEMORY, 20)           \
+    X(CASE_RESTARTS, 60)         \
+    X(CASE_LATENCY, 15)          \
+    X(CASE_TTFT, 15)             \
     X(CASE_ERRORS, 15)
 
 static const int64_t calm_ms[CASE_COUNT] = {

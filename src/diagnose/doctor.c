@@ -33,13 +33,17 @@ struct toc_doctor *toc_doctor_new(const struct toc_doctor_options *o) {
     d->listener.on_event = on_event;
     toc_mutex_init(&d->mutex, TOC_LOCK_DIAGNOSE);
     toc_mutex_init(&d->queue_mutex, TOC_LOCK_QUEUE);
-    compile(&d->run_metrics,
-            "train_(step|loss|grad_norm|learning_rate|step_seconds|memory_bytes|memory_limit_bytes|"
-            "run_state|restarts_total|layer_nonfinite_ratio)" TOC_LEARN_PATTERN);
+    compile(
+        &d->run_metrics,
+        "train_(step|loss|grad_norm|learning_rate|step_seconds|memory_bytes|memory_limit_bytes|"
+        "run_state|restarts_total|run_info|layer_nonfinite_ratio|layer_nonfinite_activation_ratio|"
+        "(layer_)?param_checksum)" TOC_LEARN_PATTERN);
     toc_learn_metric_ids(&d->learn_ids);
     compile(&d->rank_metrics, toc_ranks_pattern());
     compile(&d->ras_metrics, "nccl_ras_(collectives_total|rank_missing)");
     compile(&d->gpu_metrics, "DCGM_FI_DEV_GPU_UTIL|DCGM_FI_PROF_(PIPE_TENSOR|DRAM)_ACTIVE");
+    compile(&d->envelope_metrics, "train_(step|loss|run_state)");
+    compile(&d->checksum_metrics, "train_(layer_)?param_checksum");
     compile(&d->server_metrics,
             "(vllm|sglang):((e2e_request_latency|time_to_first_token)_seconds_(bucket|count|sum)|"
             "request_success_total|num_requests_total|num_aborted_requests_total)|"
@@ -72,6 +76,8 @@ void toc_doctor_free(struct toc_doctor **pd) {
     toc_map_fini(&d->server_by_key);
     toc_map_fini(&d->learn_ids);
     toc_signature_table_free(&d->signatures);
+    toc_matcher_fini(&d->envelope_metrics);
+    toc_matcher_fini(&d->checksum_metrics);
     toc_matcher_fini(&d->run_metrics);
     toc_matcher_fini(&d->rank_metrics);
     toc_matcher_fini(&d->gpu_metrics);
@@ -201,6 +207,14 @@ static const struct {
     {CASE_STARVATION, toc_judge_starvation},
     {CASE_OVERDUE, toc_judge_checkpoint_overdue},
     {CASE_CORRUPT, toc_judge_checkpoint_corrupt},
+    {CASE_DRIFT, toc_judge_drift},
+    {CASE_REPLICAS, toc_judge_replicas},
+    {CASE_AMP, toc_judge_amp},
+    {CASE_MOE, toc_judge_moe},
+    {CASE_OVERFIT, toc_judge_overfit},
+    {CASE_PLATEAU, toc_judge_plateau},
+    {CASE_SLOW_CONVERGENCE, toc_judge_slow_convergence},
+    {CASE_OSCILLATION, toc_judge_oscillation},
     {CASE_THROUGHPUT, toc_judge_throughput},
     {CASE_MEMORY, toc_judge_memory},
     {CASE_RESTARTS, toc_judge_restarts},

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "model/alert.h"
+#include "model/finding.h"
 #include "model/querier.h"
 #include "model/run.h"
 
@@ -52,6 +53,15 @@
     X(update_low, 0.00001, "ratio", "update over weights that is hardly a change")                 \
     X(update_high, 0.01, "ratio", "update over weights that is too much")                          \
     X(update_change, 10, "ratio", "and this many times off the run's own start")                   \
+    X(drift_psi, 0.25, "ratio", "population stability index of a layer that is a major change")    \
+    X(amp_fall, 4, "ratio", "the loss scale falls this much below what it held in the hour")       \
+    X(amp_least_scale, 1, "", "minimum of the loss scale")                                         \
+    X(amp_skipped, 0.05, "ratio", "share of optimizer steps that are skipped")                     \
+    X(expert_high, 2, "ratio", "largest expert load over the mean")                                \
+    X(expert_low, 0.1, "ratio", "smallest expert load over the mean")                              \
+    X(router_entropy_ratio, 0.7, "ratio", "entropy of the routing over that of the start")         \
+    X(overfit_rise, 0.05, "ratio", "validation loss above its best while training gets better")    \
+    X(standstill_steps, 150, "steps", "after so many steps a loss has left its start")             \
     X(slow_ratio, 3, "ratio", "a step takes this many times its usual length")                     \
     X(slow_hold_s, 11, "s", "for this long")                                                       \
     X(slow_mild_ratio, 1.5, "ratio", "or this many times")                                         \
@@ -108,6 +118,16 @@ struct toc_run_listener *toc_doctor_listener(struct toc_doctor *d);
 /* Reads what is new, judges, and tells the sink about alerts that open, change or end. Meant to
  * run each second. When the querier fails nothing is judged: blind is neither healthy nor ill. */
 int toc_doctor_tick(struct toc_doctor *d, struct toc_ts now, struct toc_err *err) TOC_MUST_CHECK;
+/* Can the doctor judge that kind for a run? */
+struct toc_coverage_row {
+    enum toc_kind kind;
+    bool is_watched;
+    struct toc_sv missing; /* names of series that would be needed: "a or b, c"; for the call */
+};
+typedef void toc_on_coverage(void *ctx, const struct toc_coverage_row *row);
+/* One row per kind of training; TOC_ENOENT when the run is not known. Any thread. */
+int toc_doctor_coverage(struct toc_doctor *d, struct toc_sv run, toc_on_coverage *fn,
+                        void *ctx) TOC_MUST_CHECK;
 /* Takes over an alert of the doctor's that was firing before a restart, so that it can end.
  * Ignores others. */
 void toc_doctor_adopt(struct toc_doctor *d, const struct toc_alert *alert);

@@ -28,27 +28,35 @@ enum {
 };
 
 /* X(enum, name): what the doctor judges. The kinds of one subject are judged in this order. */
-#define TOC_CASE_TABLE(X)                          \
-    X(CASE_NON_FINITE, TOC_KIND_NON_FINITE)        \
-    X(CASE_OOM, TOC_KIND_OOM)                      \
-    X(CASE_CRASH, TOC_KIND_CRASH)                  \
-    X(CASE_HANG, TOC_KIND_HANG)                    \
-    X(CASE_DIVERGENCE, TOC_KIND_DIVERGENCE)        \
-    X(CASE_LOSS_SPIKE, TOC_KIND_LOSS_SPIKE)        \
-    X(CASE_VANISHING, TOC_KIND_VANISHING_GRADIENT) \
-    X(CASE_EXPLODING, TOC_KIND_EXPLODING_GRADIENT) \
-    X(CASE_DEAD_UNITS, TOC_KIND_DEAD_UNITS)        \
-    X(CASE_SATURATION, TOC_KIND_SATURATION)        \
-    X(CASE_UPDATE_RATIO, TOC_KIND_UPDATE_RATIO)    \
-    X(CASE_STRAGGLER, TOC_KIND_STRAGGLER)          \
-    X(CASE_STARVATION, TOC_KIND_DATA_STARVATION)   \
-    X(CASE_OVERDUE, TOC_KIND_CHECKPOINT_OVERDUE)   \
-    X(CASE_CORRUPT, TOC_KIND_CHECKPOINT_CORRUPT)   \
-    X(CASE_THROUGHPUT, TOC_KIND_THROUGHPUT_DROP)   \
-    X(CASE_MEMORY, TOC_KIND_MEMORY_GROWTH)         \
-    X(CASE_RESTARTS, TOC_KIND_RESTART_STORM)       \
-    X(CASE_LATENCY, TOC_KIND_LATENCY_SLO)          \
-    X(CASE_TTFT, TOC_KIND_TTFT_SLO)                \
+#define TOC_CASE_TABLE(X)                               \
+    X(CASE_NON_FINITE, TOC_KIND_NON_FINITE)             \
+    X(CASE_OOM, TOC_KIND_OOM)                           \
+    X(CASE_CRASH, TOC_KIND_CRASH)                       \
+    X(CASE_HANG, TOC_KIND_HANG)                         \
+    X(CASE_DIVERGENCE, TOC_KIND_DIVERGENCE)             \
+    X(CASE_LOSS_SPIKE, TOC_KIND_LOSS_SPIKE)             \
+    X(CASE_VANISHING, TOC_KIND_VANISHING_GRADIENT)      \
+    X(CASE_EXPLODING, TOC_KIND_EXPLODING_GRADIENT)      \
+    X(CASE_DEAD_UNITS, TOC_KIND_DEAD_UNITS)             \
+    X(CASE_SATURATION, TOC_KIND_SATURATION)             \
+    X(CASE_UPDATE_RATIO, TOC_KIND_UPDATE_RATIO)         \
+    X(CASE_DRIFT, TOC_KIND_PARAMETER_DRIFT)             \
+    X(CASE_REPLICAS, TOC_KIND_REPLICA_DIVERGENCE)       \
+    X(CASE_AMP, TOC_KIND_AMP_TROUBLE)                   \
+    X(CASE_MOE, TOC_KIND_MOE_IMBALANCE)                 \
+    X(CASE_OVERFIT, TOC_KIND_OVERFIT)                   \
+    X(CASE_PLATEAU, TOC_KIND_PLATEAU)                   \
+    X(CASE_SLOW_CONVERGENCE, TOC_KIND_SLOW_CONVERGENCE) \
+    X(CASE_OSCILLATION, TOC_KIND_OSCILLATION)           \
+    X(CASE_STRAGGLER, TOC_KIND_STRAGGLER)               \
+    X(CASE_STARVATION, TOC_KIND_DATA_STARVATION)        \
+    X(CASE_OVERDUE, TOC_KIND_CHECKPOINT_OVERDUE)        \
+    X(CASE_CORRUPT, TOC_KIND_CHECKPOINT_CORRUPT)        \
+    X(CASE_THROUGHPUT, TOC_KIND_THROUGHPUT_DROP)        \
+    X(CASE_MEMORY, TOC_KIND_MEMORY_GROWTH)              \
+    X(CASE_RESTARTS, TOC_KIND_RESTART_STORM)            \
+    X(CASE_LATENCY, TOC_KIND_LATENCY_SLO)               \
+    X(CASE_TTFT, TOC_KIND_TTFT_SLO)                     \
     X(CASE_ERRORS, TOC_KIND_ERROR_BURST)
 
 enum toc_case_id {
@@ -100,6 +108,8 @@ struct toc_layer_model {
     struct toc_sv name;            /* owned */
     size_t order;                  /* place in the network; SIZE_MAX = not told */
     int64_t last_t_ms, ratio_t_ms; /* newest sample of each statistic */
+    int64_t activation_t_ms;       /* the same of non-finite activations */
+    int64_t bad_activation_ms;     /* first report of them since it was well; 0 = none */
     int64_t low_since_ms, bad_since_ms, nonfinite_t_ms;
     int64_t share_bad_since_ms; /* bad by its own share of non-finite numbers */
     double grad;
@@ -107,9 +117,10 @@ struct toc_layer_model {
     uint32_t seen;
     double usual_share_log; /* mean of the logarithm of its gradient over the last layer's */
     uint32_t shares;
-    int64_t share_t_ms;                       /* newest gradient that is in it */
-    struct toc_layer_stat *stats[STAT_COUNT]; /* owned; NULL = never reported */
-    struct toc_norm_watch *norm;              /* owned, beside stats[STAT_GRAD] */
+    int64_t share_t_ms;                                        /* newest gradient that is in it */
+    struct toc_layer_stat *stats[STAT_COUNT];                  /* owned; NULL = never reported */
+    struct toc_norm_watch *norm;                               /* owned, beside stats[STAT_GRAD] */
+    struct toc_quantile_watch *quantiles[TOC_LAYER_QUANTILES]; /* owned: param, activation */
 };
 
 struct toc_run_model {
@@ -213,6 +224,7 @@ struct toc_doctor {
     struct toc_matcher run_metrics, rank_metrics, gpu_metrics, ras_metrics, server_metrics,
         pressure_metrics;
     struct toc_map learn_ids; /* of toc_learn_metric_ids */
+    struct toc_matcher envelope_metrics, checksum_metrics;
     struct toc_bins pressure; /* share of time in which tasks waited for a CPU */
     struct toc_sample_at pressure_last;
     int64_t now_ms, last_tick_ms, last_servers_ms, discovered_ms;
@@ -234,13 +246,21 @@ toc_judge_run toc_judge_non_finite, toc_judge_oom, toc_judge_crash, toc_judge_ha
     toc_judge_straggler, toc_judge_starvation, toc_judge_checkpoint_overdue,
     toc_judge_checkpoint_corrupt, toc_judge_memory, toc_judge_restarts;
 toc_judge_run toc_judge_exploding, toc_judge_dead_units, toc_judge_saturation,
-    toc_judge_update_ratio;
+    toc_judge_update_ratio, toc_judge_drift, toc_judge_replicas, toc_judge_amp, toc_judge_moe,
+    toc_judge_overfit, toc_judge_plateau, toc_judge_slow_convergence, toc_judge_oscillation;
 toc_judge_server toc_judge_latency, toc_judge_ttft, toc_judge_errors;
 
 /* Reading (run_model.c, server_model.c). */
 int toc_doctor_read_runs(struct toc_doctor *d, struct toc_err *err) TOC_MUST_CHECK;
 int toc_doctor_read_servers(struct toc_doctor *d, struct toc_err *err) TOC_MUST_CHECK;
 int toc_doctor_read_pressure(struct toc_doctor *d, struct toc_err *err) TOC_MUST_CHECK;
+/* Earlier runs of the recipe, one a tick (envelope.c); checksums of the ranks (kind_replica.c). */
+int toc_envelope_learn(struct toc_doctor *d, struct toc_run_model *m,
+                       struct toc_err *err) TOC_MUST_CHECK;
+int toc_replica_read(struct toc_doctor *d, struct toc_run_model *m,
+                     struct toc_err *err) TOC_MUST_CHECK;
+/* The run has a series of that name (coverage.c). */
+void toc_coverage_note(struct toc_run_model *m, struct toc_sv metric);
 struct toc_run_model *toc_doctor_run(struct toc_doctor *d, struct toc_sv name);
 struct toc_server_model *toc_doctor_server(struct toc_doctor *d, struct toc_sv job,
                                            struct toc_sv instance);

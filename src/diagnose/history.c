@@ -1,5 +1,6 @@
 #include "diagnose/history_priv.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +86,8 @@ static void close_bin(struct toc_bins *b) {
 }
 
 void toc_bins_add(struct toc_bins *b, int64_t t_ms, double value) {
+    if (fabs(value) > (double)FLT_MAX) /* 1e308 is a number: too large for a float, not infinite */
+        value = copysign((double)FLT_MAX, value);
     int64_t second = t_ms / 1000;
     if (b->open_count && second != b->open_s)
         close_bin(b);
@@ -97,6 +100,15 @@ void toc_bins_add(struct toc_bins *b, int64_t t_ms, double value) {
         b->open[b->open_count++] = (float)value;
     else /* past the reservoir the newest displace in turn: still a fair sample of the second */
         b->open[b->seen % TOC_BIN_SAMPLES] = (float)value;
+}
+
+void toc_bins_drop_before(struct toc_bins *b, int64_t t_ms) {
+    while (b->count && b->items[b->start].t_ms < t_ms) {
+        b->start = (b->start + 1) % TOC_BINS;
+        b->count--;
+    }
+    if (b->open_count && b->open_t_ms < t_ms)
+        b->open_count = b->seen = 0;
 }
 
 void toc_bins_settle(struct toc_bins *b, int64_t now_ms) {

@@ -27,6 +27,8 @@ struct toc_bins {
 void toc_bins_add(struct toc_bins *b, int64_t t_ms, double value);
 /* The bin being filled counts as closed once its second has passed. */
 void toc_bins_settle(struct toc_bins *b, int64_t now_ms);
+/* Forgets the bins that began before t. */
+void toc_bins_drop_before(struct toc_bins *b, int64_t t_ms);
 void toc_bins_reset(struct toc_bins *b);
 
 /* Medians of the bins with from <= t < to, oldest first; at most max. */

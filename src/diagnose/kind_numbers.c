@@ -23,7 +23,8 @@ static const struct toc_layer_model *first_bad_layer(const struct toc_run_model 
     const struct toc_layer_model *first = NULL;
     for (size_t i = 0; i < n; i++) {
         const struct toc_layer_model *l = &m->layers.items[order[i]];
-        if (l->share_bad_since_ms == earliest)
+        /* One NaN in the loss makes every gradient NaN; activations go bad from its place on. */
+        if (l->bad_activation_ms == earliest || l->share_bad_since_ms == earliest)
             return l;
         if (!first && l->bad_since_ms == earliest)
             first = l;

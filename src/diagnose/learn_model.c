@@ -3,6 +3,7 @@
 #include "model/sample.h"
 
 #include <math.h>
+#include <stdio.h>
 
 void toc_hold_note(struct toc_hold *h, bool is_shown, struct toc_report_at at) {
     if (!is_shown)
@@ -97,24 +98,52 @@ static const char *const number_names[] = {
 #undef X
 };
 
-/* Ids in the map: 1 + number, then 1 + NUMBER_COUNT + statistic. */
+static const char *const quantile_kinds[TOC_LAYER_QUANTILES] = {"param", "activation"};
+static const char *const quantile_ends[TOC_QUANTILES] = {"01", "05", "25", "50", "75", "95", "99"};
+
+enum { ID_NUMBER = 1, ID_STAT = ID_NUMBER + NUMBER_COUNT, ID_QUANTILE = ID_STAT + STAT_COUNT };
+
+/* Ids in the map: numbers, then statistics of layers, then their quantiles. */
 void toc_learn_metric_ids(struct toc_map *ids) {
     for (uintptr_t i = 0; i < NUMBER_COUNT; i++)
-        toc_map_put(ids, toc_sv_cstr(number_names[i]), (void *)(i + 1));
+        toc_map_put(ids, toc_sv_cstr(number_names[i]), (void *)(ID_NUMBER + i));
     for (uintptr_t i = 0; i < STAT_COUNT; i++)
-        toc_map_put(ids, toc_sv_cstr(stat_names[i]), (void *)(i + 1 + NUMBER_COUNT));
+        toc_map_put(ids, toc_sv_cstr(stat_names[i]), (void *)(ID_STAT + i));
+    for (uintptr_t i = 0; i < (uintptr_t)TOC_LAYER_QUANTILES * TOC_QUANTILES; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "train_layer_%s_q%s", quantile_kinds[i / TOC_QUANTILES],
+                 quantile_ends[i % TOC_QUANTILES]);
+        toc_map_put(ids, toc_sv_cstr(name), (void *)(ID_QUANTILE + i));
+    }
 }
 
 void toc_learn_init(struct toc_learn_model *l) {
-    *l = (struct toc_learn_model){.rate_max = 0, .loss_start = NAN};
+    *l = (struct toc_learn_model){.accuracy = NAN, .val_accuracy = NAN};
     l->steps.before = l->rates.before = NAN;
 }
 
 void toc_learn_fini(struct toc_learn_model *l) {
-    TOC_VEC_FINI(&l->steps.t);
-    TOC_VEC_FINI(&l->steps.v);
-    TOC_VEC_FINI(&l->rates.t);
-    TOC_VEC_FINI(&l->rates.v);
+    toc_time_index_fini(&l->steps);
+    toc_time_index_fini(&l->rates);
+    toc_free(l->loss);
+    toc_free(l->val_loss);
+    toc_free(l->val_acc);
+    for (size_t i = 0; i < NUMBER_COUNT; i++)
+        toc_free(l->kept[i]);
+    for (size_t i = 0; i < TOC_ROUTERS; i++)
+        toc_free(l->routers[i]);
+    toc_envelope_fini(&l->envelope);
+    toc_map_fini(&l->seen);
+}
+
+void toc_time_index_add(struct toc_time_index *x, int64_t t_ms, double v) {
+    TOC_VEC_PUSH(&x->t, t_ms);
+    TOC_VEC_PUSH(&x->v, v);
+}
+
+void toc_time_index_fini(struct toc_time_index *x) {
+    TOC_VEC_FINI(&x->t);
+    TOC_VEC_FINI(&x->v);
 }
 
 void toc_learn_index(struct toc_learn_model *l, struct toc_sv metric,
@@ -126,12 +155,13 @@ void toc_learn_index(struct toc_learn_model *l, struct toc_sv metric,
     for (size_t i = 0; i < s->count; i++) {
         if (toc_is_stale_nan(s->values[i]) || !isfinite(s->values[i]))
             continue;
-        TOC_VEC_PUSH(&x->t, s->t_ms[i]);
-        TOC_VEC_PUSH(&x->v, s->values[i]);
+        if (is_step && s->values[i] < toc_time_index_at(x, s->t_ms[i] - 1))
+            l->rewound_ms = TOC_MAX(l->rewound_ms, s->t_ms[i]);
+        toc_time_index_add(x, s->t_ms[i], s->values[i]);
     }
 }
 
-static double index_at(const struct toc_time_index *x, int64_t t_ms) {
+double toc_time_index_at(const struct toc_time_index *x, int64_t t_ms) {
     size_t low = 0, high = x->t.count;
     while (low < high) {
         size_t mid = (low + high) / 2;
@@ -155,7 +185,7 @@ void toc_learn_settle(struct toc_learn_model *l) {
 }
 
 double toc_learn_rate_at(const struct toc_learn_model *l, int64_t t_ms) {
-    return index_at(&l->rates, t_ms);
+    return toc_time_index_at(&l->rates, t_ms);
 }
 
 double toc_learn_recent_loss(const struct toc_learn_model *l) {
@@ -166,18 +196,43 @@ double toc_learn_recent_loss(const struct toc_learn_model *l) {
     return toc_history_median(v, n);
 }
 
-static void take_loss(struct toc_learn_model *l, double v) {
+static void take_loss(struct toc_learn_model *l, struct toc_report_at at, double v) {
     if (!isfinite(v))
         return;
-    if (l->loss_reports < TOC_NORM_FIRST) {
-        double sorted[TOC_NORM_FIRST];
-        size_t n = (size_t)l->loss_reports + 1;
-        l->loss_first[l->loss_reports] = v;
-        for (size_t i = 0; i < n; i++)
-            sorted[i] = l->loss_first[i];
-        l->loss_start = toc_history_median(sorted, n);
-    }
+    if (!l->loss)
+        l->loss = TOC_NEW(struct toc_curve);
+    toc_curve_add(l->loss, at.t_ms, at.step, v, toc_learn_rate_at(l, at.t_ms));
     l->loss_recent[l->loss_reports++ % TOC_NORM_FIRST] = v;
+}
+
+static void take_eval(struct toc_evals **e, struct toc_report_at at, double v, double train) {
+    if (!*e)
+        *e = TOC_NEW(struct toc_evals);
+    toc_evals_add(*e, (struct toc_eval){at.t_ms, at.step, v, train});
+}
+
+static void keep(struct toc_learn_model *l, enum toc_run_number_id id, int64_t t_ms, double v) {
+    if (!l->kept[id])
+        l->kept[id] = TOC_NEW(struct toc_recent);
+    if (isfinite(v))
+        toc_recent_add(l->kept[id], t_ms, v);
+}
+
+/* Routers settle in the first steps; then loads must stay apart for some reports. */
+static void take_router(const struct toc_doctor *d, struct toc_learn_model *l,
+                        struct toc_layer_stat *s, enum toc_layer_stat_id id,
+                        struct toc_report_at at, double v) {
+    enum { SETTLED_REPORTS = 15, SETTLED_STEP = 50 };
+    const struct toc_doctor_limits *lim = &d->o.limits;
+    bool is_settled = s->start_reports > SETTLED_REPORTS && !(at.step < SETTLED_STEP);
+    bool is_shown = id == STAT_EXPERT_MAX   ? v > lim->expert_high
+                    : id == STAT_EXPERT_MIN ? v < lim->expert_low
+                                            : v < lim->router_entropy_ratio * s->start;
+    l->has_router = true;
+    s->value = v;
+    toc_hold_note(&s->hold, is_settled && is_shown, at);
+    if (s->start_reports <= SETTLED_REPORTS) /* entropy: the mean of the start */
+        s->start += (v - s->start) / (double)++s->start_reports;
 }
 
 static struct toc_norm_limits norm_limits(const struct toc_doctor *d, bool is_layer) {
@@ -192,6 +247,7 @@ static struct toc_norm_limits norm_limits(const struct toc_doctor *d, bool is_la
 static void take_number(struct toc_doctor *d, struct toc_learn_model *l, enum toc_run_number_id id,
                         struct toc_report_at at, double v) {
     struct toc_norm_limits limits = norm_limits(d, false);
+    struct toc_layer_stat **router;
     if (at.t_ms <= l->number_t_ms[id])
         return;
     l->number_t_ms[id] = at.t_ms;
@@ -201,10 +257,37 @@ static void take_number(struct toc_doctor *d, struct toc_learn_model *l, enum to
             l->rate_max = TOC_MAX(l->rate_max, v);
         break;
     case NUMBER_LOSS:
-        take_loss(l, v);
+        take_loss(l, at, v);
         break;
     case NUMBER_GRAD_NORM:
         toc_norm_take(&l->grad_norm, &limits, at, v);
+        break;
+    case NUMBER_VAL_LOSS:
+        take_eval(&l->val_loss, at, v, toc_learn_recent_loss(l));
+        break;
+    case NUMBER_ACCURACY:
+        l->accuracy = v;
+        break;
+    case NUMBER_VAL_ACCURACY:
+        l->val_accuracy = v;
+        take_eval(&l->val_acc, at, v, l->accuracy);
+        break;
+    case NUMBER_LOSS_SCALE:
+        l->scale_max = TOC_MAX(l->scale_max, v);
+        keep(l, id, at.t_ms, v);
+        break;
+    case NUMBER_SKIPPED:
+        keep(l, id, at.t_ms, v);
+        break;
+    case NUMBER_EXPERT_MAX:
+    case NUMBER_EXPERT_MIN:
+    case NUMBER_ROUTER_ENTROPY:
+        router = &l->routers[id - NUMBER_EXPERT_MAX];
+        *router = *router ? *router : TOC_NEW(struct toc_layer_stat);
+        if (isfinite(v))
+            take_router(d, l, *router,
+                        (enum toc_layer_stat_id)(STAT_EXPERT_MAX + (id - NUMBER_EXPERT_MAX)), at,
+                        v);
         break;
     default:
         break;
@@ -269,6 +352,11 @@ static void take_stat(struct toc_doctor *d, struct toc_run_model *m, struct toc_
     case STAT_UPDATE:
         take_update(d, s, toc_learn_rate_at(&m->learn, at.t_ms), at, v);
         break;
+    case STAT_EXPERT_MAX:
+    case STAT_EXPERT_MIN:
+    case STAT_ROUTER_ENTROPY:
+        take_router(d, &m->learn, s, id, at, v);
+        break;
     case STAT_SATURATED:
         take_share(s, (struct share_limit){l->saturated_ratio, l->share_rise, l->saturated_all}, at,
                    v);
@@ -281,27 +369,50 @@ static void take_stat(struct toc_doctor *d, struct toc_run_model *m, struct toc_
     }
 }
 
-void toc_learn_take(struct toc_doctor *d, struct toc_run_model *m, struct toc_sv metric,
-                    struct toc_sv layer_name, const struct toc_series_view *s) {
-    uintptr_t id = (uintptr_t)toc_map_get(&d->learn_ids, metric);
-    bool is_stat = id > NUMBER_COUNT;
-    if (!id || is_stat != (layer_name.n > 0))
-        return;
-    struct toc_layer_model *layer = is_stat ? toc_run_model_layer(m, layer_name) : NULL;
-    if (is_stat && !layer)
-        return;
-    size_t stat = is_stat ? id - 1 - NUMBER_COUNT : 0;
-    if (is_stat && !layer->stats[stat]) {
+static struct toc_layer_stat *stat_for(struct toc_layer_model *layer, size_t stat) {
+    if (!layer->stats[stat]) {
         layer->stats[stat] = TOC_NEW(struct toc_layer_stat);
         layer->norm = stat == STAT_GRAD ? TOC_NEW(struct toc_norm_watch) : layer->norm;
     }
+    return layer->stats[stat];
+}
+
+static struct toc_quantile_watch *quantile_for(struct toc_learn_model *l,
+                                               struct toc_layer_model *layer, size_t kind) {
+    l->has_quantiles = true;
+    if (!layer->quantiles[kind])
+        layer->quantiles[kind] = TOC_NEW(struct toc_quantile_watch);
+    return layer->quantiles[kind];
+}
+
+static void take_one(struct toc_doctor *d, struct toc_run_model *m, uintptr_t id,
+                     struct toc_layer_model *layer, struct toc_report_at at, double v) {
+    struct toc_learn_model *l = &m->learn;
+    if (id < ID_STAT) {
+        take_number(d, l, (enum toc_run_number_id)(id - ID_NUMBER), at, v);
+    } else if (id < ID_QUANTILE) {
+        (void)stat_for(layer, id - ID_STAT);
+        take_stat(d, m, layer, (enum toc_layer_stat_id)(id - ID_STAT), at, v);
+    } else {
+        size_t place = id - ID_QUANTILE;
+        toc_quantile_take(quantile_for(l, layer, place / TOC_QUANTILES), place % TOC_QUANTILES,
+                          at.t_ms, at.step, v, d->o.limits.drift_psi);
+    }
+}
+
+void toc_learn_take(struct toc_doctor *d, struct toc_run_model *m, struct toc_sv metric,
+                    struct toc_sv layer_name, const struct toc_series_view *s) {
+    uintptr_t id = (uintptr_t)toc_map_get(&d->learn_ids, metric);
+    bool is_of_layer = id >= ID_STAT;
+    if (!id || is_of_layer != (layer_name.n > 0))
+        return;
+    struct toc_layer_model *layer = is_of_layer ? toc_run_model_layer(m, layer_name) : NULL;
+    if (is_of_layer && !layer)
+        return;
     for (size_t i = 0; i < s->count; i++) {
         if (toc_is_stale_nan(s->values[i]))
             continue;
-        struct toc_report_at at = {s->t_ms[i], index_at(&m->learn.steps, s->t_ms[i])};
-        if (is_stat)
-            take_stat(d, m, layer, (enum toc_layer_stat_id)stat, at, s->values[i]);
-        else
-            take_number(d, &m->learn, (enum toc_run_number_id)(id - 1), at, s->values[i]);
+        struct toc_report_at at = {s->t_ms[i], toc_time_index_at(&m->learn.steps, s->t_ms[i])};
+        take_one(d, m, id, layer, at, s->values[i]);
     }
 }

@@ -12,6 +12,8 @@
 
 #include "base/map.h"
 #include "base/vec.h"
+#include "diagnose/curve_priv.h"
+#include "diagnose/quantile_priv.h"
 #include "model/querier.h"
 
 /* X(enum, series): statistics of a layer. */
@@ -21,7 +23,10 @@
     X(STAT_ZERO_GRAD, "train_zero_grad_ratio")                   \
     X(STAT_ZERO_ACTIVATION, "train_layer_zero_activation_ratio") \
     X(STAT_DEAD_UNITS, "train_layer_dead_unit_ratio")            \
-    X(STAT_SATURATED, "train_layer_saturated_ratio")
+    X(STAT_SATURATED, "train_layer_saturated_ratio")             \
+    X(STAT_EXPERT_MAX, "train_layer_expert_load_max_ratio")      \
+    X(STAT_EXPERT_MIN, "train_layer_expert_load_min_ratio")      \
+    X(STAT_ROUTER_ENTROPY, "train_layer_router_entropy")
 
 enum toc_layer_stat_id {
 #define X(name, series) name,
@@ -31,11 +36,19 @@ enum toc_layer_stat_id {
 };
 
 /* X(enum, series): numbers of the run as a whole. */
-#define TOC_RUN_NUMBER_TABLE(X)           \
-    X(NUMBER_STEP, "train_step")          \
-    X(NUMBER_RATE, "train_learning_rate") \
-    X(NUMBER_LOSS, "train_loss")          \
-    X(NUMBER_GRAD_NORM, "train_grad_norm")
+#define TOC_RUN_NUMBER_TABLE(X)                         \
+    X(NUMBER_STEP, "train_step")                        \
+    X(NUMBER_RATE, "train_learning_rate")               \
+    X(NUMBER_LOSS, "train_loss")                        \
+    X(NUMBER_GRAD_NORM, "train_grad_norm")              \
+    X(NUMBER_VAL_LOSS, "train_val_loss")                \
+    X(NUMBER_ACCURACY, "train_accuracy")                \
+    X(NUMBER_VAL_ACCURACY, "train_val_accuracy")        \
+    X(NUMBER_LOSS_SCALE, "train_loss_scale")            \
+    X(NUMBER_SKIPPED, "train_skipped_iterations_total") \
+    X(NUMBER_EXPERT_MAX, "train_expert_load_max_ratio") \
+    X(NUMBER_EXPERT_MIN, "train_expert_load_min_ratio") \
+    X(NUMBER_ROUTER_ENTROPY, "train_router_entropy")
 
 enum toc_run_number_id {
 #define X(name, series) name,
@@ -107,23 +120,73 @@ struct toc_time_index {
     } v;
     double before; /* newest value of earlier reads */
 };
+void toc_time_index_add(struct toc_time_index *x, int64_t t_ms, double v);
+/* The newest value at or before t; NaN when unknown. */
+double toc_time_index_at(const struct toc_time_index *x, int64_t t_ms);
+void toc_time_index_fini(struct toc_time_index *x);
+
+/* Loss by step of earlier runs with the same recipe. */
+#define TOC_ENVELOPE_BACK_MS (30LL * 24 * 3600 * 1000)
+enum { TOC_ENVELOPE_RUNS = 8, TOC_ROUTERS = 3, TOC_LAYER_QUANTILES = 2 };
+struct toc_envelope {
+    char recipe[128]; /* "" = none told */
+    bool is_named;    /* candidates are known */
+    struct {
+        TOC_VEC_FIELDS(struct toc_sv)
+    } candidates; /* names of runs still to be read; owned */
+    struct {
+        struct toc_curve *loss; /* owned */
+        int64_t ended_ms;
+    } runs[TOC_ENVELOPE_RUNS];
+    size_t run_count;
+};
+/* Between which losses earlier runs were at that step, with a margin; false when none was. */
+bool toc_envelope_band(const struct toc_envelope *e, double step, double *out_lower,
+                       double *out_upper);
+void toc_envelope_fini(struct toc_envelope *e);
+
+/* Checksums of ranks, as the newest look found them. */
+struct toc_replica_model {
+    int64_t looked_ms;
+    bool has_series, compared, is_different;
+    double step;
+    int64_t t_ms, ranks[2];
+    double checksums[2];
+    size_t layer; /* 1 + place; 0 = the whole run */
+};
 
 struct toc_learn_model {
     struct toc_time_index steps, rates; /* of the read under way */
     int64_t number_t_ms[NUMBER_COUNT];  /* newest report of each number */
     double rate_max;
     struct toc_norm_watch grad_norm;
-    double loss_start, loss_first[TOC_NORM_FIRST]; /* median of the first reports */
-    double loss_recent[TOC_NORM_FIRST];            /* ring by loss_reports */
+    double loss_recent[TOC_NORM_FIRST]; /* ring by loss_reports */
     uint64_t loss_reports;
+    struct toc_curve *loss; /* owned, NULL = none yet; the same below */
+    struct toc_evals *val_loss, *val_acc;
+    struct toc_recent *kept[NUMBER_COUNT];       /* newest reports of some */
+    struct toc_layer_stat *routers[TOC_ROUTERS]; /* of the run as a whole */
+    double accuracy, val_accuracy, scale_max;
+    bool has_router, has_quantiles;
+    int64_t rewound_ms; /* when the step last went back */
+    struct toc_envelope envelope;
+    uint64_t behind_reports; /* reports when it fell behind earlier runs; 0 = it is not */
+    double behind_step;
+    int64_t behind_ms;
+    struct toc_replica_model replicas;
+    struct toc_map seen;         /* names of series that came */
+    uint64_t judged_reports[64]; /* by case: length of the course it has judged */
 };
 
 /* The series of both tables, as alternatives of a regular expression. */
 #define TOC_LEARN_ALTERNATIVE(name, series) "|" series
-#define TOC_LEARN_PATTERN \
-    TOC_RUN_NUMBER_TABLE(TOC_LEARN_ALTERNATIVE) TOC_LAYER_STAT_TABLE(TOC_LEARN_ALTERNATIVE)
+#define TOC_LEARN_PATTERN                       \
+    TOC_RUN_NUMBER_TABLE(TOC_LEARN_ALTERNATIVE) \
+    TOC_LAYER_STAT_TABLE(TOC_LEARN_ALTERNATIVE) \
+    "|train_layer_(param|activation)_q(01|05|25|50|75|95|99)"
 
 struct toc_doctor;
+struct toc_recent;
 struct toc_run_model;
 
 void toc_learn_init(struct toc_learn_model *l);

@@ -33,6 +33,8 @@ double toc_recent_value_at(const struct toc_recent *r, int64_t t_ms) {
 static void layer_fini(struct toc_layer_model *l) {
     for (size_t i = 0; i < STAT_COUNT; i++)
         toc_free(l->stats[i]);
+    for (size_t i = 0; i < TOC_LAYER_QUANTILES; i++)
+        toc_free(l->quantiles[i]);
     toc_free(l->norm);
     toc_free((void *)(uintptr_t)l->name.p);
 }
@@ -184,6 +186,11 @@ static void take_step(struct toc_run_model *m, int64_t t_ms, double v, int64_t n
     const struct toc_sample_at *before = toc_recent_at(&m->steps, 0);
     bool is_first = !before;
     double steps = is_first ? 0 : v - before->value;
+    if (steps <
+        0) { /* back to a checkpoint: what came after it is not the past of what comes now */
+        toc_bins_drop_before(&m->loss, t_ms);
+        toc_bins_drop_before(&m->grad, t_ms);
+    }
     toc_recent_add(&m->steps, t_ms, v);
     if (is_first || steps != 0)
         take_progress(m, t_ms, steps, now_ms);
@@ -244,11 +251,14 @@ static void learn_usual(struct toc_layer_model *l, double v) {
     l->seen++;
 }
 
-static void take_layer(struct toc_run_model *m, struct toc_sv name, bool is_ratio, int64_t t_ms,
-                       double v) {
+static void take_layer(struct toc_run_model *m, struct toc_sv name, bool is_ratio,
+                       bool is_activation, int64_t t_ms, double v) {
     enum { GOOD_AGAIN_MS = 5000 };
     struct toc_layer_model *l = toc_run_model_layer(m, name);
-    int64_t *last = l ? (is_ratio ? &l->ratio_t_ms : &l->last_t_ms) : NULL;
+    int64_t *last = !l              ? NULL
+                    : is_activation ? &l->activation_t_ms
+                    : is_ratio      ? &l->ratio_t_ms
+                                    : &l->last_t_ms;
     if (!l || t_ms <= *last)
         return;
     *last = t_ms;
@@ -256,12 +266,14 @@ static void take_layer(struct toc_run_model *m, struct toc_sv name, bool is_rati
     if (!is_ratio)
         l->grad = v;
     if (is_bad) {
-        l->bad_since_ms = l->bad_since_ms ? l->bad_since_ms : t_ms;
+        l->bad_since_ms = l->bad_since_ms ? TOC_MIN(l->bad_since_ms, t_ms) : t_ms;
+        if (is_activation && !l->bad_activation_ms)
+            l->bad_activation_ms = t_ms;
         l->nonfinite_t_ms = TOC_MAX(l->nonfinite_t_ms, t_ms);
         if (is_ratio && !l->share_bad_since_ms)
             l->share_bad_since_ms = t_ms;
     } else if (t_ms > l->nonfinite_t_ms + GOOD_AGAIN_MS) {
-        l->bad_since_ms = l->share_bad_since_ms = 0;
+        l->bad_since_ms = l->bad_activation_ms = l->share_bad_since_ms = 0;
     }
     if (!is_bad && !is_ratio)
         learn_usual(l, v);
@@ -316,15 +328,30 @@ struct reading {
     bool is_state_pass; /* first the state, which the rest depends on */
 };
 
+/* The recipe says which earlier runs this one is compared with. */
+static void take_info(struct toc_run_model *m, struct toc_sv metric, struct toc_labels labels) {
+    struct toc_sv recipe = toc_labels_get(labels, TOC_SV("recipe"));
+    struct toc_envelope *e = &m->learn.envelope;
+    if (!recipe.n || !toc_sv_eq_cstr(metric, "train_run_info") || toc_sv_eq_cstr(recipe, e->recipe))
+        return;
+    toc_envelope_fini(e);
+    if (recipe.n < sizeof e->recipe)
+        toc_sv_copy(recipe, e->recipe, sizeof e->recipe);
+}
+
 static int on_series(void *ctx, const struct toc_series_view *s) {
     struct reading *r = ctx;
     struct toc_sv metric = toc_labels_get(s->labels, TOC_METRIC_NAME);
     struct toc_sv layer = toc_labels_get(s->labels, TOC_SV("layer"));
-    bool is_ratio = toc_sv_eq_cstr(metric, "train_layer_nonfinite_ratio");
+    bool is_activation = toc_sv_eq_cstr(metric, "train_layer_nonfinite_activation_ratio");
+    bool is_ratio = is_activation || toc_sv_eq_cstr(metric, "train_layer_nonfinite_ratio");
     bool is_layer = layer.n && (is_ratio || toc_sv_eq_cstr(metric, "train_layer_grad_norm"));
     int index = metric_index(metric);
-    if (r->is_state_pass)
+    if (r->is_state_pass) {
         toc_learn_index(&r->m->learn, metric, s);
+        toc_coverage_note(r->m, metric);
+        take_info(r->m, metric, s->labels);
+    }
     if (toc_sv_eq_cstr(metric, "train_run_state") != r->is_state_pass)
         return 0;
     toc_learn_take(r->d, r->m, metric, layer, s);
@@ -333,7 +360,7 @@ static int on_series(void *ctx, const struct toc_series_view *s) {
             continue;
         r->newest_ms = TOC_MAX(r->newest_ms, s->t_ms[i]);
         if (is_layer)
-            take_layer(r->m, layer, is_ratio, s->t_ms[i], s->values[i]);
+            take_layer(r->m, layer, is_ratio, is_activation, s->t_ms[i], s->values[i]);
         else if (index >= 0 && !layer.n)
             take(r->m, index, s->t_ms[i], s->values[i], r->d->now_ms);
     }
@@ -379,7 +406,10 @@ static int read_run(struct toc_doctor *d, struct toc_run_model *m, struct toc_er
     }
     toc_learn_settle(&m->learn);
     settle_bins(m);
-    return 0;
+    if (toc_map_has(&m->learn.seen, TOC_SV("train_param_checksum")) ||
+        toc_map_has(&m->learn.seen, TOC_SV("train_layer_param_checksum")))
+        rc = toc_replica_read(d, m, err);
+    return rc ? rc : toc_envelope_learn(d, m, err);
 }
 
 static int on_run_name(void *ctx, struct toc_sv value) {

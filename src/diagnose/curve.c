@@ -1,0 +1,122 @@
+#include "diagnose/curve_priv.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/num.h"
+
+static void merge_pairs(struct toc_curve *c) {
+    for (size_t i = 0; i + 1 < c->count; i += 2) {
+        const struct toc_curve_point *a = &c->points[i], *b = &c->points[i + 1];
+        c->points[i / 2] = (struct toc_curve_point){
+            .step = a->step,
+            .last_step = b->last_step,
+            .t_ms = a->t_ms,
+            .mean = (a->mean + b->mean) / 2,
+            .rate = b->rate,
+            .jumps2 = (a->jumps2 + b->jumps2) / 2,
+            .reports = a->reports + b->reports,
+        };
+    }
+    c->count /= 2;
+    c->per_point *= 2;
+}
+
+static void close_point(struct toc_curve *c) {
+    if (c->count == TOC_CURVE_POINTS)
+        merge_pairs(c);
+    c->points[c->count++] = c->open;
+    c->open = (struct toc_curve_point){0};
+}
+
+static void go_back(struct toc_curve *c, double step) {
+    while (c->count && c->points[c->count - 1].last_step >= step)
+        c->count--;
+    c->open = (struct toc_curve_point){0};
+    c->last_value = c->count ? c->points[c->count - 1].mean : NAN;
+    if (!c->count)
+        c->reports = 0;
+}
+
+void toc_curve_add(struct toc_curve *c, int64_t t_ms, double step, double value, double rate) {
+    if (!isfinite(value) || (isfinite(step) && step < 0))
+        return;
+    if (c->reports && isfinite(step) && step < c->last_step)
+        go_back(c, step);
+    struct toc_curve_point *p = &c->open;
+    if (!c->reports++) {
+        c->first_step = step;
+        c->last_value = value;
+        c->per_point = c->per_point ? c->per_point : 1;
+    }
+    if (!p->reports) {
+        p->step = step;
+        p->t_ms = t_ms;
+    }
+    double n = ++p->reports;
+    double jump = isfinite(c->last_value) ? value - c->last_value : 0;
+    p->mean += (value - p->mean) / n;
+    p->jumps2 += (jump * jump - p->jumps2) / n;
+    p->last_step = step;
+    p->rate = rate;
+    c->last_value = value;
+    c->last_step = step;
+    if (p->reports >= c->per_point)
+        close_point(c);
+}
+
+double toc_curve_mean(const struct toc_curve *c, size_t from, size_t to) {
+    double sum = 0;
+    to = TOC_MIN(to, c->count);
+    for (size_t i = from; i < to; i++)
+        sum += c->points[i].mean;
+    return to > from ? sum / (double)(to - from) : NAN;
+}
+
+double toc_curve_rate(const struct toc_curve *c, size_t from, size_t to) {
+    double sum = 0;
+    to = TOC_MIN(to, c->count);
+    for (size_t i = from; i < to; i++)
+        sum += c->points[i].rate;
+    return to > from ? sum / (double)(to - from) : NAN;
+}
+
+double toc_curve_noise(const struct toc_curve *c, size_t from, size_t to) {
+    double sum = 0;
+    to = TOC_MIN(to, c->count);
+    for (size_t i = from; i < to; i++)
+        sum += c->points[i].jumps2;
+    return to > from ? sqrt(sum / (double)(to - from) / 2) : NAN;
+}
+
+double toc_curve_end_step(const struct toc_curve *c) {
+    return c->count ? c->points[c->count - 1].last_step : NAN;
+}
+
+double toc_curve_value_at(const struct toc_curve *c, double step) {
+    enum { AROUND = 3 };
+    size_t low = 0, high = c->count;
+    if (!c->count || step < c->points[0].step || step > toc_curve_end_step(c))
+        return NAN;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (c->points[mid].last_step < step)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return toc_curve_mean(c, low > AROUND ? low - AROUND : 0, low + AROUND + 1);
+}
+
+void toc_evals_add(struct toc_evals *e, struct toc_eval x) {
+    if (!isfinite(x.value) || (e->count && e->items[e->count - 1].value == x.value))
+        return;
+    while (e->count && x.step < e->items[e->count - 1].step) /* went back to a checkpoint */
+        e->count--;
+    if (e->count == TOC_EVALS) { /* every second one stays: the course matters, not the detail */
+        for (size_t i = 0; i < TOC_EVALS / 2; i++)
+            e->items[i] = e->items[2 * i + 1];
+        e->count = TOC_EVALS / 2;
+    }
+    e->items[e->count++] = x;
+}
