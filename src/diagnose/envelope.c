@@ -15,9 +15,9 @@ bool toc_envelope_band(const struct toc_envelope *e, double step, double *out_lo
     *out_lower = INFINITY;
     *out_upper = -INFINITY;
     for (size_t i = 0; i < e->run_count; i++) {
-        const struct toc_curve *c = e->runs[i].loss;
-        double v = toc_curve_value_at(c, step), before = toc_curve_value_at(c, step * earlier);
-        if (!isfinite(v) || step < young * toc_curve_end_step(c))
+        const struct toc_course *c = e->runs[i].loss;
+        double v = toc_course_value_at(c, step), before = toc_course_value_at(c, step * earlier);
+        if (!isfinite(v) || step < young * toc_course_end_step(c))
             continue;
         n++;
         *out_lower = TOC_MIN(*out_lower, v);
@@ -71,7 +71,7 @@ static int name_earlier_runs(struct toc_doctor *d, struct toc_run_model *m, stru
 
 struct loading {
     struct toc_time_index steps;
-    struct toc_curve *curve;
+    struct toc_course *curve;
     double state;
     int64_t state_ms;
     bool is_second_pass;
@@ -87,8 +87,8 @@ static int on_earlier_series(void *ctx, const struct toc_series_view *s) {
         if (toc_is_stale_nan(s->values[i]))
             continue;
         if (is_loss)
-            toc_curve_add(x->curve, s->t_ms[i], toc_time_index_at(&x->steps, s->t_ms[i]),
-                          s->values[i], NAN);
+            toc_course_add(x->curve, s->t_ms[i], toc_time_index_at(&x->steps, s->t_ms[i]),
+                           s->values[i], NAN);
         else if (toc_sv_eq_cstr(metric, "train_step"))
             toc_time_index_add(&x->steps, s->t_ms[i], s->values[i]);
         else if (s->t_ms[i] >= x->state_ms)
@@ -98,7 +98,7 @@ static int on_earlier_series(void *ctx, const struct toc_series_view *s) {
 }
 
 /* The latest runs stay. */
-static void keep(struct toc_envelope *e, struct toc_curve *curve, int64_t ended_ms) {
+static void keep(struct toc_envelope *e, struct toc_course *curve, int64_t ended_ms) {
     size_t place = e->run_count;
     if (place == TOC_ENVELOPE_RUNS) {
         place = 0;
@@ -120,7 +120,7 @@ static void keep(struct toc_envelope *e, struct toc_curve *curve, int64_t ended_
 static int load_one(struct toc_doctor *d, struct toc_envelope *e, struct toc_sv run,
                     struct toc_err *err) {
     enum { LEAST_POINTS = 10 };
-    struct loading x = {.curve = TOC_NEW(struct toc_curve), .state = NAN};
+    struct loading x = {.curve = TOC_NEW(struct toc_course), .state = NAN};
     x.steps.before = NAN;
     struct toc_matcher matchers[] = {d->envelope_metrics,
                                      {.op = TOC_MATCH_EQ, .name = TOC_SV("run"), .value = run}};
@@ -134,7 +134,7 @@ static int load_one(struct toc_doctor *d, struct toc_envelope *e, struct toc_sv 
         rc = d->o.querier->select(d->o.querier, &select, on_earlier_series, &x, err);
     toc_time_index_fini(&x.steps);
     bool is_good = !rc && x.state == 0 && x.curve->count >= LEAST_POINTS &&
-                   isfinite(toc_curve_end_step(x.curve));
+                   isfinite(toc_course_end_step(x.curve));
     if (is_good) /* what failed or still runs is no example */
         keep(e, x.curve, x.state_ms);
     else

@@ -9,11 +9,11 @@
 
 static const double none = NAN;
 
-static const struct toc_curve *loss_of(const struct toc_run_model *m) {
+static const struct toc_course *loss_of(const struct toc_run_model *m) {
     return m->learn.loss;
 }
 
-static double start_loss(const struct toc_curve *c) {
+static double start_loss(const struct toc_course *c) {
     double highest = -INFINITY; /* a report per many steps sees little of the first fall */
     for (size_t i = 0; i < 3 && i < c->count; i++)
         highest = TOC_MAX(highest, c->points[i].mean);
@@ -30,16 +30,16 @@ struct beside {
 
 static struct beside beside_others(struct toc_run_model *m) {
     enum { LEAST_POINTS = 10 };
-    const struct toc_curve *c = loss_of(m);
+    const struct toc_course *c = loss_of(m);
     struct beside b = {.is_known = false};
     if (c->count < LEAST_POINTS)
         return b;
     size_t width = TOC_MAX((size_t)5, c->count / 20);
-    b.loss = toc_curve_mean(c, c->count - width, c->count);
+    b.loss = toc_course_mean(c, c->count - width, c->count);
     double step = c->points[c->count - 1 - width / 2].step;
     b.is_known = toc_envelope_band(&m->learn.envelope, step, &b.lower, &b.upper);
-    double noise =
-        toc_curve_noise(c, c->count - width, c->count) / sqrt((double)width * (double)c->per_point);
+    double noise = toc_course_noise(c, c->count - width, c->count) /
+                   sqrt((double)width * (double)c->per_point);
     b.line = b.upper + 4 * noise;
     b.is_behind = b.is_known && b.loss > b.line;
     return b;
@@ -50,7 +50,7 @@ static bool is_behind_for_long(struct toc_run_model *m, const struct beside *b) 
     enum { LEAST_REPORTS = 20 };
     static const double share = 0.1;
     struct toc_learn_model *l = &m->learn;
-    const struct toc_curve *c = loss_of(m);
+    const struct toc_course *c = loss_of(m);
     if (!b->is_behind) {
         l->behind_reports = 0;
         return false;
@@ -64,12 +64,12 @@ static bool is_behind_for_long(struct toc_run_model *m, const struct beside *b) 
            c->last_step - l->behind_step >= share * (c->last_step - c->first_step);
 }
 
-/* Did the loss hardly move over the last quarter, after it had fallen before? */
-static bool is_flat_after_fall(const struct toc_curve *c) {
-    size_t n = c->count, w = TOC_MAX(n / 8, (size_t)2);
+/* Did the loss hardly move over the last half, after it had fallen before? */
+static bool is_flat_after_fall(const struct toc_course *c) {
+    size_t n = c->count, w = TOC_MAX(n / 4, (size_t)2);
     if (n < 4 * w)
         return false;
-    double before = toc_curve_mean(c, n - 2 * w, n - w), now = toc_curve_mean(c, n - w, n);
+    double before = toc_course_mean(c, n - 2 * w, n - w), now = toc_course_mean(c, n - w, n);
     return fabs(before - now) < 0.02 * fabs(now) && now < 0.9 * start_loss(c);
 }
 
@@ -115,7 +115,7 @@ struct cut_off {
 /* Blocks b0 b1 b2 b3 fall steadily, then (one block of transition) four hardly change. An
  * exponential or power-law course cannot do both: where four blocks fall alike, the next ones do.
  */
-static bool find_cut_off(const struct toc_curve *c, size_t width, struct cut_off *out) {
+static bool find_cut_off(const struct toc_course *c, size_t width, struct cut_off *out) {
     enum { FALLING = 4, GAP = 1, FLAT = 4, BLOCKS = FALLING + GAP + FLAT };
     static const double steady = 0.75, flat = 0.1, sure = 6, matters = 0.02;
     double b[BLOCKS];
@@ -123,8 +123,8 @@ static bool find_cut_off(const struct toc_curve *c, size_t width, struct cut_off
         return false;
     size_t first = c->count - BLOCKS * width;
     for (size_t i = 0; i < BLOCKS; i++)
-        b[i] = toc_curve_mean(c, first + i * width, first + (i + 1) * width);
-    double noise = toc_curve_noise(c, first, c->count);
+        b[i] = toc_course_mean(c, first + i * width, first + (i + 1) * width);
+    double noise = toc_course_noise(c, first, c->count);
     double error = noise * sqrt(2.0 / ((double)width * (double)c->per_point));
     double least = INFINITY, most = 0;
     for (size_t i = 0; i + 1 < FALLING; i++) {
@@ -132,8 +132,8 @@ static bool find_cut_off(const struct toc_curve *c, size_t width, struct cut_off
         most = TOC_MAX(most, b[i] - b[i + 1]);
     }
     double rest = (b[FALLING + GAP] - b[BLOCKS - 1]) / (FLAT - 1);
-    double usual_rate = toc_curve_rate(c, first, first + FALLING * width);
-    double rate = toc_curve_rate(c, c->count - FLAT * width, c->count);
+    double usual_rate = toc_course_rate(c, first, first + FALLING * width);
+    double rate = toc_course_rate(c, c->count - FLAT * width, c->count);
     bool is_rate_steady = !isfinite(rate) || !isfinite(usual_rate) ||
                           (rate > 0.5 * usual_rate && rate < 2 * usual_rate);
     *out = (struct cut_off){first + FALLING * width, least, b[BLOCKS - 1]};
@@ -141,16 +141,29 @@ static bool find_cut_off(const struct toc_curve *c, size_t width, struct cut_off
            (FLAT + GAP) * least >= matters * fabs(b[BLOCKS - 1]) && is_rate_steady;
 }
 
-static bool find_plateau(const struct toc_curve *c, struct cut_off *out) {
+/* A loss that comes back from a rise falls steadily and stops as well: only a fall to where the run
+ * had never been counts. */
+static bool is_new_ground(const struct toc_course *c, size_t width) {
+    enum { BLOCKS = 9 };
+    size_t first = c->count - BLOCKS * width;
+    double start = toc_course_mean(c, first, first + width);
+    for (size_t at = 0; at + width <= first; at += width)
+        if (toc_course_mean(c, at, at + width) < start)
+            return false;
+    return true;
+}
+
+static bool find_plateau(const struct toc_course *c, struct cut_off *out) {
     static const size_t divisors[] = {36, 24, 16, 11, 9};
     for (size_t i = 0; i < TOC_ARRAY_LEN(divisors); i++)
-        if (find_cut_off(c, c->count / divisors[i], out))
+        if (find_cut_off(c, c->count / divisors[i], out) &&
+            is_new_ground(c, c->count / divisors[i]))
             return true;
     return false;
 }
 
 static void fill_plateau(struct toc_run_model *m, struct toc_case *c, const struct cut_off *x) {
-    const struct toc_curve *curve = loss_of(m);
+    const struct toc_course *curve = loss_of(m);
     double step = curve->points[x->at].step;
     toc_case_begin(c, TOC_KIND_PLATEAU, curve->points[x->at].t_ms);
     toc_case_step(c, step);
@@ -171,7 +184,7 @@ static void fill_plateau(struct toc_run_model *m, struct toc_case *c, const stru
 
 /* Judges of the course look again only when it has a new point. */
 static bool is_news(struct toc_run_model *m, enum toc_case_id id) {
-    const struct toc_curve *c = loss_of(m);
+    const struct toc_course *c = loss_of(m);
     bool is_new = m->learn.judged_reports[id] != c->reports;
     m->learn.judged_reports[id] = c->reports;
     return is_new;
@@ -206,8 +219,8 @@ enum toc_verdict toc_judge_plateau(struct toc_doctor *d, struct toc_run_model *m
     }
     if (toc_case_is_known(c)) { /* until it falls again */
         size_t n = loss_of(m)->count, w = TOC_MAX(n / 20, (size_t)4);
-        return n < w || toc_curve_mean(loss_of(m), n - w, n) > c->reference ? VERDICT_ILL
-                                                                            : VERDICT_CALM;
+        return n < w || toc_course_mean(loss_of(m), n - w, n) > c->reference ? VERDICT_ILL
+                                                                             : VERDICT_CALM;
     }
     if (!find_plateau(loss_of(m), &x))
         return VERDICT_CALM;
@@ -238,7 +251,7 @@ static bool is_guessing(const struct toc_run_model *m, double loss, bool *out_is
 
 /* Steps taken with a learning rate past its warm-up. */
 static double warm_steps(const struct toc_run_model *m) {
-    const struct toc_curve *c = loss_of(m);
+    const struct toc_course *c = loss_of(m);
     for (size_t i = 0; i < c->count; i++)
         if (!(c->points[i].rate < 0.5 * m->learn.rate_max))
             return c->last_step - c->points[i].step;
@@ -255,13 +268,13 @@ static bool find_standstill(const struct toc_doctor *d, const struct toc_run_mod
                             struct standstill *out) {
     enum { FRESH_STEP = 3, NEAR_FRESH_STEP = 20, LEAST_REPORTS = 25 };
     static const double slight = 0.015, little = 0.05, quiet = 0.03;
-    const struct toc_curve *c = loss_of(m);
+    const struct toc_course *c = loss_of(m);
     if (c->reports < LEAST_REPORTS || !(c->first_step <= NEAR_FRESH_STEP) ||
         warm_steps(m) < d->o.limits.standstill_steps)
         return false;
     size_t w = TOC_MAX(c->count / 4, (size_t)5);
-    double now = toc_curve_mean(c, c->count - TOC_MIN(w, c->count), c->count);
-    double noise = toc_curve_noise(c, 0, c->count);
+    double now = toc_course_mean(c, c->count - TOC_MIN(w, c->count), c->count);
+    double noise = toc_course_noise(c, 0, c->count);
     bool is_told;
     *out = (struct standstill){.start = start_loss(c), .now = now};
     out->is_guess = is_guessing(m, now, &is_told);
@@ -279,7 +292,7 @@ static bool find_standstill(const struct toc_doctor *d, const struct toc_run_mod
 
 static void fill_standstill(struct toc_run_model *m, struct toc_case *c,
                             const struct standstill *x) {
-    const struct toc_curve *curve = loss_of(m);
+    const struct toc_course *curve = loss_of(m);
     const struct toc_sample_at *rate = toc_recent_at(&m->rates, 0);
     toc_case_begin(c, TOC_KIND_SLOW_CONVERGENCE, curve->points[0].t_ms);
     toc_case_step(c, curve->last_step);
@@ -443,7 +456,7 @@ enum toc_verdict toc_judge_oscillation(struct toc_doctor *d, struct toc_run_mode
                                        struct toc_case *c) {
     enum { LEAST = 48, MOST = 256, YOUNG = 20 };
     (void)d;
-    const struct toc_curve *curve = loss_of(m);
+    const struct toc_course *curve = loss_of(m);
     if (!curve || !curve->count || !toc_run_is_running(m))
         return idle_verdict(m);
     if (!is_news(m, CASE_OSCILLATION))
@@ -464,7 +477,7 @@ enum toc_verdict toc_judge_oscillation(struct toc_doctor *d, struct toc_run_mode
 
 struct gap {
     const struct toc_eval *best, *last;
-    double now, train_now, threshold;
+    double now, train_now, threshold, noise;
     bool is_accuracy;
 };
 
@@ -484,6 +497,10 @@ static bool find_best(const struct toc_evals *e, double sign, struct gap *out) {
     for (size_t i = 1; i < e->count; i++)
         if (sign * e->items[i].value < sign * e->items[best].value)
             best = i;
+    double jumps[TOC_EVALS];
+    for (size_t i = 1; i < e->count; i++)
+        jumps[i - 1] = e->items[i].value - e->items[i - 1].value;
+    out->noise = toc_history_mad(jumps, e->count - 1, 0) / sqrt(2);
     out->best = &e->items[best];
     out->last = &e->items[e->count - 1];
     out->now = last_median(e, false);
@@ -497,7 +514,8 @@ static bool is_loss_gap(const struct toc_doctor *d, const struct toc_run_model *
     if (!m->learn.val_loss || !find_best(m->learn.val_loss, 1, out))
         return false;
     double best = out->best->value, train = out->best->train;
-    out->threshold = best + TOC_MAX(d->o.limits.overfit_rise * fabs(best), least);
+    out->threshold =
+        best + TOC_MAX(TOC_MAX(d->o.limits.overfit_rise * fabs(best), least), 4 * out->noise);
     return out->now > out->threshold && isfinite(train) &&
            out->train_now < train - TOC_MAX(train_fall * fabs(train), least);
 }
@@ -509,7 +527,8 @@ static bool is_accuracy_gap(const struct toc_run_model *m, struct gap *out) {
     double gap = out->train_now - out->now;
     out->is_accuracy = true;
     out->threshold = out->train_now - (out->train_now > 0.9 ? 0.07 : 0.1);
-    return gap > 0 && out->now < out->threshold && out->now < out->best->value - 0.01 &&
+    return gap > 0 && out->now < out->threshold &&
+           out->now < out->best->value - TOC_MAX(0.01, 4 * out->noise) &&
            out->train_now > out->best->train + 0.01;
 }
 

@@ -212,6 +212,43 @@ static bool is_too_young(const struct toc_run_model *m) {
     return m->last_t_ms - toc_bins_first_ms(&m->loss) < YOUNG_MS && m->losses.count < YOUNG_SAMPLES;
 }
 
+/* A rise too slow for the bins, whose usual level climbs with it: against the best of the whole
+ * course. */
+static bool is_slow_rise(const struct toc_doctor *d, const struct toc_run_model *m,
+                         struct toc_course_rise *out) {
+    static const double of_start = 0.03;
+    const struct toc_course *c = m->learn.loss;
+    if (!c || !toc_course_rise(c, out) || out->after >= c->count)
+        return false;
+    double margin = TOC_MAX(d->o.limits.divergence_ratio * fabs(out->best),
+                            d->o.limits.divergence_sigma * out->error);
+    margin = TOC_MAX(margin, of_start * fabs(c->points[0].mean));
+    return out->now > out->best + margin && out->lowest_now > out->best + margin / 2;
+}
+
+static void fill_slow_rise(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c,
+                           const struct toc_course_rise *x) {
+    const struct toc_course_point *p = &m->learn.loss->points[x->after];
+    c->reference = x->best + 0.5 * d->o.limits.divergence_ratio * fabs(x->best);
+    toc_case_begin(c, TOC_KIND_DIVERGENCE, p->t_ms);
+    toc_case_step(c, p->step);
+    toc_case_title(c, "%.*s: loss has risen since step %.0f, from %.3g to %.3g",
+                   TOC_SV_ARG(m->name), isfinite(p->step) ? p->step : 0, x->best, x->now);
+    toc_case_summary(
+        c,
+        "Since step %.0f the loss goes up slowly and steadily; it is now %.0f %% above "
+        "the best level of this run.",
+        isfinite(p->step) ? p->step : 0, 100 * (x->now / x->best - 1));
+    toc_case_action(c, "Go back to the checkpoint before this step and continue with a lower "
+                       "learning rate; check the schedule, the data and weight decay.");
+    toc_case_evidence(c, "Loss", "",
+                      (struct toc_evidence_numbers){x->now, c->reference, none, c->reference},
+                      "train_loss{run=\"%.*s\"}", TOC_SV_ARG(m->name));
+    toc_case_rate_cause(d, m, c, m->last_t_ms);
+    toc_case_cause(c, 0.4, "", "The learning rate is too high for this phase of training");
+    toc_case_cause(c, 0.3, "", "The data change while the run goes on");
+}
+
 enum toc_verdict toc_judge_divergence(struct toc_doctor *d, struct toc_run_model *m,
                                       struct toc_case *c) {
     enum { LEAST_BINS = 5, NEW_NORMAL_MS = 10 * 60 * 1000 };
@@ -236,8 +273,13 @@ enum toc_verdict toc_judge_divergence(struct toc_doctor *d, struct toc_run_model
                             (has_cause ? 0.5 : 1) * l->divergence_ratio * fabs(u.median));
     double line = u.median + margin;
     measure_run_above(m, line, &bins, &since_ms, &peak);
-    if (bins < LEAST_BINS || (double)(now_ms - since_ms) < (l->divergence_hold_s - 1) * 1000)
-        return VERDICT_CALM;
+    struct toc_course_rise rise;
+    if (bins < LEAST_BINS || (double)(now_ms - since_ms) < (l->divergence_hold_s - 1) * 1000) {
+        if (!is_slow_rise(d, m, &rise))
+            return VERDICT_CALM;
+        fill_slow_rise(d, m, c, &rise);
+        return VERDICT_ILL;
+    }
     c->reference = line;
     const struct toc_sample_at *grad = toc_recent_at(&m->grads, 0);
     double step = toc_run_step_at(m, since_ms);

@@ -155,7 +155,8 @@ void toc_learn_index(struct toc_learn_model *l, struct toc_sv metric,
     for (size_t i = 0; i < s->count; i++) {
         if (toc_is_stale_nan(s->values[i]) || !isfinite(s->values[i]))
             continue;
-        if (is_step && s->values[i] < toc_time_index_at(x, s->t_ms[i] - 1))
+        if (is_step && s->t_ms[i] > x->before_ms &&
+            s->values[i] < toc_time_index_at(x, s->t_ms[i] - 1))
             l->rewound_ms = TOC_MAX(l->rewound_ms, s->t_ms[i]);
         toc_time_index_add(x, s->t_ms[i], s->values[i]);
     }
@@ -174,8 +175,10 @@ double toc_time_index_at(const struct toc_time_index *x, int64_t t_ms) {
 }
 
 static void index_settle(struct toc_time_index *x) {
-    if (x->v.count)
+    if (x->v.count) {
         x->before = x->v.items[x->v.count - 1];
+        x->before_ms = x->t.items[x->t.count - 1];
+    }
     x->t.count = x->v.count = 0;
 }
 
@@ -200,8 +203,8 @@ static void take_loss(struct toc_learn_model *l, struct toc_report_at at, double
     if (!isfinite(v))
         return;
     if (!l->loss)
-        l->loss = TOC_NEW(struct toc_curve);
-    toc_curve_add(l->loss, at.t_ms, at.step, v, toc_learn_rate_at(l, at.t_ms));
+        l->loss = TOC_NEW(struct toc_course);
+    toc_course_add(l->loss, at.t_ms, at.step, v, toc_learn_rate_at(l, at.t_ms));
     l->loss_recent[l->loss_reports++ % TOC_NORM_FIRST] = v;
 }
 

@@ -12,7 +12,7 @@
 
 #include "base/map.h"
 #include "base/vec.h"
-#include "diagnose/curve_priv.h"
+#include "diagnose/course_priv.h"
 #include "diagnose/quantile_priv.h"
 #include "model/querier.h"
 
@@ -118,7 +118,8 @@ struct toc_time_index {
     struct {
         TOC_VEC_FIELDS(double)
     } v;
-    double before; /* newest value of earlier reads */
+    double before; /* newest value of earlier reads, and its time */
+    int64_t before_ms;
 };
 void toc_time_index_add(struct toc_time_index *x, int64_t t_ms, double v);
 /* The newest value at or before t; NaN when unknown. */
@@ -135,7 +136,7 @@ struct toc_envelope {
         TOC_VEC_FIELDS(struct toc_sv)
     } candidates; /* names of runs still to be read; owned */
     struct {
-        struct toc_curve *loss; /* owned */
+        struct toc_course *loss; /* owned */
         int64_t ended_ms;
     } runs[TOC_ENVELOPE_RUNS];
     size_t run_count;
@@ -162,7 +163,7 @@ struct toc_learn_model {
     struct toc_norm_watch grad_norm;
     double loss_recent[TOC_NORM_FIRST]; /* ring by loss_reports */
     uint64_t loss_reports;
-    struct toc_curve *loss; /* owned, NULL = none yet; the same below */
+    struct toc_course *loss; /* owned, NULL = none yet; the same below */
     struct toc_evals *val_loss, *val_acc;
     struct toc_recent *kept[NUMBER_COUNT];       /* newest reports of some */
     struct toc_layer_stat *routers[TOC_ROUTERS]; /* of the run as a whole */

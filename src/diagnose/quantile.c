@@ -91,18 +91,27 @@ static void judge_open(struct toc_quantile_watch *w, const float *now, double li
     }
 }
 
+static size_t age_of(struct toc_quantile_watch *w, const struct toc_quantile_row *row) {
+    size_t age = 0;
+    while (row_at(w, age) != row)
+        age++;
+    return age;
+}
+
+/* Series come one after the other, so rows newer than this one may still be incomplete. */
 static void judge_row(struct toc_quantile_watch *w, const struct toc_quantile_row *row,
                       double limit) {
     enum { NOW = 3, BACK_FROM = 8, BACK_TO = 24, LEAST_BACK = 8, WARM_UP = 24, HELD = 3 };
     static const double beyond_usual = 5, fading = 0.98;
     float now[TOC_QUANTILES], then[TOC_QUANTILES];
-    if (!middle(w, 0, NOW, NOW, now))
+    size_t age = age_of(w, row);
+    if (!middle(w, age, age + NOW, NOW, now))
         return;
     if (w->is_open) {
         judge_open(w, now, limit);
         return;
     }
-    if (!middle(w, BACK_FROM, BACK_TO, LEAST_BACK, then))
+    if (!middle(w, age + BACK_FROM, age + BACK_TO, LEAST_BACK, then))
         return;
     double psi = toc_quantile_psi(then, now);
     bool is_shown = w->complete >= WARM_UP && psi > limit && psi > beyond_usual * w->usual;

@@ -150,16 +150,21 @@ static inline int sim_label_values(struct toc_querier *q, struct toc_sv name,
     struct sim *s = TOC_CONTAINER_OF(q, struct sim, querier);
     if (s->fail_with)
         return toc_errf(err, s->fail_with, "the store is away");
-    for (size_t i = 0; i < s->series.count; i++) {
-        struct toc_sv v = toc_labels_get(s->series.items[i]->labels, name);
-        if (!v.n ||
-            !toc_matchers_match(sel->matchers, sel->matcher_count, s->series.items[i]->labels))
+    struct toc_map told = TOC_MAP_INIT;
+    int rc = 0;
+    for (size_t i = 0; !rc && i < s->series.count; i++) {
+        const struct sim_series *x = s->series.items[i];
+        struct toc_sv v = toc_labels_get(x->labels, name);
+        size_t from = sim_first(x, sel->min_ms);
+        bool is_in_range = from < x->t.count && x->t.items[from] <= sel->max_ms;
+        if (!v.n || !is_in_range || toc_map_has(&told, v) ||
+            !toc_matchers_match(sel->matchers, sel->matcher_count, x->labels))
             continue;
-        int rc = fn(ctx, v);
-        if (rc || toc_sv_eq_cstr(name, "run")) /* one run only */
-            return rc;
+        toc_map_put(&told, v, s);
+        rc = fn(ctx, v);
     }
-    return 0;
+    toc_map_fini(&told);
+    return rc;
 }
 
 static inline void sim_copy_finding(struct sim_told *t, const struct toc_alert *a) {

@@ -290,6 +290,358 @@ static void an_optimizer_that_changes_nothing_is_found(void **state) {
     free_run(l);
 }
 
+/* ---- the course of a run ---- */
+
+static void expect_kind(tamper_fn *tamper, const struct pace *p, int64_t fault, int64_t reports,
+                        const char *kind, void (*setup_run)(struct learn *)) {
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        struct learn *l = new_run(seed, p);
+        if (setup_run)
+            setup_run(l);
+        l->tamper = tamper;
+        l->fault_step = fault * p->steps_per_report;
+        learn_run(l, reports * p->steps_per_report);
+        const struct sim_told *t = sim_find(&l->s, kind);
+        if (!t) {
+            sim_print(&l->s);
+            fail_msg("no %s, seed %llu", kind, (unsigned long long)seed);
+            return;
+        }
+        assert_true(t->has_step && t->evidence > 0 && t->cause[0]);
+        free_run(l);
+    }
+}
+
+static void linear_fall(struct learn *l, struct learn_report *r) {
+    double t = TOC_MIN((double)l->step, 400.0 * (double)l->steps_per_report);
+    double fall = 2.5 * t / (400.0 * (double)l->steps_per_report);
+    r->loss = (4.2 - fall) * (1 + 0.02 * toc_rng_normal(&l->s.rng));
+}
+static void a_fall_that_is_cut_off_is_a_plateau(void **state) {
+    (void)state;
+    for (size_t p = 1; p < TOC_ARRAY_LEN(paces); p++)
+        expect_kind(linear_fall, &paces[p], 0, 800, "plateau", NULL);
+}
+
+static void shuffled_labels(struct learn *l, struct learn_report *r) {
+    r->loss = 2.303 * (1 + 0.008 * toc_rng_normal(&l->s.rng));
+}
+static void labels_that_tell_nothing_are_slow_convergence(void **state) {
+    (void)state;
+    for (size_t p = 0; p < TOC_ARRAY_LEN(paces); p++)
+        expect_kind(shuffled_labels, &paces[p], 0, 300, "slow_convergence", NULL);
+}
+
+static void guess_forever(struct learn *l, struct learn_report *r) {
+    r->loss = 2.303 * (1 + 0.06 * toc_rng_normal(&l->s.rng));
+    sim_put(&l->s, "train_accuracy", 0.1 + 0.02 * toc_rng_normal(&l->s.rng));
+}
+static void answers_as_good_as_a_guess_are_slow_convergence(void **state) {
+    (void)state;
+    expect_kind(guess_forever, &paces[1], 0, 100, "slow_convergence", NULL);
+}
+
+static void swing(struct learn *l, struct learn_report *r) {
+    double t = (double)l->step / (double)l->steps_per_report;
+    r->loss = 2.5 + 1.2 * sin(t / 3) + 0.05 * toc_rng_normal(&l->s.rng);
+}
+static void a_loss_that_swings_without_progress_oscillates(void **state) {
+    (void)state;
+    expect_kind(swing, &paces[2], 100, 500, "oscillation", NULL);
+    expect_kind(swing, &paces[3], 100, 500, "oscillation", NULL);
+}
+
+static void rise_slowly(struct learn *l, struct learn_report *r) {
+    r->loss += 0.004 * (double)(l->step - l->fault_step) / (double)l->steps_per_report;
+}
+static void a_slow_rise_is_divergence(void **state) {
+    (void)state;
+    expect_kind(rise_slowly, &paces[2], 500, 1000, "divergence", NULL);
+}
+
+static void validate(struct learn *l, double v) {
+    if (l->step / l->steps_per_report % 20 == 0)
+        sim_put(&l->s, "train_val_loss", v * (1 + 0.005 * toc_rng_normal(&l->s.rng)));
+}
+static void learn_by_heart(struct learn *l, struct learn_report *r) {
+    double t = (double)l->step / (double)l->steps_per_report;
+    r->loss = 4 * exp(-t / 150) + 0.05 + 0.01 * toc_rng_unit(&l->s.rng);
+    validate(l, t < 150 ? 4 * exp(-t / 200) + 0.5 : 4 * exp(-150.0 / 200) + 0.5 + (t - 150) / 200);
+}
+static void validation_that_gets_worse_is_overfit(void **state) {
+    (void)state;
+    for (size_t p = 1; p < TOC_ARRAY_LEN(paces); p++)
+        expect_kind(learn_by_heart, &paces[p], 0, 400, "overfit", NULL);
+}
+
+static void converge(struct learn *l, struct learn_report *r) {
+    validate(l, r->loss * 1.05);
+}
+static void converge_quickly(struct learn *l, struct learn_report *r) {
+    double t = (double)l->step / (double)l->steps_per_report;
+    r->loss = (0.4 + 3 * exp(-t / 10)) * (1 + 0.05 * toc_rng_normal(&l->s.rng));
+    validate(l, r->loss * 1.2);
+}
+static void noisy(struct learn *l, struct learn_report *r) {
+    r->loss *= exp(0.3 * toc_rng_normal(&l->s.rng));
+}
+static void fine_tune(struct learn *l, struct learn_report *r) {
+    double t = (double)l->step / (double)l->steps_per_report;
+    r->loss = (1.30 - 0.06 * (1 - exp(-t / 100))) * (1 + 0.05 * toc_rng_normal(&l->s.rng));
+    sim_put(&l->s, "train_accuracy", 0.7);
+}
+static void cosine_to_zero(struct learn *l, struct learn_report *r) {
+    double left = TOC_MAX(1 - (double)l->step / (1000.0 * (double)l->steps_per_report), 0.0);
+    r->lr *= left;
+    for (int i = 0; i < LEARN_LAYERS; i++)
+        r->layers[i].update *= left;
+}
+static void power_law(struct learn *l, struct learn_report *r) {
+    double t = (double)l->step / (double)l->steps_per_report;
+    r->loss = (1.5 + 3 * pow(1 + t / 5, -0.5)) * (1 + 0.03 * toc_rng_normal(&l->s.rng));
+}
+static void restart_in_the_middle(struct learn *l, struct learn_report *r) {
+    (void)r;
+    if (l->step == 500 * l->steps_per_report)
+        l->step = 120 * l->steps_per_report;
+}
+static void huge_but_finite(struct learn *l, struct learn_report *r) {
+    (void)l;
+    for (int i = 0; i < LEARN_LAYERS; i++)
+        r->layers[i].grad = 1e308;
+}
+static void courses_that_converge_stay_silent(void **state) {
+    (void)state;
+    tamper_fn *const healthy[] = {converge,  converge_quickly,     noisy, fine_tune, cosine_to_zero,
+                                  power_law, restart_in_the_middle};
+    for (size_t k = 0; k < TOC_ARRAY_LEN(healthy); k++)
+        for (size_t p = 1; p < TOC_ARRAY_LEN(paces); p++)
+            for (uint64_t seed = 1; seed <= 2; seed++) {
+                struct learn *l = new_run(seed, &paces[p]);
+                char what[80];
+                l->tamper = healthy[k];
+                learn_run(l, 1000 * l->steps_per_report);
+                snprintf(what, sizeof what, "course %zu, pace %zu, seed %llu", k, p,
+                         (unsigned long long)seed);
+                expect_no_alert(l, what);
+                free_run(l);
+            }
+}
+
+static void a_gradient_of_1e308_is_finite_and_exploding(void **state) {
+    (void)state;
+    struct learn *l = new_run(1, &paces[2]);
+    l->tamper = huge_but_finite;
+    l->fault_step = 60;
+    learn_run(l, 80);
+    assert_non_null(sim_find(&l->s, "exploding_gradient"));
+    assert_null(sim_find(&l->s, "non_finite"));
+    free_run(l);
+}
+
+static void negative_steps_invent_nothing(void **state) {
+    (void)state;
+    struct learn *l = new_run(1, &paces[2]);
+    l->step = -5000;
+    learn_run(l, 300);
+    expect_no_alert(l, "negative steps");
+    free_run(l);
+}
+
+/* ---- against earlier runs ---- */
+
+static void earlier_run(struct learn *l, const char *name, uint64_t seed) {
+    struct toc_rng rng;
+    toc_rng_seed(&rng, seed);
+    int64_t t_ms = l->s.now_ms - 3600 * 1000 - (int64_t)seed * 600000;
+    sim_add(sim_series_get(&l->s, "train_run_info", "run", name, "recipe", "small"), t_ms, 1);
+    for (int i = 1; i <= 600; i++, t_ms += 100) {
+        double loss = (1.6 + 2.6 * exp(-i / 150.0)) * (1 + 0.05 * toc_rng_normal(&rng));
+        sim_add(sim_series_get(&l->s, "train_step", "run", name, "", ""), t_ms, i);
+        sim_add(sim_series_get(&l->s, "train_loss", "run", name, "", ""), t_ms, loss);
+    }
+    sim_add(sim_series_get(&l->s, "train_run_state", "run", name, "", ""), t_ms, 0);
+}
+static void with_earlier_runs(struct learn *l) {
+    earlier_run(l, "a", 1);
+    earlier_run(l, "b", 2);
+    earlier_run(l, "c", 3);
+    sim_add(sim_series_get(&l->s, "train_run_info", "run", "r", "recipe", "small"),
+            l->s.now_ms + 50, 1);
+}
+static void fall_slower(struct learn *l, struct learn_report *r) {
+    r->loss = (1.6 + 2.6 * exp(-(double)l->step / 450)) * (1 + 0.05 * toc_rng_normal(&l->s.rng));
+}
+static void stay_above(struct learn *l, struct learn_report *r) {
+    r->loss = TOC_MAX(1.6 + 2.6 * exp(-(double)l->step / 150), 2.6) *
+              (1 + 0.03 * toc_rng_normal(&l->s.rng));
+}
+static void a_run_behind_earlier_ones_of_its_recipe_is_slow_or_stuck(void **state) {
+    (void)state;
+    expect_kind(fall_slower, &paces[2], 0, 500, "slow_convergence", with_earlier_runs);
+    expect_kind(stay_above, &paces[2], 0, 580, "plateau", with_earlier_runs);
+}
+static void a_run_like_the_earlier_ones_is_none(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct learn *l = new_run(seed, &paces[2]);
+        with_earlier_runs(l);
+        learn_run(l, 590);
+        expect_no_alert(l, "like earlier runs");
+        free_run(l);
+    }
+}
+
+/* ---- drift, replicas, precision, experts ---- */
+
+static const double normal_quantiles[] = {-2.33, -1.64, -0.67, 0, 0.67, 1.64, 2.33};
+static const char *const quantile_names[] = {"q01", "q05", "q25", "q50", "q75", "q95", "q99"};
+
+static void tell_quantiles(struct learn *l, double mean, double width) {
+    for (size_t k = 0; k < TOC_ARRAY_LEN(quantile_names); k++) {
+        char name[64];
+        snprintf(name, sizeof name, "train_layer_param_%s", quantile_names[k]);
+        sim_put_layer(&l->s, name, "fc.2",
+                      mean + width * normal_quantiles[k] * (1 + 0.01 * toc_rng_normal(&l->s.rng)));
+    }
+}
+static void weights_grow(struct learn *l, struct learn_report *r) {
+    double t = (double)l->step / (double)l->steps_per_report;
+    (void)r;
+    tell_quantiles(l, 0, 0.02 + 0.06 * (1 - exp(-t / 60)));
+}
+static void weights_replaced(struct learn *l, struct learn_report *r) {
+    double t = (double)l->step / (double)l->steps_per_report;
+    (void)r;
+    tell_quantiles(l, t < 100 ? 0 : 0.05, 0.05);
+}
+static void replaced_weights_are_drift_and_growing_ones_are_not(void **state) {
+    (void)state;
+    expect_kind(weights_replaced, &paces[2], 0, 130, "parameter_drift", NULL);
+    for (size_t p = 1; p < TOC_ARRAY_LEN(paces); p++) {
+        struct learn *l = new_run(1, &paces[p]);
+        l->tamper = weights_grow;
+        learn_run(l, 300 * l->steps_per_report);
+        expect_no_alert(l, "growing weights");
+        free_run(l);
+    }
+}
+
+static double g_rank_offset, g_skew_ms;
+static void two_ranks(struct learn *l, struct learn_report *r) {
+    (void)r;
+    if (l->step % 10)
+        return;
+    double sum = 1e6 + (double)l->step * 3.25;
+    int64_t t_ms = l->s.now_ms + (int64_t)g_skew_ms;
+    sim_put(&l->s, "train_param_checksum", sum);
+    sim_add(sim_series_get(&l->s, "train_param_checksum", "run", "r", "rank", "1"), t_ms,
+            l->step >= 200 ? sum + g_rank_offset : sum);
+    sim_add(sim_series_get(&l->s, "train_step", "run", "r", "rank", "1"), t_ms, (double)l->step);
+}
+static void replicas_are_compared_by_step_not_by_clock(void **state) {
+    (void)state;
+    for (g_skew_ms = -90000; g_skew_ms <= 90000; g_skew_ms += 45000) {
+        g_rank_offset = 0;
+        struct learn *l = new_run(1, &paces[2]);
+        l->tamper = two_ranks;
+        learn_run(l, 400);
+        assert_null(sim_find(&l->s, "replica_divergence"));
+        free_run(l);
+        g_rank_offset = 0.5;
+        l = new_run(1, &paces[2]);
+        l->tamper = two_ranks;
+        learn_run(l, 300);
+        const struct sim_told *t = sim_find(&l->s, "replica_divergence");
+        assert_non_null(t);
+        assert_int_equal(t->step, 200);
+        free_run(l);
+    }
+}
+
+static void scale_of(struct learn *l, struct learn_report *r) {
+    double t = (double)l->step / (double)l->steps_per_report;
+    (void)r;
+    double search = t < 12 ? ldexp(1, 32 - (int)t) : 65536 * 16;
+    bool is_ill = l->fault_step && l->step > l->fault_step;
+    sim_put(&l->s, "train_loss_scale", is_ill ? 65536 : search);
+    sim_put(&l->s, "train_skipped_iterations_total", TOC_MIN(t, 12.0));
+}
+static void a_loss_scale_that_falls_is_trouble_and_its_search_is_not(void **state) {
+    (void)state;
+    for (size_t p = 0; p < TOC_ARRAY_LEN(paces); p++) {
+        struct learn *l = new_run(1, &paces[p]);
+        l->tamper = scale_of;
+        learn_run(l, 200 * l->steps_per_report);
+        expect_no_alert(l, "search of the scale");
+        l->fault_step = l->step;
+        learn_run(l, 20 * l->steps_per_report);
+        assert_non_null(sim_find(&l->s, "amp_trouble"));
+        free_run(l);
+    }
+}
+
+static void skip_steps(struct learn *l, struct learn_report *r) {
+    (void)r;
+    double after = TOC_MAX(0.0, (double)(l->step - l->fault_step));
+    sim_put(&l->s, "train_skipped_iterations_total", floor(after / 8));
+}
+static void many_skipped_steps_are_trouble(void **state) {
+    (void)state;
+    expect_kind(skip_steps, &paces[2], 200, 500, "amp_trouble", NULL);
+}
+
+static void experts(struct learn *l, struct learn_report *r) {
+    bool is_ill = l->fault_step && l->step > l->fault_step;
+    (void)r;
+    double early = 3 * exp(-(double)l->step / (double)l->steps_per_report / 5);
+    sim_put(&l->s, "train_expert_load_max_ratio",
+            (is_ill ? 3 : 1.4) + early + 0.1 * toc_rng_unit(&l->s.rng));
+    sim_put_layer(&l->s, "train_layer_router_entropy", "fc.2", 2 + 0.1 * toc_rng_unit(&l->s.rng));
+}
+static void experts_out_of_balance_are_found(void **state) {
+    (void)state;
+    for (size_t p = 1; p < TOC_ARRAY_LEN(paces); p++) {
+        struct learn *l = new_run(1, &paces[p]);
+        l->fault_step = 0;
+        l->tamper = experts;
+        learn_run(l, 200 * l->steps_per_report);
+        expect_no_alert(l, "balanced experts");
+        l->fault_step = l->step;
+        learn_run(l, 20 * l->steps_per_report);
+        assert_non_null(sim_find(&l->s, "moe_imbalance"));
+        free_run(l);
+    }
+}
+
+/* ---- coverage ---- */
+
+struct seen_coverage {
+    bool watched[TOC_KIND_COUNT], told[TOC_KIND_COUNT];
+    char missing[TOC_KIND_COUNT][400];
+};
+static void on_coverage(void *ctx, const struct toc_coverage_row *row) {
+    struct seen_coverage *s = ctx;
+    s->told[row->kind] = true;
+    s->watched[row->kind] = row->is_watched;
+    toc_sv_copy(row->missing, s->missing[row->kind], sizeof s->missing[row->kind]);
+}
+static void coverage_names_what_is_missing(void **state) {
+    (void)state;
+    static struct seen_coverage s;
+    struct learn *l = new_run(1, &paces[2]);
+    assert_int_equal(toc_doctor_coverage(l->s.doctor, TOC_SV("r"), on_coverage, &s), TOC_ENOENT);
+    learn_run(l, 20);
+    assert_int_equal(toc_doctor_coverage(l->s.doctor, TOC_SV("r"), on_coverage, &s), 0);
+    assert_true(s.watched[TOC_KIND_PLATEAU] && s.watched[TOC_KIND_DEAD_UNITS]);
+    assert_false(s.watched[TOC_KIND_OVERFIT] || s.watched[TOC_KIND_REPLICA_DIVERGENCE]);
+    assert_string_equal(s.missing[TOC_KIND_OVERFIT], "train_val_loss or train_val_accuracy");
+    assert_string_equal(s.missing[TOC_KIND_REPLICA_DIVERGENCE],
+                        "train_param_checksum or train_layer_param_checksum");
+    assert_true(s.told[TOC_KIND_MOE_IMBALANCE] && s.told[TOC_KIND_AMP_TROUBLE]);
+    free_run(l);
+}
+
 int main(int argc, char **argv) {
     if (argc > 2 && strcmp(argv[1], "--seed") == 0)
         g_seed = strtoull(argv[2], NULL, 10);
@@ -305,6 +657,23 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_layer_that_stops_lags_or_rushes_is_named),
         cmocka_unit_test(a_layer_the_optimizer_never_knew_is_named),
         cmocka_unit_test(an_optimizer_that_changes_nothing_is_found),
+        cmocka_unit_test(a_fall_that_is_cut_off_is_a_plateau),
+        cmocka_unit_test(labels_that_tell_nothing_are_slow_convergence),
+        cmocka_unit_test(answers_as_good_as_a_guess_are_slow_convergence),
+        cmocka_unit_test(a_loss_that_swings_without_progress_oscillates),
+        cmocka_unit_test(a_slow_rise_is_divergence),
+        cmocka_unit_test(validation_that_gets_worse_is_overfit),
+        cmocka_unit_test(courses_that_converge_stay_silent),
+        cmocka_unit_test(a_gradient_of_1e308_is_finite_and_exploding),
+        cmocka_unit_test(negative_steps_invent_nothing),
+        cmocka_unit_test(a_run_behind_earlier_ones_of_its_recipe_is_slow_or_stuck),
+        cmocka_unit_test(a_run_like_the_earlier_ones_is_none),
+        cmocka_unit_test(replaced_weights_are_drift_and_growing_ones_are_not),
+        cmocka_unit_test(replicas_are_compared_by_step_not_by_clock),
+        cmocka_unit_test(a_loss_scale_that_falls_is_trouble_and_its_search_is_not),
+        cmocka_unit_test(many_skipped_steps_are_trouble),
+        cmocka_unit_test(experts_out_of_balance_are_found),
+        cmocka_unit_test(coverage_names_what_is_missing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

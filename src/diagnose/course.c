@@ -1,14 +1,14 @@
-#include "diagnose/curve_priv.h"
+#include "diagnose/course_priv.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "base/num.h"
 
-static void merge_pairs(struct toc_curve *c) {
+static void merge_pairs(struct toc_course *c) {
     for (size_t i = 0; i + 1 < c->count; i += 2) {
-        const struct toc_curve_point *a = &c->points[i], *b = &c->points[i + 1];
-        c->points[i / 2] = (struct toc_curve_point){
+        const struct toc_course_point *a = &c->points[i], *b = &c->points[i + 1];
+        c->points[i / 2] = (struct toc_course_point){
             .step = a->step,
             .last_step = b->last_step,
             .t_ms = a->t_ms,
@@ -22,28 +22,28 @@ static void merge_pairs(struct toc_curve *c) {
     c->per_point *= 2;
 }
 
-static void close_point(struct toc_curve *c) {
-    if (c->count == TOC_CURVE_POINTS)
+static void close_point(struct toc_course *c) {
+    if (c->count == TOC_COURSE_POINTS)
         merge_pairs(c);
     c->points[c->count++] = c->open;
-    c->open = (struct toc_curve_point){0};
+    c->open = (struct toc_course_point){0};
 }
 
-static void go_back(struct toc_curve *c, double step) {
+static void go_back(struct toc_course *c, double step) {
     while (c->count && c->points[c->count - 1].last_step >= step)
         c->count--;
-    c->open = (struct toc_curve_point){0};
+    c->open = (struct toc_course_point){0};
     c->last_value = c->count ? c->points[c->count - 1].mean : NAN;
     if (!c->count)
         c->reports = 0;
 }
 
-void toc_curve_add(struct toc_curve *c, int64_t t_ms, double step, double value, double rate) {
+void toc_course_add(struct toc_course *c, int64_t t_ms, double step, double value, double rate) {
     if (!isfinite(value) || (isfinite(step) && step < 0))
         return;
     if (c->reports && isfinite(step) && step < c->last_step)
         go_back(c, step);
-    struct toc_curve_point *p = &c->open;
+    struct toc_course_point *p = &c->open;
     if (!c->reports++) {
         c->first_step = step;
         c->last_value = value;
@@ -65,7 +65,7 @@ void toc_curve_add(struct toc_curve *c, int64_t t_ms, double step, double value,
         close_point(c);
 }
 
-double toc_curve_mean(const struct toc_curve *c, size_t from, size_t to) {
+double toc_course_mean(const struct toc_course *c, size_t from, size_t to) {
     double sum = 0;
     to = TOC_MIN(to, c->count);
     for (size_t i = from; i < to; i++)
@@ -73,7 +73,7 @@ double toc_curve_mean(const struct toc_curve *c, size_t from, size_t to) {
     return to > from ? sum / (double)(to - from) : NAN;
 }
 
-double toc_curve_rate(const struct toc_curve *c, size_t from, size_t to) {
+double toc_course_rate(const struct toc_course *c, size_t from, size_t to) {
     double sum = 0;
     to = TOC_MIN(to, c->count);
     for (size_t i = from; i < to; i++)
@@ -81,7 +81,7 @@ double toc_curve_rate(const struct toc_curve *c, size_t from, size_t to) {
     return to > from ? sum / (double)(to - from) : NAN;
 }
 
-double toc_curve_noise(const struct toc_curve *c, size_t from, size_t to) {
+double toc_course_noise(const struct toc_course *c, size_t from, size_t to) {
     double sum = 0;
     to = TOC_MIN(to, c->count);
     for (size_t i = from; i < to; i++)
@@ -89,14 +89,14 @@ double toc_curve_noise(const struct toc_curve *c, size_t from, size_t to) {
     return to > from ? sqrt(sum / (double)(to - from) / 2) : NAN;
 }
 
-double toc_curve_end_step(const struct toc_curve *c) {
+double toc_course_end_step(const struct toc_course *c) {
     return c->count ? c->points[c->count - 1].last_step : NAN;
 }
 
-double toc_curve_value_at(const struct toc_curve *c, double step) {
+double toc_course_value_at(const struct toc_course *c, double step) {
     enum { AROUND = 3 };
     size_t low = 0, high = c->count;
-    if (!c->count || step < c->points[0].step || step > toc_curve_end_step(c))
+    if (!c->count || step < c->points[0].step || step > toc_course_end_step(c))
         return NAN;
     while (low < high) {
         size_t mid = (low + high) / 2;
@@ -105,7 +105,30 @@ double toc_curve_value_at(const struct toc_curve *c, double step) {
         else
             high = mid;
     }
-    return toc_curve_mean(c, low > AROUND ? low - AROUND : 0, low + AROUND + 1);
+    return toc_course_mean(c, low > AROUND ? low - AROUND : 0, low + AROUND + 1);
+}
+
+bool toc_course_rise(const struct toc_course *c, struct toc_course_rise *out) {
+    enum { STRETCHES = 24, LEAST_POINTS = 4, LEAST_STRETCHES = 6 };
+    size_t width = TOC_MAX(c->count / STRETCHES, (size_t)LEAST_POINTS);
+    if (c->count < LEAST_STRETCHES * width)
+        return false;
+    size_t last = c->count - width, best_at = 0;
+    *out = (struct toc_course_rise){.best = INFINITY, .now = toc_course_mean(c, last, c->count)};
+    for (size_t at = 0; at + width <= last; at += width) {
+        double v = toc_course_mean(c, at, at + width);
+        if (v < out->best) {
+            out->best = v;
+            best_at = at;
+        }
+    }
+    out->lowest_now = out->now;
+    for (size_t i = 2; i <= 4; i++)
+        out->lowest_now = TOC_MIN(
+            out->lowest_now, toc_course_mean(c, c->count - i * width, c->count - (i - 1) * width));
+    out->after = best_at + width;
+    out->error = toc_course_noise(c, 0, c->count) / sqrt((double)width * (double)c->per_point);
+    return true;
 }
 
 void toc_evals_add(struct toc_evals *e, struct toc_eval x) {
