@@ -131,6 +131,11 @@ static bool find_cut_off(const struct toc_course *c, size_t width, struct cut_of
         least = TOC_MIN(least, b[i] - b[i + 1]);
         most = TOC_MAX(most, b[i] - b[i + 1]);
     }
+    double low = INFINITY, high = -INFINITY; /* a spike within is no flat stretch either */
+    for (size_t i = FALLING + GAP; i < BLOCKS; i++) {
+        low = TOC_MIN(low, b[i]);
+        high = TOC_MAX(high, b[i]);
+    }
     double rest = (b[FALLING + GAP] - b[BLOCKS - 1]) / (FLAT - 1);
     double usual_rate = toc_course_rate(c, first, first + FALLING * width);
     double rate = toc_course_rate(c, c->count - FLAT * width, c->count);
@@ -138,7 +143,8 @@ static bool find_cut_off(const struct toc_course *c, size_t width, struct cut_of
                           (rate > 0.5 * usual_rate && rate < 2 * usual_rate);
     *out = (struct cut_off){first + FALLING * width, least, b[BLOCKS - 1]};
     return least > sure * error && least >= steady * most && fabs(rest) <= flat * least &&
-           (FLAT + GAP) * least >= matters * fabs(b[BLOCKS - 1]) && is_rate_steady;
+           high - low <= 0.5 * least && (FLAT + GAP) * least >= matters * fabs(b[BLOCKS - 1]) &&
+           is_rate_steady;
 }
 
 /* A loss that comes back from a rise falls steadily and stops as well: only a fall to where the run
@@ -208,7 +214,7 @@ enum toc_verdict toc_judge_plateau(struct toc_doctor *d, struct toc_run_model *m
         return idle_verdict(m);
     if (!is_news(m, CASE_PLATEAU))
         return c->is_open ? VERDICT_ILL : VERDICT_CALM;
-    if (is_broken(m) && !c->is_open)
+    if ((is_broken(m) || m->cases[CASE_LOSS_SPIKE].is_open) && !c->is_open)
         return VERDICT_CALM;
     struct beside b = beside_others(m);
     if (b.is_known) {
