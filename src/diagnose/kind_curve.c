@@ -69,8 +69,11 @@ static bool is_flat_after_fall(const struct toc_course *c) {
     size_t n = c->count, w = TOC_MAX(n / 4, (size_t)2);
     if (n < 4 * w)
         return false;
+    double earlier = toc_course_mean(c, n - 3 * w, n - 2 * w);
     double before = toc_course_mean(c, n - 2 * w, n - w), now = toc_course_mean(c, n - w, n);
-    return fabs(before - now) < 0.02 * fabs(now) && now < 0.9 * start_loss(c);
+    /* Two steps back as well: noise hides the fall from one quarter to the next. */
+    return fabs(before - now) < 0.02 * fabs(now) && fabs(earlier - now) < 0.03 * fabs(now) &&
+           now < 0.9 * start_loss(c);
 }
 
 static void add_loss_evidence(const struct toc_run_model *m, struct toc_case *c, double value,
