@@ -21,6 +21,21 @@ static void discovery_metrics(struct toc_discovery *d, toc_on_metric *fn, void *
 #undef X
 }
 
+static void reader_metrics(struct toc_daemon *d, toc_on_metric *fn, void *ctx) {
+    struct toc_tensorboard_tail_counters t = toc_run_readers_tensorboard(d->readers);
+    struct toc_run_log_tail_counters l = toc_run_readers_logs(d->readers);
+#define X(member, end, help)                                                                   \
+    fn(ctx, "tocsin_tensorboard_" #member end, end[0] ? "counter" : "gauge", help, NULL, NULL, \
+       (double)t.member);
+    TOC_TENSORBOARD_TAIL_COUNTER_TABLE(X)
+#undef X
+#define X(member, end, help)                                                               \
+    fn(ctx, "tocsin_run_log_" #member end, end[0] ? "counter" : "gauge", help, NULL, NULL, \
+       (double)l.member);
+    TOC_RUN_LOG_TAIL_COUNTER_TABLE(X)
+#undef X
+}
+
 void toc_daemon_each_collect_metric(struct toc_daemon *d, toc_on_metric *fn, void *ctx) {
     struct toc_scraper_counters s = toc_scraper_counters(d->scraper);
     struct toc_run_counters r = toc_run_receiver_counters(d->runs);
@@ -42,6 +57,11 @@ void toc_daemon_each_collect_metric(struct toc_daemon *d, toc_on_metric *fn, voi
             "Processes left alone for want of room.", p.over_limit);
     counter(fn, ctx, "tocsin_run_bodies_refused_total", "Bodies of training runs refused.",
             r.bodies_refused);
+    counter(fn, ctx, "tocsin_run_scalars_dropped_total",
+            "Scalars left out because their run has too many tags.", r.scalars_dropped);
+    counter(fn, ctx, "tocsin_run_samples_rejected_total", "Samples of runs that the store refused.",
+            r.samples_rejected);
+    reader_metrics(d, fn, ctx);
 }
 
 struct problem_sink {

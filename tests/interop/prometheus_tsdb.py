@@ -279,7 +279,8 @@ def main():
         c.check(openmetrics_blocks(source, start_ms // 1000 - 40 * 3600) == 0, 'promtool made blocks')
         fill(source, series)
         blocks, segments = directory_kinds(source)
-        c.check(blocks > 4 and segments > 0, f'{blocks} blocks, {segments} entries of the log')
+        # Prometheus merges blocks when it finds the time: how many there are differs.
+        c.check(blocks > 2 and segments > 0, f'{blocks} blocks, {segments} entries of the log')
         print(f'source: {blocks} blocks, {segments} entries in wal')
         ours, back = round_trip(c, work, source, 'all')
         promtool_accepts(c, 'all', back)
