@@ -7,7 +7,7 @@ static const char *const drift_names[] = {"param", "activation"};
 
 enum toc_verdict toc_judge_drift(struct toc_doctor *d, struct toc_run_model *m,
                                  struct toc_case *c) {
-    static _Thread_local size_t order[TOC_DOCTOR_LAYERS_MAX];
+    size_t order[TOC_DOCTOR_LAYERS_MAX];
     const struct toc_quantile_watch *found = NULL;
     const struct toc_layer_model *layer = NULL;
     size_t kind = 0, others = 0;

@@ -80,7 +80,7 @@ typedef bool find_fn(const struct toc_doctor *d, const struct toc_layer_model *l
 /* Of the layers that complain, the one that began first, then the first in the network. */
 static bool find_first(const struct toc_doctor *d, const struct toc_run_model *m, find_fn *find,
                        struct complaint *out, size_t *out_count) {
-    static _Thread_local size_t order[TOC_DOCTOR_LAYERS_MAX];
+    size_t order[TOC_DOCTOR_LAYERS_MAX];
     bool is_found = false;
     size_t n = toc_run_model_layer_order(m, order, TOC_DOCTOR_LAYERS_MAX);
     *out_count = 0;
@@ -181,7 +181,7 @@ static bool find_saturated(const struct toc_doctor *d, const struct toc_layer_mo
 
 /* The output of a classifier saturates when it is sure of itself: that is its task. */
 static bool is_output(struct toc_run_model *m, const struct toc_layer_model *l) {
-    static _Thread_local size_t order[TOC_DOCTOR_LAYERS_MAX];
+    size_t order[TOC_DOCTOR_LAYERS_MAX];
     size_t n = toc_run_model_layer_order(m, order, TOC_DOCTOR_LAYERS_MAX);
     return n > 1 && &m->layers.items[order[n - 1]] == l;
 }

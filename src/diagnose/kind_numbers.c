@@ -10,7 +10,7 @@ static const double none = NAN;
 /* First layer of the network with non-finite numbers; NULL when no layer has any. */
 static const struct toc_layer_model *first_bad_layer(const struct toc_run_model *m) {
     enum { MAX = TOC_DOCTOR_LAYERS_MAX };
-    static _Thread_local size_t order[MAX];
+    size_t order[MAX];
     int64_t earliest = INT64_MAX;
     for (size_t i = 0; i < m->layers.count; i++)
         if (m->layers.items[i].bad_since_ms)
@@ -365,7 +365,7 @@ enum toc_verdict toc_judge_loss_spike(struct toc_doctor *d, struct toc_run_model
 
 bool toc_run_end_layers(struct toc_run_model *m, struct toc_layer_model **out_first,
                         struct toc_layer_model **out_last) {
-    static _Thread_local size_t order[TOC_DOCTOR_LAYERS_MAX];
+    size_t order[TOC_DOCTOR_LAYERS_MAX];
     size_t n = toc_run_model_layer_order(m, order, TOC_DOCTOR_LAYERS_MAX);
     *out_first = *out_last = NULL;
     for (size_t i = 0; i < n; i++) {
@@ -450,7 +450,7 @@ static void fill_vanishing(struct toc_run_model *m, struct toc_case *c,
 
 enum toc_verdict toc_judge_vanishing(struct toc_doctor *d, struct toc_run_model *m,
                                      struct toc_case *c) {
-    static _Thread_local size_t order[TOC_DOCTOR_LAYERS_MAX];
+    size_t order[TOC_DOCTOR_LAYERS_MAX];
     struct toc_layer_model *first, *last, *worst = NULL;
     size_t n = toc_run_model_layer_order(m, order, TOC_DOCTOR_LAYERS_MAX);
     if (!toc_run_end_layers(m, &first, &last))
