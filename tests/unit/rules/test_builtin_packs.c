@@ -187,7 +187,8 @@ static void troubles_are_named(void **state) {
     (void)state;
     assert_string_equal(trouble_fires(&w, &(struct trouble){.disk_left = 0.03}, 40), "DiskFull ");
     world_fini(&w);
-    assert_string_equal(trouble_fires(&w, &(struct trouble){.is_slow = true}, 30), "VllmTtftSurge ");
+    assert_string_equal(trouble_fires(&w, &(struct trouble){.is_slow = true}, 30),
+                        "VllmTtftSurge ");
     world_fini(&w);
     assert_string_equal(trouble_fires(&w, &(struct trouble){.is_down = true}, 70), "TargetDown ");
     world_fini(&w);
