@@ -170,7 +170,10 @@ static bool read_chunk(struct toc_tensorboard_tail *t, struct toc_tb_file *f,
 /* Less than is wanted is read, too, when the file has changed: zeros may have become records. */
 static int read_file(struct toc_tensorboard_tail *t, struct toc_tb_file *f,
                      const struct toc_file_info *info, struct toc_ts now, struct toc_err *err) {
-    bool has_changed = f->seen_mtime_ms != info->mtime_ms || f->seen_bytes != info->size_bytes;
+    /* A time of change that was young when it was seen may stand for a later change as well. */
+    enum { YOUNG_MS = 2000 }; /* FAT's tick, the coarsest in use */
+    bool has_changed = f->seen_mtime_ms != info->mtime_ms || f->seen_bytes != info->size_bytes ||
+                       f->seen_at_ms - info->mtime_ms < YOUNG_MS;
     struct toc_file *file = NULL;
     if (toc_file_open(t->o.vfs, f->path, TOC_OPEN_READ, &file))
         return 0;
@@ -218,6 +221,7 @@ static int follow(struct toc_tensorboard_tail *t, struct toc_tb_file *f,
     if (t->budget) {
         f->seen_bytes = info->size_bytes;
         f->seen_mtime_ms = info->mtime_ms;
+        f->seen_at_ms = now.ms;
     }
     return rc ? rc : send(t, now, err);
 }

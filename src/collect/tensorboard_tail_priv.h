@@ -14,10 +14,10 @@ struct toc_tb_file {
     char *path;
     struct toc_tb_run *run;
     struct toc_tensorboard_stream *stream;
-    uint64_t inode, at;  /* at: where to read on */
-    uint64_t seen_bytes; /* its size when it was read last */
-    int64_t seen_mtime_ms;
-    bool is_seen, is_blamed; /* is_blamed: its damage was told */
+    uint64_t inode, at;                /* at: where to read on */
+    uint64_t seen_bytes;               /* its size when it was read last */
+    int64_t seen_mtime_ms, seen_at_ms; /* at_ms: our time when it was seen so */
+    bool is_seen, is_blamed;           /* is_blamed: its damage was told */
 };
 
 struct toc_tb_run {
