@@ -1,10 +1,10 @@
 #include "collect/kmsg.h"
+#include "collect/sealed_state.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/hash.h"
 #include "base/num.h"
 #include "sys/records.h"
 
@@ -261,17 +261,12 @@ void toc_kmsg_save(const struct toc_kmsg *k, struct toc_buf *out) {
     toc_buf_append_varint(out, boot.n);
     toc_buf_append_sv(out, boot);
     toc_buf_append_varint(out, k->has_sequence ? k->next_sequence : 0);
-    if (!toc_buf_error(out))
-        toc_buf_append_u32(out, toc_crc32c(0, out->p + start_at, out->n - start_at));
+    toc_sealed_state_end(out, start_at);
 }
 
 int toc_kmsg_restore(struct toc_kmsg *k, struct toc_sv bytes) {
-    if (bytes.n < 10)
-        return TOC_ECORRUPT;
-    struct toc_reader crc = toc_reader_make(toc_sv_sub(bytes, bytes.n - 4, 4));
-    struct toc_sv content = toc_sv_sub(bytes, 0, bytes.n - 4);
-    struct toc_reader r = toc_reader_make(content);
-    if (toc_read_u32(&crc) != toc_crc32c(0, content.p, content.n) || toc_read_u32(&r) != MAGIC)
+    struct toc_reader r;
+    if (toc_sealed_state_open(bytes, MAGIC, &r))
         return TOC_ECORRUPT;
     struct toc_sv boot = toc_read_string(&r);
     uint64_t sequence = toc_read_varint(&r);

@@ -1,10 +1,10 @@
 #include "collect/log_tail.h"
+#include "collect/sealed_state.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/hash.h"
 #include "base/map.h"
 #include "base/vec.h"
 
@@ -324,17 +324,12 @@ void toc_log_tail_save(const struct toc_log_tail *t, struct toc_buf *out) {
         toc_buf_append_varint(out, f->inode);
         toc_buf_append_varint(out, f->offset);
     }
-    if (!toc_buf_error(out))
-        toc_buf_append_u32(out, toc_crc32c(0, out->p + start, out->n - start));
+    toc_sealed_state_end(out, start);
 }
 
 int toc_log_tail_restore(struct toc_log_tail *t, struct toc_sv bytes) {
-    if (bytes.n < 9)
-        return TOC_ECORRUPT;
-    struct toc_reader crc = toc_reader_make(toc_sv_sub(bytes, bytes.n - 4, 4));
-    struct toc_sv content = toc_sv_sub(bytes, 0, bytes.n - 4);
-    struct toc_reader r = toc_reader_make(content);
-    if (toc_read_u32(&crc) != toc_crc32c(0, content.p, content.n) || toc_read_u32(&r) != MAGIC)
+    struct toc_reader r;
+    if (toc_sealed_state_open(bytes, MAGIC, &r))
         return TOC_ECORRUPT;
     uint64_t count = toc_read_varint(&r);
     for (uint64_t i = 0; i < count && !r.error && i < t->o.max_files; i++) {

@@ -2,9 +2,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/hash.h"
 #include "base/num.h"
 #include "collect/run_receiver_priv.h"
+#include "collect/sealed_state.h"
 
 /* "TRUN" little-endian, then a version (1: ranks without host and pid), the body and its CRC. */
 enum { MAGIC = 0x4e555254 };
@@ -87,17 +87,11 @@ void toc_run_receiver_save(struct toc_run_receiver *r, struct toc_buf *out) {
     for (size_t i = 0; i < r->runs.count; i++)
         toc_run_encode(r->runs.items[i], out);
     toc_mutex_unlock(&r->mutex);
-    if (!toc_buf_error(out))
-        toc_buf_append_u32(out, toc_crc32c(0, out->p + start, out->n - start));
+    toc_sealed_state_end(out, start);
 }
 
 static int check_frame(struct toc_sv bytes, struct toc_reader *out, int *out_version) {
-    if (bytes.n < 10)
-        return TOC_ECORRUPT;
-    struct toc_reader crc = toc_reader_make(toc_sv_sub(bytes, bytes.n - 4, 4));
-    struct toc_sv content = toc_sv_sub(bytes, 0, bytes.n - 4);
-    *out = toc_reader_make(content);
-    if (toc_read_u32(&crc) != toc_crc32c(0, content.p, content.n) || toc_read_u32(out) != MAGIC)
+    if (toc_sealed_state_open(bytes, MAGIC, out))
         return TOC_ECORRUPT;
     *out_version = toc_read_u8(out);
     return *out_version >= 1 && *out_version <= TOC_RUN_STATE_VERSION ? 0 : TOC_EVERSION;

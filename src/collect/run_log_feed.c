@@ -1,9 +1,9 @@
 #include "collect/run_log_feed_priv.h"
+#include "collect/sealed_state.h"
 
 #include <math.h>
 
 #include "base/alloc.h"
-#include "base/hash.h"
 
 enum { DEFAULT_LINE_BYTES = 64 << 10, MAGIC = 0x31474f4c }; /* "LOG1" */
 
@@ -149,8 +149,7 @@ void toc_run_log_feed_save(const struct toc_run_log_feed *f, struct toc_buf *out
         toc_buf_append_sv(out, field);
         toc_buf_append_f64(out, s->sums[i].value);
     }
-    if (!toc_buf_error(out))
-        toc_buf_append_u32(out, toc_crc32c(0, out->p + start, out->n - start));
+    toc_sealed_state_end(out, start);
 }
 
 static void read_state(struct toc_reader *r, struct toc_run_log_state *s) {
@@ -173,13 +172,9 @@ static void read_state(struct toc_reader *r, struct toc_run_log_state *s) {
 }
 
 int toc_run_log_feed_restore(struct toc_run_log_feed *f, struct toc_sv bytes) {
-    if (bytes.n < 8)
-        return TOC_ECORRUPT;
-    struct toc_reader crc = toc_reader_make(toc_sv_sub(bytes, bytes.n - 4, 4));
-    struct toc_sv content = toc_sv_sub(bytes, 0, bytes.n - 4);
-    struct toc_reader r = toc_reader_make(content);
+    struct toc_reader r;
     struct toc_run_log_state s = {0};
-    if (toc_read_u32(&crc) != toc_crc32c(0, content.p, content.n) || toc_read_u32(&r) != MAGIC)
+    if (toc_sealed_state_open(bytes, MAGIC, &r))
         return TOC_ECORRUPT;
     read_state(&r, &s);
     if (r.error)

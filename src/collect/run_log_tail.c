@@ -2,9 +2,9 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
-#include "base/hash.h"
 #include "base/map.h"
 #include "collect/report_queue_priv.h"
+#include "collect/sealed_state.h"
 #include "sys/thread.h"
 #include "sys/zone.h"
 
@@ -273,8 +273,7 @@ void toc_run_log_tail_save(struct toc_run_log_tail *t, struct toc_buf *out) {
         toc_buf_append_varint(b, t->files.count);
         for (size_t i = 0; i < t->files.count; i++)
             save_file(t->files.items[i], b);
-        if (!toc_buf_error(b))
-            toc_buf_append_u32(b, toc_crc32c(0, b->p, b->n));
+        toc_sealed_state_end(b, 0);
     }
     if (!toc_buf_error(&t->saved))
         toc_buf_append_sv(out, toc_buf_sv(&t->saved));
@@ -297,12 +296,8 @@ static void restore_file(struct toc_run_log_tail *t, struct toc_reader *r) {
 }
 
 int toc_run_log_tail_restore(struct toc_run_log_tail *t, struct toc_sv bytes) {
-    if (bytes.n < 8)
-        return TOC_ECORRUPT;
-    struct toc_reader crc = toc_reader_make(toc_sv_sub(bytes, bytes.n - 4, 4));
-    struct toc_sv content = toc_sv_sub(bytes, 0, bytes.n - 4);
-    struct toc_reader r = toc_reader_make(content);
-    if (toc_read_u32(&crc) != toc_crc32c(0, content.p, content.n) || toc_read_u32(&r) != MAGIC)
+    struct toc_reader r;
+    if (toc_sealed_state_open(bytes, MAGIC, &r))
         return TOC_ECORRUPT;
     uint64_t count = toc_read_varint(&r);
     for (uint64_t i = 0; i < count && !r.error; i++)

@@ -3,7 +3,7 @@
  * where to read on and the plug-ins of its tags. A step that is still being gathered is read again.
  */
 #include "base/alloc.h"
-#include "base/hash.h"
+#include "collect/sealed_state.h"
 #include "collect/tensorboard_feed_priv.h"
 #include "collect/tensorboard_tail_priv.h"
 
@@ -99,8 +99,7 @@ void toc_tensorboard_tail_save(struct toc_tensorboard_tail *t, struct toc_buf *o
         toc_buf_append_varint(b, t->runs.count);
         for (size_t i = 0; i < t->runs.count; i++)
             save_run(t, t->runs.items[i], b);
-        if (!toc_buf_error(b))
-            toc_buf_append_u32(b, toc_crc32c(0, b->p, b->n));
+        toc_sealed_state_end(b, 0);
     }
     if (!toc_buf_error(&t->saved))
         toc_buf_append_sv(out, toc_buf_sv(&t->saved));
@@ -135,12 +134,8 @@ static void restore_run(struct toc_tensorboard_tail *t, struct toc_reader *r) {
 }
 
 int toc_tensorboard_tail_restore(struct toc_tensorboard_tail *t, struct toc_sv bytes) {
-    if (bytes.n < 8)
-        return TOC_ECORRUPT;
-    struct toc_reader crc = toc_reader_make(toc_sv_sub(bytes, bytes.n - 4, 4));
-    struct toc_sv content = toc_sv_sub(bytes, 0, bytes.n - 4);
-    struct toc_reader r = toc_reader_make(content);
-    if (toc_read_u32(&crc) != toc_crc32c(0, content.p, content.n) || toc_read_u32(&r) != MAGIC)
+    struct toc_reader r;
+    if (toc_sealed_state_open(bytes, MAGIC, &r))
         return TOC_ECORRUPT;
     uint64_t count = toc_read_varint(&r);
     for (uint64_t i = 0; i < count && !r.error; i++)
