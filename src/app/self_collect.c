@@ -21,6 +21,19 @@ static void discovery_metrics(struct toc_discovery *d, toc_on_metric *fn, void *
 #undef X
 }
 
+static void missed_metrics(const struct toc_scraper_counters *s, toc_on_metric *fn, void *ctx) {
+    const struct {
+        const char *reason;
+        uint64_t turns;
+    } rows[] = {{"slow", s->missed_slow}, {"limit", s->missed_limit}, {"busy", s->missed_busy}};
+    for (size_t i = 0; i < TOC_ARRAY_LEN(rows); i++)
+        fn(ctx, "tocsin_scrapes_missed_total", "counter",
+           "Turns of targets that passed without a scrape: the one before lasted longer than the "
+           "interval (slow), too many requests were under way (limit), or the scraping thread was "
+           "behind (busy).",
+           "reason", rows[i].reason, (double)rows[i].turns);
+}
+
 static void reader_metrics(struct toc_daemon *d, toc_on_metric *fn, void *ctx) {
     struct toc_tensorboard_tail_counters t = toc_run_readers_tensorboard(d->readers);
     struct toc_run_log_tail_counters l = toc_run_readers_logs(d->readers);
@@ -41,6 +54,7 @@ void toc_daemon_each_collect_metric(struct toc_daemon *d, toc_on_metric *fn, voi
     struct toc_run_counters r = toc_run_receiver_counters(d->runs);
     counter(fn, ctx, "tocsin_scrapes_total", "Scrapes made.", s.scrapes);
     counter(fn, ctx, "tocsin_scrapes_failed_total", "Scrapes that failed.", s.scrapes_failed);
+    missed_metrics(&s, fn, ctx);
     counter(fn, ctx, "tocsin_targets_refused_total",
             "Targets refused: bad address, bad times, or over target_limit.", s.targets_refused);
     counter(fn, ctx, "tocsin_sd_file_errors_total", "Readings of discovery files that failed.",

@@ -72,11 +72,23 @@ static void schedule(struct toc_scraper *s, struct scrape_target *t, int64_t due
     toc_heap_insert(&s->heap, &t->due, due_ms);
 }
 
+static void count_missed(struct toc_scraper *s, const struct scrape_target *t, int64_t now,
+                         int64_t turns) {
+    atomic_ullong *counter = now - t->begun_ms >= t->spec->interval_ms ? &s->counters.missed_slow
+                             : t->was_held                             ? &s->counters.missed_limit
+                                                                       : &s->counters.missed_busy;
+    atomic_fetch_add(counter, (unsigned long long)turns);
+}
+
 void toc_scrape_reschedule(struct toc_scraper *s, struct scrape_target *t) {
     int64_t interval = t->spec->interval_ms, now = toc_scrape_mono_ms(s),
             due = t->due.key + interval;
-    if (due <= now) /* turns were missed: back to the grid */
-        due += (now - due) / interval * interval + interval;
+    if (due <= now) { /* back to the grid */
+        int64_t turns = (now - due) / interval + 1;
+        if (t->begun_ms)
+            count_missed(s, t, now, turns);
+        due += turns * interval;
+    }
     schedule(s, t, due);
 }
 

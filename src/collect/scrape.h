@@ -90,7 +90,10 @@ struct toc_discovery *toc_scraper_discovery(struct toc_scraper *s);
     X(write_failures, "scrapes lost because the store did not take them")               \
     X(targets_refused, "targets refused: bad address, time or over the limit")          \
     X(file_errors, "readings of discovery files that failed")                           \
-    X(reloads, "configurations loaded")
+    X(reloads, "configurations loaded")                                                 \
+    X(missed_slow, "turns missed: the scrape before lasted longer than the interval")   \
+    X(missed_limit, "turns missed: max_in_flight requests were under way")              \
+    X(missed_busy, "turns missed: the scraping thread was behind")
 
 struct toc_scraper_counters {
 #define X(member, what) uint64_t member;

@@ -20,12 +20,16 @@ static void begin_due(struct toc_scraper *s) {
         toc_heap_pop(&s->heap);
         struct scrape_target *t = TOC_CONTAINER_OF(node, struct scrape_target, due);
         t->is_running = true;
+        t->begun_ms = now;
+        t->was_held = node->key <= s->full_at_ms;
         s->running_count++;
         toc_scrape_take_next_spec(s, t);
         toc_mutex_unlock(&s->mutex);
         toc_scrape_begin(s, t);
         toc_mutex_lock(&s->mutex);
     }
+    if (!s->is_stopping && node && node->key <= now)
+        s->full_at_ms = now;
 }
 
 /* Mutex held: how long nothing needs to be done but to look at answers. */

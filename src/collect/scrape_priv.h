@@ -47,6 +47,8 @@ struct scrape_target {
     struct scrape_cache cache;
     struct scrape_outcome outcome;
     int64_t aligned_ms; /* wall time of the grid, 0 before the first scrape */
+    int64_t begun_ms;   /* monotonic: when the scrape under way, or the last one, began */
+    bool was_held;      /* it waited for others to end: max_in_flight */
 
     /* Guarded by the scraper's mutex. */
     struct scrape_spec *next_spec; /* NULL: none */
@@ -134,6 +136,7 @@ struct toc_scraper {
     } idle_transfers;
     struct scrape_targets unsettled; /* scraped, not yet durable */
     int64_t settle_due_ms;           /* monotonic, when there are any */
+    int64_t full_at_ms;              /* when max_in_flight last kept a due target waiting */
 
     struct toc_mutex mutex; /* everything below */
     struct toc_cond synced;

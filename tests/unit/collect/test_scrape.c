@@ -301,7 +301,7 @@ static struct world {
     struct toc_mutex mutex;
     struct recording_sink recording;
     struct toc_http_server *server;
-    atomic_int mode; /* 0 good, 1 status 500, 2 slow, 3 other type, 4 huge */
+    atomic_int mode; /* 0 good, 1 status 500, 2 slow, 3 other type, 4 huge, 5 a little slow */
     atomic_int requests;
     char accept[500], timeout[32];
 } w;
@@ -328,6 +328,8 @@ static void serve(void *ctx, const struct toc_http_request *req, struct toc_http
     res->status = mode == 1 ? 500 : 200;
     if (mode == 2)
         toc_sleep_ms(700);
+    if (mode == 5)
+        toc_sleep_ms(150);
     toc_buf_printf(&res->body, "# HELP a help\n# TYPE a counter\na %d\nb{m=\"%.*s\"} 1\n", n,
                    TOC_SV_ARG(toc_http_param_get(req, "module")));
     for (int i = 0; mode == 4 && i < 10000; i++)
@@ -361,8 +363,9 @@ static struct toc_scrape_set *set_for(const char *extra) {
     return read_set(text);
 }
 
-static struct toc_scraper *new_scraper(void) {
-    const struct toc_scraper_options o = {.sink = &w.sink, .file_poll_ms = 100};
+static struct toc_scraper *new_limited_scraper(size_t max_in_flight) {
+    const struct toc_scraper_options o = {
+        .sink = &w.sink, .file_poll_ms = 100, .max_in_flight = max_in_flight};
     struct toc_scraper *s = toc_scraper_new(&o);
     struct toc_err err = {0};
     toc_mutex_lock(&w.mutex);
@@ -370,6 +373,10 @@ static struct toc_scraper *new_scraper(void) {
     toc_mutex_unlock(&w.mutex);
     assert_int_equal(toc_scraper_start(s, &err), 0);
     return s;
+}
+
+static struct toc_scraper *new_scraper(void) {
+    return new_limited_scraper(0);
 }
 
 static struct {
@@ -530,6 +537,35 @@ static void slow_targets_do_not_delay_others(void **state) {
     toc_scraper_free(&s);
 }
 
+static void missed_turns_are_counted_with_their_reason(void **state) {
+    (void)state;
+    struct toc_scraper *s = new_scraper();
+    atomic_store(&w.mode, 2); /* until the time-out, which is the interval */
+    toc_scraper_load(s, set_for(""));
+    for (int i = 0; i < 500 && toc_scraper_counters(s).missed_slow == 0; i++)
+        toc_sleep_ms(10);
+    assert_true(toc_scraper_counters(s).missed_slow > 0);
+    assert_int_equal(toc_scraper_counters(s).missed_limit, 0);
+    toc_scraper_free(&s);
+
+    s = new_limited_scraper(1); /* three times 150 ms one after the other, every 200 ms */
+    atomic_store(&w.mode, 5);
+    char text[400];
+    unsigned port = toc_http_server_port(w.server);
+    snprintf(text, sizeof text,
+             "- job_name: j\n  scrape_interval: 200ms\n  static_configs:\n"
+             "  - {targets: ['127.0.0.1:%u'], labels: {instance: i}}\n"
+             "  - {targets: ['127.0.0.1:%u'], labels: {instance: j}}\n"
+             "  - {targets: ['127.0.0.1:%u'], labels: {instance: k}}\n",
+             port, port, port);
+    toc_scraper_load(s, read_set(text));
+    for (int i = 0; i < 500 && toc_scraper_counters(s).missed_limit == 0; i++)
+        toc_sleep_ms(10);
+    assert_true(toc_scraper_counters(s).missed_limit > 0);
+    atomic_store(&w.mode, 0);
+    toc_scraper_free(&s);
+}
+
 static int set_up(void **state) {
     (void)state;
     struct toc_err err = {0};
@@ -564,6 +600,7 @@ int main(void) {
         cmocka_unit_test(reload_keeps_what_stays),
         cmocka_unit_test(files_are_followed),
         cmocka_unit_test(slow_targets_do_not_delay_others),
+        cmocka_unit_test(missed_turns_are_counted_with_their_reason),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
