@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""embed.py OUT.c DIST RUNBOOKS OPENAPI: the files below DIST, the run books as /docs/runbooks/KIND.md and the description of
+"""embed.py OUT.c DEPFILE DIST RUNBOOKS OPENAPI: the files below DIST, the run books as /docs/runbooks/KIND.md and the description of
 the HTTP API as /docs/openapi.yaml, as the table of src/api/web_assets.h, gzip-compressed.
 
 Without DIST/index.html only the run books are there: the daemon then says that it has no UI. OUT.c is rewritten only when it
-changes, so that an unchanged UI does not rebuild the daemon.
+changes, so that an unchanged UI does not rebuild the daemon. DEPFILE tells ninja the files and their folders, as a new file changes its folder.
 """
 import gzip
 import hashlib
@@ -16,14 +16,22 @@ TYPES = {'.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=u
          '.yaml': 'application/yaml'}
 
 
+def write_depfile(path, out, dist, books, files):
+    """Without DIST its parent is watched: it changes when DIST is made."""
+    folders = [dist, *(d for d in dist.rglob('*') if d.is_dir())] if dist.exists() else [dist.parent]
+    names = [str(f).replace(' ', '\\ ') for f in (*folders, books, *files)]
+    path.write_text(f'{out}: ' + ' '.join(names) + '\n')
+
+
 def main():
-    out, dist = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+    out, depfile, dist, runbooks, openapi = map(pathlib.Path, sys.argv[1:])
     rows, arrays = [], []
     files = sorted(f for f in dist.rglob('*') if f.suffix in TYPES) if (dist / 'index.html').exists() else []
     paths = ['/' + f.relative_to(dist).as_posix() for f in files]
-    books = sorted(pathlib.Path(sys.argv[3]).glob('*.md'))
+    books = sorted(runbooks.glob('*.md'))
     paths += ['/docs/runbooks/' + f.name for f in books]
-    files += books + [pathlib.Path(sys.argv[4])]
+    files += books + [openapi]
+    write_depfile(depfile, out, dist, runbooks, files)
     paths.append('/docs/openapi.yaml')
     for i, (f, path) in enumerate(zip(files, paths)):
         data = gzip.compress(f.read_bytes(), 9, mtime=0)
