@@ -76,9 +76,16 @@ struct toc_iforest_info toc_iforest_info(const struct toc_iforest *f);
 /* Average path length of an unsuccessful search in a tree of n rows: c(n). */
 double toc_iforest_average_path(size_t n);
 
-/* The code that walks the trees; both give the same bits. AUTO takes the fastest this processor
- * has. */
-enum toc_iforest_kernel { TOC_IFOREST_KERNEL_AUTO, TOC_IFOREST_KERNEL_PORTABLE };
+/* The code that walks the trees; all give the same bits. AUTO takes the fastest for this processor
+ * and this many rows; a kernel that the processor or the forest does not allow falls back to the
+ * next. */
+enum toc_iforest_kernel {
+    TOC_IFOREST_KERNEL_AUTO,
+    TOC_IFOREST_KERNEL_PORTABLE,
+    TOC_IFOREST_KERNEL_AVX2,
+    TOC_IFOREST_KERNEL_AVX512, /* depth at most 8, at most 32 columns */
+    TOC_IFOREST_KERNEL_ROW,    /* one row at a time, eight trees together */
+};
 int toc_iforest_score_with(const struct toc_iforest *f, enum toc_iforest_kernel kernel,
                            struct toc_matrix x, double *out_scores,
                            struct toc_err *err) TOC_MUST_CHECK;

@@ -44,6 +44,7 @@ int toc_iforest_size_parse(struct toc_sv text, struct toc_iforest_size *out) {
 void toc_iforest_free(struct toc_iforest **f) {
     if (!f || !*f)
         return;
+    toc_iforest_drop_ranked(*f);
     toc_free((*f)->trees);
     toc_free((*f)->nodes);
     toc_free((*f)->path);

@@ -11,6 +11,8 @@
 #ifndef TOC_DETECT_IFOREST_PRIV_H
 #define TOC_DETECT_IFOREST_PRIV_H
 
+#include <stdatomic.h>
+
 #include "detect/iforest.h"
 
 enum {
@@ -33,6 +35,7 @@ struct toc_iforest_tree {
     uint32_t first, count, depth;
 };
 
+struct toc_iforest_ranked;
 struct toc_iforest {
     size_t columns, max_samples;
     double offset, contamination;
@@ -41,7 +44,13 @@ struct toc_iforest {
     struct toc_iforest_node *nodes;
     float *path; /* per node: depth + c(rows) of a leaf, 0 inside */
     size_t node_count;
+    /* Made by the first call that scores many rows (release) and read by all (acquire); NULL: not
+     * yet; toc_iforest_unranked: it cannot be made. */
+    _Atomic(struct toc_iforest_ranked *) ranked;
 };
+extern struct toc_iforest_ranked toc_iforest_unranked;
+/* Frees it; no other thread uses the forest. */
+void toc_iforest_drop_ranked(struct toc_iforest *f);
 
 static inline bool toc_iforest_node_is_leaf(const struct toc_iforest_node *n, uint32_t at) {
     return n->link >> TOC_IFOREST_FEATURE_BITS == at;

@@ -91,31 +91,58 @@ static double *random_rows(struct toc_rng *rng, size_t rows, size_t columns) {
     return x;
 }
 
-static void both_kernels_give_the_same_bits(void **state) {
+/* Row counts on either side of a block, columns on either side of what the kernels allow, values
+ * that meet thresholds exactly, more thresholds than ranks in one group. */
+static void all_kernels_give_the_same_bits(void **state) {
     (void)state;
+    static const enum toc_iforest_kernel kernels[] = {
+        TOC_IFOREST_KERNEL_AUTO, TOC_IFOREST_KERNEL_AVX2, TOC_IFOREST_KERNEL_AVX512,
+        TOC_IFOREST_KERNEL_ROW};
     struct toc_rng rng;
     toc_rng_seed(&rng, g_seed);
-    for (int round = 0; round < 20; round++) {
+    for (int n = 0; n < 40; n++) {
         size_t rows = 1 + (size_t)toc_rng_below(&rng, 600);
-        size_t columns = 1 + (size_t)toc_rng_below(&rng, 12);
+        size_t columns = 1 + (size_t)toc_rng_below(&rng, 36);
         double *x = random_rows(&rng, rows, columns);
+        for (size_t i = 0; n % 4 == 0 && i < rows * columns; i++)
+            x[i] = round(x[i]) * (i % 3 ? 1 : -0.0);
         struct toc_matrix m = {x, rows, columns};
         struct toc_iforest_params p = toc_iforest_params_default();
-        p.n_estimators = 1 + (int64_t)toc_rng_below(&rng, 50);
-        p.bootstrap = round % 2 == 0;
+        p.n_estimators = n % 8 == 7 ? 700 : 1 + (int64_t)toc_rng_below(&rng, 50);
+        p.max_samples = (struct toc_iforest_size){TOC_IFOREST_COUNT, n % 5 == 4 ? 500 : 256};
+        p.bootstrap = n % 2 == 0;
         p.seed = toc_rng_u64(&rng);
         struct toc_iforest *f = fit(&p, m);
         double *a = toc_xcalloc(rows, sizeof *a), *b = toc_xcalloc(rows, sizeof *b);
-        assert_int_equal(toc_iforest_score_with(f, TOC_IFOREST_KERNEL_AUTO, m, a, NULL), 0);
         assert_int_equal(toc_iforest_score_with(f, TOC_IFOREST_KERNEL_PORTABLE, m, b, NULL), 0);
-        assert_memory_equal(a, b, rows * sizeof *a);
         for (size_t i = 0; i < rows; i++)
-            assert_true(a[i] >= -1 && a[i] < 0);
+            assert_true(b[i] >= -1 && b[i] < 0);
+        for (size_t k = 0; k < TOC_ARRAY_LEN(kernels); k++) {
+            assert_int_equal(toc_iforest_score_with(f, kernels[k], m, a, NULL), 0);
+            assert_memory_equal(a, b, rows * sizeof *a);
+        }
         toc_free(a);
         toc_free(b);
         toc_free(x);
         toc_iforest_free(&f);
     }
+}
+
+static void many_rows_at_once_are_scored_as_one_by_one(void **state) {
+    (void)state;
+    struct toc_rng rng;
+    toc_rng_seed(&rng, g_seed);
+    enum { ROWS = 5000, COLUMNS = 8 };
+    double *x = random_rows(&rng, ROWS, COLUMNS), all[ROWS], one;
+    struct toc_iforest_params p = toc_iforest_params_default();
+    struct toc_iforest *f = fit(&p, (struct toc_matrix){x, ROWS, COLUMNS});
+    score(f, (struct toc_matrix){x, ROWS, COLUMNS}, all);
+    for (size_t i = 0; i < ROWS; i++) {
+        score(f, (struct toc_matrix){x + i * COLUMNS, 1, COLUMNS}, &one);
+        assert_true(one == all[i]);
+    }
+    toc_iforest_free(&f);
+    toc_free(x);
 }
 
 static void same_seed_same_forest_other_seed_another(void **state) {
@@ -320,7 +347,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(founding_example_flags_row_3_or_5),
         cmocka_unit_test(founding_example_with_many_trees),
         cmocka_unit_test(average_path_as_sklearn),
-        cmocka_unit_test(both_kernels_give_the_same_bits),
+        cmocka_unit_test(all_kernels_give_the_same_bits),
+        cmocka_unit_test(many_rows_at_once_are_scored_as_one_by_one),
         cmocka_unit_test(same_seed_same_forest_other_seed_another),
         cmocka_unit_test(contamination_flags_its_share),
         cmocka_unit_test(planted_outliers_score_lowest),
