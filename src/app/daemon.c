@@ -147,7 +147,7 @@ static int start_incidents(struct toc_daemon *d, struct toc_err *err) {
     int rc = toc_incident_manager_new(&o, d->started_at, &d->incidents, err);
     if (rc == 0)
         rc = toc_incident_listen(d->incidents, toc_daemon_on_incident, d);
-    toc_observer_init(&d->observer, d->incidents);
+    toc_incident_observer_init(&d->observer, d->incidents);
     return rc;
 }
 

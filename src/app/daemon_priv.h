@@ -15,6 +15,7 @@
 #include "collect/process_watch.h"
 #include "diagnose/doctor.h"
 #include "forward/forward.h"
+#include "incident/alert_observer.h"
 #include "incident/proposal.h"
 #include "notify/ack_link.h"
 #include "remote/import.h"
@@ -35,11 +36,6 @@ struct toc_threshold_adapter {
     struct toc_threshold_access base;
     struct toc_rules *rules;
     struct toc_blob_store *blobs;
-};
-
-struct toc_observer_adapter {
-    struct toc_alert_observer base;
-    struct toc_incident_manager *incidents;
 };
 
 /* Events of runs go to the doctor; starts of runs also to who watches logs. */
@@ -71,7 +67,7 @@ struct toc_daemon {
     struct toc_alert_manager *alerts;
     struct toc_silence_adapter silences;
     struct toc_incident_manager *incidents;
-    struct toc_observer_adapter observer;
+    struct toc_incident_observer observer;
     struct toc_threshold_adapter thresholds;
     struct toc_notifier *notifier;
     struct toc_doctor *doctor;
@@ -106,7 +102,6 @@ struct toc_daemon {
 
 /* wiring.c */
 bool toc_daemon_flush(void *daemon, const struct toc_alert_flush *f);
-void toc_observer_init(struct toc_observer_adapter *o, struct toc_incident_manager *m);
 void toc_run_listener_adapter_init(struct toc_run_listener_adapter *a,
                                    struct toc_run_listener *doctor, struct toc_log_watch *logs);
 void toc_silence_adapter_init(struct toc_silence_adapter *a, struct toc_statedb *db);

@@ -17,28 +17,6 @@ enum {
     ACK_LINK_LIFE_MS = 24 * 3600 * 1000
 };
 
-/* ----------------------------------------------------------------------------- alerts → incidents
- */
-
-static void on_change(struct toc_alert_observer *o, enum toc_alert_event event,
-                      const struct toc_alert_view *v, struct toc_ts now) {
-    struct toc_observer_adapter *a = (struct toc_observer_adapter *)o;
-    enum toc_intake_change change = TOC_INTAKE_FIRING;
-    if (event == TOC_ALERT_RESOLVED)
-        change = TOC_INTAKE_RESOLVED;
-    else if (event == TOC_ALERT_SUPPRESSED ||
-             (event == TOC_ALERT_UPDATED && toc_alert_view_is_suppressed(v)))
-        change = TOC_INTAKE_SUPPRESSED;
-    /* The watchdog always fires: it says that the chain works and is nobody's incident. */
-    if (toc_sv_eq(toc_labels_get(v->alert->labels, TOC_SV("kind")), TOC_SV("self_watchdog")))
-        return;
-    toc_incident_intake_alert(a->incidents, v->alert, change, now);
-}
-
-void toc_observer_init(struct toc_observer_adapter *o, struct toc_incident_manager *m) {
-    *o = (struct toc_observer_adapter){.base = {on_change}, .incidents = m};
-}
-
 /* ------------------------------------------------------------------------------- runs → doctor,
  * logs
  */

@@ -50,7 +50,8 @@ struct toc_slide {
     const uint32_t *first, *end;
     int64_t start_ms, end_ms; /* bounds of the first window, (start, end] */
     int64_t step_ms;
-    double *scratch; /* room for count + 1 */
+    double *scratch;  /* room for count + 1 */
+    bool starts_anew; /* each window for itself, to the bit */
 };
 typedef void toc_slide_fn(const struct toc_slide *s, double *out);
 

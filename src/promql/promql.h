@@ -69,6 +69,12 @@ void toc_promql_visit_selectors(const struct toc_promql_expr *e,
 typedef void toc_on_selector_use(void *ctx, const struct toc_matcher *m, size_t count,
                                  bool is_needed);
 void toc_promql_visit_uses(const struct toc_promql_expr *e, toc_on_selector_use *fn, void *ctx);
+/* Does a range query give at each step what an instant query gives there, looking at nothing that
+ * is later than the step? Not with `@`, a negative offset, start(), end(), range(), step(), info(),
+ * `smoothed` and arithmetic in durations. */
+bool toc_promql_is_stepwise(const struct toc_promql_expr *e);
+/* How far back from its time an evaluation may look; INT64_MAX when the text does not tell. */
+int64_t toc_promql_reach_ms(const struct toc_promql_expr *e, int64_t lookback_ms);
 /* The comparison at the root, if it is `EXPR op NUMBER` without bool (for thresholds, charts and
  * proposals). */
 struct toc_promql_threshold {
@@ -122,6 +128,8 @@ struct toc_promql_result {
     struct toc_arena arena;           /* owns everything above, but for what lies in: */
     struct toc_promql_memory *memory; /* NULL, or what labels and histograms borrow from */
 };
+/* The info of a result to which the last samples of buckets contributed: finer ones are gone. */
+const char *toc_rollup_thinned_text(void);
 /* To be called before the querier closes. */
 void toc_promql_result_fini(struct toc_promql_result *r);
 
@@ -136,6 +144,8 @@ struct toc_promql_options {
     int64_t subquery_step_ms;      /* of `[5m:]`; default 1 m */
     struct toc_executor *executor; /* NULL: everything on the caller's thread */
     bool wants_step_samples, wants_trace;
+    bool is_stepwise; /* a range query gives at each step the very bits of an instant query: no sum
+                         is carried from one window to the next */
     uint64_t (*clock_ns)(void *ctx); /* for the trace; may be NULL */
     void *clock_ctx;
 };

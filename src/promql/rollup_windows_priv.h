@@ -14,7 +14,5 @@ void toc_rollup_hint(const struct toc_eval *e, const struct toc_node *node,
 void toc_rollup_steps(const struct toc_eval *e, struct toc_worker *w, const struct toc_node *node,
                       const struct toc_node *selector, enum toc_wanted wanted,
                       const struct toc_series_view *s, struct toc_column *out, bool *out_any);
-/* The note about samples of which only the last ones of buckets are left. */
-const char *toc_rollup_thinned_text(void);
 
 #endif

@@ -79,7 +79,8 @@ static void slide_floats(const struct toc_eval *e, struct toc_worker *w,
                               .start_ms = to - range->range_ms,
                               .end_ms = to,
                               .step_ms = e->step_ms,
-                              .scratch = w->scratch.items};
+                              .scratch = w->scratch.items,
+                              .starts_anew = e->options->is_stepwise};
     call->function->slide(&slide, out->values);
     for (size_t i = 0; i < e->step_count && !*out_any; i++)
         *out_any = !toc_is_absent(out->values[i]);

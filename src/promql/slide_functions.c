@@ -7,11 +7,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/sum.h"
 #include "model/sample.h"
 #include "promql/extrapolate_priv.h"
 #include "promql/range_functions_priv.h"
 #include "promql/slide_functions_priv.h"
-#include "base/sum.h"
 
 static bool is_empty(const struct toc_slide *s, size_t step) {
     return s->first[step] == s->end[step];
@@ -155,15 +155,16 @@ static void advance(const struct toc_slide *s, struct running_sum *r, size_t ste
  * samples the difference is right to the last bit or so unless it is 2^30 times smaller than all
  * that went in; then, and where something is not finite, the window is summed up. */
 static double sum_at(const struct toc_slide *s, const struct running_sum *r, size_t step) {
+    size_t first = s->first[step], n = s->end[step] - first;
     double sum = pair_difference(r->whole, r->before);
-    if (fabs(sum) >= r->magnitude * 0x1p-30 && isfinite(r->magnitude) && s->count < 1u << 20)
+    if (fabs(sum) >= r->magnitude * 0x1p-30 && isfinite(r->magnitude) &&
+        (s->starts_anew ? n : s->count) < 1u << 20)
         return sum;
-    size_t first = s->first[step];
-    return sum_of(s->v + first, s->end[step] - first);
+    return sum_of(s->v + first, n);
 }
 
 static bool overlaps(const struct toc_slide *s, size_t step) {
-    return step > 0 && s->first[step] < s->end[step - 1];
+    return !s->starts_anew && step > 0 && s->first[step] < s->end[step - 1];
 }
 
 void toc_slide_sum(const struct toc_slide *s, double *out) {

@@ -16,7 +16,8 @@ bool toc_labels_agree(struct toc_labels a, struct toc_labels b) {
     return true;
 }
 
-const struct element *toc_elements_find_agreeing(const struct elements *list, struct toc_labels l) {
+const struct toc_rule_sample *toc_elements_find_agreeing(const struct elements *list,
+                                                         struct toc_labels l) {
     for (size_t i = 0; i < list->count; i++)
         if (toc_labels_agree(list->items[i].labels, l))
             return &list->items[i];
@@ -24,14 +25,14 @@ const struct element *toc_elements_find_agreeing(const struct elements *list, st
 }
 
 static void expand_into(struct rule_pass *p, const struct toc_rule_text *texts, size_t count,
-                        const struct element *e, struct toc_labels_builder *b) {
+                        const struct toc_rule_sample *e, struct toc_labels_builder *b) {
     for (size_t i = 0; i < count; i++)
         toc_labels_builder_set(b, texts[i].name, toc_rule_expand(p, &texts[i], e));
 }
 
-static void make_match(struct rule_pass *p, const struct toc_rule *r, const struct element *e,
-                       double confirm_value, struct toc_labels_builder *b,
-                       struct alert_match *out) {
+static void make_match(struct rule_pass *p, const struct toc_rule *r,
+                       const struct toc_rule_sample *e, double confirm_value,
+                       struct toc_labels_builder *b, struct alert_match *out) {
     const struct toc_rule_group *g = p->g->group;
     *out = (struct alert_match){.value = e->value, .confirm_value = confirm_value};
     toc_labels_builder_reset(b);
@@ -68,7 +69,7 @@ int toc_alert_matches_make(struct rule_pass *p, const struct rule_state *s,
     *out = (struct alert_matches){
         .items = TOC_ARENA_NEW_ARRAY(&p->arena, struct alert_match, found->count + 1)};
     for (size_t i = 0; out->items && i < found->count; i++) {
-        const struct element *e = &found->items[i], *second = NULL;
+        const struct toc_rule_sample *e = &found->items[i], *second = NULL;
         if (s->rule->confirm && !(second = toc_elements_find_agreeing(confirm, e->labels)))
             continue;
         make_match(p, s->rule, e, second ? second->value : NAN, &b, &out->items[out->count++]);

@@ -49,9 +49,10 @@ static void count_text(struct batch *b, struct toc_sv text) {
     toc_map_put(&b->uses, text, (void *)(n + 1));
 }
 
-/* A query asks for its left side, or, without one, for itself. */
+/* A query asks for its left side, or, without one, for itself. Whoever has answers has them for
+ * whole expressions. */
 static void count_uses(struct batch *b, const struct rule_query *q) {
-    if (q->expr)
+    if (q->expr && !b->pass.m->options.answers)
         count_text(b, q->left ? q->left_text : q->text);
 }
 
@@ -123,15 +124,16 @@ static void run_tasks(struct batch *b) {
 
 static int filter(struct rule_pass *p, const struct rule_query *q, const struct elements *all,
                   struct elements *out) {
-    out->items = TOC_ARENA_NEW_ARRAY(&p->arena, struct element, all->count + 1);
-    out->count = 0;
-    if (!out->items)
+    struct toc_rule_sample *kept =
+        TOC_ARENA_NEW_ARRAY(&p->arena, struct toc_rule_sample, all->count + 1);
+    *out = (struct elements){kept, 0};
+    if (!kept)
         return TOC_ENOMEM;
     for (size_t i = 0; i < all->count; i++) {
-        const struct element *e = &all->items[i];
+        const struct toc_rule_sample *e = &all->items[i];
         /* A histogram has no order with a number. */
         if (!e->histogram && toc_rule_op_holds(q->op, e->value, q->number))
-            out->items[out->count++] = *e;
+            kept[out->count++] = *e;
     }
     return 0;
 }
@@ -203,6 +205,7 @@ static void account(struct batch *b, struct rule_state *s, int rc, const struct 
     g->rule_seconds += s->evaluation_s;
     g->rule_evaluations++;
     g->rule_failures += rc != 0;
+    s->failures += rc != 0;
     b->pass.m->stats.evaluations++;
     b->pass.m->stats.failures += rc != 0;
     b->pass.m->stats.rule_seconds += s->evaluation_s;

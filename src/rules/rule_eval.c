@@ -67,7 +67,7 @@ int toc_record_rule_apply(struct rule_pass *p, struct rule_state *s, const struc
     struct toc_labels_builder b = TOC_LABELS_BUILDER_INIT;
     struct toc_point *points = TOC_NEW_ARRAY(struct toc_point, found->count + 1);
     for (size_t i = 0; i < found->count; i++) {
-        const struct element *e = &found->items[i];
+        const struct toc_rule_sample *e = &found->items[i];
         points[i] =
             toc_float_point(record_labels(p, s, e->labels, &b, &p->arena), p->at.ms, e->value);
         points[i].histogram = e->histogram;

@@ -216,6 +216,8 @@ void toc_group_check_health(struct toc_rules *m, struct group_state *g, struct t
         if (!h->next_check.ms)
             h->next_check.ms = first_check(s, at);
         note_firing(s, at);
+        if (m->options.skips_health)
+            continue;
         if (at.ms >= h->next_check.ms) {
             h->next_check.ms = at.ms + TOC_HEALTH_CHECK_MS;
             check_rule(m, g, s, at);

@@ -70,11 +70,11 @@ bool toc_rule_op_holds(enum rule_op op, double left, double right) {
 }
 
 static int scalar_element(struct toc_promql_result *r, struct elements *out) {
-    out->items = TOC_ARENA_NEW(&r->arena, struct element);
-    if (!out->items)
+    struct toc_rule_sample *one = TOC_ARENA_NEW(&r->arena, struct toc_rule_sample);
+    if (!one)
         return TOC_ENOMEM;
-    out->items[0] = (struct element){TOC_LABELS_EMPTY, r->scalar, NULL};
-    out->count = 1;
+    *one = (struct toc_rule_sample){TOC_LABELS_EMPTY, r->scalar, NULL};
+    *out = (struct elements){one, 1};
     return 0;
 }
 
@@ -89,6 +89,9 @@ int toc_rule_query_run(struct toc_rules *m, const struct toc_promql_expr *e, str
                                    .subquery_step_ms = m->options.default_interval_ms,
                                    .executor = executor};
     *out = (struct elements){0};
+    struct toc_rule_answers *known = m->options.answers;
+    if (known && !known->find(known, e, at, &out->items, &out->count))
+        return 0;
     int rc = toc_promql_instant(e, &o, at.ms, result, err);
     if (rc)
         return rc;
@@ -96,14 +99,16 @@ int toc_rule_query_run(struct toc_rules *m, const struct toc_promql_expr *e, str
         return scalar_element(result, out);
     if (result->type != TOC_PROMQL_VECTOR)
         return toc_errf(err, TOC_ETYPE, "rule result is not a vector or scalar");
-    out->items = TOC_ARENA_NEW_ARRAY(&result->arena, struct element, result->series_count + 1);
-    if (!out->items)
+    struct toc_rule_sample *items =
+        TOC_ARENA_NEW_ARRAY(&result->arena, struct toc_rule_sample, result->series_count + 1);
+    if (!items)
         return TOC_ENOMEM;
+    out->items = items;
     for (size_t i = 0; i < result->series_count; i++) {
         const struct toc_promql_series *s = &result->series[i];
         if (s->count)
-            out->items[out->count++] =
-                (struct element){s->labels, s->points[0].value, s->points[0].histogram};
+            items[out->count++] =
+                (struct toc_rule_sample){s->labels, s->points[0].value, s->points[0].histogram};
     }
     return 0;
 }

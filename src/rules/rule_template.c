@@ -17,7 +17,8 @@ static struct toc_template_value label_map(struct toc_labels l, struct toc_arena
 }
 
 /* A histogram shows as its text. */
-static struct toc_template_value value_of(const struct element *e, struct toc_arena *arena) {
+static struct toc_template_value value_of(const struct toc_rule_sample *e,
+                                          struct toc_arena *arena) {
     struct toc_buf text = TOC_BUF_INIT;
     if (!e->histogram)
         return toc_template_number(e->value);
@@ -60,8 +61,8 @@ static int query(void *ctx, struct toc_sv text, struct toc_arena *arena,
     return rc;
 }
 
-static int render(struct rule_pass *p, const struct toc_template *t, const struct element *e,
-                  struct toc_buf *out, struct toc_err *err) {
+static int render(struct rule_pass *p, const struct toc_template *t,
+                  const struct toc_rule_sample *e, struct toc_buf *out, struct toc_err *err) {
     static const char *const variable_names[] = {"labels", "externalLabels", "externalURL",
                                                  "value"};
     static const char *const member_names[] = {"Labels", "ExternalLabels", "ExternalURL", "Value"};
@@ -81,7 +82,7 @@ static int render(struct rule_pass *p, const struct toc_template *t, const struc
 }
 
 struct toc_sv toc_rule_expand(struct rule_pass *p, const struct toc_rule_text *t,
-                              const struct element *e) {
+                              const struct toc_rule_sample *e) {
     struct toc_buf out = TOC_BUF_INIT;
     struct toc_err err = {0};
     struct toc_template *late = NULL;

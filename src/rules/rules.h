@@ -19,6 +19,22 @@
 struct toc_rules;
 struct toc_executor; /* base/executor.h */
 
+/* One sample of a query's result. */
+struct toc_rule_sample {
+    struct toc_labels labels;
+    double value;
+    const struct toc_histogram *histogram; /* NULL: a float */
+};
+
+/* Results that somebody has already: a back-test evaluates an expression at many times in one go
+ * (src/replay). What comes of them is the manager's business as ever. */
+struct toc_rule_answers {
+    /* The result of `expr` at `at`. 0, with *out borrowed until the evaluation of the group ends;
+     * TOC_ENOENT: not known, the query is run. `expr` is one of the rule files' own. */
+    int (*find)(struct toc_rule_answers *a, const struct toc_promql_expr *expr, struct toc_ts at,
+                const struct toc_rule_sample **out, size_t *out_count);
+};
+
 struct toc_rules_options {
     struct toc_querier *querier;
     struct toc_sink *sink; /* recorded series and ALERTS */
@@ -26,15 +42,17 @@ struct toc_rules_options {
     struct toc_blob_store *store;  /* NULL: state is not kept */
     int64_t (*mono_ns)(void *ctx); /* for evaluation times; NULL: they read 0 */
     void *mono_ctx;
-    struct toc_executor *executor;   /* NULL: queries run one after the other */
-    unsigned features;               /* TOC_PROMQL_… of the expressions */
-    int64_t default_interval_ms;     /* default 15 s; also the step of a subquery without one */
-    int64_t default_query_offset_ms; /* default 0 */
-    int64_t resend_delay_ms;         /* default 1 m */
-    int64_t outage_tolerance_ms;     /* away for longer, pending alerts are dropped; 1 h */
-    int64_t lookback_ms;             /* default 5 m */
-    uint64_t max_samples;            /* per query; default 50 000 000 */
-    size_t max_query_bytes;          /* default 256 MiB */
+    struct toc_executor *executor;    /* NULL: queries run one after the other */
+    struct toc_rule_answers *answers; /* NULL: every query is run */
+    bool skips_health;                /* what rules watch is not looked at (back-tests) */
+    unsigned features;                /* TOC_PROMQL_… of the expressions */
+    int64_t default_interval_ms;      /* default 15 s; also the step of a subquery without one */
+    int64_t default_query_offset_ms;  /* default 0 */
+    int64_t resend_delay_ms;          /* default 1 m */
+    int64_t outage_tolerance_ms;      /* away for longer, pending alerts are dropped; 1 h */
+    int64_t lookback_ms;              /* default 5 m */
+    uint64_t max_samples;             /* per query; default 50 000 000 */
+    size_t max_query_bytes;           /* default 256 MiB */
     /* Health of rules; 0: the default, negative: never. */
     int64_t dead_after_ms;             /* no series for this long although the job is up: 6 h */
     int64_t always_firing_after_ms;    /* 7 d */
@@ -124,7 +142,8 @@ struct toc_rule_view {
     enum toc_rule_health health;
     struct toc_sv last_error;
     double evaluation_s;
-    size_t level; /* rules of one level of the group are evaluated together, in rising order */
+    uint64_t failures; /* evaluations that failed since the rule is there */
+    size_t level;      /* rules of one level of the group are evaluated together, in rising order */
     struct toc_ts last_evaluation; /* 0 = never */
     size_t last_result_count;      /* elements of the last result */
     struct toc_ts last_match;      /* last evaluation with a result; 0 = never */
@@ -136,10 +155,11 @@ struct toc_rule_view {
 struct toc_rule_group_view {
     struct toc_sv file;
     const struct toc_rule_group *group;
-    int64_t interval_ms;
-    double evaluation_s; /* of the last evaluation, wall */
-    double rule_seconds; /* the same, sum of its rules */
-    size_t last_samples; /* written by the last evaluation */
+    int64_t interval_ms, query_offset_ms;
+    struct toc_ts next_slot; /* evaluated then, at next_slot - query_offset_ms */
+    double evaluation_s;     /* of the last evaluation, wall */
+    double rule_seconds;     /* the same, sum of its rules */
+    size_t last_samples;     /* written by the last evaluation */
     struct toc_ts last_evaluation;
     uint64_t evaluations, missed; /* slots evaluated, slots skipped */
     uint64_t rule_evaluations, rule_failures;

@@ -114,6 +114,7 @@ static void inherit_rule(struct rule_state *to, struct rule_state *from) {
     to->health = from->health;
     memcpy(to->last_error, from->last_error, sizeof to->last_error);
     to->evaluation_s = from->evaluation_s;
+    to->failures = from->failures;
     to->last_evaluation = from->last_evaluation;
     to->last_match = from->last_match;
     to->last_result_count = from->last_result_count;

@@ -88,6 +88,7 @@ struct rule_state {
     enum toc_rule_health health;
     char last_error[TOC_ERR_MESSAGE_MAX];
     double evaluation_s;
+    uint64_t failures;
     struct toc_ts last_evaluation, last_match;
     size_t last_result_count;
     struct rule_health watch;
@@ -128,14 +129,9 @@ struct toc_rules {
     struct toc_alias_table *aliases; /* the built-in table */
 };
 
-/* One sample of a rule's result. */
-struct element {
-    struct toc_labels labels;
-    double value;
-    const struct toc_histogram *histogram; /* NULL: a float */
-};
+/* The samples of a rule's result. */
 struct elements {
-    struct element *items; /* in the result's arena */
+    const struct toc_rule_sample *items; /* in the result's arena, or of who answered */
     size_t count;
 };
 
@@ -209,7 +205,8 @@ int toc_alert_matches_make(struct rule_pass *p, const struct rule_state *s,
                            struct alert_matches *out, struct toc_err *err);
 /* No label that both have differs; the metric name does not count. */
 bool toc_labels_agree(struct toc_labels a, struct toc_labels b);
-const struct element *toc_elements_find_agreeing(const struct elements *list, struct toc_labels l);
+const struct toc_rule_sample *toc_elements_find_agreeing(const struct elements *list,
+                                                         struct toc_labels l);
 
 /* rule_send.c */
 void toc_rule_send(struct rule_pass *p, struct rule_state *s);
@@ -220,7 +217,7 @@ void toc_rule_send_end(struct toc_rules *m, const struct group_state *g, struct 
 /* rule_template.c */
 /* Text with the element's labels and value; a failure becomes text, as upstream. */
 struct toc_sv toc_rule_expand(struct rule_pass *p, const struct toc_rule_text *t,
-                              const struct element *e);
+                              const struct toc_rule_sample *e);
 
 /* rule_state.c */
 static inline bool toc_rule_has_state(const struct rule_state *s) {
