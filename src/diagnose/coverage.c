@@ -30,6 +30,7 @@
                      "layer_expert_load_max_ratio|layer_expert_load_min_ratio|"        \
                      "layer_router_entropy")                                           \
     X(THROUGHPUT_DROP, "step_seconds|step")                                            \
+    X(CPU_CONTENTION, "cpu_wait_ratio&step_seconds|step")                              \
     X(HANG, "step")                                                                    \
     X(MEMORY_GROWTH, "memory_bytes&memory_limit_bytes")                                \
     X(OOM, "run_state|memory_bytes")                                                   \

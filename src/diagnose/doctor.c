@@ -33,11 +33,11 @@ struct toc_doctor *toc_doctor_new(const struct toc_doctor_options *o) {
     d->listener.on_event = on_event;
     toc_mutex_init(&d->mutex, TOC_LOCK_DIAGNOSE);
     toc_mutex_init(&d->queue_mutex, TOC_LOCK_QUEUE);
-    compile(
-        &d->run_metrics,
-        "train_(step|loss|grad_norm|learning_rate|step_seconds|memory_bytes|memory_limit_bytes|"
-        "run_state|restarts_total|run_info|layer_nonfinite_ratio|layer_nonfinite_activation_ratio|"
-        "(layer_)?param_checksum)" TOC_LEARN_PATTERN);
+    compile(&d->run_metrics,
+            "train_(step|loss|grad_norm|learning_rate|step_seconds|memory_bytes|memory_limit_bytes|"
+            "cpu_wait_ratio|run_state|restarts_total|run_info|layer_nonfinite_ratio|layer_"
+            "nonfinite_activation_ratio|"
+            "(layer_)?param_checksum)" TOC_LEARN_PATTERN);
     toc_learn_metric_ids(&d->learn_ids);
     compile(&d->rank_metrics, toc_ranks_pattern());
     compile(&d->ras_metrics, "nccl_ras_(collectives_total|rank_missing)");
@@ -215,6 +215,7 @@ static const struct {
     {CASE_PLATEAU, toc_judge_plateau},
     {CASE_SLOW_CONVERGENCE, toc_judge_slow_convergence},
     {CASE_OSCILLATION, toc_judge_oscillation},
+    {CASE_CONTENTION, toc_judge_contention},
     {CASE_THROUGHPUT, toc_judge_throughput},
     {CASE_MEMORY, toc_judge_memory},
     {CASE_RESTARTS, toc_judge_restarts},

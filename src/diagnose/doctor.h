@@ -68,6 +68,7 @@
     X(slow_mild_hold_s, 120, "s", "for this long")                                                 \
     X(contention_ratio, 0.4, "ratio", "tasks wait for a CPU this share of the time: busy machine") \
     X(slow_contended_ratio, 8, "ratio", "what counts as slow on a busy machine")                   \
+    X(cpu_wait_explains, 0.5, "ratio", "share of a slowdown that is waiting for a CPU")            \
     X(straggler_ratio, 1.5, "ratio", "a rank's own time per step over the median of its peers")    \
     X(straggler_start_ratio, 2, "ratio", "the same for what it did from its start on")             \
     X(straggler_growth_ratio, 1.25, "ratio", "or: own time over that of its start")                \

@@ -52,6 +52,7 @@ enum {
     X(CASE_STARVATION, TOC_KIND_DATA_STARVATION)        \
     X(CASE_OVERDUE, TOC_KIND_CHECKPOINT_OVERDUE)        \
     X(CASE_CORRUPT, TOC_KIND_CHECKPOINT_CORRUPT)        \
+    X(CASE_CONTENTION, TOC_KIND_CPU_CONTENTION)         \
     X(CASE_THROUGHPUT, TOC_KIND_THROUGHPUT_DROP)        \
     X(CASE_MEMORY, TOC_KIND_MEMORY_GROWTH)              \
     X(CASE_RESTARTS, TOC_KIND_RESTART_STORM)            \
@@ -128,7 +129,7 @@ struct toc_run_model {
     struct toc_case cases[CASE_COUNT];
     struct toc_ranks ranks;
     struct toc_recent steps, losses, grads, rates;
-    struct toc_bins loss, grad, rate, step_seconds, derived_step_seconds, memory;
+    struct toc_bins loss, grad, rate, step_seconds, derived_step_seconds, memory, cpu_wait;
     struct {
         TOC_VEC_FIELDS(struct toc_layer_model)
     } layers;
@@ -243,7 +244,7 @@ typedef enum toc_verdict toc_judge_server(struct toc_doctor *d, struct toc_serve
                                           struct toc_case *c);
 toc_judge_run toc_judge_non_finite, toc_judge_oom, toc_judge_crash, toc_judge_hang,
     toc_judge_divergence, toc_judge_loss_spike, toc_judge_vanishing, toc_judge_throughput,
-    toc_judge_straggler, toc_judge_starvation, toc_judge_checkpoint_overdue,
+    toc_judge_contention, toc_judge_straggler, toc_judge_starvation, toc_judge_checkpoint_overdue,
     toc_judge_checkpoint_corrupt, toc_judge_memory, toc_judge_restarts;
 toc_judge_run toc_judge_exploding, toc_judge_dead_units, toc_judge_saturation,
     toc_judge_update_ratio, toc_judge_drift, toc_judge_replicas, toc_judge_amp, toc_judge_moe,

@@ -1,4 +1,8 @@
-/* Kinds that show in the pace and the appetite of a run: throughput_drop, memory_growth. */
+/*
+ * Kinds that show in the pace and the appetite of a run: throughput_drop, cpu_contention,
+ * memory_growth. Steps that take longer because the job's threads wait for a CPU are the machine's
+ * trouble, not the job's.
+ */
 #include <math.h>
 #include <stdio.h>
 
@@ -13,9 +17,9 @@ static const struct toc_bins *step_bins(const struct toc_run_model *m) {
 }
 
 struct pace {
-    double usual, sigma, now;
+    double usual, sigma, now, line;
     size_t bins;
-    int64_t since_ms;
+    int64_t usual_from_ms, usual_to_ms, since_ms;
 };
 
 /* Usual length of a step before `until`, from up to five minutes. */
@@ -31,6 +35,8 @@ static bool usual_pace(const struct toc_run_model *m, int64_t until_ms, struct p
         n = toc_bins_window(b, 0, until_ms, v, TOC_BINS);
     if (n < LEAST_BINS)
         return false;
+    out->usual_from_ms = from_ms;
+    out->usual_to_ms = until_ms;
     out->usual = toc_history_median(v, n);
     out->sigma = toc_history_mad(v, n, out->usual);
     return out->usual > 0;
@@ -62,10 +68,80 @@ static bool is_slow_for(const struct toc_run_model *m, double hold_s, double lin
     return slow * 10 >= n * 9;
 }
 
+/* Seconds of a step that the job's threads wanted a CPU and had none; NaN when nobody tells. */
+static double wait_per_step(const struct toc_run_model *m, int64_t from_ms, int64_t to_ms,
+                            double step_s) {
+    double v[TOC_BINS];
+    size_t n = toc_bins_window(&m->cpu_wait, from_ms, to_ms, v, TOC_BINS);
+    return toc_history_median(v, n) * step_s;
+}
+
+/* Is most of what the steps take longer spent waiting for a CPU? */
+static bool is_contended(const struct toc_doctor *d, const struct toc_run_model *m,
+                         const struct pace *p) {
+    double before = wait_per_step(m, p->usual_from_ms, p->usual_to_ms, p->usual);
+    double now = wait_per_step(m, p->since_ms, INT64_MAX, p->now);
+    return isfinite(now) && now - (isfinite(before) ? before : 0) >=
+                                d->o.limits.cpu_wait_explains * (p->now - p->usual);
+}
+
+/* What is slow on this machine: where the job does not tell its own waits, a busy machine must do.
+ */
+static bool is_slow(const struct toc_doctor *d, const struct toc_run_model *m, struct pace *p) {
+    const struct toc_doctor_limits *l = &d->o.limits;
+    bool is_busy = !m->cpu_wait.count && toc_doctor_is_contended(d, l->slow_hold_s);
+    double fast = is_busy ? l->slow_contended_ratio : l->slow_ratio;
+    double mild_hold_s = l->slow_mild_hold_s * (is_busy ? 3 : 1);
+    const struct {
+        double hold_s, ratio;
+    } scales[] = {{l->slow_hold_s, fast}, {mild_hold_s, l->slow_mild_ratio}};
+    for (size_t i = 0; i < TOC_ARRAY_LEN(scales); i++) { /* mild slowness counts when it lasts */
+        if (!usual_pace(m, m->last_t_ms - (int64_t)(scales[i].hold_s * 1000) - 2000, p))
+            return false;
+        p->line = TOC_MAX(scales[i].ratio * p->usual, p->usual + 4 * p->sigma);
+        if (is_slow_for(m, scales[i].hold_s, p->line, p))
+            return true;
+    }
+    return false;
+}
+
+/* Common to both kinds of slowness: p is filled when ILL. */
+static enum toc_verdict judge_pace(const struct toc_doctor *d, const struct toc_run_model *m,
+                                   struct toc_case *c, struct pace *p) {
+    enum { LONGEST_MS = 30 * 60 * 1000 };
+    if (!step_bins(m)->count || m->is_dormant)
+        return VERDICT_UNKNOWN;
+    if (!toc_run_is_running(m))
+        return toc_run_is_over(m) ? VERDICT_CALM : VERDICT_UNKNOWN;
+    if (m->starving_since_ms) /* the cause speaks for itself */
+        return VERDICT_CALM;
+    if (d->now_ms - m->last_seen_ms > 5000)
+        return VERDICT_UNKNOWN; /* no steps, no pace: that is for `hang` to say */
+    if (toc_case_is_known(c))
+        return is_slow_for(m, d->o.limits.slow_hold_s, 1.3 * c->reference, p) &&
+                       d->now_ms - c->started_ms < LONGEST_MS
+                   ? VERDICT_ILL
+                   : VERDICT_CALM;
+    if (!usual_pace(m, m->last_t_ms - (int64_t)(d->o.limits.slow_hold_s * 1000) - 2000, p))
+        return VERDICT_UNKNOWN;
+    return is_slow(d, m, p) ? VERDICT_ILL : VERDICT_CALM;
+}
+
+static void add_pace_evidence(const struct toc_run_model *m, struct toc_case *c,
+                              const struct pace *p) {
+    struct toc_evidence_numbers n = {p->now, p->line, p->usual - 3 * p->sigma,
+                                     p->usual + 3 * p->sigma};
+    if (m->step_seconds.count)
+        toc_case_evidence(c, "Time per step", "s", n, "train_step_seconds{run=\"%.*s\"}",
+                          TOC_SV_ARG(m->name));
+    else
+        toc_case_evidence(c, "Time per step", "s", n, "1 / rate(train_step{run=\"%.*s\"}[30s])",
+                          TOC_SV_ARG(m->name));
+}
+
 static void fill_throughput(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c,
-                            const struct pace *p, double line) {
+                            const struct pace *p) {
     double step = toc_run_step_at(m, p->since_ms);
-    bool is_reported = m->step_seconds.count > 0;
     toc_case_begin(c, TOC_KIND_THROUGHPUT_DROP, p->since_ms);
     toc_case_step(c, step);
     toc_case_title(c, "%.*s: steps take %.3g s, %.1f times as long as usual", TOC_SV_ARG(m->name),
@@ -75,16 +151,7 @@ static void fill_throughput(struct toc_doctor *d, struct toc_run_model *m, struc
     toc_case_action(c,
                     "Look at the data loader's wait, at the GPU's clocks and throttle reasons, and "
                     "at what else runs on the machine.");
-    if (is_reported)
-        toc_case_evidence(c, "Time per step", "s",
-                          (struct toc_evidence_numbers){p->now, line, p->usual - 3 * p->sigma,
-                                                        p->usual + 3 * p->sigma},
-                          "train_step_seconds{run=\"%.*s\"}", TOC_SV_ARG(m->name));
-    else
-        toc_case_evidence(c, "Time per step", "s",
-                          (struct toc_evidence_numbers){p->now, line, p->usual - 3 * p->sigma,
-                                                        p->usual + 3 * p->sigma},
-                          "1 / rate(train_step{run=\"%.*s\"}[30s])", TOC_SV_ARG(m->name));
+    add_pace_evidence(m, c, p);
     if (toc_doctor_is_contended(d, d->o.limits.slow_hold_s))
         toc_case_cause(c, 0.7, "rate(node_pressure_cpu_waiting_seconds_total[30s])",
                        "The machine's CPUs are busy with other work");
@@ -94,41 +161,52 @@ static void fill_throughput(struct toc_doctor *d, struct toc_run_model *m, struc
 
 enum toc_verdict toc_judge_throughput(struct toc_doctor *d, struct toc_run_model *m,
                                       struct toc_case *c) {
-    const struct toc_doctor_limits *l = &d->o.limits;
     struct pace p = {0};
-    if (!step_bins(m)->count || m->is_dormant)
-        return VERDICT_UNKNOWN;
-    if (!toc_run_is_running(m))
-        return toc_run_is_over(m) ? VERDICT_CALM : VERDICT_UNKNOWN;
-    if (m->starving_since_ms) /* the cause speaks for itself */
-        return VERDICT_CALM;
-    if (d->now_ms - m->last_seen_ms > 5000)
-        return VERDICT_UNKNOWN; /* no steps, no pace: that is for `hang` to say */
-    if (toc_case_is_known(c)) {
-        p.usual = c->reference;
-        return is_slow_for(m, l->slow_hold_s, 1.3 * p.usual, &p) &&
-                       d->now_ms - c->started_ms < 30 * 60 * 1000
-                   ? VERDICT_ILL
-                   : VERDICT_CALM;
-    }
-    bool is_busy = toc_doctor_is_contended(d, d->o.limits.slow_hold_s);
-    double fast = is_busy ? l->slow_contended_ratio : l->slow_ratio;
-    double hold_s = l->slow_hold_s;
-    if (!usual_pace(m, m->last_t_ms - (int64_t)(hold_s * 1000) - 2000, &p))
-        return VERDICT_UNKNOWN;
-    double line = TOC_MAX(fast * p.usual, p.usual + 4 * p.sigma);
-    bool is_slow = is_slow_for(m, hold_s, line, &p);
-    if (!is_slow) { /* mild slowness counts only when it lasts, longer still on a busy machine */
-        hold_s = l->slow_mild_hold_s * (is_busy ? 3 : 1);
-        if (!usual_pace(m, m->last_t_ms - (int64_t)(hold_s * 1000) - 2000, &p))
-            return VERDICT_CALM;
-        line = TOC_MAX(l->slow_mild_ratio * p.usual, p.usual + 4 * p.sigma);
-        is_slow = is_slow_for(m, hold_s, line, &p);
-    }
-    if (!is_slow)
+    enum toc_verdict v = judge_pace(d, m, c, &p);
+    if (v != VERDICT_ILL || toc_case_is_known(c))
+        return v;
+    if (is_contended(d, m, &p)) /* said as such */
         return VERDICT_CALM;
     c->reference = p.usual;
-    fill_throughput(d, m, c, &p, line);
+    fill_throughput(d, m, c, &p);
+    return VERDICT_ILL;
+}
+
+static void fill_contention(const struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c,
+                            const struct pace *p) {
+    double step = toc_run_step_at(m, p->since_ms),
+           wait = wait_per_step(m, p->since_ms, INT64_MAX, 1);
+    toc_case_begin(c, TOC_KIND_CPU_CONTENTION, p->since_ms);
+    toc_case_step(c, step);
+    toc_case_title(c, "%.*s: the host is contended: steps take %.3g s, %.1f times as long as usual",
+                   TOC_SV_ARG(m->name), p->now, p->now / p->usual);
+    toc_case_summary(c,
+                     "Since about step %.0f the job's threads wait for a CPU %.0f %% of the time; "
+                     "that is what makes its steps longer (%.3g s before). The job itself did not "
+                     "become slower.",
+                     isfinite(step) ? step : 0, 100 * wait, p->usual);
+    toc_case_action(c, "Look at what else runs on the machine and at the CPU limit of the job's "
+                       "cgroup; move the other work away or give the job CPUs of its own.");
+    toc_case_evidence(c, "Time a thread of the job waits for a CPU", "ratio",
+                      (struct toc_evidence_numbers){
+                          wait, d->o.limits.cpu_wait_explains * (1 - p->usual / p->now), 0, none},
+                      "train_cpu_wait_ratio{run=\"%.*s\"}", TOC_SV_ARG(m->name));
+    add_pace_evidence(m, c, p);
+    toc_case_cause(c, 0.9, "train_cpu_wait_ratio", "Other work takes the CPUs of the machine");
+}
+
+enum toc_verdict toc_judge_contention(struct toc_doctor *d, struct toc_run_model *m,
+                                      struct toc_case *c) {
+    struct pace p = {0};
+    if (!m->cpu_wait.count)
+        return VERDICT_UNKNOWN;
+    enum toc_verdict v = judge_pace(d, m, c, &p);
+    if (v != VERDICT_ILL || toc_case_is_known(c))
+        return v;
+    if (m->cases[CASE_THROUGHPUT].is_open || !is_contended(d, m, &p))
+        return VERDICT_CALM;
+    c->reference = p.usual;
+    fill_contention(d, m, c, &p);
     return VERDICT_ILL;
 }
 

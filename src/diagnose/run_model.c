@@ -280,17 +280,19 @@ static void take_layer(struct toc_run_model *m, struct toc_sv name, bool is_rati
 }
 
 /* X(metric, how a sample of it is taken); m, t, v and now are in scope. */
-#define RUN_METRICS(X)                                                      \
-    X("train_step", take_step(m, t, v, now))                                \
-    X("train_loss", take_loss(m, t, v))                                     \
-    X("train_grad_norm", take_grad(m, t, v))                                \
-    X("train_learning_rate", take_rate(m, t, v))                            \
-    X("train_step_seconds", (isfinite(v) && v > 0 && toc_run_is_running(m)) \
-                                ? toc_bins_add(&m->step_seconds, t, v)      \
-                                : (void)0)                                  \
-    X("train_memory_bytes", take_memory(m, t, v))                           \
-    X("train_memory_limit_bytes", (void)(m->memory_limit = v))              \
-    X("train_run_state", take_state(m, t, v, now))                          \
+#define RUN_METRICS(X)                                                                     \
+    X("train_step", take_step(m, t, v, now))                                               \
+    X("train_loss", take_loss(m, t, v))                                                    \
+    X("train_grad_norm", take_grad(m, t, v))                                               \
+    X("train_learning_rate", take_rate(m, t, v))                                           \
+    X("train_step_seconds", (isfinite(v) && v > 0 && toc_run_is_running(m))                \
+                                ? toc_bins_add(&m->step_seconds, t, v)                     \
+                                : (void)0)                                                 \
+    X("train_cpu_wait_ratio",                                                              \
+      (isfinite(v) && toc_run_is_running(m)) ? toc_bins_add(&m->cpu_wait, t, v) : (void)0) \
+    X("train_memory_bytes", take_memory(m, t, v))                                          \
+    X("train_memory_limit_bytes", (void)(m->memory_limit = v))                             \
+    X("train_run_state", take_state(m, t, v, now))                                         \
     X("train_restarts_total", take_restarts(m, t, v))
 
 /* Place of a metric in the table; -1 when it is not there. */
@@ -369,7 +371,8 @@ static int on_series(void *ctx, const struct toc_series_view *s) {
 
 static void settle_bins(struct toc_run_model *m) {
     struct toc_bins *all[] = {
-        &m->loss, &m->grad, &m->rate, &m->step_seconds, &m->derived_step_seconds, &m->memory};
+        &m->loss,   &m->grad,    &m->rate, &m->step_seconds, &m->derived_step_seconds,
+        &m->memory, &m->cpu_wait};
     for (size_t i = 0; i < TOC_ARRAY_LEN(all); i++)
         toc_bins_settle(all[i], m->last_t_ms);
 }

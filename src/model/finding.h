@@ -86,6 +86,7 @@ enum toc_severity toc_severity_parse(struct toc_sv s);
     X(DISK_FAILING, "disk_failing", HOST, CRITICAL, false, 91, "Disk failing")                    \
     X(MEMORY_PRESSURE, "memory_pressure", HOST, WARNING, false, 63, "Memory pressure")            \
     X(OOM_KILL, "oom_kill", HOST, CRITICAL, true, 99, "Process killed for memory")                \
+    X(CPU_CONTENTION, "cpu_contention", HOST, WARNING, false, 49, "CPUs are contended")           \
     X(CLOCK_SKEW, "clock_skew", HOST, WARNING, false, 31, "Clock skew")                           \
     X(NETWORK_ERRORS, "network_errors", HOST, WARNING, false, 61, "Network errors")               \
     X(THRESHOLD, "threshold", GENERIC, WARNING, false, 15, "Threshold crossed")                   \

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Real jobs that hang: four processes, gloo, real all-reduces, reports over HTTP to a real daemon. One rank stalls at a random
+"""Real jobs that hang: four processes, gloo, real all-reduces, the Python SDK, a real daemon. One rank stalls at a random
 moment of training, evaluation or checkpointing, asleep, stopped or dead to the world; is the run called hung within
 max(60 s, 3 x the 95th percentile of a step), and is the right rank named? Healthy jobs with long evaluations must stay quiet.
 
@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import pathlib
-import queue
 import random
 import re
 import signal
@@ -20,55 +19,13 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'e2e'))
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / 'tests/e2e'), str(ROOT / 'sdk/python')]
 RANKS = 4
-BEAT_SECONDS = 3
 
 
 # ------------------------------------------------------------------------------------------------ a rank
-
-class Reporter:
-    """Lines of the run protocol from a thread of its own, and signs of life every few seconds."""
-
-    def __init__(self, url, run, rank):
-        self.url = f'{url}/api/tocsin/v1/ingest/run?run={run}'
-        self.rank, self.lines, self.last = rank, queue.Queue(), {}
-        self.collectives, self.waiting_since = 0, None
-        self.beat_at = time.monotonic() + BEAT_SECONDS
-        self.labels = {'host': socket.gethostname(), 'pid': str(os.getpid()), 'world_size': str(RANKS)}
-        threading.Thread(target=self.send, daemon=True).start()
-
-    def line(self, **fields):
-        self.last = {k: fields[k] for k in ('step', 'state') if k in fields} or self.last
-        self.lines.put({'t': time.time(), 'rank': self.rank, 'collectives_total': self.collectives, **fields})
-
-    def beat(self):
-        line = {'t': time.time(), 'rank': self.rank, 'collectives_total': self.collectives, **self.last}
-        if self.waiting_since:
-            line['data_seconds'] = time.monotonic() - self.waiting_since
-        return line
-
-    def send(self):
-        while True:
-            batch = []
-            try:
-                batch.append(self.lines.get(timeout=max(0.05, self.beat_at - time.monotonic())))
-                while True:
-                    batch.append(self.lines.get_nowait())
-            except queue.Empty:
-                pass
-            if time.monotonic() >= self.beat_at:
-                batch.append(self.beat())
-            self.beat_at = time.monotonic() + BEAT_SECONDS
-            batch[0]['labels'] = self.labels
-            body = ''.join(json.dumps(line) + '\n' for line in batch).encode()
-            try:
-                urllib.request.urlopen(urllib.request.Request(self.url, body, method='POST'), timeout=5).close()
-            except OSError as e:
-                print(f'rank {self.rank}: {e}', file=sys.stderr, flush=True)
-
 
 class Fault:
     """Stalls this process once: after a time, at a place of the loop."""
@@ -93,51 +50,47 @@ class Fault:
 
 
 def worker(plan):
+    import tocsin
     import torch
     import torch.distributed as dist
     torch.set_num_threads(1)
     rank = int(os.environ['RANK'])
+    run = tocsin.init(plan['run'], url=plan['url'], rank=rank)
     dist.init_process_group('gloo')
-    reporter, fault = Reporter(plan['url'], plan['run'], rank), Fault(plan.get('fault'), rank)
+    fault = Fault(plan.get('fault'), rank)
     torch.manual_seed(1)
     model = torch.nn.Sequential(torch.nn.Linear(32, 64), torch.nn.ReLU(), torch.nn.Linear(64, 1))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
 
     def reduce(tensor):
-        reporter.collectives += 1
         dist.all_reduce(tensor)
         return tensor / RANKS
 
-    def batch(seconds):
-        reporter.waiting_since = time.monotonic()
-        fault.at('data')
-        time.sleep(seconds * random.uniform(0.05, 0.15))
-        reporter.waiting_since = None
-        x = torch.randn(16, 32)
-        return x, x.sum(dim=1, keepdim=True)
+    def batches():
+        while True:
+            fault.at('data')
+            time.sleep(plan['step'] * random.uniform(0.05, 0.15))
+            x = torch.randn(16, 32)
+            yield x, x.sum(dim=1, keepdim=True)
 
     def evaluate(step):
-        reporter.line(step=step, state='evaluation')
-        time.sleep(plan['evaluation'] * random.uniform(0.3, 0.5))
-        fault.at('evaluation')
-        time.sleep(plan['evaluation'] * random.uniform(0.3, 0.5))
-        reduce(torch.zeros(1))
-        reporter.line(step=step, state='running', val_loss=1.0)
+        with run.phase('evaluation'):
+            time.sleep(plan['evaluation'] * random.uniform(0.3, 0.5))
+            fault.at('evaluation')
+            time.sleep(plan['evaluation'] * random.uniform(0.3, 0.5))
+            reduce(torch.zeros(1))
+        run.log(step, val_loss=1.0)
 
     def save(step):
         if rank == 0:
-            reporter.line(step=step, state='checkpoint')
-            torch.save(model.state_dict(), plan['checkpoint'])
-            time.sleep(plan['save'])
-            fault.at('checkpoint')
-            reporter.line(step=step, state='running', event='checkpoint', message=plan['checkpoint'])
+            with run.phase('checkpoint'):
+                torch.save(model.state_dict(), plan['checkpoint'])
+                time.sleep(plan['save'])
+                fault.at('checkpoint')
+            run.checkpoint(plan['checkpoint'], step)
         reduce(torch.zeros(1))  # the others wait until it is written
 
-    reporter.line(event='start', state='running')
-    for step in range(1, 10 ** 9):
-        began = time.monotonic()
-        x, y = batch(plan['step'])
-        waited = time.monotonic() - began
+    for step, (x, y) in enumerate(run.wrap(batches()), 1):
         time.sleep(plan['step'] * random.uniform(0.6, 0.9))
         loss = ((model(x) - y) ** 2).mean()
         optimizer.zero_grad()
@@ -146,8 +99,7 @@ def worker(plan):
         for p in model.parameters():
             p.grad = reduce(p.grad)
         optimizer.step()
-        reporter.line(step=step, state='running', loss=float(loss), step_seconds=time.monotonic() - began,
-                      data_seconds=waited)
+        run.log(step, loss=loss)
         if step % plan['evaluate_every'] == 0:
             evaluate(step)
         if step % plan['save_every'] == 0:

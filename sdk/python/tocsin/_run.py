@@ -7,6 +7,7 @@ import time
 from typing import Any, Dict, Iterable, Iterator, Mapping, Optional
 
 from . import _checkpoint, _exit, _line, _process
+from ._collectives import counter, install as count_collectives
 from ._guard import failures, guarded
 from ._line import Record
 from ._overhead import Overhead
@@ -45,13 +46,14 @@ class Run:
         self.signal: Optional[int] = None
         self._watches: list = []
         self._reset_clock()
-        self._data_s = 0.0
+        self._waiting_since: Optional[float] = None  # for input
         self._emitted_at = -math.inf
         self._extra: Dict[str, Any] = {}
         if checkpoint_interval:
             self._extra['checkpoint_interval_seconds'] = float(checkpoint_interval)
         self._sender = self._new_sender()
         self._sender.start()
+        count_collectives()
         self._put(Record(time.time(), 'running', event='start', labels=self._labels), at_once=True)
         _exit.add(self, signals)
 
@@ -59,7 +61,16 @@ class Run:
         sender = Sender(self._make_transport, self.name, secrets.token_hex(8), self.rank, self._labels, self._max_bytes,
                         self.overhead, _process.Memory())
         sender.on_nonfinite = self._on_nonfinite
+        sender.signs = self._signs
         return sender
+
+    def _signs(self) -> Dict[str, Any]:
+        """What tells the ranks of a stalled job apart, asked by the background thread."""
+        values: Dict[str, Any] = {'collectives_total': counter.entered} if counter.entered else {}
+        since = self._waiting_since
+        if since is not None:
+            values['data_seconds'] = time.perf_counter() - since
+        return values
 
     # ---- reports
 
@@ -95,6 +106,10 @@ class Run:
             values.setdefault('step_seconds', max(0.0, now - self._clock_at - self._phase_s) / steps)
             if self._data_s:
                 values.setdefault('data_seconds', self._data_s / steps)
+            if counter.entered:
+                values.setdefault('collective_seconds', max(0.0, counter.waited_s - self._clock_waited_s) / steps)
+        if counter.entered:
+            values.setdefault('collectives_total', counter.entered)
         if at > self._step:
             self._step = at
         if now - self._emitted_at < self._min_interval_s and not is_bad and layers is None:
@@ -139,6 +154,7 @@ class Run:
     def _reset_clock(self, now: Optional[float] = None) -> None:
         self._clock_at = time.perf_counter() if now is None else now
         self._clock_step = self._step
+        self._clock_waited_s = counter.waited_s
         self._phase_s = 0.0
         self._data_s = 0.0
 
@@ -160,7 +176,8 @@ class Run:
         if at is None and self._step >= 0:
             at = self._step
         text = None if message is None else str(message)
-        self._put(Record(time.time(), state or self._state, at, event=event, message=text), at_once=True)
+        values = {'collectives_total': counter.entered} if counter.entered else None
+        self._put(Record(time.time(), state or self._state, at, values, event=event, message=text), at_once=True)
 
     @guarded
     def checkpoint(self, path: Any, step: Optional[int] = None, verify: bool = True) -> None:
@@ -172,12 +189,13 @@ class Run:
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """with run.phase('evaluation'): time that is no training (also 'checkpoint', 'paused')."""
-        before, began = self._state, time.perf_counter()
+        before, began, waited_s = self._state, time.perf_counter(), counter.waited_s
         self._enter(name)
         try:
             yield
         finally:
             self._phase_s += time.perf_counter() - began
+            self._clock_waited_s += counter.waited_s - waited_s
             self._enter(before)
 
     @guarded
@@ -288,14 +306,16 @@ class _Timed:
         self._run, self._loader = run, loader
 
     def __iter__(self) -> Iterator[Any]:
-        clock, iterator = time.perf_counter, iter(self._loader)
-        while True:
-            began = clock()
+        clock, run, iterator = time.perf_counter, self._run, iter(self._loader)
+        while True:  # pylint: disable=protected-access
+            began = run._waiting_since = clock()
             try:
                 batch = next(iterator)
             except StopIteration:
                 return
-            self._run._data_s += clock() - began  # pylint: disable=protected-access
+            finally:
+                run._waiting_since = None
+            run._data_s += clock() - began
             yield batch
 
     def __len__(self) -> int:

@@ -13,7 +13,8 @@ import threading
 import time
 from typing import Any, Callable, Deque, Dict, List, Optional
 
-from . import _line
+from . import _collectives, _line
+from ._cpu_wait import CpuWait
 from ._guard import failures
 from ._line import Record
 from ._transport import Outcome
@@ -24,6 +25,7 @@ BACKOFF_MAX_S = 5.0
 LABELS_EVERY_S = 60.0
 MEMORY_EVERY_S = 1.0
 OVERHEAD_EVERY_S = 30.0
+SIGN_EVERY_S = 3.0  # without another line: the run still lives, and where it is
 
 
 class Inbox:
@@ -84,7 +86,7 @@ class Sender:
         self._seq = 0
         self._last_t = 0.0
         self._fields = _line.Fields()
-        self._overhead, self._memory = overhead, memory
+        self._overhead, self._memory, self._cpu_wait = overhead, memory, CpuWait()
         self._memory_due = self._overhead_due = self._labels_due = 0.0
         self._backoff_s = BACKOFF_FIRST_S
         self._next_try = 0.0
@@ -95,6 +97,10 @@ class Sender:
         self.on_signal: Optional[Callable[[int], None]] = None
         self.each_turn: Optional[Callable[[], None]] = None
         self.on_nonfinite: Optional[Callable[[], None]] = None
+        self.signs: Optional[Callable[[], Dict[str, Any]]] = None  # what a sign of life says beside step and state
+        self._last_step: Optional[int] = None  # of the newest line: a sign of life must not be ahead of it
+        self._last_state = ''
+        self._line_at = 0.0
         self._wake_read, self.wake_write = os.pipe()
         for fd in (self._wake_read, self.wake_write):
             os.set_blocking(fd, False)
@@ -110,8 +116,8 @@ class Sender:
     def put(self, record: Record, at_once: bool = False) -> None:
         try:
             waiting = self.pending.pop()
-            # An event, or more about the same step, does not replace it.
-            if record.event or not record.values or record.step == waiting.step:
+            # An event, another state, or more about the same step does not replace it.
+            if record.event or record.state != waiting.state or not record.values or record.step == waiting.step:
                 self.inbox.put(waiting)
         except IndexError:
             pass
@@ -185,7 +191,16 @@ class Sender:
         if self.each_turn:
             self.each_turn()
         self._take_records()
+        self._add_sign_of_life()
         self._send_batches()
+
+    def _add_sign_of_life(self) -> None:
+        """Tells step and state again when nothing else was told for a while: an evaluation, a stall, a wait for input. While the
+        daemon is away none is added, for it could not be sent and would say nothing later."""
+        is_quiet = time.monotonic() - self._line_at >= SIGN_EVERY_S
+        if not is_quiet or self._backlog or self._batch or self._is_stopping or self._last_state not in _line.STATES[:4]:
+            return
+        self._add_lines(Record(time.time(), self._last_state, self._last_step, self.signs() if self.signs else None))
 
     def _wait_s(self) -> float:
         if self._is_stopping:
@@ -244,6 +259,10 @@ class Sender:
         # Ascending, although threads report side by side and clocks are set back.
         self._last_t = max(self._last_t, round(record.t, 3))
         self._seq += 1
+        self._line_at = time.monotonic()
+        self._last_state = record.state
+        if record.step is not None:
+            self._last_step = record.step
         head = f'{{"t":{self._last_t:.3f},"session":"{self._session}","seq":{self._seq}'
         if self.transport.names_run:
             head += ',"run":' + json.dumps(self._run)
@@ -273,10 +292,14 @@ class Sender:
         now = time.monotonic()
         if now >= self._memory_due and record.event is None:
             self._memory_due = now + MEMORY_EVERY_S
+            _collectives.install()  # the job may have started torch.distributed since
             used, limit = self._memory.read()
             for name, value in (('memory_bytes', used), ('memory_limit_bytes', limit)):
                 if value is not None:
                     record.values.setdefault(name, value)
+            ratio = self._cpu_wait.ratio()
+            if ratio is not None:
+                record.values.setdefault('cpu_wait_ratio', round(ratio, 4))
         if now >= self._overhead_due:
             self._overhead_due = now + OVERHEAD_EVERY_S
             record.values['sdk_overhead_ratio'] = self._overhead.ratio()

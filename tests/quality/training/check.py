@@ -37,13 +37,12 @@ def main():
     c = Checks()
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         results = dict(zip(FAULTS, pool.map(lambda fault: one(root, fault, seed), FAULTS)))
-    # The rank of stalled_rank is printed, not asked for: the SDK tells no collectives yet, so all ranks show the same last
-    # step (docs/quality.md).
     for fault, r in results.items():
         print(f'seed {seed} {fault}: {r}')
         if fault in CERTAIN:
             c.check(r['found'], f'{fault} is found: {r}')
             c.check(r.get('layer', True), f'{fault}: the right layer: {r}')
+            c.check(r.get('rank', True), f'{fault}: the right rank: {r}')
     c.check('non_finite' not in results['none']['kinds'], f'a healthy run: {results["none"]}')
     c.equal(results['nan_layer'].get('step_off'), 0, 'nan_layer: the step')
     shutil.rmtree(root, ignore_errors=True)

@@ -291,6 +291,57 @@ for t in threads: t.join()
         self.assertEqual(sum('child' in line for line in self.lines), 30)
 
 
+class Waits(FileCase):
+    """Time in which a thread could run and had no CPU."""
+
+    def task(self, name, text):
+        folder = self.directory / 'task' / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / 'schedstat').write_text(text)
+
+    def test_the_thread_that_waits_most_counts(self):
+        from tocsin import _cpu_wait
+        now = [100.0]
+        clock, _cpu_wait.time = _cpu_wait.time, type('T', (), {'monotonic': staticmethod(lambda: now[0])})
+        self.addCleanup(setattr, _cpu_wait, 'time', clock)
+        wait = _cpu_wait.CpuWait(str(self.directory / 'task'))
+        self.assertIsNone(wait.ratio())  # nothing there
+        self.task('10', '5000000000 1000000000 7\n')
+        self.task('11', '1000 2000000000 7\n')
+        self.task('12', '0 0 0\n')
+        self.task('x', 'noise\n')
+        self.assertIsNone(wait.ratio())
+        (self.directory / 'task' / 'x' / 'schedstat').unlink()
+        (self.directory / 'task' / 'x').rmdir()
+        self.assertIsNone(wait.ratio())
+        now[0] += 2
+        self.task('10', '5000000000 1500000000 8\n')
+        self.task('11', '2000 2100000000 8\n')
+        self.task('13', '9 9000000000 8\n')  # new: its past is not this interval's
+        self.assertEqual(wait.ratio(), 0.25)
+        now[0] += 1
+        self.task('10', 'half a li')
+        self.task('11', '2000 9900000000 8\n')
+        self.assertEqual(wait.ratio(), 1.0)
+
+    def test_a_run_tells_it_where_the_kernel_counts(self):
+        (rc, _, err) = self.job(HEAD + '''
+run = tocsin.init('x', file=path, min_interval=0)
+end = time.monotonic() + 2.6
+step = 0
+while time.monotonic() < end:
+    step += 1
+    run.log(step, loss=1)
+    time.sleep(0.05)
+''')
+        self.assertEqual(rc, 0, err)
+        told = [line['cpu_wait_ratio'] for line in self.lines if 'cpu_wait_ratio' in line]
+        with open('/proc/self/schedstat') as f:
+            is_counted = f.read().split()[0] != '0'
+        self.assertEqual(bool(told), is_counted)
+        self.assertTrue(all(0 <= v <= 1 for v in told), told)
+
+
 if __name__ == '__main__':
     print(f'seed {SEED}')
     sdk_test.main()

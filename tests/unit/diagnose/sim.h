@@ -63,6 +63,8 @@ struct sim {
     double hiccup_until_s, hiccup;
     bool has_pressure;         /* the machine says how long tasks waited for a CPU */
     double waited_s, pressure; /* pressure: from other work, share of the time */
+    bool tells_waits;          /* the job says how long its threads waited for a CPU */
+    double cpu_wait;           /* share of the time */
     /* the server */
     bool has_server;
     double latency_s, error_share;
@@ -279,6 +281,8 @@ static inline void sim_step(struct sim *s) {
         sim_report_layers(s);
         sim_put(s, "train_run_state", 1);
         sim_put(s, "train_restarts_total", 0);
+        if (s->tells_waits)
+            sim_put(s, "train_cpu_wait_ratio", s->cpu_wait + 0.02 * toc_rng_unit(&s->rng));
         s->next_layer_ms = s->now_ms + 1000;
     }
     s->next_step_ms = s->now_ms + (int64_t)(seconds * 1000) + 1;

@@ -251,6 +251,49 @@ static void what_was_busy_before_explains_nothing(void **state) {
     expect_one(s, "throughput_drop", fault_ms, 15);
 }
 
+/* Five times as slow, four fifths of the time spent waiting for a CPU: nobody's fault but the
+ * machine's. */
+static void steps_that_wait_for_a_cpu_are_contention(void **state) {
+    struct sim *s = *state;
+    s->tells_waits = true;
+    sim_run(s, 30);
+    int64_t fault_ms = s->now_ms;
+    s->slow = 5;
+    s->cpu_wait = 0.78;
+    sim_run(s, 25);
+    const struct sim_told *t = expect_one(s, "cpu_contention", fault_ms, 16);
+    assert_non_null(strstr(t->title, "the host is contended"));
+    s->slow = 1;
+    s->cpu_wait = 0;
+    sim_run(s, 60);
+    expect_closed(s, "cpu_contention");
+}
+
+/* The machine is somewhat busy, but that explains a small part of the slowness only. */
+static void waits_that_explain_little_do_not_excuse_the_job(void **state) {
+    struct sim *s = *state;
+    s->tells_waits = s->has_pressure = true;
+    sim_run(s, 30);
+    int64_t fault_ms = s->now_ms;
+    s->slow = 5;
+    s->cpu_wait = 0.2;
+    s->pressure = 0.9; /* others wait */
+    sim_run(s, 25);
+    expect_one(s, "throughput_drop", fault_ms, 15);
+}
+
+/* A job that always shared its CPUs and becomes slow for another reason. */
+static void waits_as_usual_explain_nothing(void **state) {
+    struct sim *s = *state;
+    s->tells_waits = true;
+    s->cpu_wait = 0.4;
+    sim_run(s, 60);
+    int64_t fault_ms = s->now_ms;
+    s->slow = 5;
+    sim_run(s, 25);
+    expect_one(s, "throughput_drop", fault_ms, 15);
+}
+
 static void a_leak_is_predicted(void **state) {
     struct sim *s = *state;
     sim_run(s, 25);
@@ -445,6 +488,7 @@ static void faults_are_found_on_many_seeds(void **state) {
         vanishing_gradients_name_the_first_layer, silence_is_a_hang,
         slow_steps_are_a_throughput_drop,         a_leak_is_predicted,
         slow_requests_and_failing_ones,           a_short_rise_is_a_spike,
+        steps_that_wait_for_a_cpu_are_contention,
     };
     uint64_t kept = g_seed;
     for (size_t f = 0; f < TOC_ARRAY_LEN(faults); f++)
@@ -479,6 +523,9 @@ int main(int argc, char **argv) {
         T(slow_steps_are_a_throughput_drop),
         T(slow_steps_on_a_busy_machine_are_no_surprise),
         T(what_was_busy_before_explains_nothing),
+        T(steps_that_wait_for_a_cpu_are_contention),
+        T(waits_that_explain_little_do_not_excuse_the_job),
+        T(waits_as_usual_explain_nothing),
         T(a_leak_is_predicted),
         T(a_slow_leak_is_predicted_as_well),
         T(a_step_up_in_memory_is_no_leak),
