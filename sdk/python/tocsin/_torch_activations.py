@@ -64,7 +64,9 @@ class Activations:
         self._handles = []
 
     def add_to(self, vector: Vector) -> None:
-        for name, scalars in self._by_layer.items():
-            vector.add(name, ACTIVATION_STATS, scalars)
-        for name, scalar in self.saturated.items():
-            vector.add(name, ('saturated_ratio',), (scalar,))
+        names = list(self._by_layer)
+        for i, statistic in enumerate(ACTIVATION_STATS):
+            if names:
+                vector.add(names, statistic, self._torch.stack([self._by_layer[name][i] for name in names]))
+        if self.saturated:
+            vector.add(list(self.saturated), 'saturated_ratio', self._torch.stack(list(self.saturated.values())))

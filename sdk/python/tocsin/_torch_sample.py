@@ -1,5 +1,6 @@
 """Numbers of the layers on their way: vectors on the device, made into statistics in the background."""
 import math
+import sys
 from typing import Any, Dict, List, Tuple
 
 from ._line import Layers
@@ -9,14 +10,26 @@ from ._torch_numbers import Vector
 QUANTILES = (1, 5, 25, 50, 75, 95, 99)
 
 
+def quantiles_of(torch: Any, matrix: Any) -> Any:
+    """Of each row; NumPy, where the job has it, need not sort for that."""
+    places = [round(q / 100 * (matrix.shape[1] - 1)) for q in QUANTILES]
+    numpy = sys.modules.get('numpy')
+    if numpy is not None and matrix.device.type == 'cpu':
+        return numpy.partition(matrix.numpy(), places, axis=1)[:, places]
+    return matrix.sort(dim=1).values[:, places]
+
+
 class Sample:
     """Numbers of the layers on their way: a vector on the device, made into statistics in the background."""
 
     def __init__(self, torch: Any, vector: Vector, rows: List[Tuple[str, str]], matrix: Any, sizes: Dict[str, int],
                  overhead: Overhead):
+        """matrix: some values of what `rows` names, one row each."""
         self._keys, self._rows, self._sizes = vector.keys, rows, sizes
-        self._vector = torch.stack([s.to(torch.float32) for s in vector.scalars]) if vector.scalars else None
-        self._matrix = matrix
+        self._vector = torch.cat([c.to(torch.float32) for c in vector.columns]) if vector.columns else None
+        # On a device the sort belongs to the job's stream; on the CPU it is left to the background thread.
+        self._matrix = matrix if matrix is None or matrix.device.type == 'cpu' else quantiles_of(torch, matrix)
+        self._is_sorted, self._torch = self._matrix is not matrix, torch
         self._overhead = overhead
         self._event = self._begin = None
         self.weight = 2000 + 60 * (len(self._keys) + len(QUANTILES) * len(rows))
@@ -37,7 +50,8 @@ class Sample:
                 stats.setdefault(layer, {})[name] = v
         self._add_nonfinite(stats)
         if self._matrix is not None:
-            for (layer, what), row in zip(self._rows, self._matrix.tolist()):
+            quantiles = self._matrix if self._is_sorted else quantiles_of(self._torch, self._matrix)
+            for (layer, what), row in zip(self._rows, quantiles.tolist()):
                 if all(map(math.isfinite, row)):
                     stats[layer].update((f'{what}_q{q:02d}', v) for q, v in zip(QUANTILES, row))
         norms = [s['grad_norm'] for s in stats.values() if 'grad_norm' in s]

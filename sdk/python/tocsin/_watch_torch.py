@@ -10,19 +10,19 @@ import math
 import sys
 import time
 import types
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ._guard import failures
 from ._overhead import Overhead, Pace
 from ._torch_activations import Activations
 from ._torch_layers import Layer, find_layers
-from ._torch_numbers import ROW, Vector, bad_ratio, extremes, joined, norm_of, row_of
-from ._torch_sample import QUANTILES, Both, Checksum, Sample
+from ._torch_numbers import Group, Vector, local, part_of
+from ._torch_sample import Both, Checksum, Sample
 
 CHECKSUM_EVERY = 100  # optimizer steps; the same steps on each rank, or the sums could not be compared
 EMERGENCY_EVERY_S = 10.0
-PARAM_STATS = ('param_norm', 'param_mean', 'param_std', 'param_min', 'param_max', 'param_bad')
-GRAD_STATS = ('grad_norm', 'grad_mean', 'grad_std', 'grad_min', 'grad_max', 'grad_bad', 'zero_grad_ratio')
+GROUPS_MAX = 8  # sets of layers with gradients, of which sizes are remembered
+
 
 def is_module(model: Any) -> bool:
     torch = sys.modules.get('torch')
@@ -48,6 +48,7 @@ class TorchWatch:
         self._hooks: Optional[Activations] = None
         self._done: Any = None  # the newest sample, for the next line
         self._steps = 0
+        self._groups: Dict[Any, Group] = {}
         self._before: Any = None  # a sample of which the step is still to come
         self._begin_cost_s = 0.0
         self._logs = 0
@@ -190,69 +191,79 @@ class TorchWatch:
         if self._layers[0].tensors[0].device.type == 'cuda':
             event = torch.cuda.Event(enable_timing=True)
             event.record()
-        before: Dict[str, Any] = {}
         vector, rows = Vector(), []
         with torch.no_grad():
-            for layer in self._layers:
-                # A copy: what the step is about to change would change in a view.
-                before[layer.name] = joined(torch, layer.tensors).clone()
-                self._param_stats(layer, before[layer.name], vector, rows)
-                self._grad_stats(layer, vector, rows)
-        self._before = (before, vector, rows, event)
+            params = self._params_group()
+            group, tensors = params
+            before = group.values(tensors)
+            # Of the parameters before the step: with a NaN loss they are the last ones that tell something.
+            self._add_stats('param', group, tensors, before, vector, rows)
+            grads = self._grads_group()
+            if grads is not None:
+                self._add_stats('grad', grads[0], grads[1], grads[0].values(grads[1]), vector, rows)
+        self._before = (params, before, vector, rows, event)
         self._begin_cost_s = time.thread_time() - began
 
-    def _grad_stats(self, layer: Layer, vector: Vector, rows: List[Any]) -> None:
-        torch = self._torch
-        grads = [p.grad for p in layer.tensors if p.grad is not None and not p.grad.is_sparse]
-        if not grads:
-            return
-        values = joined(torch, grads)
-        vector.add(layer.name, GRAD_STATS, (norm_of(torch, grads), values.mean(), values.std(unbiased=False), values.min(),
-                                            values.max(), bad_ratio(torch, values), (values == 0).float().mean()))
-        rows.append((layer.name, 'grad', row_of(torch, values)))
+    def _params_group(self) -> Tuple[Group, List[Any]]:
+        layers = [(layer.name, [p for p in layer.tensors if local(p).numel()]) for layer in self._layers]
+        return self._group_of([(name, own) for name, own in layers if own])
+
+    def _grads_group(self) -> Optional[Tuple[Group, List[Any]]]:
+        layers = [(layer.name, [p.grad for p in layer.tensors if p.grad is not None and not p.grad.is_sparse
+                                and local(p.grad).numel()]) for layer in self._layers]
+        layers = [(name, own) for name, own in layers if own]
+        return self._group_of(layers) if layers else None
+
+    def _group_of(self, layers: List[Tuple[str, List[Any]]]) -> Tuple[Group, List[Any]]:
+        """What is known of these sizes already, and the tensors one after the other."""
+        tensors = [t for _, own in layers for t in own]
+        key = (tuple(name for name, _ in layers), tuple(t.numel() for t in tensors))
+        group = self._groups.get(key)
+        if group is None:
+            if len(self._groups) >= GROUPS_MAX:
+                self._groups.clear()
+            group = self._groups[key] = Group(self._torch, [name for name, _ in layers], [own for _, own in layers])
+        return group, tensors
+
+    @staticmethod
+    def _add_stats(what: str, group: Group, tensors: List[Any], values: Any, vector: Vector, rows: List[Any]) -> None:
+        norms = group.norms(tensors)
+        moments = group.moments(values, tensors, what == 'grad')
+        vector.add(group.names, what + '_norm', norms)
+        for name in ('mean', 'std', 'min', 'max'):
+            vector.add(group.names, f'{what}_{name}', moments[name])
+        vector.add(group.names, what + '_bad', group.bad_ratios(values, norms))
+        if 'zeros' in moments:
+            vector.add(group.names, 'zero_grad_ratio', moments['zeros'])
+        rows.append(([(name, what) for name in group.names], group.rows(values)))
 
     def _end_sample(self) -> None:
         began = time.thread_time()
         torch = self._torch
-        (before, vector, rows, event), self._before = self._before, None
+        ((group, tensors), before, vector, rows, event), self._before = self._before, None
         hooks, self._hooks = self._hooks, None
         with torch.no_grad():
-            for layer in self._layers:
-                self._update_ratio(layer, before[layer.name], vector)
+            moved, size = group.distances(group.values(tensors), before)
+            vector.add(group.names, 'update_ratio', moved / size.clamp(min=1e-12))
             if hooks is not None:
                 hooks.close()
                 hooks.add_to(vector)
-                rows.extend((name, 'activation', row) for name, row in hooks.rows.items())
+                if hooks.rows:
+                    rows.append(([(name, 'activation') for name in hooks.rows], torch.stack(list(hooks.rows.values()))))
             sizes = {layer.name: sum(p.numel() for p in layer.tensors) for layer in self._layers}
-            sample = Sample(torch, vector, [r[:2] for r in rows], self._quantiles(rows), sizes, self._overhead)
+            sample = Sample(torch, vector, [key for keys, _ in rows for key in keys], torch.cat([m for _, m in rows]), sizes,
+                            self._overhead)
             sample.mark(torch, event)
         self._keep(sample)
         self._is_due = self._is_requested = False
         self._pace.sampled(self._steps, time.thread_time() - began + self._begin_cost_s)
-
-    def _quantiles(self, rows: List[Any]) -> Any:
-        """All layers in one sort."""
-        torch = self._torch
-        ordered = torch.stack([r[2] for r in rows]).sort(dim=1).values
-        return torch.stack([ordered[:, round(q / 100 * (ROW - 1))] for q in QUANTILES], dim=1)
-
-    def _update_ratio(self, layer: Layer, before: Any, vector: Vector) -> None:
-        change = (joined(self._torch, layer.tensors) - before).norm()
-        vector.add(layer.name, ('update_ratio',), (change / before.norm().clamp(min=1e-12),))
-
-    def _param_stats(self, layer: Layer, values: Any, vector: Vector, rows: List[Any]) -> None:
-        """Of the parameters before the step: with a NaN loss they are the last ones that tell something."""
-        torch = self._torch
-        vector.add(layer.name, PARAM_STATS, (norm_of(torch, layer.tensors), values.mean(), values.std(unbiased=False),
-                                             *extremes(torch, layer.tensors), bad_ratio(torch, values)))
-        rows.append((layer.name, 'param', row_of(torch, values)))
 
     def _checksum(self) -> Any:
         torch = self._torch
         sums = []
         with torch.no_grad():
             for layer in self._layers:
-                bits = joined(torch, layer.tensors).float().view(torch.int32).long()
+                bits = torch.cat([part_of(torch, t) for t in layer.tensors]).float().view(torch.int32).long()
                 weights = torch.arange(1, bits.numel() + 1, device=bits.device) % 1021 + 1
                 sums.append((bits * weights).sum())
             return Checksum([layer.name for layer in self._layers], torch.stack(sums))
