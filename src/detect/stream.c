@@ -1,6 +1,8 @@
 #include "detect/stream.h"
 
 #include <math.h>
+#include <stdint.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "detect/stream_priv.h"
@@ -12,9 +14,13 @@ struct toc_stream {
     struct toc_stream_metric *metric; /* one column */
     struct toc_stream_entity *entity; /* several */
     double *values;                   /* the row with missing values filled */
-    double last_seconds;
+    double last_seconds, interval;    /* of the last rows */
     struct toc_stream_result last;
     bool has_row;
+    /* The alert that is open, or ended with the row before the last one. */
+    float features[TOC_STREAM_FEATURES];
+    uint32_t alert_rows;
+    bool was_alert; /* at the row before the last one */
 };
 
 /* A negative score says that there is none yet: nothing to judge, nothing to learn. */
@@ -83,16 +89,51 @@ static bool fill(struct toc_stream *s, const double *values) {
     return any;
 }
 
+/* Keeps what the row says where the alert is at its highest. */
+static void note_alert(struct toc_stream *s, struct toc_verdict *v, bool is_first) {
+    if (is_first)
+        s->alert_rows = 0;
+    s->alert_rows++;
+    v->features[TOC_STREAM_SURPRISE] = (float)v->surprise;
+    v->features[TOC_STREAM_PEAK_EXCESS] = (float)(v->surprise - s->options.threshold);
+    v->features[TOC_STREAM_SCORE] = (float)s->last.score;
+    v->features[TOC_STREAM_LOG_INTERVAL] = s->interval > 0 ? (float)log10(s->interval) : 0;
+    if (is_first || v->features[TOC_STREAM_SURPRISE] > s->features[TOC_STREAM_SURPRISE])
+        memcpy(s->features, v->features, sizeof s->features);
+    s->features[TOC_STREAM_LOG_ROWS] = (float)log10(s->alert_rows);
+}
+
 struct toc_stream_result toc_stream_step(struct toc_stream *s, double seconds,
                                          const double *values) {
     bool is_late = s->has_row && !(seconds > s->last_seconds);
     if (is_late || !fill(s, values))
         return (struct toc_stream_result){s->last.score, 0, false};
+    if (s->has_row)
+        s->interval = seconds - s->last_seconds;
     s->has_row = true;
     s->last_seconds = seconds;
     struct toc_verdict v = s->metric ? toc_stream_metric_step(s->metric, seconds, s->values[0])
                                      : toc_stream_entity_step(s->entity, s->values);
+    s->was_alert = s->last.is_alert;
     s->last = (struct toc_stream_result){v.rank / (v.rank + 2), v.surprise,
                                          v.surprise > s->options.threshold};
+    if (s->last.is_alert)
+        note_alert(s, &v, !s->was_alert);
     return s->last;
+}
+
+const char *toc_stream_feature_name(enum toc_stream_feature f) {
+    static const char *const names[] = {
+#define NAME(name, text, meaning) #text,
+        TOC_STREAM_FEATURE_TABLE(NAME)
+#undef NAME
+    };
+    return f >= 0 && f < TOC_STREAM_FEATURES ? names[f] : NULL;
+}
+
+bool toc_stream_features(const struct toc_stream *s, float out[TOC_STREAM_FEATURES]) {
+    if (!s->last.is_alert && !s->was_alert)
+        return false;
+    memcpy(out, s->features, sizeof s->features);
+    return true;
 }

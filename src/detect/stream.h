@@ -39,4 +39,39 @@ struct toc_stream_result toc_stream_step(struct toc_stream *s, double seconds,
 /* Bytes of state. */
 size_t toc_stream_bytes(const struct toc_stream *s);
 
+/*
+ * What a classifier of alerts looks at: X(name, meaning). A part that the kind of stream does not
+ * have (a metric has no columns, an entity no seasons) is 0. Surprises are -log10 p of the row
+ * where the alert's surprise was highest so far.
+ */
+#define TOC_STREAM_FEATURE_TABLE(X)                                                            \
+    X(LONG_WINDOW, long_window, "surprise of the window of 64 points")                         \
+    X(SHORT_WINDOW, short_window, "surprise of the window of 16 points")                       \
+    X(POINT_WINDOW, point_window, "surprise of the window of 4 points")                        \
+    X(ENERGY, energy, "surprise of the energy")                                                \
+    X(RESIDUAL, residual, "surprise of the smallest residual to level, day and week")          \
+    X(LINE, line, "surprise of the residual to a straight line, mean over the columns")        \
+    X(SURPRISE, surprise, "surprise of all together")                                          \
+    X(PEAK_EXCESS, peak_excess, "surprise above the threshold")                                \
+    X(SCORE, score, "the score")                                                               \
+    X(LEVEL_RATIO, level_ratio, "residual to the level, in standard deviations")               \
+    X(DAY_RATIO, day_ratio, "residual to the same time of day, in standard deviations")        \
+    X(WEEK_RATIO, week_ratio, "residual to the same time of the week, in standard deviations") \
+    X(SIGNED_Z, signed_z, "z-score against everything before, with its sign")                  \
+    X(NOISE, noise, "residual exceeded by 2 % of the values, in standard deviations")          \
+    X(LOG_ROWS, log_rows, "log10 of the rows since the alert began")                           \
+    X(LOG_INTERVAL, log_interval, "log10 of the seconds between rows")
+
+enum toc_stream_feature {
+#define TOC_STREAM_FEATURE_ENUM(name, text, meaning) TOC_STREAM_##name,
+    TOC_STREAM_FEATURE_TABLE(TOC_STREAM_FEATURE_ENUM)
+#undef TOC_STREAM_FEATURE_ENUM
+        TOC_STREAM_FEATURES
+};
+/* "long_window" and so on; NULL beyond the last. */
+const char *toc_stream_feature_name(enum toc_stream_feature f);
+/* Features of the alert that is open at the last row or was open at the row before it; all finite.
+ * False, and out untouched, when there is none. */
+bool toc_stream_features(const struct toc_stream *s, float out[TOC_STREAM_FEATURES]);
+
 #endif

@@ -102,18 +102,28 @@ static void step_columns(struct toc_stream_entity *m, const double *values, doub
     *out_windows /= (double)m->count;
 }
 
+static float surprise_of(const struct toc_scored *s, double score) {
+    return score < 0 ? 0 : (float)toc_tail_surprise(&s->tail, score);
+}
+
 struct toc_verdict toc_stream_entity_step(struct toc_stream_entity *m, const double *values) {
+    struct toc_verdict out = {0};
     double energy, residual, windows;
     step_columns(m, values, &energy, &residual, &windows);
     double e_short = sqrt(toc_sliding_sum_add(&m->energy_short, energy) / 4);
     double e_long = sqrt(toc_sliding_sum_add(&m->energy_long, energy) / 16);
     struct toc_window_distance far = toc_window_memory_step(m->long_windows, m->point);
     struct toc_window_distance near = toc_window_memory_step(m->short_windows, m->point);
-    double rank = toc_scored_excess(&m->long_squared, far.squared) +
-                  toc_scored_excess(&m->long_absolute, far.absolute) +
-                  toc_scored_excess(&m->short_absolute, near.absolute) +
-                  toc_scored_excess(&m->energy_short_score, e_short) +
-                  0.5 * toc_scored_excess(&m->energy_long_score, e_long) +
-                  toc_scored_excess(&m->residual_score, residual) + 0.5 * windows;
-    return (struct toc_verdict){rank, toc_scored_surprise(&m->all_score, rank)};
+    out.features[TOC_STREAM_LONG_WINDOW] = surprise_of(&m->long_squared, far.squared);
+    out.features[TOC_STREAM_SHORT_WINDOW] = surprise_of(&m->short_absolute, near.absolute);
+    out.features[TOC_STREAM_ENERGY] = surprise_of(&m->energy_short_score, e_short);
+    out.features[TOC_STREAM_LINE] = surprise_of(&m->residual_score, residual);
+    out.rank = toc_scored_excess(&m->long_squared, far.squared) +
+               toc_scored_excess(&m->long_absolute, far.absolute) +
+               toc_scored_excess(&m->short_absolute, near.absolute) +
+               toc_scored_excess(&m->energy_short_score, e_short) +
+               0.5 * toc_scored_excess(&m->energy_long_score, e_long) +
+               toc_scored_excess(&m->residual_score, residual) + 0.5 * windows;
+    out.surprise = toc_scored_surprise(&m->all_score, out.rank);
+    return out;
 }

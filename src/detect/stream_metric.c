@@ -83,28 +83,53 @@ static size_t period_of(const struct toc_stream_metric *m, double seconds) {
     return points >= 4 && points < SEASON_POINTS ? (size_t)points : 0;
 }
 
-static double smallest_residual(struct toc_stream_metric *m, double v) {
-    double residual = toc_level_residual(&m->level, v);
-    double day = toc_season_residual(m->season, v, period_of(m, 86400));
-    double week = toc_season_residual(m->season, v, period_of(m, 604800));
-    residual = day >= 0 ? fmin(residual, day) : residual;
-    return week >= 0 ? fmin(residual, week) : residual;
+/* Residuals to level, day and week; negative where there is none yet. */
+struct residuals {
+    double level, day, week;
+};
+
+static struct residuals residuals_of(struct toc_stream_metric *m, double v) {
+    return (struct residuals){toc_level_residual(&m->level, v),
+                              toc_season_residual(m->season, v, period_of(m, 86400)),
+                              toc_season_residual(m->season, v, period_of(m, 604800))};
+}
+
+static double smallest_of(struct residuals r) {
+    double residual = r.level;
+    residual = r.day >= 0 ? fmin(residual, r.day) : residual;
+    return r.week >= 0 ? fmin(residual, r.week) : residual;
+}
+
+/* A residual in standard deviations, bounded so that it stays finite. */
+static float ratio(const struct toc_stream_metric *m, double residual) {
+    double sd = m->moments.count > 1 ? sqrt(m->moments.squares / (double)m->moments.count) : 0;
+    return sd > 0 && residual > 0 ? (float)fmin(residual / sd, 1e6) : 0;
 }
 
 struct toc_verdict toc_stream_metric_step(struct toc_stream_metric *m, double seconds, double v) {
-    float point = (float)v;
+    struct toc_verdict out = {0};
+    float point = (float)v, *f = out.features;
     learn_interval(m, seconds);
     double z = toc_moments_z(&m->moments, v, 20);
     double energy = sqrt(toc_sliding_sum_add(&m->energy, z * z) / (double)m->energy.width);
     double far = toc_window_memory_step(m->long_windows, &point).squared;
     double near = toc_window_memory_step(m->short_windows, &point).squared;
     double now = toc_window_memory_step(m->point_windows, &point).squared;
-    double residual = smallest_residual(m, v);
+    struct residuals r = residuals_of(m, v);
     toc_season_learn(m->season, v);
-    double rank =
-        toc_scored_excess(&m->long_score, far) + toc_scored_excess(&m->energy_score, energy);
-    double surprise = log1p(toc_scored_surprise(&m->short_score, near)) +
-                      log1p(toc_scored_surprise(&m->point_score, now)) +
-                      log1p(toc_scored_surprise(&m->residual_score, residual));
-    return (struct toc_verdict){rank, expm1(surprise / 3)};
+    f[TOC_STREAM_LONG_WINDOW] = far < 0 ? 0 : (float)toc_tail_surprise(&m->long_score.tail, far);
+    f[TOC_STREAM_ENERGY] = (float)toc_tail_surprise(&m->energy_score.tail, energy);
+    f[TOC_STREAM_NOISE] = ratio(m, m->residual_score.tail.threshold);
+    out.rank = toc_scored_excess(&m->long_score, far) + toc_scored_excess(&m->energy_score, energy);
+    f[TOC_STREAM_SHORT_WINDOW] = (float)toc_scored_surprise(&m->short_score, near);
+    f[TOC_STREAM_POINT_WINDOW] = (float)toc_scored_surprise(&m->point_score, now);
+    f[TOC_STREAM_RESIDUAL] = (float)toc_scored_surprise(&m->residual_score, smallest_of(r));
+    f[TOC_STREAM_LEVEL_RATIO] = ratio(m, r.level);
+    f[TOC_STREAM_DAY_RATIO] = ratio(m, r.day);
+    f[TOC_STREAM_WEEK_RATIO] = ratio(m, r.week);
+    f[TOC_STREAM_SIGNED_Z] = (float)z;
+    double surprise = log1p(f[TOC_STREAM_SHORT_WINDOW]) + log1p(f[TOC_STREAM_POINT_WINDOW]) +
+                      log1p(f[TOC_STREAM_RESIDUAL]);
+    out.surprise = expm1(surprise / 3);
+    return out;
 }

@@ -18,6 +18,7 @@ double toc_scored_surprise(struct toc_scored *s, double score);
 struct toc_verdict {
     double rank;     /* ≥ 0, for the score */
     double surprise; /* ≥ 0 */
+    float features[TOC_STREAM_FEATURES];
 };
 
 /* stream_metric.c: one column. */

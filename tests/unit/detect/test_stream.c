@@ -126,6 +126,33 @@ static void impossible_shapes_are_refused(void **state) {
     assert_int_equal(toc_window_memory_new(&uneven, &m, NULL), TOC_EINVAL);
 }
 
+static void an_open_alert_has_features(void **state) {
+    (void)state;
+    struct toc_stream *s = new_stream(1);
+    struct toc_rng r;
+    toc_rng_seed(&r, 7);
+    float f[TOC_STREAM_FEATURES];
+    bool had_spike = false, was_alert = false;
+    for (size_t i = 0; i < ROWS; i++) {
+        double v = wave(&r, i) + (i >= 2500 && i < 2505 ? 25 : 0);
+        bool is_alert = toc_stream_step(s, (double)i * 60, &v).is_alert;
+        assert_int_equal(toc_stream_features(s, f), is_alert || was_alert);
+        for (size_t k = 0; (is_alert || was_alert) && k < TOC_STREAM_FEATURES; k++)
+            assert_true(isfinite(f[k]));
+        if (is_alert && i == 2501) {
+            had_spike = true;
+            assert_true(f[TOC_STREAM_SIGNED_Z] > 5 && f[TOC_STREAM_PEAK_EXCESS] > 0);
+            assert_true(fabs(f[TOC_STREAM_LOG_INTERVAL] - log10(60)) < 1e-6);
+        }
+        was_alert = is_alert;
+    }
+    assert_true(had_spike);
+    for (int k = 0; k < TOC_STREAM_FEATURES; k++)
+        assert_non_null(toc_stream_feature_name((enum toc_stream_feature)k));
+    assert_null(toc_stream_feature_name(TOC_STREAM_FEATURES));
+    toc_stream_free(&s);
+}
+
 /* ------------------------------------------------------------------------------------- parts */
 
 static void the_sketch_knows_the_tail(void **state) {
@@ -187,6 +214,7 @@ int main(void) {
         cmocka_unit_test(a_constant_series_is_quiet),
         cmocka_unit_test(scores_are_finite_whatever_comes),
         cmocka_unit_test(a_missing_row_repeats_the_score),
+        cmocka_unit_test(an_open_alert_has_features),
         cmocka_unit_test(impossible_shapes_are_refused),
         cmocka_unit_test(the_sketch_knows_the_tail),
         cmocka_unit_test(the_memory_finds_the_nearest_window),
