@@ -8,6 +8,7 @@
 #include "app/detect_command.h"
 #include "app/doctor_command.h"
 #include "app/incident_command.h"
+#include "app/learn_command.h"
 #include "app/pack_command.h"
 #include "app/query_command.h"
 #include "app/run_command.h"
@@ -28,6 +29,8 @@ static const struct toc_command g_commands[] = {
     {"doctor", toc_doctor_command,
      "diagnose training jobs from the files they wrote; failures from logs", toc_doctor_usage},
     {"detect", toc_detect_command, "find anomalies in the columns of a CSV file", toc_detect_usage},
+    {"learn", toc_learn_command, "learn from verdicts which alerts of detectors are true",
+     toc_learn_usage},
     {"pack", toc_pack_command, "built-in rule packs: list, show, switch, test", toc_pack_usage},
     {"check", toc_check_command, "check configuration, rules and exposition text", toc_check_usage},
     {"test", toc_test_command, "unit tests of rules; PromQL test files", toc_test_usage},

@@ -2,7 +2,9 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "app/detect_features.h"
 #include "app/table.h"
 #include "base/num.h"
 #include "base/time.h"
@@ -18,6 +20,8 @@ struct episode {
 struct judged {
     const struct toc_detect_input *in;
     struct toc_stream_result *rows;
+    double *seconds, *values; /* for the features of alerts: rows, rows x columns; else NULL */
+    double threshold;
     TOC_VEC(struct episode) episodes;
 };
 
@@ -55,6 +59,16 @@ static void note_episode(struct judged *j, size_t row) {
     TOC_VEC_PUSH(&j->episodes, fresh);
 }
 
+/* Features of alerts look back: they want every row. */
+static int keep_rows(struct judged *j, enum toc_detect_form form, struct toc_err *err) {
+    size_t rows = j->in->rows.count, columns = j->in->columns.count;
+    if (form != TOC_DETECT_FEATURES)
+        return 0;
+    j->seconds = toc_try_calloc(rows + 1, sizeof *j->seconds);
+    j->values = toc_try_calloc(rows * columns + 1, sizeof *j->values);
+    return j->seconds && j->values ? 0 : toc_errf(err, TOC_ENOMEM, "no memory for %zu rows", rows);
+}
+
 static int judge(struct judged *j, double threshold, struct toc_err *err) {
     const struct toc_detect_input *in = j->in;
     struct toc_stream_options o = {.columns = in->columns.count, .threshold = threshold};
@@ -73,6 +87,10 @@ static int judge(struct judged *j, double threshold, struct toc_err *err) {
                 values[c] = NAN; /* a missing value; others were refused when the file was read */
         if (rc == 0)
             j->rows[row] = toc_stream_step(s, seconds, values);
+        if (rc == 0 && j->seconds) {
+            j->seconds[row] = seconds;
+            memcpy(j->values + row * in->columns.count, values, in->columns.count * sizeof *values);
+        }
         note_episode(j, row);
     }
     toc_stream_free(&s);
@@ -137,6 +155,12 @@ static void write_json(const struct judged *j, struct toc_buf *out) {
     toc_buf_append_char(out, '\n');
 }
 
+static void write_features(const struct judged *j, struct toc_buf *out) {
+    const struct toc_detect_track t = {
+        j->seconds, j->values, j->rows, j->in->rows.count, j->in->columns.count, j->threshold};
+    toc_detect_write_features(&t, out);
+}
+
 static void print_table(const struct judged *j) {
     static const char *titles[] = {"start", "rows", "peak", "surprise"};
     struct toc_table t;
@@ -166,6 +190,8 @@ static int print(const struct judged *j, enum toc_detect_form form, struct toc_e
         write_json(j, &out);
     else if (form == TOC_DETECT_CSV)
         write_csv(j, &out);
+    else if (form == TOC_DETECT_FEATURES)
+        write_features(j, &out);
     else
         write_scores(j, &out);
     int rc = toc_buf_error(&out);
@@ -179,12 +205,16 @@ static int print(const struct judged *j, enum toc_detect_form form, struct toc_e
 
 int toc_detect_stream(const struct toc_detect_input *in, double threshold,
                       enum toc_detect_form form, size_t *out_alerts, struct toc_err *err) {
-    struct judged j = {.in = in};
-    int rc = judge(&j, threshold, err);
+    struct judged j = {.in = in, .threshold = threshold > 0 ? threshold : TOC_STREAM_THRESHOLD};
+    int rc = keep_rows(&j, form, err);
+    if (rc == 0)
+        rc = judge(&j, threshold, err);
     if (rc == 0)
         rc = print(&j, form, err);
     *out_alerts = j.episodes.count;
     TOC_VEC_FINI(&j.episodes);
     toc_free(j.rows);
+    toc_free(j.seconds);
+    toc_free(j.values);
     return rc;
 }

@@ -1,0 +1,300 @@
+#include "detect/classifier.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "detect/gboost.h"
+#include "detect/logistic.h"
+
+static const double L2 = 0.1, LEVEL_MAX = 0.5;
+
+struct toc_classifier {
+    struct toc_gboost *trees;
+    struct toc_logistic *logistic; /* exactly one of the two */
+};
+
+const char *toc_classifier_type_text(enum toc_classifier_type t) {
+#define X(name, text) text,
+    static const char *const texts[] = {TOC_CLASSIFIER_TABLE(X)};
+#undef X
+    return texts[t];
+}
+
+void toc_classifier_free(struct toc_classifier **c) {
+    if (!*c)
+        return;
+    toc_gboost_free(&(*c)->trees);
+    toc_logistic_free(&(*c)->logistic);
+    toc_free(*c);
+    *c = NULL;
+}
+
+enum toc_classifier_type toc_classifier_type(const struct toc_classifier *c) {
+    return c->trees ? TOC_CLASSIFIER_TREES : TOC_CLASSIFIER_LOGISTIC;
+}
+
+size_t toc_classifier_columns(const struct toc_classifier *c) {
+    return c->trees ? toc_gboost_columns(c->trees) : toc_logistic_columns(c->logistic);
+}
+
+double toc_classifier_probability(const struct toc_classifier *c, const double *row) {
+    double odds =
+        c->trees ? toc_gboost_log_odds(c->trees, row) : toc_logistic_log_odds(c->logistic, row);
+    return 1 / (1 + exp(-odds));
+}
+
+void toc_classifier_importance(const struct toc_classifier *c, double *out_shares) {
+    if (c->trees) {
+        toc_gboost_importance(c->trees, out_shares);
+        return;
+    }
+    double all = 0;
+    size_t columns = toc_logistic_columns(c->logistic);
+    toc_logistic_weights(c->logistic, out_shares);
+    for (size_t i = 0; i < columns; i++)
+        all += out_shares[i] = fabs(out_shares[i]);
+    for (size_t i = 0; i < columns && all > 0; i++)
+        out_shares[i] /= all;
+}
+
+/* --- examples --- */
+
+static size_t group_end(const struct toc_examples *e, size_t row) {
+    size_t end = row + 1;
+    while (end < e->x.rows && e->groups[end] == e->groups[row])
+        end++;
+    return end;
+}
+
+struct counts {
+    size_t alerts, of[2];
+};
+
+static struct counts count(const struct toc_examples *e) {
+    struct counts n = {0};
+    for (size_t r = 0; r < e->x.rows; r = group_end(e, r)) {
+        n.alerts++;
+        n.of[e->labels[r] != 0]++;
+    }
+    return n;
+}
+
+static int check_enough(const struct counts *n, struct toc_err *err) {
+    if (n->alerts < TOC_CLASSIFIER_LOGISTIC_MIN)
+        return toc_errf(err, TOC_ENODATA, "not enough verdicts yet (%zu of %d)", n->alerts,
+                        TOC_CLASSIFIER_LOGISTIC_MIN);
+    for (int k = 0; k < 2; k++)
+        if (n->of[k] < TOC_CLASSIFIER_CLASS_MIN)
+            return toc_errf(err, TOC_ENODATA, "not enough verdicts \"%s\" yet (%zu of %d)",
+                            k ? "true" : "false", n->of[k], TOC_CLASSIFIER_CLASS_MIN);
+    return 0;
+}
+
+/* Each alert weighs what its looks weigh together. */
+static double *row_weights(const struct toc_examples *e) {
+    double *w = toc_try_calloc(e->x.rows + 1, sizeof *w);
+    for (size_t r = 0; w && r < e->x.rows;) {
+        size_t end = group_end(e, r), looks = end - r;
+        double whole = e->weights ? e->weights[r] : 1;
+        for (; r < end; r++)
+            w[r] = whole / (double)looks;
+    }
+    return w;
+}
+
+/* Few verdicts and many features: each tree sees half of the looks, each node few columns. */
+static struct toc_gboost_params tree_params(size_t columns) {
+    struct toc_gboost_params p = toc_gboost_params_default();
+    p.node_columns = TOC_MAX((size_t)lround(sqrt((double)columns) / 2), (size_t)1);
+    p.row_share = 0.5;
+    return p;
+}
+
+static int fit_as(const struct toc_examples *e, enum toc_classifier_type type,
+                  struct toc_classifier **out, struct toc_err *err) {
+    struct toc_classifier *c = TOC_NEW(struct toc_classifier);
+    struct toc_gboost_params p = tree_params(e->x.columns);
+    double *weights = row_weights(e);
+    int rc = weights ? 0 : toc_errf(err, TOC_ENOMEM, "no memory for %zu rows", e->x.rows);
+    if (rc == 0)
+        rc = type == TOC_CLASSIFIER_TREES
+                 ? toc_gboost_fit(&p, e->x, e->labels, weights, &c->trees, err)
+                 : toc_logistic_fit(L2, e->x, e->labels, weights, &c->logistic, err);
+    toc_free(weights);
+    if (rc < 0)
+        toc_classifier_free(&c);
+    *out = c;
+    return rc;
+}
+
+static enum toc_classifier_type type_for(size_t alerts) {
+    return alerts >= TOC_CLASSIFIER_TREES_MIN ? TOC_CLASSIFIER_TREES : TOC_CLASSIFIER_LOGISTIC;
+}
+
+int toc_classifier_fit(const struct toc_examples *e, struct toc_classifier **out,
+                       struct toc_err *err) {
+    struct counts n = count(e);
+    *out = NULL;
+    int rc = check_enough(&n, err);
+    return rc < 0 ? rc : fit_as(e, type_for(n.alerts), out, err);
+}
+
+/* --- cross-validation --- */
+
+/* The rows outside [first, end), copied together. */
+struct rest {
+    double *values, *weights;
+    uint8_t *labels;
+    uint32_t *groups;
+    size_t rows;
+};
+
+static int rest_make(const struct toc_examples *e, size_t first, size_t end, struct rest *out,
+                     struct toc_err *err) {
+    size_t n = e->x.rows, columns = e->x.columns;
+    *out = (struct rest){toc_try_calloc(n * columns + 1, sizeof(double)),
+                         toc_try_calloc(n + 1, sizeof(double)), toc_try_calloc(n + 1, 1),
+                         toc_try_calloc(n + 1, sizeof(uint32_t)), 0};
+    if (!out->values || !out->weights || !out->labels || !out->groups)
+        return toc_errf(err, TOC_ENOMEM, "no memory for %zu rows", n);
+    for (size_t r = 0; r < n; r++) {
+        if (r >= first && r < end)
+            continue;
+        for (size_t c = 0; c < columns; c++)
+            out->values[out->rows * columns + c] = e->x.values[r * columns + c];
+        out->weights[out->rows] = e->weights ? e->weights[r] : 1;
+        out->labels[out->rows] = e->labels[r];
+        out->groups[out->rows++] = e->groups[r];
+    }
+    return 0;
+}
+
+static void rest_fini(struct rest *r) {
+    toc_free(r->values);
+    toc_free(r->weights);
+    toc_free(r->labels);
+    toc_free(r->groups);
+}
+
+static int judge_fold(const struct toc_examples *e, enum toc_classifier_type type, size_t first,
+                      size_t end, double *out_p, struct toc_err *err) {
+    struct rest rest;
+    struct toc_classifier *c = NULL;
+    int rc = rest_make(e, first, end, &rest, err);
+    if (rc == 0) {
+        struct toc_examples others = {
+            {rest.values, rest.rows, e->x.columns}, rest.labels, rest.weights, rest.groups};
+        rc = fit_as(&others, type, &c, err);
+    }
+    for (size_t r = first; rc == 0 && r < end; r++)
+        out_p[r] = toc_classifier_probability(c, e->x.values + r * e->x.columns);
+    toc_classifier_free(&c);
+    rest_fini(&rest);
+    return rc;
+}
+
+int toc_classifier_cross_validate(const struct toc_examples *e, double *out_p,
+                                  struct toc_err *err) {
+    struct counts n = count(e);
+    int rc = check_enough(&n, err);
+    size_t first = 0, seen = 0;
+    for (size_t fold = 1; rc == 0 && fold <= TOC_CLASSIFIER_FOLDS; fold++) {
+        size_t end = first;
+        for (; end < e->x.rows && seen < n.alerts * fold / TOC_CLASSIFIER_FOLDS; seen++)
+            end = group_end(e, end);
+        if (end > first)
+            rc = judge_fold(e, type_for(n.alerts), first, end, out_p, err);
+        first = end;
+    }
+    return rc;
+}
+
+/* --- the gate --- */
+
+static double best_look(const double *p, size_t row, size_t end) {
+    double best = 0;
+    for (; row < end; row++)
+        best = fmax(best, p[row]);
+    return best;
+}
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double toc_gate_level(const struct toc_examples *e, const double *p, double keep) {
+    double *best = toc_try_calloc(e->x.rows + 1, sizeof *best), level = 0;
+    size_t n = 0;
+    if (!best)
+        return 0; /* withholds nothing */
+    for (size_t r = 0, end; r < e->x.rows; r = end) {
+        end = group_end(e, r);
+        if (e->labels[r])
+            best[n++] = best_look(p, r, end);
+    }
+    qsort(best, n, sizeof *best, by_value);
+    size_t lost = (size_t)floor((1 - keep) * (double)n + 1e-9);
+    if (lost < n)
+        level = best[lost];
+    toc_free(best);
+    return fmin(level, LEVEL_MAX);
+}
+
+struct toc_gate_effect toc_gate_effect(const struct toc_examples *e, const double *p,
+                                       double level) {
+    struct toc_gate_effect f = {0};
+    for (size_t r = 0, end; r < e->x.rows; r = end) {
+        end = group_end(e, r);
+        bool is_true = e->labels[r] != 0, is_withheld = best_look(p, r, end) < level;
+        f.alerts++;
+        f.true_alerts += is_true;
+        f.withheld += is_withheld;
+        f.true_withheld += is_true && is_withheld;
+    }
+    size_t paged = f.alerts - f.withheld, right = f.true_alerts - f.true_withheld;
+    f.precision_before = f.alerts ? (double)f.true_alerts / (double)f.alerts : NAN;
+    f.precision_after = paged ? (double)right / (double)paged : NAN;
+    f.recall = f.true_alerts ? (double)right / (double)f.true_alerts : NAN;
+    return f;
+}
+
+/* --- bytes: "TCL1", u8 type, the model's own bytes --- */
+
+static const char MAGIC[4] = {'T', 'C', 'L', '1'};
+
+void toc_classifier_encode(const struct toc_classifier *c, struct toc_buf *out) {
+    toc_buf_append(out, MAGIC, sizeof MAGIC);
+    toc_buf_append_u8(out, (uint8_t)toc_classifier_type(c));
+    if (c->trees)
+        toc_gboost_encode(c->trees, out);
+    else
+        toc_logistic_encode(c->logistic, out);
+}
+
+int toc_classifier_decode(struct toc_sv bytes, struct toc_classifier **out, struct toc_err *err) {
+    *out = NULL;
+    if (bytes.n < sizeof MAGIC + 1)
+        return toc_errf(err, TOC_ETRUNCATED, "stored classifier: %s", toc_strerror(TOC_ETRUNCATED));
+    struct toc_sv head = toc_sv_sub(bytes, 0, sizeof MAGIC);
+    if (!toc_sv_eq(head, toc_sv_make(MAGIC, sizeof MAGIC)))
+        return toc_errf(err, TOC_EVERSION, "stored classifier: written by another release");
+    struct toc_classifier *c = TOC_NEW(struct toc_classifier);
+    struct toc_sv body = toc_sv_sub(bytes, sizeof MAGIC + 1, bytes.n - sizeof MAGIC - 1);
+    int rc;
+    switch ((unsigned char)bytes.p[sizeof MAGIC]) {
+    case TOC_CLASSIFIER_LOGISTIC:
+        rc = toc_logistic_decode(body, &c->logistic, err);
+        break;
+    case TOC_CLASSIFIER_TREES:
+        rc = toc_gboost_decode(body, &c->trees, err);
+        break;
+    default:
+        rc = toc_errf(err, TOC_ECORRUPT, "stored classifier: unknown type");
+    }
+    if (rc < 0)
+        toc_classifier_free(&c);
+    *out = c;
+    return rc;
+}
