@@ -45,8 +45,8 @@ int toc_learn_command(int argc, char **argv) {
         return rc < 0 ? 0 : rc;
     if (count != 2)
         return usage_error("give a verb and a file");
-    if (!(offline.keep > 0 && offline.keep <= 1))
-        return usage_error("--keep must lie above 0, at most 1");
+    if (!(offline.keep >= 0.8 && offline.keep <= 1))
+        return usage_error("--keep must lie in [0.8, 1]");
     offline.rows_path = argv[2];
     if (strcmp(argv[1], "validate") == 0)
         return toc_learn_validate(&offline);

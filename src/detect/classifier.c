@@ -10,8 +10,8 @@
 static const double L2 = 0.1, LEVEL_MAX = 0.5;
 
 struct toc_classifier {
-    struct toc_gboost *trees;
-    struct toc_logistic *logistic; /* exactly one of the two */
+    struct toc_gboost *trees;      /* NULL: a logistic regression alone */
+    struct toc_logistic *logistic; /* always there */
 };
 
 const char *toc_classifier_type_text(enum toc_classifier_type t) {
@@ -35,27 +35,36 @@ enum toc_classifier_type toc_classifier_type(const struct toc_classifier *c) {
 }
 
 size_t toc_classifier_columns(const struct toc_classifier *c) {
-    return c->trees ? toc_gboost_columns(c->trees) : toc_logistic_columns(c->logistic);
+    return toc_logistic_columns(c->logistic);
 }
 
 double toc_classifier_probability(const struct toc_classifier *c, const double *row) {
-    double odds =
-        c->trees ? toc_gboost_log_odds(c->trees, row) : toc_logistic_log_odds(c->logistic, row);
+    double odds = toc_logistic_log_odds(c->logistic, row);
+    if (c->trees)
+        odds = (odds + toc_gboost_log_odds(c->trees, row)) / 2;
     return 1 / (1 + exp(-odds));
 }
 
-void toc_classifier_importance(const struct toc_classifier *c, double *out_shares) {
-    if (c->trees) {
-        toc_gboost_importance(c->trees, out_shares);
-        return;
-    }
+/* Magnitudes to shares. */
+static void to_shares(double *v, size_t n) {
     double all = 0;
-    size_t columns = toc_logistic_columns(c->logistic);
+    for (size_t i = 0; i < n; i++)
+        all += v[i] = fabs(v[i]);
+    for (size_t i = 0; i < n && all > 0; i++)
+        v[i] /= all;
+}
+
+void toc_classifier_importance(const struct toc_classifier *c, double *out_shares) {
+    double gains[TOC_GBOOST_COLUMNS_MAX];
+    size_t columns = toc_classifier_columns(c);
     toc_logistic_weights(c->logistic, out_shares);
+    to_shares(out_shares, columns);
+    if (!c->trees)
+        return;
+    toc_gboost_importance(c->trees, gains);
     for (size_t i = 0; i < columns; i++)
-        all += out_shares[i] = fabs(out_shares[i]);
-    for (size_t i = 0; i < columns && all > 0; i++)
-        out_shares[i] /= all;
+        out_shares[i] += gains[i];
+    to_shares(out_shares, columns);
 }
 
 /* --- examples --- */
@@ -118,9 +127,9 @@ static int fit_as(const struct toc_examples *e, enum toc_classifier_type type,
     double *weights = row_weights(e);
     int rc = weights ? 0 : toc_errf(err, TOC_ENOMEM, "no memory for %zu rows", e->x.rows);
     if (rc == 0)
-        rc = type == TOC_CLASSIFIER_TREES
-                 ? toc_gboost_fit(&p, e->x, e->labels, weights, &c->trees, err)
-                 : toc_logistic_fit(L2, e->x, e->labels, weights, &c->logistic, err);
+        rc = toc_logistic_fit(L2, e->x, e->labels, weights, &c->logistic, err);
+    if (rc == 0 && type == TOC_CLASSIFIER_TREES)
+        rc = toc_gboost_fit(&p, e->x, e->labels, weights, &c->trees, err);
     toc_free(weights);
     if (rc < 0)
         toc_classifier_free(&c);
@@ -260,39 +269,55 @@ struct toc_gate_effect toc_gate_effect(const struct toc_examples *e, const doubl
     return f;
 }
 
-/* --- bytes: "TCL1", u8 type, the model's own bytes --- */
+/* --- bytes: "TCL1", u8 type, the logistic regression's bytes as a string, then those of the trees
+ * --- */
 
 static const char MAGIC[4] = {'T', 'C', 'L', '1'};
 
+static void append_model(struct toc_buf *out, struct toc_buf *model) {
+    toc_buf_append_varint(out, model->n);
+    toc_buf_append_sv(out, toc_buf_sv(model));
+    if (toc_buf_error(model) && !out->error)
+        out->error = toc_buf_error(model);
+    toc_buf_fini(model);
+}
+
 void toc_classifier_encode(const struct toc_classifier *c, struct toc_buf *out) {
+    struct toc_buf logistic = TOC_BUF_INIT, trees = TOC_BUF_INIT;
     toc_buf_append(out, MAGIC, sizeof MAGIC);
     toc_buf_append_u8(out, (uint8_t)toc_classifier_type(c));
-    if (c->trees)
-        toc_gboost_encode(c->trees, out);
-    else
-        toc_logistic_encode(c->logistic, out);
+    toc_logistic_encode(c->logistic, &logistic);
+    append_model(out, &logistic);
+    if (!c->trees)
+        return;
+    toc_gboost_encode(c->trees, &trees);
+    append_model(out, &trees);
+}
+
+static int decode_body(struct toc_reader *r, struct toc_classifier *c, struct toc_err *err) {
+    uint8_t type = toc_read_u8(r);
+    struct toc_sv logistic = toc_read_string(r), trees = TOC_SV_NULL;
+    if (type == TOC_CLASSIFIER_TREES)
+        trees = toc_read_string(r);
+    if (r->error || type >= TOC_CLASSIFIER_TYPE_COUNT || toc_reader_left(r))
+        return toc_errf(err, r->error ? r->error : TOC_ECORRUPT, "stored classifier: damaged");
+    int rc = toc_logistic_decode(logistic, &c->logistic, err);
+    if (rc == 0 && type == TOC_CLASSIFIER_TREES)
+        rc = toc_gboost_decode(trees, &c->trees, err);
+    if (rc == 0 && c->trees && toc_gboost_columns(c->trees) != toc_logistic_columns(c->logistic))
+        rc = toc_errf(err, TOC_ECORRUPT, "stored classifier: parts of different columns");
+    return rc;
 }
 
 int toc_classifier_decode(struct toc_sv bytes, struct toc_classifier **out, struct toc_err *err) {
     *out = NULL;
     if (bytes.n < sizeof MAGIC + 1)
         return toc_errf(err, TOC_ETRUNCATED, "stored classifier: %s", toc_strerror(TOC_ETRUNCATED));
-    struct toc_sv head = toc_sv_sub(bytes, 0, sizeof MAGIC);
-    if (!toc_sv_eq(head, toc_sv_make(MAGIC, sizeof MAGIC)))
+    if (!toc_sv_eq(toc_sv_sub(bytes, 0, sizeof MAGIC), toc_sv_make(MAGIC, sizeof MAGIC)))
         return toc_errf(err, TOC_EVERSION, "stored classifier: written by another release");
     struct toc_classifier *c = TOC_NEW(struct toc_classifier);
-    struct toc_sv body = toc_sv_sub(bytes, sizeof MAGIC + 1, bytes.n - sizeof MAGIC - 1);
-    int rc;
-    switch ((unsigned char)bytes.p[sizeof MAGIC]) {
-    case TOC_CLASSIFIER_LOGISTIC:
-        rc = toc_logistic_decode(body, &c->logistic, err);
-        break;
-    case TOC_CLASSIFIER_TREES:
-        rc = toc_gboost_decode(body, &c->trees, err);
-        break;
-    default:
-        rc = toc_errf(err, TOC_ECORRUPT, "stored classifier: unknown type");
-    }
+    struct toc_reader r = toc_reader_make(toc_sv_sub(bytes, sizeof MAGIC, bytes.n - sizeof MAGIC));
+    int rc = decode_body(&r, c, err);
     if (rc < 0)
         toc_classifier_free(&c);
     *out = c;

@@ -1,7 +1,8 @@
 /*
  * Which candidate alerts are true? A classifier of feature rows that takes what its labels allow:
- * logistic regression from 50 labelled alerts, boosted trees from 500. Rows of one group (the looks
- * at one alert) share a label and count as one alert together.
+ * logistic regression from 50 labelled alerts, from 500 the mean of its log odds and those of
+ * boosted trees. Rows of one group (the looks at one alert) share a label and count as one alert
+ * together.
  *
  * What a model would do is told by cross-validation over the labelled past: each alert is judged by
  * a model that has seen no row of its own fold, folds being blocks in the order given (time), so

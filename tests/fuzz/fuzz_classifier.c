@@ -1,6 +1,6 @@
 /* Oracle: a classifier that decodes gives a probability in [0, 1] for any row, also with missing
  * and huge values, its importances are shares, and it encodes to bytes that decode to the same
- * answers. The checksum is repaired first, so that mutations reach the decoder behind it. */
+ * answers. The checksums are repaired first, so that mutations reach the decoder behind it. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +43,20 @@ static void check(const struct toc_classifier *c) {
     toc_buf_fini(&out);
 }
 
+/* Each model inside is a length and bytes that end with their checksum. */
+static void repair(char *bytes, size_t size) {
+    struct toc_reader r = toc_reader_make(toc_sv_make(bytes, size));
+    (void)toc_read_bytes(&r, HEAD);
+    while (toc_reader_left(&r)) {
+        struct toc_sv model = toc_read_string(&r);
+        if (r.error || model.n < 4)
+            return;
+        uint32_t crc = toc_crc32c(0, model.p, model.n - 4);
+        for (size_t i = 0; i < 4; i++)
+            bytes[(size_t)(model.p - bytes) + model.n - 4 + i] = (char)(crc >> (8 * i));
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct toc_classifier *c = NULL;
     if (toc_classifier_decode(toc_sv_make((const char *)data, size), &c, NULL) == 0) {
@@ -53,9 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         return 0;
     char *bytes = malloc(size);
     memcpy(bytes, data, size);
-    uint32_t crc = toc_crc32c(0, bytes + HEAD, size - HEAD - 4);
-    for (size_t i = 0; i < 4; i++)
-        bytes[size - 4 + i] = (char)(crc >> (8 * i));
+    repair(bytes, size);
     if (toc_classifier_decode(toc_sv_make(bytes, size), &c, NULL) == 0) {
         check(c);
         toc_classifier_free(&c);
