@@ -6,9 +6,8 @@
 #include "base/alloc.h"
 
 /* Series of the receiver are found by the address of their labels, which it keeps as long as it
- * knows the run; another run's may come to the same address later, so the labels are compared. */
+ * knows the run; when it forgets one, all places are. */
 struct toc_replay_place {
-    struct toc_labels labels;    /* owned */
     struct toc_patient *patient; /* NULL: a run that is left out */
     size_t series;
 };
@@ -40,23 +39,24 @@ static void forget_places(struct toc_replay *r) {
     const struct toc_map_entry *e;
     for (size_t cursor = 0; (e = toc_map_next(&r->by_labels, &cursor));) {
         struct toc_replay_place *place = e->value;
-        toc_labels_free(&place->labels);
         toc_free(place);
     }
     toc_map_fini(&r->by_labels);
+    r->are_places_stale = false;
+}
+
+static void note_forgotten(void *ctx) {
+    struct toc_replay *r = ctx;
+    r->are_places_stale = true;
 }
 
 static struct toc_replay_place *place_of(struct toc_replay *r, struct toc_labels labels) {
     uint64_t address = (uint64_t)(uintptr_t)labels.items;
     struct toc_replay_place *place = toc_map_get(&r->by_labels, toc_map_u64(&address));
-    if (place && toc_labels_eq(place->labels, labels))
+    if (place)
         return place;
-    if (!place) {
-        place = TOC_NEW(struct toc_replay_place);
-        toc_map_put(&r->by_labels, toc_map_u64(&address), place);
-    }
-    toc_labels_free(&place->labels);
-    place->labels = toc_labels_dup(labels);
+    place = TOC_NEW(struct toc_replay_place);
+    toc_map_put(&r->by_labels, toc_map_u64(&address), place);
     place->patient = patient_of(r, toc_labels_get(labels, TOC_SV("run")));
     if (place->patient)
         place->series = toc_patient_series(place->patient, labels);
@@ -67,6 +67,8 @@ static int take_points(struct toc_sink *sink, const struct toc_point *points, si
                        struct toc_write_result *out_result, struct toc_err *err) {
     struct toc_replay *r = TOC_CONTAINER_OF(sink, struct toc_replay, sink);
     (void)err;
+    if (r->are_places_stale)
+        forget_places(r);
     for (size_t i = 0; i < count; i++) {
         const struct toc_replay_place *place = place_of(r, points[i].labels);
         if (place->patient)
@@ -91,8 +93,12 @@ int toc_replay_new(const struct toc_replay_options *o, struct toc_replay **out) 
     r->o = *o;
     r->sink.write = take_points;
     r->listener.on_event = take_event;
-    r->receiver = toc_run_receiver_new(&(struct toc_run_receiver_options){
-        .sink = &r->sink, .listener = &r->listener, .max_runs = 4 * TOC_REPLAY_RUNS_MAX});
+    r->receiver =
+        toc_run_receiver_new(&(struct toc_run_receiver_options){.sink = &r->sink,
+                                                                .listener = &r->listener,
+                                                                .max_runs = 4 * TOC_REPLAY_RUNS_MAX,
+                                                                .on_forgotten = note_forgotten,
+                                                                .on_forgotten_ctx = r});
     *out = r;
     return 0;
 }

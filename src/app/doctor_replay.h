@@ -26,6 +26,7 @@ struct toc_replay {
     } patients;                    /* by first appearance */
     struct toc_map by_name;        /* struct toc_patient * */
     struct toc_map by_labels;      /* address of a series' labels → struct toc_replay_place * */
+    bool are_places_stale;         /* the receiver forgot a run */
     uint64_t runs_dropped_samples; /* of runs beyond TOC_REPLAY_RUNS_MAX */
     int error;                     /* of a patient that could not be made */
 };

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/decimal_read_priv.h"
 #include "base/float_digits_priv.h"
 
 int toc_parse_u64(struct toc_sv s, uint64_t *out) {
@@ -34,37 +35,80 @@ int toc_parse_i64(struct toc_sv s, int64_t *out) {
     return 0;
 }
 
-/* Powers of ten that are exact in a double. */
-static const double exact_pow10[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                     1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+/* The parts of a decimal number. */
+struct decimal {
+    uint64_t digits; /* without the point; meaningful up to 19 of them */
+    int digit_count; /* without leading zeros */
+    int whole, fraction, exponent;
+    bool is_negative, has_point, has_exponent, has_leading_zero;
+};
 
-/* Clinger's fast path: at most 19 digits and a small exponent give a correctly rounded result with
- * one multiplication or division when the mantissa fits in 53 bits. */
-static bool parse_simple_decimal(struct toc_sv s, double *out) {
-    size_t i = s.n && (s.p[0] == '-' || s.p[0] == '+');
-    uint64_t mantissa = 0;
-    int digits = 0, scale = 0;
-    bool seen_point = false, seen_digit = false;
-    for (; i < s.n; i++) {
-        if (s.p[i] == '.' && !seen_point) {
-            seen_point = true;
-            continue;
-        }
-        if (s.p[i] < '0' || s.p[i] > '9')
-            return false;
-        seen_digit = true;
-        mantissa = mantissa * 10 + (uint64_t)(s.p[i] - '0');
-        digits += mantissa != 0;
-        scale += seen_point;
-        if (digits > 18)
-            return false;
+static const char *read_digits(const char *p, const char *end, struct decimal *d, int *out_count) {
+    const char *start = p;
+    for (; p < end && (unsigned char)(*p - '0') < 10; p++) {
+        d->digits = d->digits * 10 + (uint64_t)(*p - '0');
+        d->digit_count += d->digit_count || *p != '0';
     }
-    if (!seen_digit || mantissa >> 53 || scale > 22)
+    *out_count = (int)TOC_MIN(p - start, 400);
+    return p;
+}
+
+/* "e-05"; where there are no digits behind the letter, nothing was read. */
+static const char *read_exponent(const char *p, const char *end, struct decimal *d) {
+    enum { EXPONENT_MAX = 9999 };
+    const char *at = p + 1;
+    if (p == end || (*p | 0x20) != 'e')
+        return p;
+    bool is_negative = at < end && *at == '-';
+    at += at < end && (*at == '-' || *at == '+');
+    if (at == end || (unsigned char)(*at - '0') >= 10)
+        return p;
+    for (; at < end && (unsigned char)(*at - '0') < 10; at++)
+        d->exponent = TOC_MIN(d->exponent * 10 + (*at - '0'), EXPONENT_MAX);
+    d->exponent = is_negative ? -d->exponent : d->exponent;
+    d->has_exponent = true;
+    return at;
+}
+
+/* Sign, digits, point, digits, exponent, each of which may be missing. Returns where they end. */
+static const char *read_decimal(const char *p, const char *end, struct decimal *d) {
+    *d = (struct decimal){.is_negative = p < end && *p == '-'};
+    p += p < end && (*p == '-' || *p == '+');
+    d->has_leading_zero = p < end && *p == '0';
+    p = read_digits(p, end, d, &d->whole);
+    d->has_point = p < end && *p == '.';
+    if (d->has_point)
+        p = read_digits(p + 1, end, d, &d->fraction);
+    return d->whole + d->fraction ? read_exponent(p, end, d) : p;
+}
+
+static bool decimal_value(const struct decimal *d, double *out) {
+    enum { DIGITS_MAX = 19 }; /* what 64 bits hold */
+    if (d->digit_count > DIGITS_MAX || !toc_decimal_read(d->digits, d->exponent - d->fraction, out))
         return false;
-    double v = (double)mantissa / exact_pow10[scale];
-    *out = s.p[0] == '-' ? -v : v;
+    *out = d->is_negative ? -*out : *out;
     return true;
+}
+
+static bool parse_simple_decimal(struct toc_sv s, double *out) {
+    struct decimal d;
+    const char *end = s.p + s.n;
+    return read_decimal(s.p, end, &d) == end && d.whole + d.fraction && decimal_value(&d, out);
+}
+
+size_t toc_read_json_number(struct toc_sv s, double *out) {
+    enum { INTEGER_DIGITS_MAX = 18 };
+    struct decimal d;
+    const char *end = s.n ? read_decimal(s.p, s.p + s.n, &d) : s.p;
+    if (end == s.p || s.p[0] == '+' || !d.whole || (d.has_leading_zero && d.whole > 1) ||
+        (d.has_point && !d.fraction))
+        return 0;
+    bool is_integer = !d.has_point && !d.has_exponent;
+    if ((is_integer && d.digit_count > INTEGER_DIGITS_MAX) || !decimal_value(&d, out))
+        return 0;
+    if (is_integer && *out == 0)
+        *out = 0; /* of an integer there is no -0 */
+    return (size_t)(end - s.p);
 }
 
 static bool is_float_char(char c) {

@@ -15,6 +15,10 @@ int toc_parse_u64(struct toc_sv s, uint64_t *out) TOC_MUST_CHECK;
 /* Whole string as Go's strconv.ParseFloat would take it without underscores: decimal, exponent, hex
  * float, inf/infinity/nan in any case and sign. Correctly rounded. 0 or TOC_EPARSE. */
 int toc_parse_f64(struct toc_sv s, double *out) TOC_MUST_CHECK;
+/* The JSON number (RFC 8259) that s begins with, correctly rounded: its length. 0 when there is
+ * none, and for what few programs write, which is left to a whole parser: more than 19 digits (18
+ * of an integer), and what is too large or too small for a normal double. */
+size_t toc_read_json_number(struct toc_sv s, double *out);
 /*
  * Shortest text that reads back to the same double, as Go's strconv.FormatFloat(v, …, -1, 64); NaN,
  * +Inf, -Inf and -0 as there.

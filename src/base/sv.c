@@ -114,6 +114,13 @@ bool toc_sv_is_utf8(struct toc_sv s) {
     const unsigned char *p = (const unsigned char *)s.p;
     size_t i = 0;
     while (i < s.n) {
+        uint64_t word = 0;
+        if (s.n - i >= sizeof word) /* most text is ASCII */
+            memcpy(&word, p + i, sizeof word);
+        if (s.n - i >= sizeof word && !(word & 0x8080808080808080ULL)) {
+            i += sizeof word;
+            continue;
+        }
         size_t len = utf8_sequence(p + i, s.n - i);
         if (!len)
             return false;

@@ -148,8 +148,34 @@ static void put_series(const struct writer *w, struct toc_run_series *s, int64_t
     TOC_VEC_PUSH(&r->points, toc_float_point(s->labels, t_ms, value));
 }
 
+static bool is_remembered(const struct writer *w, const struct toc_run_memo *m) {
+    return m && m->series && m->run == w->run->number && m->rank == w->rank;
+}
+
+static void remember(const struct writer *w, struct toc_run_memo *m, struct toc_run_series *s) {
+    if (m)
+        *m = (struct toc_run_memo){w->run->number, w->rank, s};
+}
+
+/* series_get, or what was remembered of it. */
+static struct toc_run_series *series_of(const struct writer *w, struct toc_sv metric,
+                                        const struct toc_label *extra, size_t count,
+                                        struct toc_run_memo *memo) {
+    if (is_remembered(w, memo))
+        return memo->series;
+    struct toc_run_series *s = series_get(w, metric, extra, count);
+    remember(w, memo, s);
+    return s;
+}
+
 static void put(const struct writer *w, const char *metric, double value) {
     put_series(w, series_get(w, toc_sv_cstr(metric), NULL, 0), w->t_ms, value);
+}
+
+static void put_own(const struct writer *w, enum toc_run_own which, const char *metric,
+                    double value) {
+    struct toc_run_memo *memo = &w->run->own[which];
+    put_series(w, series_of(w, toc_sv_cstr(metric), NULL, 0, memo), w->t_ms, value);
 }
 
 static void put_nonfinite(const struct writer *w, int kind, int64_t t_ms, double value) {
@@ -264,9 +290,10 @@ static void put_step(const struct writer *w, struct toc_run_rank *k,
         k->nonfinite[TOC_NONFINITE_MISSING]++;
     k->has_step = true;
     k->step = line->step;
-    put(w, "train_step", (double)line->step);
+    put_own(w, TOC_RUN_OWN_STEP, "train_step", (double)line->step);
     if (is_new)
-        put(w, "train_last_step_timestamp_seconds", (double)w->t_ms / 1000);
+        put_own(w, TOC_RUN_OWN_STEP_TIME, "train_last_step_timestamp_seconds",
+                (double)w->t_ms / 1000);
 }
 
 static int note_unknown(const struct writer *w, const struct toc_run_line *line,
@@ -288,10 +315,11 @@ static int put_values(const struct writer *w, const struct toc_run_line *line,
                       struct toc_err *err) {
     for (size_t i = 0; i < line->value_count; i++) {
         const struct toc_run_value *v = &line->values[i];
-        int rc = v->is_unknown ? note_unknown(w, line, v->metric, err) : 0;
+        bool is_news = v->is_unknown && !is_remembered(w, v->memo);
+        int rc = is_news ? note_unknown(w, line, v->metric, err) : 0;
         if (rc)
             return rc;
-        put_series(w, series_get(w, v->metric, NULL, 0), w->t_ms, v->value);
+        put_series(w, series_of(w, v->metric, NULL, 0, v->memo), w->t_ms, v->value);
     }
     return 0;
 }
@@ -299,20 +327,22 @@ static int put_values(const struct writer *w, const struct toc_run_line *line,
 static const char SCALAR_METRIC[] = "train_tb_scalar";
 
 /* The series of a tag; NULL when the run has as many as it may have. */
-static struct toc_run_series *scalar_get(const struct writer *w, struct toc_sv tag) {
-    struct toc_label l = {TOC_SV("tag"), tag};
+static struct toc_run_series *scalar_get(const struct writer *w, const struct toc_run_scalar *c) {
+    struct toc_label l = {TOC_SV("tag"), c->tag};
     size_t before = w->run->series.count;
+    if (is_remembered(w, c->memo))
+        return c->memo->series;
     if (w->run->scalar_tags >= w->r->o.max_scalar_tags &&
         !series_is_known(w, toc_sv_cstr(SCALAR_METRIC), &l, 1))
         return NULL;
-    struct toc_run_series *s = series_get(w, toc_sv_cstr(SCALAR_METRIC), &l, 1);
+    struct toc_run_series *s = series_of(w, toc_sv_cstr(SCALAR_METRIC), &l, 1, c->memo);
     w->run->scalar_tags += w->run->series.count > before;
     return s;
 }
 
 static void put_scalars(const struct writer *w, const struct toc_run_line *line) {
     for (size_t i = 0; i < line->scalar_count; i++) {
-        struct toc_run_series *s = scalar_get(w, line->scalars[i].tag);
+        struct toc_run_series *s = scalar_get(w, &line->scalars[i]);
         if (s)
             put_series(w, s, w->t_ms, line->scalars[i].value);
         else
@@ -332,10 +362,12 @@ static void put_layers(const struct writer *w, const struct toc_run_line *line) 
     for (size_t i = 0; i < line->layer_count; i++) {
         const struct toc_run_layer *layer = &line->layers[i];
         struct toc_label l = {TOC_SV("layer"), layer->name};
-        note_layer(w->run, layer->name);
-        for (size_t j = 0; j < layer->count; j++)
-            put_series(w, series_get(w, layer->stats[j].metric, &l, 1), w->t_ms,
-                       layer->stats[j].value);
+        if (!layer->count || !is_remembered(w, layer->stats[0].memo))
+            note_layer(w->run, layer->name);
+        for (size_t j = 0; j < layer->count; j++) {
+            const struct toc_run_value *v = &layer->stats[j];
+            put_series(w, series_of(w, v->metric, &l, 1, v->memo), w->t_ms, v->value);
+        }
     }
 }
 
@@ -376,16 +408,10 @@ const struct toc_run_rank *toc_run_speaker(const struct toc_run *run) {
 
 static void keep_latest(struct toc_run *run, const struct toc_run_line *line, int64_t t_ms,
                         bool is_new_step) {
-    static const struct {
-        const char *metric;
-        size_t at;
-    } kept[] = {
-        {"train_loss", offsetof(struct toc_run_latest, loss)},
-        {"train_grad_norm", offsetof(struct toc_run_latest, grad_norm)},
-        {"train_step_seconds", offsetof(struct toc_run_latest, step_seconds)},
-        {"train_tokens_per_second", offsetof(struct toc_run_latest, tokens_per_second)},
-        {"train_memory_bytes", offsetof(struct toc_run_latest, memory_bytes)},
-        {"train_learning_rate", offsetof(struct toc_run_latest, learning_rate)},
+    static const size_t places[] = {
+#define X(name, metric, member) [name] = offsetof(struct toc_run_latest, member),
+        TOC_RUN_LATEST_TABLE(X)
+#undef X
     };
     struct toc_run_latest *latest = &run->latest;
     if (!latest->started_ms || (line->has_event && line->event == TOC_RUN_EVENT_START))
@@ -393,9 +419,9 @@ static void keep_latest(struct toc_run *run, const struct toc_run_line *line, in
     if (is_new_step)
         latest->last_step_ms = t_ms;
     for (size_t i = 0; i < line->value_count; i++)
-        for (size_t j = 0; j < TOC_ARRAY_LEN(kept); j++)
-            if (toc_sv_eq_cstr(line->values[i].metric, kept[j].metric))
-                *(double *)(void *)((char *)latest + kept[j].at) = line->values[i].value;
+        if (line->values[i].latest)
+            *(double *)(void *)((char *)latest + places[line->values[i].latest]) =
+                line->values[i].value;
 }
 
 static struct toc_run_touch *touch_of(struct toc_run_receiver *r, const struct toc_run *run) {
@@ -459,12 +485,26 @@ static struct toc_run_rank *rank_get(struct toc_run_receiver *r, struct toc_run 
     return k;
 }
 
+/* What a line may change that is told at once. */
+struct told {
+    enum toc_run_state state;
+    uint64_t restarts, nonfinite[TOC_NONFINITE_COUNT];
+};
+
+static struct told told_of(const struct toc_run_rank *k) {
+    struct told t = {.state = k->state, .restarts = k->restarts};
+    memcpy(t.nonfinite, k->nonfinite, sizeof t.nonfinite);
+    return t;
+}
+
 static void put_line(const struct writer *w, struct toc_run_rank *k,
                      const struct toc_run_line *line, bool are_labels_new) {
-    struct toc_run_rank before = *k;
+    struct told before = told_of(k);
+    bool was_known = k->is_known, had_step = k->has_step;
+    int64_t step_before = k->step;
     announce(w, k);
+    k->restarts += is_restart(k, line);
     k->state = state_after(k, line);
-    k->restarts += is_restart(&before, line);
     if (line->session.n)
         toc_sv_copy(line->session, k->last_session, sizeof k->last_session);
     put_step(w, k, line);
@@ -478,11 +518,10 @@ static void put_line(const struct writer *w, struct toc_run_rank *k,
     bool is_told = line->has_event && line->event != TOC_RUN_EVENT_RESTART;
     w->run->latest.tells_state |= line->has_state || is_told;
     if (toc_run_speaker(w->run) == k)
-        keep_latest(w->run, line, w->t_ms,
-                    k->has_step && (!before.has_step || before.step != k->step));
+        keep_latest(w->run, line, w->t_ms, k->has_step && (!had_step || step_before != k->step));
     bool is_changed = k->state != before.state || k->restarts != before.restarts ||
                       memcmp(k->nonfinite, before.nonfinite, sizeof k->nonfinite) != 0;
-    if (is_changed || !before.is_known || are_labels_new ||
+    if (is_changed || !was_known || are_labels_new ||
         w->t_ms - k->derived_at_ms >= DERIVED_EVERY_MS)
         put_derived(w, k);
 }

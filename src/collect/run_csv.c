@@ -5,8 +5,10 @@ enum column_kind { COLUMN_FIELD, COLUMN_LABEL, COLUMN_STAT };
 
 struct column {
     enum column_kind kind;
-    struct toc_sv name; /* field, label or statistic */
-    size_t layer;       /* COLUMN_STAT: index into layers */
+    struct toc_sv name;             /* field, label or statistic */
+    size_t layer;                   /* COLUMN_STAT: index into layers */
+    struct toc_run_meaning meaning; /* COLUMN_FIELD */
+    struct toc_run_memo memo;
 };
 
 struct toc_run_columns {
@@ -43,11 +45,13 @@ static int parse_column(const struct toc_run_decoder *d, struct toc_run_columns 
                         struct toc_sv name, int number) {
     struct column *column = &c->items[c->count++];
     if (toc_sv_starts_with(name, TOC_SV("labels."))) {
-        *column = (struct column){COLUMN_LABEL, toc_sv_sub(name, 7, SIZE_MAX), 0};
+        *column = (struct column){.kind = COLUMN_LABEL, .name = toc_sv_sub(name, 7, SIZE_MAX)};
         return 0;
     }
     if (!toc_sv_starts_with(name, TOC_SV("layers."))) {
-        *column = (struct column){COLUMN_FIELD, name, 0};
+        *column = (struct column){
+            .kind = COLUMN_FIELD, .name = name, .meaning = toc_run_meaning_of(d->arena, name)};
+        column->meaning.value.memo = &column->memo;
         return 0;
     }
     if (!parse_stat_column(c, toc_sv_sub(name, 7, SIZE_MAX), column))
@@ -68,6 +72,18 @@ static int refuse_twins(const struct toc_run_decoder *d, const struct toc_sv *na
     return rc;
 }
 
+/* Columns whose series no other column has. */
+static void find_only(struct toc_run_columns *c) {
+    for (size_t k = 0; k < c->count && c->count <= TOC_RUN_VALUES_MAX; k++) {
+        struct toc_sv metric = toc_run_meaning_metric(&c->items[k].meaning);
+        bool is_only = metric.n > 0;
+        for (size_t i = 0; is_only && i < c->count; i++)
+            is_only = i == k || c->items[i].kind != COLUMN_FIELD ||
+                      !toc_sv_eq(metric, toc_run_meaning_metric(&c->items[i].meaning));
+        c->items[k].meaning.is_only = is_only;
+    }
+}
+
 int toc_run_columns_parse(const struct toc_run_decoder *d, const struct toc_sv *names, size_t count,
                           int number, struct toc_run_columns **out) {
     struct toc_run_columns *c = TOC_ARENA_NEW(d->arena, struct toc_run_columns);
@@ -83,6 +99,7 @@ int toc_run_columns_parse(const struct toc_run_decoder *d, const struct toc_sv *
     if (!rc && c->layer_count > TOC_RUN_LAYERS_MAX)
         rc = toc_run_fail(d, number, "more than %d layers", TOC_RUN_LAYERS_MAX);
     toc_map_fini(&c->by_name);
+    find_only(c);
     *out = c;
     return rc;
 }
@@ -90,6 +107,8 @@ int toc_run_columns_parse(const struct toc_run_decoder *d, const struct toc_sv *
 /* Layers appear in the header's order; one without any value in this row is left out. */
 static int row_layers(const struct toc_run_decoder *d, const struct toc_run_columns *c,
                       const struct toc_sv *cells, struct toc_run_line *line) {
+    if (!c->layer_count)
+        return 0;
     struct toc_run_layer **made =
         TOC_ARENA_NEW_ARRAY(d->arena, struct toc_run_layer *, c->layer_count + 1);
     if (!made)
@@ -113,12 +132,12 @@ static int row_layers(const struct toc_run_decoder *d, const struct toc_run_colu
 
 static int row_cell(const struct toc_run_decoder *d, const struct column *column,
                     struct toc_sv cell, struct toc_run_line *line) {
-    struct toc_run_raw raw = {.type = TOC_RUN_RAW_TEXT, .text = cell, .is_csv = true};
     if (column->kind == COLUMN_STAT || !toc_sv_trim(cell).n)
         return 0;
+    struct toc_run_raw raw = {.type = TOC_RUN_RAW_TEXT, .text = cell, .is_csv = true};
     if (column->kind == COLUMN_LABEL)
         return toc_run_add_label(d, line, column->name, cell);
-    return toc_run_set_field(d, line, column->name, &raw);
+    return toc_run_set_meant(d, line, column->name, &column->meaning, &raw);
 }
 
 int toc_run_line_csv(const struct toc_run_decoder *d, const struct toc_run_columns *columns,

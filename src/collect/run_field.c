@@ -44,51 +44,46 @@ enum field {
 
 static const struct {
     enum field field;
-    const char *name;
+    struct toc_sv name;
     bool is_alias;
 } fields[] = {
-#define X(field, name, is_alias) {field, name, is_alias},
+#define X(field, name, is_alias) {field, {name, sizeof name - 1}, is_alias},
     FIELDS(X)
 #undef X
 };
 
-/* X(field, metric, kind) */
-#define VALUES(X)                                                          \
-    X("loss", "train_loss", TOC_RUN_VALUE_LOSS)                            \
-    X("train_loss", "train_loss", TOC_RUN_VALUE_LOSS)                      \
-    X("grad_norm", "train_grad_norm", TOC_RUN_VALUE_GRAD)                  \
-    X("lr", "train_learning_rate", TOC_RUN_VALUE_PLAIN)                    \
-    X("step_seconds", "train_step_seconds", TOC_RUN_VALUE_PLAIN)           \
-    X("tokens_per_second", "train_tokens_per_second", TOC_RUN_VALUE_PLAIN) \
-    X("memory_bytes", "train_memory_bytes", TOC_RUN_VALUE_PLAIN)           \
-    X("memory_limit_bytes", "train_memory_limit_bytes", TOC_RUN_VALUE_PLAIN)
+/* X(field, metric, kind, latest) */
+#define VALUES(X)                                                                                 \
+    X("loss", "train_loss", TOC_RUN_VALUE_LOSS, TOC_RUN_LATEST_LOSS)                              \
+    X("train_loss", "train_loss", TOC_RUN_VALUE_LOSS, TOC_RUN_LATEST_LOSS)                        \
+    X("grad_norm", "train_grad_norm", TOC_RUN_VALUE_GRAD, TOC_RUN_LATEST_GRAD_NORM)               \
+    X("lr", "train_learning_rate", TOC_RUN_VALUE_PLAIN, TOC_RUN_LATEST_RATE)                      \
+    X("step_seconds", "train_step_seconds", TOC_RUN_VALUE_PLAIN, TOC_RUN_LATEST_STEP_SECONDS)     \
+    X("tokens_per_second", "train_tokens_per_second", TOC_RUN_VALUE_PLAIN, TOC_RUN_LATEST_TOKENS) \
+    X("memory_bytes", "train_memory_bytes", TOC_RUN_VALUE_PLAIN, TOC_RUN_LATEST_MEMORY)           \
+    X("memory_limit_bytes", "train_memory_limit_bytes", TOC_RUN_VALUE_PLAIN, TOC_RUN_LATEST_NONE)
 
-/* X(statistic, metric, kind) */
-#define STATS(X)                                                       \
-    X("grad_norm", "train_layer_grad_norm", TOC_RUN_VALUE_GRAD)        \
-    X("param_mean", "train_layer_param_mean", TOC_RUN_VALUE_PARAM)     \
-    X("param_std", "train_layer_param_std", TOC_RUN_VALUE_PARAM)       \
-    X("param_min", "train_layer_param_min", TOC_RUN_VALUE_PARAM)       \
-    X("param_max", "train_layer_param_max", TOC_RUN_VALUE_PARAM)       \
-    X("update_ratio", "train_update_ratio", TOC_RUN_VALUE_PLAIN)       \
-    X("zero_grad_ratio", "train_zero_grad_ratio", TOC_RUN_VALUE_PLAIN) \
-    X("nonfinite_ratio", "train_layer_nonfinite_ratio", TOC_RUN_VALUE_PLAIN)
+/* X(statistic, metric, kind, latest) */
+#define STATS(X)                                                                            \
+    X("grad_norm", "train_layer_grad_norm", TOC_RUN_VALUE_GRAD, TOC_RUN_LATEST_NONE)        \
+    X("param_mean", "train_layer_param_mean", TOC_RUN_VALUE_PARAM, TOC_RUN_LATEST_NONE)     \
+    X("param_std", "train_layer_param_std", TOC_RUN_VALUE_PARAM, TOC_RUN_LATEST_NONE)       \
+    X("param_min", "train_layer_param_min", TOC_RUN_VALUE_PARAM, TOC_RUN_LATEST_NONE)       \
+    X("param_max", "train_layer_param_max", TOC_RUN_VALUE_PARAM, TOC_RUN_LATEST_NONE)       \
+    X("update_ratio", "train_update_ratio", TOC_RUN_VALUE_PLAIN, TOC_RUN_LATEST_NONE)       \
+    X("zero_grad_ratio", "train_zero_grad_ratio", TOC_RUN_VALUE_PLAIN, TOC_RUN_LATEST_NONE) \
+    X("nonfinite_ratio", "train_layer_nonfinite_ratio", TOC_RUN_VALUE_PLAIN, TOC_RUN_LATEST_NONE)
 
 struct known {
-    const char *name;
-    const char *metric;
+    struct toc_sv name, metric;
     enum toc_run_value_kind kind;
+    enum toc_run_latest_kind latest;
 };
-static const struct known known_values[] = {
-#define X(name, metric, kind) {name, metric, kind},
-    VALUES(X)
-#undef X
-};
-static const struct known known_stats[] = {
-#define X(name, metric, kind) {name, metric, kind},
-    STATS(X)
-#undef X
-};
+#define KNOWN(name, metric, kind, latest) \
+    {{name, sizeof name - 1}, {metric, sizeof metric - 1}, kind, latest},
+static const struct known known_values[] = {VALUES(KNOWN)};
+static const struct known known_stats[] = {STATS(KNOWN)};
+static const struct known *const learning_rate = &known_values[3];
 
 /* Series that only the receiver writes: a field of that name must not mix with them. */
 static const char *const reserved[] = {
@@ -233,8 +228,8 @@ static int set_partial(const struct toc_run_decoder *d, struct toc_run_line *lin
 }
 
 static int push_value(const struct toc_run_decoder *d, struct toc_run_line *line,
-                      const struct toc_run_value *value) {
-    for (size_t i = 0; i < line->value_count; i++)
+                      const struct toc_run_value *value, bool is_only) {
+    for (size_t i = 0; !is_only && i < line->value_count; i++)
         if (toc_sv_eq(line->values[i].metric, value->metric))
             return 0; /* two fields of one series: the first stays */
     if (line->value_count == TOC_RUN_VALUES_MAX)
@@ -261,9 +256,17 @@ static struct toc_sv metric_name(struct toc_arena *a, const char *prefix, struct
     return toc_sv_make(p, n + name.n);
 }
 
+static bool is_reserved(struct toc_sv metric) {
+    for (size_t i = 0; i < TOC_ARRAY_LEN(reserved); i++)
+        if (toc_sv_eq_cstr(metric, reserved[i]))
+            return true;
+    return false;
+}
+
 static int set_unknown(const struct toc_run_decoder *d, struct toc_run_line *line,
-                       struct toc_sv name, const struct toc_run_raw *raw) {
-    struct toc_run_value v = {.is_unknown = true};
+                       struct toc_sv name, const struct toc_run_meaning *m,
+                       const struct toc_run_raw *raw) {
+    struct toc_run_value v = m->value;
     if (!raw_value(raw, &v.value) || name.n == 0) {
         line->ignored_fields++;
         return 0;
@@ -271,29 +274,33 @@ static int set_unknown(const struct toc_run_decoder *d, struct toc_run_line *lin
     if (name.n > TOC_RUN_FIELD_MAX_BYTES)
         return toc_run_fail(d, line->number, "a field name of %zu bytes: at most %d are allowed",
                             name.n, TOC_RUN_FIELD_MAX_BYTES);
-    v.metric = metric_name(d->arena, "train_", name);
     if (!v.metric.p)
         return toc_errf(d->err, TOC_ENOMEM, "line %d: out of memory", line->number);
-    for (size_t i = 0; i < TOC_ARRAY_LEN(reserved); i++)
-        if (toc_sv_eq_cstr(v.metric, reserved[i])) {
-            line->ignored_fields++;
-            return 0;
-        }
-    return push_value(d, line, &v);
+    if (m->is_reserved) {
+        line->ignored_fields++;
+        return 0;
+    }
+    return push_value(d, line, &v, m->is_only);
+}
+
+static struct toc_run_value value_of(const struct known *k) {
+    return (struct toc_run_value){.metric = k->metric, .kind = k->kind, .latest = k->latest};
 }
 
 static int set_known_value(const struct toc_run_decoder *d, struct toc_run_line *line,
-                           const struct known *k, const struct toc_run_raw *raw) {
-    struct toc_run_value v = {.metric = toc_sv_cstr(k->metric), .kind = k->kind};
+                           struct toc_sv name, const struct toc_run_meaning *m,
+                           const struct toc_run_raw *raw) {
+    struct toc_run_value v = m->value;
     if (!raw_value(raw, &v.value))
         return toc_run_fail(d, line->number,
-                            "\"%s\" must be a number, or \"NaN\", \"+Inf\" or \"-Inf\"", k->name);
-    return push_value(d, line, &v);
+                            "\"%.*s\" must be a number, or \"NaN\", \"+Inf\" or \"-Inf\"",
+                            TOC_SV_ARG(name));
+    return push_value(d, line, &v, m->is_only);
 }
 
 static const struct known *known_of(const struct known *table, size_t count, struct toc_sv name) {
     for (size_t i = 0; i < count; i++)
-        if (toc_sv_eq_cstr(name, table[i].name))
+        if (toc_sv_eq(name, table[i].name))
             return &table[i];
     return NULL;
 }
@@ -305,20 +312,20 @@ static int set_count(const struct toc_run_decoder *d, struct toc_run_line *line,
     return rc;
 }
 
+/* Under its own name it goes before what an alias said. */
 static int set_lr(const struct toc_run_decoder *d, struct toc_run_line *line,
-                  const struct toc_run_raw *raw) {
-    const struct known *k = known_of(known_values, TOC_ARRAY_LEN(known_values), TOC_SV("lr"));
-    for (size_t i = 0; i < line->value_count; i++)
-        if (toc_sv_eq_cstr(line->values[i].metric, k->metric)) {
+                  const struct toc_run_meaning *m, const struct toc_run_raw *raw) {
+    for (size_t i = 0; !m->is_only && i < line->value_count; i++)
+        if (toc_sv_eq(line->values[i].metric, learning_rate->metric)) {
             line->values[i] = line->values[--line->value_count];
             break;
         }
-    return set_known_value(d, line, k, raw);
+    return set_known_value(d, line, learning_rate->name, m, raw);
 }
 
-static int set_named(const struct toc_run_decoder *d, struct toc_run_line *line, enum field field,
-                     const struct toc_run_raw *raw) {
-    switch (field) {
+static int set_named(const struct toc_run_decoder *d, struct toc_run_line *line,
+                     const struct toc_run_meaning *m, const struct toc_run_raw *raw) {
+    switch (fields[m->row].field) {
     case FIELD_T:
         return set_time(d, line, raw);
     case FIELD_RUN:
@@ -343,25 +350,50 @@ static int set_named(const struct toc_run_decoder *d, struct toc_run_line *line,
     case FIELD_PARTIAL:
         return set_partial(d, line, raw);
     case FIELD_LR:
-        return set_lr(d, line, raw);
+        return set_lr(d, line, m, raw);
     default:
         return 0;
     }
 }
 
+struct toc_run_meaning toc_run_meaning_of(struct toc_arena *a, struct toc_sv name) {
+    struct toc_run_meaning m = {.row = -1};
+    for (size_t i = 0; m.row < 0 && i < TOC_ARRAY_LEN(fields); i++)
+        m.row = toc_sv_eq(name, fields[i].name) ? (int)i : -1;
+    const struct known *k = m.row < 0 ? known_of(known_values, TOC_ARRAY_LEN(known_values), name)
+                            : fields[m.row].field == FIELD_LR ? learning_rate
+                                                              : NULL;
+    m.is_known = k != NULL;
+    if (k)
+        m.value = value_of(k);
+    if (k || m.row >= 0 || !name.n || name.n > TOC_RUN_FIELD_MAX_BYTES)
+        return m;
+    m.value = (struct toc_run_value){.metric = metric_name(a, "train_", name), .is_unknown = true};
+    m.is_reserved = is_reserved(m.value.metric);
+    return m;
+}
+
+struct toc_sv toc_run_meaning_metric(const struct toc_run_meaning *m) {
+    return m->is_reserved ? TOC_SV_NULL : m->value.metric;
+}
+
+int toc_run_set_meant(const struct toc_run_decoder *d, struct toc_run_line *line,
+                      struct toc_sv name, const struct toc_run_meaning *m,
+                      const struct toc_run_raw *raw) {
+    if (m->row < 0)
+        return m->is_known ? set_known_value(d, line, name, m, raw)
+                           : set_unknown(d, line, name, m, raw);
+    uint32_t bit = 1u << fields[m->row].field;
+    if (fields[m->row].is_alias && (line->named & bit))
+        return 0;
+    line->named |= fields[m->row].is_alias ? 0 : bit;
+    return set_named(d, line, m, raw);
+}
+
 int toc_run_set_field(const struct toc_run_decoder *d, struct toc_run_line *line,
                       struct toc_sv name, const struct toc_run_raw *raw) {
-    for (size_t i = 0; i < TOC_ARRAY_LEN(fields); i++) {
-        if (!toc_sv_eq_cstr(name, fields[i].name))
-            continue;
-        uint32_t bit = 1u << fields[i].field;
-        if (fields[i].is_alias && (line->named & bit))
-            return 0;
-        line->named |= fields[i].is_alias ? 0 : bit;
-        return set_named(d, line, fields[i].field, raw);
-    }
-    const struct known *k = known_of(known_values, TOC_ARRAY_LEN(known_values), name);
-    return k ? set_known_value(d, line, k, raw) : set_unknown(d, line, name, raw);
+    struct toc_run_meaning m = toc_run_meaning_of(d->arena, name);
+    return toc_run_set_meant(d, line, name, &m, raw);
 }
 
 int toc_run_add_label(const struct toc_run_decoder *d, struct toc_run_line *line,
@@ -407,25 +439,29 @@ struct toc_run_layer *toc_run_add_layer(const struct toc_run_decoder *d, struct 
     return layer;
 }
 
+struct toc_run_value toc_run_stat_of(struct toc_arena *a, struct toc_sv stat) {
+    const struct known *k = known_of(known_stats, TOC_ARRAY_LEN(known_stats), stat);
+    return k ? value_of(k) : (struct toc_run_value){.metric = metric_name(a, "train_layer_", stat)};
+}
+
 int toc_run_add_stat(const struct toc_run_decoder *d, struct toc_run_line *line,
                      struct toc_run_layer *layer, struct toc_sv stat,
                      const struct toc_run_raw *raw) {
-    struct toc_run_value v = {0};
-    const struct known *k = known_of(known_stats, TOC_ARRAY_LEN(known_stats), stat);
-    if (!raw_value(raw, &v.value) || stat.n == 0 || stat.n > TOC_RUN_FIELD_MAX_BYTES) {
-        if (k)
-            return toc_run_fail(d, line->number, "layer %.*s: \"%s\" must be a number",
-                                TOC_SV_ARG(layer->name), k->name);
+    double value;
+    if (!raw_value(raw, &value) || stat.n == 0 || stat.n > TOC_RUN_FIELD_MAX_BYTES) {
+        if (known_of(known_stats, TOC_ARRAY_LEN(known_stats), stat))
+            return toc_run_fail(d, line->number, "layer %.*s: \"%.*s\" must be a number",
+                                TOC_SV_ARG(layer->name), TOC_SV_ARG(stat));
         line->ignored_fields++;
         return 0;
     }
     if (layer->count == TOC_RUN_STATS_MAX)
         return toc_run_fail(d, line->number, "layer %.*s: more than %d statistics",
                             TOC_SV_ARG(layer->name), TOC_RUN_STATS_MAX);
-    v.kind = k ? k->kind : TOC_RUN_VALUE_PLAIN;
-    v.metric = k ? toc_sv_cstr(k->metric) : metric_name(d->arena, "train_layer_", stat);
+    struct toc_run_value v = toc_run_stat_of(d->arena, stat);
     if (!v.metric.p)
         return toc_errf(d->err, TOC_ENOMEM, "line %d: out of memory", line->number);
+    v.value = value;
     layer->stats[layer->count++] = v;
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "collect/run_line_priv.h"
 
 #include "codec/json.h"
+#include "collect/run_shape_priv.h"
 
 /* What the scan before the parser finds. */
 struct scan {
@@ -143,8 +144,9 @@ static int json_field(const struct toc_run_decoder *d, struct toc_run_line *line
     return toc_run_set_field(d, line, v->key, &raw);
 }
 
-int toc_run_line_json(const struct toc_run_decoder *d, struct toc_sv text, int number,
-                      struct toc_run_line *out) {
+/* By the parser; *out_root: the tree that was read. */
+static int parse_line(const struct toc_run_decoder *d, struct toc_sv text, int number,
+                      struct toc_run_line *out, const struct toc_json **out_root) {
     if (text.n > TOC_RUN_LINE_MAX_BYTES)
         return toc_run_fail(d, number, "%zu bytes: a line has at most %d", text.n,
                             TOC_RUN_LINE_MAX_BYTES);
@@ -169,5 +171,18 @@ int toc_run_line_json(const struct toc_run_decoder *d, struct toc_sv text, int n
     rc = toc_run_line_init(d, number, root->count, layers ? layers->count : 0, out);
     for (size_t i = 0; !rc && i < root->count; i++)
         rc = json_field(d, out, &root->items[i]);
+    *out_root = root;
+    return rc;
+}
+
+int toc_run_line_json(const struct toc_run_decoder *d, struct toc_sv text, int number,
+                      struct toc_run_line *out) {
+    const struct toc_json *root = NULL;
+    if (d->shapes && text.n <= TOC_RUN_LINE_MAX_BYTES &&
+        toc_run_shapes_read(d->shapes, d, text, number, out))
+        return 0;
+    int rc = parse_line(d, text, number, out, &root);
+    if (!rc && d->shapes)
+        toc_run_shapes_learn(d->shapes, text, root);
     return rc;
 }

@@ -30,11 +30,37 @@ enum toc_run_value_kind {
     TOC_RUN_VALUE_PARAM
 };
 
+/* Values that are kept for people: X(enum, metric, member of struct toc_run_latest) */
+#define TOC_RUN_LATEST_TABLE(X)                                            \
+    X(TOC_RUN_LATEST_LOSS, "train_loss", loss)                             \
+    X(TOC_RUN_LATEST_GRAD_NORM, "train_grad_norm", grad_norm)              \
+    X(TOC_RUN_LATEST_STEP_SECONDS, "train_step_seconds", step_seconds)     \
+    X(TOC_RUN_LATEST_TOKENS, "train_tokens_per_second", tokens_per_second) \
+    X(TOC_RUN_LATEST_MEMORY, "train_memory_bytes", memory_bytes)           \
+    X(TOC_RUN_LATEST_RATE, "train_learning_rate", learning_rate)
+
+enum toc_run_latest_kind {
+    TOC_RUN_LATEST_NONE,
+#define X(name, metric, member) name,
+    TOC_RUN_LATEST_TABLE(X)
+#undef X
+};
+
+/* The series that a value of the same field went to last: lines say the same things again and again
+ * (run_apply.c). Zeros: none yet. */
+struct toc_run_memo {
+    uint64_t run; /* number of the run */
+    int64_t rank;
+    struct toc_run_series *series;
+};
+
 struct toc_run_value {
     struct toc_sv metric; /* full name of the series */
     double value;
     enum toc_run_value_kind kind;
-    bool is_unknown; /* counts against the limit of unknown fields */
+    enum toc_run_latest_kind latest;
+    bool is_unknown;           /* counts against the limit of unknown fields */
+    struct toc_run_memo *memo; /* NULL: not remembered */
 };
 
 struct toc_run_layer {
@@ -47,6 +73,7 @@ struct toc_run_layer {
 struct toc_run_scalar {
     struct toc_sv tag;
     double value;
+    struct toc_run_memo *memo; /* NULL: not remembered */
 };
 
 struct toc_run_line {
@@ -69,12 +96,15 @@ struct toc_run_line {
     uint32_t named; /* fields given by their own name, bit per row of the field table */
 };
 
+struct toc_run_shapes; /* run_shape_priv.h */
+
 /* Context of a decode: where lines go and where reasons come from. */
 struct toc_run_decoder {
     struct toc_arena *arena;
     struct toc_err *err;
-    bool is_file;      /* lines may name their run */
-    struct toc_sv run; /* of the body, for the check of a line's own `run` */
+    bool is_file;                  /* lines may name their run */
+    struct toc_sv run;             /* of the body, for the check of a line's own `run` */
+    struct toc_run_shapes *shapes; /* of JSON lines seen before; NULL: none are remembered */
 };
 
 /* 1–128 bytes of UTF-8 without control characters? */
@@ -99,7 +129,26 @@ struct toc_run_raw {
     bool is_csv; /* text may hold a number */
 };
 
+/* What a field's name means, found once for the lines of one form. */
+struct toc_run_meaning {
+    int row; /* of the table of named fields, -1: a value */
+    bool is_known, is_reserved;
+    bool is_only;               /* no other field of the lines has its series */
+    struct toc_run_value value; /* without the number; metric "" when the name cannot be one */
+};
+
 /* Shared by both forms (run_field.c). */
+/* The metric's name of an unknown field is made in the arena. */
+struct toc_run_meaning toc_run_meaning_of(struct toc_arena *a, struct toc_sv name);
+/* The series of a field: that of its value, of a learning rate under any name its own; "" for what
+ * has none. */
+struct toc_sv toc_run_meaning_metric(const struct toc_run_meaning *m);
+/* Sets a field other than layers and labels. */
+int toc_run_set_meant(const struct toc_run_decoder *d, struct toc_run_line *line,
+                      struct toc_sv name, const struct toc_run_meaning *meaning,
+                      const struct toc_run_raw *raw) TOC_MUST_CHECK;
+/* A statistic without its number; metric "" when there is no room for the name. */
+struct toc_run_value toc_run_stat_of(struct toc_arena *a, struct toc_sv stat);
 int toc_run_fail(const struct toc_run_decoder *d, int number, const char *fmt, ...)
     TOC_PRINTF(3, 4);
 /* Sets a field other than layers and labels. */

@@ -117,6 +117,7 @@ int toc_run_receiver_restore(struct toc_run_receiver *r, struct toc_sv bytes) {
             toc_run_free(run);
             continue;
         }
+        run->number = ++r->runs_made;
         toc_map_put(&r->by_name, run->name, run);
         TOC_VEC_PUSH(&r->runs, run);
     }

@@ -59,7 +59,7 @@ struct toc_run_look toc_run_look_at(const struct toc_run_body *body) {
     struct toc_run_look look = {0};
     struct toc_arena arena;
     toc_arena_init(&arena, ARENA_BYTES);
-    struct toc_run_decoder d = {&arena, NULL, body->is_file, body->run};
+    struct toc_run_decoder d = {&arena, NULL, body->is_file, body->run, NULL};
     if (body->format == TOC_RUN_CSV)
         look_at_csv(&d, body->bytes, &look);
     else

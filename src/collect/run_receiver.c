@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "codec/csv.h"
+#include "collect/run_shape_priv.h"
 
 enum { LINE_ARENA_BYTES = 64 << 20, FUTURE_MS = 3600 * 1000 };
 
@@ -24,6 +25,7 @@ struct toc_run_receiver *toc_run_receiver_new(const struct toc_run_receiver_opti
     toc_mutex_init(&r->mutex, TOC_LOCK_COLLECT);
     toc_arena_init(&r->line_arena, LINE_ARENA_BYTES);
     toc_arena_init(&r->body_arena, LINE_ARENA_BYTES);
+    r->shapes = toc_run_shapes_new();
     return r;
 }
 
@@ -38,6 +40,7 @@ void toc_run_receiver_free(struct toc_run_receiver **r) {
     TOC_VEC_FINI(&(*r)->old_ranks);
     TOC_VEC_FINI(&(*r)->events);
     toc_map_fini(&(*r)->by_name);
+    toc_run_shapes_free(&(*r)->shapes);
     toc_arena_fini(&(*r)->line_arena);
     toc_arena_fini(&(*r)->body_arena);
     toc_mutex_fini(&(*r)->mutex);
@@ -52,7 +55,11 @@ static void remove_run(struct toc_run_receiver *r, struct toc_run *run) {
             break;
         }
     toc_map_remove(&r->by_name, run->name);
+    if (r->latest == run)
+        r->latest = NULL;
     toc_run_free(run);
+    if (r->o.on_forgotten)
+        r->o.on_forgotten(r->o.on_forgotten_ctx);
 }
 
 static bool is_touched(const struct toc_run_receiver *r, const struct toc_run *run) {
@@ -92,15 +99,18 @@ static void note_run(struct toc_run_receiver *r, struct toc_run *run, bool is_ne
 }
 
 static struct toc_run *run_get(struct toc_run_receiver *r, struct toc_sv name) {
-    struct toc_run *run = toc_map_get(&r->by_name, name);
+    bool is_latest = r->latest && toc_sv_eq(r->latest->name, name);
+    struct toc_run *run = is_latest ? r->latest : toc_map_get(&r->by_name, name);
     bool is_new = !run;
     if (is_new) {
         if (r->runs.count >= r->o.max_runs && !make_room(r))
             return NULL;
         run = toc_run_new(name);
+        run->number = ++r->runs_made;
         toc_map_put(&r->by_name, name, run);
         TOC_VEC_PUSH(&r->runs, run);
     }
+    r->latest = run;
     note_run(r, run, is_new);
     return run;
 }
@@ -116,6 +126,7 @@ static void undo_touch(struct toc_run_receiver *r, struct toc_run_touch *t) {
         return;
     }
     run->latest = t->latest;
+    run->number = ++r->runs_made; /* what was remembered of its series may not be so */
     toc_run_ranks_cut(run, t->ranks);
     while (run->layers.count > t->layers) {
         struct toc_sv name = run->layers.items[--run->layers.count];
@@ -189,7 +200,7 @@ static int take_line(struct toc_run_receiver *r, const struct toc_run_body *body
 
 static int take_json(struct toc_run_receiver *r, const struct toc_run_body *body,
                      struct toc_err *err) {
-    struct toc_run_decoder d = {&r->line_arena, err, body->is_file, body->run};
+    struct toc_run_decoder d = {&r->line_arena, err, body->is_file, body->run, r->shapes};
     struct toc_sv rest = body->bytes, text;
     int number = body->first_line ? body->first_line : 1, rc = 0;
     for (; !rc && rest.n && toc_sv_split(&rest, '\n', &text); number++) {
@@ -207,7 +218,7 @@ static int take_json(struct toc_run_receiver *r, const struct toc_run_body *body
 static int take_csv_rows(struct toc_run_receiver *r, const struct toc_run_body *body,
                          struct toc_csv_reader *csv, const struct toc_run_columns *columns,
                          struct toc_err *err) {
-    struct toc_run_decoder d = {&r->line_arena, err, body->is_file, body->run};
+    struct toc_run_decoder d = {&r->line_arena, err, body->is_file, body->run, NULL};
     int offset = body->first_line ? body->first_line - 1 : 0;
     for (;;) {
         const struct toc_sv *cells;
@@ -234,7 +245,7 @@ static int take_csv(struct toc_run_receiver *r, const struct toc_run_body *body,
     const struct toc_sv *names;
     size_t count;
     struct toc_run_columns *columns = NULL;
-    struct toc_run_decoder d = {&r->body_arena, err, body->is_file, body->run};
+    struct toc_run_decoder d = {&r->body_arena, err, body->is_file, body->run, NULL};
     toc_csv_reader_init(&csv, body->bytes);
     csv.max_field_bytes = TOC_RUN_LINE_MAX_BYTES;
     int rc = toc_csv_read(&csv, &r->body_arena, &names, &count, err);

@@ -33,6 +33,9 @@ struct toc_run_receiver {
         TOC_VEC_FIELDS(struct toc_run *)
     } runs;
     struct toc_map by_name;
+    struct toc_run *latest; /* the one that was looked for last; NULL: none */
+    uint64_t runs_made;
+    struct toc_run_shapes *shapes;
     struct toc_run_counters counters;
     uint64_t described; /* metadata of the fixed metrics was sent */
     /* the body at hand */

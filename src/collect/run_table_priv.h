@@ -62,8 +62,13 @@ struct toc_run_latest {
     bool tells_state;
 };
 
+/* Series that the receiver writes of each line. */
+enum toc_run_own { TOC_RUN_OWN_STEP, TOC_RUN_OWN_STEP_TIME, TOC_RUN_OWNS };
+
 struct toc_run {
     struct toc_sv name; /* owned */
+    uint64_t number;    /* of the receiver's runs; another one later has another */
+    struct toc_run_memo own[TOC_RUN_OWNS];
     struct {
         TOC_VEC_FIELDS(struct toc_run_rank)
     } ranks;

@@ -10,34 +10,61 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* The k-th smallest comes to its place, nothing greater before it and nothing less behind it
- * (Hoare's FIND, in Wirth's form). Values arranged so that it takes long end in sorting. */
-static void select_nth(double *v, ptrdiff_t n, ptrdiff_t k) {
-    enum { ROUNDS = 64 };
-    ptrdiff_t low = 0, high = n - 1;
-    for (int round = 0; low < high; round++) {
-        if (round == ROUNDS) {
-            qsort(v + low, (size_t)(high - low + 1), sizeof *v, by_value);
-            return;
-        }
-        double pivot = v[k];
-        ptrdiff_t i = low, j = high;
-        while (i <= j) {
-            while (v[i] < pivot)
-                i++;
-            while (pivot < v[j])
-                j--;
-            if (i <= j) {
-                double t = v[i];
-                v[i++] = v[j];
-                v[j--] = t;
-            }
-        }
-        if (j < k)
-            low = i;
-        if (k < i)
-            high = j;
+static double middle_of(double a, double b, double c) {
+    double low = a < b ? a : b, high = a < b ? b : a;
+    return c < low ? low : c > high ? high : c;
+}
+
+/* A value near the k-th of n: of a few spread over the array the one that stands as far in them as
+ * the k-th does in all (Floyd and Rivest, CACM 18/3, 1975, with a fixed sample). */
+static double pivot_for(const double *v, size_t n, size_t k) {
+    enum { SAMPLE = 15, LARGE = 120 };
+    double few[SAMPLE];
+    if (n < LARGE)
+        return middle_of(v[0], v[n / 2], v[n - 1]);
+    for (size_t i = 0; i < SAMPLE; i++) {
+        double x = v[i * (n - 1) / (SAMPLE - 1)];
+        size_t at = i;
+        for (; at > 0 && few[at - 1] > x; at--)
+            few[at] = few[at - 1];
+        few[at] = x;
     }
+    return few[(k * (SAMPLE - 1) + n / 2) / n];
+}
+
+/* Brings what is less than the pivot (or, not above it) to the front and returns how many. Without
+ * a branch that depends on the values: on numbers in no order it would be guessed wrong half of the
+ * time. */
+static size_t part(double *v, size_t n, double pivot, bool is_equal_low) {
+    size_t front = 0;
+    for (size_t i = 0; i < n; i++) {
+        double x = v[i];
+        v[i] = v[front];
+        v[front] = x;
+        front += is_equal_low ? x <= pivot : x < pivot;
+    }
+    return front;
+}
+
+/* The k-th smallest comes to its place, nothing greater before it and nothing less behind it
+ * (Hoare's FIND). What is small, or arranged so that it takes long, is sorted. */
+static void select_nth(double *v, size_t n, size_t k) {
+    enum { ROUNDS = 32, SMALL = 12 };
+    for (int round = 0; n > SMALL && round < ROUNDS; round++) {
+        double pivot = pivot_for(v, n, k);
+        size_t less = part(v, n, pivot, false);
+        if (k < less) {
+            n = less;
+            continue;
+        }
+        size_t same = part(v + less, n - less, pivot, true);
+        if (k < less + same)
+            return;
+        v += less + same;
+        n -= less + same;
+        k -= less + same;
+    }
+    qsort(v, n, sizeof *v, by_value);
 }
 
 double toc_history_quantile(double *v, size_t n, double q) {
@@ -46,7 +73,7 @@ double toc_history_quantile(double *v, size_t n, double q) {
     double at = q * (double)(n - 1);
     size_t low = (size_t)at;
     double share = at - (double)low;
-    select_nth(v, (ptrdiff_t)n, (ptrdiff_t)low);
+    select_nth(v, n, low);
     if (low + 1 >= n)
         return v[low];
     double next = v[low + 1];

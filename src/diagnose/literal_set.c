@@ -1,11 +1,12 @@
 #include "diagnose/literal_set.h"
 
 #include "base/alloc.h"
+#include "diagnose/literal_filter_priv.h"
 
 /*
- * `next` holds rows of `classes` entries; an entry is the start of the next row. Rows whose state
- * ends a literal lie behind all others, so that one comparison per byte finds a hit. Bytes that no
- * literal holds share class 0.
+ * The automaton: `next` holds rows of `classes` entries; an entry is the start of the next row.
+ * Rows whose state ends a literal lie behind all others, so that one comparison per byte finds a
+ * hit. Bytes that no literal holds share class 0.
  */
 struct toc_literal_set {
     uint8_t class_of[256];
@@ -13,7 +14,8 @@ struct toc_literal_set {
     uint32_t first_hit; /* rows from here on have hits */
     uint32_t root;
     uint32_t *next;
-    struct toc_literal_hits *hits; /* per row, in row order */
+    struct toc_literal_hits *hits;     /* per row, in row order */
+    struct toc_literal_filter *filter; /* the faster way; NULL: there is none for these literals */
 };
 
 struct builder {
@@ -156,6 +158,10 @@ int toc_literal_set_new(const struct toc_literal *literals, size_t count,
     struct toc_literal_set *s = TOC_NEW(struct toc_literal_set);
     s->classes = assign_classes(s->class_of, literals, count);
     rc = build(s, literals, count, bytes + 1);
+    if (rc == 0)
+        rc = toc_literal_filter_new(literals, count, &s->filter);
+    if (rc == TOC_EINVAL || rc == TOC_ELIMIT) /* the automaton searches */
+        rc = 0;
     if (rc < 0)
         toc_literal_set_free(&s);
     *out_set = s;
@@ -165,6 +171,7 @@ int toc_literal_set_new(const struct toc_literal *literals, size_t count,
 void toc_literal_set_free(struct toc_literal_set **set) {
     if (!set || !*set)
         return;
+    toc_literal_filter_free(&(*set)->filter);
     toc_free((*set)->next);
     toc_free((*set)->hits);
     toc_free(*set);
@@ -177,8 +184,8 @@ static void note(const struct toc_literal_set *s, uint32_t row, struct toc_liter
         hits->words[w] |= of_row->words[w];
 }
 
-bool toc_literal_set_search(const struct toc_literal_set *set, struct toc_sv text,
-                            struct toc_literal_hits *out_hits) {
+bool toc_literal_set_walk(const struct toc_literal_set *set, struct toc_sv text,
+                          struct toc_literal_hits *out_hits) {
     const uint32_t *next = set->next;
     const uint32_t first_hit = set->first_hit;
     uint32_t row = set->root;
@@ -192,4 +199,12 @@ bool toc_literal_set_search(const struct toc_literal_set *set, struct toc_sv tex
         }
     }
     return has_any;
+}
+
+bool toc_literal_set_search(const struct toc_literal_set *set, struct toc_sv text,
+                            struct toc_literal_hits *out_hits) {
+    if (!set->filter)
+        return toc_literal_set_walk(set, text, out_hits);
+    *out_hits = (struct toc_literal_hits){0};
+    return toc_literal_filter_search(set->filter, text, out_hits);
 }

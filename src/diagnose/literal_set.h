@@ -1,7 +1,9 @@
 /*
- * Many literals searched in one pass: Aho-Corasick (CACM 1975) over ASCII-case-folded bytes. Each
- * literal carries a number below TOC_LITERAL_SET_MAX; a search says which numbers occur. Immutable
- * once built: any number of threads may search.
+ * Many literals searched in one pass over ASCII-case-folded bytes: by the hash of three bytes
+ * (literal_filter_priv.h), or, where a literal is a single byte, by the automaton of Aho and
+ * Corasick (CACM 1975). Both give the same answers. Each literal carries a number below
+ * TOC_LITERAL_SET_MAX; a search says which numbers occur. Immutable once built: any number of
+ * threads may search.
  */
 #ifndef TOC_DIAGNOSE_LITERAL_SET_H
 #define TOC_DIAGNOSE_LITERAL_SET_H
@@ -36,6 +38,9 @@ void toc_literal_set_free(struct toc_literal_set **set);
 /* Sets *out_hits; true when anything occurs. */
 bool toc_literal_set_search(const struct toc_literal_set *set, struct toc_sv text,
                             struct toc_literal_hits *out_hits);
+/* The same by the automaton. */
+bool toc_literal_set_walk(const struct toc_literal_set *set, struct toc_sv text,
+                          struct toc_literal_hits *out_hits);
 
 static inline bool toc_literal_hits_has(const struct toc_literal_hits *h, unsigned number) {
     return h->words[number / 64] >> (number % 64) & 1;
