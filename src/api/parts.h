@@ -17,6 +17,7 @@
 #include "notify/outbox.h"
 #include "remote/import.h"
 #include "remote/otlp.h"
+#include "remote/remote_path.h"
 #include "remote/remote_write.h"
 #include "rules/detector.h"
 #include "rules/rules.h"
@@ -53,6 +54,7 @@ struct toc_api_parts {
     struct toc_discover *discover; /* NULL: switched off */
     struct toc_run_receiver *runs;
     struct toc_remote_write *remote_write; /* NULL: switched off */
+    struct toc_remote_path *remote_path;   /* NULL: loops are not looked for */
     struct toc_otlp *otlp;
     struct toc_import *import;
     const unsigned char *ack_key; /* TOC_ACK_KEY_BYTES */

@@ -81,6 +81,22 @@ static int failure_status(int rc) {
     return 503;
 }
 
+/* false: answered. 409, as a sender gives up on it: another try would be no better. */
+static bool check_way(struct toc_api_call *c, bool *is_echo) {
+    struct toc_remote_path *path = c->api->parts.remote_path;
+    enum toc_remote_way way =
+        path ? toc_remote_path_meet(path, toc_http_header(c->req, TOC_REMOTE_PATH_HEADER),
+                                    c->req->peer)
+             : TOC_REMOTE_WAY_FREE;
+    *is_echo = way == TOC_REMOTE_WAY_LOOP;
+    if (way != TOC_REMOTE_WAY_OWN)
+        return true;
+    answer_text(c, 409,
+                "this server sent it to itself, and has these samples: take the receiver whose url "
+                "leads here out of remote_write");
+    return false;
+}
+
 void toc_api_remote_write(struct toc_api_call *c) {
     struct toc_remote_write *rw = c->api->parts.remote_write;
     enum toc_remote_message message;
@@ -88,13 +104,14 @@ void toc_api_remote_write(struct toc_api_call *c) {
     struct toc_remote_outcome o = {0};
     struct toc_err err = {0};
     struct toc_sv body;
+    bool is_echo;
     if (!rw) {
         answer_text(c, 404, "remote write receiver needs to be enabled");
     } else if (!parse_message(c->req->content_type, &message)) {
         answer_text(c, 415, "%.*s is not accepted by this server",
                     TOC_SV_ARG(c->req->content_type));
-    } else if (read_message(c, &own, &body)) {
-        int rc = toc_remote_write_receive(rw, message, body, &o, &err);
+    } else if (check_way(c, &is_echo) && read_message(c, &own, &body)) {
+        int rc = toc_remote_write_receive(rw, message, is_echo, body, &o, &err);
         if (rc)
             answer_text(c, failure_status(rc), "%s", err.message);
         else if (o.is_partial)

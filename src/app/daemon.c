@@ -89,9 +89,11 @@ static int open_stores(struct toc_daemon *d, struct toc_err *err) {
 /* Before anything is collected: what comes from now on goes out. */
 static void start_forwarding(struct toc_daemon *d) {
     char path[600];
+    d->remote_path = toc_remote_path_new(d->clock);
     const struct toc_forward_options o = {.db = d->metrics,
                                           .clock = d->clock,
                                           .dir = path_in(d, path, sizeof path, "remote-write"),
+                                          .path = d->remote_path,
                                           .limits = d->config->backlog};
     d->forward = toc_forward_new(&o);
     toc_forward_set(d->forward, d->config->forward);
@@ -490,6 +492,7 @@ void toc_daemon_stop(struct toc_daemon **dp) {
     toc_api_free(&d->api);
     toc_guard_free(&d->guard);
     toc_forward_free(&d->forward);
+    toc_remote_path_free(&d->remote_path);
     toc_metricdb_close(&d->metrics);
     toc_statedb_close(&d->state);
     toc_config_free(&d->config);

@@ -20,6 +20,7 @@
 #include "notify/ack_link.h"
 #include "remote/import.h"
 #include "remote/otlp.h"
+#include "remote/remote_path.h"
 #include "remote/remote_write.h"
 #include "remote/statsd_server.h"
 #include "statedb/blobs.h"
@@ -74,6 +75,7 @@ struct toc_daemon {
     struct toc_run_receiver *runs;
     struct toc_run_listener_adapter run_listener;
     struct toc_remote_write *remote_write;
+    struct toc_remote_path *remote_path;
     struct toc_forward *forward;
     struct toc_otlp *otlp;
     struct toc_import *import;

@@ -185,6 +185,13 @@ static void remote_metrics(struct toc_daemon *d, struct emitter *e) {
             (double)s.exemplars);
     counter(e, "tocsin_remote_write_failed_requests_total",
             "Messages of remote write of which nothing was stored.", (double)s.failed_requests);
+    struct toc_remote_path_stats way;
+    toc_remote_path_stats(d->remote_path, &way);
+    counter(e, "tocsin_remote_write_own_messages_total",
+            "Messages refused because this server had sent them itself.", (double)way.refused);
+    gauge(e, "tocsin_remote_write_loops",
+          "Senders of remote write that receive what this server sends, itself or through others.",
+          (double)way.loops);
     gauge(e, "tocsin_remote_write_cached_series",
           "Series whose reference is found by the bytes of their labels.", (double)s.cached_series);
 }

@@ -61,6 +61,7 @@ void toc_daemon_make_api(struct toc_daemon *d) {
                                         .discover = d->discover,
                                         .runs = d->runs,
                                         .remote_write = d->remote_write,
+                                        .remote_path = d->remote_path,
                                         .otlp = d->otlp,
                                         .import = d->import,
                                         .ack_key = d->ack_key,

@@ -99,6 +99,7 @@ static int start(struct toc_forward *f, const struct toc_forward_config *c, stru
                                                  .clock = f->o.clock,
                                                  .vfs = f->o.vfs,
                                                  .dir = f->dir,
+                                                 .path = f->o.path,
                                                  .set = f->set,
                                                  .config = c};
     struct toc_forward_remote *r;

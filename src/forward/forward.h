@@ -22,9 +22,10 @@ struct toc_forward_limits {
 
 struct toc_forward_options {
     struct toc_metricdb *db;
-    struct toc_clock *clock; /* NULL: the machine's */
-    struct toc_vfs *vfs;     /* NULL: the machine's files */
-    const char *dir;         /* of the positions; made when there are receivers; copied */
+    struct toc_clock *clock;      /* NULL: the machine's */
+    struct toc_vfs *vfs;          /* NULL: the machine's files */
+    const char *dir;              /* of the positions; made when there are receivers; copied */
+    struct toc_remote_path *path; /* told to receivers, so that loops are noticed; may be NULL */
     struct toc_forward_limits limits;
 };
 struct toc_forward *toc_forward_new(const struct toc_forward_options *o);

@@ -7,6 +7,7 @@
 
 #include "forward/config.h"
 #include "forward/queue.h"
+#include "remote/remote_path.h"
 #include "sys/clock.h"
 
 struct toc_forward_remote;
@@ -15,8 +16,9 @@ struct toc_forward_remote_options {
     struct toc_metricdb *db;
     struct toc_clock *clock;
     struct toc_vfs *vfs;
-    const char *dir;             /* of the positions; copied */
-    struct toc_forward_set *set; /* a reference is taken */
+    const char *dir;              /* of the positions; copied */
+    struct toc_remote_path *path; /* told to the receiver; may be NULL */
+    struct toc_forward_set *set;  /* a reference is taken */
     const struct toc_forward_config *config;
 };
 

@@ -21,7 +21,7 @@ struct forward_sender {
     struct toc_forward_pace pace;
     int64_t filled_ms; /* when the front of the shard began to wait */
     int64_t start_ms;
-    struct toc_buf packed;
+    struct toc_buf packed, senders; /* senders: the header line of that name */
     struct toc_http_call call;
     struct toc_http_dress dress;
     struct toc_http_result result;

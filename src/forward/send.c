@@ -24,6 +24,7 @@ void forward_sender_init(struct forward_sender *s, struct toc_forward_remote *r,
 
 void forward_sender_fini(struct forward_sender *s) {
     toc_buf_fini(&s->packed);
+    toc_buf_fini(&s->senders);
     toc_http_dress_fini(&s->dress);
     toc_http_result_fini(&s->result);
 }
@@ -57,14 +58,17 @@ static bool is_cancelled(void *ctx) {
 }
 
 static int set_call(struct forward_sender *s, struct toc_err *err) {
-    static const char *const own_1[] = {"Content-Encoding: snappy",
-                                        "Content-Type: application/x-protobuf",
-                                        "X-Prometheus-Remote-Write-Version: 0.1.0", NULL};
-    static const char *const own_2[] = {
-        "Content-Encoding: snappy",
-        "Content-Type: application/x-protobuf;proto=io.prometheus.write.v2.Request",
-        "X-Prometheus-Remote-Write-Version: 2.0.0", NULL};
     const struct toc_forward_remote *r = s->remote;
+    bool is_2 = s->message == TOC_FORWARD_2;
+    if (r->o.path)
+        toc_remote_path_write(r->o.path, &s->senders);
+    const char *const own[] = {
+        "Content-Encoding: snappy",
+        is_2 ? "Content-Type: application/x-protobuf;proto=io.prometheus.write.v2.Request"
+             : "Content-Type: application/x-protobuf",
+        is_2 ? "X-Prometheus-Remote-Write-Version: 2.0.0"
+             : "X-Prometheus-Remote-Write-Version: 0.1.0",
+        r->o.path ? toc_buf_cstr(&s->senders) : NULL, NULL};
     s->call = (struct toc_http_call){
         .url = r->config->url.p,
         .method = "POST",
@@ -76,8 +80,7 @@ static int set_call(struct forward_sender *s, struct toc_err *err) {
         .is_cancelled = is_cancelled,
         .cancel_ctx = s,
     };
-    return toc_http_dress_call(&s->dress, &r->config->http, r->o.vfs,
-                               s->message == TOC_FORWARD_2 ? own_2 : own_1, &s->call, err);
+    return toc_http_dress_call(&s->dress, &r->config->http, r->o.vfs, own, &s->call, err);
 }
 
 /* The message in r->plain goes out. */

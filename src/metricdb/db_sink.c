@@ -11,7 +11,7 @@ struct batch {
     int64_t floor_ms, ceiling_ms; /* accepted: floor < t <= ceiling */
     struct toc_wal_entry *entries;
     size_t count;
-    size_t stored;          /* accepted ones that a block holds already */
+    size_t stored;          /* accepted ones that are there already and not logged */
     struct toc_buf encoded; /* of the histogram at hand */
     int64_t sealed_ms;      /* samples at or before it are compared with the blocks */
     int64_t late_ms;        /* samples before it fill a window of the past */
@@ -20,6 +20,7 @@ struct batch {
     struct toc_late late;
     struct toc_write_result result;
     bool is_own;     /* nobody sends these samples again: they are never shed */
+    bool is_echo;    /* what is there already is not logged again */
     uint8_t refused; /* of the sample at hand: 0, or 1 + the reason */
 };
 
@@ -126,9 +127,14 @@ static void put_sample(struct batch *b, struct toc_head_shard *shard, struct toc
     }
     if (t_ms < b->late_ms)
         note_late(b, t_ms);
-    /* The same sample again is logged again: the one before may not be durable yet. */
-    if (append(b, shard, s, t_ms, value, h) == TOC_APPEND_DUPLICATE) {
+    enum toc_append found = append(b, shard, s, t_ms, value, h);
+    if (found == TOC_APPEND_DUPLICATE) {
         reject(b, TOC_REJECT_DUPLICATE);
+        return;
+    }
+    /* The same sample again is logged again: the one before may not be durable yet. */
+    if (found == TOC_APPEND_SAME && b->is_echo) {
+        b->stored++;
         return;
     }
     uint64_t ref = toc_series_ref(s);
@@ -146,7 +152,7 @@ static int log_entries(struct batch *b, uint64_t *out_ticket, struct toc_err *er
     uint64_t ticket = 0;
     int rc = 0;
     b->entries = NULL;
-    if (!b->count) {
+    if (!b->count && !(b->is_echo && b->stored)) {
         toc_free(entries);
         return 0;
     }
@@ -314,8 +320,8 @@ static void put_shard(struct batch *b, struct toc_head_shard *shard,
     toc_mutex_unlock(&shard->mutex);
 }
 
-static int write_refs(struct toc_metricdb *db, struct toc_metricdb_sample *samples, size_t count,
-                      struct toc_write_result *out_result, size_t *out_unknown,
+static int write_refs(struct toc_metricdb *db, bool is_echo, struct toc_metricdb_sample *samples,
+                      size_t count, struct toc_write_result *out_result, size_t *out_unknown,
                       uint64_t *out_ticket, struct toc_err *err) {
     struct batch b;
     size_t ends[TOC_HEAD_SHARDS], from = 0;
@@ -324,6 +330,7 @@ static int write_refs(struct toc_metricdb *db, struct toc_metricdb_sample *sampl
     int rc = begin(db, count, out_ticket != NULL, &b, err);
     if (rc)
         return rc;
+    b.is_echo = is_echo;
     uint32_t *order = count > UINT32_MAX / 8 ? NULL : toc_try_alloc(count * 5 + 1);
     if (!order) {
         toc_free(b.entries);
@@ -342,14 +349,20 @@ static int write_refs(struct toc_metricdb *db, struct toc_metricdb_sample *sampl
 int toc_metricdb_write_refs(struct toc_metricdb *db, struct toc_metricdb_sample *samples,
                             size_t count, struct toc_write_result *out_result, size_t *out_unknown,
                             struct toc_err *err) {
-    return write_refs(db, samples, count, out_result, out_unknown, NULL, err);
+    return write_refs(db, false, samples, count, out_result, out_unknown, NULL, err);
+}
+
+int toc_metricdb_write_echo(struct toc_metricdb *db, struct toc_metricdb_sample *samples,
+                            size_t count, struct toc_write_result *out_result, size_t *out_unknown,
+                            struct toc_err *err) {
+    return write_refs(db, true, samples, count, out_result, out_unknown, NULL, err);
 }
 
 int toc_metricdb_put_refs(struct toc_metricdb *db, struct toc_metricdb_sample *samples,
                           size_t count, struct toc_write_result *out_result, size_t *out_unknown,
                           uint64_t *out_ticket, struct toc_err *err) {
     *out_ticket = 0;
-    return write_refs(db, samples, count, out_result, out_unknown, out_ticket, err);
+    return write_refs(db, false, samples, count, out_result, out_unknown, out_ticket, err);
 }
 
 int toc_metricdb_wait(struct toc_metricdb *db, uint64_t ticket, struct toc_err *err) {

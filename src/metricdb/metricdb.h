@@ -162,6 +162,13 @@ int toc_metricdb_series_ref(struct toc_metricdb *db, struct toc_labels labels, u
 int toc_metricdb_write_refs(struct toc_metricdb *db, struct toc_metricdb_sample *samples,
                             size_t count, struct toc_write_result *out_result, size_t *out_unknown,
                             struct toc_err *err) TOC_MUST_CHECK;
+/* The same for samples that come back from a server that got them here: one that is there already
+ * is accepted, but not logged again, so that whoever follows the log does not send it on once more.
+ * It waits for all of the log before it; only a writer that has not handed the same sample to the
+ * log yet, at this very moment, is not waited for. */
+int toc_metricdb_write_echo(struct toc_metricdb *db, struct toc_metricdb_sample *samples,
+                            size_t count, struct toc_write_result *out_result, size_t *out_unknown,
+                            struct toc_err *err) TOC_MUST_CHECK;
 /*
  * The same in two steps, for a writer that has many small batches and nobody waiting for each: what
  * was accepted counts as acknowledged once a wait for its ticket, or for a later one, has returned

@@ -130,12 +130,13 @@ static void count(struct toc_remote_write *rw, enum toc_remote_message message, 
 }
 
 int toc_remote_write_receive(struct toc_remote_write *rw, enum toc_remote_message message,
-                             struct toc_sv body, struct toc_remote_outcome *out,
+                             bool is_echo, struct toc_sv body, struct toc_remote_outcome *out,
                              struct toc_err *err) {
     struct write_batch *b = take_batch(rw);
     *out = (struct toc_remote_outcome){0};
     b->out = out;
     b->message = message;
+    b->is_echo = is_echo;
     int admitted = toc_metricdb_admits(rw->db, err), rc = admitted;
     if (!rc)
         rc =

@@ -39,9 +39,10 @@ struct toc_remote_outcome {
 
 /* Takes one message (not compressed). 0: everything that was not refused is durable. TOC_EPARSE,
  * TOC_ETRUNCATED: no such message; nothing of it was stored. Another code: the store failed and
- * nothing may be taken as stored. */
+ * nothing may be taken as stored. is_echo: its sender receives what this server sends, so
+ * what is here already ends here (toc_metricdb_write_echo). */
 int toc_remote_write_receive(struct toc_remote_write *rw, enum toc_remote_message message,
-                             struct toc_sv body, struct toc_remote_outcome *out,
+                             bool is_echo, struct toc_sv body, struct toc_remote_outcome *out,
                              struct toc_err *err) TOC_MUST_CHECK;
 
 /* Since start. */

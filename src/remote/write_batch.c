@@ -292,8 +292,8 @@ int toc_write_commit(struct write_batch *b, struct toc_err *err) {
         size_t unknown;
         if (round == ROUNDS_MAX)
             return toc_errf(err, TOC_EBUSY, "series were forgotten while they were written");
-        int rc = toc_metricdb_write_refs(b->db, b->samples.items, b->samples.count, &result,
-                                         &unknown, err);
+        int rc = (b->is_echo ? toc_metricdb_write_echo : toc_metricdb_write_refs)(
+            b->db, b->samples.items, b->samples.count, &result, &unknown, err);
         if (rc)
             return rc;
         tally(b, &result);

@@ -40,6 +40,7 @@ struct write_batch {
     struct toc_metricdb *db;
     struct toc_label_cache *cache;
     enum toc_remote_message message;
+    bool is_echo;
     int64_t latest_ms;
     struct toc_remote_outcome *out;
     int parse_error; /* of the labels read last: the message is broken */

@@ -28,6 +28,7 @@
     X(TOC_LOCK_STATEDB, 70, "the one SQLite writer")                                \
     X(TOC_LOCK_OTLP, 75, "sums of delta points of OTLP")                            \
     X(TOC_LOCK_REMOTE, 76, "references of remote series, work spaces of requests")  \
+    X(TOC_LOCK_REMOTE_PATH, 77, "senders of remote write, to notice loops")         \
     X(TOC_LOCK_METRICDB_MAINTAIN, 78, "one maintenance step of metricdb at a time") \
     X(TOC_LOCK_METRICDB, 80, "series index of the head")                            \
     X(TOC_LOCK_METRICDB_BLOCKS, 82, "list of blocks, cache of their indexes")       \

@@ -230,6 +230,45 @@ def picky(c, a, receiver, at, path, b):
     print(f'20 pushes beside a hanging receiver took {took:.2f} s')
 
 
+def plain_number(daemon, name):
+    for line in daemon.get('/metrics', token=daemon.token).body.decode().splitlines():
+        if line.startswith(name + ' '):
+            return float(line.rsplit(' ', 1)[1])
+    return math.nan
+
+
+def loops(c, a, b, path_a, path_b):
+    """The receiver sends back, then the sender sends to itself as well."""
+    for d in (a, b):
+        c.equal(plain_number(d, 'tocsin_remote_write_loops'), 0, 'no loop yet')
+    receiver = """
+  - name: %s
+    url: %s/api/v1/write
+    authorization: {credentials_file: %s/token}
+    queue_config: {batch_send_deadline: 200ms}
+"""
+    path_b.write_text(QUIET + 'remote_write:' + receiver % ('back', a.url, a.data) +
+                      "    write_relabel_configs: [{source_labels: [__name__], regex: pushed_total, action: keep}]\n")
+    c.equal(b.post('/-/reload').status, 200, 'reload of the receiver')
+    for i in range(3):
+        push(a, 9500 + 10 * i, 10, time.time() - 60)
+    for d in (a, b):
+        c.check(wait_for(lambda d=d: plain_number(d, 'tocsin_remote_write_loops') >= 1, 30), 'a loop is told by both')
+        c.check(b'remote write goes round in a circle: 127.0.0.1' in d.log.read_bytes(), 'with advice in the log')
+    c.equal(plain_number(a, 'tocsin_remote_write_own_messages_total'), 0, 'what the other sends is taken')
+
+    def is_still():
+        before = number(b, 'tocsin_remote_write_out_sent_samples_total', remote='back')
+        time.sleep(2)
+        return before > 0 and number(b, 'tocsin_remote_write_out_sent_samples_total', remote='back') == before
+    c.check(wait_for(is_still, 30), 'samples do not go round for ever')
+    path_a.write_text(path_a.read_text() + receiver % ('myself', a.url, a.data))
+    c.equal(a.post('/-/reload').status, 200, 'reload of the sender')
+    push(a, 9600, 10, time.time() - 60)
+    c.check(wait_for(lambda: plain_number(a, 'tocsin_remote_write_own_messages_total') > 0, 30), 'its own messages are refused')
+    c.check(wait_for(lambda: b'HTTP 409: this server sent it to itself' in a.log.read_bytes(), 30), 'and it says so')
+
+
 def main():
     c = Checks()
     with tempfile.TemporaryDirectory() as name:
@@ -241,6 +280,7 @@ def main():
                 through_all(c, a, b, at)
                 picky(c, a, receiver, at, directory / 'a.yml', b)
                 outage(c, a, b, at, b.port)
+                loops(c, a, b, directory / 'a.yml', directory / 'b.yml')
                 c.equal(a.stop(), 0, 'a clean stop')
                 code, out, err = a.command('db', 'verify', '--data', str(a.data), token=False)
                 c.equal(code, 0, f'db verify: {out}{err}')

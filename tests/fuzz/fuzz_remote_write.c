@@ -23,11 +23,11 @@ static void run(struct toc_metricdb *db, struct toc_clock *clock, enum toc_remot
     struct toc_remote_write *rw = toc_remote_write_new(db, clock);
     struct toc_remote_outcome first, second;
     struct toc_metricdb_stats stats;
-    int rc = toc_remote_write_receive(rw, message, body, &first, NULL);
+    int rc = toc_remote_write_receive(rw, message, false, body, &first, NULL);
     toc_metricdb_stats(db, &stats);
     if (stats.samples_total > first.samples + first.histograms)
         abort();
-    int again = toc_remote_write_receive(rw, message, body, &second, NULL);
+    int again = toc_remote_write_receive(rw, message, true, body, &second, NULL);
     if (again != rc || (!rc && refused(&second) != refused(&first)))
         abort();
     toc_buf_fini(&first.text);

@@ -83,7 +83,7 @@ static void send_some(struct setup *s, enum toc_forward_message m, size_t max_it
     toc_buf_fini(&s->out.text);
     int rc = toc_remote_write_receive(s->rw,
                                       m == TOC_FORWARD_2 ? TOC_REMOTE_WRITE_2 : TOC_REMOTE_WRITE_1,
-                                      toc_buf_sv(&s->bytes), &s->out, &err);
+                                      false, toc_buf_sv(&s->bytes), &s->out, &err);
     if (rc || s->out.is_partial)
         fail_msg("%s %s", err.message, toc_buf_cstr(&s->out.text));
     toc_forward_queue_pop(&s->queue, 0, s->counts.items);
@@ -204,7 +204,7 @@ static void types_and_help_texts_come_through(void **state) {
             toc_buf_reset(&s.bytes);
             toc_forward_encode_metadata(s.metadata.rows.items, s.metadata.rows.count, &s.bytes);
             toc_buf_fini(&s.out.text);
-            assert_int_equal(toc_remote_write_receive(s.rw, TOC_REMOTE_WRITE_1,
+            assert_int_equal(toc_remote_write_receive(s.rw, TOC_REMOTE_WRITE_1, false,
                                                       toc_buf_sv(&s.bytes), &s.out, NULL),
                              0);
         }

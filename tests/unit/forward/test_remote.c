@@ -37,7 +37,7 @@ static void take(struct receiver *r, const struct toc_http_request *req,
                  struct toc_http_response *res, bool is_2) {
     struct toc_remote_outcome out = {0};
     struct toc_err err = {0};
-    int rc = toc_remote_write_receive(r->rw, is_2 ? TOC_REMOTE_WRITE_2 : TOC_REMOTE_WRITE_1,
+    int rc = toc_remote_write_receive(r->rw, is_2 ? TOC_REMOTE_WRITE_2 : TOC_REMOTE_WRITE_1, false,
                                       req->body, &out, &err);
     res->status = rc || out.is_partial ? 400 : 204;
     if (is_2)

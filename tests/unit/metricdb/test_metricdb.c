@@ -178,6 +178,34 @@ static void a_clock_jump_deletes_nothing_and_blinds_nobody(void **state) {
     fixture_fini(&f);
 }
 
+static void an_echo_is_accepted_but_not_logged_again(void **state) {
+    (void)state;
+    struct fixture f;
+    enum toc_reject_reason reason;
+    fixture_init(&f, 1);
+    struct toc_label items[] = {{TOC_METRIC_NAME, TOC_SV("echo")}};
+    struct toc_metricdb_sample x = {.t_ms = T0, .value = 5};
+    struct toc_write_result r;
+    size_t unknown;
+    assert_int_equal(toc_metricdb_series_ref(f.db, (struct toc_labels){items, 1}, &x.ref, &reason),
+                     0);
+    assert_int_equal(toc_metricdb_write_refs(f.db, &x, 1, &r, &unknown, NULL), 0);
+    uint64_t logged = fixture_stats(&f).samples_total;
+    assert_int_equal(toc_metricdb_write_echo(f.db, &x, 1, &r, &unknown, NULL), 0);
+    assert_int_equal(r.accepted, 1);
+    assert_int_equal(fixture_stats(&f).samples_total, logged);
+    assert_int_equal(toc_metricdb_write_refs(f.db, &x, 1, &r, &unknown, NULL), 0);
+    assert_int_equal(fixture_stats(&f).samples_total, logged + 1); /* others are logged again */
+    x.value = 6;
+    assert_int_equal(toc_metricdb_write_echo(f.db, &x, 1, &r, &unknown, NULL), 0);
+    assert_int_equal(r.rejected[TOC_REJECT_DUPLICATE], 1);
+    x.t_ms += 1000;
+    assert_int_equal(toc_metricdb_write_echo(f.db, &x, 1, &r, &unknown, NULL), 0);
+    assert_int_equal(r.accepted, 1);
+    assert_int_equal(fixture_stats(&f).samples_total, logged + 2);
+    fixture_fini(&f);
+}
+
 static void series_without_samples_are_forgotten_and_references_refused(void **state) {
     (void)state;
     struct fixture f;
@@ -289,6 +317,7 @@ int main(void) {
         cmocka_unit_test(old_samples_move_to_blocks_and_the_log_shrinks),
         cmocka_unit_test(retention_deletes_whole_blocks),
         cmocka_unit_test(a_clock_jump_deletes_nothing_and_blinds_nobody),
+        cmocka_unit_test(an_echo_is_accepted_but_not_logged_again),
         cmocka_unit_test(series_without_samples_are_forgotten_and_references_refused),
         cmocka_unit_test(names_values_and_order),
         cmocka_unit_test(metadata_survives),

@@ -32,7 +32,8 @@ static void end(struct setup *s) {
 static int receive(struct setup *s, enum toc_remote_message message) {
     toc_buf_fini(&s->out.text);
     s->err = (struct toc_err){0};
-    int rc = toc_remote_write_receive(s->rw, message, toc_buf_sv(&s->body), &s->out, &s->err);
+    int rc =
+        toc_remote_write_receive(s->rw, message, false, toc_buf_sv(&s->body), &s->out, &s->err);
     toc_buf_reset(&s->body);
     return rc;
 }
