@@ -167,16 +167,38 @@ static void drop_replaced(struct toc_blocks *set) {
     }
 }
 
+/* Never finished, or half removed. A removal begins by renaming the block, and a disk may write
+ * what follows before that: unless it is durable, the block could come back without its list of
+ * deletions. What cannot be removed now waits for another start, and nothing else gets its number.
+ */
+static void remove_unfinished(struct toc_metricdb *db, const char *dir, const struct listing *l) {
+    int rc = 1;
+    for (size_t i = 0; i < l->count; i++) {
+        if (strncmp(l->items[i], "tmp-", 4) != 0)
+            continue;
+        db->next_block = TOC_MAX(db->next_block, strtoull(l->items[i] + 4, NULL, 10) + 1);
+        if (rc > 0)
+            rc = db->vfs->sync_dir(db->vfs, dir);
+        if (rc)
+            continue;
+        char *path = join(dir, l->items[i]);
+        toc_block_remove_dir(db->vfs, path);
+        toc_free(path);
+    }
+    if (rc < 0)
+        toc_log(TOC_LOG_WARN, "metricdb", "unfinished blocks in %s stay until the next start: %s",
+                dir, toc_strerror(rc));
+}
+
 static int open_store(struct toc_metricdb *db, int store, struct toc_err *err) {
     struct listing l = {0};
     char dir[4096];
     toc_metricdb_store_path(db, store, dir, sizeof dir);
     int rc = db->vfs->list(db->vfs, dir, note_name, &l);
+    remove_unfinished(db, dir, &l);
     for (size_t i = 0; i < l.count; i++) {
         char *path = join(dir, l.items[i]);
-        if (!strncmp(l.items[i], "tmp-", 4))
-            toc_block_remove_dir(db->vfs, path); /* never finished, or half deleted */
-        else if (!strncmp(l.items[i], "b-", 2))
+        if (!strncmp(l.items[i], "b-", 2))
             open_block(db, store, path);
         toc_free(path);
         toc_free(l.items[i]);
