@@ -33,6 +33,15 @@
         }                                                                                       \
     } while (0)
 
+/* Gives back the room of items that are not there. */
+#define TOC_VEC_TRIM(v)                                                                           \
+    do {                                                                                          \
+        if ((v)->count && (v)->count < (v)->capacity) {                                           \
+            (v)->items = toc_xrealloc((v)->items, toc_vec_bytes((v)->count, sizeof *(v)->items)); \
+            (v)->capacity = (v)->count;                                                           \
+        }                                                                                         \
+    } while (0)
+
 #define TOC_VEC_PUSH(v, item)                 \
     do {                                      \
         TOC_VEC_RESERVE((v), (v)->count + 1); \

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "base/num.h"
 #include "codec/exposition_proto.h"
 #include "collect/scrape_cache_priv.h"
@@ -38,43 +39,12 @@ struct ingest {
     bool has_gaps;        /* a sample was dropped for its time */
     struct toc_sv family; /* of the last TYPE line */
     enum toc_metric_type family_type;
+    uint32_t context; /* digest of both, as in struct scrape_line */
     struct toc_labels_builder sample, merged;
 };
 
 /* ------------------------------------------------------------------------------------------------
  * series */
-
-static struct scrape_series *find_series(struct scrape_cache *c, struct toc_labels l,
-                                         uint64_t hash) {
-    struct scrape_series *s = toc_map_get(&c->by_hash, toc_map_u64(&hash));
-    while (s && !toc_labels_eq(s->labels, l))
-        s = s->same_hash;
-    return s;
-}
-
-static void index_series(struct scrape_cache *c, struct scrape_series *s) {
-    s->same_hash = toc_map_get(&c->by_hash, toc_map_u64(&s->hash));
-    toc_map_put(&c->by_hash, toc_map_u64(&s->hash), s);
-}
-
-static struct scrape_series *find_or_add_series(struct scrape_cache *c, struct toc_labels l) {
-    uint64_t hash = toc_labels_hash(l);
-    struct scrape_series *s = find_series(c, l, hash);
-    if (s)
-        return s;
-    s = TOC_NEW(struct scrape_series);
-    s->labels = toc_labels_dup(l);
-    s->hash = hash;
-    s->is_tracked = true;
-    TOC_VEC_PUSH(&c->series, s);
-    index_series(c, s);
-    return s;
-}
-
-static void series_free(struct scrape_series *s) {
-    toc_labels_free(&s->labels);
-    toc_free(s);
-}
 
 void toc_scrape_cache_init(struct scrape_cache *c, struct toc_labels target) {
     static const char *const names[] = {
@@ -90,7 +60,7 @@ void toc_scrape_cache_init(struct scrape_cache *c, struct toc_labels target) {
         toc_labels_builder_reset(&b);
         toc_labels_builder_add_all(&b, c->target);
         toc_labels_builder_set(&b, TOC_METRIC_NAME, toc_sv_cstr(names[i]));
-        c->reports[i] = find_or_add_series(c, toc_labels_builder_finish(&b));
+        c->reports[i] = toc_scrape_series_get(&c->series, toc_labels_builder_finish(&b));
         c->reports[i]->is_report = true;
     }
     toc_labels_builder_fini(&b);
@@ -103,8 +73,7 @@ void toc_scrape_cache_forget_texts(struct scrape_cache *c) {
 }
 
 void toc_scrape_cache_fini(struct scrape_cache *c) {
-    for (size_t i = 0; i < c->series.count; i++)
-        series_free(c->series.items[i]);
+    toc_scrape_series_fini(&c->series);
     size_t at = 0;
     for (const struct toc_map_entry *e; (e = toc_map_next(&c->metas, &at));) {
         struct scrape_meta *m = e->value;
@@ -113,9 +82,7 @@ void toc_scrape_cache_fini(struct scrape_cache *c) {
         toc_free(m);
     }
     toc_map_fini(&c->texts);
-    toc_map_fini(&c->by_hash);
     toc_map_fini(&c->metas);
-    TOC_VEC_FINI(&c->series);
     TOC_VEC_FINI(&c->points);
     toc_scrape_script_fini(&c->script);
     toc_labels_free(&c->target);
@@ -130,19 +97,7 @@ static void sweep(struct scrape_cache *c) {
     if (!many_dead && !many_texts)
         return;
     toc_scrape_cache_forget_texts(c);
-    toc_map_fini(&c->by_hash);
-    c->by_hash = TOC_MAP_INIT;
-    size_t kept = 0;
-    for (size_t i = 0; i < c->series.count; i++) {
-        struct scrape_series *s = c->series.items[i];
-        if (s->is_alive || s->is_report) {
-            index_series(c, s);
-            c->series.items[kept++] = s;
-        } else {
-            series_free(s);
-        }
-    }
-    c->series.count = kept;
+    toc_scrape_series_sweep(&c->series);
 }
 
 /* ------------------------------------------------------------------------------- from a line to
@@ -262,11 +217,20 @@ static int check_limits(const struct ingest *g, struct toc_labels l, int line) {
     return 0;
 }
 
+/* What is remembered of a sample's text: its series or the mark. NULL: nothing. */
+static struct scrape_series *remembered(const struct ingest *g,
+                                        const struct toc_exposition_sample *s) {
+    if (s->is_known)
+        return g->known->series;
+    return g->is_text ? toc_scrape_script_find(&g->c->script, s->series_text, g->context)
+                      : toc_map_get(&g->c->texts, s->series_text);
+}
+
 /* Looks a line up, or learns it. *out is the mark when the series is dropped. */
 static int find_by_text(struct ingest *g, const struct toc_exposition_sample *s,
                         struct scrape_series **out) {
     struct scrape_cache *c = g->c;
-    *out = s->is_known ? g->known->series : toc_map_get(&c->texts, s->series_text);
+    *out = remembered(g, s);
     if (*out)
         return 0;
     struct toc_labels l;
@@ -276,17 +240,24 @@ static int find_by_text(struct ingest *g, const struct toc_exposition_sample *s,
         int rc = check_limits(g, l, s->line);
         if (rc)
             return rc;
-        *out = find_or_add_series(c, l);
+        *out = toc_scrape_series_get(&c->series, l);
     } else if (c->scratch.overflowed) {
         return toc_err_at(g->err, TOC_ELIMIT, s->line, 1,
                           "the labels of this sample need too much memory");
     }
-    toc_map_put(&c->texts, s->series_text, *out);
+    if (!g->is_text)
+        toc_map_put(&c->texts, s->series_text, *out);
     return 0;
 }
 
 /* -----------------------------------------------------------------------------------------------
  * ingestion */
+
+void toc_scrape_cache_forget_points(struct scrape_cache *c) {
+    TOC_VEC_FINI(&c->points);
+    toc_arena_fini(&c->scratch);
+    toc_arena_fini(&c->histograms);
+}
 
 static void push_point(struct scrape_cache *c, struct scrape_series *s, int64_t t_ms,
                        double value) {
@@ -298,13 +269,14 @@ static void push_point(struct scrape_cache *c, struct scrape_series *s, int64_t 
 static size_t known_part(void *ctx, struct toc_sv line) {
     struct ingest *g = ctx;
     g->line = line;
-    g->known = toc_scrape_script_expect(&g->c->script, line);
+    g->known = toc_scrape_script_expect(&g->c->script, line, g->context);
     if (!g->known)
         return 0;
     if (g->known->family_n) {
         struct toc_sv text = toc_scrape_script_text(&g->c->script, g->known);
         g->family = toc_sv_sub(text, g->known->family_at, g->known->family_n);
         g->family_type = g->known->family_type;
+        g->context = g->known->context;
     }
     return g->known->n;
 }
@@ -325,7 +297,7 @@ static int take_sample(struct ingest *g, const struct toc_exposition_sample *s,
     int rc = find_by_text(g, s, &series);
     if (!rc && !s->is_known && g->is_text)
         toc_scrape_script_record(&c->script, s->series_text,
-                                 &(struct scrape_line){.series = series});
+                                 &(struct scrape_line){.series = series, .context = g->context});
     if (rc || series == &dropped_mark)
         return rc;
     g->counts->post_relabel++;
@@ -406,7 +378,7 @@ static void replace_text(char **field, struct toc_sv text, bool *is_changed) {
 }
 
 static void record_comment(struct ingest *g, const struct toc_exposition_meta *m) {
-    struct scrape_line line = {.family_type = g->family_type};
+    struct scrape_line line = {.family_type = g->family_type, .context = g->context};
     /* A name with escapes is no part of its line: such a comment is read every time. */
     bool is_part = m->metric.p >= g->line.p && m->metric.p < g->line.p + g->line.n;
     if (m->type.n && !is_part)
@@ -423,6 +395,7 @@ static int on_meta(void *ctx, const struct toc_exposition_meta *m) {
     if (m->type.n) {
         g->family = m->metric;
         g->family_type = parse_type(m->type);
+        g->context = (uint32_t)toc_hash64(g->family.p, g->family.n, (uint64_t)g->family_type);
     }
     if (g->is_text)
         record_comment(g, m);
@@ -540,8 +513,7 @@ int toc_scrape_cache_ingest(struct scrape_cache *c, const struct scrape_input *i
     *out = (struct scrape_counts){0};
     /* Between two scrapes no point refers to a series, so dead ones may go. */
     sweep(c);
-    c->points.count = 0;
-    toc_arena_reset(&c->histograms);
+    toc_scrape_cache_forget_points(c);
     c->cycle++;
     struct ingest g = {.c = c,
                        .in = in,

@@ -1,7 +1,7 @@
 /*
  * What one target remembers between scrapes: series by the raw text of the exposition line, so that
- * a line seen before costs one look-up, and which of them were there last time, so that those that
- * vanish get a staleness marker. Used by one thread at a time.
+ * a line seen before costs one comparison, and which of them were there last time, so that those
+ * that vanish get a staleness marker. Used by one thread at a time.
  */
 #ifndef TOC_COLLECT_SCRAPE_CACHE_PRIV_H
 #define TOC_COLLECT_SCRAPE_CACHE_PRIV_H
@@ -14,6 +14,7 @@
 #include "codec/exposition.h"
 #include "collect/scrape_config.h"
 #include "collect/scrape_script_priv.h"
+#include "collect/scrape_series_priv.h"
 #include "metricdb/metricdb.h"
 #include "model/sink.h"
 
@@ -35,17 +36,6 @@ enum scrape_report {
         REPORT_COUNT
 };
 
-struct scrape_series {
-    uint64_t cycle;           /* that saw it last */
-    uint64_t ref;             /* in the store; 0: not known, or no longer */
-    bool is_alive;            /* written by the last good scrape */
-    bool is_tracked;          /* gets staleness markers */
-    bool is_report;           /* made by the scraper, not by the target */
-    struct toc_labels labels; /* owned */
-    struct scrape_series *same_hash;
-    uint64_t hash;
-};
-
 struct scrape_meta;
 
 /* A sample of this cycle. */
@@ -58,22 +48,20 @@ struct scrape_point {
 
 struct scrape_cache {
     struct scrape_script script; /* the lines of the last good answer */
-    struct toc_map texts; /* raw series text → struct scrape_series, or a mark for dropped ones */
-    struct toc_map by_hash; /* hash of the labels → chain of struct scrape_series */
-    struct toc_map metas;   /* metric → struct scrape_meta */
-    struct {
-        TOC_VEC_FIELDS(struct scrape_series *)
-    } series;
+    struct toc_map
+        texts; /* of protobuf, which has no lines: text → series or a mark as in a line */
+    struct toc_map metas; /* metric → struct scrape_meta */
+    struct scrape_series_set series;
     struct {
         TOC_VEC_FIELDS(struct scrape_point)
-    } points;           /* of this cycle */
+    } points;           /* of this cycle, until they are written */
     size_t alive_count; /* series whose is_alive is set */
     bool had_gaps;      /* the last good answer had samples that were dropped for their time */
     struct scrape_series *reports[REPORT_COUNT];
     struct toc_labels target; /* labels of the target, owned */
     struct toc_arena scratch;
     struct toc_arena histograms; /* of the points */
-    uint64_t cycle;
+    uint32_t cycle;
     uint64_t dropped_future, dropped_duplicate; /* samples, since the target began */
 };
 
@@ -99,10 +87,12 @@ int toc_scrape_cache_ingest(struct scrape_cache *c, const struct scrape_input *i
                             struct scrape_counts *out, struct toc_err *err) TOC_MUST_CHECK;
 /* The target did not answer: points hold markers for all series. */
 void toc_scrape_cache_end_series(struct scrape_cache *c, int64_t t_ms);
+/* Their room is of use elsewhere until the next scrape. */
+void toc_scrape_cache_forget_points(struct scrape_cache *c);
 void toc_scrape_cache_report(struct scrape_cache *c, enum scrape_report which, int64_t t_ms,
                              double value);
-/* Writes the points by reference, which spares the store hashing and comparing labels. They are
- * durable when a wait for the ticket has returned 0 (toc_metricdb_put_refs). */
+/* Writes the points by reference, which spares the store hashing and comparing labels, and forgets
+ * them. They are durable when a wait for the ticket has returned 0 (toc_metricdb_put_refs). */
 int toc_scrape_cache_write(struct scrape_cache *c, struct toc_metricdb *db,
                            struct toc_write_result *out_result, uint64_t *out_ticket,
                            struct toc_err *err) TOC_MUST_CHECK;

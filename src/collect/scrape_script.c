@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
+#include "base/hash.h"
+
 /* After a line that is new or gone, so many known lines are looked at for the one at hand. */
 enum { LOOK_AHEAD = 4 };
 
@@ -13,7 +16,14 @@ static void lines_fini(struct scrape_lines *l) {
     TOC_VEC_FINI(l);
 }
 
+static void forget_index(struct scrape_script *s) {
+    toc_free(s->slots);
+    s->slots = NULL;
+    s->slot_count = 0;
+}
+
 void toc_scrape_script_fini(struct scrape_script *s) {
+    forget_index(s);
     lines_fini(&s->known);
     lines_fini(&s->fresh);
 }
@@ -29,12 +39,13 @@ void toc_scrape_script_begin(struct scrape_script *s) {
 }
 
 static bool is_line(const struct scrape_lines *lines, const struct scrape_line *known,
-                    struct toc_sv line) {
+                    struct toc_sv line, uint32_t context) {
     if (line.n < known->n || memcmp(line.p, lines->text.p + known->at, known->n) != 0)
         return false;
     if (!known->series)
         return line.n == known->n;
-    return line.n > known->n && (line.p[known->n] == ' ' || line.p[known->n] == '\t');
+    return known->context == context && line.n > known->n &&
+           (line.p[known->n] == ' ' || line.p[known->n] == '\t');
 }
 
 static void append(struct scrape_lines *to, struct toc_sv text, const struct scrape_line *line) {
@@ -56,11 +67,12 @@ static void diverge(struct scrape_script *s) {
         append(&s->fresh, toc_scrape_script_text(s, &s->known.items[i]), &s->known.items[i]);
 }
 
-const struct scrape_line *toc_scrape_script_expect(struct scrape_script *s, struct toc_sv line) {
+const struct scrape_line *toc_scrape_script_expect(struct scrape_script *s, struct toc_sv line,
+                                                   uint32_t context) {
     size_t last = s->next + (s->is_followed ? 1 : LOOK_AHEAD);
     for (size_t i = s->next; i < s->known.count && i < last; i++) {
         const struct scrape_line *known = &s->known.items[i];
-        if (!is_line(&s->known, known, line))
+        if (!is_line(&s->known, known, line, context))
             continue;
         s->next = i + 1;
         if (i + SERIES_AHEAD < s->known.count)
@@ -76,6 +88,40 @@ struct toc_sv toc_scrape_script_text(const struct scrape_script *s, const struct
     return (struct toc_sv){s->known.text.p + l->at, l->n};
 }
 
+/* Where the known sample of this text is, or the empty slot where it would be. */
+static uint32_t *find_slot(const struct scrape_script *s, struct toc_sv text) {
+    size_t mask = s->slot_count - 1;
+    for (size_t i = (size_t)toc_hash64(text.p, text.n, 0) & mask;; i = (i + 1) & mask)
+        if (!s->slots[i] ||
+            toc_sv_eq(toc_scrape_script_text(s, &s->known.items[s->slots[i] - 1]), text))
+            return &s->slots[i];
+}
+
+static void make_index(struct scrape_script *s) {
+    s->slot_count = 16;
+    while (s->slot_count < 2 * s->known.count)
+        s->slot_count *= 2;
+    s->slots = TOC_NEW_ARRAY(uint32_t, s->slot_count);
+    for (size_t i = 0; i < s->known.count; i++) {
+        if (!s->known.items[i].series)
+            continue;
+        uint32_t *slot = find_slot(s, toc_scrape_script_text(s, &s->known.items[i]));
+        if (!*slot)
+            *slot = (uint32_t)i + 1;
+    }
+}
+
+struct scrape_series *toc_scrape_script_find(struct scrape_script *s, struct toc_sv text,
+                                             uint32_t context) {
+    if (!s->known.count)
+        return NULL;
+    if (!s->slots)
+        make_index(s);
+    uint32_t at = *find_slot(s, text);
+    const struct scrape_line *l = at ? &s->known.items[at - 1] : NULL;
+    return l && l->context == context ? l->series : NULL;
+}
+
 void toc_scrape_script_record(struct scrape_script *s, struct toc_sv text,
                               const struct scrape_line *line) {
     diverge(s);
@@ -84,6 +130,7 @@ void toc_scrape_script_record(struct scrape_script *s, struct toc_sv text,
 
 bool toc_scrape_script_end(struct scrape_script *s, bool is_good) {
     bool is_same = s->is_followed && s->next == s->known.count;
+    forget_index(s);
     if (is_same || !is_good)
         return is_same && is_good;
     diverge(s); /* it may only have ended early */
@@ -91,10 +138,11 @@ bool toc_scrape_script_end(struct scrape_script *s, bool is_good) {
         toc_scrape_script_forget(s);
         return false;
     }
-    struct scrape_lines swap = s->known;
+    /* Answers rarely change: no room is kept for more. */
+    lines_fini(&s->known);
     s->known = s->fresh;
-    s->fresh = swap;
-    lines_fini(&s->fresh); /* answers rarely change: its room is not kept */
     s->fresh = (struct scrape_lines){0};
+    toc_buf_trim(&s->known.text);
+    TOC_VEC_TRIM(&s->known);
     return false;
 }
