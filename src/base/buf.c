@@ -107,13 +107,6 @@ void toc_buf_reset(struct toc_buf *b) {
     b->error = 0;
 }
 
-void toc_buf_trim(struct toc_buf *b) {
-    if (!b->n || b->n == b->capacity)
-        return;
-    b->p = toc_xrealloc(b->p, b->n);
-    b->capacity = b->n;
-}
-
 const char *toc_buf_cstr(struct toc_buf *b) {
     if (b->error || !toc_buf_reserve(b, 0))
         return "";

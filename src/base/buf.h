@@ -50,8 +50,6 @@ void toc_buf_append_varint(struct toc_buf *b, uint64_t v);
 void toc_buf_append_zigzag(struct toc_buf *b, int64_t v);
 /* Keeps the memory, drops the content and the sticky error. */
 void toc_buf_reset(struct toc_buf *b);
-/* Gives back the memory behind the content. */
-void toc_buf_trim(struct toc_buf *b);
 /* A NUL behind the content (not counted in n); "" when empty or failed. Borrowed until the next
  * change. */
 const char *toc_buf_cstr(struct toc_buf *b);

@@ -272,10 +272,9 @@ static size_t known_part(void *ctx, struct toc_sv line) {
     g->known = toc_scrape_script_expect(&g->c->script, line, g->context);
     if (!g->known)
         return 0;
-    if (g->known->family_n) {
-        struct toc_sv text = toc_scrape_script_text(&g->c->script, g->known);
-        g->family = toc_sv_sub(text, g->known->family_at, g->known->family_n);
-        g->family_type = g->known->family_type;
+    if (g->known->is_comment && g->known->family.n) {
+        g->family = toc_sv_sub(line, g->known->family.at, g->known->family.n);
+        g->family_type = (enum toc_metric_type)g->known->family_type;
         g->context = g->known->context;
     }
     return g->known->n;
@@ -378,14 +377,15 @@ static void replace_text(char **field, struct toc_sv text, bool *is_changed) {
 }
 
 static void record_comment(struct ingest *g, const struct toc_exposition_meta *m) {
-    struct scrape_line line = {.family_type = g->family_type, .context = g->context};
+    struct scrape_line line = {
+        .is_comment = true, .family_type = (unsigned)g->family_type & 63, .context = g->context};
     /* A name with escapes is no part of its line: such a comment is read every time. */
     bool is_part = m->metric.p >= g->line.p && m->metric.p < g->line.p + g->line.n;
     if (m->type.n && !is_part)
         return;
     if (m->type.n) {
-        line.family_at = (uint32_t)(m->metric.p - g->line.p);
-        line.family_n = (uint32_t)m->metric.n;
+        line.family.at = (uint32_t)(m->metric.p - g->line.p);
+        line.family.n = (uint32_t)m->metric.n;
     }
     toc_scrape_script_record(&g->c->script, g->line, &line);
 }
