@@ -123,7 +123,7 @@ def check_routes(r):
 
 def check_configuration(r):
     """Every key of the schema tables is in the reference, in both languages."""
-    text = r.read('src/app/config.c') + r.read('src/app/config_query.c') + r.read('src/app/config_otlp.c') + r.read('src/app/config_influx.c') + r.read('src/app/config_statsd.c') + r.read('src/app/config_logs.c')
+    text = r.read('src/app/config.c') + r.read('src/app/config_query.c') + r.read('src/app/config_otlp.c') + r.read('src/app/config_influx.c') + r.read('src/app/config_statsd.c') + r.read('src/app/config_series_watch.c') + r.read('src/app/config_logs.c')
     tables = dict(re.findall(r'struct toc_schema_key g_(\w+)\[\] = \{(.*?)\n\};', text, re.S))
     tables['logs.files[]'] = tables.pop('log_file', '')
     tables['storage.retention_rules[]'] = ''.join(

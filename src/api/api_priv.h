@@ -70,7 +70,8 @@ void toc_api_restart(struct toc_api_call *c);
 
 /* The handlers, file by file; route.c tells their paths. */
 toc_api_handler toc_api_healthy, toc_api_ready, toc_api_reload, toc_api_self_metrics,
-    toc_api_status, toc_api_snapshot, toc_api_changes, toc_api_discovery, toc_api_detectors;
+    toc_api_status, toc_api_snapshot, toc_api_changes, toc_api_discovery, toc_api_detectors,
+    toc_api_anomalies;
 toc_api_handler toc_api_ui;
 toc_api_handler toc_api_prom_query, toc_api_prom_query_range, toc_api_prom_format_query,
     toc_api_prom_parse_query;

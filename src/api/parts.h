@@ -21,6 +21,7 @@
 #include "remote/remote_write.h"
 #include "rules/detector.h"
 #include "rules/rules.h"
+#include "rules/series_watch.h"
 #include "statedb/statedb.h"
 #include "sys/clock.h"
 
@@ -46,6 +47,8 @@ struct toc_api_parts {
     struct toc_guard *guard;
     struct toc_rules *rules;
     struct toc_detectors *detectors;
+    struct toc_series_watch *series_watch; /* NULL: switched off */
+    struct toc_newest_source *newest;      /* where it reads; NULL then */
     struct toc_alert_manager *alerts;
     struct toc_incident_manager *incidents;
     struct toc_threshold_access *thresholds;

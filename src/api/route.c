@@ -141,6 +141,7 @@ static const struct toc_route g_routes[] = {
     {POST, T "/receivers/{}/test", TOC_ACCESS_EDIT, true, 4 * KIB, toc_api_receiver_test},
     {GET, T "/deliveries", TOC_ACCESS_READ, false, 0, toc_api_deliveries},
     {GET, T "/detectors", TOC_ACCESS_READ, false, 0, toc_api_detectors},
+    {GET, T "/anomalies", TOC_ACCESS_READ, false, 0, toc_api_anomalies},
     {GET, T "/discovery", TOC_ACCESS_READ, false, 0, toc_api_discovery},
     {POST, T "/ingest/run", TOC_ACCESS_INGEST, false, 8 * MIB, toc_api_ingest_run},
     {GET, T "/queries", TOC_ACCESS_ADMIN, false, 0, toc_api_queries},

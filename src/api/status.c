@@ -1,5 +1,8 @@
 /* Health, status, changes, discovery, detectors: how the daemon itself is doing. */
+#include <stdlib.h>
+
 #include "api/api_priv.h"
+#include "base/alloc.h"
 #include "base/num.h"
 #include "collect/discovery.h"
 #include "statedb/changes.h"
@@ -251,6 +254,9 @@ static void write_detector(void *ctx, const struct toc_detector_view *v) {
     toc_json_kv_time(w, "trained_at", v->trained_at);
     toc_json_kv_int(w, "training_points", (int64_t)v->training_points);
     toc_json_kv_double(w, "last_score", v->last_score);
+    toc_json_kv_int(w, "series", (int64_t)v->series);
+    toc_json_kv_int(w, "anomalies", (int64_t)v->anomalies);
+    toc_json_kv_int(w, "state_bytes", (int64_t)v->state_bytes);
     toc_json_kv_string(w, "last_error", v->last_error);
     toc_json_end_object(w);
 }
@@ -262,4 +268,50 @@ void toc_api_detectors(struct toc_api_call *c) {
     toc_detectors_each(c->api->parts.detectors, write_detector, &c->json);
     toc_json_end_array(&c->json);
     toc_json_end_object(&c->json);
+}
+
+/* ---- anomalies ---- */
+
+enum { ANOMALIES_SHOWN = 200, ANOMALIES_MAX = 20000, ANOMALY_LABEL_BYTES = 4 << 20 };
+
+static int by_surprise(const void *a, const void *b) {
+    const struct toc_anomalous_series *x = a, *y = b;
+    return (x->surprise < y->surprise) - (x->surprise > y->surprise);
+}
+
+static void write_anomaly(struct toc_json_writer *w, const struct toc_anomalous_series *s,
+                          struct toc_labels labels) {
+    toc_json_begin_object(w);
+    toc_json_key(w, "labels");
+    toc_json_labels(w, labels);
+    toc_json_kv_double(w, "value", s->value);
+    toc_json_kv_double(w, "surprise", s->surprise);
+    toc_json_kv_cstr(w, "direction", s->is_above ? "up" : "down");
+    toc_json_kv_time(w, "time", (struct toc_ts){s->t_ms});
+    toc_json_end_object(w);
+}
+
+/* Series whose newest sample is anomalous, the strangest first. */
+void toc_api_anomalies(struct toc_api_call *c) {
+    struct toc_series_watch *watch = c->api->parts.series_watch;
+    struct toc_newest_source *source = c->api->parts.newest;
+    struct toc_anomalous_series *list = TOC_NEW_ARRAY(struct toc_anomalous_series, ANOMALIES_MAX);
+    struct toc_arena arena;
+    size_t count = watch ? toc_series_watch_anomalous(watch, list, ANOMALIES_MAX) : 0;
+    qsort(list, count, sizeof *list, by_surprise);
+    toc_arena_init(&arena, ANOMALY_LABEL_BYTES);
+    toc_json_begin_object(&c->json);
+    toc_json_kv_bool(&c->json, "is_enabled", watch != NULL);
+    toc_json_kv_int(&c->json, "count", (int64_t)count);
+    toc_json_key(&c->json, "series");
+    toc_json_begin_array(&c->json);
+    for (size_t i = 0; i < TOC_MIN(count, (size_t)ANOMALIES_SHOWN); i++) {
+        struct toc_labels labels;
+        if (source->labels(source, list[i].ref, &arena, &labels))
+            write_anomaly(&c->json, &list[i], labels);
+    }
+    toc_json_end_array(&c->json);
+    toc_json_end_object(&c->json);
+    toc_arena_fini(&arena);
+    toc_free(list);
 }

@@ -23,7 +23,7 @@ static const char g_default_alerting[] =
 struct sections {
     const struct toc_yaml *global, *scrape_configs, *remote_write, *rule_files, *detectors, *packs,
         *storage, *host, *gpu, *discovery, *runs, *auth, *tls, *rules, *incident, *notify, *query,
-        *otlp, *influx, *statsd, *nccl_ras, *logs, *features, *web;
+        *otlp, *influx, *statsd, *nccl_ras, *series_watch, *logs, *features, *web;
     struct toc_sv listen, data_dir, external_url, log_level, alertmanager_file;
 };
 
@@ -67,6 +67,8 @@ static const struct toc_schema_key g_top[] = {
      "names of metrics that come in InfluxDB's line protocol"},
     {"statsd", TOC_SCHEMA_NODE, AT(statsd), false, NULL, 0, 0,
      "where packets of StatsD are listened for"},
+    {"series_watch", TOC_SCHEMA_NODE, AT(series_watch), false, NULL, 0, 0,
+     "the anomaly bit of every series"},
     {"nccl_ras", TOC_SCHEMA_NODE, AT(nccl_ras), false, NULL, 0, 0,
      "RAS services of NCCL: which ranks a collective waits for"},
     {"logs", TOC_SCHEMA_NODE, AT(logs), false, NULL, 0, 0,
@@ -378,6 +380,8 @@ static int load_parts(struct toc_config *c, const struct sections *top, const st
         rc = toc_config_statsd_read(top->statsd, c, err);
     if (rc == 0)
         rc = toc_config_nccl_ras_read(top->nccl_ras, c, err);
+    if (rc == 0)
+        rc = toc_config_series_watch_read(top->series_watch, c, err);
     if (rc == 0)
         rc = toc_config_logs_read(top->logs, c, err);
     if (rc == 0)

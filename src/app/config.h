@@ -32,6 +32,14 @@ struct toc_config_paths {
     size_t count;
 };
 
+/* The anomaly bit of every series (rules/series_watch.h). */
+struct toc_config_series_watch {
+    bool is_enabled;
+    int64_t interval_ms, report_ms;
+    size_t max_series;
+    double max_cpu_ratio; /* of one core */
+};
+
 /* Everything lives in the arena, or is owned by the members that say so. */
 struct toc_config {
     struct toc_arena arena;
@@ -67,6 +75,7 @@ struct toc_config {
     struct toc_influx_options influx;
     struct toc_statsd_options statsd;
     struct toc_nccl_ras_options nccl_ras;
+    struct toc_config_series_watch series_watch;
     struct toc_log_config logs; /* texts in the arena */
     unsigned features;          /* bits of api/feature.h */
     bool has_admin_api;

@@ -241,6 +241,18 @@ static int start_detectors(struct toc_daemon *d, struct toc_err *err) {
     return toc_detectors_set(d->detectors, d->config->detectors, d->started_at, err);
 }
 
+static void start_series_watch(struct toc_daemon *d) {
+    const struct toc_config_series_watch *c = &d->config->series_watch;
+    if (!c->is_enabled)
+        return;
+    toc_metricdb_newest_init(&d->newest, d->metrics);
+    const struct toc_series_watch_options o = {.source = &d->newest.base,
+                                               .sink = toc_metricdb_own_sink(d->metrics),
+                                               .max_series = c->max_series,
+                                               .report_ms = c->report_ms};
+    d->series_watch = toc_series_watch_new(&o);
+}
+
 static int start_logs(struct toc_daemon *d, struct toc_err *err) {
     const struct toc_log_watch_options o = {.config = &d->config->logs,
                                             .sink = toc_metricdb_own_sink(d->metrics),
@@ -410,6 +422,8 @@ static int start_parts(struct toc_daemon *d, struct toc_err *err) {
     if (rc == 0)
         rc = start_detectors(d, err);
     if (rc == 0)
+        start_series_watch(d);
+    if (rc == 0)
         rc = start_logs(d, err);
     if (rc == 0)
         rc = start_doctor(d, err);
@@ -482,6 +496,7 @@ void toc_daemon_stop(struct toc_daemon **dp) {
     toc_host_free(&d->host);
     toc_nvml_free(&d->nvml);
     toc_doctor_free(&d->doctor);
+    toc_series_watch_free(&d->series_watch);
     toc_detectors_free(&d->detectors);
     toc_packs_free(&d->packs);
     toc_rules_free(&d->rules);

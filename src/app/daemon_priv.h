@@ -17,12 +17,14 @@
 #include "forward/forward.h"
 #include "incident/alert_observer.h"
 #include "incident/proposal.h"
+#include "metricdb/newest.h"
 #include "notify/ack_link.h"
 #include "remote/import.h"
 #include "remote/otlp.h"
 #include "remote/remote_path.h"
 #include "remote/remote_write.h"
 #include "remote/statsd_server.h"
+#include "rules/series_watch.h"
 #include "statedb/blobs.h"
 #include "statedb/incidents.h"
 #include "sys/pool.h"
@@ -65,6 +67,9 @@ struct toc_daemon {
     struct toc_rules *rules;
     struct toc_packs *packs;
     struct toc_detectors *detectors;
+    struct toc_metricdb_newest newest;
+    struct toc_series_watch *series_watch; /* NULL: off */
+    _Atomic uint64_t series_watch_ns;      /* CPU time of its sweeps */
     struct toc_alert_manager *alerts;
     struct toc_silence_adapter silences;
     struct toc_incident_manager *incidents;
@@ -92,7 +97,7 @@ struct toc_daemon {
     struct toc_http_server *server;
 
     struct toc_event stopping;
-    struct toc_thread engine, collector, gpu, keeper, log_reader;
+    struct toc_thread engine, collector, gpu, keeper, log_reader, series_watcher;
 
     struct toc_mutex reload_mutex; /* TOC_LOCK_APP */
     char config_problem[600];      /* under it; "" when the last load was good */
@@ -137,6 +142,8 @@ void toc_daemon_each_collect_problem(struct toc_daemon *d, toc_on_problem *fn, v
 void toc_daemon_each_collect_metric(struct toc_daemon *d, toc_on_metric *fn, void *ctx);
 /* Writes the self-metrics as series. */
 void toc_daemon_each_rule_metric(struct toc_daemon *d, toc_on_metric *fn, void *ctx);
+void toc_daemon_each_detector_metric(struct toc_daemon *d, toc_on_metric *fn, void *ctx);
+void toc_daemon_each_series_watch_metric(struct toc_daemon *d, toc_on_metric *fn, void *ctx);
 /* self_forward.c: those that have more than one label. */
 void toc_daemon_each_labelled_metric(void *daemon, toc_on_labelled_metric *fn, void *ctx);
 void toc_daemon_write_self(struct toc_daemon *d, struct toc_ts now);

@@ -108,6 +108,24 @@ static void judge(void *ctx) {
     } while (!toc_event_wait_ms(&d->stopping, ENGINE_TICK_MS));
 }
 
+/* Looks at all series; longer pauses rather than more CPU time than allowed. */
+static void watch_series(void *ctx) {
+    struct toc_daemon *d = ctx;
+    const struct toc_config_series_watch c = d->config->series_watch;
+    int64_t complained = 0, pause_ms = c.interval_ms;
+    while (!wait_for_beat(d, pause_ms)) {
+        struct toc_err err = {0};
+        int64_t before_ns = toc_thread_cpu_ns();
+        if (toc_series_watch_sweep(d->series_watch, toc_clock_now(d->clock), &err) < 0)
+            complain("series_watch", &complained, mono_ms(d), &err);
+        int64_t spent_ns = toc_thread_cpu_ns() - before_ns;
+        atomic_fetch_add_explicit(&d->series_watch_ns, (uint64_t)spent_ns, memory_order_relaxed);
+        double least_ms = (double)spent_ns / 1e6 / c.max_cpu_ratio;
+        int64_t beats = (int64_t)(least_ms / (double)c.interval_ms) + 1;
+        pause_ms = beats * c.interval_ms;
+    }
+}
+
 static void watch_pressure(struct toc_daemon *d) {
     struct toc_metricdb_stats metrics;
     struct toc_statedb_health state;
@@ -216,6 +234,8 @@ int toc_daemon_start_threads(struct toc_daemon *d, struct toc_err *err) {
         rc = toc_thread_start(&d->log_reader, "logs", read_logs, d);
     if (rc == 0)
         rc = toc_thread_start(&d->engine, "engine", judge, d);
+    if (rc == 0 && d->series_watch)
+        rc = toc_thread_start(&d->series_watcher, "series-watch", watch_series, d);
     if (rc == 0)
         rc = toc_thread_start(&d->keeper, "keeper", keep_house, d);
     return rc < 0 ? toc_errf(err, rc, "a thread could not be started: %s", toc_strerror(rc)) : 0;
@@ -228,6 +248,7 @@ void toc_daemon_join_threads(struct toc_daemon *d) {
     toc_thread_join(&d->gpu);
     toc_thread_join(&d->log_reader);
     toc_thread_join(&d->engine);
+    toc_thread_join(&d->series_watcher);
     toc_thread_join(&d->keeper);
     if (has_read) { /* the keeper may have stored the places before the last line was read */
         struct toc_buf bytes = TOC_BUF_INIT;

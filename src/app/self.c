@@ -348,6 +348,8 @@ void toc_daemon_each_metric(void *ctx, toc_on_metric *fn, void *fn_ctx) {
     pressure_metrics(d, &e);
     engine_metrics(d, &e);
     toc_daemon_each_rule_metric(d, fn, fn_ctx);
+    toc_daemon_each_detector_metric(d, fn, fn_ctx);
+    toc_daemon_each_series_watch_metric(d, fn, fn_ctx);
     notify_metrics(d, &e);
     toc_daemon_each_collect_metric(d, fn, fn_ctx);
     remote_metrics(d, &e);

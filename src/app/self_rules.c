@@ -53,6 +53,31 @@ static void keep(void *ctx, const struct toc_rule_group_view *g) {
       "Samples that the last evaluation of the group wrote.", samples)                             \
     X("prometheus_rule_group_rules", "gauge", "The number of rules of the group.", rules)
 
+void toc_daemon_each_detector_metric(struct toc_daemon *d, toc_on_metric *fn, void *ctx) {
+    struct toc_detectors_stats s = toc_detectors_stats(d->detectors);
+    fn(ctx, "tocsin_detectors", "gauge", "Detectors that run.", NULL, NULL, (double)s.detectors);
+    fn(ctx, "tocsin_detectors_series", "gauge", "Series that they know.", NULL, NULL,
+       (double)s.series);
+    fn(ctx, "tocsin_detectors_state_bytes", "gauge", "Memory of what they know of these.", NULL,
+       NULL, (double)s.state_bytes);
+#define X(field, help) \
+    fn(ctx, "tocsin_detectors_" #field "_total", "counter", help, NULL, NULL, (double)s.field);
+    TOC_DETECTORS_COUNTER_TABLE(X)
+#undef X
+}
+
+void toc_daemon_each_series_watch_metric(struct toc_daemon *d, toc_on_metric *fn, void *ctx) {
+    if (!d->series_watch)
+        return;
+    struct toc_series_watch_stats s = toc_series_watch_stats(d->series_watch);
+#define X(field, type, help) \
+    fn(ctx, "tocsin_series_watch_" #field, type, help, NULL, NULL, (double)s.field);
+    TOC_SERIES_WATCH_STATS_TABLE(X)
+#undef X
+    fn(ctx, "tocsin_series_watch_cpu_seconds_total", "counter", "CPU time of looking at series.",
+       NULL, NULL, (double)atomic_load_explicit(&d->series_watch_ns, memory_order_relaxed) / 1e9);
+}
+
 void toc_daemon_each_rule_metric(struct toc_daemon *d, toc_on_metric *fn, void *ctx) {
     struct toc_rules_stats s = toc_rules_stats(d->rules);
     struct numbers n = {0};

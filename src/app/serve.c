@@ -53,6 +53,8 @@ void toc_daemon_make_api(struct toc_daemon *d) {
                                         .guard = d->guard,
                                         .rules = d->rules,
                                         .detectors = d->detectors,
+                                        .series_watch = d->series_watch,
+                                        .newest = d->series_watch ? &d->newest.base : NULL,
                                         .alerts = d->alerts,
                                         .incidents = d->incidents,
                                         .thresholds = &d->thresholds.base,

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "rules/detector_priv.h"
+#include "rules/detector_stream.h"
 
 struct toc_detectors *toc_detectors_new(const struct toc_detectors_options *o) {
     struct toc_detectors *d = TOC_NEW(struct toc_detectors);
@@ -45,6 +45,9 @@ static int64_t first_slot(const struct detector_config *c, int64_t now_ms) {
     return slot < now_ms ? slot + c->interval_ms : slot;
 }
 
+enum { LATE_TRAININGS_MAX = 4 };
+static int64_t next_training(const struct detector *x, int rc);
+
 static struct detector *detector_new(struct toc_detectors *d, struct detector_config *take_config,
                                      struct toc_ts now) {
     struct detector *x = TOC_NEW(struct detector);
@@ -55,7 +58,8 @@ static struct detector *detector_new(struct toc_detectors *d, struct detector_co
     x->next_slot_ms = first_slot(&x->config, now.ms);
     /* A stored forest is as good as before; a window wants the newest values. */
     bool is_warm = x->forest && x->trained_at.ms > 0;
-    x->next_train_ms = is_warm ? x->trained_at.ms + x->config.train_interval_ms : now.ms;
+    x->next_save_ms = now.ms;
+    x->next_train_ms = is_warm ? x->trained_at.ms + next_training(x, 0) : now.ms;
     return x;
 }
 
@@ -148,10 +152,8 @@ static int64_t next_training(const struct detector *x, int rc) {
     return c->train_interval_ms;
 }
 
-static void train_if_due(struct toc_detectors *d, struct detector *x, int64_t at_ms) {
+static void train_once(struct toc_detectors *d, struct detector *x, int64_t at_ms) {
     struct toc_err err = {0};
-    if (at_ms < x->next_train_ms)
-        return;
     int rc = toc_detector_train(d, x, at_ms, &err);
     bool has_model = x->forest != NULL || x->trained_at.ms > 0;
     x->next_train_ms = at_ms + next_training(x, rc);
@@ -160,6 +162,16 @@ static void train_if_due(struct toc_detectors *d, struct detector *x, int64_t at
     toc_sv_copy(toc_sv_cstr(err.message), x->train_error, sizeof x->train_error);
     if (rc == TOC_ENODATA && has_model)
         x->train_error[0] = '\0'; /* the old model goes on */
+}
+
+/* A training that fell due meanwhile is made as of its own slot, so that an interruption does not
+ * change the model; of many the last ones count. */
+static void train_if_due(struct toc_detectors *d, struct detector *x, int64_t at_ms) {
+    for (int i = 0; i < LATE_TRAININGS_MAX && at_ms >= x->next_train_ms; i++) {
+        int64_t late = (at_ms - x->next_train_ms) / x->config.interval_ms;
+        bool is_as_of_now = x->trained_at.ms == 0 || i + 1 == LATE_TRAININGS_MAX;
+        train_once(d, x, is_as_of_now ? at_ms : at_ms - late * x->config.interval_ms);
+    }
 }
 
 /* One series of the newest step: judged, learned, written. */
@@ -180,11 +192,40 @@ static void run_series(struct toc_detectors *d, struct detector *x,
     s->is_written = true;
 }
 
+struct telling {
+    struct toc_detectors *d;
+    struct detector *x;
+    struct detector_output *output;
+    int64_t at_ms;
+};
+
+static void on_judged(void *ctx, struct detector_series *s, const struct judgement *j) {
+    struct telling *t = ctx;
+    struct detector *x = t->x;
+    x->judged++;
+    x->anomalies += j->is_anomaly;
+    x->last_score = isnan(x->last_score) ? j->score : fmax(x->last_score, j->score);
+    toc_detector_output_add(t->output, x, s, j, t->at_ms);
+    s->is_written = true;
+}
+
 static void end_vanished(struct detector *x, struct detector_output *o, int64_t at_ms) {
     size_t cursor = 0;
     for (const struct toc_map_entry *e; (e = toc_map_next(&x->series, &cursor));) {
         struct detector_series *s = e->value;
         if (!s->is_written || s->seen_ms >= at_ms)
+            continue;
+        toc_detector_output_end(o, x, s, at_ms);
+        s->is_written = false;
+    }
+}
+
+/* Of `missing` a series ends when it is forgotten. */
+static void end_expiring(struct detector *x, struct detector_output *o, int64_t at_ms) {
+    size_t cursor = 0;
+    for (const struct toc_map_entry *e; (e = toc_map_next(&x->series, &cursor));) {
+        struct detector_series *s = e->value;
+        if (!s->is_written || at_ms - s->seen_ms <= x->config.window_ms)
             continue;
         toc_detector_output_end(o, x, s, at_ms);
         s->is_written = false;
@@ -198,15 +239,42 @@ static int evaluate(struct toc_detectors *d, struct detector *x, int64_t at_ms,
     x->judged = x->anomalies = 0;
     x->last_score = NAN;
     int rc = toc_detector_query(d, &x->config, at_ms, at_ms, 1, &g, err);
-    for (size_t i = 0; rc == 0 && i < g.series.count; i++)
+    bool is_stream = toc_detector_is_stream(&x->config);
+    if (rc == 0 && is_stream)
+        toc_detector_stream_judge(d, x, &g, at_ms, on_judged, &(struct telling){d, x, &o, at_ms});
+    for (size_t i = 0; rc == 0 && !is_stream && i < g.series.count; i++)
         run_series(d, x, &g.series.items[i], &o, at_ms);
     toc_detector_grid_fini(&g);
     if (rc < 0)
         return rc;
-    end_vanished(x, &o, at_ms);
+    if (x->config.method != TOC_DETECTOR_MISSING)
+        end_vanished(x, &o, at_ms);
+    end_expiring(x, &o, at_ms);
     toc_detector_series_expire(d, x, at_ms);
     d->stats.anomalies += x->anomalies;
     return toc_detector_output_write(d, &o, err);
+}
+
+/* Learns what came since the last slot and keeps the state now and then. False: history is not
+ * through yet, the next call goes on. */
+static bool prepare_stream(struct toc_detectors *d, struct detector *x, int64_t at_ms) {
+    struct toc_err err = {0};
+    bool is_there = false, has_replayed = x->caught_up_ms < at_ms - x->config.interval_ms;
+    int rc = toc_detector_catch_up(d, x, at_ms, &is_there, &err);
+    x->is_training_failing = rc < 0;
+    d->stats.training_failures += rc < 0;
+    d->stats.trainings += is_there && has_replayed && x->series.count > 0;
+    if (rc == 0 && !is_there)
+        (void)toc_errf(&err, TOC_ENODATA, "reading history: %lld s to go",
+                       (long long)(at_ms - x->caught_up_ms) / 1000);
+    toc_sv_copy(toc_sv_cstr(err.message), x->train_error, sizeof x->train_error);
+    if (is_there && x->series.count > 0 && at_ms >= x->next_save_ms) {
+        x->next_save_ms = at_ms + TOC_DETECTOR_SAVE_MS;
+        x->model_version = 1;
+        x->trained_at.ms = x->caught_up_ms;
+        toc_detector_save(d, x);
+    }
+    return is_there;
 }
 
 static void run(struct toc_detectors *d, struct detector *x, int64_t now_ms) {
@@ -215,7 +283,10 @@ static void run(struct toc_detectors *d, struct detector *x, int64_t now_ms) {
     int64_t at_ms = x->next_slot_ms + behind * x->config.interval_ms;
     d->stats.missed += (uint64_t)behind;
     x->next_slot_ms = at_ms + x->config.interval_ms;
-    train_if_due(d, x, at_ms);
+    if (!toc_detector_is_stream(&x->config))
+        train_if_due(d, x, at_ms);
+    else if (!prepare_stream(d, x, at_ms))
+        return;
     d->stats.evaluations++;
     if (evaluate(d, x, at_ms, &err) < 0)
         d->stats.evaluation_failures++;
@@ -228,6 +299,19 @@ void toc_detectors_run_due(struct toc_detectors *d, struct toc_ts now) {
         if (d->items[i]->next_slot_ms <= now.ms)
             run(d, d->items[i], now.ms);
     toc_mutex_unlock(&d->mutex);
+}
+
+/* Memory of a detector's series, without their labels. */
+static size_t state_bytes_of(const struct detector *x) {
+    const struct detector_config *c = &x->config;
+    size_t bytes = 0, cursor = 0;
+    for (const struct toc_map_entry *e; (e = toc_map_next(&x->series, &cursor));) {
+        const struct detector_series *s = e->value;
+        bytes += sizeof *s + 2 * sizeof(double) * s->window.capacity * (s->window.ring != NULL) +
+                 (s->tail ? c->feature_count * TOC_DETECTOR_TAIL * sizeof(double) : 0) +
+                 toc_detector_stream_bytes(c, s);
+    }
+    return bytes;
 }
 
 static enum toc_detector_state state_of(const struct detector *x) {
@@ -270,6 +354,7 @@ void toc_detectors_each(struct toc_detectors *d, toc_on_detector *fn, void *ctx)
             .last_error = toc_sv_cstr(x->last_error[0] ? x->last_error : x->train_error),
             .series = x->judged,
             .anomalies = x->anomalies,
+            .state_bytes = state_bytes_of(x),
         };
         fn(ctx, &v);
         toc_buf_fini(&expr);
@@ -282,6 +367,8 @@ struct toc_detectors_stats toc_detectors_stats(struct toc_detectors *d) {
     struct toc_detectors_stats s = d->stats;
     s.detectors = d->count;
     s.series = d->series_count;
+    for (size_t i = 0; i < d->count; i++)
+        s.state_bytes += state_bytes_of(d->items[i]);
     toc_mutex_unlock(&d->mutex);
     return s;
 }

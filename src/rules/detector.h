@@ -2,8 +2,8 @@
  * Detectors: anomaly models that run beside the rules. Each evaluates its expressions on a grid,
  * judges every series by a model trained on stored history and writes what it thinks as series:
  *
- *     tocsin_anomaly_score     robust_z: |z| in the watched direction; isolation_forest: 0…1,
- * higher is stranger tocsin_anomaly           1 when the score is over the threshold, else 0
+ *     tocsin_anomaly_score     |z| in the watched direction, or by method; higher is stranger
+ *     tocsin_anomaly           1 when the score is over the threshold, else 0
  *     tocsin_anomaly_rate      share of anomalies among the last 60 evaluations
  *     tocsin_expected_lower, tocsin_expected_upper      the band of normal values
  *
@@ -31,7 +31,13 @@
 /* X(enum, name, help) */
 #define TOC_DETECTOR_METHOD_TABLE(X)                                                             \
     X(TOC_DETECTOR_ROBUST_Z, "robust_z", "distance from the median of the last window, in MADs") \
-    X(TOC_DETECTOR_FOREST, "isolation_forest", "Isolation Forest over one or more features")
+    X(TOC_DETECTOR_FOREST, "isolation_forest", "Isolation Forest over one or more features")     \
+    X(TOC_DETECTOR_HOLT_WINTERS, "holt_winters",                                                 \
+      "distance from a smoothed level, trend and season")                                        \
+    X(TOC_DETECTOR_CHANGE_POINT, "change_point", "a level that changed and stays")               \
+    X(TOC_DETECTOR_PEERS, "peers", "a member that differs from the others for some time")        \
+    X(TOC_DETECTOR_FLAT_LINE, "flat_line", "a value that changed and does not any more")         \
+    X(TOC_DETECTOR_MISSING, "missing", "a series that had values and has none")
 
 /* X(enum, name) */
 #define TOC_DETECTOR_STATE_TABLE(X)                                  \
@@ -86,6 +92,7 @@ struct toc_detector_view {
     double last_score; /* highest of the last evaluation; NaN without one */
     struct toc_sv last_error;
     size_t series, anomalies; /* of the last evaluation */
+    size_t state_bytes;       /* of all its series */
 };
 typedef void toc_on_detector(void *ctx, const struct toc_detector_view *v);
 void toc_detectors_each(struct toc_detectors *d, toc_on_detector *fn, void *ctx);
@@ -100,12 +107,13 @@ void toc_detectors_each(struct toc_detectors *d, toc_on_detector *fn, void *ctx)
     X(anomalies, "series judged anomalous, once per evaluation")                  \
     X(values_skipped, "values that were not finite")                              \
     X(series_dropped, "series over the limit, once per evaluation")               \
+    X(slots_replayed, "slots stepped through from stored history")                \
     X(samples_written, "samples accepted by the store")                           \
     X(samples_rejected, "samples refused by the store or lost by a failed write") \
     X(store_failures, "models that could not be saved or read")
 
 struct toc_detectors_stats {
-    size_t detectors, series;
+    size_t detectors, series, state_bytes;
 #define X(field, help) uint64_t field;
     TOC_DETECTORS_COUNTER_TABLE(X)
 #undef X

@@ -8,12 +8,15 @@
 
 #define HOUR_MS 3600000.0
 #define DAY_MS (24 * HOUR_MS)
+enum { SEASON_STEPS_MAX = 20160 };
 
 /* What the file says, before it is checked; strings are borrowed from the document. */
 struct entry {
     struct toc_sv name, expr, method, direction, normalise, denoise;
-    const struct toc_yaml *features, *contamination, *threshold;
+    struct toc_sv season;
+    const struct toc_yaml *features, *contamination, *threshold, *by;
     int64_t window_ms, interval_ms, train_interval_ms, history_ms, n_estimators, min_points, seed;
+    double alpha, beta, gamma, min_shift;
     bool is_enabled;
 };
 
@@ -26,9 +29,21 @@ static const struct toc_schema_key g_keys[] = {
     {"features", TOC_SCHEMA_NODE, AT(features), false, NULL, 0, 0,
      "name: expr, several, joined by identical labels (isolation_forest)"},
     {"method", TOC_SCHEMA_STRING, AT(method), false, "robust_z", 0, 0,
-     "robust_z or isolation_forest"},
+     "robust_z, isolation_forest, holt_winters, change_point, peers, flat_line or missing"},
     {"window", TOC_SCHEMA_DURATION, AT(window_ms), false, "1h", 10000, 30 * DAY_MS,
-     "robust_z: span of the baseline"},
+     "robust_z: span of the baseline; others: how long a series without values is remembered"},
+    {"season", TOC_SCHEMA_STRING, AT(season), false, "none", 0, 0,
+     "holt_winters: none, auto or a duration such as 1d"},
+    {"alpha", TOC_SCHEMA_DOUBLE, AT(alpha), false, "0.1", 0, 1,
+     "holt_winters: share of a new value in the level"},
+    {"beta", TOC_SCHEMA_DOUBLE, AT(beta), false, "0", 0, 1,
+     "holt_winters: share in the trend; 0: none"},
+    {"gamma", TOC_SCHEMA_DOUBLE, AT(gamma), false, "0.3", 0, 1,
+     "holt_winters: share in the season"},
+    {"min_shift", TOC_SCHEMA_DOUBLE, AT(min_shift), false, "0.05", 0, 1000,
+     "change_point: least change, as a share of the level before"},
+    {"by", TOC_SCHEMA_NODE, AT(by), false, NULL, 0, 0,
+     "peers: labels whose values tell groups apart"},
     {"interval", TOC_SCHEMA_DURATION, AT(interval_ms), false, "15s", 1000, HOUR_MS,
      "distance of evaluations"},
     {"train_interval", TOC_SCHEMA_DURATION, AT(train_interval_ms), false, "1h", 60000, 30 * DAY_MS,
@@ -39,9 +54,9 @@ static const struct toc_schema_key g_keys[] = {
     {"contamination", TOC_SCHEMA_NODE, AT(contamination), false, NULL, 0, 0,
      "share of anomalies in (0, 0.5], or auto"},
     {"threshold", TOC_SCHEMA_NODE, AT(threshold), false, NULL, 0, 0,
-     "score over which a value is an anomaly; robust_z 6, forest: from contamination"},
+     "score over which a value is an anomaly; 6, peers 12, forest: from contamination"},
     {"direction", TOC_SCHEMA_STRING, AT(direction), false, "both", 0, 0,
-     "both, up or down (robust_z)"},
+     "both, up or down (robust_z, holt_winters, change_point, peers)"},
     {"min_points", TOC_SCHEMA_INT, AT(min_points), false, "30", 8, TOC_DETECTOR_POINTS_MAX,
      "values needed before anything is judged"},
     {"normalise", TOC_SCHEMA_STRING, AT(normalise), false, "none", 0, 0,
@@ -59,6 +74,9 @@ static const struct toc_schema_key g_keys[] = {
 #define OR_0 " or 0 * max " HOST_BY "(node_memory_MemTotal_bytes)"
 #define WIRE "{device!=\"lo\"}[30s]"
 #define VLLM_BY "by (instance, job, model_name) "
+/* Mean of a histogram over the last minute. */
+#define MEAN_OF(metric) \
+    "sum " VLLM_BY "(rate(" metric "_sum[1m])) / sum " VLLM_BY "(rate(" metric "_count[1m]))"
 static const struct builtin {
     const char *name;
     enum toc_detector_method method;
@@ -86,6 +104,66 @@ static const struct builtin {
      .threshold = 6,
      .min_points = 30,
      .features = {{"", "train_step_seconds"}}},
+    {.name = "train_grad_norm",
+     .method = TOC_DETECTOR_ROBUST_Z,
+     .window_ms = 600000,
+     .interval_ms = 5000,
+     .direction = TOC_DIRECTION_UP,
+     .threshold = 6,
+     .min_points = 30,
+     .features = {{"", "train_grad_norm"}}},
+    {.name = "train_step_change",
+     .method = TOC_DETECTOR_CHANGE_POINT,
+     .window_ms = 3600000,
+     .interval_ms = 5000,
+     .min_points = 30,
+     .features = {{"", "train_step_seconds"}}},
+    {.name = "train_tokens_per_second",
+     .method = TOC_DETECTOR_CHANGE_POINT,
+     .window_ms = 3600000,
+     .interval_ms = 5000,
+     .direction = TOC_DIRECTION_DOWN,
+     .min_points = 30,
+     .features = {{"", "train_tokens_per_second"}}},
+    {.name = "serve_ttft",
+     .method = TOC_DETECTOR_ROBUST_Z,
+     .window_ms = 3600000,
+     .interval_ms = 15000,
+     .direction = TOC_DIRECTION_UP,
+     .threshold = 6,
+     .min_points = 30,
+     .features = {{"", MEAN_OF("vllm:time_to_first_token_seconds") " or " MEAN_OF(
+                           "sglang:time_to_first_token_seconds")}}},
+    {.name = "serve_inter_token",
+     .method = TOC_DETECTOR_ROBUST_Z,
+     .window_ms = 3600000,
+     .interval_ms = 15000,
+     .direction = TOC_DIRECTION_UP,
+     .threshold = 6,
+     .min_points = 30,
+     .features = {{"", MEAN_OF("vllm:inter_token_latency_seconds") " or " MEAN_OF(
+                           "vllm:time_per_output_token_seconds") " or " MEAN_OF("sglang:inter_"
+                                                                                "token_latency_"
+                                                                                "seconds")}}},
+    {.name = "serve_queue",
+     .method = TOC_DETECTOR_ROBUST_Z,
+     .window_ms = 3600000,
+     .interval_ms = 15000,
+     .direction = TOC_DIRECTION_UP,
+     .threshold = 6,
+     .min_points = 30,
+     .features = {{"", "sum " VLLM_BY "(vllm:num_requests_waiting) or "
+                       "sum " VLLM_BY "(sglang:num_queue_reqs)"}}},
+    {.name = "serve_kv_usage",
+     .method = TOC_DETECTOR_ROBUST_Z,
+     .window_ms = 3600000,
+     .interval_ms = 15000,
+     .direction = TOC_DIRECTION_UP,
+     .threshold = 6,
+     .min_points = 30,
+     .features = {{"", "max " VLLM_BY "(vllm:kv_cache_usage_perc) or "
+                       "max " VLLM_BY "(vllm:gpu_cache_usage_perc) or "
+                       "max " VLLM_BY "(sglang:token_usage)"}}},
     {.name = "vllm_e2e_latency",
      .method = TOC_DETECTOR_ROBUST_Z,
      .window_ms = 3600000,
@@ -122,6 +200,8 @@ static void free_sv(struct toc_sv *s) {
 
 void toc_detector_config_fini(struct detector_config *c) {
     free_sv(&c->name);
+    for (size_t i = 0; i < c->by_count; i++)
+        free_sv(&c->by[i]);
     for (size_t i = 0; i < c->feature_count; i++) {
         free_sv(&c->features[i].name);
         free_sv(&c->features[i].text);
@@ -243,31 +323,89 @@ static int read_contamination(const struct toc_yaml *n, double *out, struct toc_
 static int read_threshold(const struct toc_yaml *n, struct detector_config *c,
                           struct toc_err *err) {
     bool is_forest = c->method == TOC_DETECTOR_FOREST;
-    c->threshold = is_forest ? NAN : 6;
+    c->threshold = is_forest ? NAN : c->method == TOC_DETECTOR_PEERS ? 12 : 6;
     if (!n)
         return 0;
     int rc = toc_yaml_double(n, &c->threshold, err);
     double most = is_forest ? 1 : TOC_ROBUST_Z_MAX;
     if (rc == 0 && !(c->threshold > 0 && c->threshold < most))
         rc = toc_err_at(err, TOC_EINVAL, n->line, n->column,
-                        "threshold must lie between 0 and %g for %s", most,
-                        is_forest ? "isolation_forest" : "robust_z");
+                        "threshold must lie between 0 and %g for this method", most);
     return rc;
 }
+
+static int read_season(struct toc_sv text, const struct toc_yaml *node, struct detector_config *c,
+                       struct toc_err *err) {
+    const struct toc_yaml *at = toc_yaml_get(node, "season");
+    c->season_ms = 0;
+    if (toc_sv_eq(text, TOC_SV("none")))
+        return 0;
+    c->season_ms = -1;
+    if (toc_sv_eq(text, TOC_SV("auto")))
+        return 0;
+    int rc = at ? toc_yaml_duration(at, &c->season_ms, err) : TOC_EINVAL;
+    int64_t steps = rc == 0 ? c->season_ms / c->interval_ms : 0;
+    if (rc == 0 && (steps < 4 || steps > SEASON_STEPS_MAX))
+        rc = toc_err_at(err, TOC_EINVAL, at->line, at->column,
+                        "season / interval gives %lld steps; it must lie between 4 and %d",
+                        (long long)steps, SEASON_STEPS_MAX);
+    return rc;
+}
+
+static int read_by(const struct toc_yaml *list, struct detector_config *c, struct toc_err *err) {
+    if (!list)
+        return 0;
+    if (list->type != TOC_YAML_SEQUENCE || list->count > TOC_DETECTOR_BY_MAX)
+        return toc_err_at(err, TOC_ETYPE, list->line, list->column,
+                          "by must be a list of at most %d label names", TOC_DETECTOR_BY_MAX);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < list->count; i++) {
+        struct toc_sv label;
+        rc = toc_yaml_string(&list->items[i], &label, err);
+        if (rc == 0)
+            c->by[c->by_count++] = dup_sv(label);
+    }
+    return rc;
+}
+
+/* X(key, methods that know it). Keys that are not here mean something to all. */
+#define FOR(method) (1u << TOC_DETECTOR_##method)
+#define KEY_TABLE(X)                                                                   \
+    X("features", FOR(FOREST))                                                         \
+    X("normalise", FOR(FOREST))                                                        \
+    X("contamination", FOR(FOREST))                                                    \
+    X("n_estimators", FOR(FOREST))                                                     \
+    X("seed", FOR(FOREST))                                                             \
+    X("train_interval", FOR(FOREST) | FOR(ROBUST_Z))                                   \
+    X("denoise", FOR(FOREST) | FOR(ROBUST_Z))                                          \
+    X("window", ~FOR(FOREST))                                                          \
+    X("threshold", ~FOR(CHANGE_POINT))                                                 \
+    X("direction", FOR(ROBUST_Z) | FOR(HOLT_WINTERS) | FOR(CHANGE_POINT) | FOR(PEERS)) \
+    X("season", FOR(HOLT_WINTERS))                                                     \
+    X("alpha", FOR(HOLT_WINTERS))                                                      \
+    X("beta", FOR(HOLT_WINTERS))                                                       \
+    X("gamma", FOR(HOLT_WINTERS))                                                      \
+    X("min_shift", FOR(CHANGE_POINT))                                                  \
+    X("by", FOR(PEERS))
 
 /* Keys that mean nothing for the method are refused instead of ignored. */
 static int check_method(const struct detector_config *c, const struct toc_yaml *node,
                         struct toc_err *err) {
-    static const char *const forest_only[] = {"features",     "normalise", "contamination",
-                                              "n_estimators", "seed",      NULL};
-    static const char *const robust_only[] = {"direction", "window", NULL};
-    bool is_forest = c->method == TOC_DETECTOR_FOREST;
-    for (const char *const *key = is_forest ? robust_only : forest_only; *key; key++) {
-        const struct toc_yaml *n = toc_yaml_get(node, *key);
-        if (n)
+#define X(name, text, help) text,
+    static const char *const methods[] = {TOC_DETECTOR_METHOD_TABLE(X)};
+#undef X
+#define X(key, methods) {key, methods},
+    static const struct {
+        const char *name;
+        unsigned methods;
+    } keys[] = {KEY_TABLE(X)};
+#undef X
+    for (size_t i = 0; i < TOC_ARRAY_LEN(keys); i++) {
+        const struct toc_yaml *n = toc_yaml_get(node, keys[i].name);
+        if (n && !(keys[i].methods & 1u << c->method))
             return toc_err_at(err, TOC_EINVAL, n->key_line, n->key_column,
-                              "%s has no meaning for method %s: remove it", *key,
-                              is_forest ? "isolation_forest" : "robust_z");
+                              "%s has no meaning for method %s: remove it", keys[i].name,
+                              methods[c->method]);
     }
     return 0;
 }
@@ -287,8 +425,12 @@ static int check_sizes(const struct detector_config *c, const struct toc_yaml *n
 }
 
 static void set_history(struct detector_config *c) {
+    int64_t automatic = c->method == TOC_DETECTOR_FOREST ? (int64_t)DAY_MS : 2 * c->window_ms;
+    if (c->method == TOC_DETECTOR_HOLT_WINTERS) /* three seasons, or enough to find a daily one */
+        automatic = c->season_ms < 0 ? TOC_MAX(automatic, (int64_t)(3 * DAY_MS))
+                                     : TOC_MAX(automatic, 3 * c->season_ms);
     if (c->history_ms <= 0)
-        c->history_ms = c->method == TOC_DETECTOR_FOREST ? (int64_t)DAY_MS : 2 * c->window_ms;
+        c->history_ms = automatic;
     c->history_ms = TOC_MAX(c->history_ms, c->interval_ms * c->min_points);
 }
 
@@ -298,14 +440,19 @@ static void set_hashes(struct detector_config *c) {
                    (int)c->preprocess.denoise, (int)c->preprocess.normalise,
                    (long long)c->interval_ms, (long long)c->n_estimators, c->contamination,
                    (long long)c->seed, (long long)c->window_ms);
+    if (c->method > TOC_DETECTOR_FOREST)
+        toc_buf_printf(&b, "|%lld|%.17g|%.17g|%.17g", (long long)c->season_ms, c->alpha, c->beta,
+                       c->gamma);
+    for (size_t i = 0; i < c->by_count; i++)
+        toc_buf_printf(&b, "|%zu:%.*s", c->by[i].n, TOC_SV_ARG(c->by[i]));
     for (size_t i = 0; i < c->feature_count; i++)
         toc_buf_printf(&b, "|%zu:%.*s|%zu:%.*s", c->features[i].name.n,
                        TOC_SV_ARG(c->features[i].name), c->features[i].text.n,
                        TOC_SV_ARG(c->features[i].text));
     c->model_hash = toc_hash64(b.p, b.n, 0);
-    toc_buf_printf(&b, "|%.17g|%d|%lld|%lld|%lld|%d", c->threshold, (int)c->direction,
+    toc_buf_printf(&b, "|%.17g|%d|%lld|%lld|%lld|%d|%.17g", c->threshold, (int)c->direction,
                    (long long)c->train_interval_ms, (long long)c->history_ms,
-                   (long long)c->min_points, c->is_builtin);
+                   (long long)c->min_points, c->is_builtin, c->min_shift);
     c->hash = toc_hash64(b.p, b.n, 0);
     toc_buf_fini(&b);
 }
@@ -328,6 +475,10 @@ static int read_entry(const struct toc_yaml *node, const struct entry *e, struct
     c->n_estimators = e->n_estimators;
     c->min_points = e->min_points;
     c->seed = e->seed;
+    c->alpha = e->alpha;
+    c->beta = e->beta;
+    c->gamma = e->gamma;
+    c->min_shift = e->min_shift;
     int rc = read_words(e, node, c, err);
     if (rc == 0)
         rc = check_method(c, node, err);
@@ -337,6 +488,10 @@ static int read_entry(const struct toc_yaml *node, const struct entry *e, struct
         rc = read_contamination(e->contamination, &c->contamination, err);
     if (rc == 0)
         rc = read_threshold(e->threshold, c, err);
+    if (rc == 0)
+        rc = read_season(e->season, node, c, err);
+    if (rc == 0)
+        rc = read_by(e->by, c, err);
     if (rc == 0)
         rc = check_sizes(c, node, err);
     set_history(c);
@@ -394,6 +549,9 @@ static int add_builtin(struct detector_configs *all, const struct builtin *b, st
                                 .min_points = b->min_points,
                                 .threshold = b->threshold,
                                 .direction = b->direction,
+                                .alpha = 0.1,
+                                .gamma = 0.3,
+                                .min_shift = 0.05,
                                 .is_builtin = true};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < TOC_ARRAY_LEN(b->features) && b->features[i].expr; i++)

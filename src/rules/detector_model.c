@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "detect/stats.h"
-#include "rules/detector_priv.h"
+#include "rules/detector_stream.h"
 
 #define BAND_TAIL 0.005 /* a forest's band: this share of training values lies on either side */
 enum { NORM_VALUES_MIN = 8 };
@@ -42,6 +42,7 @@ static void series_free(struct detector_series *s) {
 void toc_detector_series_clear(struct toc_detectors *d, struct detector *x) {
     size_t cursor = 0;
     for (const struct toc_map_entry *e; (e = toc_map_next(&x->series, &cursor));) {
+        toc_detector_stream_free(&x->config, e->value);
         series_free(e->value);
         d->series_count--;
     }
@@ -63,6 +64,7 @@ void toc_detector_series_expire(struct toc_detectors *d, struct detector *x, int
             toc_map_put(&kept, e->key, s);
             continue;
         }
+        toc_detector_stream_free(&x->config, s);
         series_free(s);
         d->series_count--;
     }

@@ -1,4 +1,6 @@
 /* The series that detectors write. */
+#include <math.h>
+
 #include "model/sample.h"
 #include "rules/detector_priv.h"
 
@@ -51,7 +53,7 @@ void toc_detector_output_add(struct detector_output *o, const struct detector *x
     add(o, x, s->labels, none, SCORE, (struct toc_point){.t_ms = at_ms, .value = j->score});
     add(o, x, s->labels, none, ANOMALY, (struct toc_point){.t_ms = at_ms, .value = j->is_anomaly});
     add(o, x, s->labels, none, RATE, (struct toc_point){.t_ms = at_ms, .value = rate_of(s)});
-    for (size_t f = 0; f < x->config.feature_count; f++) {
+    for (size_t f = 0; f < x->config.feature_count && !isnan(j->lower[f]); f++) {
         struct toc_sv name = x->config.features[f].name;
         add(o, x, s->labels, name, LOWER, (struct toc_point){.t_ms = at_ms, .value = j->lower[f]});
         add(o, x, s->labels, name, UPPER, (struct toc_point){.t_ms = at_ms, .value = j->upper[f]});
@@ -63,7 +65,9 @@ void toc_detector_output_end(struct detector_output *o, const struct detector *x
     struct toc_point stale = {.t_ms = at_ms, .value = toc_stale_nan()};
     for (int metric = SCORE; metric <= RATE; metric++)
         add(o, x, s->labels, TOC_SV_NULL, metric, stale);
-    for (size_t f = 0; f < x->config.feature_count; f++) {
+    bool has_band =
+        x->config.method != TOC_DETECTOR_FLAT_LINE && x->config.method != TOC_DETECTOR_MISSING;
+    for (size_t f = 0; f < x->config.feature_count && has_band; f++) {
         add(o, x, s->labels, x->config.features[f].name, LOWER, stale);
         add(o, x, s->labels, x->config.features[f].name, UPPER, stale);
     }

@@ -26,6 +26,7 @@ enum {
     TOC_DETECTOR_RATE_SPAN = 60,   /* evaluations behind tocsin_anomaly_rate */
     TOC_DETECTOR_RETRY_MS = 30000, /* next attempt without a model */
     TOC_DETECTOR_RETRY_MAX_MS = 600000,
+    TOC_DETECTOR_BY_MAX = 8, /* labels that make peers */
 };
 
 enum toc_detector_direction { TOC_DIRECTION_BOTH, TOC_DIRECTION_UP, TOC_DIRECTION_DOWN };
@@ -45,6 +46,11 @@ struct detector_config {
     int64_t n_estimators, min_points, seed;
     double contamination; /* 0: auto */
     double threshold;     /* NaN: the forest's offset */
+    int64_t season_ms;    /* holt_winters; 0: none, negative: looked for */
+    double alpha, beta, gamma;
+    double min_shift;                      /* change_point: share of the level */
+    struct toc_sv by[TOC_DETECTOR_BY_MAX]; /* peers; owned */
+    size_t by_count;
     enum toc_detector_direction direction;
     struct toc_preprocess preprocess;
     bool is_builtin;
@@ -75,7 +81,8 @@ struct detector_series {
     uint64_t recent; /* newest judgement in bit 0 */
     unsigned recent_count;
     int64_t seen_ms;
-    bool is_written; /* its outputs are alive in the store */
+    struct detector_stream *stream; /* of the methods in detector_stream.h; owned */
+    bool is_written;                /* its outputs are alive in the store */
 };
 
 struct detector {
@@ -88,6 +95,7 @@ struct detector {
     uint64_t training_points;
     int64_t points_missing; /* of a series, when the last training had too few */
     int64_t next_slot_ms, next_train_ms;
+    int64_t caught_up_ms, next_save_ms; /* of the methods in detector_stream.h: last slot learnt */
     double last_score;
     size_t judged, anomalies;
     char last_error[TOC_ERR_MESSAGE_MAX], train_error[TOC_ERR_MESSAGE_MAX];

@@ -6,12 +6,13 @@
  * method robust_z:          varint series × {labels, varint n, n × f64 window, oldest first}
  *     isolation_forest:  varint length, forest · features × {f64 lower, f64 upper}
  *                        varint series × {labels, features × {f64 centre, f64 scale}}
+ *     others:            detector_stream.h; one version only, kept every minute
  */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "rules/detector_priv.h"
+#include "rules/detector_stream.h"
 
 enum { FORMAT = 1, KEY_MAX = 80, BLOB_BYTES_MAX = 16 << 20 };
 static const char NAMESPACE[] = "detector";
@@ -60,7 +61,10 @@ static void encode(const struct detector *x, struct toc_buf *out) {
             toc_buf_append_f64(out, x->band_upper[f]);
         }
     }
-    encode_series(x, out);
+    if (toc_detector_is_stream(&x->config))
+        toc_detector_stream_encode(x, out);
+    else
+        encode_series(x, out);
 }
 
 void toc_detector_save(struct toc_detectors *d, const struct detector *x) {
@@ -154,7 +158,10 @@ static int decode(struct toc_detectors *d, struct toc_sv bytes, struct detector 
         return r.error ? r.error : TOC_ENOENT;
     int rc = x->config.method == TOC_DETECTOR_FOREST ? decode_forest(&r, x) : 0;
     if (rc == 0)
-        rc = decode_series(d, &r, x, now);
+        rc = toc_detector_is_stream(&x->config) ? toc_detector_stream_decode(d, &r, x)
+                                                : decode_series(d, &r, x, now);
+    if (rc == 0 && x->caught_up_ms > now.ms)
+        rc = TOC_ENOENT; /* the clock went back: history decides */
     if (rc == 0 && toc_reader_left(&r))
         rc = TOC_ECORRUPT;
     return rc;
@@ -207,6 +214,7 @@ void toc_detector_load(struct toc_detectors *d, struct detector *x, struct toc_t
         toc_detector_series_clear(d, x);
         x->trained_at.ms = 0;
         x->training_points = 0;
+        x->caught_up_ms = 0;
         d->stats.store_failures += rc != TOC_ENOENT;
     }
     toc_buf_fini(&value);

@@ -38,5 +38,7 @@ void toc_clock_virtual_step_wall(struct toc_clock_virtual *v, int64_t ms);
 void toc_sleep_ms(int64_t ms);
 /* CPU time used by this process, in seconds. */
 double toc_process_cpu_s(void);
+/* CPU time of the calling thread so far, in nanoseconds. */
+int64_t toc_thread_cpu_ns(void);
 
 #endif

@@ -20,6 +20,7 @@
     X(TOC_LOCK_FORWARD, 24, "receivers of remote write out")                        \
     X(TOC_LOCK_PACKS, 25, "which rule packs are awake")                             \
     X(TOC_LOCK_RULES, 30, "rule groups and detector state")                         \
+    X(TOC_LOCK_SERIES_WATCH, 31, "anomaly bits of all series")                      \
     X(TOC_LOCK_DIAGNOSE, 32, "run models of the training doctor")                   \
     X(TOC_LOCK_ALERT, 40, "active alerts, groups, silences")                        \
     X(TOC_LOCK_INCIDENT, 50, "open incidents")                                      \

@@ -18,6 +18,20 @@
 
 #define EPOCH_MS ((int64_t)1700000000000)
 
+/* Only the detectors of the test. */
+#define NO_BUILTINS                                       \
+    "- {name: train_loss, enabled: false}\n"              \
+    "- {name: train_grad_norm, enabled: false}\n"         \
+    "- {name: train_step_seconds, enabled: false}\n"      \
+    "- {name: train_step_change, enabled: false}\n"       \
+    "- {name: train_tokens_per_second, enabled: false}\n" \
+    "- {name: serve_ttft, enabled: false}\n"              \
+    "- {name: serve_inter_token, enabled: false}\n"       \
+    "- {name: serve_queue, enabled: false}\n"             \
+    "- {name: serve_kv_usage, enabled: false}\n"          \
+    "- {name: vllm_e2e_latency, enabled: false}\n"        \
+    "- {name: host, enabled: false}\n"
+
 struct blob {
     char *key;
     struct toc_buf value;

@@ -1,11 +1,6 @@
 /* Detectors from configuration to written series, under virtual time. */
 #include "detector_world.h"
 
-#define NO_BUILTINS                                  \
-    "- {name: train_loss, enabled: false}\n"         \
-    "- {name: train_step_seconds, enabled: false}\n" \
-    "- {name: vllm_e2e_latency, enabled: false}\n"   \
-    "- {name: host, enabled: false}\n"
 #define ROBUST  \
     NO_BUILTINS \
     "- {name: load, expr: load, method: robust_z, window: 10m, interval: 10s, threshold: 6}\n"
@@ -394,7 +389,7 @@ static void builtins_rest_without_data_and_work_with_it(void **state) {
     w.now_ms += 60000;
     catch_up(&w);
     assert_int_equal(w.out.count, 0);
-    assert_int_equal(toc_detectors_stats(w.detectors).detectors, 4);
+    assert_int_equal(toc_detectors_stats(w.detectors).detectors, 11);
     assert_int_equal(toc_detectors_stats(w.detectors).evaluation_failures, 0);
     double cpu = 0, network = 0;
     for (int i = 0; i < 1200; i++) {
@@ -443,6 +438,13 @@ static void bad_configuration_says_where_and_why(void **state) {
         {"- {name: x, method: isolation_forest, features: [up]}\n", "mapping of names", 1},
         {"- {name: x, expr: up}\n- {name: x, expr: up}\n", "two detectors", 2},
         {"- {name: x, expr: up, interval: 10ms}\n", "must be between", 1},
+        {"- {name: x, expr: up, season: 1d}\n", "season has no meaning for method robust_z", 1},
+        {"- {name: x, expr: up, method: change_point, threshold: 3}\n", "no meaning", 1},
+        {"- {name: x, expr: up, method: flat_line, direction: up}\n", "no meaning", 1},
+        {"- {name: x, expr: up, method: missing, denoise: ewma}\n", "no meaning", 1},
+        {"- {name: x, expr: up, method: holt_winters, season: 30s}\n", "between 4 and", 1},
+        {"- {name: x, expr: up, method: holt_winters, season: soon}\n", "duration", 1},
+        {"- {name: x, expr: up, method: peers, by: stage}\n", "list of at most 8", 1},
     };
     struct world w;
     world_init(&w);
