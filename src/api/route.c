@@ -137,6 +137,7 @@ static const struct toc_route g_routes[] = {
     {GET, T "/packs", TOC_ACCESS_READ, false, 0, toc_api_packs},
     {POST, T "/packs/{}", TOC_ACCESS_EDIT, true, 4 * KIB, toc_api_pack_set},
     {GET, T "/runs", TOC_ACCESS_READ, false, 0, toc_api_runs},
+    {GET, T "/runs/{}/coverage", TOC_ACCESS_READ, false, 0, toc_api_run_coverage},
     {GET, T "/receivers", TOC_ACCESS_READ, false, 0, toc_api_receivers},
     {POST, T "/receivers/{}/test", TOC_ACCESS_EDIT, true, 4 * KIB, toc_api_receiver_test},
     {GET, T "/deliveries", TOC_ACCESS_READ, false, 0, toc_api_deliveries},

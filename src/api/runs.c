@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "api/api_priv.h"
+#include "diagnose/coverage_list.h"
 
 enum { STALLED_AFTER_MS = 60000 };
 
@@ -56,6 +57,24 @@ void toc_api_runs(struct toc_api_call *c) {
     toc_run_receiver_list(c->api->parts.runs, write_run, &list);
     toc_json_end_array(&c->json);
     toc_json_end_object(&c->json);
+}
+
+void toc_api_run_coverage(struct toc_api_call *c) {
+    struct toc_coverage_list coverage;
+    if (!c->api->parts.doctor ||
+        toc_coverage_collect(c->api->parts.doctor, c->params[0], &coverage)) {
+        toc_api_problem(
+            c, 404, "not_found",
+            "the doctor has seen no run \"%.*s\": it knows a run from its first report on",
+            TOC_SV_ARG(c->params[0]));
+        return;
+    }
+    toc_json_begin_object(&c->json);
+    toc_json_kv_string(&c->json, "run", c->params[0]);
+    toc_json_key(&c->json, "coverage");
+    toc_coverage_json(&coverage, &c->json);
+    toc_json_end_object(&c->json);
+    toc_coverage_fini(&coverage);
 }
 
 void toc_api_ingest_run(struct toc_api_call *c) {

@@ -110,6 +110,8 @@ int toc_patient_tick(struct toc_patient *p, int64_t now_ms, struct toc_err *err)
     int rc = toc_doctor_tick(p->doctor, (struct toc_ts){now_ms}, err);
     if (rc)
         return rc;
+    if (p->failures)
+        toc_doctor_failures_tick(p->failures, (struct toc_ts){now_ms});
     toc_incident_tick(p->manager, (struct toc_ts){now_ms});
     forget(p);
     return 0;
@@ -140,9 +142,16 @@ static bool is_stuck(const struct toc_patient *p, int64_t end_ms) {
            stuck_ms < NEWS_MS;
 }
 
+/* The longer all was calm, the less the next moments tell. */
+static int64_t sparse_ms(const struct toc_patient *p, int64_t end_ms) {
+    int64_t calm_ms = end_ms - p->dense_until_ms;
+    return TOC_MAX((int64_t)TOC_PATIENT_SPARSE_MS,
+                   TOC_MIN(calm_ms / TOC_PATIENT_SPARSE_SHARE, (int64_t)TOC_PATIENT_SPARSE_MAX_MS));
+}
+
 static bool is_due(const struct toc_patient *p, int64_t end_ms) {
     return p->o.is_thorough || !p->tick_ms || end_ms <= p->dense_until_ms || is_stuck(p, end_ms) ||
-           end_ms - p->tick_ms >= TOC_PATIENT_SPARSE_MS ||
+           end_ms - p->tick_ms >= sparse_ms(p, end_ms) ||
            p->steps_since_tick >= TOC_PATIENT_SPARSE_STEPS;
 }
 

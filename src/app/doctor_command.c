@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "app/command.h"
+#include "app/doctor_coverage_command.h"
 #include "app/doctor_log_command.h"
 #include "app/doctor_report.h"
 #include "app/options.h"
@@ -14,11 +15,14 @@
 const char toc_doctor_usage[] =
     "usage: tocsin doctor DIR [OPTIONS]\n"
     "       tocsin doctor log FILE… [OPTIONS]    (tocsin doctor log --help)\n"
+    "       tocsin doctor coverage RUN [OPTIONS] (tocsin doctor coverage --help)\n"
     "\n"
     "Diagnoses finished and running training jobs from the files they wrote below DIR: reports as\n"
-    "JSON lines and CSV. The doctor that watches live judges, under a clock that follows the "
-    "files'\n"
-    "times. No daemon is needed and nothing is written.\n"
+    "JSON lines and CSV, event files of TensorBoard, logs. The doctor that watches live judges, "
+    "under "
+    "a\n"
+    "clock that follows the files' times; error lines of logs join what it finds. It says, too,\n"
+    "which failure modes the files let it see. No daemon is needed and nothing is written.\n"
     "\n"
     "      --run NAME          only this run\n"
     "      --since T           only what was reported at or after T (RFC 3339)\n"
@@ -185,6 +189,8 @@ int toc_doctor_command(int argc, char **argv) {
     };
     if (argc > 1 && strcmp(argv[1], "log") == 0)
         return toc_doctor_log_command(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "coverage") == 0)
+        return toc_doctor_coverage_command(argc - 1, argv + 1);
     int count, rc = toc_options_parse(argc, argv, options, toc_doctor_usage, &count);
     if (rc != 0)
         return rc < 0 ? 0 : rc;

@@ -88,22 +88,29 @@ static int judge_until(struct toc_patient *p, int64_t to_ms, struct toc_err *err
     return rc ? rc : toc_patient_tick(p, to_ms, err);
 }
 
+static int finish_failures(struct toc_patient *p, int64_t to_ms, struct toc_err *err) {
+    int rc = judge_until(p, to_ms, err);
+    p->judged_until_ms = p->tick_ms;
+    if (!rc && p->failures)
+        toc_doctor_failures_finish(p->failures, (struct toc_ts){p->tick_ms});
+    /* Writes what it has not written yet. */
+    toc_incident_manager_free(&p->manager);
+    return rc;
+}
+
 int toc_patient_finish(struct toc_patient *p, const struct toc_patient_circumstances *c,
                        struct toc_err *err) {
     int rc = toc_patient_advance(p, INT64_MAX, err);
-    if (rc || !p->samples)
+    if (rc || (!p->samples && !p->failures))
         return rc;
     keep_info(p, c->info);
+    if (!p->samples) /* only its logs speak */
+        return finish_failures(p, p->tick_ms + AFTER_MS, err);
     p->end = end_of(p, c);
     if (p->end == TOC_END_SILENT && !is_explained(p))
         rc = report_death(p, c, err);
     int64_t to_ms = p->tick_ms + AFTER_MS;
     if (p->end == TOC_END_RUNNING)
         to_ms = TOC_MAX(to_ms, TOC_MIN(c->now_ms, p->o.until_ms));
-    if (!rc)
-        rc = judge_until(p, to_ms, err);
-    p->judged_until_ms = p->tick_ms;
-    /* Writes what it has not written yet. */
-    toc_incident_manager_free(&p->manager);
-    return rc;
+    return rc ? rc : finish_failures(p, to_ms, err);
 }

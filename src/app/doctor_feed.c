@@ -210,6 +210,69 @@ static struct feed *earliest(struct toc_doctor_feeds *fs) {
     return first;
 }
 
+/* --- failures in logs --- */
+
+/* A file of reports beside the log. */
+static const struct feed *neighbour(const struct toc_doctor_feeds *fs, const struct feed *log) {
+    for (size_t i = 0; i < fs->feeds.count; i++)
+        if (fs->feeds.items[i]->file == log->file ||
+            toc_sv_eq(toc_feed_folder_of(fs->feeds.items[i]), toc_feed_folder_of(log)))
+            return fs->feeds.items[i];
+    return NULL;
+}
+
+static bool are_of_one_run(const struct toc_doctor_feeds *fs) {
+    for (size_t i = 1; i < fs->feeds.count; i++)
+        if (strcmp(fs->feeds.items[i]->run, fs->feeds.items[0]->run) != 0)
+            return false;
+    return fs->feeds.count > 0;
+}
+
+/* The job of a log: the run of the reports beside it, else its folder. */
+static struct toc_sv job_of(const struct toc_doctor_feeds *fs, const struct feed *log) {
+    const struct feed *beside = neighbour(fs, log);
+    struct toc_sv folder = toc_feed_folder_of(log);
+    if (beside)
+        return toc_sv_cstr(beside->run);
+    return folder.n ? folder : toc_sv_cstr(fs->root_name);
+}
+
+static void read_log(struct toc_doctor_feeds *fs, const struct toc_doctor_file *file) {
+    struct feed log = {.file = file};
+    struct toc_err why = {0};
+    struct toc_log_hits_file f = {.path = file->path,
+                                  .name = toc_sv_cstr(file->name),
+                                  .sources = TOC_LOG_ANY,
+                                  .labels = toc_log_labels_guess(toc_sv_cstr(file->name))};
+    f.labels.job = job_of(fs, &log);
+    for (size_t i = 0; i < fs->feeds.count; i++)
+        f.has_numbers |= fs->feeds.items[i]->file == file;
+    if (toc_log_hits_read(fs->replay->hits, &f, &why))
+        toc_doctor_note_unread_file(fs->scan, file->name, why.message);
+}
+
+/* Error lines are looked for in every log, also where its numbers are left alone. */
+static int read_logs(struct toc_doctor_feeds *fs, struct toc_err *err) {
+    int rc = 0;
+    fs->replay->is_one_run = are_of_one_run(fs);
+    for (size_t i = 0; !rc && i < fs->scan->files.count; i++) {
+        const struct toc_doctor_file *file = &fs->scan->files.items[i];
+        if (file->type != TOC_DOCTOR_FILE_LOG)
+            continue;
+        if (!fs->replay->hits)
+            rc = toc_log_hits_new(&fs->replay->hits, err);
+        if (!rc)
+            read_log(fs, file);
+    }
+    if (rc || !fs->replay->hits)
+        return rc;
+    toc_log_hits_sort(fs->replay->hits);
+    fs->counts.logs = fs->replay->hits->totals.files;
+    fs->counts.log_lines = fs->replay->hits->totals.lines;
+    fs->counts.log_hits = fs->replay->hits->totals.hits;
+    return 0;
+}
+
 static void note_untimed(struct toc_doctor_feeds *fs) {
     for (size_t i = 0; i < fs->feeds.count; i++) {
         const struct feed *f = fs->feeds.items[i];
@@ -227,8 +290,8 @@ static void note_untimed(struct toc_doctor_feeds *fs) {
 int toc_doctor_feeds_run(struct toc_doctor_feeds *fs, struct toc_progress *progress,
                          struct toc_err *err) {
     struct feed *f;
-    int rc = 0;
     open_all(fs);
+    int rc = read_logs(fs, err);
     while (!rc && (f = earliest(fs))) {
         rc = f->form->take(fs, f, err);
         const struct feed *next = earliest(fs);

@@ -27,6 +27,8 @@ int64_t toc_doctor_feeds_written_ms(void *feeds, struct toc_sv run);
 struct toc_doctor_feed_counts {
     size_t files, files_left_alone; /* taken as reports; of a known form, but no reports in it */
     uint64_t bytes, lines, lines_skipped;
+    size_t logs; /* searched for known errors */
+    uint64_t log_lines, log_hits;
 };
 struct toc_doctor_feed_counts toc_doctor_feeds_counts(const struct toc_doctor_feeds *f);
 

@@ -1,16 +1,12 @@
 #include "app/doctor_log_command.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "app/command.h"
-#include "app/doctor_log_input.h"
+#include "app/doctor_log_hits.h"
 #include "app/doctor_log_report.h"
 #include "app/options.h"
-#include "base/alloc.h"
-#include "diagnose/log_labels.h"
-#include "diagnose/log_stream.h"
 
 const char toc_doctor_log_usage[] =
     "usage: tocsin doctor log FILE… [OPTIONS]      (FILE - is standard input)\n"
@@ -30,8 +26,6 @@ const char toc_doctor_log_usage[] =
     "\n"
     "Exit code: 1 a failure was found, 0 none (or --exit-zero), 2 bad usage or unreadable input.\n";
 
-enum { HITS_MAX = 1 << 20, REPEAT_MS = 10000 };
-
 struct request {
     const char *source, *labels, *utc_offset, *output;
     bool is_exit_zero, is_json;
@@ -44,18 +38,8 @@ struct request {
 struct session {
     struct toc_failure_listener listener;
     const struct request *request;
-    struct toc_signature_table *signatures;
-    struct toc_failure_rules *rules;
-    struct toc_xid_table *xids;
-    struct toc_redactor *redactor;
-    struct toc_log_places *places;
+    struct toc_log_hits *hits;
     struct toc_failures *failures;
-    struct toc_arena arena; /* texts of the hits */
-    TOC_VEC(struct toc_failure_hit) hits;
-    struct toc_map latest; /* signature and place → index + 1 of its last hit in this file */
-    struct toc_log_stream stream;
-    struct toc_ts mtime;
-    struct toc_doctor_log_totals totals;
     struct toc_buf out;
     struct toc_json_writer json;
 };
@@ -107,51 +91,6 @@ static int read_request(struct request *r) {
     return rc;
 }
 
-/* ------------------------------------------------------------------------------------------- hits
- */
-
-static struct toc_sv keep(struct session *s, struct toc_sv text) {
-    return toc_arena_dup_sv(&s->arena, text);
-}
-
-/* The hit that this one repeats: same signature and place in the same file, a moment ago. */
-static struct toc_failure_hit *repeated(struct session *s, const struct toc_failure_hit *h,
-                                        struct toc_sv key) {
-    size_t index = (size_t)(uintptr_t)toc_map_get(&s->latest, key);
-    struct toc_failure_hit *last = index ? &s->hits.items[index - 1] : NULL;
-    return last && h->at.ms >= last->at.ms && h->at.ms - last->at.ms <= REPEAT_MS ? last : NULL;
-}
-
-static void collect(void *ctx, const struct toc_failure_hit *h) {
-    struct session *s = ctx;
-    struct toc_buf key = TOC_BUF_INIT;
-    toc_buf_printf(&key, "%.*s %lld %lld %lld %.*s %.*s %.*s", TOC_SV_ARG(h->signature->id),
-                   (long long)h->rank, (long long)h->pid, (long long)h->sequence,
-                   TOC_SV_ARG(h->host), TOC_SV_ARG(h->device), TOC_SV_ARG(h->code));
-    struct toc_failure_hit *last = repeated(s, h, toc_buf_sv(&key));
-    s->totals.hits++;
-    if (last) {
-        last->count++;
-    } else if (s->hits.count == HITS_MAX) {
-        s->totals.hits_left_out++;
-    } else {
-        struct toc_failure_hit copy = *h;
-        copy.count = 1;
-        copy.host = keep(s, h->host), copy.job = keep(s, h->job), copy.text = keep(s, h->text);
-        copy.device = keep(s, h->device), copy.code = keep(s, h->code);
-        copy.process = keep(s, h->process), copy.word = keep(s, h->word);
-        copy.operation = keep(s, h->operation);
-        TOC_VEC_PUSH(&s->hits, copy);
-        toc_map_put(&s->latest, toc_buf_sv(&key), (void *)(uintptr_t)s->hits.count);
-    }
-    toc_buf_fini(&key);
-}
-
-static void feed(void *ctx, struct toc_sv bytes) {
-    struct session *s = ctx;
-    toc_log_stream_feed(&s->stream, bytes, s->mtime, s->request->offset_ms);
-}
-
 static struct toc_log_labels labels_of(const struct session *s, const char *path) {
     struct toc_log_labels l = TOC_LOG_LABELS_NONE;
     if (!s->request->labels)
@@ -161,43 +100,19 @@ static struct toc_log_labels labels_of(const struct session *s, const char *path
 }
 
 static int read_file(struct session *s, const char *path, struct toc_err *err) {
-    struct toc_log_labels l = labels_of(s, path);
-    const struct toc_log_stream_options o = {.table = s->signatures,
-                                             .redactor = s->redactor,
-                                             .places = s->places,
-                                             .sources = s->request->sources,
-                                             .job = l.job,
-                                             .host = l.host,
-                                             .rank = l.rank,
-                                             .file = toc_sv_cstr(path),
-                                             .on_hit = collect,
-                                             .ctx = s};
-    s->mtime = toc_doctor_log_mtime(path);
-    toc_log_stream_init(&s->stream, &o);
-    int rc = toc_doctor_log_read(path, feed, s, err);
-    toc_log_stream_finish(&s->stream);
-    toc_failures_member(s->failures, l.job, l.rank, l.host, s->mtime);
-    s->totals.files++;
-    s->totals.bytes += s->stream.scan.bytes;
-    s->totals.lines += s->stream.scan.lines;
-    s->totals.cut_lines += s->stream.scan.cut_lines;
-    s->totals.undated += s->stream.undated;
-    s->totals.redacted += s->stream.redacted;
-    toc_log_stream_fini(&s->stream);
-    toc_map_fini(&s->latest);
+    const struct toc_log_hits_file file = {.path = path,
+                                           .name = toc_sv_cstr(path),
+                                           .sources = s->request->sources,
+                                           .labels = labels_of(s, path),
+                                           .utc_offset_ms = s->request->offset_ms};
+    int rc = toc_log_hits_read(s->hits, &file, err);
+    toc_failures_member(s->failures, file.labels.job, file.labels.rank, file.labels.host,
+                        s->hits->mtime);
     return rc;
 }
 
 /* ---------------------------------------------------------------------------------------- judging
  */
-
-static int by_time(const void *a, const void *b) {
-    const struct toc_failure_hit *x = a, *y = b;
-    if (x->at.ms != y->at.ms)
-        return x->at.ms < y->at.ms ? -1 : 1;
-    int files = toc_sv_cmp(x->file, y->file);
-    return files ? files : (x->line_number > y->line_number) - (x->line_number < y->line_number);
-}
 
 static void on_failure(struct toc_failure_listener *l, const struct toc_failure *f,
                        enum toc_failure_event event, struct toc_ts now) {
@@ -206,25 +121,27 @@ static void on_failure(struct toc_failure_listener *l, const struct toc_failure 
     if (event != TOC_FAILURE_OVER)
         return;
     bool is_explained = f->root != NULL;
-    s->totals.failures += is_explained;
-    s->totals.unexplained += !is_explained;
+    struct toc_doctor_log_totals *t = &s->hits->totals;
+    t->failures += is_explained;
+    t->unexplained += !is_explained;
     if (s->request->is_json)
         toc_doctor_log_json(f, &s->json);
     else
-        toc_doctor_log_print(f, (size_t)(s->totals.failures + s->totals.unexplained), &s->out);
+        toc_doctor_log_print(f, (size_t)(t->failures + t->unexplained), &s->out);
 }
 
 static void judge(struct session *s) {
     struct toc_ts ticked = {0};
-    qsort(s->hits.items, s->hits.count, sizeof *s->hits.items, by_time);
-    for (size_t i = 0; i < s->hits.count; i++) {
-        const struct toc_failure_hit *h = &s->hits.items[i];
+    size_t count = s->hits->hits.count;
+    toc_log_hits_sort(s->hits);
+    for (size_t i = 0; i < count; i++) {
+        const struct toc_failure_hit *h = &s->hits->hits.items[i];
         if (h->at.ms - ticked.ms >= 1000)
             toc_failures_tick(s->failures, ticked = h->at);
         toc_failures_put(s->failures, h, h->at);
     }
-    if (s->hits.count)
-        toc_failures_finish(s->failures, s->hits.items[s->hits.count - 1].at);
+    if (count)
+        toc_failures_finish(s->failures, s->hits->hits.items[count - 1].at);
 }
 
 static void report(struct session *s) {
@@ -235,40 +152,31 @@ static void report(struct session *s) {
         toc_json_begin_array(&s->json);
         judge(s);
         toc_json_end_array(&s->json);
-        toc_doctor_log_json_totals(&s->totals, &s->json);
+        toc_doctor_log_json_totals(&s->hits->totals, &s->json);
         toc_json_end_object(&s->json);
         toc_buf_append_char(&s->out, '\n');
     } else {
         judge(s);
-        toc_doctor_log_print_totals(&s->totals, &s->out);
+        toc_doctor_log_print_totals(&s->hits->totals, &s->out);
     }
     fwrite(s->out.p, 1, s->out.n, stdout);
 }
 
 static int open_session(struct session *s, struct toc_err *err) {
-    int rc = toc_signature_table_builtin(&s->signatures, err);
-    if (rc == 0)
-        rc = toc_failure_rules_builtin(&s->rules, err);
-    if (rc == 0)
-        rc = toc_xid_table_builtin(&s->xids, err);
-    if (rc == 0)
-        rc = toc_redactor_builtin(&s->redactor, err);
-    s->places = toc_log_places_new();
+    int rc = toc_log_hits_new(&s->hits, err);
+    if (rc)
+        return rc;
     s->listener.on_failure = on_failure;
-    s->failures = toc_failures_new(&(struct toc_failures_options){
-        .rules = s->rules, .xids = s->xids, .listener = &s->listener, .keeps_unexplained = true});
-    return rc;
+    s->failures = toc_failures_new(&(struct toc_failures_options){.rules = s->hits->rules,
+                                                                  .xids = s->hits->xids,
+                                                                  .listener = &s->listener,
+                                                                  .keeps_unexplained = true});
+    return 0;
 }
 
 static void close_session(struct session *s) {
     toc_failures_free(&s->failures);
-    toc_signature_table_free(&s->signatures);
-    toc_failure_rules_free(&s->rules);
-    toc_xid_table_free(&s->xids);
-    toc_redactor_free(&s->redactor);
-    toc_log_places_free(&s->places);
-    TOC_VEC_FINI(&s->hits);
-    toc_arena_fini(&s->arena);
+    toc_log_hits_free(&s->hits);
     toc_buf_fini(&s->out);
 }
 
@@ -289,7 +197,7 @@ static int examine(const struct request *r, char **paths, int count) {
     }
     if (rc == 0)
         report(&s);
-    bool is_found = s.totals.failures || s.totals.unexplained;
+    bool is_found = s.hits && (s.hits->totals.failures || s.hits->totals.unexplained);
     close_session(&s);
     if (rc < 0 || has_failed)
         return TOC_EXIT_USAGE;

@@ -51,6 +51,7 @@ void toc_patient_free(struct toc_patient **pp) {
     struct toc_patient *p = pp ? *pp : NULL;
     if (!p)
         return;
+    toc_doctor_failures_free(&p->failures);
     toc_doctor_free(&p->doctor);
     toc_incident_manager_free(&p->manager);
     toc_doctor_incidents_fini(&p->incidents);
@@ -179,6 +180,20 @@ void toc_patient_take(struct toc_patient *p, size_t series, int64_t t_ms, double
         p->late++; /* the clock has passed it: the doctor looks back three seconds at most */
     else
         note_second(p, t_ms, s->role == TOC_SERIES_STEP, is_surprising);
+}
+
+/* What follows a line of failure is judged second by second. */
+void toc_patient_hit(struct toc_patient *p, const struct toc_log_hits *tables,
+                     const struct toc_failure_hit *hit) {
+    if (hit->at.ms < p->o.since_ms || hit->at.ms > p->o.until_ms) {
+        p->outside++;
+        return;
+    }
+    if (!p->failures)
+        p->failures = toc_doctor_failures_new(tables, p->o.name, &p->alerts);
+    toc_doctor_failures_add(p->failures, hit);
+    if (hit->at.ms >= p->tick_ms)
+        note_second(p, hit->at.ms, false, true);
 }
 
 void toc_patient_event(struct toc_patient *p, const struct toc_run_event *e) {

@@ -10,6 +10,7 @@
 #define TOC_APP_DOCTOR_PATIENT_H
 
 #include "app/doctor_curve.h"
+#include "app/doctor_failures.h"
 #include "app/doctor_incidents.h"
 #include "base/map.h"
 #include "collect/run_receiver.h"
@@ -82,6 +83,7 @@ struct toc_patient {
     struct toc_alert_sink alerts;
     struct toc_doctor_incidents incidents;
     struct toc_incident_manager *manager;
+    struct toc_doctor_failures *failures; /* of logs; NULL: none has shown any */
     struct {
         TOC_VEC_FIELDS(struct toc_patient_series)
     } series;
@@ -125,6 +127,10 @@ void toc_patient_free(struct toc_patient **p);
 size_t toc_patient_series(struct toc_patient *p, struct toc_labels labels);
 void toc_patient_take(struct toc_patient *p, size_t series, int64_t t_ms, double value);
 void toc_patient_event(struct toc_patient *p, const struct toc_run_event *e);
+/* A line of a log shows a failure. In order of time; the hit and the tables live as long as the
+ * patient. */
+void toc_patient_hit(struct toc_patient *p, const struct toc_log_hits *tables,
+                     const struct toc_failure_hit *hit);
 /* A sentence for the report; more than TOC_PATIENT_NOTES_MAX are left out. */
 void toc_patient_note(struct toc_patient *p, const char *text);
 

@@ -8,7 +8,9 @@ enum {
     TOC_PATIENT_DENSE_START_MS = 60 * 1000, /* ticks each second: at the start of the data, */
     TOC_PATIENT_DENSE_MS = 30 * 1000,       /* after a surprise or an event, */
     TOC_PATIENT_DENSE_OPEN_MS = 120 * 1000, /* and after an alert opened or ended */
-    TOC_PATIENT_SPARSE_MS = 30 * 1000,      /* longest pause while data comes */
+    TOC_PATIENT_SPARSE_MS = 30 * 1000,      /* longest pause while data comes; */
+    TOC_PATIENT_SPARSE_SHARE = 40,          /* after a long calm this part of it, */
+    TOC_PATIENT_SPARSE_MAX_MS = 120 * 1000, /* but no longer than that */
     TOC_PATIENT_SPARSE_STEPS = 256,         /* and most steps: the doctor keeps the last 512 */
     TOC_PATIENT_EVENTS_QUEUED_MAX = 10000,
 };

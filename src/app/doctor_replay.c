@@ -113,12 +113,33 @@ void toc_replay_free(struct toc_replay **pr) {
     toc_map_fini(&r->by_name);
     forget_places(r);
     toc_run_receiver_free(&r->receiver);
+    toc_log_hits_free(&r->hits);
     toc_free(r);
     *pr = NULL;
 }
 
+/* The run that a log's line is of: its job is named by its folder's files, whose lines may name the
+ * run otherwise. */
+static struct toc_patient *patient_of_hit(struct toc_replay *r, const struct toc_failure_hit *h) {
+    struct toc_patient *p = toc_map_get(&r->by_name, h->job);
+    return !p && r->is_one_run && r->patients.count == 1 ? r->patients.items[0]
+                                                         : patient_of(r, h->job);
+}
+
+static void give_hits(struct toc_replay *r, int64_t to_ms) {
+    struct toc_log_hits *all = r->hits;
+    for (; all && r->hits_given < all->hits.count && all->hits.items[r->hits_given].at.ms < to_ms;
+         r->hits_given++) {
+        const struct toc_failure_hit *h = &all->hits.items[r->hits_given];
+        struct toc_patient *p = patient_of_hit(r, h);
+        if (p)
+            toc_patient_hit(p, all, h);
+    }
+}
+
 int toc_replay_advance(struct toc_replay *r, int64_t to_ms, struct toc_err *err) {
     int rc = 0;
+    give_hits(r, to_ms);
     for (size_t i = 0; !rc && i < r->patients.count; i++)
         rc = toc_patient_advance(r->patients.items[i], to_ms, err);
     return rc;
@@ -153,6 +174,7 @@ static void finish_known(void *ctx, const struct toc_run_info *info) {
 int toc_replay_finish(struct toc_replay *r, toc_replay_written *written_ms, void *ctx,
                       struct toc_err *err) {
     struct finishing f = {r, written_ms, ctx, err, 0};
+    give_hits(r, INT64_MAX);
     toc_run_receiver_list(r->receiver, finish_known, &f);
     for (size_t i = 0; i < r->patients.count; i++)
         finish_one(&f, r->patients.items[i], NULL); /* the receiver has forgotten these */

@@ -23,10 +23,13 @@ struct toc_replay {
     struct toc_run_receiver *receiver;
     struct {
         TOC_VEC_FIELDS(struct toc_patient *)
-    } patients;                    /* by first appearance */
-    struct toc_map by_name;        /* struct toc_patient * */
-    struct toc_map by_labels;      /* address of a series' labels → struct toc_replay_place * */
-    bool are_places_stale;         /* the receiver forgot a run */
+    } patients;                /* by first appearance */
+    struct toc_map by_name;    /* struct toc_patient * */
+    struct toc_map by_labels;  /* address of a series' labels → struct toc_replay_place * */
+    bool are_places_stale;     /* the receiver forgot a run */
+    struct toc_log_hits *hits; /* of logs, in order of time; owned; NULL: no log was read */
+    size_t hits_given;
+    bool is_one_run;               /* all files of reports are of one run */
     uint64_t runs_dropped_samples; /* of runs beyond TOC_REPLAY_RUNS_MAX */
     int error;                     /* of a patient that could not be made */
 };

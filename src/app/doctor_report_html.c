@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/num.h"
 #include "codec/text.h"
+#include "diagnose/coverage_list.h"
 
 extern const unsigned char toc_doctor_page_css_bytes[], toc_doctor_page_js_bytes[];
 extern const unsigned long toc_doctor_page_css_size, toc_doctor_page_js_size;
@@ -154,9 +155,9 @@ static void cascades(struct page *p, const struct toc_incident *i) {
     raw(p, "<table><tbody>");
     for (size_t n = 0; n < i->cascade_count; n++) {
         const struct toc_cascade *c = &i->cascades[n];
-        raw(p, "<tr><td>");
+        raw(p, "<tr><td class=\"tight\">");
         time_of(p, c->started_at.ms);
-        raw(p, "</td><td><code>");
+        raw(p, "</td><td class=\"tight\"><code>");
         raw(p, toc_kind_info(c->kind)->name);
         raw(p, "</code></td><td>");
         say(p, "%.*s", TOC_SV_ARG(c->title));
@@ -357,6 +358,41 @@ static void events(struct page *p, const struct toc_patient *run) {
     raw(p, "</tbody></table></div>");
 }
 
+static void coverage_row(struct page *p, const struct toc_coverage_item *item) {
+    const struct toc_kind_info *kind = toc_kind_info(item->kind);
+    raw(p,
+        item->is_watched ? "<tr><td class=\"tight watched\">" : "<tr><td class=\"tight blind\">");
+    both(p, item->is_watched ? "watched" : "blind", item->is_watched ? "监视中" : "不可见");
+    raw(p, "</td><td class=\"tight\"><code>");
+    raw(p, kind->name);
+    raw(p, "</code></td><td>");
+    both(p, kind->title, toc_doctor_kind_zh(item->kind));
+    raw(p, "</td><td>");
+    if (!item->is_watched) {
+        both(p, "needs", "需要");
+        say(p, " %s", item->missing);
+    }
+    raw(p, "</td></tr>");
+}
+
+/* Blind ones first: they are what somebody can change. */
+static void coverage(struct page *p, const struct toc_patient *run) {
+    struct toc_coverage_list list;
+    if (toc_coverage_collect(run->doctor, run->o.name, &list))
+        return;
+    heading4(p, "Coverage", "覆盖范围");
+    raw(p, "<details class=\"panel\"><summary>");
+    toc_buf_printf(p->out, "%zu / %zu ", list.watched, list.count);
+    both(p, "failure modes watched", "种故障模式受监视");
+    raw(p, "</summary><table><tbody>");
+    for (int is_watched = 0; is_watched <= 1; is_watched++)
+        for (size_t i = 0; i < list.count; i++)
+            if (list.items[i].is_watched == (is_watched == 1))
+                coverage_row(p, &list.items[i]);
+    raw(p, "</tbody></table></details>");
+    toc_coverage_fini(&list);
+}
+
 static void run_section(struct page *p, const struct toc_patient *run, size_t index) {
     const char *why;
     size_t count;
@@ -378,6 +414,7 @@ static void run_section(struct page *p, const struct toc_patient *run, size_t in
         facts(p, run);
         raw(p, "</div>");
         charts(p, run, list, count);
+        coverage(p, run);
         events(p, run);
     }
     raw(p, "</section>");

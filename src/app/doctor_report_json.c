@@ -3,6 +3,7 @@
 #include "app/doctor_report.h"
 #include "base/alloc.h"
 #include "codec/json_writer.h"
+#include "diagnose/coverage_list.h"
 #include "model/incident_json.h"
 
 /* Numbers that may be missing. */
@@ -104,6 +105,9 @@ static void write_sources(const struct toc_doctor_report *r, struct toc_json_wri
                     (int64_t)(r->counts.files_left_alone + r->scan->left_alone));
     toc_json_kv_int(w, "bytes", (int64_t)r->counts.bytes);
     toc_json_kv_int(w, "lines", (int64_t)r->counts.lines);
+    toc_json_kv_int(w, "logs", (int64_t)r->counts.logs);
+    toc_json_kv_int(w, "log_lines", (int64_t)r->counts.log_lines);
+    toc_json_kv_int(w, "log_signs", (int64_t)r->counts.log_hits);
     toc_json_kv_int(w, "lines_skipped", (int64_t)r->counts.lines_skipped);
     toc_json_kv_int(w, "samples_of_runs_left_out", (int64_t)r->replay->runs_dropped_samples);
     toc_json_end_object(w);
@@ -124,6 +128,17 @@ static void write_reach(const struct toc_patient *p, struct toc_json_writer *w) 
     toc_json_kv_int(w, "samples_late", (int64_t)p->late);
 }
 
+static void write_coverage(const struct toc_patient *p, struct toc_json_writer *w) {
+    struct toc_coverage_list coverage;
+    toc_json_key(w, "coverage");
+    if (toc_coverage_collect(p->doctor, p->o.name, &coverage)) {
+        toc_json_null(w); /* nothing was seen of the run */
+        return;
+    }
+    toc_coverage_json(&coverage, w);
+    toc_coverage_fini(&coverage);
+}
+
 static void write_run(const struct toc_doctor_report *r, const struct toc_patient *p,
                       struct toc_json_writer *w) {
     const char *why;
@@ -134,6 +149,7 @@ static void write_run(const struct toc_doctor_report *r, const struct toc_patien
     if (*why)
         toc_json_kv_cstr(w, "reason", why);
     write_findings(r, p, w);
+    write_coverage(p, w);
     write_reach(p, w);
     write_labels(p->labels, w);
     write_metrics(p, w);

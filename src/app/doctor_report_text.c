@@ -7,6 +7,7 @@
 #include "app/doctor_words.h"
 #include "base/alloc.h"
 #include "base/num.h"
+#include "diagnose/coverage_list.h"
 
 enum { SPARK_WIDTH = 48, EVENTS_SHOWN = 8, UNREAD_SHOWN = 12, CURVES_SHOWN = 6 };
 
@@ -215,6 +216,19 @@ static void say_events(struct page *p, const struct toc_patient *run) {
         say(p, DIM, "  %zu more events\n", shown - EVENTS_SHOWN);
 }
 
+/* What could have been found, and what not, whatever happened. */
+static void say_coverage(struct page *p, const struct toc_patient *run) {
+    struct toc_coverage_list coverage;
+    if (toc_coverage_collect(run->doctor, run->o.name, &coverage))
+        return;
+    say(p, DIM, "  coverage: %zu of %zu failure modes watched\n", coverage.watched, coverage.count);
+    for (size_t i = 0; i < coverage.count; i++)
+        if (!coverage.items[i].is_watched)
+            say(p, DIM, "    not %s: needs %s\n", toc_kind_info(coverage.items[i].kind)->name,
+                coverage.items[i].missing);
+    toc_coverage_fini(&coverage);
+}
+
 static void say_run(struct page *p, const struct toc_patient *run) {
     size_t count;
     const struct toc_incident **list = toc_doctor_findings(p->r, run, &count);
@@ -229,6 +243,7 @@ static void say_run(struct page *p, const struct toc_patient *run) {
         toc_buf_append_char(p->out, '\n');
     say_events(p, run);
     say_curves(p, run);
+    say_coverage(p, run);
     toc_buf_append_char(p->out, '\n');
     toc_free(list);
 }
@@ -261,6 +276,9 @@ static void say_sources(struct page *p) {
     say(p, DIM, "%s: %zu files of reports, %llu lines (%s) read, %llu lines skipped; ", p->r->path,
         c->files, (unsigned long long)c->lines, toc_buf_cstr(&bytes),
         (unsigned long long)c->lines_skipped);
+    if (c->logs)
+        say(p, DIM, "%llu lines of %zu logs searched for known errors, %llu signs found; ",
+            (unsigned long long)c->log_lines, c->logs, (unsigned long long)c->log_hits);
     say(p, DIM, "%llu other files left alone\n",
         (unsigned long long)(c->files_left_alone + p->r->scan->left_alone));
     toc_buf_fini(&bytes);

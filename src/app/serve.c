@@ -62,6 +62,7 @@ void toc_daemon_make_api(struct toc_daemon *d) {
                                         .scraper = d->scraper,
                                         .discover = d->discover,
                                         .runs = d->runs,
+                                        .doctor = d->doctor,
                                         .remote_write = d->remote_write,
                                         .remote_path = d->remote_path,
                                         .otlp = d->otlp,

@@ -2,6 +2,7 @@
 #ifndef TOC_COLLECT_RUN_LOG_PRIV_H
 #define TOC_COLLECT_RUN_LOG_PRIV_H
 
+#include "base/literal_set.h"
 #include "collect/report_line_priv.h"
 #include "collect/run_log_feed.h"
 #include "shim/regex.h"
@@ -89,6 +90,7 @@ struct toc_run_log_table {
     char *text;
     struct toc_run_log_row *rows;
     size_t count;
+    struct toc_literal_set *literals; /* of all prefilters, by row; NULL while rows are added */
 };
 
 /* The row of a line, the first that knows it; NULL when none does. Groups are borrowed from it. */

@@ -162,12 +162,32 @@ static int add_row(void *table, struct toc_sv line, int row, struct toc_err *err
                : bad(err, row, SAMPLE, "no row or another one knows this line", r->sample);
 }
 
+static int build_literals(struct toc_run_log_table *t, struct toc_err *err) {
+    struct toc_literal literals[TOC_LITERAL_SET_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        struct toc_sv rest = t->rows[i].prefilter, text;
+        while (toc_sv_split(&rest, '|', &text)) {
+            if (count == TOC_LITERAL_SET_MAX)
+                return toc_errf(err, TOC_ELIMIT, "more than %d texts in column prefilter",
+                                (int)TOC_LITERAL_SET_MAX);
+            literals[count++] = (struct toc_literal){text, (unsigned)i};
+        }
+    }
+    if (!count)
+        return 0;
+    int rc = toc_literal_set_new(literals, count, &t->literals);
+    return rc ? toc_errf(err, rc, "column prefilter: %s", toc_strerror(rc)) : 0;
+}
+
 int toc_run_log_table_parse(struct toc_sv text, struct toc_run_log_table **out_table,
                             struct toc_err *err) {
     struct toc_run_log_table *t = TOC_NEW(struct toc_run_log_table);
     t->text = toc_sv_dup_cstr(text);
     t->rows = TOC_NEW_ARRAY(struct toc_run_log_row, TOC_RUN_LOG_ROWS_MAX);
     int rc = toc_table_each(toc_sv_make(t->text, text.n), add_row, t, err);
+    if (rc == 0)
+        rc = build_literals(t, err);
     if (rc < 0)
         toc_run_log_table_free(&t);
     *out_table = t;
@@ -184,6 +204,7 @@ void toc_run_log_table_free(struct toc_run_log_table **table) {
         return;
     for (size_t i = 0; i < (*table)->count; i++)
         toc_regex_free(&(*table)->rows[i].regex);
+    toc_literal_set_free(&(*table)->literals);
     toc_free((*table)->rows);
     toc_free((*table)->text);
     toc_free(*table);
@@ -209,9 +230,13 @@ static bool may_match(const struct toc_run_log_row *r, struct toc_sv line) {
 const struct toc_run_log_row *toc_run_log_match(const struct toc_run_log_table *t,
                                                 struct toc_sv line,
                                                 struct toc_sv groups[TOC_RUN_LOG_GROUPS_MAX]) {
+    struct toc_literal_hits hits = {0};
+    if (t->literals && !toc_literal_set_search(t->literals, line, &hits))
+        return NULL;
     for (size_t i = 0; i < t->count; i++) {
         const struct toc_run_log_row *r = &t->rows[i];
-        if (may_match(r, line) &&
+        bool is_possible = !t->literals || toc_literal_hits_has(&hits, (unsigned)i);
+        if (is_possible && may_match(r, line) &&
             toc_regex_capture(r->regex, line, groups, TOC_RUN_LOG_GROUPS_MAX) > 0)
             return r;
     }

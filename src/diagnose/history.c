@@ -10,6 +10,16 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+static void sort_few(double *v, size_t n) {
+    for (size_t i = 1; i < n; i++) {
+        double x = v[i];
+        size_t at = i;
+        for (; at > 0 && v[at - 1] > x; at--)
+            v[at] = v[at - 1];
+        v[at] = x;
+    }
+}
+
 static double middle_of(double a, double b, double c) {
     double low = a < b ? a : b, high = a < b ? b : a;
     return c < low ? low : c > high ? high : c;
@@ -18,17 +28,13 @@ static double middle_of(double a, double b, double c) {
 /* A value near the k-th of n: of a few spread over the array the one that stands as far in them as
  * the k-th does in all (Floyd and Rivest, CACM 18/3, 1975, with a fixed sample). */
 static double pivot_for(const double *v, size_t n, size_t k) {
-    enum { SAMPLE = 15, LARGE = 120 };
+    enum { SAMPLE = 9, LARGE = 100 };
     double few[SAMPLE];
     if (n < LARGE)
         return middle_of(v[0], v[n / 2], v[n - 1]);
-    for (size_t i = 0; i < SAMPLE; i++) {
-        double x = v[i * (n - 1) / (SAMPLE - 1)];
-        size_t at = i;
-        for (; at > 0 && few[at - 1] > x; at--)
-            few[at] = few[at - 1];
-        few[at] = x;
-    }
+    for (size_t i = 0; i < SAMPLE; i++)
+        few[i] = v[i * (n - 1) / (SAMPLE - 1)];
+    sort_few(few, SAMPLE);
     return few[(k * (SAMPLE - 1) + n / 2) / n];
 }
 
@@ -49,7 +55,7 @@ static size_t part(double *v, size_t n, double pivot, bool is_equal_low) {
 /* The k-th smallest comes to its place, nothing greater before it and nothing less behind it
  * (Hoare's FIND). What is small, or arranged so that it takes long, is sorted. */
 static void select_nth(double *v, size_t n, size_t k) {
-    enum { ROUNDS = 32, SMALL = 12 };
+    enum { ROUNDS = 32, SMALL = 16 };
     for (int round = 0; n > SMALL && round < ROUNDS; round++) {
         double pivot = pivot_for(v, n, k);
         size_t less = part(v, n, pivot, false);
@@ -64,7 +70,10 @@ static void select_nth(double *v, size_t n, size_t k) {
         n -= less + same;
         k -= less + same;
     }
-    qsort(v, n, sizeof *v, by_value);
+    if (n <= SMALL)
+        sort_few(v, n);
+    else
+        qsort(v, n, sizeof *v, by_value);
 }
 
 double toc_history_quantile(double *v, size_t n, double q) {

@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 #include "base/num.h"
 #include "codec/table_text.h"
-#include "diagnose/literal_set.h"
+#include "base/literal_set.h"
 #include "shim/regex.h"
 
 enum column {

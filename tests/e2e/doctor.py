@@ -267,6 +267,48 @@ def thorough(c, d):
             c.equal(drop(a), drop(b), f'{path.name}: thorough or not')
 
 
+def logs(c, d):
+    """A failure that a log and the reports show is one incident, and the first line of the log is its root."""
+    lines = runs.run(300, end='RuntimeError: CUDA error')
+    runs.write(d / 'logs' / 'job' / 'metrics.jsonl', lines)
+    at = [time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(lines[-1]['t'] - back)) for back in (2, 1)]
+    hang = ('[Rank {0}] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=4123, OpType=ALLREDUCE, NumelIn=1, NumelOut=1, '
+            'Timeout(ms)=600000) ran for 600029 milliseconds before timing out.')
+    text = [f'{at[0]},148 [rank3]: torch.cuda.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.']
+    text += [f'{at[1]},000 [rank{r}]: ' + hang.format(r) for r in range(8) if r != 3]
+    (d / 'logs' / 'job' / 'stderr.log').write_text('\n'.join(text) + '\n')
+    r = judged(c, d / 'logs', 'reports and a log', 1)
+    c.equal((r['run'], [f['kind'] for f in r['findings']]), ('job', ['oom']), 'reports and a log: one incident')
+    f = r['findings'][0] if r['findings'] else {'title': '', 'cascades': [], 'evidence': []}
+    c.check('rank 3' in f['title'] and 'CUDA out of memory' in json.dumps(f['evidence']), f'reports and a log: root {f["title"]!r}')
+    c.equal(sorted({k['kind'] for k in f['cascades']}), ['crash', 'hang'], 'reports and a log: cascades')
+    c.equal((r['sources']['logs'], r['sources']['log_lines']), (1, 8), 'reports and a log: sources')
+    (d / 'only' / 'job7').mkdir(parents=True)
+    (d / 'only' / 'job7' / 'rank3.log').write_text('\n'.join(text) + '\n')
+    r = judged(c, d / 'only', 'a log alone', 1)
+    c.equal((r['run'], [f['kind'] for f in r['findings']]), ('job7', ['oom']), 'a log alone')
+    (d / 'calm').mkdir()
+    (d / 'calm' / 'job.log').write_text('2026-11-24 10:00:00 INFO nothing to see\n')
+    c.equal(judged(c, d / 'calm', 'a calm log', 2)['run'], None, 'a calm log alone is no run')
+
+
+def coverage(c, d):
+    """What the files let the doctor see, and what is missing for the rest."""
+    runs.write(d / 'cover' / 'a.jsonl', runs.run(change=lambda step, line: line.update(val_loss=line['loss'], layers={
+        'l': {'grad_norm': 1, 'update_ratio': .001}})))
+    r = judged(c, d / 'cover', 'coverage', 0)['coverage']
+    blind = {b['kind']: b['missing'] for b in r['blind']}
+    c.equal(r['modes'], len(r['watched']) + len(blind), 'coverage: modes')
+    for kind in ('divergence', 'overfit', 'hang', 'vanishing_gradient', 'update_ratio', 'memory_growth'):
+        c.check(kind in r['watched'], f'coverage: {kind} is watched: {r["watched"]}')
+    c.equal(blind.get('amp_trouble'), 'train_loss_scale or train_skipped_iterations_total', 'coverage: amp_trouble')
+    page = d / 'cover.html'
+    text = doctor(d / 'cover', '--now', NOW, '--html', page).stdout
+    c.check(f'coverage: {len(r["watched"])} of {r["modes"]} failure modes watched' in text, f'coverage in text: {text!r}')
+    html = page.read_text()
+    c.check('failure modes watched' in html and 'train_loss_scale' in html, 'coverage on the page')
+
+
 def main():
     c = Checks()
     with tempfile.TemporaryDirectory(prefix='tocsin-doctor-') as name:
@@ -278,6 +320,8 @@ def main():
         presence(c, d)
         hostile(c, d)
         thorough(c, d)
+        logs(c, d)
+        coverage(c, d)
     c.finish()
 
 

@@ -1,4 +1,4 @@
-#include "diagnose/literal_filter_priv.h"
+#include "base/literal_filter_priv.h"
 
 #include <assert.h>
 #include <string.h>

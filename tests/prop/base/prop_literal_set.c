@@ -10,7 +10,7 @@
 
 #include "../metricdb/args.h"
 #include "base/rng.h"
-#include "diagnose/literal_set.h"
+#include "base/literal_set.h"
 
 enum { LITERALS_MAX = 40, LITERAL_BYTES = 12, TEXT_BYTES = 200, TEXTS = 50 };
 

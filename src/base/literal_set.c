@@ -1,7 +1,7 @@
-#include "diagnose/literal_set.h"
+#include "base/literal_set.h"
 
 #include "base/alloc.h"
-#include "diagnose/literal_filter_priv.h"
+#include "base/literal_filter_priv.h"
 
 /*
  * The automaton: `next` holds rows of `classes` entries; an entry is the start of the next row.

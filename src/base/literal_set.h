@@ -5,8 +5,8 @@
  * TOC_LITERAL_SET_MAX; a search says which numbers occur. Immutable once built: any number of
  * threads may search.
  */
-#ifndef TOC_DIAGNOSE_LITERAL_SET_H
-#define TOC_DIAGNOSE_LITERAL_SET_H
+#ifndef TOC_BASE_LITERAL_SET_H
+#define TOC_BASE_LITERAL_SET_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -5,10 +5,10 @@
  * byte by byte, so the answers are exact. Rabin and Karp (IBM J. Res. Dev. 31/2, 1987) with windows
  * so short that their hash needs no rolling.
  */
-#ifndef TOC_DIAGNOSE_LITERAL_FILTER_PRIV_H
-#define TOC_DIAGNOSE_LITERAL_FILTER_PRIV_H
+#ifndef TOC_BASE_LITERAL_FILTER_PRIV_H
+#define TOC_BASE_LITERAL_FILTER_PRIV_H
 
-#include "diagnose/literal_set.h"
+#include "base/literal_set.h"
 
 struct toc_literal_filter;
 
