@@ -56,7 +56,7 @@ struct toc_api_parts {
     struct toc_scraper *scraper;
     struct toc_discover *discover; /* NULL: switched off */
     struct toc_run_receiver *runs;
-    struct toc_doctor *doctor; /* NULL: nothing is judged */
+    struct toc_doctor *doctor;             /* NULL: nothing is judged */
     struct toc_remote_write *remote_write; /* NULL: switched off */
     struct toc_remote_path *remote_path;   /* NULL: loops are not looked for */
     struct toc_otlp *otlp;

@@ -3,9 +3,9 @@
 #include <assert.h>
 
 #include "base/alloc.h"
+#include "base/literal_set.h"
 #include "base/num.h"
 #include "codec/table_text.h"
-#include "base/literal_set.h"
 #include "shim/regex.h"
 
 enum column {

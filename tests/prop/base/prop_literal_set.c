@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "../metricdb/args.h"
-#include "base/rng.h"
 #include "base/literal_set.h"
+#include "base/rng.h"
 
 enum { LITERALS_MAX = 40, LITERAL_BYTES = 12, TEXT_BYTES = 200, TEXTS = 50 };
 
