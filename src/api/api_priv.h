@@ -102,7 +102,7 @@ toc_api_handler toc_api_incidents, toc_api_incident, toc_api_incident_acknowledg
 toc_api_handler toc_api_packs, toc_api_pack_set;
 toc_api_handler toc_api_runs, toc_api_run_coverage, toc_api_ingest_run;
 toc_api_handler toc_api_remote_write, toc_api_remote_read;
-toc_api_handler toc_api_otlp_metrics;
+toc_api_handler toc_api_otlp_metrics, toc_api_otlp_traces;
 toc_api_handler toc_api_influx_write, toc_api_influx_ping, toc_api_influx_health,
     toc_api_influx_query;
 toc_api_handler toc_api_import_jsonl, toc_api_import_csv, toc_api_import_exposition;

@@ -37,16 +37,37 @@ static void answer_failure(struct toc_api_call *c, enum toc_otlp_encoding encodi
     }
 }
 
+static bool need_encoding(struct toc_api_call *c, enum toc_otlp_encoding *out) {
+    if (parse_encoding(c->req->content_type, out))
+        return true;
+    toc_api_problem(c, 415, "unsupported_type",
+                    "OTLP is taken as application/x-protobuf or application/json, not \"%.*s\"",
+                    TOC_SV_ARG(c->req->content_type));
+    return false;
+}
+
+/* Spans become metrics; all that are well formed are taken. */
+void toc_api_otlp_traces(struct toc_api_call *c) {
+    const struct toc_otlp_outcome all_taken = {0};
+    enum toc_otlp_encoding encoding;
+    struct toc_err err = {0};
+    if (!need_encoding(c, &encoding))
+        return;
+    int rc = toc_spans_receive(c->api->parts.spans, encoding, c->req->body, &err);
+    if (rc) {
+        answer_failure(c, encoding, rc, &err);
+        return;
+    }
+    begin_answer(c, encoding, 200);
+    toc_otlp_put_response(encoding, &all_taken, &c->res->body);
+}
+
 void toc_api_otlp_metrics(struct toc_api_call *c) {
     enum toc_otlp_encoding encoding;
     struct toc_otlp_outcome outcome;
     struct toc_err err = {0};
-    if (!parse_encoding(c->req->content_type, &encoding)) {
-        toc_api_problem(c, 415, "unsupported_type",
-                        "OTLP is taken as application/x-protobuf or application/json, not \"%.*s\"",
-                        TOC_SV_ARG(c->req->content_type));
+    if (!need_encoding(c, &encoding))
         return;
-    }
     int rc = toc_otlp_receive(c->api->parts.otlp, encoding, c->req->body, &outcome, &err);
     if (rc) {
         answer_failure(c, encoding, rc, &err);

@@ -19,6 +19,7 @@
 #include "remote/otlp.h"
 #include "remote/remote_path.h"
 #include "remote/remote_write.h"
+#include "remote/span_metrics.h"
 #include "rules/detector.h"
 #include "rules/rules.h"
 #include "rules/series_watch.h"
@@ -60,6 +61,7 @@ struct toc_api_parts {
     struct toc_remote_write *remote_write; /* NULL: switched off */
     struct toc_remote_path *remote_path;   /* NULL: loops are not looked for */
     struct toc_otlp *otlp;
+    struct toc_spans *spans;
     struct toc_import *import;
     const unsigned char *ack_key; /* TOC_ACK_KEY_BYTES */
     struct toc_ts started_at;

@@ -50,6 +50,7 @@ static const struct toc_route g_routes[] = {
     {POST, "/api/v1/write", TOC_ACCESS_INGEST, false, 32 * MIB, toc_api_remote_write},
     {POST, "/api/v1/otlp/v1/metrics", TOC_ACCESS_INGEST, false, 32 * MIB, toc_api_otlp_metrics},
     {POST, "/v1/metrics", TOC_ACCESS_INGEST, false, 32 * MIB, toc_api_otlp_metrics},
+    {POST, "/v1/traces", TOC_ACCESS_INGEST, false, 32 * MIB, toc_api_otlp_traces},
     {POST, "/write", TOC_ACCESS_INGEST, false, 32 * MIB, toc_api_influx_write},
     {POST, "/api/v2/write", TOC_ACCESS_INGEST, false, 32 * MIB, toc_api_influx_write},
     {GET, "/ping", TOC_ACCESS_PUBLIC, false, 0, toc_api_influx_ping},

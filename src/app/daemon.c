@@ -303,6 +303,7 @@ static int start_collectors(struct toc_daemon *d, uint16_t own_port, struct toc_
         return rc;
     d->remote_write = toc_remote_write_new(d->metrics, d->clock);
     d->otlp = toc_otlp_new(&d->config->otlp, d->metrics, d->clock);
+    d->spans = toc_spans_new(&(struct toc_spans_options){.sink = sink, .clock = d->clock});
     d->import = toc_import_new(&d->config->influx, d->metrics, d->clock);
     toc_daemon_restore_state(d);
     if (d->config->host_enabled)
@@ -492,6 +493,7 @@ void toc_daemon_stop(struct toc_daemon **dp) {
     toc_run_receiver_free(&d->runs);
     toc_remote_write_free(&d->remote_write);
     toc_otlp_free(&d->otlp);
+    toc_spans_free(&d->spans);
     toc_import_free(&d->import);
     toc_host_free(&d->host);
     toc_nvml_free(&d->nvml);

@@ -23,6 +23,7 @@
 #include "remote/otlp.h"
 #include "remote/remote_path.h"
 #include "remote/remote_write.h"
+#include "remote/span_metrics.h"
 #include "remote/statsd_server.h"
 #include "rules/series_watch.h"
 #include "statedb/blobs.h"
@@ -83,6 +84,7 @@ struct toc_daemon {
     struct toc_remote_path *remote_path;
     struct toc_forward *forward;
     struct toc_otlp *otlp;
+    struct toc_spans *spans;
     struct toc_import *import;
     struct toc_statsd_server *statsd; /* NULL: off */
     struct toc_nccl_ras *nccl_ras;    /* NULL: off */

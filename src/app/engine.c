@@ -158,6 +158,7 @@ static void keep_house(void *ctx) {
             next_self = mono + SELF_EVERY_MS;
             if (toc_packs_look(d->packs, now, &err) < 0)
                 complain("packs", &complained, mono, &err);
+            toc_spans_flush(d->spans);
             toc_daemon_write_self(d, now);
         }
         if (mono >= next_prune) {

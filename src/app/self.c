@@ -230,6 +230,36 @@ static void otlp_metrics(struct toc_daemon *d, struct emitter *e) {
     gauge(e, "tocsin_otlp_delta_bytes", "Memory of these sums.", (double)s.delta_bytes);
 }
 
+static void span_metrics(struct toc_daemon *d, struct emitter *e) {
+    static const char *const encodings[TOC_OTLP_ENCODING_COUNT] = {"protobuf", "json"};
+    struct toc_spans_stats s;
+    toc_spans_stats(d->spans, &s);
+    for (int i = 0; i < TOC_OTLP_ENCODING_COUNT; i++)
+        e->fn(e->ctx, "tocsin_otlp_trace_requests_total", "counter",
+              "OTLP messages with spans taken.", "encoding", encodings[i], (double)s.requests[i]);
+    counter(e, "tocsin_otlp_spans_total", "Spans received.", (double)s.spans);
+    counter(e, "tocsin_otlp_spans_counted_total",
+            "Spans counted as operations of generative models.", (double)s.counted);
+    counter(e, "tocsin_otlp_spans_passed_over_total", "Spans of something else.", (double)s.others);
+    counter(e, "tocsin_otlp_spans_dropped_total",
+            "Operations not counted because there are too many combinations of labels.",
+            (double)s.dropped);
+    counter(e, "tocsin_otlp_spans_bad_times_total",
+            "Operations without a duration: they end before they begin.", (double)s.bad_times);
+    counter(e, "tocsin_otlp_span_values_overflowed_total",
+            "Label values of spans counted as _overflow_.", (double)s.overflowed);
+    counter(e, "tocsin_otlp_span_contents_dropped_total",
+            "Attributes and events of spans with prompts or answers, which are not kept.",
+            (double)s.contents);
+    counter(e, "tocsin_otlp_span_content_dropped_bytes_total", "Bytes of these.",
+            (double)s.content_bytes);
+    counter(e, "tocsin_otlp_trace_failed_requests_total",
+            "OTLP messages with spans that were not taken.", (double)s.failed_requests);
+    counter(e, "tocsin_otlp_span_failed_writes_total",
+            "Writes of numbers of spans that the store refused; they come again.",
+            (double)s.failed_writes);
+}
+
 static void import_metrics(struct toc_daemon *d, struct emitter *e) {
     struct toc_import_stats s;
     toc_import_stats(d->import, &s);
@@ -354,6 +384,7 @@ void toc_daemon_each_metric(void *ctx, toc_on_metric *fn, void *fn_ctx) {
     toc_daemon_each_collect_metric(d, fn, fn_ctx);
     remote_metrics(d, &e);
     otlp_metrics(d, &e);
+    span_metrics(d, &e);
     import_metrics(d, &e);
     statsd_metrics(d, &e);
     query_metrics(d, &e);

@@ -66,6 +66,7 @@ void toc_daemon_make_api(struct toc_daemon *d) {
                                         .remote_write = d->remote_write,
                                         .remote_path = d->remote_path,
                                         .otlp = d->otlp,
+                                        .spans = d->spans,
                                         .import = d->import,
                                         .ack_key = d->ack_key,
                                         .started_at = d->started_at,

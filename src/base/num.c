@@ -171,12 +171,22 @@ static size_t put_zeros(char *out, int n) {
 
 /* Decimal digits of v, most significant first; returns how many. */
 static int put_digits(uint64_t v, char *out) {
+    static const char pairs[] =
+        "0001020304050607080910111213141516171819202122232425262728293031323334"
+        "3536373839404142434445464748495051525354555657585960616263646566676869"
+        "707172737475767778798081828384858687888990919293949596979899";
     char text[20];
     int at = (int)sizeof text;
-    do {
-        text[--at] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v);
+    for (; v >= 10; v /= 100) {
+        at -= 2;
+        memcpy(text + at, pairs + 2 * (v % 100), 2);
+        if (v < 100) {
+            v = 0;
+            break;
+        }
+    }
+    if (v || at == (int)sizeof text)
+        text[--at] = (char)('0' + v);
     memcpy(out, text + at, sizeof text - (size_t)at);
     return (int)sizeof text - at;
 }

@@ -121,6 +121,13 @@ void toc_json_key_sv(struct toc_json_writer *w, struct toc_sv key) {
     w->after_key = true;
 }
 
+void toc_json_key_made(struct toc_json_writer *w, struct toc_sv made) {
+    TOC_ASSERT(w->depth > 0 && !w->after_key);
+    begin_value(w);
+    toc_buf_append_sv(w->out, made);
+    w->after_key = true;
+}
+
 void toc_json_key(struct toc_json_writer *w, const char *key) {
     toc_json_key_sv(w, toc_sv_cstr(key));
 }
@@ -138,13 +145,17 @@ void toc_json_cstr(struct toc_json_writer *w, const char *s) {
 }
 
 void toc_json_int(struct toc_json_writer *w, int64_t v) {
+    char text[TOC_U64_TEXT_MAX];
     begin_value(w);
-    toc_buf_printf(w->out, "%lld", (long long)v);
+    if (v < 0)
+        toc_buf_append_char(w->out, '-');
+    toc_buf_append(w->out, text, toc_u64_text(v < 0 ? 0 - (uint64_t)v : (uint64_t)v, text));
 }
 
 void toc_json_uint(struct toc_json_writer *w, uint64_t v) {
+    char text[TOC_U64_TEXT_MAX];
     begin_value(w);
-    toc_buf_printf(w->out, "%llu", (unsigned long long)v);
+    toc_buf_append(w->out, text, toc_u64_text(v, text));
 }
 
 void toc_json_double(struct toc_json_writer *w, double v) {

@@ -26,6 +26,9 @@ void toc_json_begin_array(struct toc_json_writer *w);
 void toc_json_end_array(struct toc_json_writer *w);
 void toc_json_key(struct toc_json_writer *w, const char *key);
 void toc_json_key_sv(struct toc_json_writer *w, struct toc_sv key);
+/* A key that is written often, made once: quotes, escapes and the colon are part of it
+ * (toc_json_append_string makes the first two). */
+void toc_json_key_made(struct toc_json_writer *w, struct toc_sv made);
 /* Escapes what RFC 8259 demands plus <, >, & and U+2028/9; ill-formed UTF-8 becomes U+FFFD. */
 void toc_json_string(struct toc_json_writer *w, struct toc_sv s);
 void toc_json_cstr(struct toc_json_writer *w, const char *s); /* NULL writes null */

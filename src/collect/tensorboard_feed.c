@@ -28,6 +28,7 @@ void toc_tensorboard_feed_free(struct toc_tensorboard_feed **f) {
         return;
     for (size_t i = 0; i < (*f)->tags.count; i++) {
         toc_free((void *)(uintptr_t)(*f)->tags.items[i]->name.p);
+        toc_free((void *)(uintptr_t)(*f)->tags.items[i]->key.p);
         toc_free((*f)->tags.items[i]);
     }
     for (size_t i = 0; i < (*f)->layers.count; i++) {
@@ -101,6 +102,14 @@ static void give_meaning(struct toc_tensorboard_feed *f, struct toc_tensorboard_
     f->scalars += !tag->alias && !tag->is_dropped;
 }
 
+static void make_key(struct toc_tensorboard_tag *tag) {
+    struct toc_buf key = TOC_BUF_INIT;
+    toc_json_append_string(&key, tag->alias ? toc_report_field(tag->alias->canonical) : tag->name);
+    toc_buf_append_char(&key, ':');
+    tag->key = toc_sv_make(toc_sv_dup_cstr(toc_buf_sv(&key)), key.n);
+    toc_buf_fini(&key);
+}
+
 /* NULL over the limit. */
 struct toc_tensorboard_tag *toc_tensorboard_tag_get(struct toc_tensorboard_feed *f,
                                                     struct toc_sv name,
@@ -114,6 +123,7 @@ struct toc_tensorboard_tag *toc_tensorboard_tag_get(struct toc_tensorboard_feed 
                                         .index = f->tags.count,
                                         .last = {.step = INT64_MIN}};
     give_meaning(f, tag, kind);
+    make_key(tag);
     TOC_VEC_PUSH(&f->tags, tag);
     toc_map_put(&f->tag_by_name, name, tag);
     return tag;
@@ -189,6 +199,19 @@ static void gather(struct toc_tensorboard_stream *s, struct toc_tensorboard_tag 
     TOC_VEC_PUSH(&g->histograms, ((struct toc_tensorboard_histogram){.tag = tag, .stats = stats}));
 }
 
+/* Writers go through their tags in the same order at each step. */
+static struct toc_tensorboard_tag *tag_of(struct toc_tensorboard_stream *s,
+                                          const struct toc_tfevents_value *value) {
+    struct toc_tensorboard_tag *before = s->latest, *tag = before ? before->follower : NULL;
+    if (!tag || tag->kind != value->kind || !toc_sv_eq(tag->name, value->tag)) {
+        tag = toc_tensorboard_tag_get(s->feed, value->tag, value->kind);
+        if (before)
+            before->follower = tag;
+    }
+    s->latest = tag;
+    return tag;
+}
+
 static void on_value(struct toc_tfevents_visitor *v, const struct toc_tfevents_value *value) {
     struct toc_tensorboard_stream *s = TOC_CONTAINER_OF(v, struct toc_tensorboard_stream, visitor);
     struct toc_tensorboard_feed *f = s->feed;
@@ -196,7 +219,7 @@ static void on_value(struct toc_tfevents_visitor *v, const struct toc_tfevents_v
         f->counters.bad_times++;
         return;
     }
-    struct toc_tensorboard_tag *tag = toc_tensorboard_tag_get(f, value->tag, value->kind);
+    struct toc_tensorboard_tag *tag = tag_of(s, value);
     if (!tag || tag->is_dropped) {
         f->counters.tags_dropped++;
         return;

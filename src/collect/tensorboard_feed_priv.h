@@ -25,6 +25,8 @@ struct toc_tensorboard_layer {
 
 struct toc_tensorboard_tag {
     struct toc_sv name; /* owned */
+    struct toc_sv key;  /* owned: of the field or scalar in JSON, with quotes and colon */
+    struct toc_tensorboard_tag *follower; /* the tag that came after it last time; NULL: none yet */
     enum toc_tfevents_kind kind;
     size_t index;
     const struct toc_alias *alias; /* NULL: a scalar without a meaning */
@@ -74,6 +76,7 @@ struct toc_tensorboard_stream {
         TOC_VEC_FIELDS(struct toc_tensorboard_last)
     } last; /* by the tag's index */
     struct toc_tensorboard_gathered gathered;
+    struct toc_tensorboard_tag *latest; /* tag of the last value; NULL: none */
 };
 
 struct toc_tensorboard_feed {

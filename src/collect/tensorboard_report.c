@@ -2,6 +2,7 @@
 #include "collect/tensorboard_feed_priv.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { LAYERS_PER_LINE = 512 };
 
@@ -25,7 +26,7 @@ static void write_fields(struct toc_tensorboard_feed *f, const struct toc_tensor
         const struct toc_alias *a = g->scalars.items[i].tag->alias;
         if (!a)
             continue;
-        toc_json_key_sv(&f->line.json, toc_report_field(a->canonical));
+        toc_json_key_made(&f->line.json, g->scalars.items[i].tag->key);
         toc_json_double(&f->line.json, g->scalars.items[i].value * a->scale);
     }
 }
@@ -42,7 +43,7 @@ static void write_scalars(struct toc_tensorboard_feed *f,
             toc_json_begin_object(&f->line.json);
         }
         is_begun = true;
-        toc_json_key_sv(&f->line.json, s->tag->name);
+        toc_json_key_made(&f->line.json, s->tag->key);
         toc_json_double(&f->line.json, s->value);
     }
     if (is_begun)
@@ -51,8 +52,12 @@ static void write_scalars(struct toc_tensorboard_feed *f,
 
 static void put(struct toc_json_writer *w, struct toc_sv what, const char *name, double value) {
     char key[48];
-    snprintf(key, sizeof key, "%.*s_%s", TOC_SV_ARG(what), name);
-    toc_json_kv_double(w, key, value);
+    size_t n = TOC_MIN(what.n, (size_t)24), length = strlen(name);
+    memcpy(key, what.p, n);
+    key[n] = '_';
+    memcpy(key + n + 1, name, TOC_MIN(length, sizeof key - n - 1));
+    toc_json_key_sv(w, toc_sv_make(key, n + 1 + length));
+    toc_json_double(w, value);
 }
 
 static void put_ratio(struct toc_json_writer *w, const char *start, struct toc_sv what,
