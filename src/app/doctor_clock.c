@@ -8,7 +8,9 @@
 /* --- surprises --- */
 
 enum { LEARN = 8, ODD_FACTOR = 6, RISE_FACTOR = 4, LATE_FACTOR = 3, NONFINITE_TOLD = 3 };
-static const double follow = 1.0 / 16, coarse_factor = 50;
+/* The spread is followed more slowly: known from few values it is so uncertain that ordinary noise
+ * would surprise. */
+static const double follow = 1.0 / 16, follow_spread = 1.0 / 64, coarse_factor = 50;
 
 /* A layer or a rank: noisy and many, so only what is far out counts. */
 static bool is_far_out(const struct toc_patient_series *s, double value) {
@@ -31,10 +33,11 @@ static bool is_rising(const struct toc_patient_series *s, double value) {
 
 static void learn(struct toc_patient_series *s, double value) {
     double weight = s->seen < LEARN ? 1.0 / (s->seen + 1) : follow;
+    double spread_weight = s->seen < 64 ? 1.0 / (s->seen + 1) : follow_spread;
     double distance = fabs(value - s->mean);
     s->noise += s->seen ? weight * (fabs(value - s->last) - s->noise) : 0;
     s->last = value;
-    s->deviation += s->seen ? weight * (distance - s->deviation) : 0;
+    s->deviation += s->seen ? spread_weight * (distance - s->deviation) : 0;
     s->mean += weight * (value - s->mean);
     s->seen++;
 }

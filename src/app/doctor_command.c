@@ -32,6 +32,8 @@ const char toc_doctor_usage[] =
     "      --html FILE         write the report as one HTML page, too\n"
     "      --now T             judge as of T: for files that were copied from elsewhere\n"
     "      --thorough          judge every second of the data, also the calm ones\n"
+    "  -f, --follow            judge again every 5 s while a run goes on; report when there is "
+    "news\n"
     "\n"
     "json prints one object {run, verdict, findings, …} for one run, an array of them for "
     "several.\n"
@@ -40,7 +42,7 @@ const char toc_doctor_usage[] =
 
 struct request {
     const char *run, *since, *until, *min_severity, *output, *html, *now;
-    bool is_thorough, is_json;
+    bool is_thorough, is_json, is_following;
     struct toc_replay_options replay;
     enum toc_severity severity;
 };
@@ -79,6 +81,8 @@ static int read_request(struct request *r) {
     r->is_json = r->output && strcmp(r->output, "json") == 0;
     if (r->output && !r->is_json && strcmp(r->output, "table") != 0)
         return usage_error("output", "table or json", r->output);
+    if (r->is_following && r->now)
+        return usage_error("now", "no value beside --follow, which is of the present", r->now);
     int rc = read_time("now", r->now, &r->replay.now_ms);
     if (!rc)
         rc = read_time("since", r->since, &r->replay.since_ms);
@@ -129,48 +133,132 @@ static int print(const struct request *q, const struct toc_doctor_report *report
     return !rc && q->html ? write_html(q, report) : rc;
 }
 
-static int report(const struct request *q, const char *path, const struct toc_replay *replay,
-                  const struct toc_doctor_scan *scan, const struct toc_doctor_feeds *feeds) {
-    struct toc_doctor_report r = {
+/* One judgement of a folder. */
+struct judgement {
+    struct toc_doctor_scan scan;
+    struct toc_replay *replay;
+    struct toc_doctor_feeds *feeds;
+};
+
+static void judgement_fini(struct judgement *j) {
+    toc_doctor_feeds_free(&j->feeds);
+    toc_replay_free(&j->replay);
+    toc_doctor_scan_fini(&j->scan);
+}
+
+static int read_folder(struct judgement *j, const char *path, struct toc_err *err) {
+    struct toc_progress progress;
+    char *root_name = folder_name(path);
+    int rc = toc_doctor_feeds_new(toc_vfs_system(), &j->scan, j->replay, root_name, &j->feeds, err);
+    toc_progress_begin(&progress, "reading", j->scan.bytes);
+    if (!rc)
+        rc = toc_doctor_feeds_run(j->feeds, &progress, err);
+    toc_progress_end(&progress);
+    toc_free(root_name);
+    return rc;
+}
+
+static int judge(const struct request *q, const char *path, struct judgement *j) {
+    struct toc_err err = {0};
+    *j = (struct judgement){0};
+    int rc = toc_doctor_scan(toc_vfs_system(), path, &j->scan, &err);
+    if (!rc)
+        rc = toc_replay_new(&q->replay, &j->replay);
+    if (!rc)
+        rc = read_folder(j, path, &err);
+    if (!rc)
+        rc = toc_replay_finish(j->replay, toc_doctor_feeds_written_ms, j->feeds, &err);
+    if (rc)
+        fprintf(stderr, "tocsin doctor: %s\n", err.code ? err.message : toc_strerror(rc));
+    return rc;
+}
+
+static struct toc_doctor_report report_of(const struct request *q, const char *path,
+                                          const struct judgement *j) {
+    return (struct toc_doctor_report){
         .path = path,
-        .replay = replay,
-        .scan = scan,
-        .counts = toc_doctor_feeds_counts(feeds),
+        .replay = j->replay,
+        .scan = &j->scan,
+        .counts = toc_doctor_feeds_counts(j->feeds),
         .min_severity = q->severity,
         .now_ms = q->replay.now_ms,
         .is_coloured = toc_fd_is_terminal(1) && !toc_env_get("NO_COLOR"),
     };
-    return print(q, &r) ? TOC_EXIT_USAGE : toc_doctor_exit_code(&r);
 }
 
-static int judge(const struct request *q, const char *path) {
-    struct toc_doctor_scan scan;
-    struct toc_replay *replay = NULL;
-    struct toc_doctor_feeds *feeds = NULL;
-    struct toc_progress progress;
-    struct toc_err err = {0};
-    char *root_name = folder_name(path);
+static int judge_once(const struct request *q, const char *path) {
+    struct judgement j;
     int code = TOC_EXIT_USAGE;
-    int rc = toc_doctor_scan(toc_vfs_system(), path, &scan, &err);
-    if (!rc)
-        rc = toc_replay_new(&q->replay, &replay);
-    if (!rc) {
-        rc = toc_doctor_feeds_new(toc_vfs_system(), &scan, replay, root_name, &feeds, &err);
-        toc_progress_begin(&progress, "reading", scan.bytes);
-        if (!rc)
-            rc = toc_doctor_feeds_run(feeds, &progress, &err);
-        toc_progress_end(&progress);
+    if (judge(q, path, &j) == 0) {
+        struct toc_doctor_report r = report_of(q, path, &j);
+        code = print(q, &r) ? TOC_EXIT_USAGE : toc_doctor_exit_code(&r);
     }
-    if (!rc)
-        rc = toc_replay_finish(replay, toc_doctor_feeds_written_ms, feeds, &err);
-    if (rc)
-        fprintf(stderr, "tocsin doctor: %s\n", err.code ? err.message : toc_strerror(rc));
-    else
-        code = report(q, path, replay, &scan, feeds);
-    toc_doctor_feeds_free(&feeds);
-    toc_replay_free(&replay);
-    toc_doctor_scan_fini(&scan);
-    toc_free(root_name);
+    judgement_fini(&j);
+    return code;
+}
+
+/* --- following --- */
+
+/* What is worth a new report: verdicts, ends, and what was found. */
+static void write_news(const struct toc_doctor_report *r, struct toc_buf *out) {
+    for (size_t i = 0; i < r->replay->patients.count; i++) {
+        const struct toc_patient *p = r->replay->patients.items[i];
+        const char *why;
+        size_t count;
+        const struct toc_incident **list = toc_doctor_findings(r, p, &count);
+        toc_buf_printf(out, "%s %d %d\n", p->name, (int)toc_doctor_verdict_of(r, p, &why),
+                       (int)p->end);
+        for (size_t k = 0; k < count; k++)
+            toc_buf_printf(out, "%d %d %lld %d %.*s\n", (int)list[k]->kind, (int)list[k]->severity,
+                           (long long)list[k]->started_at.ms, list[k]->resolved_at.ms > 0,
+                           TOC_SV_ARG(list[k]->title));
+        toc_free(list);
+    }
+}
+
+static bool is_any_running(const struct toc_replay *r) {
+    bool is_running = r->patients.count == 0; /* nothing has begun yet */
+    for (size_t i = 0; i < r->patients.count; i++)
+        is_running |= r->patients.items[i]->end == TOC_END_RUNNING;
+    return is_running;
+}
+
+/* Judges once more; prints when there is news. *out_code: once nothing runs any more, else -1. */
+static int follow_once(const struct request *q, const char *path, struct toc_buf *told,
+                       int *out_code) {
+    struct judgement j;
+    struct toc_buf news = TOC_BUF_INIT;
+    int rc = judge(q, path, &j);
+    *out_code = rc ? TOC_EXIT_USAGE : -1;
+    if (!rc) {
+        struct toc_doctor_report r = report_of(q, path, &j);
+        write_news(&r, &news);
+        if (!toc_sv_eq(toc_buf_sv(&news), toc_buf_sv(told)))
+            rc = print(q, &r);
+        toc_buf_reset(told);
+        toc_buf_append_sv(told, toc_buf_sv(&news));
+        *out_code = rc ? TOC_EXIT_USAGE : is_any_running(j.replay) ? -1 : toc_doctor_exit_code(&r);
+    }
+    toc_buf_fini(&news);
+    judgement_fini(&j);
+    return rc;
+}
+
+/* Files are read anew each time: at 100 MB and more a second that is little, and where it is not,
+ * the pauses grow with it. */
+static int follow(struct request *q, const char *path) {
+    enum { PAUSE_MS = 5000, PAUSE_FACTOR = 10 };
+    struct toc_buf told = TOC_BUF_INIT;
+    int code = -1;
+    while (code < 0) {
+        struct toc_mono begin = toc_clock_mono(toc_clock_system());
+        q->replay.now_ms = toc_clock_now(toc_clock_system()).ms;
+        int rc = follow_once(q, path, &told, &code);
+        int64_t took_ms = (toc_clock_mono(toc_clock_system()).ns - begin.ns) / 1000000;
+        if (!rc && code < 0)
+            toc_sleep_ms(TOC_MAX((int64_t)PAUSE_MS, PAUSE_FACTOR * took_ms));
+    }
+    toc_buf_fini(&told);
     return code;
 }
 
@@ -185,6 +273,7 @@ int toc_doctor_command(int argc, char **argv) {
         {"html", 0, TOC_OPTION_STRING, &r.html},
         {"now", 0, TOC_OPTION_STRING, &r.now},
         {"thorough", 0, TOC_OPTION_FLAG, &r.is_thorough},
+        {"follow", 'f', TOC_OPTION_FLAG, &r.is_following},
         {0},
     };
     if (argc > 1 && strcmp(argv[1], "log") == 0)
@@ -201,5 +290,7 @@ int toc_doctor_command(int argc, char **argv) {
         return TOC_EXIT_USAGE;
     }
     rc = read_request(&r);
-    return rc ? rc : judge(&r, argv[1]);
+    if (rc)
+        return rc;
+    return r.is_following ? follow(&r, argv[1]) : judge_once(&r, argv[1]);
 }

@@ -8,7 +8,9 @@
 /* Series of the receiver are found by the address of their labels, which it keeps as long as it
  * knows the run; when it forgets one, all places are. */
 struct toc_replay_place {
-    struct toc_patient *patient; /* NULL: a run that is left out */
+    const struct toc_label *address;   /* of the labels */
+    struct toc_replay_place *follower; /* the one that came after it last time; NULL: none yet */
+    struct toc_patient *patient;       /* NULL: a run that is left out */
     size_t series;
 };
 
@@ -42,6 +44,7 @@ static void forget_places(struct toc_replay *r) {
         toc_free(place);
     }
     toc_map_fini(&r->by_labels);
+    r->latest_place = NULL;
     r->are_places_stale = false;
 }
 
@@ -56,10 +59,23 @@ static struct toc_replay_place *place_of(struct toc_replay *r, struct toc_labels
     if (place)
         return place;
     place = TOC_NEW(struct toc_replay_place);
+    place->address = labels.items;
     toc_map_put(&r->by_labels, toc_map_u64(&address), place);
     place->patient = patient_of(r, toc_labels_get(labels, TOC_SV("run")));
     if (place->patient)
         place->series = toc_patient_series(place->patient, labels);
+    return place;
+}
+
+/* Lines are alike: what came after a series last time comes after it again. */
+static const struct toc_replay_place *next_place(struct toc_replay *r, struct toc_labels labels) {
+    struct toc_replay_place *before = r->latest_place, *place = before ? before->follower : NULL;
+    if (!place || place->address != labels.items) {
+        place = place_of(r, labels);
+        if (before)
+            before->follower = place;
+    }
+    r->latest_place = place;
     return place;
 }
 
@@ -70,7 +86,7 @@ static int take_points(struct toc_sink *sink, const struct toc_point *points, si
     if (r->are_places_stale)
         forget_places(r);
     for (size_t i = 0; i < count; i++) {
-        const struct toc_replay_place *place = place_of(r, points[i].labels);
+        const struct toc_replay_place *place = next_place(r, points[i].labels);
         if (place->patient)
             toc_patient_take(place->patient, place->series, points[i].t_ms, points[i].value);
         else

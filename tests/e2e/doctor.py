@@ -292,6 +292,23 @@ def logs(c, d):
     c.equal(judged(c, d / 'calm', 'a calm log', 2)['run'], None, 'a calm log alone is no run')
 
 
+def follow(c, d):
+    """While a run goes on its news are told, and the command ends with the run."""
+    path = d / 'live' / 'live.jsonl'
+    lines = runs.run(120, seconds=.02, end=None, start=time.time() - 3)
+    runs.write(path, lines, mtime=time.time())
+    job = subprocess.Popen([BINARY, 'doctor', str(d / 'live'), '--follow', '-o', 'json'], stdout=subprocess.PIPE, text=True)
+    first = json.loads(job.stdout.readline())
+    c.equal((first['run'], first['verdict'], first['end']), ('live', 'healthy', 'running'), 'follow: a healthy run')
+    with open(path, 'a') as f:
+        f.write(json.dumps({'t': time.time(), 'session': 's1', 'seq': 1000, 'step': 121, 'state': 'failed', 'event': 'error',
+                            'message': 'RuntimeError: shape mismatch'}) + '\n')
+    second = json.loads(job.stdout.readline())
+    c.equal((second['end'], [f['kind'] for f in second['findings']]), ('failed', ['crash']), 'follow: the end is news')
+    c.equal(job.wait(timeout=60), 1, 'follow: the exit code')
+    doctor(d / 'live', '--follow', '--now', NOW, code=2, c=c, what='follow: a time of its own')
+
+
 def coverage(c, d):
     """What the files let the doctor see, and what is missing for the rest."""
     runs.write(d / 'cover' / 'a.jsonl', runs.run(change=lambda step, line: line.update(val_loss=line['loss'], layers={
@@ -322,6 +339,7 @@ def main():
         thorough(c, d)
         logs(c, d)
         coverage(c, d)
+        follow(c, d)
     c.finish()
 
 
