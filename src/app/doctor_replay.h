@@ -23,11 +23,11 @@ struct toc_replay {
     struct toc_run_receiver *receiver;
     struct {
         TOC_VEC_FIELDS(struct toc_patient *)
-    } patients;                /* by first appearance */
-    struct toc_map by_name;    /* struct toc_patient * */
-    struct toc_map by_labels;  /* address of a series' labels → struct toc_replay_place * */
+    } patients;               /* by first appearance */
+    struct toc_map by_name;   /* struct toc_patient * */
+    struct toc_map by_labels; /* address of a series' labels → struct toc_replay_place * */
     struct toc_replay_place *latest_place; /* of the last point; NULL: none */
-    bool are_places_stale;     /* the receiver forgot a run */
+    bool are_places_stale;                 /* the receiver forgot a run */
     struct toc_log_hits *hits; /* of logs, in order of time; owned; NULL: no log was read */
     size_t hits_given;
     bool is_one_run;               /* all files of reports are of one run */
