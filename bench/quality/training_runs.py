@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Real trainings with faults, judged by `tocsin doctor DIR --output json`: who is found, where, how soon, and what is invented.
 
-    bench/quality/training_runs.py --build build --seeds 4 --jobs 6 [--keras PYTHON] [--faults nan_layer,…] [--keep DIR]
-                                   [--markdown FILE]
+    bench/quality/training_runs.py --build build --seeds 4 --jobs 2 [--keras PYTHON] [--tensorboard DIR] [--faults nan_layer,…]
+                                   [--keep DIR] [--markdown FILE]
 
 A fault counts as found when a finding, or what follows from one (its cascades), is of a kind that names it. A finding of another kind is
 a false alarm, unless it is a known consequence (tests/quality/training/training.py, FAULTS). Time to detect is from the injection to
-`detected_at` of the finding, both on the job's own clock.
+`detected_at` of the finding, both on the job's own clock. cpu_contention speaks of the machine and not of the job: it is told
+apart and is no false alarm when the job did wait for a CPU.
 """
 import argparse
 import collections
@@ -26,13 +27,16 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 JOBS = ROOT / 'tests/quality/training'
 sys.path.insert(0, str(JOBS))
 SYSTEM_PYTHON = '/usr/bin/python3' if os.path.exists('/usr/bin/python3') else sys.executable
+MACHINE = 'cpu_contention'
 RUN_S = 400
 STALL_WATCH_S = 40  # a hang has to last before it is one
 
 
 def command_of(python, framework, fault, seed, directory, steps, fault_step):
-    return [python, '-B', str(JOBS / f'train_{framework}.py'), str(directory), '--fault', fault, '--seed', str(seed),
-            '--steps', str(steps), '--fault-step', str(fault_step)]
+    """framework: torch, keras, or torch-tensorboard and torch-tensorboardx for the writer alone."""
+    job, _, writer = framework.partition('-')
+    return [python, '-B', str(JOBS / f'train_{job}.py'), str(directory), '--fault', fault, '--seed', str(seed),
+            '--steps', str(steps), '--fault-step', str(fault_step), '--writer', writer or 'file']
 
 
 def doctor(binary, directory):
@@ -52,11 +56,12 @@ def wait_for_file(path, process, seconds):
     return path.exists()
 
 
-def execute(binary, command, fault, directory):
-    """Lets the job run, asks the doctor, and returns (truth, reports)."""
+def execute(binary, command, fault, directory, path=None):
+    """Lets the job run, asks the doctor, and returns (truth, reports). path: where further modules of Python are."""
     directory.mkdir(parents=True)
+    environment = {**os.environ, **({'PYTHONPATH': path} if path else {})}
     with open(directory / 'output.txt', 'w') as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, env=environment)
         try:
             if fault == 'stalled_rank':
                 wait_for_file(directory / 'truth.json', process, RUN_S)
@@ -94,8 +99,10 @@ def seconds_of(finding):
 
 def step_at(directory, t):
     """The step that rank 0 was at, at a time."""
-    best = None
-    for line in (directory / 'rank-0.jsonl').read_text().splitlines():
+    best, path = None, directory / 'rank-0.jsonl'
+    if not path.exists():
+        return None  # the writer of TensorBoard alone
+    for line in path.read_text().splitlines():
         try:
             row = json.loads(line)
         except ValueError:
@@ -110,10 +117,10 @@ def judge(truth, reports, directory):
     findings = [f for r in reports for f in flat(r)]
     kinds = [f['kind'] for f in findings]
     hits = [f for f in findings if f['kind'] in truth['kinds']]
-    false = [k for k in kinds if k not in truth['kinds'] and k not in truth['may_follow']]
+    false = [k for k in kinds if k not in truth['kinds'] and k not in truth['may_follow'] and k != MACHINE]
     text = json.dumps(hits)
     out = {'run': truth['run'], 'framework': truth['framework'], 'fault': truth['fault'], 'seed': truth['seed'], 'kinds': kinds,
-           'found': bool(hits), 'false': false, 'verdict': [r['verdict'] for r in reports]}
+           'found': bool(hits), 'false': false, 'machine': kinds.count(MACHINE), 'verdict': [r['verdict'] for r in reports]}
     if hits and truth['layer']:
         out['layer'] = any(named(f, truth['layer']) for f in hits)
     if hits and truth['rank'] is not None:
@@ -151,17 +158,18 @@ def share(rows, key):
 
 
 def table(results):
-    lines = ['| fault | runs | found | right layer or rank | step, median distance | to detect, median steps | seconds | false alarms |',
-             '|---|---|---|---|---|---|---|---|']
+    """By framework and fault, then the sums."""
+    lines = ['| framework | fault | runs | found | right layer or rank | step, median distance | to detect, median steps | seconds | false alarms |',
+             '|---|---|---|---|---|---|---|---|---|']
     groups = collections.OrderedDict()
     for r in results:
-        groups.setdefault(r['fault'], []).append(r)
-    for fault, rows in groups.items():
+        groups.setdefault((r['framework'], r['fault']), []).append(r)
+    for (framework, fault), rows in sorted(groups.items(), key=lambda g: g[0][0]):
         where = share(rows, 'layer') if any('layer' in r for r in rows) else share(rows, 'rank')
         false = collections.Counter(k for r in rows for k in r['false'])
         found = '–' if fault == 'none' else f'{sum(r["found"] for r in rows)}/{len(rows)}'
         delays = sorted(r['delay_s'] for r in rows if r.get('delay_s') is not None)
-        lines.append(f'| {fault} | {len(rows)} | {found} | {where} | {median(r.get("step_off") for r in rows)} | '
+        lines.append(f'| {framework} | {fault} | {len(rows)} | {found} | {where} | {median(r.get("step_off") for r in rows)} | '
                      f'{median(r.get("delay_steps") for r in rows)} | {f"{statistics.median(delays):.1f}" if delays else "–"} | '
                      f'{", ".join(f"{k} {n}" for k, n in false.items()) or "0"} |')
     sick = [r for r in results if r['fault'] != 'none']
@@ -169,19 +177,23 @@ def table(results):
     false = sum(len(r['false']) for r in results)
     clean = sum(not r['false'] for r in results)
     lines += ['', f'Recall {found}/{len(sick)}; precision {found}/{found + false} (findings that name the fault over those plus false '
-              f'alarms); {clean} of {len(results)} runs without a false alarm.']
+              f'alarms); {clean} of {len(results)} runs without a false alarm; in {sum(bool(r["machine"]) for r in results)} the '
+              f'machine was called contended.']
     return '\n'.join(lines)
 
 
 def plan(options):
-    from training import FAULTS
+    from training import FAULTS, TENSORBOARD_FAULTS
     wanted = options.faults.split(',') if options.faults else list(FAULTS)
-    for fault in wanted:
-        for seed in range(options.first_seed, options.first_seed + options.seeds):
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
+        for fault in wanted:
             if not options.keras_only:
                 yield 'torch', SYSTEM_PYTHON, fault, seed
             if options.keras and fault != 'stalled_rank':
                 yield 'keras', options.keras, fault, seed
+            if options.tensorboard and fault in TENSORBOARD_FAULTS:
+                for writer in ('tensorboard', 'tensorboardx'):
+                    yield 'torch-' + writer, SYSTEM_PYTHON, fault, seed
 
 
 def main():
@@ -191,6 +203,7 @@ def main():
     parser.add_argument('--first-seed', type=int, default=1)
     parser.add_argument('--jobs', type=int, default=4, help='trainings at once')
     parser.add_argument('--keras', help='a Python that has Keras 3 and JAX')
+    parser.add_argument('--tensorboard', help='a folder with the modules tensorboard and tensorboardX (pip install --target)')
     parser.add_argument('--keras-only', action='store_true', help='leave PyTorch out')
     parser.add_argument('--faults', help='only these, with commas')
     parser.add_argument('--steps', type=int, default=1300)
@@ -210,7 +223,7 @@ def main():
             truth, reports = json.loads((directory / 'truth.json').read_text()), doctor(binary, directory)
         else:
             command = command_of(python, framework, fault, seed, directory, options.steps, options.fault_step)
-            truth, reports = execute(binary, command, fault, directory)
+            truth, reports = execute(binary, command, fault, directory, options.tensorboard if '-' in framework else None)
             (directory / 'doctor.json').write_text(json.dumps(reports, indent=1))
         return judge(truth, reports, directory)
 

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ enum {
     BACKOFF_FIRST_MS = 100,
     BACKOFF_MAX_MS = 5000,
     FINISH_WAIT_MS = 2000,
+    SIGN_EVERY_MS = 3000,
     ANSWER_MAX_BYTES = 4096,
 };
 
@@ -150,6 +152,14 @@ struct tocsin_run {
     uint64_t queued, settled; /* lines ever queued; lines sent or dropped */
     uint64_t seq;
     bool stopping;
+    int64_t line_at_ms; /* newest line, monotonic; what a sign of life repeats of it */
+    int64_t last_step;  /* -1: none yet */
+    enum tocsin_state last_state;
+    int64_t told_step; /* the report before: seconds in collectives are told per step */
+    uint64_t told_collective_ns;
+    /* of the job's threads, without the mutex */
+    _Atomic uint64_t collectives, collective_ns;
+    _Atomic int64_t entered_ns; /* 0: in none */
     /* constant after tocsin_init */
     char *host, *port, *path_prefix, *token, *file, *run;
     char session[17];
@@ -208,6 +218,7 @@ static const char *state_text(enum tocsin_state s) {
  * queued, so lines of a session are queued in the order of their numbers. */
 static void begin_line(struct tocsin_run *run, struct text *t) {
     int64_t ms = now_ms(CLOCK_REALTIME);
+    run->line_at_ms = now_ms(CLOCK_MONOTONIC);
     putf(t, "{\"t\":%lld.%03d,", (long long)(ms / 1000), (int)(ms % 1000));
     if (run->file) {
         put_cstr(t, "\"run\":");
@@ -219,6 +230,55 @@ static void begin_line(struct tocsin_run *run, struct text *t) {
         putf(t, ",\"rank\":%d", run->rank);
     if (run->dropped)
         putf(t, ",\"dropped\":%llu", (unsigned long long)run->dropped);
+}
+
+static int64_t now_ns(void) {
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+void tocsin_collective_begin(struct tocsin_run *run) {
+    if (!run)
+        return;
+    atomic_store(&run->entered_ns, now_ns());
+    atomic_fetch_add(&run->collectives, 1);
+}
+
+void tocsin_collective_end(struct tocsin_run *run) {
+    int64_t since_ns = run ? atomic_exchange(&run->entered_ns, 0) : 0;
+    if (since_ns)
+        atomic_fetch_add(&run->collective_ns, (uint64_t)(now_ns() - since_ns));
+}
+
+static void put_collectives(struct tocsin_run *run, struct text *t) {
+    uint64_t entered = atomic_load(&run->collectives);
+    if (entered)
+        putf(t, ",\"collectives_total\":%llu", (unsigned long long)entered);
+}
+
+/* Of one step, on the average of those since the report before. */
+static void put_collective_seconds(struct tocsin_run *run, struct text *t, int64_t step) {
+    uint64_t ns = atomic_load(&run->collective_ns);
+    int64_t steps = step - run->told_step;
+    if (ns && run->told_step >= 0 && steps > 0)
+        put_field(t, "collective_seconds",
+                  (double)(ns - run->told_collective_ns) / 1e9 / (double)steps);
+    run->told_collective_ns = ns;
+    run->told_step = step;
+}
+
+/* Step and state once more, when nothing else was told for a while; with the mutex held. */
+static void add_sign_of_life(struct tocsin_run *run) {
+    struct text t = {0};
+    begin_line(run, &t);
+    if (run->last_step >= 0)
+        putf(&t, ",\"step\":%lld", (long long)run->last_step);
+    putf(&t, ",\"state\":\"%s\"", state_text(run->last_state));
+    put_collectives(run, &t);
+    put_cstr(&t, "}\n");
+    enqueue(run, &t);
+    free(t.p);
 }
 
 static void put_statistic(struct text *t, size_t start, const char *name, double v) {
@@ -286,6 +346,10 @@ void tocsin_report(struct tocsin_run *run, const struct tocsin_report *r) {
     pthread_mutex_lock(&run->mutex);
     begin_line(run, &t);
     putf(&t, ",\"step\":%lld,\"state\":\"%s\"", (long long)r->step, state_text(r->state));
+    run->last_step = r->step;
+    run->last_state = r->state;
+    put_collectives(run, &t);
+    put_collective_seconds(run, &t, r->step);
     put_field(&t, "loss", r->loss);
     put_field(&t, "grad_norm", r->grad_norm);
     put_field(&t, "lr", r->lr);
@@ -320,8 +384,12 @@ static void say(struct tocsin_run *run, int64_t step, const char *event, const c
         put_cstr(&t, ",\"message\":");
         put_string(&t, message);
     }
-    if (state)
+    if (state) {
         putf(&t, ",\"state\":\"%s\"", state);
+        if (strcmp(state, "running") != 0)
+            run->last_state = TOCSIN_FINISHED; /* nothing comes after it */
+    }
+    put_collectives(run, &t);
     if (run->labels_json && strcmp(event, "start") == 0)
         putf(&t, ",\"labels\":");
     if (run->labels_json && strcmp(event, "start") == 0)
@@ -529,6 +597,17 @@ static void back_off(struct tocsin_run *run, int64_t ms) {
         wait_ms(run, end - now_ms(CLOCK_MONOTONIC));
 }
 
+/* Until a line comes; a run that is silent for long says that it lives. */
+static void wait_for_line(struct tocsin_run *run) {
+    int64_t left_ms = run->line_at_ms + SIGN_EVERY_MS - now_ms(CLOCK_MONOTONIC);
+    if (run->last_state > TOCSIN_PAUSED)
+        pthread_cond_wait(&run->changed, &run->mutex); /* it has ended */
+    else if (left_ms > 0)
+        wait_ms(run, left_ms);
+    else
+        add_sign_of_life(run);
+}
+
 static void *send_lines(void *arg) {
     struct tocsin_run *run = arg;
     char *batch = malloc(BATCH_BYTES);
@@ -542,7 +621,7 @@ static void *send_lines(void *arg) {
         if (count == 0 && run->stopping)
             break;
         if (count == 0) {
-            pthread_cond_wait(&run->changed, &run->mutex);
+            wait_for_line(run);
             continue;
         }
         pthread_mutex_unlock(&run->mutex);
@@ -690,6 +769,8 @@ static bool configure(struct tocsin_run *run, const struct tocsin_options *o) {
     if (o->label_count)
         run->labels_json = labels_json(o->labels, o->label_count);
     make_session(run);
+    run->last_step = run->told_step = -1;
+    run->line_at_ms = now_ms(CLOCK_MONOTONIC);
     return run->run && (run->file || split_url(run, option_or_env(o->url, "TOCSIN_URL",
                                                                   "http://127.0.0.1:9797")));
 }

@@ -12,8 +12,9 @@
  *
  * A report is formatted in the caller's thread (microseconds), put into a bounded ring and sent by
  * one background thread. No call blocks on the network, none ends the job, each accepts a NULL run.
- * When the ring is full the oldest lines go and are counted. The format is
- * docs/design/run-protocol.md. All functions may be called from any thread.
+ * When the ring is full the oldest lines go and are counted. After 3 s without a line the thread
+ * says again where the run is: a sign of life. The format is docs/design/run-protocol.md. All
+ * functions may be called from any thread.
  */
 #ifndef TOCSIN_H
 #define TOCSIN_H
@@ -95,6 +96,11 @@ struct tocsin_run;
  * thread: then every other call does nothing. */
 struct tocsin_run *tocsin_init(const struct tocsin_options *options);
 void tocsin_report(struct tocsin_run *run, const struct tocsin_report *report);
+/* Around a collective (all-reduce, barrier, …), one at a time: lines then carry how many this
+ * process has entered and how long it was inside, and when the job stalls the rank that did not get
+ * to the next one is named. They take no lock. */
+void tocsin_collective_begin(struct tocsin_run *run);
+void tocsin_collective_end(struct tocsin_run *run);
 /* event: "checkpoint", "checkpoint_failed", "restart", "error" (that the job survives) or "exit";
  * another one counts as dropped, for the daemon would refuse it. message for people, may be NULL.
  */

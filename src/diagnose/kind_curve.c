@@ -373,6 +373,22 @@ static double detrend(double *v, size_t n, double *out_level) {
     return (a - b) / TOC_MAX(fabs(a), 1e-12);
 }
 
+/* A swing comes back to its middle: all quarters of the window have it. A loss that went from one
+ * level to another does not swing. */
+static bool is_around_one_level(const double *v, size_t n, double spread) {
+    enum { QUARTERS = 4 };
+    double w[TOC_RECENT], low = INFINITY, high = -INFINITY;
+    for (size_t q = 0; q < QUARTERS; q++) {
+        size_t from = q * n / QUARTERS, to = (q + 1) * n / QUARTERS;
+        for (size_t i = from; i < to; i++)
+            w[i - from] = v[i];
+        double middle = toc_history_median(w, to - from);
+        low = TOC_MIN(low, middle);
+        high = TOC_MAX(high, middle);
+    }
+    return high - low < spread;
+}
+
 /* The lag, with at least four cycles in the window, at which the course repeats itself best. */
 static double best_period(const double *v, size_t n, double *out_likeness) {
     double zero = 0, best = 0, period = 0;
@@ -417,7 +433,8 @@ static struct swing measure_swing(const struct toc_run_model *m, double start, s
         is_grown =
             s.spread > grown * toc_history_mad(before, older, 0) && level >= 0.95 * level_before;
     }
-    s.is_found = is_large && fall < progress && (likeness > like || is_grown);
+    s.is_found = is_large && fall < progress && (likeness > like || is_grown) &&
+                 is_around_one_level(v, n, s.spread);
     s.period = likeness > like ? s.period : 0;
     s.since_ms = toc_recent_at(&m->losses, n - 1)->t_ms;
     return s;

@@ -68,7 +68,7 @@ static bool is_slow_for(const struct toc_run_model *m, double hold_s, double lin
     return slow * 10 >= n * 9;
 }
 
-/* Seconds of a step that the job's threads wanted a CPU and had none; NaN when nobody tells. */
+/* Seconds of a step that the training thread wanted a CPU and had none; NaN when nobody tells. */
 static double wait_per_step(const struct toc_run_model *m, int64_t from_ms, int64_t to_ms,
                             double step_s) {
     double v[TOC_BINS];
@@ -181,13 +181,13 @@ static void fill_contention(const struct toc_doctor *d, struct toc_run_model *m,
     toc_case_title(c, "%.*s: the host is contended: steps take %.3g s, %.1f times as long as usual",
                    TOC_SV_ARG(m->name), p->now, p->now / p->usual);
     toc_case_summary(c,
-                     "Since about step %.0f the job's threads wait for a CPU %.0f %% of the time; "
+                     "Since about step %.0f the job waits for a CPU %.0f %% of the time; "
                      "that is what makes its steps longer (%.3g s before). The job itself did not "
                      "become slower.",
                      isfinite(step) ? step : 0, 100 * wait, p->usual);
     toc_case_action(c, "Look at what else runs on the machine and at the CPU limit of the job's "
                        "cgroup; move the other work away or give the job CPUs of its own.");
-    toc_case_evidence(c, "Time a thread of the job waits for a CPU", "ratio",
+    toc_case_evidence(c, "Time the training thread waits for a CPU", "ratio",
                       (struct toc_evidence_numbers){
                           wait, d->o.limits.cpu_wait_explains * (1 - p->usual / p->now), 0, none},
                       "train_cpu_wait_ratio{run=\"%.*s\"}", TOC_SV_ARG(m->name));

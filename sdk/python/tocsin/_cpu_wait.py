@@ -1,45 +1,31 @@
-"""How long the job's threads had to wait for a CPU: what makes a training slow on a busy machine, and is not its fault."""
-import os
-import threading
+"""How long the thread that trains had to wait for a CPU: what makes a training slow on a busy machine, and is not its fault."""
 import time
-from typing import Dict, Optional
-
-THREADS_MAX = 32  # looked at; those that train are among the first
+from typing import Optional
 
 
 class CpuWait:
-    """Linux counts for each thread the nanoseconds in which it could run and did not (second number of schedstat)."""
+    """Linux counts for each thread the nanoseconds in which it could run and did not (second number of schedstat). Only the
+    thread that reports steps is looked at: pools of threads that spin for work wait for CPUs all the time."""
 
     def __init__(self, directory: str = '/proc/self/task'):
         self._directory = directory
-        self._before: Dict[str, int] = {}
+        self._thread = 0
+        self._before_ns: Optional[int] = None
         self._at = 0.0
 
-    def ratio(self) -> Optional[float]:
-        """Share of the time since the last call, of the thread that waited most; None the first time and where nothing is
-        counted. The calling thread is left out: it is the SDK's."""
-        now, waits = time.monotonic(), self._waits()
-        seconds, before = now - self._at, self._before
-        self._at, self._before = now, waits
-        known = [ns - before[name] for name, ns in waits.items() if name in before]
-        if not known or seconds <= 0:
+    def ratio(self, thread: int) -> Optional[float]:
+        """Share of the time since the last call; None the first time, for another thread, and where nothing is counted."""
+        now, waited_ns = time.monotonic(), self._read(thread)
+        seconds, before_ns = now - self._at, self._before_ns if thread == self._thread else None
+        self._at, self._before_ns, self._thread = now, waited_ns, thread
+        if waited_ns is None or before_ns is None or seconds <= 0:
             return None
-        return min(1.0, max(known) / 1e9 / seconds)
+        return min(1.0, max(0.0, (waited_ns - before_ns) / 1e9 / seconds))
 
-    def _waits(self) -> Dict[str, int]:
-        own, waits = str(threading.get_native_id()), {}
+    def _read(self, thread: int) -> Optional[int]:
         try:
-            names = sorted(os.listdir(self._directory), key=int)[:THREADS_MAX]
+            with open(f'{self._directory}/{thread}/schedstat', 'rb', buffering=0) as f:
+                ran, waited = f.read(64).split()[:2]
+            return int(waited) if ran != b'0' else None  # a kernel that does not count says 0
         except (OSError, ValueError):
-            return {}
-        for name in names:
-            if name == own:
-                continue
-            try:
-                with open(f'{self._directory}/{name}/schedstat', 'rb', buffering=0) as f:
-                    ran, waited = f.read(64).split()[:2]
-                if ran != b'0':  # a kernel that does not count says 0
-                    waits[name] = int(waited)
-            except (OSError, ValueError):
-                continue  # the thread ended, or no such file
-        return waits
+            return None

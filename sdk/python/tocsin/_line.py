@@ -134,6 +134,16 @@ class Record:
             self.weight += layers.weight
 
 
+OF_THEIR_STEP = frozenset(('loss', 'grad_norm'))
+
+
+def carry_over(older: Dict[str, Any], newer: Dict[str, Any]) -> None:
+    """A line takes the place of one before it: numbers that come rarely (an evaluation) must not go with that one."""
+    for key, value in older.items():
+        if key not in newer and key not in OF_THEIR_STEP:
+            newer[key] = value
+
+
 Layers = List[Tuple[str, Dict[str, float]]]
 
 

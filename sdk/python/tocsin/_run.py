@@ -3,6 +3,7 @@ import contextlib
 import math
 import os
 import secrets
+import threading
 import time
 from typing import Any, Dict, Iterable, Iterator, Mapping, Optional
 
@@ -99,8 +100,7 @@ class Run:
                     is_bad = value - value != 0.0
         layers = None
         for watch in self._watches:
-            layers = watch.on_log(at, is_bad) or layers
-        record = Record(time.time(), self._state, at, values, layers)
+            layers = watch.on_log(now, is_bad) or layers
         steps = at - self._clock_step
         if self._clock_step >= 0 and steps > 0:
             values.setdefault('step_seconds', max(0.0, now - self._clock_at - self._phase_s) / steps)
@@ -113,12 +113,20 @@ class Run:
         if at > self._step:
             self._step = at
         if now - self._emitted_at < self._min_interval_s and not is_bad and layers is None:
-            self._sender_here().pending.append(record)
+            pending = (self._sender or self._sender_here()).pending
+            try:
+                older = pending[0][3]
+                if not older.keys() <= values.keys():
+                    _line.carry_over(older, values)
+            except IndexError:
+                pass  # the background thread has taken it
+            pending.append((time.time(), self._state, at, values))
             return
         self._emitted_at = now
         self._reset_clock(now)
         self._add_rarer(values)
-        self._put(record, at_once=is_bad)
+        self._sender_here().job_thread = threading.get_native_id()
+        self._put(Record(time.time(), self._state, at, values, layers), at_once=is_bad)
 
     def _odd_step(self, step: Any) -> int:
         if step is None:

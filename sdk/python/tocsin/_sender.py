@@ -11,7 +11,7 @@ import os
 import select
 import threading
 import time
-from typing import Any, Callable, Deque, Dict, List, Optional
+from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
 
 from . import _collectives, _line
 from ._cpu_wait import CpuWait
@@ -79,7 +79,8 @@ class Sender:
         self._run, self._session, self._rank, self._labels = run, session, rank, labels
         self._max_bytes = max_buffered_bytes
         self.inbox = Inbox(max_buffered_bytes)
-        self.pending: Deque[Record] = collections.deque(maxlen=1)  # a line that is sent unless a newer one comes soon
+        # What Record is made of, for a line that is sent unless a newer one comes soon.
+        self.pending: Deque[Tuple[float, str, int, Dict[str, Any]]] = collections.deque(maxlen=1)
         self._backlog: Deque[bytes] = collections.deque()
         self._backlog_bytes = 0
         self._batch: List[bytes] = []
@@ -96,6 +97,7 @@ class Sender:
         self._abandon_at = float('inf')
         self.on_signal: Optional[Callable[[int], None]] = None
         self.each_turn: Optional[Callable[[], None]] = None
+        self.job_thread = 0  # the one that reports steps
         self.on_nonfinite: Optional[Callable[[], None]] = None
         self.signs: Optional[Callable[[], Dict[str, Any]]] = None  # what a sign of life says beside step and state
         self._last_step: Optional[int] = None  # of the newest line: a sign of life must not be ahead of it
@@ -115,10 +117,12 @@ class Sender:
 
     def put(self, record: Record, at_once: bool = False) -> None:
         try:
-            waiting = self.pending.pop()
+            waiting = Record(*self.pending.pop())
             # An event, another state, or more about the same step does not replace it.
             if record.event or record.state != waiting.state or not record.values or record.step == waiting.step:
                 self.inbox.put(waiting)
+            else:
+                _line.carry_over(waiting.values, record.values)
         except IndexError:
             pass
         self.inbox.put(record)
@@ -230,7 +234,7 @@ class Sender:
                 record = self.inbox.take()
                 if record is None:
                     try:
-                        record = self.pending.popleft()
+                        record = Record(*self.pending.popleft())
                     except IndexError:
                         break
                 self._add_lines(record)
@@ -297,8 +301,9 @@ class Sender:
             for name, value in (('memory_bytes', used), ('memory_limit_bytes', limit)):
                 if value is not None:
                     record.values.setdefault(name, value)
-            ratio = self._cpu_wait.ratio()
+            ratio = self._cpu_wait.ratio(self.job_thread)
             if ratio is not None:
+                self._overhead.cpu_wait_ratio = ratio
                 record.values.setdefault('cpu_wait_ratio', round(ratio, 4))
         if now >= self._overhead_due:
             self._overhead_due = now + OVERHEAD_EVERY_S
@@ -309,7 +314,14 @@ class Sender:
 
     def lines_of(self, record: Record) -> List[bytes]:
         self._add_own(record)
-        layers = record.layers.resolve(record.values) if record.layers is not None else []
+        if record.layers is None:
+            return self._written(record, [])
+        began = time.thread_time()
+        lines = self._written(record, record.layers.resolve(record.values))
+        self._overhead.resolve_s = time.thread_time() - began
+        return lines
+
+    def _written(self, record: Record, layers: _line.Layers) -> List[bytes]:
         parts = self._number_texts(record)
         if record.event:
             parts.append(f'"event":"{record.event}"')

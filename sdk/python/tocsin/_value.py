@@ -48,6 +48,8 @@ def number_of(x: Any) -> Union[Number, Deferred, None]:
     if kind is float or kind is int:
         return x
     if kind.__name__ == 'Tensor' and kind.__module__ == 'torch':
+        if getattr(x, 'is_cpu', False):
+            return _plain(x.item()) if x.dim() == 0 else _torch_value(x)
         return _torch_value(x)
     if kind is bool:
         return int(x)

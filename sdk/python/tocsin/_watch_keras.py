@@ -198,7 +198,7 @@ class KerasWatch:
             self._emergency_at = now
             self._is_requested = True
 
-    def on_log(self, step: int, is_bad: bool) -> Any:
+    def on_log(self, now: float, is_bad: bool) -> Any:
         if is_bad and self._done is None:
             self.request()
         done, self._done = self._done, None

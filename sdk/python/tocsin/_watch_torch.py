@@ -19,8 +19,10 @@ from ._torch_layers import Layer, find_layers
 from ._torch_numbers import Group, Vector, local, part_of
 from ._torch_sample import Both, Checksum, Sample
 
-CHECKSUM_EVERY = 100  # optimizer steps; the same steps on each rank, or the sums could not be compared
+TIMED_EVERY = 8  # steps, of which one is timed for all
+CHECKSUM_EVERY = 12 * TIMED_EVERY  # optimizer steps; the same steps on each rank, or the sums could not be compared
 EMERGENCY_EVERY_S = 10.0
+FLOAT = ctypes.c_float
 GROUPS_MAX = 8  # sets of layers with gradients, of which sizes are remembered
 
 
@@ -43,7 +45,7 @@ class TorchWatch:
         is_replica = type(model).__name__ == 'DistributedDataParallel'
         self._wants_checksums = is_replica if checksums is None else checksums
         self._optimizers: List[Any] = []
-        self._is_due = self._is_requested = self._was_bad = False
+        self._is_due = self._is_requested = self._was_bad = False  # each of them makes the watch busy
         self._emergency_at = -math.inf
         self._hooks: Optional[Activations] = None
         self._done: Any = None  # the newest sample, for the next line
@@ -51,10 +53,10 @@ class TorchWatch:
         self._groups: Dict[Any, Group] = {}
         self._before: Any = None  # a sample of which the step is still to come
         self._begin_cost_s = 0.0
-        self._logs = 0
         self._is_attached = False
         self._canary: Any = None
-        self._view: Any = None
+        self._is_busy = True
+        self._step_cost_s = 0.0
         self._order_from_forward()
         if optimizer is not None:
             self._attach([optimizer])
@@ -99,25 +101,29 @@ class TorchWatch:
             for p in sorted(layer.tensors, key=lambda p: p.numel()):
                 if p.requires_grad and p.device.type == 'cpu' and p.dtype is self._torch.float32 and p.is_contiguous() \
                         and type(layer.module).__name__ not in ('Embedding', 'EmbeddingBag'):
-                    self._view = ctypes.c_float * min(4, p.numel())
                     return p
         return None
 
     def _watched_step(self, optimizer: Any) -> Callable[..., Any]:
+        """Runs at every step, with cold caches: what is not looked up, called or timed counts. So the usual step is looked at in
+        place, and one in TIMED_EVERY is timed for all of them."""
         step = optimizer.step
+        is_first = optimizer is self._optimizers[0]
 
         def watched(_: Any, *args: Any, **kwargs: Any) -> Any:
-            closure = args[0] if args else kwargs.get('closure')
-            if closure is None:
-                self._before_step(optimizer)
-            else:  # gradients are made inside the step
-                def seen_closure() -> Any:
-                    loss = closure()
-                    self._before_step(optimizer)
-                    return loss
-                args, kwargs = (seen_closure,) + args[1:], {k: v for k, v in kwargs.items() if k != 'closure'}
-            result = step(*args, **kwargs)
-            self._after_step(optimizer)
+            if args or kwargs or not is_first or self._is_busy or not self._steps % TIMED_EVERY:
+                return self._odd_step(optimizer, step, args, kwargs)
+            try:
+                grad = self._canary.grad if self._canary is not None else None
+                if grad is not None:
+                    # Read in place: an operation of the framework would cost twenty times as much.
+                    value = FLOAT.from_address(grad.data_ptr()).value
+                    if value - value != 0.0:
+                        return self._odd_step(optimizer, step, args, kwargs)
+            except Exception as e:  # pylint: disable=broad-except
+                failures.note('watch', e)
+            result = step()
+            self._steps += 1
             return result
 
         watched.__name__ = 'step'
@@ -125,6 +131,21 @@ class TorchWatch:
             if hasattr(step, mark):
                 setattr(watched, mark, getattr(step, mark))
         return watched
+
+    def _odd_step(self, optimizer: Any, step: Any, args: Any, kwargs: Any) -> Any:
+        """A step with a closure, of a further optimizer, with something to be done around it, or one that is timed."""
+        closure = args[0] if args else kwargs.get('closure')
+        if closure is None:
+            self._before_step(optimizer)
+        else:  # gradients are made inside the step
+            def seen_closure() -> Any:
+                loss = closure()
+                self._before_step(optimizer)
+                return loss
+            args, kwargs = (seen_closure,) + args[1:], {k: v for k, v in kwargs.items() if k != 'closure'}
+        result = step(*args, **kwargs)
+        self._after_step(optimizer)
+        return result
 
     def _find_optimizers(self) -> List[Any]:
         """Optimizers of the watched parameters among all objects: once, when the job did not name them."""
@@ -137,33 +158,32 @@ class TorchWatch:
                     found.append(o)
         return found
 
-    # ---- around a step. These run at every step, with cold caches: each attribute that is not looked up counts.
+    # ---- around a step
 
     def _before_step(self, optimizer: Any) -> None:
         began = time.perf_counter()
         try:
-            if self._canary is not None:
-                grad = self._canary.grad
-                if grad is not None:
-                    # Read in place: an operation of the framework would cost twenty times as much.
-                    some = sum(self._view.from_address(grad.data_ptr()))
-                    if some - some != 0.0:
-                        self._note_bad(began)
-                    elif self._was_bad:
-                        self._was_bad = False
+            grad = self._canary.grad if self._canary is not None else None
+            if grad is not None:
+                value = FLOAT.from_address(grad.data_ptr()).value
+                if value - value != 0.0:
+                    self._note_bad(began)
+                else:
+                    self._was_bad = False
             if (self._is_due or self._is_requested) and self._before is None and optimizer is self._optimizers[0]:
                 self._begin_sample()
         except Exception as e:  # pylint: disable=broad-except
             failures.note('watch', e)
-        self._overhead.foreground_s += time.perf_counter() - began
+        self._step_cost_s = time.perf_counter() - began
 
     def _after_step(self, optimizer: Any) -> None:
         if optimizer is not self._optimizers[0]:
             return
         now = time.perf_counter()
-        self._steps += 1
+        was_sampled = self._before is not None
         try:
-            if self._before is not None:
+            self._steps += 1
+            if was_sampled:
                 self._end_sample()
             if self._wants_checksums and self._steps % CHECKSUM_EVERY == 1:
                 self._keep(self._checksum())
@@ -173,7 +193,14 @@ class TorchWatch:
                     self._hooks = Activations(self._torch, self._model, self._layers)
         except Exception as e:  # pylint: disable=broad-except
             failures.note('watch', e)
-        self._overhead.foreground_s += time.perf_counter() - now
+        self._is_busy = self._needs_a_look()
+        cost_s = self._step_cost_s + time.perf_counter() - now
+        is_timed_for_all = not was_sampled and self._steps % TIMED_EVERY == 1
+        self._overhead.foreground_s += cost_s * (TIMED_EVERY if is_timed_for_all else 1)
+
+    def _needs_a_look(self) -> bool:
+        """Is there something to do around the next step?"""
+        return self._is_due or self._is_requested or self._was_bad or self._before is not None or self._pace.samples == 0
 
     def _note_bad(self, now: float) -> None:
         """The last layer's gradient is NaN right after the loss was: the one moment in which the parameters still
@@ -283,12 +310,18 @@ class TorchWatch:
         now = time.perf_counter()
         if now - self._emergency_at >= EMERGENCY_EVERY_S:
             self._emergency_at = now
-            self._is_requested = True
+            self._is_requested = self._is_busy = True
 
-    def on_log(self, step: int, is_bad: bool) -> Any:
+    def on_log(self, now: float, is_bad: bool) -> Any:
         """The sample that goes with this line, or None."""
-        self._logs += 1
-        if not self._is_attached and self._logs == 1:
+        if self._optimizers and not is_bad and self._done is None:  # nearly always
+            if now >= self._pace.due_at:
+                self._is_busy = True
+            return None
+        return self._on_odd_log(is_bad)
+
+    def _on_odd_log(self, is_bad: bool) -> Any:
+        if not self._is_attached:
             self._attach(self._find_optimizers())
         if not self._optimizers:
             self._without_optimizer(is_bad)

@@ -55,6 +55,9 @@ class TocsinCallback(keras.callbacks.Callback):
         out = {}
         for key, value in logs.items():
             value = float(value)
+            if key.startswith('val_'):  # of an evaluation: no mean over the epoch's batches
+                out[key] = value
+                continue
             before = self._previous.get(key)
             out[key] = value if before is None else value * self._batch - before * (self._batch - 1)
             self._previous[key] = value

@@ -35,7 +35,10 @@ class TensorBoard:
     """The same calls, for a job that only writes for TensorBoard."""
 
     def __init__(self, options):
-        from torch.utils.tensorboard import SummaryWriter
+        if options.writer == 'tensorboardx':
+            from tensorboardX import SummaryWriter
+        else:
+            from torch.utils.tensorboard import SummaryWriter
         self._writer = SummaryWriter(str(options.directory / training.run_name(options, 'torch')), flush_secs=2)
 
     def log(self, step, **numbers):
@@ -54,7 +57,7 @@ class TensorBoard:
 
 
 def reporter(options, rank):
-    if options.writer == 'tensorboard':
+    if options.writer in ('tensorboard', 'tensorboardx'):
         return TensorBoard(options)
     import tocsin
     target = {} if options.writer == 'http' else {'file': options.directory / f'rank-{rank}.jsonl'}

@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT / 'sdk/python'))
 
 CLASSES, WIDTH_IN, WIDTH, BATCH = 10, 32, 96, 64
 LAYERS = ('fc1', 'fc2', 'fc3', 'fc4', 'head')
+POINTS = 65536  # of training: more than a run sees, or its healthy form would overfit
 SICK_LAYER = 'fc3'
 SICK_RANK = 2
 PACE_S = 0.012
@@ -38,6 +39,9 @@ FAULTS = {
     'sigkill': (('crash',), ()),
     'corrupt_checkpoint': (('checkpoint_corrupt',), ('checkpoint_overdue',)),
 }
+# What a TensorBoard writer alone lets anybody see, and as what: scalars know no layers, no ends and no files.
+TENSORBOARD_FAULTS = {'none': (), 'lr_blowup': FAULTS['lr_blowup'][0], 'nan_layer': ('non_finite',),
+                      'shuffled_labels': FAULTS['shuffled_labels'][0], 'slow_loader': ('throughput_drop',)}
 NAMES_A_LAYER = ('nan_layer', 'frozen_layer', 'dead_relu')
 NAMES_A_STEP = ('nan_layer', 'lr_blowup', 'sigkill', 'stalled_rank', 'corrupt_checkpoint')
 
@@ -49,7 +53,7 @@ def arguments(description):
     parser.add_argument('--fault-step', type=int, default=600)
     parser.add_argument('--steps', type=int, default=1300)
     parser.add_argument('--seed', type=int, default=1)
-    parser.add_argument('--writer', choices=('file', 'http', 'tensorboard'), default='file')
+    parser.add_argument('--writer', choices=('file', 'http', 'tensorboard', 'tensorboardx'), default='file')
     options = parser.parse_args()
     options.directory.mkdir(parents=True, exist_ok=True)
     return options
@@ -62,12 +66,12 @@ def run_name(options, framework):
 def points(options):
     """((x, y) of training, (x, y) of validation)."""
     rng = np.random.default_rng(options.seed)
-    x = rng.normal(size=(6144, WIDTH_IN)).astype('float32')
+    x = rng.normal(size=(POINTS + 1024, WIDTH_IN)).astype('float32')
     hidden = np.tanh(x @ rng.normal(size=(WIDTH_IN, 48)) * 0.3)
     y = (hidden @ rng.normal(size=(48, CLASSES))).argmax(1)
     if options.fault == 'shuffled_labels':
-        y[:5120] = rng.permutation(y[:5120])
-    return (x[:5120], y[:5120]), (x[5120:], y[5120:])
+        y[:POINTS] = rng.permutation(y[:POINTS])
+    return (x[:POINTS], y[:POINTS]), (x[POINTS:], y[POINTS:])
 
 
 class Truth:
@@ -75,9 +79,12 @@ class Truth:
 
     def __init__(self, options, framework):
         self._path = options.directory / 'truth.json'
-        self.told = {'framework': framework, 'fault': options.fault, 'seed': options.seed, 'run': run_name(options, framework),
-                     'kinds': FAULTS[options.fault][0], 'may_follow': FAULTS[options.fault][1], 'began': time.time(),
-                     'layer': SICK_LAYER if options.fault in NAMES_A_LAYER else None,
+        is_tensorboard = options.writer in ('tensorboard', 'tensorboardx')
+        kinds = TENSORBOARD_FAULTS[options.fault] if is_tensorboard else FAULTS[options.fault][0]
+        self.told = {'framework': framework + (f' {options.writer}' if is_tensorboard else ''), 'fault': options.fault,
+                     'seed': options.seed, 'run': run_name(options, framework),
+                     'kinds': kinds, 'may_follow': FAULTS[options.fault][1], 'began': time.time(),
+                     'layer': SICK_LAYER if options.fault in NAMES_A_LAYER and not is_tensorboard else None,
                      'rank': SICK_RANK if options.fault == 'stalled_rank' else None, 'step': None, 't': None}
         if options.fault in ('none', 'shuffled_labels'):
             self.tell(0)

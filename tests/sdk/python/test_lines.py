@@ -101,6 +101,21 @@ class Lines(FileCase):
         self.assertEqual((steps[0], steps[1], steps[-1]), (1, 2, 99))
         self.assertLess(len(steps), 90)
 
+    def test_merging_keeps_numbers_that_come_rarely(self):
+        run = self.run_of(min_interval=3600)
+        run.log(1, loss=1)
+        run._sender.wait_settled(5)
+        run._sender._wait_s = lambda: 0.2  # what is merged is taken now and then
+        for step in range(2, 100):
+            numbers = {'val_loss': step / 100} if step % 10 == 0 else {}
+            run.log(step, loss=step, **numbers)
+            if step == 50:
+                run._emitted_at = -math.inf  # the next one is a line of its own
+        run.finish()
+        evaluations = {line['val_loss'] for line in self.lines if 'val_loss' in line}
+        self.assertTrue({0.5, 0.9} <= evaluations, evaluations)
+        self.assertTrue(all(line['loss'] == line['step'] for line in self.lines if 'loss' in line))
+
     def test_phases_and_waiting_for_input(self):
         run = self.run_of()
         run.log(1, loss=1)

@@ -292,37 +292,27 @@ for t in threads: t.join()
 
 
 class Waits(FileCase):
-    """Time in which a thread could run and had no CPU."""
+    """Time in which the training thread could run and had no CPU."""
 
     def task(self, name, text):
         folder = self.directory / 'task' / name
         folder.mkdir(parents=True, exist_ok=True)
         (folder / 'schedstat').write_text(text)
 
-    def test_the_thread_that_waits_most_counts(self):
+    def test_the_share_of_time_since_the_last_look(self):
         from tocsin import _cpu_wait
         now = [100.0]
         clock, _cpu_wait.time = _cpu_wait.time, type('T', (), {'monotonic': staticmethod(lambda: now[0])})
         self.addCleanup(setattr, _cpu_wait, 'time', clock)
         wait = _cpu_wait.CpuWait(str(self.directory / 'task'))
-        self.assertIsNone(wait.ratio())  # nothing there
-        self.task('10', '5000000000 1000000000 7\n')
-        self.task('11', '1000 2000000000 7\n')
-        self.task('12', '0 0 0\n')
-        self.task('x', 'noise\n')
-        self.assertIsNone(wait.ratio())
-        (self.directory / 'task' / 'x' / 'schedstat').unlink()
-        (self.directory / 'task' / 'x').rmdir()
-        self.assertIsNone(wait.ratio())
-        now[0] += 2
-        self.task('10', '5000000000 1500000000 8\n')
-        self.task('11', '2000 2100000000 8\n')
-        self.task('13', '9 9000000000 8\n')  # new: its past is not this interval's
-        self.assertEqual(wait.ratio(), 0.25)
-        now[0] += 1
-        self.task('10', 'half a li')
-        self.task('11', '2000 9900000000 8\n')
-        self.assertEqual(wait.ratio(), 1.0)
+        told = []
+        for thread, text in ((10, None), (10, '5000000000 1000000000 7'), (10, '5000000000 1500000000 8'), (11, '9 9000000000 8'),
+                             (11, 'half a li'), (11, '9 9000000000 8'), (11, '9 99000000000 8'), (12, '0 0 0'), (12, '0 0 0')):
+            if text is not None:
+                self.task(str(thread), text)
+            told.append(wait.ratio(thread))
+            now[0] += 2
+        self.assertEqual(told, [None, None, 0.25, None, None, None, 1.0, None, None])
 
     def test_a_run_tells_it_where_the_kernel_counts(self):
         (rc, _, err) = self.job(HEAD + '''

@@ -110,10 +110,42 @@ static void test_events_that_the_daemon_knows(void **state) {
     end(&l);
 }
 
+/* A run that stands still says where, and how many collectives it has entered. */
+static void test_signs_of_life(void **state) {
+    (void)state;
+    struct lines l;
+    struct tocsin_run *run = begin(&l);
+    struct tocsin_report r = tocsin_report_init(1);
+    tocsin_report(run, &r);
+    tocsin_collective_begin(run);
+    usleep(20000);
+    tocsin_collective_end(run);
+    r.step = 3;
+    tocsin_report(run, &r);
+    tocsin_collective_begin(run); /* and nobody comes */
+    usleep(3400000);
+    tocsin_finish(run, TOCSIN_FINISHED, NULL);
+    tocsin_collective_begin(NULL);
+    tocsin_collective_end(NULL);
+    read_back(&l);
+    assert_int_equal(l.count, 5);
+    assert_null(toc_json_get(l.lines[1], "collectives_total"));
+    assert_true(in(l.lines[2], "collectives_total")->number == 1);
+    double seconds = in(l.lines[2], "collective_seconds")->number; /* two steps share 20 ms */
+    assert_true(seconds >= 0.01 && seconds < 0.5);
+    assert_true(in(l.lines[3], "step")->number == 3);
+    assert_sv_equal(in(l.lines[3], "state")->string, "running");
+    assert_true(in(l.lines[3], "collectives_total")->number == 2);
+    assert_null(toc_json_get(l.lines[3], "event"));
+    assert_sv_equal(in(l.lines[4], "event")->string, "end");
+    end(&l);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_further_statistics_of_a_layer),
         cmocka_unit_test(test_events_that_the_daemon_knows),
+        cmocka_unit_test(test_signs_of_life),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
