@@ -113,6 +113,7 @@ struct toc_layer_model {
     int64_t bad_activation_ms;     /* first report of them since it was well; 0 = none */
     int64_t low_since_ms, bad_since_ms, nonfinite_t_ms;
     int64_t share_bad_since_ms; /* bad by its own share of non-finite numbers */
+    double first_bad_share;     /* that share then, of parameters */
     double grad;
     double usual_log; /* slow mean of the gradient's logarithm while it is not low */
     uint32_t seen;

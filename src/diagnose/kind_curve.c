@@ -119,10 +119,12 @@ struct cut_off {
  * exponential or power-law course cannot do both: where four blocks fall alike, the next ones do.
  */
 static bool find_cut_off(const struct toc_course *c, size_t width, struct cut_off *out) {
-    enum { FALLING = 4, GAP = 1, FLAT = 4, BLOCKS = FALLING + GAP + FLAT };
+    enum { FALLING = 4, GAP = 1, FLAT = 4, BLOCKS = FALLING + GAP + FLAT, LEAST_REPORTS = 24 };
     static const double steady = 0.75, flat = 0.1, sure = 6, matters = 0.02;
     double b[BLOCKS];
-    if (width < 2 || c->count < BLOCKS * width)
+    /* Few reports fall and stop falling by chance; the first fall of a run ends in a bend by
+     * nature. */
+    if (width * c->per_point < LEAST_REPORTS || width < 2 || c->count < (BLOCKS + FALLING) * width)
         return false;
     size_t first = c->count - BLOCKS * width;
     for (size_t i = 0; i < BLOCKS; i++)
@@ -163,7 +165,7 @@ static bool is_new_ground(const struct toc_course *c, size_t width) {
 }
 
 static bool find_plateau(const struct toc_course *c, struct cut_off *out) {
-    static const size_t divisors[] = {36, 24, 16, 11, 9};
+    static const size_t divisors[] = {36, 24, 18, 15, 13};
     for (size_t i = 0; i < TOC_ARRAY_LEN(divisors); i++)
         if (find_cut_off(c, c->count / divisors[i], out) &&
             is_new_ground(c, c->count / divisors[i]))

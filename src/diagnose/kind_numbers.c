@@ -7,6 +7,32 @@
 
 static const double none = NAN;
 
+/*
+ * A report from after the step in which it began: NaN has reached all layers, but where activations
+ * cut gradients off (ReLU) it began in the layer that has by far the fewest. Each step on spreads
+ * it from there: one weight, then a row, then all. NULL when no layer stands out.
+ */
+static const struct toc_layer_model *least_bad_layer(const struct toc_run_model *m,
+                                                     int64_t first_ms) {
+    static const double apart = 0.25;
+    const struct toc_layer_model *least = NULL;
+    double next = INFINITY;
+    size_t count = 0;
+    for (size_t i = 0; i < m->layers.count; i++) {
+        const struct toc_layer_model *l = &m->layers.items[i];
+        if (l->share_bad_since_ms != first_ms || !(l->first_bad_share > 0))
+            continue;
+        count++;
+        if (!least || l->first_bad_share < least->first_bad_share) {
+            next = least ? least->first_bad_share : INFINITY;
+            least = l;
+        } else {
+            next = TOC_MIN(next, l->first_bad_share);
+        }
+    }
+    return count > 2 && least->first_bad_share <= apart * next ? least : NULL;
+}
+
 /* First layer of the network with non-finite numbers; NULL when no layer has any. */
 static const struct toc_layer_model *first_bad_layer(const struct toc_run_model *m) {
     enum { MAX = TOC_DOCTOR_LAYERS_MAX };
@@ -20,7 +46,9 @@ static const struct toc_layer_model *first_bad_layer(const struct toc_run_model 
     /* NaN spreads through the whole network in a step: only the first report says where it
      * began. There a share says more than a gradient: one NaN loss makes every gradient NaN. */
     size_t n = toc_run_model_layer_order(m, order, MAX);
-    const struct toc_layer_model *first = NULL;
+    const struct toc_layer_model *first = NULL, *least = least_bad_layer(m, earliest);
+    if (least)
+        return least;
     for (size_t i = 0; i < n; i++) {
         const struct toc_layer_model *l = &m->layers.items[order[i]];
         /* One NaN in the loss makes every gradient NaN; activations go bad from its place on. */

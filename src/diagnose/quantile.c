@@ -21,18 +21,50 @@ static double share_below(const float q[TOC_QUANTILES], double x) {
     return TOC_MAX(0.0, TOC_MIN(1.0, share));
 }
 
+/* Between which shares the distribution below and at x lies. Where quantiles are equal many values
+ * are (zeros behind a ReLU): how many is only known to the next quantile. */
+struct share_range {
+    double low, high;
+};
+
+static struct share_range range_at(const float q[TOC_QUANTILES], double x) {
+    size_t equal = 0, last = 0;
+    for (size_t i = 0; i < TOC_QUANTILES; i++)
+        if ((double)q[i] == x)
+            equal++, last = i;
+    if (equal < 2) {
+        double share = share_below(q, x);
+        return (struct share_range){share, share};
+    }
+    return (struct share_range){shares[last], last + 1 < TOC_QUANTILES ? shares[last + 1] : 1};
+}
+
+/* Of two ranges the shares that differ least. */
+static void nearest(struct share_range then, struct share_range now, double *out_then,
+                    double *out_now) {
+    double low = TOC_MAX(then.low, now.low), high = TOC_MIN(then.high, now.high);
+    *out_then = low <= high ? low : then.high < now.low ? then.high : then.low;
+    *out_now = low <= high ? low : then.high < now.low ? now.low : now.high;
+}
+
 double toc_quantile_psi(const float then[TOC_QUANTILES], const float now[TOC_QUANTILES]) {
     static const double least = 0.001;
     double psi = 0, below_then = 0, below_now = 0;
     if (!(then[TOC_QUANTILES - 1] > then[0]))
         return NAN;
     for (size_t i = 0; i <= TOC_QUANTILES; i++) {
-        double to_then = i < TOC_QUANTILES ? shares[i] : 1;
-        double to_now = i < TOC_QUANTILES ? share_below(now, then[i]) : 1;
+        double to_then = 1, to_now = 1;
+        if (i + 1 < TOC_QUANTILES && then[i] == then[i + 1])
+            continue; /* one bin with the next */
+        if (i < TOC_QUANTILES)
+            nearest(range_at(then, (double)then[i]), range_at(now, (double)then[i]), &to_then,
+                    &to_now);
+        to_then = TOC_MAX(to_then, below_then);
+        to_now = TOC_MAX(to_now, below_now);
         double a = TOC_MAX(to_then - below_then, least), b = TOC_MAX(to_now - below_now, least);
         psi += (b - a) * log(b / a);
         below_then = to_then;
-        below_now = TOC_MAX(below_now, to_now);
+        below_now = to_now;
     }
     return psi;
 }

@@ -271,7 +271,9 @@ static void take_layer(struct toc_run_model *m, struct toc_sv name, bool is_rati
             l->bad_activation_ms = t_ms;
         l->nonfinite_t_ms = TOC_MAX(l->nonfinite_t_ms, t_ms);
         if (is_ratio && !l->share_bad_since_ms)
-            l->share_bad_since_ms = t_ms;
+            l->share_bad_since_ms = t_ms, l->first_bad_share = 0;
+        if (is_ratio && !is_activation && l->share_bad_since_ms == t_ms)
+            l->first_bad_share = v;
     } else if (t_ms > l->nonfinite_t_ms + GOOD_AGAIN_MS) {
         l->bad_since_ms = l->bad_activation_ms = l->share_bad_since_ms = 0;
     }

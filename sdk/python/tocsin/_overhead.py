@@ -5,6 +5,7 @@ from typing import Tuple
 BUDGET_RATIO = 0.008  # of wall time, everything together: below the 1 % that is promised
 SAMPLES_RATIO_MAX = 0.004  # of it for samples of the layers, what they cost in the background included
 SAMPLES_RATIO_MIN = 0.002  # for samples, however much of the budget the reports of very short steps take
+SECOND_WITHIN_S = 3.0  # sample, after the first
 CPU_WAIT_MAX = 0.9  # of the time; what is above counts as this
 
 
@@ -55,12 +56,15 @@ class Pace:
         return now >= self.due_at and step + 1 - self._sampled_step >= self._every
 
     def sampled(self, step: int, cost_s: float) -> None:
-        """The first sample warms caches up; a long one on a busy machine weighs a quarter of those after it."""
+        """The first sample warms caches up and compiles: it says nothing about the next ones. A long one on a busy machine weighs
+        a quarter of those after it."""
         self.samples += 1
         self._sampled_step = step
         cost_s += self._overhead.resolve_s  # of the sample before: that of this one is not known yet
         self._all_costs_s += cost_s
-        self._cost_s = cost_s if self.samples <= 2 else 0.75 * self._cost_s + 0.25 * cost_s
+        if self.samples > 1:
+            self._cost_s = cost_s if self.samples == 2 else 0.75 * self._cost_s + 0.25 * cost_s
         left = BUDGET_RATIO - self._overhead.ratio_without(self._all_costs_s)
         share = min(max(left, SAMPLES_RATIO_MIN), SAMPLES_RATIO_MAX) * (1 - min(self._overhead.cpu_wait_ratio, CPU_WAIT_MAX))
-        self.due_at = time.perf_counter() + max(self._cost_s, cost_s) / share
+        wait_s = max(self._cost_s, cost_s) / share
+        self.due_at = time.perf_counter() + (wait_s if self.samples > 1 else min(wait_s, SECOND_WITHIN_S))

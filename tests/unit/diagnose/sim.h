@@ -59,6 +59,7 @@ struct sim {
     double loss_lift;                             /* added to the loss */
     bool is_nan, is_silent, is_loss_hidden, is_paused;
     int bad_layer;              /* -1 = none */
+    const double *bad_shares;   /* of all layers; NULL: as bad_layer says */
     bool are_all_gradients_bad; /* while only bad_layer's own numbers are */
     double hiccup_until_s, hiccup;
     bool has_pressure;         /* the machine says how long tasks waited for a CPU */
@@ -250,7 +251,10 @@ static inline void sim_report_layers(struct sim *s) {
         bool is_grad_bad = is_bad || s->are_all_gradients_bad;
         bool is_share_bad = s->are_all_gradients_bad ? i == s->bad_layer : is_bad;
         sim_put_layer(s, "train_layer_grad_norm", sim_layers[i], is_grad_bad ? (double)NAN : g);
-        sim_put_layer(s, "train_layer_nonfinite_ratio", sim_layers[i], is_share_bad ? 0.5 : 0);
+        double share = is_share_bad ? 0.5 : 0;
+        if (s->bad_shares)
+            share = s->bad_shares[i];
+        sim_put_layer(s, "train_layer_nonfinite_ratio", sim_layers[i], share);
     }
 }
 

@@ -78,6 +78,20 @@ static void nan_of_one_layer_in_all_gradients_names_that_layer(void **state) {
     assert_string_equal(t->layer, "blocks.0.mlp");
 }
 
+/* The first report is from after the step that spread it. */
+static void nan_in_all_layers_names_the_one_with_the_fewest(void **state) {
+    static const double shares[SIM_LAYERS] = {1, 0.0104, 0.0001, 0.0103, 1, 1};
+    struct sim *s = *state;
+    sim_event(s, TOC_RUN_EVENT_LAYERS, "");
+    sim_run(s, 20);
+    int64_t fault_ms = s->now_ms;
+    s->is_nan = s->are_all_gradients_bad = true;
+    s->bad_shares = shares;
+    sim_run(s, 10);
+    const struct sim_told *t = expect_one(s, "non_finite", fault_ms, 3);
+    assert_string_equal(t->layer, "blocks.0.mlp");
+}
+
 static void single_overflow_of_mixed_precision_is_no_news(void **state) {
     struct sim *s = *state;
     sim_run(s, 20);
@@ -510,6 +524,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         T(nan_names_step_and_first_layer),
         T(nan_of_one_layer_in_all_gradients_names_that_layer),
+        T(nan_in_all_layers_names_the_one_with_the_fewest),
         T(single_overflow_of_mixed_precision_is_no_news),
         T(a_loss_that_vanishes_is_non_finite),
         T(lr_spike_is_divergence_and_names_its_cause),

@@ -1,6 +1,8 @@
 /* Kinds about optimisation and layers: runs told by reports, healthy and ill, at several paces. */
 #include "learn_sim.h"
 
+#include "diagnose/quantile_priv.h"
+
 static uint64_t g_seed = 1;
 
 /* Paces: steps of 10 ms with a report per 10 steps, of 0.1 s, and of 30 s with one per step. */
@@ -642,11 +644,26 @@ static void coverage_names_what_is_missing(void **state) {
     free_run(l);
 }
 
+/* Behind a ReLU half of the values are zero, now a little less, now a little more. */
+static void zeros_that_come_and_go_are_no_drift(void **state) {
+    (void)state;
+    static const float half[] = {0, 0, 0, 0, 0.5F, 1.2F, 1.9F};
+    static const float less[] = {0, 0, 0, 0.01F, 0.51F, 1.2F, 1.9F};
+    static const float none[] = {0.4F, 0.5F, 0.7F, 0.9F, 1.2F, 1.6F, 2.1F};
+    static const float far[] = {0, 0, 0, 0, 5, 12, 19};
+    assert_true(toc_quantile_psi(half, half) == 0);
+    assert_true(toc_quantile_psi(half, less) < 0.1);
+    assert_true(toc_quantile_psi(less, half) < 0.1);
+    assert_true(toc_quantile_psi(half, none) > 0.5);
+    assert_true(toc_quantile_psi(half, far) > 0.25);
+}
+
 int main(int argc, char **argv) {
     if (argc > 2 && strcmp(argv[1], "--seed") == 0)
         g_seed = strtoull(argv[2], NULL, 10);
     printf("seed %llu\n", (unsigned long long)g_seed);
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(zeros_that_come_and_go_are_no_drift),
         cmocka_unit_test(exploding_gradients_name_the_layer_that_grew_most),
         cmocka_unit_test(a_norm_that_grows_from_the_first_step_is_found),
         cmocka_unit_test(what_is_usual_or_meant_stays_silent),
