@@ -5,7 +5,7 @@ import os
 import secrets
 import threading
 import time
-from typing import Any, Dict, Iterable, Iterator, Mapping, Optional
+from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Tuple
 
 from . import _checkpoint, _exit, _line, _process
 from ._collectives import counter, install as count_collectives
@@ -14,9 +14,10 @@ from ._line import Record
 from ._overhead import Overhead
 from ._sender import Sender
 from ._transport import File, Http
-from ._value import number_of
+from ._value import Deferred, number_of
 
 FINISH_WAIT_S = 2.0
+CPU_WAIT_MAX = 0.8  # of the time; what is above counts as this
 MIN_INTERVAL_S = 0.1  # between two lines of one loop; what comes between is merged, except what is not finite
 
 
@@ -48,7 +49,7 @@ class Run:
         self._watches: list = []
         self._reset_clock()
         self._waiting_since: Optional[float] = None  # for input
-        self._emitted_at = -math.inf
+        self._next_line_at = -math.inf
         self._extra: Dict[str, Any] = {}
         if checkpoint_interval:
             self._extra['checkpoint_interval_seconds'] = float(checkpoint_interval)
@@ -63,6 +64,7 @@ class Run:
                         self.overhead, _process.Memory())
         sender.on_nonfinite = self._on_nonfinite
         sender.signs = self._signs
+        sender.record_of = self._record_of
         return sender
 
     def _signs(self) -> Dict[str, Any]:
@@ -80,53 +82,94 @@ class Run:
         and any other number: floats, 0-d arrays or tensors. A tensor on a device is not waited for."""
         began = time.perf_counter()
         try:
-            if numbers:
-                more = {**numbers, **more}
-            if not self._is_finished:
-                self._log(step, more, began)
+            is_merged = began < self._next_line_at and type(step) is int and not numbers and self._merge(step, more, began)
+            if not is_merged and not self._is_finished:
+                self._log(step, {**numbers, **more} if numbers else more, began)
         except Exception as e:  # pylint: disable=broad-except
             failures.note('log', e)
         self.overhead.foreground_s += time.perf_counter() - began
 
-    def _log(self, step: Optional[int], numbers: Mapping[str, Any], now: float) -> None:
-        at = step if type(step) is int and 0 <= step <= _line.STEP_MAX else self._odd_step(step)
+    def _merge(self, step: int, numbers: Dict[str, Any], now: float) -> bool:
+        """The usual report of a loop with short steps: kept as it is, until it is clear whether a newer one takes its place."""
+        if step <= self._step or self._is_finished or self._sender is None:
+            return False
+        loss = numbers.get('loss')
+        if loss is not None:
+            value = number_of(loss)
+            if type(value) is not float or value - value != 0.0:
+                return False  # not there yet, or not finite: no usual report
+            numbers['loss'] = value
+        self._step = step
+        self._keep(step, numbers, now)
+        return True
+
+    def _keep(self, step: int, numbers: Dict[str, Any], now: float) -> None:
+        pending = self._sender_here().pending
+        try:
+            older = pending[0][3]
+            if not older.keys() <= numbers.keys():
+                _line.carry_over(older, numbers)
+        except IndexError:
+            pass  # none, or the background thread has taken it
+        pending.append((time.time(), self._state, step, numbers, now, self._clock()))
+
+    def _clock(self) -> Tuple[float, int, float, float, int, float]:
+        """What the length of a step and its parts are computed from: of the newest line of its own."""
+        return (self._clock_at, self._clock_step, self._phase_s, self._data_s, counter.entered,
+                counter.waited_s - self._clock_waited_s)
+
+    def _record_of(self, kept: Any) -> Record:
+        """Of a report that was kept; in the background thread, unless another one makes it a line at once."""
+        t, state, step, numbers, now, clock = kept
+        values = self._values_of(numbers)
+        self._add_times(values, step, now, clock)
+        return Record(t, state, step, values)
+
+    def _values_of(self, numbers: Mapping[str, Any]) -> Dict[str, Any]:
         values: Dict[str, Any] = {}
-        is_bad = False
         for key, raw in numbers.items():
-            value = raw if type(raw) is float else self._number(key, raw)
+            value = raw if type(raw) is float or type(raw) is Deferred else self._number(key, raw)
             if value is not None:
                 values[key] = value
-                if key == 'loss' and type(value) is float:
-                    is_bad = value - value != 0.0
+        return values
+
+    @staticmethod
+    def _add_times(values: Dict[str, Any], step: int, now: float, clock: Any) -> None:
+        at, since_step, phase_s, data_s, entered, waited_s = clock
+        steps = step - since_step
+        if since_step >= 0 and steps > 0:
+            values.setdefault('step_seconds', max(0.0, now - at - phase_s) / steps)
+            if data_s:
+                values.setdefault('data_seconds', data_s / steps)
+            if entered:
+                values.setdefault('collective_seconds', max(0.0, waited_s) / steps)
+        if entered:
+            values.setdefault('collectives_total', entered)
+
+    def _log(self, step: Optional[int], numbers: Mapping[str, Any], now: float) -> None:
+        at = step if type(step) is int and 0 <= step <= _line.STEP_MAX else self._odd_step(step)
+        values = self._values_of(numbers)
+        loss = values.get('loss')
+        is_bad = type(loss) is float and loss - loss != 0.0
         layers = None
         for watch in self._watches:
             layers = watch.on_log(now, is_bad) or layers
-        steps = at - self._clock_step
-        if self._clock_step >= 0 and steps > 0:
-            values.setdefault('step_seconds', max(0.0, now - self._clock_at - self._phase_s) / steps)
-            if self._data_s:
-                values.setdefault('data_seconds', self._data_s / steps)
-            if counter.entered:
-                values.setdefault('collective_seconds', max(0.0, counter.waited_s - self._clock_waited_s) / steps)
-        if counter.entered:
-            values.setdefault('collectives_total', counter.entered)
         if at > self._step:
             self._step = at
-        if now - self._emitted_at < self._min_interval_s and not is_bad and layers is None:
-            pending = (self._sender or self._sender_here()).pending
-            try:
-                older = pending[0][3]
-                if not older.keys() <= values.keys():
-                    _line.carry_over(older, values)
-            except IndexError:
-                pass  # the background thread has taken it
-            pending.append((time.time(), self._state, at, values))
+        if now < self._next_line_at and not is_bad and layers is None:
+            self._keep(at, values, now)
             return
-        self._emitted_at = now
+        self._add_times(values, at, now, self._clock())
+        # On a busy machine less is done in the same time, so there is less to tell.
+        self._next_line_at = now + self._min_interval_s / (1 - min(self.overhead.cpu_wait_ratio, CPU_WAIT_MAX))
         self._reset_clock(now)
         self._add_rarer(values)
         self._sender_here().job_thread = threading.get_native_id()
         self._put(Record(time.time(), self._state, at, values, layers), at_once=is_bad)
+
+    def _on_news(self) -> None:
+        """A watch has something that belongs to this step."""
+        self._next_line_at = -math.inf
 
     def _odd_step(self, step: Any) -> int:
         if step is None:
@@ -228,6 +271,7 @@ class Run:
             failures.note('watch', f'{type(model).__name__} is not a torch.nn.Module; for Keras use tocsin.keras.TocsinCallback')
             return
         self._watches.append(_watch_torch.TorchWatch(self.overhead, model, optimizer, every, activations, checksums))
+        self._watches[-1].on_news = self._on_news
 
     # ---- the end
 

@@ -11,7 +11,7 @@ import os
 import select
 import threading
 import time
-from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, List, Optional
 
 from . import _collectives, _line
 from ._cpu_wait import CpuWait
@@ -79,8 +79,8 @@ class Sender:
         self._run, self._session, self._rank, self._labels = run, session, rank, labels
         self._max_bytes = max_buffered_bytes
         self.inbox = Inbox(max_buffered_bytes)
-        # What Record is made of, for a line that is sent unless a newer one comes soon.
-        self.pending: Deque[Tuple[float, str, int, Dict[str, Any]]] = collections.deque(maxlen=1)
+        self.pending: Deque[Any] = collections.deque(maxlen=1)  # a report that is a line unless a newer one comes soon
+        self.record_of: Callable[[Any], Record] = lambda kept: Record(*kept[:4])
         self._backlog: Deque[bytes] = collections.deque()
         self._backlog_bytes = 0
         self._batch: List[bytes] = []
@@ -117,7 +117,7 @@ class Sender:
 
     def put(self, record: Record, at_once: bool = False) -> None:
         try:
-            waiting = Record(*self.pending.pop())
+            waiting = self.record_of(self.pending.pop())
             # An event, another state, or more about the same step does not replace it.
             if record.event or record.state != waiting.state or not record.values or record.step == waiting.step:
                 self.inbox.put(waiting)
@@ -234,7 +234,7 @@ class Sender:
                 record = self.inbox.take()
                 if record is None:
                     try:
-                        record = Record(*self.pending.popleft())
+                        record = self.record_of(self.pending.popleft())
                     except IndexError:
                         break
                 self._add_lines(record)

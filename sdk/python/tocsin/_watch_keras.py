@@ -5,7 +5,7 @@ the optimizer keeps: Adam's first moment, momentum, or the update itself of plai
 """
 import math
 import time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -99,6 +99,8 @@ class KerasWatch:
 
     # ---- around a batch
 
+    on_news: Optional[Callable[[], None]] = None  # a sample is there: the next report is to be a line of its own
+
     def before_step(self) -> None:
         began = time.perf_counter()
         try:
@@ -115,6 +117,8 @@ class KerasWatch:
         try:
             if self._before is not None:
                 self._done = self._sample()
+                if self.on_news is not None:
+                    self.on_news()
                 self._is_due = self._is_requested = False
                 cost_s = time.perf_counter() - began + self._cost_s
                 # What a busy machine adds is no cost of the sample; the backend's threads have their part in the rest.

@@ -295,7 +295,11 @@ class TorchWatch:
                 sums.append((bits * weights).sum())
             return Checksum([layer.name for layer in self._layers], torch.stack(sums))
 
+    on_news: Optional[Callable[[], None]] = None  # a sample is there: the next report is to be a line of its own
+
     def _keep(self, sample: Any) -> None:
+        if self.on_news is not None:
+            self.on_news()
         self._done = sample if self._done is None else Both(self._done, sample)
 
     # ---- the run's side

@@ -31,6 +31,7 @@ class TocsinCallback(keras.callbacks.Callback):
         if self._wants_watch:
             self._watch = _watch_keras.KerasWatch(self._run.overhead, self.model, self._every, self._activation_batch)
             self._run._watches.append(self._watch)
+            self._watch.on_news = self._run._on_news
 
     @guarded
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:

@@ -110,7 +110,7 @@ class Lines(FileCase):
             numbers = {'val_loss': step / 100} if step % 10 == 0 else {}
             run.log(step, loss=step, **numbers)
             if step == 50:
-                run._emitted_at = -math.inf  # the next one is a line of its own
+                run._next_line_at = -math.inf  # the next one is a line of its own
         run.finish()
         evaluations = {line['val_loss'] for line in self.lines if 'val_loss' in line}
         self.assertTrue({0.5, 0.9} <= evaluations, evaluations)

@@ -166,7 +166,7 @@ class Killed(FileCase):
         if not child:
             try:
                 os.close(read)
-                run = tocsin.init('x', file=path, min_interval=0)
+                run = tocsin.init('x', file=path, min_interval=0, max_buffered_bytes=256 << 20)
                 for step in range(1, 1 << 30):
                     run.log(step, loss=1.0)
                     os.write(write, b'%d\n' % step)
