@@ -17,7 +17,7 @@ static const struct toc_bins *step_bins(const struct toc_run_model *m) {
 }
 
 struct pace {
-    double usual, sigma, now, line;
+    double usual, sigma, now, now_sigma, line;
     size_t bins;
     int64_t usual_from_ms, usual_to_ms, since_ms;
 };
@@ -64,6 +64,7 @@ static bool is_slow_for(const struct toc_run_model *m, double hold_s, double lin
         return false;
     p->bins = n;
     p->now = toc_history_median(v, n);
+    p->now_sigma = toc_history_mad(v, n, p->now);
     p->since_ms = from_ms;
     return slow * 10 >= n * 9;
 }
@@ -85,6 +86,14 @@ static bool is_contended(const struct toc_doctor *d, const struct toc_run_model 
                                 d->o.limits.cpu_wait_explains * (p->now - p->usual);
 }
 
+/* From one report to the next to a new level, and there as steady as before: that is how a larger
+ * batch or longer sequences look, not how a disk, a network or a neighbour do. Only the mild kind:
+ * work that becomes three times as much is worth a word. */
+static bool is_more_work(const struct pace *p) {
+    static const double steady = 0.02;
+    return p->sigma <= steady * p->usual && p->now_sigma <= steady * p->now;
+}
+
 /* What is slow on this machine: where the job does not tell its own waits, a busy machine must do.
  */
 static bool is_slow(const struct toc_doctor *d, const struct toc_run_model *m, struct pace *p) {
@@ -100,7 +109,7 @@ static bool is_slow(const struct toc_doctor *d, const struct toc_run_model *m, s
             return false;
         p->line = TOC_MAX(scales[i].ratio * p->usual, p->usual + 4 * p->sigma);
         if (is_slow_for(m, scales[i].hold_s, p->line, p))
-            return true;
+            return i == 0 || !is_more_work(p);
     }
     return false;
 }

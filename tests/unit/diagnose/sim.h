@@ -64,6 +64,7 @@ struct sim {
     double hiccup_until_s, hiccup;
     bool has_pressure;         /* the machine says how long tasks waited for a CPU */
     double waited_s, pressure; /* pressure: from other work, share of the time */
+    bool is_steady;            /* steps of equal length */
     bool tells_waits;          /* the job says how long its threads waited for a CPU */
     double cpu_wait;           /* share of the time */
     /* the server */
@@ -271,6 +272,8 @@ static inline void sim_step(struct sim *s) {
     double seconds = s->step_s * s->slow * s->hiccup * exp(0.15 * toc_rng_normal(&s->rng));
     if (toc_rng_unit(&s->rng) < 0.01)
         seconds *= 2 + 8 * toc_rng_unit(&s->rng);
+    if (s->is_steady)
+        seconds = s->step_s * s->slow * (1 + 0.002 * toc_rng_normal(&s->rng));
     sim_put(s, "train_step", (double)s->step);
     if (!s->is_loss_hidden)
         sim_put(s, "train_loss", s->is_nan ? (double)NAN : s->loss * (1 + noise));

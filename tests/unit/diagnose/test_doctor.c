@@ -241,6 +241,22 @@ static void slow_steps_are_a_throughput_drop(void **state) {
     expect_closed(s, "throughput_drop");
 }
 
+/* Steps 1.9 times as long, as steady as before: a larger batch. With the usual noise: slow. */
+static void a_larger_batch_is_not_slow(void **state) {
+    for (int is_noisy = 0; is_noisy < 2; is_noisy++) {
+        struct sim *s = TOC_NEW(struct sim);
+        (void)state;
+        sim_init(s, g_seed);
+        s->is_steady = !is_noisy;
+        sim_run(s, 200);
+        s->slow = 1.9;
+        sim_run(s, 200);
+        assert_int_equal(sim_find(s, "throughput_drop") != NULL, is_noisy);
+        sim_fini(s);
+        toc_free(s);
+    }
+}
+
 static void slow_steps_on_a_busy_machine_are_no_surprise(void **state) {
     struct sim *s = *state;
     s->has_pressure = true;
@@ -537,6 +553,7 @@ int main(int argc, char **argv) {
         T(a_sleeping_machine_hangs_nobody),
         T(slow_steps_are_a_throughput_drop),
         T(slow_steps_on_a_busy_machine_are_no_surprise),
+        cmocka_unit_test(a_larger_batch_is_not_slow),
         T(what_was_busy_before_explains_nothing),
         T(steps_that_wait_for_a_cpu_are_contention),
         T(waits_that_explain_little_do_not_excuse_the_job),
