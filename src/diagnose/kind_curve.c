@@ -122,9 +122,8 @@ static bool find_cut_off(const struct toc_course *c, size_t width, struct cut_of
     enum { FALLING = 4, GAP = 1, FLAT = 4, BLOCKS = FALLING + GAP + FLAT, LEAST_REPORTS = 24 };
     static const double steady = 0.75, flat = 0.1, sure = 6, matters = 0.02;
     double b[BLOCKS];
-    /* Few reports fall and stop falling by chance; the first fall of a run ends in a bend by
-     * nature. */
-    if (width * c->per_point < LEAST_REPORTS || width < 2 || c->count < (BLOCKS + FALLING) * width)
+    /* Few reports fall and stop falling by chance. */
+    if (width * c->per_point < LEAST_REPORTS || width < 2 || c->count < BLOCKS * width)
         return false;
     size_t first = c->count - BLOCKS * width;
     for (size_t i = 0; i < BLOCKS; i++)
@@ -141,6 +140,8 @@ static bool find_cut_off(const struct toc_course *c, size_t width, struct cut_of
         low = TOC_MIN(low, b[i]);
         high = TOC_MAX(high, b[i]);
     }
+    /* The first fall of a run, from where it started, ends in a bend by nature. */
+    bool is_late_fall = b[0] - b[FALLING - 1] <= 0.5 * (start_loss(c) - b[FALLING - 1]);
     double rest = (b[FALLING + GAP] - b[BLOCKS - 1]) / (FLAT - 1);
     double usual_rate = toc_course_rate(c, first, first + FALLING * width);
     double rate = toc_course_rate(c, c->count - FLAT * width, c->count);
@@ -148,8 +149,8 @@ static bool find_cut_off(const struct toc_course *c, size_t width, struct cut_of
                           (rate > 0.5 * usual_rate && rate < 2 * usual_rate);
     *out = (struct cut_off){first + FALLING * width, least, b[BLOCKS - 1]};
     return least > sure * error && least >= steady * most && fabs(rest) <= flat * least &&
-           high - low <= 0.5 * least && (FLAT + GAP) * least >= matters * fabs(b[BLOCKS - 1]) &&
-           is_rate_steady;
+           high - low <= 0.5 * least + error && is_late_fall &&
+           (FLAT + GAP) * least >= matters * fabs(b[BLOCKS - 1]) && is_rate_steady;
 }
 
 /* A loss that comes back from a rise falls steadily and stops as well: only a fall to where the run
@@ -165,7 +166,7 @@ static bool is_new_ground(const struct toc_course *c, size_t width) {
 }
 
 static bool find_plateau(const struct toc_course *c, struct cut_off *out) {
-    static const size_t divisors[] = {36, 24, 18, 15, 13};
+    static const size_t divisors[] = {36, 24, 16, 11, 9};
     for (size_t i = 0; i < TOC_ARRAY_LEN(divisors); i++)
         if (find_cut_off(c, c->count / divisors[i], out) &&
             is_new_ground(c, c->count / divisors[i]))
