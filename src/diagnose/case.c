@@ -31,6 +31,7 @@
     X(CASE_OVERDUE, 5)           \
     X(CASE_CORRUPT, 30)          \
     X(CASE_THROUGHPUT, 15)       \
+    X(CASE_CONTENTION, 15)       \
     X(CASE_MEMORY, 20)           \
     X(CASE_RESTARTS, 60)         \
     X(CASE_LATENCY, 15)          \
