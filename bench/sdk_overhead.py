@@ -5,7 +5,7 @@
 
 The loop trains a small transformer on one thread. With the SDK: run.log at each step, run.watch with default sampling.
 Lines go to a file, with --live to a daemon. Three figures:
-  direct  CPU time inside the SDK's calls and in its background thread, over the CPU time of the steps with it
+  direct  CPU time inside the SDK's calls and in its background thread during the steps with it, over the CPU time of these
   cpu     CPU time per step with it (background thread included) over that without it, less 1
   wall    the same of wall time
 The last two compare neighbouring blocks; their standard error says how noisy the machine was.
@@ -67,36 +67,44 @@ class Spent:
         return call
 
 
-def block(job, steps, log):
-    """(CPU seconds of this thread, wall seconds)."""
+def thread_s(native_id):
+    """CPU seconds of another thread of this process."""
+    with open(f'/proc/self/task/{native_id}/schedstat') as f:
+        return int(f.read().split()[0]) / 1e9
+
+
+def block(job, steps, log, background):
+    """(CPU seconds of this thread, wall seconds, CPU seconds of the SDK's thread)."""
+    before = thread_s(background)
     cpu, wall = time.thread_time(), time.perf_counter()
     for _ in range(steps):
         loss = job.step()
         if log is not None:
             log(job.number, loss=loss)
-    return time.thread_time() - cpu, time.perf_counter() - wall
+    cpu, wall = time.thread_time() - cpu, time.perf_counter() - wall
+    return cpu, wall, thread_s(background) - before
 
 
-def alternate(job, plain, log, watch, seconds, steps):
+def alternate(job, plain, log, run, seconds, steps):
     """Pairs of (with, without); who comes first changes, so that a drift of the machine cancels out."""
     watched = job.optimizer.step
-    pairs = []
+    pairs, watch, background = [], run._watches[0], run._sender._thread.native_id
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         pair = {}
         for name in ('with', 'without') if len(pairs) % 2 else ('without', 'with'):
             job.optimizer.step = watched if name == 'with' else plain
             began = time.perf_counter()
-            pair[name] = block(job, steps, log if name == 'with' else None)
+            pair[name] = block(job, steps, log if name == 'with' else None, background)
             if name == 'without':
                 watch._pace.due_at += time.perf_counter() - began  # time without the SDK earns it no sample
         pairs.append((pair['with'], pair['without']))
     return pairs
 
 
-def compared(pairs, i, more):
-    """(mean of the middle half of the ratios, its standard error); more: seconds to add to each block with the SDK."""
-    ratios = sorted((p[0][i] + more) / p[1][i] - 1 for p in pairs)
+def compared(pairs, i, also=None):
+    """(mean of the middle half of the ratios, its standard error); also: what else a block with the SDK took."""
+    ratios = sorted((p[0][i] + (p[0][also] if also else 0)) / p[1][i] - 1 for p in pairs)
     quarter = len(ratios) // 4
     middle = ratios[quarter:len(ratios) - quarter]
     # Of a trimmed mean: the spread of the winsorised ratios.
@@ -130,18 +138,17 @@ def main():
         run.watch(job.model, job.optimizer)
         job.optimizer.step = spent.counted(job.optimizer.step)
         watch = run._watches[0]
-        pairs = alternate(job, plain, spent.counted(run.log), watch, options.seconds, options.steps)
+        pairs = alternate(job, plain, spent.counted(run.log), run, options.seconds, options.steps)
         samples = watch._pace.samples
         run.flush(5)
-        background = run.overhead.background_s
         run.finish()
         if daemon:
             daemon.kill()
-    cpu = sum(p[0][0] for p in pairs)
+    cpu, background = sum(p[0][0] for p in pairs), sum(p[0][2] for p in pairs)
     out = {'step_ms': round(1000 * statistics.median(p[1][1] for p in pairs) / options.steps, 2), 'pairs': len(pairs),
            'samples': samples, 'direct': round((spent.seconds + background) / (cpu - spent.seconds), 5)}
-    out['cpu'], out['cpu_error'] = compared(pairs, 0, background / len(pairs))
-    out['wall'], out['wall_error'] = compared(pairs, 1, 0)
+    out['cpu'], out['cpu_error'] = compared(pairs, 0, 2)
+    out['wall'], out['wall_error'] = compared(pairs, 1)
     print(json.dumps({k: round(v, 5) for k, v in out.items()}))
 
 

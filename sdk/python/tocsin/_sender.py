@@ -25,6 +25,7 @@ BACKOFF_MAX_S = 5.0
 LABELS_EVERY_S = 60.0
 MEMORY_EVERY_S = 1.0
 OVERHEAD_EVERY_S = 30.0
+CPU_WAIT_MAX = 0.6  # of the time; what is above counts as this
 SIGN_EVERY_S = 3.0  # without another line: the run still lives, and where it is
 
 
@@ -209,7 +210,7 @@ class Sender:
     def _wait_s(self) -> float:
         if self._is_stopping:
             return 0.01
-        wait = self.transport.interval_s
+        wait = self.transport.interval_s / (1 - min(self._overhead.cpu_wait_ratio, CPU_WAIT_MAX))
         if self._backlog or self._batch:
             wait = min(wait, max(0.0, self._next_try - time.monotonic()))
         return wait

@@ -87,7 +87,7 @@ class File:
     """Appends whole lines to an absolute path: each body is one write, so that a reader never sees half of one followed by
     another."""
 
-    interval_s = 0.25
+    interval_s = 0.5
     names_run = True
 
     def __init__(self, path: str):

@@ -8,6 +8,7 @@ import sdk_test
 import tocsin
 from sdk_test import FileCase, lines_of
 from tocsin import _sender
+from tocsin._transport import File
 
 try:
     import torch
@@ -24,6 +25,8 @@ class Quiet(FileCase):
         super().setUp()
         self.addCleanup(setattr, _sender, 'SIGN_EVERY_S', _sender.SIGN_EVERY_S)
         _sender.SIGN_EVERY_S = 0.3
+        self.addCleanup(setattr, File, 'interval_s', File.interval_s)
+        File.interval_s = 0.1
 
     def run_of(self):
         return tocsin.init('signs', file=self.path, rank=0, min_interval=0)
@@ -95,8 +98,8 @@ import sys, time
 sys.path.insert(0, %(sdk)r)
 import torch, torch.distributed as dist
 import tocsin
-from tocsin import _sender
-_sender.SIGN_EVERY_S = 0.3
+from tocsin import _sender, _transport
+_sender.SIGN_EVERY_S, _transport.File.interval_s = 0.3, 0.1
 torch.set_num_threads(1)
 rank, path, mode = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 run = tocsin.init('ranks', file=path, rank=rank, min_interval=0)
