@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "app/backtest_command.h"
 #include "app/check_command.h"
 #include "app/db_command.h"
 #include "app/demo_command.h"
@@ -13,6 +14,7 @@
 #include "app/query_command.h"
 #include "app/run_command.h"
 #include "app/test_command.h"
+#include "app/threshold_command.h"
 #include "app/various_commands.h"
 
 /* A command without a summary is for the program itself. */
@@ -34,6 +36,10 @@ static const struct toc_command g_commands[] = {
     {"pack", toc_pack_command, "built-in rule packs: list, show, switch, test", toc_pack_usage},
     {"check", toc_check_command, "check configuration, rules and exposition text", toc_check_usage},
     {"test", toc_test_command, "unit tests of rules; PromQL test files", toc_test_usage},
+    {"backtest", toc_backtest_command, "what rules would have done to stored history",
+     toc_backtest_usage},
+    {"threshold", toc_threshold_command, "thresholds from history and a budget of alerts",
+     toc_threshold_usage},
     {"token", toc_token_command, "access tokens", toc_token_usage},
     {"db", toc_db_command, "verify, back up, import and export a data directory", toc_db_usage},
     {"demo-train", toc_demo_train_command, NULL, NULL},

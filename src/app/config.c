@@ -16,7 +16,7 @@ enum { CONFIG_MAX_BYTES = 4 << 20, RULE_FILES_MAX = 1000 };
 
 /* The Alertmanager configuration of a stock start: everything goes to a receiver without channels,
  * so that incidents are opened and nothing is sent. */
-static const char g_default_alerting[] =
+const char toc_default_alerting[] =
     "route:\n  receiver: default\n  group_by: ['...']\n  group_wait: 2s\n  group_interval: 1m\n"
     "  repeat_interval: 12h\nreceivers:\n  - name: default\n";
 
@@ -348,7 +348,7 @@ static int load_alerting(struct toc_config *c, struct toc_err *err) {
         path = resolve(c, c->alertmanager_file);
         rc = read_file(path, &text, err);
     } else {
-        toc_buf_append_cstr(&text, g_default_alerting);
+        toc_buf_append_cstr(&text, toc_default_alerting);
     }
     if (rc == 0) {
         rc = toc_alert_config_parse(toc_buf_sv(&text), &zones, &c->alerting, err);

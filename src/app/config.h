@@ -102,6 +102,9 @@ struct toc_config {
     struct toc_receiver_set *receivers;
 };
 
+/* The Alertmanager configuration of a daemon that names none. */
+extern const char toc_default_alerting[];
+
 /* path NULL: the defaults. Reads and validates everything it refers to (rule files, the
  * Alertmanager file, certificates); changes nothing on failure. err->message is complete:
  * "FILE:LINE:COL: reason". */
