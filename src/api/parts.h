@@ -89,6 +89,9 @@ struct toc_api_parts {
                     struct toc_err *err);
     /* Was the last load of the configuration good, and when was the last good one? */
     void (*config_state)(void *daemon, bool *out_is_good, struct toc_ts *out_loaded_at);
+    /* The Alertmanager configuration in force; without it nothing is known of routes. */
+    void (*routing_text)(void *daemon, struct toc_buf *out);
+    struct toc_zone_source zones;
     /* The configuration in force as YAML, without secrets. */
     void (*config_text)(void *daemon, struct toc_buf *out);
 };

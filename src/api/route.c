@@ -135,6 +135,7 @@ static const struct toc_route g_routes[] = {
     {POST, T "/incidents/{}/acknowledge-link", TOC_ACCESS_PUBLIC, true, 4 * KIB,
      toc_api_incident_ack_link},
     {GET, T "/changes", TOC_ACCESS_READ, false, 0, toc_api_changes},
+    {POST, T "/backtests", TOC_ACCESS_EDIT, true, 4096 * KIB, toc_api_backtest},
     {GET, T "/packs", TOC_ACCESS_READ, false, 0, toc_api_packs},
     {POST, T "/packs/{}", TOC_ACCESS_EDIT, true, 4 * KIB, toc_api_pack_set},
     {GET, T "/runs", TOC_ACCESS_READ, false, 0, toc_api_runs},

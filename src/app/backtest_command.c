@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "app/backtest_input.h"
+#include "app/backtest_remote.h"
 #include "app/backtest_report.h"
 #include "app/command.h"
 #include "app/progress.h"
@@ -35,6 +36,8 @@ const char toc_backtest_usage[] =
     "  --early D, --late D an alert that long before or after a known incident is still of it\n"
     "                      (default 10m and 5m)\n"
     "  --flap D            an alert that returns within flaps (default 10m)\n"
+    "  --server URL        ask a running daemon, with its routing and its time limit of a query;\n"
+    "                      one file each, JSON only. --token-file FILE: the token\n"
     "  --features LIST     of PromQL, as tocsin test rules\n"
     "  --threads N         (default: as many as processors)\n"
     "  -o, --output FORM   table or json (default table)\n"
@@ -44,6 +47,7 @@ const char toc_backtest_usage[] =
 
 struct request {
     struct toc_option_list rules, compare;
+    struct toc_client_options client; /* server NULL: the directory is read here */
     const char *from, *to, *data, *labels, *alertmanager, *night, *zone, *output, *features;
     int64_t interval_ms, query_offset_ms, early_ms, late_ms, flap_ms, threads;
     unsigned feature_bits;
@@ -83,6 +87,8 @@ static int check(struct request *r) {
         return usage_error("durations must be longer than 0");
     if (!toc_zone_offset(NULL, toc_sv_cstr(r->zone), (struct toc_ts){0}, &minutes))
         return usage_error("--zone is not a time zone of this system");
+    if (r->client.server && (r->rules.count > 1 || r->compare.count > 1))
+        return usage_error("--server takes one file for --rules and one for --compare");
     r->is_json = strcmp(r->output, "json") == 0;
     int rc = read_night(r);
     return rc ? rc : toc_features_parse("backtest", r->features, &r->feature_bits);
@@ -148,18 +154,25 @@ static int run_side(struct session *s, const struct toc_option_list *patterns, c
     return rc ? TOC_EXIT_USAGE : 0;
 }
 
-static void print(const struct request *r, const struct toc_replay_record *records,
+static void print(const struct session *s, const struct toc_replay_record *records,
                   const struct toc_score *scores) {
+    const struct request *r = s->r;
     bool compares = r->compare.count > 0;
     struct toc_replay_difference difference = {0};
-    const struct toc_backtest_side sides[2] = {
-        {compares ? "before" : "rules", &records[0], &scores[0]},
-        {"after", &records[1], &scores[1]}};
+    struct toc_causes causes[2] = {0};
+    for (size_t i = 0; r->labels && i < (compares ? 2 : 1); i++)
+        toc_replay_causes(&records[i], &scores[i], toc_metricdb_querier(s->db), r->interval_ms,
+                          &causes[i]);
+    const struct toc_replay_side sides[2] = {
+        {compares ? "before" : "rules", &records[0], &scores[0], r->labels ? &causes[0] : NULL},
+        {"after", &records[1], &scores[1], r->labels ? &causes[1] : NULL}};
     if (compares)
         toc_replay_compare(&records[0], &records[1], r->interval_ms, &difference);
     (r->is_json ? toc_backtest_print_json : toc_backtest_print)(sides, compares ? 2 : 1,
                                                                 compares ? &difference : NULL);
     toc_replay_difference_fini(&difference);
+    toc_causes_fini(&causes[0]);
+    toc_causes_fini(&causes[1]);
 }
 
 static int run(struct session *s) {
@@ -173,7 +186,7 @@ static int run(struct session *s) {
     if (rc == 0 && r->compare.count)
         rc = run_side(s, &r->compare, "after", &records[1], &scores[1]);
     if (rc == 0)
-        print(r, records, scores);
+        print(s, records, scores);
     for (size_t i = 0; i < 2; i++) {
         toc_score_fini(&scores[i]);
         toc_replay_record_fini(&records[i]);
@@ -199,6 +212,19 @@ static int read_range(struct session *s, const struct toc_metricdb_stats *stats)
     return rc;
 }
 
+static int ask(struct request *r) {
+    const struct toc_backtest_question q = {.rules = r->rules.items[0],
+                                            .compare =
+                                                r->compare.count ? r->compare.items[0] : NULL,
+                                            .from = r->from,
+                                            .to = r->to,
+                                            .labels = r->labels,
+                                            .zone = r->zone,
+                                            .interval_ms = r->interval_ms};
+    r->client.data_dir = r->data;
+    return toc_backtest_ask(&r->client, &q);
+}
+
 int toc_backtest_command(int argc, char **argv) {
     struct request r = {.data = "./tocsin-data",
                         .output = "table",
@@ -212,6 +238,8 @@ int toc_backtest_command(int argc, char **argv) {
         {"to", 0, TOC_OPTION_STRING, &r.to},
         {"data", 0, TOC_OPTION_STRING, &r.data},
         {"labels", 0, TOC_OPTION_STRING, &r.labels},
+        {"server", 's', TOC_OPTION_STRING, &r.client.server},
+        {"token-file", 0, TOC_OPTION_STRING, &r.client.token_file},
         {"alertmanager", 0, TOC_OPTION_STRING, &r.alertmanager},
         {"interval", 0, TOC_OPTION_DURATION, &r.interval_ms},
         {"query-offset", 0, TOC_OPTION_DURATION, &r.query_offset_ms},
@@ -234,6 +262,8 @@ int toc_backtest_command(int argc, char **argv) {
     if (count)
         return usage_error("unexpected argument");
     rc = check(&r);
+    if (rc == 0 && r.client.server)
+        return ask(&r);
     if (rc == 0 && r.labels)
         rc = toc_backtest_load_known("backtest", r.labels, r.data, &s.known);
     if (rc == 0)

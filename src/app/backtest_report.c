@@ -5,7 +5,6 @@
 
 #include "app/table.h"
 #include "base/time.h"
-#include "replay/replay_json.h"
 
 enum { SHOWN_MAX = 20 };
 
@@ -48,7 +47,7 @@ static void add_seconds(struct toc_table *t, double s) {
 
 enum row_form { ROW_COUNT, ROW_MINUTES };
 
-static void add_row(struct toc_table *t, const char *what, const struct toc_backtest_side *sides,
+static void add_row(struct toc_table *t, const char *what, const struct toc_replay_side *sides,
                     size_t count, size_t offset, enum row_form form) {
     toc_table_add(t, toc_sv_cstr(what));
     for (size_t i = 0; i < count; i++) {
@@ -60,8 +59,7 @@ static void add_row(struct toc_table *t, const char *what, const struct toc_back
     }
 }
 
-static void add_known_rows(struct toc_table *t, const struct toc_backtest_side *sides,
-                           size_t count) {
+static void add_known_rows(struct toc_table *t, const struct toc_replay_side *sides, size_t count) {
     add_row(t, "true alerts", sides, count, offsetof(struct toc_score_counts, true_alerts),
             ROW_COUNT);
     add_row(t, "false alerts", sides, count, offsetof(struct toc_score_counts, false_alerts),
@@ -80,7 +78,7 @@ static void add_known_rows(struct toc_table *t, const struct toc_backtest_side *
         add_seconds(t, sides[i].score->lead_median_s);
 }
 
-static void print_totals(const struct toc_backtest_side *sides, size_t count) {
+static void print_totals(const struct toc_replay_side *sides, size_t count) {
     static const struct {
         const char *what;
         size_t offset;
@@ -113,7 +111,7 @@ static bool did_something(const struct toc_score_rule *r) {
     return r->counts.alerts || r->counts.pages || r->rule->failures;
 }
 
-static void print_rules(const struct toc_backtest_side *side) {
+static void print_rules(const struct toc_replay_side *side) {
     static const char *const titles[] = {"rule",    "pages", "night", "alerts",    "flaps",
                                          "minutes", "true",  "false", "precision", "failures"};
     struct toc_table t;
@@ -143,7 +141,7 @@ static void print_rules(const struct toc_backtest_side *side) {
     toc_table_fini(&t);
 }
 
-static void print_errors(const struct toc_backtest_side *side) {
+static void print_errors(const struct toc_replay_side *side) {
     for (size_t i = 0; i < side->record->rules.count; i++) {
         const struct toc_replay_rule *r = &side->record->rules.items[i];
         if (r->failures && r->last_error.n)
@@ -176,12 +174,35 @@ static void print_alerts(const char *what, const struct toc_replay_alert *const 
         printf("  and %zu more (--output json has them)\n", count - SHOWN_MAX);
 }
 
-void toc_backtest_print(const struct toc_backtest_side *sides, size_t count,
+static void print_causes(const struct toc_causes *c) {
+    static const char *const titles[] = {"false alerts of", "all",       "data",     "season",
+                                         "model",           "threshold", "precision"};
+    struct toc_table t;
+    toc_table_init(&t, titles, TOC_ARRAY_LEN(titles));
+    for (size_t i = 0; i < c->count; i++) {
+        const struct toc_rule_causes *r = &c->items[i];
+        toc_table_add(&t, r->rule->rule->name);
+        add_count(&t, r->rule->counts.false_alerts);
+        for (int k = 0; k < TOC_FALSE_CAUSE_COUNT; k++)
+            add_count(&t, r->counts[k]);
+        if (r->is_poor)
+            toc_table_add(&t, TOC_SV("poor"));
+        else
+            add_precision(&t, &r->rule->counts);
+    }
+    printf("\n");
+    toc_table_print(&t, TOC_OUTPUT_TABLE);
+    toc_table_fini(&t);
+}
+
+void toc_backtest_print(const struct toc_replay_side *sides, size_t count,
                         const struct toc_replay_difference *difference) {
     print_totals(sides, count);
     for (size_t i = 0; i < count; i++) {
         print_rules(&sides[i]);
         print_errors(&sides[i]);
+        if (sides[i].causes && sides[i].causes->count)
+            print_causes(sides[i].causes);
     }
     if (!difference)
         return;
@@ -189,24 +210,12 @@ void toc_backtest_print(const struct toc_backtest_side *sides, size_t count,
     print_alerts("lost", difference->lost.items, difference->lost.count);
 }
 
-void toc_backtest_print_json(const struct toc_backtest_side *sides, size_t count,
+void toc_backtest_print_json(const struct toc_replay_side *sides, size_t count,
                              const struct toc_replay_difference *difference) {
     struct toc_buf out = TOC_BUF_INIT;
     struct toc_json_writer w;
     toc_json_writer_init(&w, &out);
-    toc_json_begin_object(&w);
-    toc_json_kv_time(&w, "from", (struct toc_ts){sides[0].record->from_ms});
-    toc_json_kv_time(&w, "to", (struct toc_ts){sides[0].record->to_ms});
-    for (size_t i = 0; i < count; i++) {
-        toc_json_key(&w, sides[i].name);
-        toc_replay_score_json(&w, sides[i].record, sides[i].score);
-    }
-    if (difference) {
-        toc_json_key(&w, "difference");
-        toc_replay_difference_json(&w, difference);
-    }
-    toc_replay_record_json(&w, sides[count - 1].record);
-    toc_json_end_object(&w);
+    toc_replay_json(&w, sides, count, difference);
     toc_buf_append_char(&out, '\n');
     fwrite(out.p, 1, out.n, stdout);
     toc_buf_fini(&out);

@@ -2,19 +2,13 @@
 #ifndef TOC_APP_BACKTEST_REPORT_H
 #define TOC_APP_BACKTEST_REPORT_H
 
-#include "replay/replay_score.h"
-
-struct toc_backtest_side {
-    const char *name; /* "rules", "before", "after" */
-    const struct toc_replay_record *record;
-    const struct toc_score *score;
-};
+#include "replay/replay_json.h"
 
 /* Totals side by side, then the rules that did something. */
-void toc_backtest_print(const struct toc_backtest_side *sides, size_t count,
+void toc_backtest_print(const struct toc_replay_side *sides, size_t count,
                         const struct toc_replay_difference *difference);
 /* The same as one JSON object on standard output. */
-void toc_backtest_print_json(const struct toc_backtest_side *sides, size_t count,
+void toc_backtest_print_json(const struct toc_replay_side *sides, size_t count,
                              const struct toc_replay_difference *difference);
 
 #endif

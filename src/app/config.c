@@ -351,6 +351,7 @@ static int load_alerting(struct toc_config *c, struct toc_err *err) {
         toc_buf_append_cstr(&text, toc_default_alerting);
     }
     if (rc == 0) {
+        c->alerting_text = toc_arena_dup_sv(&c->arena, toc_buf_sv(&text));
         rc = toc_alert_config_parse(toc_buf_sv(&text), &zones, &c->alerting, err);
         if (rc == 0)
             rc = toc_receivers_build(c->alerting, c->base_dir, &c->receivers, err);

@@ -514,6 +514,7 @@ void toc_daemon_stop(struct toc_daemon **dp) {
     toc_statedb_close(&d->state);
     toc_config_free(&d->config);
     toc_buf_fini(&d->config_yaml);
+    toc_buf_fini(&d->routing_text);
     toc_regex_free(&d->cors_origin);
     toc_event_fini(&d->stopping);
     toc_mutex_fini(&d->reload_mutex);

@@ -106,6 +106,7 @@ struct toc_daemon {
     struct toc_ts config_problem_since;
     struct toc_ts config_loaded_at; /* the last good load */
     struct toc_buf config_yaml;     /* what it said, without secrets */
+    struct toc_buf routing_text;    /* the Alertmanager configuration in force */
     struct toc_regex *cors_origin;  /* as at start; NULL: none */
 };
 

@@ -3,12 +3,15 @@
 #include "codec/yaml_write.h"
 #include "shim/regex.h"
 #include "sys/log.h"
+#include "sys/zone.h"
 
 void toc_daemon_note_config(struct toc_daemon *d, const struct toc_config *c) {
     d->config_loaded_at = toc_clock_now(d->clock);
     toc_buf_reset(&d->config_yaml);
     if (c->document)
         toc_yaml_format(c->document, &d->config_yaml);
+    toc_buf_reset(&d->routing_text);
+    toc_buf_append_sv(&d->routing_text, c->alerting_text);
 }
 
 static int reload(void *daemon, struct toc_err *err) {
@@ -27,6 +30,13 @@ static void config_text(void *daemon, struct toc_buf *out) {
     struct toc_daemon *d = daemon;
     toc_mutex_lock(&d->reload_mutex);
     toc_buf_append_sv(out, toc_buf_sv(&d->config_yaml));
+    toc_mutex_unlock(&d->reload_mutex);
+}
+
+static void routing_text(void *daemon, struct toc_buf *out) {
+    struct toc_daemon *d = daemon;
+    toc_mutex_lock(&d->reload_mutex);
+    toc_buf_append_sv(out, toc_buf_sv(&d->routing_text));
     toc_mutex_unlock(&d->reload_mutex);
 }
 
@@ -90,6 +100,8 @@ void toc_daemon_make_api(struct toc_daemon *d) {
                                         .each_labelled_metric = toc_daemon_each_labelled_metric,
                                         .reload = reload,
                                         .config_state = config_state,
+                                        .routing_text = routing_text,
+                                        .zones = {toc_zone_offset, NULL},
                                         .config_text = config_text};
     d->api = toc_api_new(&parts);
     toc_api_set_external_labels(d->api, d->config->external_labels);

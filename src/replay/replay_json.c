@@ -150,3 +150,40 @@ void toc_replay_difference_json(struct toc_json_writer *w, const struct toc_repl
     PUT_LIST(w, "lost_alerts", d->lost, put_alert, );
     toc_json_end_object(w);
 }
+
+void toc_replay_causes_json(struct toc_json_writer *w, const struct toc_causes *c) {
+    toc_json_begin_array(w);
+    for (size_t i = 0; i < c->count; i++) {
+        const struct toc_rule_causes *r = &c->items[i];
+        toc_json_begin_object(w);
+        toc_json_kv_string(w, "rule", r->rule->rule->name);
+        toc_json_kv_int(w, "false_alerts", (int64_t)r->rule->counts.false_alerts);
+        toc_json_kv_bool(w, "is_poor", r->is_poor);
+        for (int k = 0; k < TOC_FALSE_CAUSE_COUNT; k++)
+            toc_json_kv_int(w, toc_false_cause_text((enum toc_false_cause)k),
+                            (int64_t)r->counts[k]);
+        toc_json_end_object(w);
+    }
+    toc_json_end_array(w);
+}
+
+void toc_replay_json(struct toc_json_writer *w, const struct toc_replay_side *sides, size_t count,
+                     const struct toc_replay_difference *difference) {
+    toc_json_begin_object(w);
+    toc_json_kv_time(w, "from", (struct toc_ts){sides[0].record->from_ms});
+    toc_json_kv_time(w, "to", (struct toc_ts){sides[0].record->to_ms});
+    for (size_t i = 0; i < count; i++) {
+        toc_json_key(w, sides[i].name);
+        toc_replay_score_json(w, sides[i].record, sides[i].score);
+    }
+    if (sides[count - 1].causes) {
+        toc_json_key(w, "false_causes");
+        toc_replay_causes_json(w, sides[count - 1].causes);
+    }
+    if (difference) {
+        toc_json_key(w, "difference");
+        toc_replay_difference_json(w, difference);
+    }
+    toc_replay_record_json(w, sides[count - 1].record);
+    toc_json_end_object(w);
+}

@@ -174,6 +174,7 @@ void toc_replay_score(const struct toc_replay_record *r, const struct toc_score_
     struct scoring s = {.r = r, .o = *o, .out = out};
     *out = (struct toc_score){.incidents = r->incidents.count, .has_known = o->known != NULL};
     set_defaults(&s.o);
+    out->verdicts = TOC_NEW_ARRAY(uint8_t, r->alerts.count + 1);
     list_rules(&s);
     list_known(&s);
     for (size_t i = 0; i < r->alerts.count; i++) {
@@ -184,6 +185,7 @@ void toc_replay_score(const struct toc_replay_record *r, const struct toc_score_
         if (!o->known || !a->first_page_ms)
             continue;
         bool is_true = find_incidents(&s, a);
+        out->verdicts[i] = is_true ? TOC_SCORE_TRUE : TOC_SCORE_FALSE;
         add_verdict(is_true, &out->all);
         add_verdict(is_true, c);
     }
@@ -199,6 +201,7 @@ void toc_replay_score(const struct toc_replay_record *r, const struct toc_score_
 }
 
 void toc_score_fini(struct toc_score *s) {
+    toc_free(s->verdicts);
     TOC_VEC_FINI(&s->rules);
     TOC_VEC_FINI(&s->known);
 }

@@ -45,8 +45,12 @@ struct toc_score_incident {
     int64_t lead_ms;                      /* first notification before its start; negative: after */
 };
 
+/* Of an alert: nobody was told or nothing is known; it is of a known incident; it is of none. */
+enum toc_score_verdict { TOC_SCORE_UNKNOWN, TOC_SCORE_TRUE, TOC_SCORE_FALSE };
+
 struct toc_score {
     struct toc_score_counts all;
+    uint8_t *verdicts;                    /* enum toc_score_verdict of each alert of the record */
     uint64_t incidents;                   /* distinct, as the incident manager sees it */
     TOC_VEC(struct toc_score_rule) rules; /* alert rules, in the order of the files */
     TOC_VEC(struct toc_score_incident) known;

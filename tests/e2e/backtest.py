@@ -85,6 +85,10 @@ def check_backtest(c, data, root):
     c.check(-400 < before['lead_median_s'] < 0, f'told minutes after the start: {before["lead_median_s"]}')
     c.equal((r['difference']['gained'], r['difference']['lost']), (0, 1), 'alerts gained and lost')
     c.equal((after['true_alerts'], after['false_alerts']), (5, 0), 'the higher threshold')
+    # Of the old rules: what the new ones do not do.
+    c.equal(r['false_causes'], [], 'nothing false is left to explain')
+    old = backtest(c, data, '--rules', root / 'old.yml', '--labels', root / 'known.csv')['false_causes']
+    c.equal([(x['rule'], x['false_alerts'], x['threshold'], x['is_poor']) for x in old], [('QueueLong', 1, 1, False)], 'causes')
     c.check(before['precision_low'] < before['precision'] < before['precision_high'], 'the interval holds the precision')
     c.equal(len(r['incident_list']), after['incidents'], 'incidents are listed')
     again = backtest(c, data, '--rules', root / 'old.yml', '--threads', 1)
@@ -111,7 +115,32 @@ def check_refusals(c, d, data, root):
     c.check(copied.returncode == 0, f'backup: {copied.stderr}')
     copy = backtest(c, root / 'copy', '--rules', root / 'old.yml')
     c.equal(copy.get('rules', {}).get('alerts'), 6, 'a back-test on a backup of a running daemon')
+    check_api(c, d, root)
     d.stop()
+
+
+def rfc3339(t):
+    return time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(t))
+
+
+def check_api(c, d, root):
+    """The same through a running daemon."""
+    body = {'rules': (root / 'old.yml').read_text(), 'compare': (root / 'new.yml').read_text(), 'zone': 'UTC',
+            'from': rfc3339(START), 'to': rfc3339(START + DAYS * DAY),
+            'known': [{'start': rfc3339(START + a * 60), 'end': rfc3339(START + b * 60), 'labels': {'instance': 'a'}}
+                      for a, b, _ in STRETCHES[:3]]}
+    answer = d.post('/api/tocsin/v1/backtests', body, timeout=60)
+    c.equal(answer.status, 200, f'POST backtests: {answer.body[:300]}')
+    r = answer.json
+    c.equal((r['before']['true_alerts'], r['before']['false_alerts'], r['difference']['lost']), (5, 1, 1), 'by the API')
+    asked = tocsin('backtest', '--server', d.url, '--data', d.data, '--zone', 'UTC', '--rules', root / 'old.yml', '--from', START,
+                   '--to', START + DAYS * DAY, '--labels', root / 'known.csv')
+    c.check(asked.returncode == 0 and json.loads(asked.stdout)['rules']['true_alerts'] == 5, f'--server: {asked.stderr}')
+    c.equal(d.call('POST', '/api/tocsin/v1/backtests', body).status, 401, 'without a token')
+    for change, text in [({'rules': 'groups: ['}, 'rules'), ({'rules': None}, 'rules'), ({'from': 'x'}, 'from'), ({'from': None}, 'from'),
+                         ({'to': body['from']}, 'empty'), ({'known': [{}]}, 'known'), ({'interval_s': 0}, 'interval_s')]:
+        bad = d.post('/api/tocsin/v1/backtests', {**body, **change})
+        c.check(bad.status == 400 and text in bad.json['detail'], f'{change}: {bad.status} {bad.body[:200]}')
 
 
 def check_threshold(c, data):
