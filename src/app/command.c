@@ -12,6 +12,7 @@
 #include "app/learn_command.h"
 #include "app/pack_command.h"
 #include "app/query_command.h"
+#include "app/rules_command.h"
 #include "app/run_command.h"
 #include "app/test_command.h"
 #include "app/threshold_command.h"
@@ -38,6 +39,7 @@ static const struct toc_command g_commands[] = {
     {"test", toc_test_command, "unit tests of rules; PromQL test files", toc_test_usage},
     {"backtest", toc_backtest_command, "what rules would have done to stored history",
      toc_backtest_usage},
+    {"rules", toc_rules_command, "what verdicts say about rules", toc_rules_usage},
     {"threshold", toc_threshold_command, "thresholds from history and a budget of alerts",
      toc_threshold_usage},
     {"token", toc_token_command, "access tokens", toc_token_usage},

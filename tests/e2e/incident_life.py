@@ -71,6 +71,10 @@ def false_alarm(c, d, incident):
     path = f'{T}/incidents/{incident}'
     c.equal(d.post(f'{path}/verdict', {'verdict': 'maybe'}).status, 400, 'an unknown verdict')
     c.equal(d.command('incident', 'verdict', incident, 'false', '--comment', 'known load test')[0], 0, 'verdict false')
+    code, out, err = d.command('rules', 'report', '--output', 'json')
+    judged = [r for r in json.loads(out) if r['false']] if code == 0 else []
+    c.check(len(judged) == 1 and judged[0]['false'] == 1 and not judged[0]['is_poor'], f'rules report: {code} {out} {err}')
+    c.check('too few judged' in d.command('rules', 'report')[1], 'rules report as a table')
     answer = d.get(f'{path}/proposal')
     if not c.equal(answer.status, 200, f'the proposal {answer.body!r}'):
         return None
