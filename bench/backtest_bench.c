@@ -135,18 +135,18 @@ static void write_rule(struct toc_buf *y, size_t i) {
     static const char *const fleet[] = {
         "avg by (instance) (queue_length) > 75", "max by (instance) (gpu_memory_temperature) > 82",
         "sum by (instance) (rate(latency_seconds_bucket{le=\"+Inf\"}[5m])) > 1.4",
-        "delta(gpu_temperature[10m]) > 30", "queue_length > 110"};
+        "delta(gpu_temperature[10m]) > 22", "queue_length > 85"};
     const char *kind = "alert";
     struct toc_buf expr = TOC_BUF_INIT;
     if (i < 380)
         toc_buf_printf(&expr, "gpu_temperature{instance=\"node-%03zu:9100\",gpu=\"%zu\"} > %zu",
-                       i % NODES, i % 8, 75 + i % 10);
+                       i % NODES, i % 8, 64 + i % 10);
     else if (i < 660)
         toc_buf_printf(
             &expr,
             "sum by (instance) (rate(cpu_busy_seconds_total{instance=\"node-%03zu:9100\"}"
             "[5m])) > %.2f",
-            i % NODES, 5.1 + (double)(i % 5) / 10);
+            i % NODES, 4.5 + (double)(i % 5) / 20);
     else if (i < 840)
         toc_buf_printf(&expr,
                        "histogram_quantile(0.99, sum by (le) (rate(latency_seconds_bucket{"
@@ -164,7 +164,7 @@ static void write_rule(struct toc_buf *y, size_t i) {
                        "\"node-%03zu:9100\"}[5m]))",
                        i - 920);
     } else
-        toc_buf_printf(&expr, "node:idle:rate5m_%zu < 0.35", i - 960);
+        toc_buf_printf(&expr, "node:idle:rate5m_%zu < 0.48", i - 960);
     if (kind[0] == 'r')
         toc_buf_printf(y, "  - record: node:idle:rate5m_%zu\n", i - 920);
     else
