@@ -53,6 +53,7 @@ struct toc_api_parts {
     struct toc_alert_manager *alerts;
     struct toc_incident_manager *incidents;
     struct toc_threshold_access *thresholds;
+    struct toc_blob_store *blobs;
     struct toc_notifier *notifier;
     struct toc_scraper *scraper;
     struct toc_discover *discover; /* NULL: switched off */

@@ -85,7 +85,8 @@ struct scalars {
     struct toc_sv durability, loopback, cert_file, key_file;
     int64_t retention_ms, retention_bytes, scrub_interval_ms, scrub_bytes_per_s, rollup_5m_ms,
         rollup_1h_ms, ballast_bytes, memory_bytes, backlog_bytes, backlog_ms, future_tolerance_ms,
-        host_interval_ms, gpu_interval_ms, hold_ms, reopen_ms, window_ms, max_age_ms, dead_after_ms;
+        host_interval_ms, gpu_interval_ms, hold_ms, reopen_ms, window_ms, max_age_ms, dead_after_ms,
+        threshold_check_ms;
     bool host_enabled, gpu_enabled, discovery_enabled, builtin;
     bool runs_tensorboard, runs_logs, runs_logs_utc;
     const struct toc_yaml *run_dirs, *allowed_hosts, *retention_rules;
@@ -168,6 +169,8 @@ static const struct toc_schema_key g_rules[] = {
      "the rule packs that ship with Tocsin"},
     {"dead_after", TOC_SCHEMA_DURATION, AT(dead_after_ms), false, "6h", 0, 0,
      "a rule that matches no series for so long although its job is up raises RuleDead; 0s: never"},
+    {"threshold_check", TOC_SCHEMA_DURATION, AT(threshold_check_ms), false, "1d", 0, 0,
+     "how often an accepted threshold with a budget is looked at again; 0s: never"},
     {0},
 };
 static const struct toc_schema_key g_incident[] = {
@@ -291,6 +294,7 @@ static void set_scalars(struct toc_config *c, const struct sections *top, const 
     c->runs_logs_utc = s->runs_logs_utc;
     c->builtin_rules = s->builtin;
     c->rule_dead_after_ms = s->dead_after_ms ? s->dead_after_ms : -1;
+    c->threshold_check_ms = s->threshold_check_ms ? s->threshold_check_ms : -1;
     c->host_interval_ms = s->host_interval_ms;
     c->gpu_interval_ms = s->gpu_interval_ms;
     c->incident_hold_ms = s->hold_ms;

@@ -84,6 +84,7 @@ struct toc_config {
 
     int64_t evaluation_interval_ms, rule_query_offset_ms;
     int64_t rule_dead_after_ms; /* negative: never */
+    int64_t threshold_check_ms; /* negative: never */
     struct toc_labels external_labels;
     struct toc_sv alertmanager_file, alerting_text; /* its path; what it says */
     const struct toc_yaml *detectors;

@@ -229,6 +229,14 @@ static int start_rules(struct toc_daemon *d, struct toc_err *err) {
     toc_rules_set_files(d->rules, d->config->rule_files, d->config->rule_file_count, d->started_at);
     d->config->rule_file_count = 0;
     toc_threshold_adapter_init(&d->thresholds, d->rules, &d->blobs.base);
+    d->threshold_watch =
+        (struct toc_threshold_watch){.blobs = &d->blobs.base,
+                                     .every_ms = d->config->threshold_check_ms,
+                                     .trial = {.rules = d->rules,
+                                               .querier = toc_metricdb_querier(d->metrics),
+                                               .features = toc_feature_promql(d->config->features),
+                                               .lookback_ms = d->config->query.lookback_ms,
+                                               .zones = {toc_zone_offset, NULL}}};
     int rc = toc_threshold_adapter_restore(&d->thresholds, err);
     return rc < 0 ? rc : start_packs(d, err);
 }

@@ -9,6 +9,7 @@
 #include "app/log_watch.h"
 #include "app/packs.h"
 #include "app/run_readers.h"
+#include "app/threshold_watch.h"
 #include "base/vec.h"
 #include "collect/host.h"
 #include "collect/nvml.h"
@@ -76,6 +77,7 @@ struct toc_daemon {
     struct toc_incident_manager *incidents;
     struct toc_incident_observer observer;
     struct toc_threshold_adapter thresholds;
+    struct toc_threshold_watch threshold_watch; /* of the keeper thread */
     struct toc_notifier *notifier;
     struct toc_doctor *doctor;
     struct toc_run_receiver *runs;
@@ -124,6 +126,8 @@ void toc_daemon_on_delivery(void *daemon, const struct toc_notifier_event *e);
 void toc_daemon_on_incident(void *daemon, enum toc_incident_event event,
                             const struct toc_incident *i);
 
+/* The Alertmanager configuration in force. */
+void toc_daemon_routing(struct toc_daemon *d, struct toc_buf *out);
 /* What the API asks of the daemon. */
 void toc_daemon_make_api(struct toc_daemon *d);
 /* Remembers the configuration that is in force now; with reload_mutex or before there are others.

@@ -143,9 +143,21 @@ static void watch_pressure(struct toc_daemon *d) {
     toc_api_refuse_queries(d->api, d->pressure.shortage & TOC_NO_MEMORY_AT_ALL);
 }
 
+/* One accepted threshold at a time. */
+static void check_thresholds(struct toc_daemon *d, struct toc_ts now, int64_t *complained_ms) {
+    struct toc_buf routing = TOC_BUF_INIT;
+    struct toc_err err = {0};
+    if (now.ms < d->threshold_watch.next_ms || d->threshold_watch.every_ms < 0)
+        return;
+    toc_daemon_routing(d, &routing);
+    if (toc_threshold_watch_step(&d->threshold_watch, toc_buf_sv(&routing), now, &err) < 0)
+        complain("rules", complained_ms, mono_ms(d), &err);
+    toc_buf_fini(&routing);
+}
+
 static void keep_house(void *ctx) {
     struct toc_daemon *d = ctx;
-    int64_t next_self = 0, next_prune = 0, complained = 0;
+    int64_t next_self = 0, next_prune = 0, complained = 0, complained_thresholds = 0;
     do {
         struct toc_err err = {0};
         struct toc_ts now = toc_clock_now(d->clock);
@@ -161,6 +173,7 @@ static void keep_house(void *ctx) {
             toc_spans_flush(d->spans);
             toc_daemon_write_self(d, now);
         }
+        check_thresholds(d, now, &complained_thresholds);
         if (mono >= next_prune) {
             next_prune = mono + PRUNE_EVERY_MS;
             uint64_t removed;

@@ -49,6 +49,10 @@ static int set_pack(void *daemon, struct toc_sv name, enum toc_pack_mode mode, s
     return toc_packs_set(((struct toc_daemon *)daemon)->packs, name, mode, now, err);
 }
 
+void toc_daemon_routing(struct toc_daemon *d, struct toc_buf *out) {
+    routing_text(d, out);
+}
+
 void toc_daemon_make_api(struct toc_daemon *d) {
     struct toc_err err = {0};
     /* The expression was checked when the file was loaded. */
@@ -68,6 +72,7 @@ void toc_daemon_make_api(struct toc_daemon *d) {
                                         .alerts = d->alerts,
                                         .incidents = d->incidents,
                                         .thresholds = &d->thresholds.base,
+                                        .blobs = &d->blobs.base,
                                         .notifier = d->notifier,
                                         .scraper = d->scraper,
                                         .discover = d->discover,

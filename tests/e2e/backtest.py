@@ -8,16 +8,17 @@ import subprocess
 import tempfile
 import time
 
-from tocsin_test import BINARY, Checks, Daemon
+from tocsin_test import BINARY, Checks, Daemon, wait_for
 
 DAY = 86400
 DAYS = 14
 CONFIG = '''
+rule_files: [live.yml]
 storage: {retention: 60d}
 host: {enabled: false}
 gpu: {enabled: false}
 discovery: {enabled: false}
-rules: {builtin: false}
+rules: {builtin: false, threshold_check: 1s}
 '''
 RULES = '''
 groups:
@@ -116,6 +117,7 @@ def check_refusals(c, d, data, root):
     copy = backtest(c, root / 'copy', '--rules', root / 'old.yml')
     c.equal(copy.get('rules', {}).get('alerts'), 6, 'a back-test on a backup of a running daemon')
     check_api(c, d, root)
+    check_reviews(c, d)
     d.stop()
 
 
@@ -143,6 +145,32 @@ def check_api(c, d, root):
         c.check(bad.status == 400 and text in bad.json['detail'], f'{change}: {bad.status} {bad.body[:200]}')
 
 
+def check_reviews(c, d):
+    """A threshold is proposed with its effect, accepted by somebody, and looked at again."""
+    path = '/api/tocsin/v1/threshold-reviews'
+    proposal = {'rule': 'QueueLong', 'threshold': 88, 'reason': 'the last one was no incident', 'budget_count': 1, 'budget_period_s': 7 * DAY}
+    answer = d.post(path, proposal, timeout=60)
+    if not c.equal(answer.status, 200, f'propose: {answer.body[:300]}'):
+        return
+    r = answer.json
+    c.equal((r['state'], r['before'], r['effect_before']['alerts'], r['effect_after']['alerts']), ('proposed', 80, 4, 3), 'the effect')
+    decide = f'{path}/{r["id"]}/'
+    c.equal(d.call('POST', decide + 'accept', {}).status, 401, 'not without a token')
+    accepted = d.post(decide + 'accept', {'comment': 'agreed'})
+    c.equal((accepted.status, accepted.json.get('state'), accepted.json.get('decided_by')), (200, 'accepted', 'admin'), 'accept')
+    c.equal(d.post(decide + 'reject').status, 409, 'a decision stands')
+    c.equal(d.post(f'{path}/T-999999/accept').status, 404, 'an unknown review')
+    rules = [x for g in d.get('/api/v1/rules').json['data']['groups'] for x in g['rules'] if x['name'] == 'QueueLong']
+    c.check(rules and '88' in rules[0]['query'], f'the number is in force: {rules}')
+    change = d.get('/api/tocsin/v1/changes').json['changes'][0]
+    c.equal((change['kind'], change['subject'], change['actor']), ('threshold', 'QueueLong', 'admin'), 'the change is recorded')
+    looked = wait_for(lambda: d.get(path).json['reviews'][0]['checked_at'], 30)
+    c.check(looked and not d.get(path).json['reviews'][0]['is_over_budget'], 'it was looked at again and keeps its budget')
+    for bad in ({'rule': 'QueueLong'}, {'threshold': 1}, {**proposal, 'threshold': 'x'}, {**proposal, 'budget_period_s': 1}):
+        c.equal(d.post(path, bad).status, 400, f'{bad}')
+    c.equal(d.post(path, {**proposal, 'rule': 'None'}).status, 404, 'an unknown rule')
+
+
 def check_threshold(c, data):
     arguments = ['threshold', 'suggest', 'queue', '--data', data, '--budget', '1/week', '--history', f'{DAYS}d', '--output', 'json']
     first, second = tocsin(*arguments), tocsin(*arguments)
@@ -162,6 +190,7 @@ def main():
     root = pathlib.Path(tempfile.mkdtemp(prefix='tocsin-test-'))
     config = root / 'tocsin.yml'
     config.write_text(CONFIG)
+    (root / 'live.yml').write_text(RULES)
     d = Daemon(config=config)
     with d:
         write(d, c)
