@@ -30,7 +30,12 @@ const char toc_detect_usage[] =
     "      --stream            judge each row from the rows before it alone, with memories of "
     "past\n"
     "                          windows instead of a forest; several columns are one entity\n"
-    "      --threshold L       with --stream: alert above -log10 p = L (default 1.85)\n"
+    "      --budget N/UNIT     with --stream: false alarms allowed, such as 1/week (default), "
+    "2/day,\n"
+    "                          1/month or 1/hour\n"
+    "      --direction D       with --stream and one column: both, up or down (default both)\n"
+    "      --train-rows N      with --stream: the first N rows are learnt and never alert\n"
+    "      --threshold L       with --stream: alert above -log10 p = L, whatever the budget\n"
     "      --exit-zero         exit with 0 although anomalies were found\n"
     "\n"
     "score is in [-1, 0), lower is stranger; a row is an anomaly when it lies below the offset.\n"
@@ -43,10 +48,11 @@ const char toc_detect_usage[] =
     "Exit code: 1 anomalies found, 0 none (or --exit-zero), 2 bad usage or input.\n";
 
 struct request {
-    const char *columns, *contamination, *max_samples, *output, *threshold;
+    const char *columns, *contamination, *max_samples, *output, *threshold, *budget, *direction;
     int64_t seed;
     bool is_exit_zero, is_stream;
-    double stream_threshold; /* 0: the default */
+    int64_t train_rows;
+    struct toc_detect_stream_options stream;
     struct toc_iforest_params params;
     enum toc_detect_form form;
 };
@@ -78,6 +84,29 @@ static int read_form(const char *text, enum toc_detect_form *out) {
     return usage_error("output", "table, json, csv, scores or features", text);
 }
 
+static int read_stream_options(struct request *r) {
+    static const char *const directions[] = {"both", "up", "down"};
+    struct toc_detect_stream_options *o = &r->stream;
+    if (r->threshold && (toc_parse_f64(toc_sv_cstr(r->threshold), &o->threshold) < 0 ||
+                         !(o->threshold > 0 && o->threshold < 1000)))
+        return usage_error("threshold", "a number above 0", r->threshold);
+    if (r->budget && toc_detect_budget_parse(toc_sv_cstr(r->budget), &o->budget_seconds) < 0)
+        return usage_error("budget", "a number per hour, day, week or month, such as 1/week",
+                           r->budget);
+    size_t d = 0;
+    while (r->direction && d < TOC_ARRAY_LEN(directions) && strcmp(directions[d], r->direction))
+        d++;
+    if (d == TOC_ARRAY_LEN(directions))
+        return usage_error("direction", "both, up or down", r->direction);
+    o->direction = (enum toc_stream_direction)d;
+    if (r->train_rows < 0 || r->train_rows > TOC_DETECT_ROWS_MAX) {
+        fprintf(stderr, "tocsin detect: --train-rows must be 0 to %d\n", TOC_DETECT_ROWS_MAX);
+        return TOC_EXIT_USAGE;
+    }
+    o->train_rows = (size_t)r->train_rows;
+    return 0;
+}
+
 static int read_params(struct request *r) {
     struct toc_iforest_params *p = &r->params;
     const char *c = r->contamination;
@@ -93,10 +122,8 @@ static int read_params(struct request *r) {
         return TOC_EXIT_USAGE;
     }
     p->seed = (uint64_t)r->seed;
-    if (r->threshold && (toc_parse_f64(toc_sv_cstr(r->threshold), &r->stream_threshold) < 0 ||
-                         !(r->stream_threshold > 0 && r->stream_threshold < 1000)))
-        return usage_error("threshold", "a number above 0", r->threshold);
-    return read_form(r->output, &r->form);
+    int rc = read_stream_options(r);
+    return rc ? rc : read_form(r->output, &r->form);
 }
 
 static int judge(const struct request *r, struct verdicts *v, struct toc_err *err) {
@@ -260,7 +287,7 @@ static int detect_stream(const struct request *r, const char *path) {
     size_t alerts = 0;
     int rc = toc_detect_input_read(&in, path, r->columns, true, &err);
     if (rc == 0)
-        rc = toc_detect_stream(&in, r->stream_threshold, r->form, &alerts, &err);
+        rc = toc_detect_stream(&in, &r->stream, r->form, &alerts, &err);
     if (rc < 0)
         complain(path, &err);
     toc_detect_input_fini(&in);
@@ -301,6 +328,9 @@ int toc_detect_command(int argc, char **argv) {
         {"output", 'o', TOC_OPTION_STRING, &r.output},
         {"stream", 0, TOC_OPTION_FLAG, &r.is_stream},
         {"threshold", 0, TOC_OPTION_STRING, &r.threshold},
+        {"budget", 0, TOC_OPTION_STRING, &r.budget},
+        {"direction", 0, TOC_OPTION_STRING, &r.direction},
+        {"train-rows", 0, TOC_OPTION_INT, &r.train_rows},
         {"exit-zero", 0, TOC_OPTION_FLAG, &r.is_exit_zero},
         {0},
     };

@@ -10,7 +10,8 @@
 #include "base/time.h"
 #include "codec/csv.h"
 #include "codec/json_writer.h"
-#include "detect/stream.h"
+
+enum { JOIN_ROWS = 10 }; /* alerts no further apart are one */
 
 /* Rows in alert, one behind the other. */
 struct episode {
@@ -21,7 +22,6 @@ struct judged {
     const struct toc_detect_input *in;
     struct toc_stream_result *rows;
     double *seconds, *values; /* for the features of alerts: rows, rows x columns; else NULL */
-    double threshold;
     TOC_VEC(struct episode) episodes;
 };
 
@@ -49,7 +49,7 @@ static void note_episode(struct judged *j, size_t row) {
     if (!j->rows[row].is_alert)
         return;
     struct episode *last = j->episodes.count ? &j->episodes.items[j->episodes.count - 1] : NULL;
-    if (last && last->last + 1 == row) {
+    if (last && row - last->last <= JOIN_ROWS) {
         last->last = row;
         if (j->rows[row].surprise > j->rows[last->peak].surprise)
             last->peak = row;
@@ -69,9 +69,13 @@ static int keep_rows(struct judged *j, enum toc_detect_form form, struct toc_err
     return j->seconds && j->values ? 0 : toc_errf(err, TOC_ENOMEM, "no memory for %zu rows", rows);
 }
 
-static int judge(struct judged *j, double threshold, struct toc_err *err) {
+static int judge(struct judged *j, const struct toc_detect_stream_options *options,
+                 struct toc_err *err) {
     const struct toc_detect_input *in = j->in;
-    struct toc_stream_options o = {.columns = in->columns.count, .threshold = threshold};
+    struct toc_stream_options o = {.columns = in->columns.count,
+                                   .threshold = options->threshold,
+                                   .budget_seconds = options->budget_seconds,
+                                   .direction = options->direction};
     struct toc_stream *s = NULL;
     double *values = toc_try_calloc(in->columns.count, sizeof *values);
     j->rows = toc_try_calloc(in->rows.count + 1, sizeof *j->rows);
@@ -91,6 +95,8 @@ static int judge(struct judged *j, double threshold, struct toc_err *err) {
             j->seconds[row] = seconds;
             memcpy(j->values + row * in->columns.count, values, in->columns.count * sizeof *values);
         }
+        if (row < options->train_rows)
+            j->rows[row].is_alert = false;
         note_episode(j, row);
     }
     toc_stream_free(&s);
@@ -156,8 +162,10 @@ static void write_json(const struct judged *j, struct toc_buf *out) {
 }
 
 static void write_features(const struct judged *j, struct toc_buf *out) {
-    const struct toc_detect_track t = {
-        j->seconds, j->values, j->rows, j->in->rows.count, j->in->columns.count, j->threshold};
+    enum { YOUNG_ROWS = 50 }; /* the bar there is what the budget alone gives */
+    double bar = j->rows[TOC_MIN(j->in->rows.count - 1, (size_t)YOUNG_ROWS)].bar;
+    const struct toc_detect_track t = {j->seconds,           j->values, j->rows, j->in->rows.count,
+                                       j->in->columns.count, bar};
     toc_detect_write_features(&t, out);
 }
 
@@ -203,12 +211,30 @@ static int print(const struct judged *j, enum toc_detect_form form, struct toc_e
     return rc < 0 ? toc_errf(err, rc, "cannot write the result: %s", toc_strerror(rc)) : 0;
 }
 
-int toc_detect_stream(const struct toc_detect_input *in, double threshold,
+int toc_detect_budget_parse(struct toc_sv text, double *out_seconds) {
+    static const struct {
+        const char *name;
+        double seconds;
+    } units[] = {{"hour", 3600}, {"day", 86400}, {"week", 604800}, {"month", 2592000}};
+    struct toc_sv rest = text, number;
+    double count;
+    if (!toc_sv_split(&rest, '/', &number) || toc_parse_f64(number, &count) < 0 ||
+        !(count >= 1e-3 && count <= 1e6))
+        return TOC_EPARSE;
+    for (size_t i = 0; i < TOC_ARRAY_LEN(units); i++)
+        if (toc_sv_eq(rest, toc_sv_cstr(units[i].name))) {
+            *out_seconds = units[i].seconds / count;
+            return 0;
+        }
+    return TOC_EPARSE;
+}
+
+int toc_detect_stream(const struct toc_detect_input *in, const struct toc_detect_stream_options *o,
                       enum toc_detect_form form, size_t *out_alerts, struct toc_err *err) {
-    struct judged j = {.in = in, .threshold = threshold > 0 ? threshold : TOC_STREAM_THRESHOLD};
+    struct judged j = {.in = in};
     int rc = keep_rows(&j, form, err);
     if (rc == 0)
-        rc = judge(&j, threshold, err);
+        rc = judge(&j, o, err);
     if (rc == 0)
         rc = print(&j, form, err);
     *out_alerts = j.episodes.count;

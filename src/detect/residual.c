@@ -2,8 +2,6 @@
 
 #include <math.h>
 
-#include "base/alloc.h"
-
 double toc_moments_z(struct toc_moments *m, double v, double clip) {
     double sd = m->count > 1 ? sqrt(m->squares / (double)m->count) : 0;
     double z = m->count > 5 && sd > 0 ? (v - m->mean) / sd : 0;
@@ -11,7 +9,7 @@ double toc_moments_z(struct toc_moments *m, double v, double clip) {
     m->count++;
     m->mean += delta / (double)m->count;
     m->squares += delta * (v - m->mean);
-    return fmin(fmax(z, -clip), clip);
+    return z > clip ? clip : z < -clip ? -clip : z;
 }
 
 double toc_line_residual(struct toc_line *l, double v) {
@@ -37,63 +35,75 @@ double toc_line_residual(struct toc_line *l, double v) {
 double toc_level_residual(struct toc_level *l, double v) {
     if (l->count++ == 0)
         l->level = v;
-    double residual = fabs(v - l->level);
-    double share = fmax(2.0 / 129, 1 / (double)l->count);
+    double residual = v - l->level;
+    double share = l->count < 65 ? 1 / (double)l->count : 2.0 / 129;
     l->level += share * (v - l->level);
     return residual;
 }
 
 double toc_sliding_sum_add(struct toc_sliding_sum *s, double v) {
-    size_t at = (size_t)(s->count % s->width);
-    s->sum += v - (s->count >= s->width ? s->values[at] : 0);
-    s->values[at] = (float)v;
-    s->count++;
-    if (at == 0) { /* rounding adds up: begin anew once per window */
+    s->sum += v - s->values[s->at];
+    s->values[s->at] = (float)v;
+    s->at = s->at + 1 < s->width ? s->at + 1 : 0;
+    if (s->at == 0) { /* rounding adds up: begin anew once per window */
         s->sum = 0;
-        for (size_t i = 0; i < s->width && i < s->count; i++)
+        for (size_t i = 0; i < s->width; i++)
             s->sum += s->values[i];
     }
-    return fmax(s->sum, 0);
+    return s->sum > 0 ? s->sum : 0;
+}
+
+double toc_block_sum_add(struct toc_block_sum *s, double v) {
+    s->filling += v;
+    double sum = s->filling;
+    for (size_t i = 0; i < TOC_BLOCKS; i++)
+        sum += s->blocks[i];
+    s->count++;
+    sum -= s->blocks[s->oldest] * (double)s->count / TOC_BLOCK_VALUES;
+    if (s->count == TOC_BLOCK_VALUES) {
+        s->blocks[s->oldest] = (float)s->filling;
+        s->oldest = (s->oldest + 1) % TOC_BLOCKS;
+        s->filling = 0;
+        s->count = 0;
+    }
+    return sum > 0 ? sum : 0;
 }
 
 /* ------------------------------------------------------------------------------------- seasons */
 
-enum { SAME_PHASE = 5 };
-
-struct toc_season {
-    size_t capacity;
-    uint64_t count;
-    float values[];
-};
-
-struct toc_season *toc_season_new(size_t capacity) {
-    struct toc_season *s = toc_try_calloc(1, sizeof(struct toc_season) + capacity * sizeof(float));
-    if (s)
-        s->capacity = capacity;
-    return s;
+static int slot_of(double seconds, double period, int slots) {
+    double phase = seconds / period;
+    phase -= floor(phase);
+    int at = (int)(phase * slots);
+    return at < slots ? at : slots - 1;
 }
 
-void toc_season_free(struct toc_season **s) {
-    toc_free(*s);
-    *s = NULL;
-}
-
-void toc_season_learn(struct toc_season *s, double v) {
-    s->values[s->count++ % s->capacity] = (float)v;
-}
-
-double toc_season_residual(const struct toc_season *s, double v, size_t period) {
-    float same[SAME_PHASE];
-    size_t n = 0;
-    for (uint64_t k = 1; k <= SAME_PHASE && period >= 4; k++) {
-        uint64_t age = k * period; /* the newest kept value has age 1 */
-        if (age > s->count || age > s->capacity)
-            break;
-        float x = s->values[(s->count - age) % s->capacity];
-        size_t i = n++;
-        for (; i > 0 && same[i - 1] > x; i--)
-            same[i] = same[i - 1];
-        same[i] = x;
+/* A slot that is left hands its mean to its level. */
+static void enter_slot(struct toc_season_slot *s, int at, float *levels, uint8_t *visits) {
+    if (s->at == at + 1)
+        return;
+    if (s->at > 0) {
+        int left = s->at - 1;
+        double share = fmax(0.2, 1.0 / (visits[left] + 1)), mean = s->sum / s->count;
+        levels[left] += (float)(share * (mean - levels[left]));
+        visits[left] = (uint8_t)(visits[left] < UINT8_MAX ? visits[left] + 1 : UINT8_MAX);
     }
-    return n < 2 ? -1 : fabs(v - same[n / 2]);
+    *s = (struct toc_season_slot){.at = (int16_t)(at + 1)};
+}
+
+static void learn(struct toc_season_slot *s, double v) {
+    s->sum += v;
+    s->count++;
+}
+
+struct toc_season_residuals toc_seasons_step(struct toc_seasons *s, double seconds, double v) {
+    int day = slot_of(seconds, 86400, TOC_DAY_SLOTS);
+    int week = slot_of(seconds, 604800, TOC_WEEK_SLOTS);
+    struct toc_season_residuals r = {v - s->day[day], v - s->week[week], s->day_visits[day] > 0,
+                                     s->week_visits[week] > 0};
+    enter_slot(&s->day_slot, day, s->day, s->day_visits);
+    enter_slot(&s->week_slot, week, s->week, s->week_visits);
+    learn(&s->day_slot, v);
+    learn(&s->week_slot, v);
+    return r;
 }

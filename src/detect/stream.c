@@ -5,58 +5,81 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "detect/quick_log.h"
 #include "detect/stream_priv.h"
 
-enum { COLUMNS_MAX = 1024, WINDOWS_DEFAULT = 256 };
-
-struct toc_stream {
-    struct toc_stream_options options;
-    struct toc_stream_metric *metric; /* one column */
-    struct toc_stream_entity *entity; /* several */
-    double *values;                   /* the row with missing values filled */
-    double last_seconds, interval;    /* of the last rows */
-    struct toc_stream_result last;
-    bool has_row;
-    /* The alert that is open, or ended with the row before the last one. */
-    float features[TOC_STREAM_FEATURES];
-    uint32_t alert_rows;
-    bool was_alert; /* at the row before the last one */
+enum {
+    COLUMNS_MAX = 1024,
+    WINDOWS_OF_METRIC = 64,
+    WINDOWS_OF_ENTITY = 96,
+    WINDOWS_MAX = 4096,
+    GAP_ROWS = 128
 };
 
-/* A negative score says that there is none yet: nothing to judge, nothing to learn. */
-double toc_scored_excess(struct toc_scored *s, double score) {
+double toc_scored_excess(struct toc_tail_sketch *s, double score) {
     if (score < 0)
         return 0;
-    double excess = toc_tail_excess(&s->tail, score);
-    toc_tail_learn(&s->tail, score);
+    double excess = toc_tail_excess(s, score);
+    toc_tail_learn(s, score);
     return excess;
 }
 
-double toc_scored_surprise(struct toc_scored *s, double score) {
+double toc_scored_surprise(struct toc_tail_sketch *s, double score) {
     if (score < 0)
         return 0;
-    double surprise = toc_tail_surprise(&s->tail, score);
-    toc_tail_learn(&s->tail, score);
+    double surprise = toc_tail_surprise(s, score);
+    toc_tail_learn(s, score);
     return surprise;
+}
+
+double toc_row_surprise(double surprise) {
+    return surprise + 0.15;
+}
+
+double toc_stretch_surprise(double a, double b) {
+    static const double at = 2.3, bar = 3.3, flat = 0.2, steep = 1;
+    double mean = sqrt((1 + a) * (1 + b)) - 1;
+    double on_bar = bar + (mean - at) / (mean < at ? flat : steep);
+    return on_bar > 0 ? on_bar : 0;
+}
+
+static int check_options(const struct toc_stream_options *o, struct toc_err *err) {
+    if (!o->columns || o->columns > COLUMNS_MAX)
+        return toc_errf(err, TOC_EINVAL, "%zu columns: expected 1 to %d", o->columns, COLUMNS_MAX);
+    if (o->windows > WINDOWS_MAX)
+        return toc_errf(err, TOC_EINVAL, "%zu windows: expected 1 to %d", o->windows, WINDOWS_MAX);
+    if (o->k > o->m || o->m > 32)
+        return toc_errf(err, TOC_EINVAL, "%u of %u rows: expected k of m with m at most 32", o->k,
+                        o->m);
+    if (!(o->budget_seconds >= 0 && o->budget_seconds < 1e12) ||
+        !(o->threshold >= 0 && o->threshold < 1e6) || (unsigned)o->direction > TOC_STREAM_DOWN)
+        return toc_errf(err, TOC_EINVAL, "budget, threshold or direction out of range");
+    return 0;
+}
+
+static void fill_defaults(struct toc_stream *s) {
+    struct toc_stream_options *o = &s->options;
+    if (!o->windows)
+        o->windows = o->columns == 1 ? WINDOWS_OF_METRIC : WINDOWS_OF_ENTITY;
+    o->k = o->k ? o->k : 1;
+    o->m = o->m ? o->m : 1;
+    o->budget_seconds = o->budget_seconds > 0 ? o->budget_seconds : TOC_STREAM_BUDGET_SECONDS;
+    s->alert_options = (struct toc_budget_options){o->budget_seconds, o->threshold, o->k, o->m};
 }
 
 int toc_stream_new(const struct toc_stream_options *options, struct toc_stream **out,
                    struct toc_err *err) {
     *out = NULL;
-    if (!options->columns || options->columns > COLUMNS_MAX)
-        return toc_errf(err, TOC_EINVAL, "%zu columns: expected 1 to %d", options->columns,
-                        COLUMNS_MAX);
-    struct toc_stream *s = TOC_NEW(struct toc_stream);
+    int rc = check_options(options, err);
+    if (rc < 0)
+        return rc;
+    struct toc_stream *s = toc_xcalloc(1, sizeof *s + options->columns * sizeof *s->values);
     *out = s;
     s->options = *options;
-    if (!s->options.windows)
-        s->options.windows = WINDOWS_DEFAULT;
-    if (!(s->options.threshold > 0))
-        s->options.threshold = TOC_STREAM_THRESHOLD;
-    s->values = TOC_NEW_ARRAY(double, options->columns);
-    int rc = options->columns == 1
-                 ? toc_stream_metric_new(s->options.windows, &s->metric, err)
-                 : toc_stream_entity_new(options->columns, s->options.windows, &s->entity, err);
+    fill_defaults(s);
+    rc = options->columns == 1
+             ? toc_stream_metric_new(s->options.windows, &s->metric, err)
+             : toc_stream_entity_new(options->columns, s->options.windows, &s->entity, err);
     if (rc < 0)
         toc_stream_free(out);
     return rc;
@@ -67,14 +90,22 @@ void toc_stream_free(struct toc_stream **s) {
         return;
     toc_stream_metric_free(&(*s)->metric);
     toc_stream_entity_free(&(*s)->entity);
-    toc_free((*s)->values);
     toc_free(*s);
     *s = NULL;
+}
+
+size_t toc_stream_columns(const struct toc_stream *s) {
+    return s->options.columns;
 }
 
 size_t toc_stream_bytes(const struct toc_stream *s) {
     return sizeof *s + s->options.columns * sizeof *s->values +
            (s->metric ? toc_stream_metric_bytes(s->metric) : toc_stream_entity_bytes(s->entity));
+}
+
+void toc_stream_prefetch(const struct toc_stream *s) {
+    if (s->metric)
+        toc_stream_metric_prefetch(s->metric);
 }
 
 /* A missing value repeats the column's last one; false when all are missing. */
@@ -93,31 +124,71 @@ static bool fill(struct toc_stream *s, const double *values) {
 static void note_alert(struct toc_stream *s, struct toc_verdict *v, bool is_first) {
     if (is_first)
         s->alert_rows = 0;
-    s->alert_rows++;
+    s->alert_rows += s->alert_rows < UINT32_MAX;
     v->features[TOC_STREAM_SURPRISE] = (float)v->surprise;
-    v->features[TOC_STREAM_PEAK_EXCESS] = (float)(v->surprise - s->options.threshold);
+    v->features[TOC_STREAM_PEAK_EXCESS] = (float)(v->surprise - s->last.bar);
     v->features[TOC_STREAM_SCORE] = (float)s->last.score;
-    v->features[TOC_STREAM_LOG_INTERVAL] = s->interval > 0 ? (float)log10(s->interval) : 0;
+    v->features[TOC_STREAM_LOG_INTERVAL] = s->log_interval * 0.30103f;
     if (is_first || v->features[TOC_STREAM_SURPRISE] > s->features[TOC_STREAM_SURPRISE])
         memcpy(s->features, v->features, sizeof s->features);
     s->features[TOC_STREAM_LOG_ROWS] = (float)log10(s->alert_rows);
 }
 
+/* The usual distance of rows: a mean of logarithms in which one row moves it by an octave at most.
+ */
+static void learn_interval(struct toc_stream *s, double seconds) {
+    double since = fmin(fmax(seconds - s->last_seconds, 1e-9), 1e12);
+    float off = toc_quick_log2((float)since) - s->log_interval;
+    s->intervals += s->intervals < UINT32_MAX;
+    if (s->intervals == 1)
+        s->log_interval += off;
+    else
+        s->log_interval += fminf(fmaxf(off, -1), 1) * fmaxf(1.0f / 64, 1.0f / (float)s->intervals);
+    if (s->intervals < 64 || s->intervals % 16 == 0)
+        s->interval = exp2f(s->log_interval);
+}
+
+static struct toc_stream_result without_row(const struct toc_stream *s) {
+    struct toc_stream_result r = s->last;
+    r.surprise = 0;
+    r.is_alert = false;
+    return r;
+}
+
+static void note_time(struct toc_stream *s, double seconds) {
+    if (s->has_row) {
+        bool is_gap =
+            s->intervals > 8 && seconds - s->last_seconds > (double)GAP_ROWS * s->interval;
+        if (is_gap && s->metric)
+            toc_stream_metric_break(s->metric);
+        else if (is_gap)
+            toc_stream_entity_break(s->entity);
+        learn_interval(s, seconds);
+    }
+    s->has_row = true;
+    s->last_seconds = seconds;
+}
+
 struct toc_stream_result toc_stream_step(struct toc_stream *s, double seconds,
                                          const double *values) {
     bool is_late = s->has_row && !(seconds > s->last_seconds);
-    if (is_late || !fill(s, values))
-        return (struct toc_stream_result){s->last.score, 0, false};
-    if (s->has_row)
-        s->interval = seconds - s->last_seconds;
-    s->has_row = true;
-    s->last_seconds = seconds;
-    struct toc_verdict v = s->metric ? toc_stream_metric_step(s->metric, seconds, s->values[0])
-                                     : toc_stream_entity_step(s->entity, s->values);
+    if (is_late || !(fabs(seconds) < 1e15) || !fill(s, values))
+        return without_row(s);
+    double since = s->has_row ? seconds - s->last_seconds : 0;
+    note_time(s, seconds);
+    struct toc_verdict v =
+        s->metric ? toc_stream_metric_step(s->metric, s->options.direction, seconds, s->values[0])
+                  : toc_stream_entity_step(s->entity, s->values);
+    double interval = s->interval > 0 ? s->interval : 1;
     s->was_alert = s->last.is_alert;
-    s->last = (struct toc_stream_result){v.rank / (v.rank + 2), v.surprise,
-                                         v.surprise > s->options.threshold};
-    if (s->last.is_alert)
+    bool is_open = toc_budget_step(&s->alert, &s->alert_options, v.surprise, since, interval);
+    s->last = (struct toc_stream_result){v.rank / (v.rank + 2),
+                                         v.surprise,
+                                         toc_budget_bar(&s->alert, &s->alert_options),
+                                         v.lower,
+                                         v.upper,
+                                         is_open};
+    if (is_open)
         note_alert(s, &v, !s->was_alert);
     return s->last;
 }

@@ -8,36 +8,54 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 
 struct toc_stream;
 
+enum toc_stream_direction { TOC_STREAM_BOTH, TOC_STREAM_UP, TOC_STREAM_DOWN };
+
 struct toc_stream_options {
-    size_t columns;   /* 1 to 1024 */
-    size_t windows;   /* remembered per window length; 0: 256 */
-    double threshold; /* of `surprise` for an alert; 0: TOC_STREAM_THRESHOLD */
+    size_t columns;        /* 1 to 1024 */
+    size_t windows;        /* remembered per window length; 0: 64, 96 of an entity */
+    double budget_seconds; /* one alert in so many seconds; 0: TOC_STREAM_BUDGET_SECONDS */
+    double threshold;      /* of `surprise` for an alert instead of a budget; 0: the budget */
+    enum toc_stream_direction direction; /* of a metric's alerts; an entity's are both */
+    uint32_t k, m; /* an alert opens when k of the last m rows are above; 0: 1 of 1; m at most 32 */
 };
-/* Chosen on the development half of NAB as the lowest level on the plateau of its standard score.
- */
-#define TOC_STREAM_THRESHOLD 1.85
+#define TOC_STREAM_BUDGET_SECONDS 604800.0 /* 1/week */
 
 struct toc_stream_result {
-    double score;    /* [0, 1), rises with strangeness; for ranking */
-    double surprise; /* about -log10 of the probability of such a row */
-    bool is_alert;
+    double score;       /* [0, 1), rises with strangeness; for ranking */
+    double surprise;    /* about -log10 of the share of such rows */
+    double bar;         /* of the surprise for an alert, as of this row */
+    float lower, upper; /* where a metric's value was expected; 0 of an entity */
+    bool is_alert;      /* an alert is open */
 };
 
 int toc_stream_new(const struct toc_stream_options *options, struct toc_stream **out,
                    struct toc_err *err) TOC_MUST_CHECK;
 void toc_stream_free(struct toc_stream **s);
+size_t toc_stream_columns(const struct toc_stream *s);
 /* The next row: seconds (rising; a row that is not later gets the last score) and `columns`
  * values; NaN and infinity mean missing. A row in which every value is missing gets the last score
- * and no alert. */
+ * and no alert. After a gap of more than 128 rows windows begin anew. */
 struct toc_stream_result toc_stream_step(struct toc_stream *s, double seconds,
                                          const double *values);
+/* Brings the state of a metric into the caches: for the next stream before the step of this one,
+ * where many take their rows in turn. */
+void toc_stream_prefetch(const struct toc_stream *s);
 /* Bytes of state. */
 size_t toc_stream_bytes(const struct toc_stream *s);
+
+/* Appends the state: magic and version, options, parts, CRC-32C. A stream made from it gives the
+ * same results for the same rows, bit for bit, as this one. Hostile bytes are refused:
+ * TOC_ECORRUPT, TOC_ETRUNCATED, TOC_EVERSION, TOC_ELIMIT. */
+void toc_stream_state_encode(const struct toc_stream *s, struct toc_buf *out);
+int toc_stream_state_decode(struct toc_sv bytes, struct toc_stream **out,
+                            struct toc_err *err) TOC_MUST_CHECK;
 
 /*
  * What a classifier of alerts looks at: X(name, meaning). A part that the kind of stream does not
@@ -47,12 +65,12 @@ size_t toc_stream_bytes(const struct toc_stream *s);
 #define TOC_STREAM_FEATURE_TABLE(X)                                                            \
     X(LONG_WINDOW, long_window, "surprise of the window of 64 points")                         \
     X(SHORT_WINDOW, short_window, "surprise of the window of 16 points")                       \
-    X(POINT_WINDOW, point_window, "surprise of the window of 4 points")                        \
+    X(SMOOTH, smooth, "surprise of the smallest residual smoothed over 8 rows")                \
     X(ENERGY, energy, "surprise of the energy")                                                \
     X(RESIDUAL, residual, "surprise of the smallest residual to level, day and week")          \
     X(LINE, line, "surprise of the residual to a straight line, mean over the columns")        \
     X(SURPRISE, surprise, "surprise of all together")                                          \
-    X(PEAK_EXCESS, peak_excess, "surprise above the threshold")                                \
+    X(PEAK_EXCESS, peak_excess, "surprise above the bar")                                      \
     X(SCORE, score, "the score")                                                               \
     X(LEVEL_RATIO, level_ratio, "residual to the level, in standard deviations")               \
     X(DAY_RATIO, day_ratio, "residual to the same time of day, in standard deviations")        \

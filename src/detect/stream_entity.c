@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "base/alloc.h"
+#include "base/attrs.h"
 #include "detect/stream_priv.h"
 
 enum { COLUMN_WINDOWS = 64, RESIDUAL_POINTS = 16 };
@@ -15,7 +16,7 @@ struct column {
     struct toc_line line;
     struct toc_sliding_sum residual;
     struct toc_window_memory *windows;
-    struct toc_scored residual_score, window_score;
+    struct toc_tail_sketch residual_score, window_score;
 };
 
 struct toc_stream_entity {
@@ -24,7 +25,7 @@ struct toc_stream_entity {
     float *point; /* z-scores of the row */
     struct toc_window_memory *long_windows, *short_windows;
     struct toc_sliding_sum energy_short, energy_long;
-    struct toc_scored long_squared, long_absolute, short_absolute, energy_short_score,
+    struct toc_tail_sketch long_squared, long_absolute, short_absolute, energy_short_score,
         energy_long_score, residual_score, all_score;
 };
 
@@ -74,6 +75,13 @@ void toc_stream_entity_free(struct toc_stream_entity **m) {
     *m = NULL;
 }
 
+void toc_stream_entity_break(struct toc_stream_entity *m) {
+    toc_window_memory_break(m->long_windows);
+    toc_window_memory_break(m->short_windows);
+    for (size_t i = 0; i < m->count; i++)
+        toc_window_memory_break(m->columns[i].windows);
+}
+
 size_t toc_stream_entity_bytes(const struct toc_stream_entity *m) {
     size_t bytes = sizeof *m + toc_window_memory_bytes(m->long_windows) +
                    toc_window_memory_bytes(m->short_windows);
@@ -102,8 +110,8 @@ static void step_columns(struct toc_stream_entity *m, const double *values, doub
     *out_windows /= (double)m->count;
 }
 
-static float surprise_of(const struct toc_scored *s, double score) {
-    return score < 0 ? 0 : (float)toc_tail_surprise(&s->tail, score);
+static float surprise_of(const struct toc_tail_sketch *s, double score) {
+    return score < 0 ? 0 : (float)toc_tail_surprise(s, score);
 }
 
 struct toc_verdict toc_stream_entity_step(struct toc_stream_entity *m, const double *values) {
@@ -126,4 +134,92 @@ struct toc_verdict toc_stream_entity_step(struct toc_stream_entity *m, const dou
                toc_scored_excess(&m->residual_score, residual) + 0.5 * windows;
     out.surprise = toc_scored_surprise(&m->all_score, out.rank);
     return out;
+}
+
+/* ---------------------------------------------------------------------------------------- bytes */
+
+static void encode_sum(const struct toc_sliding_sum *s, struct toc_buf *out) {
+    for (size_t i = 0; i < s->width; i++)
+        toc_buf_append_f64(out, s->values[i]);
+    toc_buf_append_f64(out, s->sum);
+    toc_buf_append_varint(out, s->at);
+}
+
+static int decode_sum(struct toc_sliding_sum *s, struct toc_reader *r) {
+    int rc = 0;
+    for (size_t i = 0; i < s->width && rc == 0; i++)
+        rc = toc_read_float(r, 3e38, &s->values[i]);
+    rc = rc ? rc : toc_read_number(r, 1e300, &s->sum);
+    uint64_t at = toc_read_varint(r);
+    s->at = (uint32_t)(at < s->width ? at : 0);
+    return rc ? rc : r->error ? r->error : at < s->width ? 0 : TOC_ECORRUPT;
+}
+
+static void encode_line(const struct toc_line *l, struct toc_buf *out) {
+    toc_buf_append_f64(out, l->s0);
+    toc_buf_append_f64(out, l->s1);
+    toc_buf_append_f64(out, l->s2);
+    toc_buf_append_f64(out, l->t0);
+    toc_buf_append_f64(out, l->t1);
+    toc_buf_append_varint(out, l->count);
+}
+
+static int decode_line(struct toc_line *l, struct toc_reader *r) {
+    int rc = toc_read_number(r, 1e6, &l->s0);
+    rc = rc ? rc : toc_read_number(r, 1e6, &l->s1);
+    rc = rc ? rc : toc_read_number(r, 1e6, &l->s2);
+    rc = rc ? rc : toc_read_number(r, 1e36, &l->t0);
+    rc = rc ? rc : toc_read_number(r, 1e36, &l->t1);
+    l->count = toc_read_varint(r);
+    bool is_sound = l->count == 0 || l->s0 >= 0.9;
+    return rc ? rc : r->error ? r->error : is_sound ? 0 : TOC_ECORRUPT;
+}
+
+/* The joint scores, in the order of the bytes. */
+#define JOINT_SCORES(m)                                                                          \
+    {                                                                                            \
+        &(m)->long_squared, &(m)->long_absolute, &(m)->short_absolute, &(m)->energy_short_score, \
+            &(m)->energy_long_score, &(m)->residual_score, &(m)->all_score                       \
+    }
+
+void toc_stream_entity_encode(const struct toc_stream_entity *m, struct toc_buf *out) {
+    const struct toc_tail_sketch *joint[] = JOINT_SCORES(m);
+    for (size_t i = 0; i < TOC_ARRAY_LEN(joint); i++)
+        toc_tail_encode(joint[i], out);
+    encode_sum(&m->energy_short, out);
+    encode_sum(&m->energy_long, out);
+    toc_window_memory_encode(m->long_windows, out);
+    toc_window_memory_encode(m->short_windows, out);
+    for (size_t i = 0; i < m->count; i++) {
+        const struct column *c = &m->columns[i];
+        toc_moments_encode(&c->moments, out);
+        encode_line(&c->line, out);
+        encode_sum(&c->residual, out);
+        toc_tail_encode(&c->residual_score, out);
+        toc_tail_encode(&c->window_score, out);
+        toc_window_memory_encode(c->windows, out);
+    }
+}
+
+static int decode_column(struct column *c, struct toc_reader *r) {
+    int rc = toc_moments_decode(&c->moments, r);
+    rc = rc ? rc : decode_line(&c->line, r);
+    rc = rc ? rc : decode_sum(&c->residual, r);
+    rc = rc ? rc : toc_tail_decode(&c->residual_score, r);
+    rc = rc ? rc : toc_tail_decode(&c->window_score, r);
+    return rc ? rc : toc_window_memory_decode(c->windows, r);
+}
+
+int toc_stream_entity_decode(struct toc_stream_entity *m, struct toc_reader *r) {
+    struct toc_tail_sketch *joint[] = JOINT_SCORES(m);
+    int rc = 0;
+    for (size_t i = 0; i < TOC_ARRAY_LEN(joint) && rc == 0; i++)
+        rc = toc_tail_decode(joint[i], r);
+    rc = rc ? rc : decode_sum(&m->energy_short, r);
+    rc = rc ? rc : decode_sum(&m->energy_long, r);
+    rc = rc ? rc : toc_window_memory_decode(m->long_windows, r);
+    rc = rc ? rc : toc_window_memory_decode(m->short_windows, r);
+    for (size_t i = 0; i < m->count && rc == 0; i++)
+        rc = decode_column(&m->columns[i], r);
+    return rc;
 }

@@ -1,45 +1,35 @@
 /*
  * One metric. The score ranks by two things seen over a window: how unlike any earlier window it is
  * (64 points) and how much energy it has (root mean square z over 200 points). The alert listens to
- * short windows (16 and 4 points) and to the smallest of the residuals to level, day and week: what
- * any of the three explains is normal.
+ * rows and to stretches: the smallest of the residuals to level, day and week (what any of the
+ * three explains is normal), and windows of 16 points together with that residual smoothed over 8.
  */
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/alloc.h"
+#include "base/attrs.h"
 #include "detect/stream_priv.h"
 
-enum { SEASON_POINTS = 50401, INTERVALS = 31 };
-
 struct toc_stream_metric {
-    struct toc_window_memory *long_windows, *short_windows, *point_windows;
+    struct toc_window_memory *long_windows, *short_windows;
+    double reference; /* the first value; windows see distances from it */
+    bool has_reference;
     struct toc_moments moments;
-    struct toc_sliding_sum energy;
     struct toc_level level;
-    struct toc_season *season;
-    struct toc_scored long_score, energy_score, short_score, point_score, residual_score;
-    double intervals[INTERVALS], last_seconds, interval; /* seconds between rows: a first median */
-    size_t interval_count;
+    struct toc_block_sum energy;
+    double smooth; /* smallest residual with its sign, over about 8 rows */
+    struct toc_tail_sketch long_score, energy_score, short_score, row_score, smooth_score;
+    struct toc_seasons seasons;
 };
 
 int toc_stream_metric_new(size_t windows, struct toc_stream_metric **out, struct toc_err *err) {
     struct toc_stream_metric *m = TOC_NEW(struct toc_stream_metric);
     *out = m;
-    m->energy.width = 200;
-    m->last_seconds = NAN;
-    m->season = toc_season_new(SEASON_POINTS);
-    int rc = m->season ? 0 : toc_errf(err, TOC_ENOMEM, "no memory for a season");
-    if (rc == 0)
-        rc = toc_window_memory_new(&(struct toc_window_shape_options){1, 64, 16, windows},
+    int rc = toc_window_memory_new(&(struct toc_window_shape_options){1, 64, 16, windows},
                                    &m->long_windows, err);
     if (rc == 0)
         rc = toc_window_memory_new(&(struct toc_window_shape_options){1, 16, 8, windows},
                                    &m->short_windows, err);
-    if (rc == 0)
-        rc = toc_window_memory_new(&(struct toc_window_shape_options){1, 4, 4, windows},
-                                   &m->point_windows, err);
     if (rc < 0)
         toc_stream_metric_free(out);
     return rc;
@@ -50,86 +40,193 @@ void toc_stream_metric_free(struct toc_stream_metric **m) {
         return;
     toc_window_memory_free(&(*m)->long_windows);
     toc_window_memory_free(&(*m)->short_windows);
-    toc_window_memory_free(&(*m)->point_windows);
-    toc_season_free(&(*m)->season);
     toc_free(*m);
     *m = NULL;
 }
 
+void toc_stream_metric_prefetch(const struct toc_stream_metric *m) {
+    enum { LINE = 64 };
+    toc_window_memory_prefetch(m->long_windows);
+    toc_window_memory_prefetch(m->short_windows);
+    /* Of the sketches their heads; which bin and slot comes is not known. */
+    for (const char *p = (const char *)m; p < (const char *)&m->long_score; p += LINE)
+        __builtin_prefetch(p);
+    __builtin_prefetch(&m->long_score);
+    __builtin_prefetch(&m->energy_score);
+    __builtin_prefetch(&m->short_score);
+    __builtin_prefetch(&m->row_score);
+    __builtin_prefetch(&m->smooth_score);
+}
+
+void toc_stream_metric_break(struct toc_stream_metric *m) {
+    toc_window_memory_break(m->long_windows);
+    toc_window_memory_break(m->short_windows);
+}
+
 size_t toc_stream_metric_bytes(const struct toc_stream_metric *m) {
     return sizeof *m + toc_window_memory_bytes(m->long_windows) +
-           toc_window_memory_bytes(m->short_windows) + toc_window_memory_bytes(m->point_windows) +
-           SEASON_POINTS * sizeof(float);
+           toc_window_memory_bytes(m->short_windows);
 }
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* The usual distance of rows, from the first few; seasons wait for it. */
-static void learn_interval(struct toc_stream_metric *m, double seconds) {
-    if (m->interval_count < INTERVALS && seconds > m->last_seconds)
-        m->intervals[m->interval_count++] = seconds - m->last_seconds;
-    m->last_seconds = seconds;
-    if (m->interval_count < INTERVALS || m->interval > 0)
-        return;
-    qsort(m->intervals, INTERVALS, sizeof *m->intervals, by_value);
-    m->interval = m->intervals[INTERVALS / 2];
-}
-
-static size_t period_of(const struct toc_stream_metric *m, double seconds) {
-    double points = m->interval > 0 ? round(seconds / m->interval) : 0;
-    return points >= 4 && points < SEASON_POINTS ? (size_t)points : 0;
-}
-
-/* Residuals to level, day and week; negative where there is none yet. */
+/* What the value is off from level, day and week, and the smallest of the three. */
 struct residuals {
-    double level, day, week;
+    double level, smallest;
+    struct toc_season_residuals season;
 };
 
-static struct residuals residuals_of(struct toc_stream_metric *m, double v) {
-    return (struct residuals){toc_level_residual(&m->level, v),
-                              toc_season_residual(m->season, v, period_of(m, 86400)),
-                              toc_season_residual(m->season, v, period_of(m, 604800))};
+static struct residuals residuals_of(struct toc_stream_metric *m, double seconds, double v) {
+    struct residuals r = {.season = toc_seasons_step(&m->seasons, seconds, v)};
+    r.smallest = r.level = toc_level_residual(&m->level, v);
+    if (r.season.has_day && fabs(r.season.day) < fabs(r.smallest))
+        r.smallest = r.season.day;
+    if (r.season.has_week && fabs(r.season.week) < fabs(r.smallest))
+        r.smallest = r.season.week;
+    return r;
 }
 
-static double smallest_of(struct residuals r) {
-    double residual = r.level;
-    residual = r.day >= 0 ? fmin(residual, r.day) : residual;
-    return r.week >= 0 ? fmin(residual, r.week) : residual;
+static double spread_of(const struct toc_stream_metric *m) {
+    return m->moments.count > 1 ? sqrt(m->moments.squares / (double)m->moments.count) : 0;
 }
 
 /* A residual in standard deviations, bounded so that it stays finite. */
-static float ratio(const struct toc_stream_metric *m, double residual) {
-    double sd = m->moments.count > 1 ? sqrt(m->moments.squares / (double)m->moments.count) : 0;
-    return sd > 0 && residual > 0 ? (float)fmin(residual / sd, 1e6) : 0;
+static float ratio(double residual, double spread) {
+    return spread > 0 ? (float)TOC_MIN(fabs(residual) / spread, 1e6) : 0;
 }
 
-struct toc_verdict toc_stream_metric_step(struct toc_stream_metric *m, double seconds, double v) {
+static bool is_watched(enum toc_stream_direction direction, double off) {
+    return direction == TOC_STREAM_BOTH || (direction == TOC_STREAM_UP) == (off > 0);
+}
+
+struct toc_verdict toc_stream_metric_step(struct toc_stream_metric *m,
+                                          enum toc_stream_direction direction, double seconds,
+                                          double v) {
     struct toc_verdict out = {0};
-    float point = (float)v, *f = out.features;
-    learn_interval(m, seconds);
-    double z = toc_moments_z(&m->moments, v, 20);
-    double energy = sqrt(toc_sliding_sum_add(&m->energy, z * z) / (double)m->energy.width);
+    float *f = out.features;
+    if (!m->has_reference)
+        m->reference = v;
+    m->has_reference = true;
+    float point = (float)(v - m->reference);
+    double spread = spread_of(m), z = toc_moments_z(&m->moments, v, 20);
+    double energy = sqrt(toc_block_sum_add(&m->energy, z * z) / 200);
     double far = toc_window_memory_step(m->long_windows, &point).squared;
     double near = toc_window_memory_step(m->short_windows, &point).squared;
-    double now = toc_window_memory_step(m->point_windows, &point).squared;
-    struct residuals r = residuals_of(m, v);
-    toc_season_learn(m->season, v);
-    f[TOC_STREAM_LONG_WINDOW] = far < 0 ? 0 : (float)toc_tail_surprise(&m->long_score.tail, far);
-    f[TOC_STREAM_ENERGY] = (float)toc_tail_surprise(&m->energy_score.tail, energy);
-    f[TOC_STREAM_NOISE] = ratio(m, m->residual_score.tail.threshold);
+    struct residuals r = residuals_of(m, seconds, v);
+    m->smooth += 0.2 * (r.smallest - m->smooth);
     out.rank = toc_scored_excess(&m->long_score, far) + toc_scored_excess(&m->energy_score, energy);
+    f[TOC_STREAM_NOISE] = ratio(m->row_score.threshold, spread);
+    out.lower = (float)(v - r.smallest - m->row_score.threshold);
+    out.upper = (float)(v - r.smallest + m->row_score.threshold);
+    f[TOC_STREAM_RESIDUAL] = (float)toc_scored_surprise(&m->row_score, fabs(r.smallest));
+    f[TOC_STREAM_SMOOTH] = (float)toc_scored_surprise(&m->smooth_score, fabs(m->smooth));
     f[TOC_STREAM_SHORT_WINDOW] = (float)toc_scored_surprise(&m->short_score, near);
-    f[TOC_STREAM_POINT_WINDOW] = (float)toc_scored_surprise(&m->point_score, now);
-    f[TOC_STREAM_RESIDUAL] = (float)toc_scored_surprise(&m->residual_score, smallest_of(r));
-    f[TOC_STREAM_LEVEL_RATIO] = ratio(m, r.level);
-    f[TOC_STREAM_DAY_RATIO] = ratio(m, r.day);
-    f[TOC_STREAM_WEEK_RATIO] = ratio(m, r.week);
+    f[TOC_STREAM_LONG_WINDOW] = far < 0 ? 0 : (float)toc_tail_surprise(&m->long_score, far);
+    f[TOC_STREAM_ENERGY] = (float)toc_tail_surprise(&m->energy_score, energy);
+    f[TOC_STREAM_LEVEL_RATIO] = ratio(r.level, spread);
+    f[TOC_STREAM_DAY_RATIO] = r.season.has_day ? ratio(r.season.day, spread) : 0;
+    f[TOC_STREAM_WEEK_RATIO] = r.season.has_week ? ratio(r.season.week, spread) : 0;
     f[TOC_STREAM_SIGNED_Z] = (float)z;
-    double surprise = log1p(f[TOC_STREAM_SHORT_WINDOW]) + log1p(f[TOC_STREAM_POINT_WINDOW]) +
-                      log1p(f[TOC_STREAM_RESIDUAL]);
-    out.surprise = expm1(surprise / 3);
+    if (is_watched(direction, r.smallest))
+        out.surprise = toc_row_surprise(f[TOC_STREAM_RESIDUAL]);
+    if (is_watched(direction, m->smooth))
+        out.surprise = fmax(out.surprise,
+                            toc_stretch_surprise(f[TOC_STREAM_SHORT_WINDOW], f[TOC_STREAM_SMOOTH]));
     return out;
+}
+
+/* ---------------------------------------------------------------------------------------- bytes */
+
+static void encode_slot(const struct toc_season_slot *s, struct toc_buf *out) {
+    toc_buf_append_f64(out, s->sum);
+    toc_buf_append_varint(out, s->count);
+    toc_buf_append_varint(out, (uint64_t)s->at);
+}
+
+static int decode_slot(struct toc_season_slot *s, int slots, struct toc_reader *r) {
+    int rc = toc_read_number(r, 1e300, &s->sum);
+    uint64_t count = toc_read_varint(r), at = toc_read_varint(r);
+    s->count = (uint32_t)count;
+    s->at = (int16_t)(at <= (uint64_t)slots ? at : 0);
+    bool is_sound = count <= UINT32_MAX && at <= (uint64_t)slots && (at == 0) == (count == 0);
+    return rc ? rc : r->error ? r->error : is_sound ? 0 : TOC_ECORRUPT;
+}
+
+static void encode_levels(const float *levels, const uint8_t *visits, int n, struct toc_buf *out) {
+    for (int i = 0; i < n; i++) {
+        toc_buf_append_u8(out, visits[i]);
+        toc_buf_append_f64(out, levels[i]);
+    }
+}
+
+static int decode_levels(float *levels, uint8_t *visits, int n, struct toc_reader *r) {
+    int rc = 0;
+    for (int i = 0; i < n && rc == 0; i++) {
+        visits[i] = toc_read_u8(r);
+        rc = toc_read_float(r, 1e31, &levels[i]);
+    }
+    return rc;
+}
+
+static void encode_energy(const struct toc_block_sum *s, struct toc_buf *out) {
+    for (size_t i = 0; i < TOC_BLOCKS; i++)
+        toc_buf_append_f64(out, s->blocks[i]);
+    toc_buf_append_f64(out, s->filling);
+    toc_buf_append_u8(out, (uint8_t)s->count);
+    toc_buf_append_u8(out, (uint8_t)s->oldest);
+}
+
+static int decode_energy(struct toc_block_sum *s, struct toc_reader *r) {
+    int rc = 0;
+    for (size_t i = 0; i < TOC_BLOCKS && rc == 0; i++)
+        rc = toc_read_float(r, 1e6, &s->blocks[i]);
+    rc = rc ? rc : toc_read_number(r, 1e6, &s->filling);
+    s->count = toc_read_u8(r);
+    s->oldest = toc_read_u8(r);
+    bool is_sound = s->count < TOC_BLOCK_VALUES && s->oldest < TOC_BLOCKS;
+    return rc ? rc : r->error ? r->error : is_sound ? 0 : TOC_ECORRUPT;
+}
+
+void toc_stream_metric_encode(const struct toc_stream_metric *m, struct toc_buf *out) {
+    toc_buf_append_u8(out, m->has_reference);
+    toc_buf_append_f64(out, m->reference);
+    toc_buf_append_f64(out, m->smooth);
+    toc_buf_append_f64(out, m->level.level);
+    toc_buf_append_varint(out, m->level.count);
+    toc_moments_encode(&m->moments, out);
+    encode_energy(&m->energy, out);
+    encode_slot(&m->seasons.day_slot, out);
+    encode_slot(&m->seasons.week_slot, out);
+    encode_levels(m->seasons.day, m->seasons.day_visits, TOC_DAY_SLOTS, out);
+    encode_levels(m->seasons.week, m->seasons.week_visits, TOC_WEEK_SLOTS, out);
+    toc_tail_encode(&m->long_score, out);
+    toc_tail_encode(&m->energy_score, out);
+    toc_tail_encode(&m->short_score, out);
+    toc_tail_encode(&m->row_score, out);
+    toc_tail_encode(&m->smooth_score, out);
+    toc_window_memory_encode(m->long_windows, out);
+    toc_window_memory_encode(m->short_windows, out);
+}
+
+static int decode_seasons(struct toc_seasons *s, struct toc_reader *r) {
+    int rc = decode_slot(&s->day_slot, TOC_DAY_SLOTS, r);
+    rc = rc ? rc : decode_slot(&s->week_slot, TOC_WEEK_SLOTS, r);
+    rc = rc ? rc : decode_levels(s->day, s->day_visits, TOC_DAY_SLOTS, r);
+    return rc ? rc : decode_levels(s->week, s->week_visits, TOC_WEEK_SLOTS, r);
+}
+
+int toc_stream_metric_decode(struct toc_stream_metric *m, struct toc_reader *r) {
+    uint8_t has_reference = toc_read_u8(r);
+    m->has_reference = has_reference;
+    int rc = has_reference > 1 ? TOC_ECORRUPT : toc_read_number(r, 1e30, &m->reference);
+    rc = rc ? rc : toc_read_number(r, 1e31, &m->smooth);
+    rc = rc ? rc : toc_read_number(r, 1e30, &m->level.level);
+    m->level.count = toc_read_varint(r);
+    rc = rc ? rc : toc_moments_decode(&m->moments, r);
+    rc = rc ? rc : decode_energy(&m->energy, r);
+    rc = rc ? rc : decode_seasons(&m->seasons, r);
+    struct toc_tail_sketch *sketches[] = {&m->long_score, &m->energy_score, &m->short_score,
+                                          &m->row_score, &m->smooth_score};
+    for (size_t i = 0; i < TOC_ARRAY_LEN(sketches) && rc == 0; i++)
+        rc = toc_tail_decode(sketches[i], r);
+    rc = rc ? rc : toc_window_memory_decode(m->long_windows, r);
+    return rc ? rc : toc_window_memory_decode(m->short_windows, r);
 }

@@ -2,31 +2,67 @@
 #ifndef TOC_DETECT_STREAM_PRIV_H
 #define TOC_DETECT_STREAM_PRIV_H
 
+#include "detect/alert_budget.h"
 #include "detect/residual.h"
 #include "detect/stream.h"
 #include "detect/tail_sketch.h"
 #include "detect/window_memory.h"
 
-/* A score with its past. */
-struct toc_scored {
-    struct toc_tail_sketch tail;
+struct toc_stream {
+    struct toc_stream_options options;
+    struct toc_budget_options alert_options;
+    struct toc_budget_state alert;
+    struct toc_stream_metric *metric; /* one column */
+    struct toc_stream_entity *entity; /* several */
+    double last_seconds;
+    float log_interval, interval; /* the usual seconds between rows, and their log2 */
+    uint32_t intervals;
+    struct toc_stream_result last;
+    bool has_row;
+    /* The alert that is open, or ended with the row before the last one. */
+    float features[TOC_STREAM_FEATURES];
+    uint32_t alert_rows;
+    bool was_alert;  /* at the row before the last one */
+    double values[]; /* the row with missing values filled */
 };
-/* The excess, or the surprise, of the score; then it is learnt. */
-double toc_scored_excess(struct toc_scored *s, double score);
-double toc_scored_surprise(struct toc_scored *s, double score);
 
 struct toc_verdict {
-    double rank;     /* ≥ 0, for the score */
-    double surprise; /* ≥ 0 */
+    double rank;        /* ≥ 0, for the score */
+    double surprise;    /* ≥ 0, on the scale of the bar */
+    float lower, upper; /* where the value was expected; a metric's only */
     float features[TOC_STREAM_FEATURES];
 };
+
+/* The excess, or the surprise, of a score against its own past; then it is learnt. A negative score
+ * says that there is none yet: nothing to judge, nothing to learn. */
+double toc_scored_excess(struct toc_tail_sketch *s, double score);
+double toc_scored_surprise(struct toc_tail_sketch *s, double score);
+/*
+ * Surprises of two sorts on the scale of the bar, which is -log10 of the share of rows: a residual
+ * of a single row, and the geometric mean of (1 + surprise) of two scores over a stretch, which is
+ * much smaller for the same share. Constants from the development half: docs/design/detect.md.
+ */
+double toc_row_surprise(double surprise);
+double toc_stretch_surprise(double a, double b);
+
+/* Pieces of stream_codec.c. Numbers beyond ±limit are TOC_ECORRUPT. */
+int toc_read_number(struct toc_reader *r, double limit, double *out);
+int toc_read_float(struct toc_reader *r, double limit, float *out);
+void toc_moments_encode(const struct toc_moments *m, struct toc_buf *out);
+int toc_moments_decode(struct toc_moments *m, struct toc_reader *r);
 
 /* stream_metric.c: one column. */
 struct toc_stream_metric;
 int toc_stream_metric_new(size_t windows, struct toc_stream_metric **out, struct toc_err *err);
 void toc_stream_metric_free(struct toc_stream_metric **m);
-struct toc_verdict toc_stream_metric_step(struct toc_stream_metric *m, double seconds, double v);
+struct toc_verdict toc_stream_metric_step(struct toc_stream_metric *m,
+                                          enum toc_stream_direction direction, double seconds,
+                                          double v);
+void toc_stream_metric_prefetch(const struct toc_stream_metric *m);
+void toc_stream_metric_break(struct toc_stream_metric *m);
 size_t toc_stream_metric_bytes(const struct toc_stream_metric *m);
+void toc_stream_metric_encode(const struct toc_stream_metric *m, struct toc_buf *out);
+int toc_stream_metric_decode(struct toc_stream_metric *m, struct toc_reader *r) TOC_MUST_CHECK;
 
 /* stream_entity.c: several columns. */
 struct toc_stream_entity;
@@ -34,6 +70,9 @@ int toc_stream_entity_new(size_t columns, size_t windows, struct toc_stream_enti
                           struct toc_err *err);
 void toc_stream_entity_free(struct toc_stream_entity **m);
 struct toc_verdict toc_stream_entity_step(struct toc_stream_entity *m, const double *values);
+void toc_stream_entity_break(struct toc_stream_entity *m);
 size_t toc_stream_entity_bytes(const struct toc_stream_entity *m);
+void toc_stream_entity_encode(const struct toc_stream_entity *m, struct toc_buf *out);
+int toc_stream_entity_decode(struct toc_stream_entity *m, struct toc_reader *r) TOC_MUST_CHECK;
 
 #endif

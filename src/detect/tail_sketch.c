@@ -1,72 +1,234 @@
 #include "detect/tail_sketch.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
-enum { PER_OCTAVE = 8, VALUES_MIN = 20, EVERY_VALUE = 200, ESTIMATE_EVERY = 16 };
+#include "base/attrs.h"
+#include "detect/quick_log.h"
+
+enum {
+    BINS = TOC_TAIL_BINS,
+    VALUES_MIN = 20,
+    EVERY_VALUE = 200,
+    ESTIMATE_EVERY = 32,
+    FRACTION_BITS = 20, /* of a float's 23 below a bin's three */
+    POSITIONS = 2048,   /* exponent and three bits */
+    SHIFT = BINS / 4,
+};
 static const double TAIL_SHARE = 0.02, HALF_CONFIDENCE = 300;
+static const double SHAPE_MAX = 0.5, SHAPE_VALUES_MIN = 400, SHAPE_TRUST = 3000;
+static const double KNOT_SHARES[TOC_TAIL_KNOTS] = {0.5, 0.2, 0.1, 0.05};
+static const double KNOT_SURPRISES[TOC_TAIL_KNOTS] = {0.30103, 0.69897, 1, 1.30103};
+static const double TAIL_SURPRISE = 1.69897;
 
+/* Whole part: the bin counted from the smallest float on; 0 for what is no positive number. */
 static double position_of(double score) {
-    double y = score > 0 && isfinite(score) ? log2(score) * PER_OCTAVE + TOC_TAIL_BINS / 2 : 0;
-    return fmin(fmax(y, 0), TOC_TAIL_BINS - 1e-9);
+    float v = score > 0 && score < 1e38 ? (float)score : 0;
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    return bits / (double)(1 << FRACTION_BITS);
 }
 
 static double value_at(double position) {
-    return exp2((position - TOC_TAIL_BINS / 2) / PER_OCTAVE);
+    uint32_t bits = (uint32_t)(fmin(fmax(position, 0), 2039) * (1 << FRACTION_BITS));
+    float v;
+    memcpy(&v, &bits, sizeof v);
+    return v;
 }
 
 static void halve(struct toc_tail_sketch *s) {
-    s->total = 0;
-    for (size_t i = 0; i < TOC_TAIL_BINS; i++) {
+    s->total = s->zeros /= 2;
+    for (size_t i = 0; i < BINS; i++) {
         s->counts[i] = (uint16_t)(s->counts[i] / 2);
         s->total += s->counts[i];
     }
 }
 
-double toc_tail_upper(const struct toc_tail_sketch *s, double share) {
-    double wanted = share * s->total, above = 0;
-    for (size_t i = TOC_TAIL_BINS; i-- > 0;) {
-        if (s->counts[i] && above + s->counts[i] >= wanted)
-            return value_at((double)(i + 1) - (wanted - above) / s->counts[i]);
-        above += s->counts[i];
+/* The values that the shares, falling, of all values exceed. */
+static void upper_values(const struct toc_tail_sketch *s, const double *shares, size_t n,
+                         double *out) {
+    double above = 0;
+    size_t k = n;
+    for (size_t i = BINS; i-- > 0 && k > 0;) {
+        double count = s->counts[i];
+        while (k > 0 && count > 0 && above + count >= shares[k - 1] * s->total) {
+            double into = (shares[k - 1] * s->total - above) / count;
+            out[--k] = value_at(s->base + (double)(i + 1) - into);
+        }
+        above += count;
     }
-    return 0;
+    while (k > 0)
+        out[--k] = 0;
+}
+
+double toc_tail_upper(const struct toc_tail_sketch *s, double share) {
+    double v;
+    upper_values(s, &share, 1, &v);
+    return v;
+}
+
+/* Moves the span by `by` bins; what leaves it joins the outermost bin. */
+static void move_span(struct toc_tail_sketch *s, int by) {
+    uint32_t moved[BINS] = {0};
+    for (int i = 0; i < BINS; i++) {
+        int to = i - by;
+        moved[to < 0 ? 0 : to >= BINS ? BINS - 1 : to] += s->counts[i];
+    }
+    s->total = s->zeros;
+    for (int i = 0; i < BINS; i++) {
+        s->counts[i] = (uint16_t)(moved[i] > UINT16_MAX ? UINT16_MAX : moved[i]);
+        s->total += s->counts[i];
+    }
+    s->base = (int16_t)(s->base + by);
+}
+
+/* The threshold stays away from both ends of the span. */
+static void follow_values(struct toc_tail_sketch *s) {
+    if (s->zeros == s->total)
+        return;
+    int at = (int)position_of(s->threshold) - s->base;
+    if (at > BINS - SHIFT && s->base + BINS + SHIFT < POSITIONS)
+        move_span(s, SHIFT);
+    else if (s->threshold > 0 && at < SHIFT && s->base >= SHIFT)
+        move_span(s, -SHIFT);
+}
+
+/* From the excesses passed by 1/2 and 1/8: (8^x - 1) / (2^x - 1) = 4^x + 2^x + 1. */
+static double shape_of(double median, double eighth, double n) {
+    double ratio = median > 0 ? eighth / median : 0;
+    double seen = ratio > 3 ? fmin(log2((sqrt(4 * ratio - 3) - 1) / 2), SHAPE_MAX) : 0;
+    if (n < SHAPE_VALUES_MIN)
+        return SHAPE_MAX;
+    return (seen * n + SHAPE_MAX * SHAPE_TRUST) / (n + SHAPE_TRUST);
 }
 
 static void estimate(struct toc_tail_sketch *s) {
-    s->since_estimate = 0;
-    s->threshold = (float)toc_tail_upper(s, TAIL_SHARE);
-    double median_excess = toc_tail_upper(s, TAIL_SHARE / 2) - s->threshold;
+    double shares[TOC_TAIL_KNOTS + 3], values[TOC_TAIL_KNOTS + 3];
+    memcpy(shares, KNOT_SHARES, sizeof KNOT_SHARES);
+    shares[TOC_TAIL_KNOTS] = TAIL_SHARE;
+    shares[TOC_TAIL_KNOTS + 1] = TAIL_SHARE / 2;
+    shares[TOC_TAIL_KNOTS + 2] = TAIL_SHARE / 8;
+    upper_values(s, shares, TOC_TAIL_KNOTS + 3, values);
+    for (size_t k = 0; k < TOC_TAIL_KNOTS; k++)
+        s->knots[k] = (float)values[k];
+    s->threshold = (float)values[TOC_TAIL_KNOTS];
+    double median_excess = values[TOC_TAIL_KNOTS + 1] - values[TOC_TAIL_KNOTS];
+    s->shape = (float)shape_of(median_excess, values[TOC_TAIL_KNOTS + 2] - s->threshold, s->total);
     if (median_excess <= 0) /* nothing is known of the tail: some share of the level */
         median_excess = 0.07 * s->threshold;
     s->scale = (float)(median_excess / log(2));
+    s->since_estimate = 0;
+    follow_values(s);
 }
 
 void toc_tail_learn(struct toc_tail_sketch *s, double score) {
-    size_t i = (size_t)position_of(score);
-    if (s->counts[i] == UINT16_MAX)
+    int at = (int)position_of(score);
+    if (at == 0)
+        s->zeros++;
+    else {
+        if (s->total == s->zeros) /* the first number: in the middle */
+            s->base = (int16_t)(at > BINS / 2 ? at - BINS / 2 : 0);
+        at -= s->base;
+        uint16_t *count = &s->counts[at < 0 ? 0 : at >= BINS ? BINS - 1 : at];
+        if (*count == UINT16_MAX)
+            halve(s);
+        ++*count;
+    }
+    if (++s->total >= UINT32_MAX / 2)
         halve(s);
-    s->counts[i]++;
-    s->total++;
     if (++s->since_estimate >= ESTIMATE_EVERY || s->total < EVERY_VALUE)
         estimate(s);
 }
 
+/* Between the quantiles on a straight line; from nothing at 0. */
+static double surprise_below(const struct toc_tail_sketch *s, double score) {
+    double low = 0, low_surprise = 0;
+    for (size_t k = 0; k <= TOC_TAIL_KNOTS; k++) {
+        double high = k < TOC_TAIL_KNOTS ? s->knots[k] : s->threshold;
+        double high_surprise = k < TOC_TAIL_KNOTS ? KNOT_SURPRISES[k] : TAIL_SURPRISE;
+        if (score <= high && high > low)
+            return low_surprise +
+                   (high_surprise - low_surprise) * TOC_MAX(score - low, 0.0) / (high - low);
+        low = high;
+        low_surprise = high_surprise;
+    }
+    return TAIL_SURPRISE;
+}
+
+static double surprise_above(const struct toc_tail_sketch *s, double excess) {
+    if (!(s->shape > 1e-3F))
+        return TAIL_SURPRISE + excess * M_LOG10E;
+    float inside = (float)TOC_MIN(s->shape * excess, 1e30);
+    return TAIL_SURPRISE + (double)toc_quick_log1p(inside) * M_LOG10E / s->shape;
+}
+
 double toc_tail_surprise(const struct toc_tail_sketch *s, double score) {
-    if (s->total < VALUES_MIN)
+    if (s->total < VALUES_MIN || !(score > 0))
         return 0;
-    if (score > s->threshold && s->scale > 0)
-        return -log10(TAIL_SHARE) + (score - s->threshold) / s->scale * M_LOG10E;
-    double y = position_of(score), above = 0;
-    size_t bin = (size_t)y;
-    for (size_t i = bin + 1; i < TOC_TAIL_BINS; i++)
-        above += s->counts[i];
-    above += s->counts[bin] * (1 - (y - (double)bin));
-    return -log10(fmin((above + 1) / (s->total + 1.0), 1));
+    if (!(s->threshold > 0)) /* nearly always 0: any number is as rare as numbers are */
+        return -log10((s->total - s->zeros + 1.0) / (s->total + 1.0));
+    if (score > s->threshold)
+        return surprise_above(s, (score - s->threshold) / s->scale);
+    return surprise_below(s, score);
 }
 
 double toc_tail_excess(const struct toc_tail_sketch *s, double score) {
     if (s->total < VALUES_MIN || !(s->threshold > 0))
         return 0;
-    return log1p(score / s->threshold) * s->total / (s->total + HALF_CONFIDENCE);
+    double ratio = TOC_MIN(score / s->threshold, 1e30);
+    return (double)toc_quick_log1p((float)ratio) * s->total / (s->total + HALF_CONFIDENCE);
+}
+
+/* ---------------------------------------------------------------------------------------- bytes */
+
+void toc_tail_encode(const struct toc_tail_sketch *s, struct toc_buf *out) {
+    toc_buf_append_varint(out, s->zeros);
+    toc_buf_append_zigzag(out, s->base);
+    toc_buf_append_varint(out, s->since_estimate);
+    for (size_t k = 0; k < TOC_TAIL_KNOTS; k++)
+        toc_buf_append_f64(out, s->knots[k]);
+    toc_buf_append_f64(out, s->threshold);
+    toc_buf_append_f64(out, s->scale);
+    toc_buf_append_f64(out, s->shape);
+    for (size_t i = 0; i < BINS; i++)
+        toc_buf_append_varint(out, s->counts[i]);
+}
+
+static bool read_positive(struct toc_reader *r, float *out) {
+    double v = toc_read_f64(r);
+    bool is_sound = v >= 0 && v < 1e38;
+    *out = is_sound ? (float)v : 0;
+    return is_sound;
+}
+
+int toc_tail_decode(struct toc_tail_sketch *s, struct toc_reader *r) {
+    uint64_t zeros = toc_read_varint(r), total = zeros;
+    int64_t base = toc_read_zigzag(r);
+    uint64_t since = toc_read_varint(r);
+    bool is_sound =
+        zeros < UINT32_MAX / 2 && base >= 0 && base < POSITIONS - BINS && since < ESTIMATE_EVERY;
+    for (size_t k = 0; k < TOC_TAIL_KNOTS; k++)
+        is_sound &= read_positive(r, &s->knots[k]);
+    is_sound &= read_positive(r, &s->threshold);
+    is_sound &= read_positive(r, &s->scale);
+    is_sound &= read_positive(r, &s->shape);
+    is_sound &= s->shape <= SHAPE_MAX;
+    is_sound &= !(s->threshold > 0) || s->scale > 0;
+    for (size_t i = 0; i < BINS; i++) {
+        uint64_t count = toc_read_varint(r);
+        is_sound &= count <= UINT16_MAX;
+        s->counts[i] = (uint16_t)count;
+        total += s->counts[i];
+    }
+    if (r->error)
+        return r->error;
+    if (!is_sound || total >= UINT32_MAX / 2)
+        return TOC_ECORRUPT;
+    s->zeros = (uint32_t)zeros;
+    s->total = (uint32_t)total;
+    s->base = (int16_t)base;
+    s->since_estimate = (uint16_t)since;
+    return 0;
 }

@@ -1,23 +1,32 @@
 /*
  * The distribution of everything a score has been so far, in fixed memory, and how surprising a new
- * value is: an empirical share below the 98th percentile, an exponential tail above it whose scale
- * is the median excess (one giant does not set it).
+ * value is: an empirical share below the 98th percentile, above it a generalised Pareto tail
+ * (Pickands 1975) from two quantiles of the excesses: the median sets the scale (one giant does
+ * not), and the excess passed by one in eight the shape, 0 (exponential) to 0.5, trusted as values
+ * come in: times (n - 1000) / (n + 3000).
  *
- * Bins are eight to an octave (relative width 2^(1/8)), from 2^-32 to 2^32; what lies outside goes
- * to the outermost bins. Counts are halved together when one would overflow.
+ * Bins are eight to an octave, linear within it (relative width 1/8 to 1/16), and span 22 octaves
+ * that follow the values; zeros are counted apart, what lies outside goes to the outermost bins.
+ * Counts are halved together when one would overflow. Threshold, scale and the quantiles below are
+ * worked out again after every value at first, later after every 32.
  */
 #ifndef TOC_DETECT_TAIL_SKETCH_H
 #define TOC_DETECT_TAIL_SKETCH_H
 
 #include <stdint.h>
 
-enum { TOC_TAIL_BINS = 512 };
+#include "base/buf.h"
+
+enum { TOC_TAIL_BINS = 176, TOC_TAIL_KNOTS = 4 };
 
 struct toc_tail_sketch {
+    uint32_t total; /* zeros and the sum of counts */
+    uint32_t zeros;
+    float knots[TOC_TAIL_KNOTS];   /* exceeded by 50, 20, 10 and 5 % of the values */
+    float threshold, scale, shape; /* exceeded by 2 %; scale and shape of the tail */
+    int16_t base;                  /* position of the first bin */
+    uint16_t since_estimate;       /* values learnt since */
     uint16_t counts[TOC_TAIL_BINS];
-    uint32_t total;          /* sum of counts */
-    uint32_t since_estimate; /* values learnt since threshold and scale were worked out */
-    float threshold, scale;  /* exceeded by 2 % of the values; scale of the tail */
 };
 
 /* Starts zeroed. Scores are finite and not negative; others are taken as 0. */
@@ -29,5 +38,10 @@ double toc_tail_upper(const struct toc_tail_sketch *s, double share);
 double toc_tail_surprise(const struct toc_tail_sketch *s, double score);
 /* log(1 + score / threshold), less while few values are known: times n / (n + 300). */
 double toc_tail_excess(const struct toc_tail_sketch *s, double score);
+
+/* Appends the sketch; decoding gives TOC_ECORRUPT or TOC_ETRUNCATED for what learning cannot make.
+ */
+void toc_tail_encode(const struct toc_tail_sketch *s, struct toc_buf *out);
+int toc_tail_decode(struct toc_tail_sketch *s, struct toc_reader *r) TOC_MUST_CHECK;
 
 #endif

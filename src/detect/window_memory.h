@@ -3,19 +3,28 @@
  * among windows kept from the whole past (a uniform sample, Vitter's reservoir, 1985). Windows are
  * averaged piecewise (PAA, Keogh et al. 2001) and keep their amplitude. A window enters the memory
  * two window lengths after it ended, so that nothing is compared with itself or with its own
- * beginning.
+ * beginning; candidates are the windows at every fourth point, or at every
+ * piece where that is shorter.
+ *
+ * Kept windows are binary16, eight side by side per dimension, so that one vector instruction
+ * serves eight windows. The numbers of a single channel are stored as (mean - center) / scale with
+ * a power of two as scale, both taken from the stored windows again whenever their number of
+ * candidates doubled. The search has a version for AVX2 and F16C and a portable one with the same
+ * bits.
  */
 #ifndef TOC_DETECT_WINDOW_MEMORY_H
 #define TOC_DETECT_WINDOW_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 
 struct toc_window_memory;
 
 struct toc_window_shape_options {
-    size_t channels; /* values per point */
+    size_t channels; /* values per point, at most 4096; for more than one, values within +-60000 */
     size_t width;    /* points in a window, at most 4096 */
     size_t pieces;   /* means per channel and window; divides width */
     size_t capacity; /* windows kept, at most 65536 */
@@ -36,7 +45,17 @@ struct toc_window_distance {
 struct toc_window_distance toc_window_memory_step(struct toc_window_memory *m, const float *point);
 /* Forgets the points that were not remembered yet, as after a gap; the memory stays. */
 void toc_window_memory_break(struct toc_window_memory *m);
+/* Brings what a step reads into the caches. */
+void toc_window_memory_prefetch(const struct toc_window_memory *m);
 /* Bytes of state. */
 size_t toc_window_memory_bytes(const struct toc_window_memory *m);
+
+/* For tests: the portable search although the machine has a faster one. */
+void toc_window_memory_set_portable(struct toc_window_memory *m, bool is_portable);
+
+/* Appends the state. Decoding expects the shape that the memory was made with and refuses others:
+ * TOC_ECORRUPT, TOC_ETRUNCATED; the memory is then fit for toc_window_memory_free only. */
+void toc_window_memory_encode(const struct toc_window_memory *m, struct toc_buf *out);
+int toc_window_memory_decode(struct toc_window_memory *m, struct toc_reader *r) TOC_MUST_CHECK;
 
 #endif

@@ -1,0 +1,21 @@
+/* The search behind window_memory.h. */
+#ifndef TOC_DETECT_WINDOW_MEMORY_PRIV_H
+#define TOC_DETECT_WINDOW_MEMORY_PRIV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { TOC_WINDOW_LANES = 8 };
+
+/* Smallest sums of squared and of absolute differences of `current` (`dimensions` numbers) to the
+ * windows of `groups` groups: windows[group][dimension][lane]. */
+struct toc_window_nearest {
+    float squared, absolute;
+};
+typedef struct toc_window_nearest toc_window_search(const float *current, const uint16_t *windows,
+                                                    size_t groups, size_t dimensions);
+toc_window_search toc_window_search_portable;
+/* NULL where the machine cannot. */
+toc_window_search *toc_window_search_avx2(void);
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * Distances to eight windows at a time. Every lane adds its differences in the order of the
+ * dimensions, so both versions give the same bits.
+ */
+#include <math.h>
+
+#include "detect/half.h"
+#include "detect/window_memory_priv.h"
+
+struct toc_window_nearest toc_window_search_portable(const float *current, const uint16_t *windows,
+                                                     size_t groups, size_t dimensions) {
+    struct toc_window_nearest best = {INFINITY, INFINITY};
+    for (size_t g = 0; g < groups; g++, windows += dimensions * TOC_WINDOW_LANES) {
+        float squared[TOC_WINDOW_LANES] = {0}, absolute[TOC_WINDOW_LANES] = {0};
+        for (size_t d = 0; d < dimensions; d++)
+            for (size_t l = 0; l < TOC_WINDOW_LANES; l++) {
+                float off = current[d] - toc_half_to_float(windows[d * TOC_WINDOW_LANES + l]);
+                squared[l] += off * off;
+                absolute[l] += fabsf(off);
+            }
+        for (size_t l = 0; l < TOC_WINDOW_LANES; l++) {
+            best.squared = squared[l] < best.squared ? squared[l] : best.squared;
+            best.absolute = absolute[l] < best.absolute ? absolute[l] : best.absolute;
+        }
+    }
+    return best;
+}
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define TARGET __attribute__((target("avx2,f16c")))
+
+TARGET static inline float lowest_lane(__m256 v) {
+    __m128 a = _mm_min_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    a = _mm_min_ps(a, _mm_movehl_ps(a, a));
+    a = _mm_min_ss(a, _mm_movehdup_ps(a));
+    return _mm_cvtss_f32(a);
+}
+
+TARGET static struct toc_window_nearest search(const float *current, const uint16_t *windows,
+                                               size_t groups, size_t dimensions) {
+    const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
+    __m256 best_squared = _mm256_set1_ps(INFINITY), best_absolute = best_squared;
+    for (size_t g = 0; g < groups; g++, windows += dimensions * TOC_WINDOW_LANES) {
+        __m256 squared = _mm256_setzero_ps(), absolute = squared;
+        for (size_t d = 0; d < dimensions; d++) {
+            const void *eight = windows + d * TOC_WINDOW_LANES;
+            __m256 off = _mm256_sub_ps(_mm256_broadcast_ss(current + d),
+                                       _mm256_cvtph_ps(_mm_loadu_si128(eight)));
+            squared = _mm256_add_ps(squared, _mm256_mul_ps(off, off));
+            absolute = _mm256_add_ps(absolute, _mm256_and_ps(off, magnitude));
+        }
+        best_squared = _mm256_min_ps(best_squared, squared);
+        best_absolute = _mm256_min_ps(best_absolute, absolute);
+    }
+    return (struct toc_window_nearest){lowest_lane(best_squared), lowest_lane(best_absolute)};
+}
+
+toc_window_search *toc_window_search_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c") ? search : NULL;
+}
+
+#else
+
+toc_window_search *toc_window_search_avx2(void) {
+    return NULL;
+}
+
+#endif
