@@ -45,6 +45,22 @@ static int time_of(const struct toc_detect_input *in, size_t row, double *out,
                       (int)TOC_MIN(text.n, (size_t)40), text.p ? text.p : "");
 }
 
+/* A loss or a norm of gradients that is not a number is news; elsewhere that is a missing value. */
+static bool is_of_training(struct toc_sv name) {
+    return toc_sv_find(name, TOC_SV("loss")) != SIZE_MAX ||
+           toc_sv_find(name, TOC_SV("grad")) != SIZE_MAX;
+}
+
+/* NaN for a missing value, infinity for one that should be a number; others were refused when the
+ * file was read. */
+static double value_of(const struct toc_detect_input *in, size_t row, size_t column) {
+    struct toc_sv text = toc_sv_trim(in->rows.items[row][column]);
+    double v;
+    if (text.n == 0 || toc_parse_f64(text, &v) < 0)
+        return NAN;
+    return isnan(v) && is_of_training(in->header[column]) ? INFINITY : v;
+}
+
 static void note_episode(struct judged *j, size_t row) {
     if (!j->rows[row].is_alert)
         return;
@@ -75,7 +91,8 @@ static int judge(struct judged *j, const struct toc_detect_stream_options *optio
     struct toc_stream_options o = {.columns = in->columns.count,
                                    .threshold = options->threshold,
                                    .budget_seconds = options->budget_seconds,
-                                   .direction = options->direction};
+                                   .direction = options->direction,
+                                   .is_infinity_alert = true};
     struct toc_stream *s = NULL;
     double *values = toc_try_calloc(in->columns.count, sizeof *values);
     j->rows = toc_try_calloc(in->rows.count + 1, sizeof *j->rows);
@@ -86,9 +103,7 @@ static int judge(struct judged *j, const struct toc_detect_stream_options *optio
         double seconds;
         rc = time_of(in, row, &seconds, err);
         for (size_t c = 0; c < in->columns.count; c++)
-            if (toc_parse_f64(toc_sv_trim(in->rows.items[row][in->columns.items[c]]), &values[c]) <
-                0)
-                values[c] = NAN; /* a missing value; others were refused when the file was read */
+            values[c] = value_of(in, row, in->columns.items[c]);
         if (rc == 0)
             j->rows[row] = toc_stream_step(s, seconds, values);
         if (rc == 0 && j->seconds) {

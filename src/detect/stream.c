@@ -16,6 +16,8 @@ enum {
     GAP_ROWS = 128
 };
 
+static const double SURPRISE_OF_INFINITY = 100, SCORE_OF_INFINITY = 0.98;
+
 double toc_scored_excess(struct toc_tail_sketch *s, double score) {
     if (score < 0)
         return 0;
@@ -155,6 +157,26 @@ static struct toc_stream_result without_row(const struct toc_stream *s) {
     return r;
 }
 
+/* A value that should be a number is none. Nothing is learnt from the row. */
+static struct toc_stream_result take_infinity(struct toc_stream *s, double seconds) {
+    struct toc_verdict v = {.surprise = SURPRISE_OF_INFINITY};
+    s->was_alert = s->last.is_alert;
+    s->last_seconds = seconds;
+    s->has_row = true;
+    s->last.score = SCORE_OF_INFINITY;
+    s->last.surprise = v.surprise;
+    s->last.is_alert = true;
+    note_alert(s, &v, !s->was_alert);
+    return s->last;
+}
+
+static bool has_infinity(const struct toc_stream *s, const double *values) {
+    for (size_t i = 0; i < s->options.columns && s->options.is_infinity_alert; i++)
+        if (isinf(values[i]))
+            return true;
+    return false;
+}
+
 static void note_time(struct toc_stream *s, double seconds) {
     if (s->has_row) {
         bool is_gap =
@@ -172,6 +194,8 @@ static void note_time(struct toc_stream *s, double seconds) {
 struct toc_stream_result toc_stream_step(struct toc_stream *s, double seconds,
                                          const double *values) {
     bool is_late = s->has_row && !(seconds > s->last_seconds);
+    if (!is_late && fabs(seconds) < 1e15 && has_infinity(s, values))
+        return take_infinity(s, seconds);
     if (is_late || !(fabs(seconds) < 1e15) || !fill(s, values))
         return without_row(s);
     double since = s->has_row ? seconds - s->last_seconds : 0;

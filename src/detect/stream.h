@@ -23,6 +23,7 @@ struct toc_stream_options {
     double budget_seconds; /* one alert in so many seconds; 0: TOC_STREAM_BUDGET_SECONDS */
     double threshold;      /* of `surprise` for an alert instead of a budget; 0: the budget */
     enum toc_stream_direction direction; /* of a metric's alerts; an entity's are both */
+    bool is_infinity_alert; /* an infinite value opens an alert at once, as in a training's loss */
     uint32_t k, m; /* an alert opens when k of the last m rows are above; 0: 1 of 1; m at most 32 */
 };
 #define TOC_STREAM_BUDGET_SECONDS 604800.0 /* 1/week */
@@ -40,8 +41,9 @@ int toc_stream_new(const struct toc_stream_options *options, struct toc_stream *
 void toc_stream_free(struct toc_stream **s);
 size_t toc_stream_columns(const struct toc_stream *s);
 /* The next row: seconds (rising; a row that is not later gets the last score) and `columns`
- * values; NaN and infinity mean missing. A row in which every value is missing gets the last score
- * and no alert. After a gap of more than 128 rows windows begin anew. */
+ * values; NaN and infinity mean missing (but see is_infinity_alert). A row in which every value is
+ * missing gets the last score and no alert. After a gap of more than 128 rows windows begin anew.
+ */
 struct toc_stream_result toc_stream_step(struct toc_stream *s, double seconds,
                                          const double *values);
 /* Brings the state of a metric into the caches: for the next stream before the step of this one,

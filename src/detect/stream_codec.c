@@ -1,10 +1,11 @@
 /*
  * Bytes of a stream:
  *
- *     "TST1"  varint columns, windows, direction, k, m  f64 budget, threshold
- *     u8 flags (1 has a row, 2 alert at the row before)  f64 last time  f64 log2 of the interval,
- * interval varint rows counted for it  last result  features  varint alert rows  f64 values alert
- * state, then the metric or the entity (their own encoders) u32 CRC-32C of everything before
+ *     "TST1"  varint columns, windows, direction, k, m  u8 infinity is an alert  f64 budget,
+ * threshold u8 flags (1 has a row, 2 alert at the row before)  f64 last time  f64 log2 of the
+ * interval, interval varint rows counted for it  last result  features  varint alert rows  f64
+ * values alert state, then the metric or the entity (their own encoders) u32 CRC-32C of everything
+ * before
  */
 #include <math.h>
 #include <string.h>
@@ -70,6 +71,7 @@ void toc_stream_state_encode(const struct toc_stream *s, struct toc_buf *out) {
     toc_buf_append_varint(out, o->direction);
     toc_buf_append_varint(out, o->k);
     toc_buf_append_varint(out, o->m);
+    toc_buf_append_u8(out, o->is_infinity_alert);
     toc_buf_append_f64(out, o->budget_seconds);
     toc_buf_append_f64(out, o->threshold);
     toc_buf_append_u8(out, (uint8_t)(s->has_row | s->was_alert << 1));
@@ -96,10 +98,12 @@ static int decode_options(struct toc_reader *r, struct toc_stream_options *o) {
     o->columns = toc_read_varint(r);
     o->windows = toc_read_varint(r);
     uint64_t direction = toc_read_varint(r), k = toc_read_varint(r), m = toc_read_varint(r);
+    uint8_t is_infinity_alert = toc_read_u8(r);
+    o->is_infinity_alert = is_infinity_alert;
     o->budget_seconds = toc_read_f64(r);
     o->threshold = toc_read_f64(r);
-    bool is_sound = direction <= TOC_STREAM_DOWN && k >= 1 && m <= 32 && o->windows &&
-                    o->budget_seconds > 0 &&
+    bool is_sound = direction <= TOC_STREAM_DOWN && is_infinity_alert <= 1 && k >= 1 && m <= 32 &&
+                    o->windows && o->budget_seconds > 0 &&
                     o->columns <= toc_reader_left(r) / 8; /* each has a value at least */
     o->direction = (enum toc_stream_direction)direction;
     o->k = (uint32_t)(k <= 32 ? k : 33);

@@ -9,14 +9,23 @@
 #include "base/attrs.h"
 #include "detect/stream_priv.h"
 
-enum { COLUMN_WINDOWS = 64, RESIDUAL_POINTS = 16 };
+enum {
+    COLUMN_WINDOWS = 64,
+    RESIDUAL_POINTS = 16,
+    ROWS_BEFORE_STILL = 200,
+    STILL_ROWS_MIN = 4,
+};
+static const double STILL_SHARE_MAX = 0.1;
 
 struct column {
     struct toc_moments moments;
     struct toc_line line;
     struct toc_sliding_sum residual;
     struct toc_window_memory *windows;
-    struct toc_tail_sketch residual_score, window_score;
+    struct toc_tail_sketch residual_score, window_score, row_score;
+    double last;
+    uint32_t rows, repeats, still,
+        longest; /* rows equal to the one before: all, of late, at most */
 };
 
 struct toc_stream_entity {
@@ -90,9 +99,31 @@ size_t toc_stream_entity_bytes(const struct toc_stream_entity *m) {
     return bytes;
 }
 
+/*
+ * How surprising it is that a column has not moved for so many rows, when it repeated itself with
+ * probability p so far: -log10 p per row, once it stands still for more than twice as long as ever.
+ * A column that repeats itself more than one time in ten says nothing.
+ */
+static double stillness(struct column *c, double v) {
+    c->rows += c->rows < UINT32_MAX;
+    if (c->rows == 1 || v != c->last) {
+        c->last = v;
+        c->longest = TOC_MAX(c->longest, c->still);
+        c->still = 0;
+        return 0;
+    }
+    c->still++;
+    double share = (c->repeats + 1.0) / (c->rows + 1.0);
+    c->repeats++;
+    bool is_news = c->rows > ROWS_BEFORE_STILL && share < STILL_SHARE_MAX &&
+                   c->still >= 2 * (uint64_t)c->longest + STILL_ROWS_MIN;
+    return is_news ? -(double)c->still * log10(share) : 0;
+}
+
 /* The columns' own part; means over all. */
 static void step_columns(struct toc_stream_entity *m, const double *values, double *out_energy,
-                         double *out_residual, double *out_windows) {
+                         double *out_residual, double *out_windows, double *out_row) {
+    *out_row = 0;
     *out_energy = *out_residual = *out_windows = 0;
     for (size_t i = 0; i < m->count; i++) {
         struct column *c = &m->columns[i];
@@ -101,6 +132,12 @@ static void step_columns(struct toc_stream_entity *m, const double *values, doub
         m->point[i] = (float)z;
         *out_energy += z * z;
         double off = toc_line_residual(&c->line, values[i]);
+        double still = stillness(c, values[i]);
+        if (c->still == 0) { /* of a value that comes now and then the rows between are no news */
+            double row = toc_row_surprise(toc_scored_surprise(&c->row_score, off));
+            *out_row = fmax(*out_row, row);
+        }
+        *out_row = fmax(*out_row, still);
         double rms = sqrt(toc_sliding_sum_add(&c->residual, off * off) / RESIDUAL_POINTS);
         *out_residual += toc_scored_excess(&c->residual_score, rms);
         double distance = toc_window_memory_step(c->windows, &raw).squared;
@@ -116,8 +153,8 @@ static float surprise_of(const struct toc_tail_sketch *s, double score) {
 
 struct toc_verdict toc_stream_entity_step(struct toc_stream_entity *m, const double *values) {
     struct toc_verdict out = {0};
-    double energy, residual, windows;
-    step_columns(m, values, &energy, &residual, &windows);
+    double energy, residual, windows, row;
+    step_columns(m, values, &energy, &residual, &windows, &row);
     double e_short = sqrt(toc_sliding_sum_add(&m->energy_short, energy) / 4);
     double e_long = sqrt(toc_sliding_sum_add(&m->energy_long, energy) / 16);
     struct toc_window_distance far = toc_window_memory_step(m->long_windows, m->point);
@@ -132,7 +169,9 @@ struct toc_verdict toc_stream_entity_step(struct toc_stream_entity *m, const dou
                toc_scored_excess(&m->energy_short_score, e_short) +
                0.5 * toc_scored_excess(&m->energy_long_score, e_long) +
                toc_scored_excess(&m->residual_score, residual) + 0.5 * windows;
-    out.surprise = toc_scored_surprise(&m->all_score, out.rank);
+    out.features[TOC_STREAM_RESIDUAL] = (float)fmin(row, 1e6);
+    double joint = toc_scored_surprise(&m->all_score, out.rank);
+    out.surprise = fmax(joint, row - log10((double)m->count)); /* the strangest of so many */
     return out;
 }
 
@@ -197,6 +236,12 @@ void toc_stream_entity_encode(const struct toc_stream_entity *m, struct toc_buf 
         encode_sum(&c->residual, out);
         toc_tail_encode(&c->residual_score, out);
         toc_tail_encode(&c->window_score, out);
+        toc_tail_encode(&c->row_score, out);
+        toc_buf_append_f64(out, c->last);
+        toc_buf_append_varint(out, c->rows);
+        toc_buf_append_varint(out, c->repeats);
+        toc_buf_append_varint(out, c->still);
+        toc_buf_append_varint(out, c->longest);
         toc_window_memory_encode(c->windows, out);
     }
 }
@@ -207,6 +252,16 @@ static int decode_column(struct column *c, struct toc_reader *r) {
     rc = rc ? rc : decode_sum(&c->residual, r);
     rc = rc ? rc : toc_tail_decode(&c->residual_score, r);
     rc = rc ? rc : toc_tail_decode(&c->window_score, r);
+    rc = rc ? rc : toc_tail_decode(&c->row_score, r);
+    rc = rc ? rc : toc_read_number(r, 1e30, &c->last);
+    uint64_t rows = toc_read_varint(r), repeats = toc_read_varint(r), still = toc_read_varint(r),
+             longest = toc_read_varint(r);
+    c->rows = (uint32_t)rows;
+    c->repeats = (uint32_t)repeats;
+    c->still = (uint32_t)still;
+    c->longest = (uint32_t)longest;
+    if (rc == 0 && (rows > UINT32_MAX || repeats > rows || still > repeats || longest > repeats))
+        rc = TOC_ECORRUPT;
     return rc ? rc : toc_window_memory_decode(c->windows, r);
 }
 

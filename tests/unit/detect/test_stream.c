@@ -379,6 +379,49 @@ static void a_direction_hears_its_side_only(void **state) {
     }
 }
 
+/* Six columns of noise; one of them gets a fault. */
+static size_t first_alert_of_entity(void (*fault)(double *v, size_t i), size_t from) {
+    struct toc_stream_options o = {.columns = 6, .is_infinity_alert = true};
+    struct toc_stream *s;
+    struct toc_rng r;
+    toc_rng_seed(&r, 41);
+    assert_int_equal(toc_stream_new(&o, &s, NULL), 0);
+    size_t found = SIZE_MAX;
+    for (size_t i = 0; i < from + 40 && found == SIZE_MAX; i++) {
+        double v[6];
+        for (size_t c = 0; c < 6; c++)
+            v[c] = wave(&r, i + 50 * c);
+        if (i >= from)
+            fault(v, i - from);
+        bool is_alert = toc_stream_step(s, (double)i * 60, v).is_alert;
+        if (i > 600 && is_alert)
+            found = i;
+    }
+    toc_stream_free(&s);
+    return found;
+}
+
+static void spike(double *v, size_t i) {
+    v[3] += i < 3 ? 30 : 0;
+}
+
+static void stand_still(double *v, size_t i) {
+    (void)i;
+    v[3] = 11;
+}
+
+static void no_number(double *v, size_t i) {
+    (void)i;
+    v[3] = INFINITY;
+}
+
+static void a_fault_of_one_column_is_an_alert_of_the_entity(void **state) {
+    (void)state;
+    assert_in_range(first_alert_of_entity(spike, 3000), 3000, 3002);
+    assert_in_range(first_alert_of_entity(stand_still, 3000), 3002, 3006);
+    assert_int_equal(first_alert_of_entity(no_number, 3000), 3000);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_spike_is_an_alert_and_ranks_first),
@@ -397,6 +440,7 @@ int main(void) {
         cmocka_unit_test(a_restored_stream_goes_on_bit_for_bit),
         cmocka_unit_test(damaged_states_are_refused),
         cmocka_unit_test(a_stream_of_a_metric_fits_in_8_kib),
+        cmocka_unit_test(a_fault_of_one_column_is_an_alert_of_the_entity),
         cmocka_unit_test(a_direction_hears_its_side_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
