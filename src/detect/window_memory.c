@@ -102,7 +102,7 @@ void toc_window_memory_free(struct toc_window_memory **m) {
 }
 
 void toc_window_memory_set_portable(struct toc_window_memory *m, bool is_portable) {
-    toc_window_search *fast = toc_window_search_avx2();
+    toc_window_search *fast = toc_window_search_avx2(m->shape.channels > 1);
     m->search = fast && !is_portable ? fast : toc_window_search_portable;
 }
 
@@ -283,8 +283,8 @@ struct toc_window_distance toc_window_memory_step(struct toc_window_memory *m, c
     find_current(m);
     struct toc_window_nearest n = m->search(m->current, m->windows, m->groups, m->dimensions);
     double width = (double)m->shape.width, pieces = (double)m->shape.pieces;
-    return (struct toc_window_distance){m->scale * sqrt(n.squared * width / pieces),
-                                        (double)m->scale * n.absolute};
+    double absolute = m->shape.channels > 1 ? n.absolute : -1;
+    return (struct toc_window_distance){m->scale * sqrt(n.squared * width / pieces), absolute};
 }
 
 /* ---------------------------------------------------------------------------------------- bytes */

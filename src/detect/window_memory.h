@@ -37,7 +37,8 @@ int toc_window_memory_new(const struct toc_window_shape_options *shape,
 void toc_window_memory_free(struct toc_window_memory **m);
 
 /* Root of the mean squared, and mean absolute, distance per point to the nearest windows of each
- * kind, times the root of the width, or the width; -1 until there is one to compare with. */
+ * kind, times the root of the width, or the width; -1 until there is one to compare with. The
+ * absolute distance is measured for several channels only. */
 struct toc_window_distance {
     double squared, absolute;
 };

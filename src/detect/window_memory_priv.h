@@ -2,6 +2,7 @@
 #ifndef TOC_DETECT_WINDOW_MEMORY_PRIV_H
 #define TOC_DETECT_WINDOW_MEMORY_PRIV_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,7 +16,7 @@ struct toc_window_nearest {
 typedef struct toc_window_nearest toc_window_search(const float *current, const uint16_t *windows,
                                                     size_t groups, size_t dimensions);
 toc_window_search toc_window_search_portable;
-/* NULL where the machine cannot. */
-toc_window_search *toc_window_search_avx2(void);
+/* NULL where the machine cannot. Without wants_absolute that sum has no meaning. */
+toc_window_search *toc_window_search_avx2(bool wants_absolute);
 
 #endif

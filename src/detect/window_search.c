@@ -38,8 +38,9 @@ TARGET static inline float lowest_lane(__m256 v) {
     return _mm_cvtss_f32(a);
 }
 
-TARGET static struct toc_window_nearest search(const float *current, const uint16_t *windows,
-                                               size_t groups, size_t dimensions) {
+TARGET static inline struct toc_window_nearest search(bool wants_absolute, const float *current,
+                                                      const uint16_t *windows, size_t groups,
+                                                      size_t dimensions) {
     const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
     __m256 best_squared = _mm256_set1_ps(INFINITY), best_absolute = best_squared;
     for (size_t g = 0; g < groups; g++, windows += dimensions * TOC_WINDOW_LANES) {
@@ -49,7 +50,8 @@ TARGET static struct toc_window_nearest search(const float *current, const uint1
             __m256 off = _mm256_sub_ps(_mm256_broadcast_ss(current + d),
                                        _mm256_cvtph_ps(_mm_loadu_si128(eight)));
             squared = _mm256_add_ps(squared, _mm256_mul_ps(off, off));
-            absolute = _mm256_add_ps(absolute, _mm256_and_ps(off, magnitude));
+            if (wants_absolute)
+                absolute = _mm256_add_ps(absolute, _mm256_and_ps(off, magnitude));
         }
         best_squared = _mm256_min_ps(best_squared, squared);
         best_absolute = _mm256_min_ps(best_absolute, absolute);
@@ -57,13 +59,28 @@ TARGET static struct toc_window_nearest search(const float *current, const uint1
     return (struct toc_window_nearest){lowest_lane(best_squared), lowest_lane(best_absolute)};
 }
 
-toc_window_search *toc_window_search_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c") ? search : NULL;
+TARGET static struct toc_window_nearest search_both(const float *current, const uint16_t *windows,
+                                                    size_t groups, size_t dimensions) {
+    return search(true, current, windows, groups, dimensions);
+}
+
+/* Without the absolute differences, for those who do not look at them. */
+TARGET static struct toc_window_nearest
+search_squared(const float *current, const uint16_t *windows, size_t groups, size_t dimensions) {
+    struct toc_window_nearest n = search(false, current, windows, groups, dimensions);
+    n.absolute = n.squared;
+    return n;
+}
+
+toc_window_search *toc_window_search_avx2(bool wants_absolute) {
+    bool can = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c");
+    return !can ? NULL : wants_absolute ? search_both : search_squared;
 }
 
 #else
 
-toc_window_search *toc_window_search_avx2(void) {
+toc_window_search *toc_window_search_avx2(bool wants_absolute) {
+    (void)wants_absolute;
     return NULL;
 }
 
