@@ -99,8 +99,10 @@ static uint32_t instance_place(struct toc_series_watch *w, struct toc_sv name) {
     uintptr_t place = (uintptr_t)toc_map_get(&w->instance_places, name);
     if (place || !name.n)
         return place ? (uint32_t)place - 1 : 0;
-    if (w->instances.count > w->options.max_instances)
+    if (w->instances.count > w->options.max_instances) {
+        w->stats.series_without_rate_total++;
         return 0;
+    }
     TOC_VEC_PUSH(&w->instances, (struct instance){.name = toc_sv_dup_cstr(name)});
     toc_map_put(&w->instance_places, name, (void *)w->instances.count);
     return (uint32_t)w->instances.count - 1;

@@ -50,19 +50,21 @@ size_t toc_series_watch_anomalous(struct toc_series_watch *w, struct toc_anomalo
                                   size_t max);
 
 /* X(field, type, help) */
-#define TOC_SERIES_WATCH_STATS_TABLE(X)                                              \
-    X(series, "gauge", "Series with an anomaly bit.")                                \
-    X(series_unwatched, "gauge", "Series over max_series, without one.")             \
-    X(series_excluded, "gauge", "Series that are not judged: what detectors write.") \
-    X(series_anomalous, "gauge", "Series whose newest sample is anomalous.")         \
-    X(instances, "gauge", "Instances with an anomaly rate.")                         \
-    X(bytes, "gauge", "Memory of the states of all series.")                         \
-    X(sweeps_total, "counter", "Times that all series were looked at.")              \
-    X(samples_total, "counter", "Samples judged.")                                   \
-    X(samples_skipped_total, "counter",                                              \
-      "Samples without a judgement: first ones, after gaps, "                        \
-      "not a number.")                                                               \
-    X(anomalies_total, "counter", "Samples judged anomalous.")                       \
+#define TOC_SERIES_WATCH_STATS_TABLE(X)                                                  \
+    X(series, "gauge", "Series with an anomaly bit.")                                    \
+    X(series_unwatched, "gauge", "Series over max_series, without one.")                 \
+    X(series_excluded, "gauge", "Series that are not judged: what detectors write.")     \
+    X(series_anomalous, "gauge", "Series whose newest sample is anomalous.")             \
+    X(instances, "gauge", "Instances with an anomaly rate.")                             \
+    X(series_without_rate_total, "counter",                                              \
+      "Series of instances over the limit of 5000: they count in the rate of all only.") \
+    X(bytes, "gauge", "Memory of the states of all series.")                             \
+    X(sweeps_total, "counter", "Times that all series were looked at.")                  \
+    X(samples_total, "counter", "Samples judged.")                                       \
+    X(samples_skipped_total, "counter",                                                  \
+      "Samples without a judgement: first ones, after gaps, "                            \
+      "not a number.")                                                                   \
+    X(anomalies_total, "counter", "Samples judged anomalous.")                           \
     X(write_failures_total, "counter", "Reports that the store refused.")
 struct toc_series_watch_stats {
 #define X(field, type, help) uint64_t field;

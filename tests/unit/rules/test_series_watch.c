@@ -172,6 +172,24 @@ static void series_over_the_limit_and_outputs_are_counted(void **state) {
     toc_free(f);
 }
 
+static void instances_over_the_limit_count_in_the_rate_of_all(void **state) {
+    (void)state;
+    struct fake *f = fake_new(8, 4);
+    struct toc_rng rng;
+    const struct toc_series_watch_options o = {
+        .source = &f->source, .sink = &f->sink, .max_instances = 3, .report_ms = 10000};
+    struct toc_series_watch *w = toc_series_watch_new(&o);
+    toc_rng_seed(&rng, 3);
+    for (int64_t s = 1; s <= 10; s++)
+        step(f, w, &rng, s, 0);
+    assert_int_equal(toc_series_watch_stats(w).instances, 3);
+    assert_int_equal(toc_series_watch_stats(w).series_without_rate_total, 2);
+    assert_int_equal(toc_series_watch_stats(w).series, 8);
+    assert_true(f->rate[3] >= 0 && f->rate[4] == -1 && f->rate[0] >= 0);
+    toc_series_watch_free(&w);
+    toc_free(f);
+}
+
 /* The place of a series that is gone is taken by another one: it starts anew. */
 static void a_reused_reference_is_another_series(void **state) {
     (void)state;
@@ -212,6 +230,7 @@ int main(void) {
         cmocka_unit_test(rate_of_the_broken_instance_rises),
         cmocka_unit_test(a_sample_is_judged_once_and_a_silent_instance_goes_stale),
         cmocka_unit_test(series_over_the_limit_and_outputs_are_counted),
+        cmocka_unit_test(instances_over_the_limit_count_in_the_rate_of_all),
         cmocka_unit_test(a_reused_reference_is_another_series),
         cmocka_unit_test(a_store_that_refuses_is_counted_and_judging_goes_on),
     };
