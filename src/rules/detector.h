@@ -37,7 +37,9 @@
     X(TOC_DETECTOR_CHANGE_POINT, "change_point", "a level that changed and stays")               \
     X(TOC_DETECTOR_PEERS, "peers", "a member that differs from the others for some time")        \
     X(TOC_DETECTOR_FLAT_LINE, "flat_line", "a value that changed and does not any more")         \
-    X(TOC_DETECTOR_MISSING, "missing", "a series that had values and has none")
+    X(TOC_DETECTOR_MISSING, "missing", "a series that had values and has none")                  \
+    X(TOC_DETECTOR_ENSEMBLE, "ensemble",                                                         \
+      "windows, energy, seasons and residuals together, one series or several features")
 
 /* X(enum, name) */
 #define TOC_DETECTOR_STATE_TABLE(X)                                  \

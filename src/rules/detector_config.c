@@ -13,7 +13,7 @@ enum { SEASON_STEPS_MAX = 20160 };
 /* What the file says, before it is checked; strings are borrowed from the document. */
 struct entry {
     struct toc_sv name, expr, method, direction, normalise, denoise;
-    struct toc_sv season;
+    struct toc_sv season, budget;
     const struct toc_yaml *features, *contamination, *threshold, *by;
     int64_t window_ms, interval_ms, train_interval_ms, history_ms, n_estimators, min_points, seed;
     double alpha, beta, gamma, min_shift;
@@ -27,9 +27,12 @@ static const struct toc_schema_key g_keys[] = {
      "false switches a built-in detector off"},
     {"expr", TOC_SCHEMA_STRING, AT(expr), false, "", 0, 0, "PromQL; each of its series is judged"},
     {"features", TOC_SCHEMA_NODE, AT(features), false, NULL, 0, 0,
-     "name: expr, several, joined by identical labels (isolation_forest)"},
+     "name: expr, several, joined by identical labels (isolation_forest, ensemble)"},
     {"method", TOC_SCHEMA_STRING, AT(method), false, "robust_z", 0, 0,
-     "robust_z, isolation_forest, holt_winters, change_point, peers, flat_line or missing"},
+     "robust_z, ensemble, isolation_forest, holt_winters, change_point, peers, flat_line or "
+     "missing"},
+    {"budget", TOC_SCHEMA_STRING, AT(budget), false, "1/week", 0, 0,
+     "ensemble: alerts of a series, such as 1/day, 2/week or 1/month"},
     {"window", TOC_SCHEMA_DURATION, AT(window_ms), false, "1h", 10000, 30 * DAY_MS,
      "robust_z: span of the baseline; others: how long a series without values is remembered"},
     {"season", TOC_SCHEMA_STRING, AT(season), false, "none", 0, 0,
@@ -54,9 +57,10 @@ static const struct toc_schema_key g_keys[] = {
     {"contamination", TOC_SCHEMA_NODE, AT(contamination), false, NULL, 0, 0,
      "share of anomalies in (0, 0.5], or auto"},
     {"threshold", TOC_SCHEMA_NODE, AT(threshold), false, NULL, 0, 0,
-     "score over which a value is an anomaly; 6, peers 12, forest: from contamination"},
+     "score over which a value is an anomaly; 6, peers 12, forest: from contamination, "
+     "ensemble: of the surprise, instead of a budget"},
     {"direction", TOC_SCHEMA_STRING, AT(direction), false, "both", 0, 0,
-     "both, up or down (robust_z, holt_winters, change_point, peers)"},
+     "both, up or down (robust_z, ensemble, holt_winters, change_point, peers)"},
     {"min_points", TOC_SCHEMA_INT, AT(min_points), false, "30", 8, TOC_DETECTOR_POINTS_MAX,
      "values needed before anything is judged"},
     {"normalise", TOC_SCHEMA_STRING, AT(normalise), false, "none", 0, 0,
@@ -323,7 +327,8 @@ static int read_contamination(const struct toc_yaml *n, double *out, struct toc_
 static int read_threshold(const struct toc_yaml *n, struct detector_config *c,
                           struct toc_err *err) {
     bool is_forest = c->method == TOC_DETECTOR_FOREST;
-    c->threshold = is_forest ? NAN : c->method == TOC_DETECTOR_PEERS ? 12 : 6;
+    bool is_free = is_forest || c->method == TOC_DETECTOR_ENSEMBLE;
+    c->threshold = is_free ? NAN : c->method == TOC_DETECTOR_PEERS ? 12 : 6;
     if (!n)
         return 0;
     int rc = toc_yaml_double(n, &c->threshold, err);
@@ -332,6 +337,30 @@ static int read_threshold(const struct toc_yaml *n, struct detector_config *c,
         rc = toc_err_at(err, TOC_EINVAL, n->line, n->column,
                         "threshold must lie between 0 and %g for this method", most);
     return rc;
+}
+
+/* "2/week" */
+static int read_budget(struct toc_sv text, const struct toc_yaml *node, struct detector_config *c,
+                       struct toc_err *err) {
+    static const struct {
+        const char *name;
+        double seconds;
+    } units[] = {{"hour", 3600}, {"day", 86400}, {"week", 604800}, {"month", 2629746}};
+    const struct toc_yaml *at = toc_yaml_get(node, "budget");
+    size_t slash = toc_sv_find_char(text, '/');
+    double count = 0;
+    bool is_number = slash != SIZE_MAX && toc_parse_f64(toc_sv_sub(text, 0, slash), &count) == 0 &&
+                     count >= 0.01 && count <= 1000;
+    for (size_t i = 0; is_number && i < TOC_ARRAY_LEN(units); i++)
+        if (toc_sv_eq_cstr(toc_sv_sub(text, slash + 1, SIZE_MAX), units[i].name)) {
+            c->budget_seconds = units[i].seconds / count;
+            return 0;
+        }
+    return toc_err_at(
+        err, TOC_EINVAL, at ? at->line : node->line, at ? at->column : node->column,
+        "budget is \"%.*s\"; give a number from 0.01 to 1000, a slash, and hour, day, "
+        "week or month, such as 1/week",
+        TOC_SV_ARG(toc_sv_sub(text, 0, 40)));
 }
 
 static int read_season(struct toc_sv text, const struct toc_yaml *node, struct detector_config *c,
@@ -370,22 +399,24 @@ static int read_by(const struct toc_yaml *list, struct detector_config *c, struc
 
 /* X(key, methods that know it). Keys that are not here mean something to all. */
 #define FOR(method) (1u << TOC_DETECTOR_##method)
-#define KEY_TABLE(X)                                                                   \
-    X("features", FOR(FOREST))                                                         \
-    X("normalise", FOR(FOREST))                                                        \
-    X("contamination", FOR(FOREST))                                                    \
-    X("n_estimators", FOR(FOREST))                                                     \
-    X("seed", FOR(FOREST))                                                             \
-    X("train_interval", FOR(FOREST) | FOR(ROBUST_Z))                                   \
-    X("denoise", FOR(FOREST) | FOR(ROBUST_Z))                                          \
-    X("window", ~FOR(FOREST))                                                          \
-    X("threshold", ~FOR(CHANGE_POINT))                                                 \
-    X("direction", FOR(ROBUST_Z) | FOR(HOLT_WINTERS) | FOR(CHANGE_POINT) | FOR(PEERS)) \
-    X("season", FOR(HOLT_WINTERS))                                                     \
-    X("alpha", FOR(HOLT_WINTERS))                                                      \
-    X("beta", FOR(HOLT_WINTERS))                                                       \
-    X("gamma", FOR(HOLT_WINTERS))                                                      \
-    X("min_shift", FOR(CHANGE_POINT))                                                  \
+#define KEY_TABLE(X)                                                                      \
+    X("features", FOR(FOREST) | FOR(ENSEMBLE))                                            \
+    X("normalise", FOR(FOREST))                                                           \
+    X("contamination", FOR(FOREST))                                                       \
+    X("n_estimators", FOR(FOREST))                                                        \
+    X("seed", FOR(FOREST))                                                                \
+    X("train_interval", FOR(FOREST) | FOR(ROBUST_Z))                                      \
+    X("denoise", FOR(FOREST) | FOR(ROBUST_Z))                                             \
+    X("window", ~FOR(FOREST))                                                             \
+    X("threshold", ~FOR(CHANGE_POINT))                                                    \
+    X("direction",                                                                        \
+      FOR(ROBUST_Z) | FOR(ENSEMBLE) | FOR(HOLT_WINTERS) | FOR(CHANGE_POINT) | FOR(PEERS)) \
+    X("budget", FOR(ENSEMBLE))                                                            \
+    X("season", FOR(HOLT_WINTERS))                                                        \
+    X("alpha", FOR(HOLT_WINTERS))                                                         \
+    X("beta", FOR(HOLT_WINTERS))                                                          \
+    X("gamma", FOR(HOLT_WINTERS))                                                         \
+    X("min_shift", FOR(CHANGE_POINT))                                                     \
     X("by", FOR(PEERS))
 
 /* Keys that mean nothing for the method are refused instead of ignored. */
@@ -426,6 +457,8 @@ static int check_sizes(const struct detector_config *c, const struct toc_yaml *n
 
 static void set_history(struct detector_config *c) {
     int64_t automatic = c->method == TOC_DETECTOR_FOREST ? (int64_t)DAY_MS : 2 * c->window_ms;
+    if (c->method == TOC_DETECTOR_ENSEMBLE) /* as many points as one look at history may have */
+        automatic = TOC_MAX(automatic, TOC_DETECTOR_POINTS_MAX * c->interval_ms);
     if (c->method == TOC_DETECTOR_HOLT_WINTERS) /* three seasons, or enough to find a daily one */
         automatic = c->season_ms < 0 ? TOC_MAX(automatic, (int64_t)(3 * DAY_MS))
                                      : TOC_MAX(automatic, 3 * c->season_ms);
@@ -443,6 +476,8 @@ static void set_hashes(struct detector_config *c) {
     if (c->method > TOC_DETECTOR_FOREST)
         toc_buf_printf(&b, "|%lld|%.17g|%.17g|%.17g", (long long)c->season_ms, c->alpha, c->beta,
                        c->gamma);
+    if (c->method == TOC_DETECTOR_ENSEMBLE) /* they are part of its state */
+        toc_buf_printf(&b, "|%.17g|%.17g|%d", c->budget_seconds, c->threshold, (int)c->direction);
     for (size_t i = 0; i < c->by_count; i++)
         toc_buf_printf(&b, "|%zu:%.*s", c->by[i].n, TOC_SV_ARG(c->by[i]));
     for (size_t i = 0; i < c->feature_count; i++)
@@ -490,6 +525,11 @@ static int read_entry(const struct toc_yaml *node, const struct entry *e, struct
         rc = read_threshold(e->threshold, c, err);
     if (rc == 0)
         rc = read_season(e->season, node, c, err);
+    if (rc == 0)
+        rc = read_budget(e->budget, node, c, err);
+    if (rc == 0 && e->threshold && toc_yaml_get(node, "budget"))
+        rc = toc_err_at(err, TOC_EINVAL, e->threshold->line, e->threshold->column,
+                        "give either a budget or a threshold");
     if (rc == 0)
         rc = read_by(e->by, c, err);
     if (rc == 0)

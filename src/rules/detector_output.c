@@ -65,8 +65,9 @@ void toc_detector_output_end(struct detector_output *o, const struct detector *x
     struct toc_point stale = {.t_ms = at_ms, .value = toc_stale_nan()};
     for (int metric = SCORE; metric <= RATE; metric++)
         add(o, x, s->labels, TOC_SV_NULL, metric, stale);
-    bool has_band =
-        x->config.method != TOC_DETECTOR_FLAT_LINE && x->config.method != TOC_DETECTOR_MISSING;
+    bool has_band = x->config.method != TOC_DETECTOR_FLAT_LINE &&
+                    x->config.method != TOC_DETECTOR_MISSING &&
+                    (x->config.method != TOC_DETECTOR_ENSEMBLE || x->config.feature_count == 1);
     for (size_t f = 0; f < x->config.feature_count && has_band; f++) {
         add(o, x, s->labels, x->config.features[f].name, LOWER, stale);
         add(o, x, s->labels, x->config.features[f].name, UPPER, stale);

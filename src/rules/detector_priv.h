@@ -48,7 +48,8 @@ struct detector_config {
     double threshold;     /* NaN: the forest's offset */
     int64_t season_ms;    /* holt_winters; 0: none, negative: looked for */
     double alpha, beta, gamma;
-    double min_shift;                      /* change_point: share of the level */
+    double budget_seconds; /* ensemble: one alert in so many; with a threshold: of no meaning */
+    double min_shift;      /* change_point: share of the level */
     struct toc_sv by[TOC_DETECTOR_BY_MAX]; /* peers; owned */
     size_t by_count;
     enum toc_detector_direction direction;

@@ -9,6 +9,7 @@
 #include "detect/holt_winters.h"
 #include "detect/peers.h"
 #include "detect/quiet.h"
+#include "detect/stream.h"
 
 enum {
     CHANGE_HOLD = 20, /* evaluations that a change stays an anomaly */
@@ -25,8 +26,13 @@ struct flat_state {
     struct toc_quiet quiet;
     double last; /* NaN: none yet */
 };
+struct ensemble_state {
+    struct toc_stream *stream; /* owned */
+    uint64_t rows;
+};
 struct detector_stream {
     union {
+        struct ensemble_state ensemble;
         struct toc_holt holt;
         struct change_state *change; /* owned */
         struct toc_peer peer;
@@ -57,6 +63,19 @@ static uint64_t group_of(const struct detector_config *c, struct toc_labels labe
     return h;
 }
 
+static int ensemble_new(const struct detector_config *c, struct toc_stream **out) {
+    static const enum toc_stream_direction directions[] = {
+        [TOC_DIRECTION_BOTH] = TOC_STREAM_BOTH,
+        [TOC_DIRECTION_UP] = TOC_STREAM_UP,
+        [TOC_DIRECTION_DOWN] = TOC_STREAM_DOWN,
+    };
+    const struct toc_stream_options o = {.columns = c->feature_count,
+                                         .budget_seconds = c->budget_seconds,
+                                         .threshold = isnan(c->threshold) ? 0 : c->threshold,
+                                         .direction = directions[c->direction]};
+    return toc_stream_new(&o, out, NULL);
+}
+
 static int stream_new(const struct detector_config *c, uint32_t season, struct toc_labels labels,
                       struct detector_stream **out) {
     struct detector_stream *s = TOC_NEW(struct detector_stream);
@@ -70,6 +89,8 @@ static int stream_new(const struct detector_config *c, uint32_t season, struct t
         s->change = TOC_NEW(struct change_state);
     else if (c->method == TOC_DETECTOR_PEERS)
         s->group = group_of(c, labels);
+    else if (c->method == TOC_DETECTOR_ENSEMBLE)
+        rc = ensemble_new(c, &s->ensemble.stream);
     else
         s->flat.last = NAN;
     return rc;
@@ -82,6 +103,8 @@ void toc_detector_stream_free(const struct detector_config *c, struct detector_s
         toc_holt_fini(&s->stream->holt);
     if (c->method == TOC_DETECTOR_CHANGE_POINT)
         toc_free(s->stream->change);
+    if (c->method == TOC_DETECTOR_ENSEMBLE)
+        toc_stream_free(&s->stream->ensemble.stream);
     toc_free(s->stream);
     s->stream = NULL;
 }
@@ -94,6 +117,8 @@ size_t toc_detector_stream_bytes(const struct detector_config *c, const struct d
         bytes += s->stream->holt.options.season * sizeof(double);
     if (c->method == TOC_DETECTOR_CHANGE_POINT)
         bytes += sizeof *s->stream->change;
+    if (c->method == TOC_DETECTOR_ENSEMBLE)
+        bytes += toc_stream_bytes(s->stream->ensemble.stream);
     return bytes;
 }
 
@@ -153,6 +178,16 @@ static void judge_quiet(const struct detector_config *c, struct flat_state *s, d
         s->last = value;
 }
 
+static void judge_ensemble(const struct detector_config *c, struct ensemble_state *s, int64_t at_ms,
+                           const double *values, struct judgement *out) {
+    struct toc_stream_result r = toc_stream_step(s->stream, (double)at_ms / 1000, values);
+    out->is_judged = ++s->rows > (uint64_t)c->min_points;
+    out->score = r.score;
+    out->is_anomaly = r.is_alert;
+    out->lower[0] = c->feature_count == 1 ? (double)r.lower : NAN;
+    out->upper[0] = c->feature_count == 1 ? (double)r.upper : NAN;
+}
+
 static void note(struct detector_series *s, const struct judgement *j) {
     if (!j->is_judged)
         return;
@@ -172,9 +207,14 @@ struct slot {
     void *ctx;
 };
 
+/* The first feature; of several any that has a value. */
 static double cell_of(const struct slot *t, const struct detector_row_set *row) {
-    double v = row->cells[t->step];
-    return fabs(v) <= 1e150 ? v : NAN;
+    for (size_t f = 0; f < t->grid->features; f++) {
+        double v = row->cells[t->step * t->grid->features + f];
+        if (fabs(v) <= 1e150)
+            return v;
+    }
+    return NAN;
 }
 
 /* A run without interruption forgot it after the slot before. */
@@ -236,10 +276,14 @@ static void judge_rows(const struct slot *t) {
             continue;
         }
         struct detector_series *s = series_of(t, i);
-        struct judgement j;
+        struct judgement j = {0};
         if (!s)
             continue;
-        judge_one(t, s, value, &j);
+        if (t->x->config.method == TOC_DETECTOR_ENSEMBLE)
+            judge_ensemble(&t->x->config, &s->stream->ensemble, t->at_ms,
+                           t->grid->series.items[i].cells + t->step * t->grid->features, &j);
+        else
+            judge_one(t, s, value, &j);
         s->seen_ms = t->at_ms;
         tell(t, s, &j);
     }
@@ -379,6 +423,13 @@ static void encode_state(const struct detector_config *c, const struct detector_
     } else if (c->method == TOC_DETECTOR_CHANGE_POINT) {
         toc_change_point_encode(&s->change->point, out);
         toc_buf_append_varint(out, s->change->hold);
+    } else if (c->method == TOC_DETECTOR_ENSEMBLE) {
+        struct toc_buf bytes = TOC_BUF_INIT;
+        toc_stream_state_encode(s->ensemble.stream, &bytes);
+        toc_buf_append_varint(out, s->ensemble.rows);
+        toc_buf_append_varint(out, bytes.n);
+        toc_buf_append_sv(out, toc_buf_sv(&bytes));
+        toc_buf_fini(&bytes);
     } else if (c->method == TOC_DETECTOR_PEERS) {
         toc_buf_append_f64(out, (double)s->peer.up);
         toc_buf_append_f64(out, (double)s->peer.down);
@@ -412,6 +463,12 @@ static int decode_state(const struct detector_config *c, struct toc_reader *r,
         uint64_t hold = rc == 0 ? toc_read_varint(r) : 0;
         rc = rc == 0 && hold > CHANGE_HOLD ? TOC_ECORRUPT : rc;
         s->change->hold = (uint32_t)TOC_MIN(hold, (uint64_t)CHANGE_HOLD);
+    } else if (rc == 0 && c->method == TOC_DETECTOR_ENSEMBLE) {
+        toc_stream_free(&s->ensemble.stream);
+        s->ensemble.rows = toc_read_varint(r);
+        rc = toc_stream_state_decode(toc_read_string(r), &s->ensemble.stream, NULL);
+        if (rc == 0 && toc_stream_columns(s->ensemble.stream) != c->feature_count)
+            rc = TOC_ECORRUPT;
     } else if (rc == 0 && c->method == TOC_DETECTOR_PEERS) {
         rc = decode_peer(r, &s->peer);
     } else if (rc == 0) {

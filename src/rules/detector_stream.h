@@ -1,9 +1,9 @@
 /*
- * Methods that learn from every value and judge it at once: Holt-Winters, change point, peers, flat
- * line, missing data. Their state is a function of the values at the slots so far. So a start
- * without a state steps through the stored history, a start with one through what came since it was
- * kept, a late call through the slots it missed: all give the state of a run without interruption,
- * as far as the samples of a slot had come when it was judged.
+ * Methods that learn from every value and judge it at once: the streaming ensemble, Holt-Winters,
+ * change point, peers, flat line, missing data. Their state is a function of the values at the
+ * slots so far. So a start without a state steps through the stored history, a start with one
+ * through what came since it was kept, a late call through the slots it missed: all give the state
+ * of a run without interruption, as far as the samples of a slot had come when it was judged.
  */
 #ifndef TOC_RULES_DETECTOR_STREAM_H
 #define TOC_RULES_DETECTOR_STREAM_H

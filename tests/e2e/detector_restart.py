@@ -23,11 +23,12 @@ detectors:
 - {name: holt, expr: load, method: holt_winters, interval: 1s, season: 30s, window: 10m, beta: 0.01}
 - {name: change, expr: load, method: change_point, interval: 1s, window: 10m}
 - {name: peers, expr: load, method: peers, interval: 1s, window: 10m}
+- {name: ensemble, expr: load, method: ensemble, interval: 1s, window: 10m, budget: 1/day}
 - {name: flat, expr: load, method: flat_line, interval: 1s, window: 10m}
 - {name: missing, expr: 'last_over_time(load[2s])', method: missing, interval: 1s, window: 10m}
 - {name: robust, expr: load, interval: 1s, window: 5m}
 '''
-NAMES = {'holt', 'change', 'peers', 'flat', 'missing', 'robust'}
+NAMES = {'ensemble', 'holt', 'change', 'peers', 'flat', 'missing', 'robust'}
 PAST_S, FUTURE_S = 900, 150
 
 
@@ -90,7 +91,7 @@ def main():
         config.write_text(HEAD + DETECTORS)
         for d in (a, b):
             d.call('POST', '/-/reload', token=d.token)
-        checks.check(wait_for(lambda: all(len(judged(d)) == 6 and min(judged(d).values()) >= 5 for d in (a, b)), 30),
+        checks.check(wait_for(lambda: all(len(judged(d)) == len(NAMES) and min(judged(d).values()) >= 5 for d in (a, b)), 30),
                      f'history trains all at once: {judged(a)}')
         time.sleep(6)
         b.kill()

@@ -444,6 +444,10 @@ static void bad_configuration_says_where_and_why(void **state) {
         {"- {name: x, expr: up, method: missing, denoise: ewma}\n", "no meaning", 1},
         {"- {name: x, expr: up, method: holt_winters, season: 30s}\n", "between 4 and", 1},
         {"- {name: x, expr: up, method: holt_winters, season: soon}\n", "duration", 1},
+        {"- {name: x, expr: up, method: ensemble, budget: often}\n", "such as 1/week", 1},
+        {"- {name: x, expr: up, method: ensemble, budget: 0/day}\n", "such as 1/week", 1},
+        {"- {name: x, expr: up, budget: 1/day}\n", "no meaning", 1},
+        {"- {name: x, expr: up, method: ensemble, budget: 1/day, threshold: 3}\n", "either", 1},
         {"- {name: x, expr: up, method: peers, by: stage}\n", "list of at most 8", 1},
     };
     struct world w;

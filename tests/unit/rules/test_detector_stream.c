@@ -85,6 +85,36 @@ static void change_point_tells_a_longer_step(void **state) {
     world_fini(&w);
 }
 
+/* Hours of history, then a giant: told by the budget's bar in its direction only. */
+static void the_ensemble_tells_what_its_budget_allows(void **state) {
+    (void)state;
+    struct world w;
+    world_init(&w);
+    for (int i = 0; i < 1900; i++) {
+        put(&w, "v", "i=a", 10 + sin(i / 20.0) + 0.3 * toc_rng_normal(&w.rng));
+        advance(&w, 15000);
+    }
+    set(&w,
+        NO_BUILTINS "- {name: up, expr: v, method: ensemble, budget: 1/day, direction: up}\n"
+                    "- {name: down, expr: v, method: ensemble, budget: 1/day, direction: down}\n");
+    int early = 0;
+    bool is_told = false;
+    for (int i = 1900; i < 2140; i++) {
+        double giant = i >= 2130 ? 25 : 0;
+        put(&w, "v", "i=a", 10 + sin(i / 20.0) + 0.3 * toc_rng_normal(&w.rng) + giant);
+        advance(&w, 15000);
+        catch_up(&w);
+        bool is_up = last_out(&w, "tocsin_anomaly", "detector=up,i=a") == 1;
+        early += is_up && i < 2130;
+        is_told = is_told || (is_up && i >= 2130);
+        assert_true(i < 2130 || last_out(&w, "tocsin_anomaly", "detector=down,i=a") == 0);
+    }
+    assert_true(early <= 4);
+    assert_true(is_told);
+    assert_true(view_of(&w, "up").view.state_bytes > 1000);
+    world_fini(&w);
+}
+
 static void peers_name_one_of_its_stage(void **state) {
     (void)state;
     struct world w;
@@ -152,19 +182,21 @@ static void a_missing_series_is_told_until_it_is_forgotten(void **state) {
 
 /* ---- an interruption leaves no trace ---- */
 
-#define ALL                                                                                  \
-    NO_BUILTINS                                                                              \
-    "- {name: holt, expr: v, method: holt_winters, interval: 5s, season: 2m, window: 5m, "   \
-    "beta: 0.01}\n"                                                                          \
-    "- {name: auto, expr: v, method: holt_winters, interval: 5s, season: auto, window: 5m, " \
-    "history: 30m}\n"                                                                        \
-    "- {name: change, expr: v, method: change_point, interval: 5s, window: 5m}\n"            \
-    "- {name: peers, expr: v, method: peers, interval: 5s, window: 5m}\n"                    \
-    "- {name: flat, expr: v, method: flat_line, interval: 5s, window: 5m}\n"                 \
-    "- {name: missing, expr: 'last_over_time(v[7s])', method: missing, interval: 5s, "       \
-    "window: 5m}\n"                                                                          \
-    "- {name: robust, expr: v, interval: 5s, window: 5m}\n"                                  \
-    "- {name: forest, features: {a: v, b: v * 2}, method: isolation_forest, interval: 5s, "  \
+#define ALL                                                                                    \
+    NO_BUILTINS                                                                                \
+    "- {name: holt, expr: v, method: holt_winters, interval: 5s, season: 2m, window: 5m, "     \
+    "beta: 0.01}\n"                                                                            \
+    "- {name: auto, expr: v, method: holt_winters, interval: 5s, season: auto, window: 5m, "   \
+    "history: 30m}\n"                                                                          \
+    "- {name: change, expr: v, method: change_point, interval: 5s, window: 5m}\n"              \
+    "- {name: peers, expr: v, method: peers, interval: 5s, window: 5m}\n"                      \
+    "- {name: ens, expr: v, method: ensemble, interval: 5s, window: 5m, budget: 1/day}\n"      \
+    "- {name: ens2, features: {a: v, b: v * v}, method: ensemble, interval: 5s, window: 5m}\n" \
+    "- {name: flat, expr: v, method: flat_line, interval: 5s, window: 5m}\n"                   \
+    "- {name: missing, expr: 'last_over_time(v[7s])', method: missing, interval: 5s, "         \
+    "window: 5m}\n"                                                                            \
+    "- {name: robust, expr: v, interval: 5s, window: 5m}\n"                                    \
+    "- {name: forest, features: {a: v, b: v * 2}, method: isolation_forest, interval: 5s, "    \
     "min_points: 8}\n"
 
 /* Six series with a season, a shift, spikes, flat stretches, gaps short and long. */
@@ -355,6 +387,7 @@ int main(void) {
         cmocka_unit_test(holt_winters_with_a_given_season),
         cmocka_unit_test(holt_winters_finds_the_season),
         cmocka_unit_test(change_point_tells_a_longer_step),
+        cmocka_unit_test(the_ensemble_tells_what_its_budget_allows),
         cmocka_unit_test(peers_name_one_of_its_stage),
         cmocka_unit_test(a_flat_line_is_told),
         cmocka_unit_test(a_missing_series_is_told_until_it_is_forgotten),
