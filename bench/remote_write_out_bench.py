@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """CPU seconds that forwarding a million samples costs, tocsin beside Prometheus: the same samples are pushed to a server without
-and with a receiver in `remote_write`; the difference of the server's CPU time is what forwarding cost. The receiver reads and
-answers 204. Usage: remote_write_out_bench.py TOCSIN DIR [--series 10000] [--rounds 100]"""
+and with a receiver in `remote_write`, in turns, `--repeats` times; the difference of the medians of the server's CPU time is what
+forwarding cost. Only the pushed series are forwarded, no metadata, so that both send the same. The receiver reads and answers
+204; afterwards the pushed samples in what it got are counted, and a run in which one is missing ends the benchmark.
+Usage: remote_write_out_bench.py TOCSIN DIR [--series 10000] [--rounds 100] [--repeats 3]"""
 import argparse
 import ctypes
 import http.server
@@ -9,6 +11,7 @@ import os
 import pathlib
 import shutil
 import socket
+import statistics
 import struct
 import subprocess
 import threading
@@ -24,6 +27,7 @@ class Sink(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(('127.0.0.1', 0), Handler)
         self.bytes = self.messages = 0
+        self.bodies = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
@@ -32,7 +36,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         n = int(self.headers['Content-Length'])
-        self.rfile.read(n)
+        self.server.bodies.append(self.rfile.read(n))
         self.server.bytes += n
         self.server.messages += 1
         self.send_response(204)
@@ -62,6 +66,41 @@ def make_series(count):
                  'job': 'dcgm', 'modelName': 'NVIDIA H100 80GB HBM3', 'uuid': f'GPU-{i // 50:08x}-aaaa-bbbb-cccc-{i // 50:012x}'}
         out.append(b''.join(field(1, field(1, k.encode()) + field(2, v.encode())) for k, v in sorted(pairs.items())))
     return out
+
+
+def fields(data):
+    """(number, bytes) of the length-delimited fields of a message; others are passed over."""
+    at, end = 0, len(data)
+    while at < end:
+        key, n, shift = data[at], 0, 0
+        at += 1
+        if key & 7 == 1:
+            at += 8
+            continue
+        while True:
+            byte = data[at]
+            at += 1
+            n |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                break
+        if key & 7 == 2:
+            yield key >> 3, data[at:at + n]
+            at += n
+
+
+def pushed_samples(bodies):
+    """How many samples of the pushed series are in the messages."""
+    library, count = ctypes.CDLL('libsnappy.so.1'), 0
+    for body in bodies:
+        room = ctypes.c_size_t()
+        library.snappy_uncompressed_length(body, ctypes.c_size_t(len(body)), ctypes.byref(room))
+        buffer = ctypes.create_string_buffer(room.value)
+        library.snappy_uncompress(body, ctypes.c_size_t(len(body)), buffer, ctypes.byref(room))
+        for number, series in fields(buffer.raw[:room.value]):
+            if number == 1 and b'gpu_metric_' in series:
+                count += sum(1 for inner, _ in fields(series) if inner == 2)
+    return count
 
 
 def snappy_compress(library, data):
@@ -106,7 +145,8 @@ def rss_mib(pid):
 
 def command(name, tocsin, folder, port, sink):
     remote = (f'remote_write:\n- url: http://127.0.0.1:{sink.server_address[1]}/w\n'
-              f'  queue_config: {{max_samples_per_send: {PER_MESSAGE}}}\n') if sink else ''
+              f'  queue_config: {{max_samples_per_send: {PER_MESSAGE}}}\n  metadata_config: {{send: false}}\n'
+              '  write_relabel_configs: [{source_labels: [__name__], regex: "gpu_metric_.*", action: keep}]\n') if sink else ''
     if name == 'tocsin':
         (folder / 'c.yml').write_text('host: {enabled: false}\ngpu: {enabled: false}\ndiscovery: {enabled: false}\n'
                                       'rules: {builtin: false}\n' + remote)
@@ -153,21 +193,40 @@ def measure(name, options, series, sink):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def measure_both(name, options, series):
+    """CPU seconds without and with a receiver, the sink, memory."""
+    plain, _ = measure(name, options, series, None)
+    sink = Sink()
+    both, rss = measure(name, options, series, sink)
+    sink.shutdown()
+    got, wanted = pushed_samples(sink.bodies), len(series) * options.rounds
+    if got < wanted:
+        raise SystemExit(f'{name}: {wanted - got} of {wanted} samples did not reach the receiver')
+    sink.bodies.clear()
+    return plain, both, sink, rss
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('tocsin')
     parser.add_argument('dir')
     parser.add_argument('--series', type=int, default=10000)
     parser.add_argument('--rounds', type=int, default=100)
+    parser.add_argument('--repeats', type=int, default=3)
     options = parser.parse_args()
     series, millions = make_series(options.series), options.series * options.rounds / 1e6
-    print(f'{options.series} series, {millions:g} million samples, {PER_MESSAGE} a message')
-    for name in ('tocsin', 'prometheus'):
-        plain, _ = measure(name, options, series, None)
-        sink = Sink()
-        both, rss = measure(name, options, series, sink)
-        print(f'{name}: {plain / millions:.3f} CPU s per million taken, {(both - plain) / millions:.3f} more when forwarded, '
-              f'{sink.bytes / millions / 1e6:.2f} bytes a sample, {sink.messages} messages, at most {rss:.0f} MiB', flush=True)
+    print(f'{options.series} series, {millions:g} million samples, {PER_MESSAGE} a message, load average {os.getloadavg()[0]:.1f}', flush=True)
+    runs = {'tocsin': [], 'prometheus': []}
+    for _ in range(options.repeats):
+        for name, rows in runs.items():
+            rows.append(measure_both(name, options, series))
+            plain, both, sink, rss = rows[-1]
+            print(f'  {name}: {plain:.2f} s, {both:.2f} s with a receiver, {sink.bytes / millions / 1e6:.2f} bytes a sample, '
+                  f'{sink.messages} messages, at most {rss:.0f} MiB', flush=True)
+    for name, rows in runs.items():
+        plain, both = (statistics.median(row[i] for row in rows) / millions for i in (0, 1))
+        print(f'{name}: {plain:.3f} CPU s per million taken, {both - plain:.3f} more when forwarded')
+    print(f'load average {os.getloadavg()[0]:.1f}')
 
 
 main()
