@@ -127,8 +127,9 @@ void toc_alert_take(struct toc_alert_manager *m, const struct toc_alert *a, bool
     is_resolved = toc_alert_is_resolved(&e->alert, now);
     if (!is_resolved && !e->is_firing)
         e->pending = CHANGE_FIRING;
-    else if (!is_resolved && hash != e->content_hash && e->pending == CHANGE_NONE)
+    else if (!is_resolved && (hash != e->content_hash || e->is_unseen) && e->pending == CHANGE_NONE)
         e->pending = CHANGE_UPDATED;
+    e->is_unseen = false;
     m->is_stale |= e->pending == CHANGE_FIRING || (is_resolved && e->is_firing);
     e->content_hash = hash;
     save(m, e->fingerprint, toc_buf_sv(&e->bytes));
@@ -253,6 +254,7 @@ int toc_alert_load_one(struct toc_alert_manager *m, struct toc_sv value, struct 
     }
     e->content_hash = content_hash(&e->alert);
     e->is_firing = !is_end_known(e); /* an end that came while nobody looked is still news */
+    e->is_unseen = true;
     toc_map_put(&m->alerts, toc_map_u64(&e->fingerprint), e);
     toc_group_dispatch(m, e, now);
     m->is_stale = true;

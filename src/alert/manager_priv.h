@@ -29,6 +29,7 @@ struct alert_entry {
     enum entry_change pending;  /* to be told once suppression is known again */
     uint64_t content_hash;      /* of all but ends_at and updated_at */
     bool is_firing;             /* as last told to the observer */
+    bool is_unseen;             /* since the start; the observer waits for it to be seen again */
     size_t group_count;         /* groups that hold it */
     uint64_t inhibited_by[TOC_BY_MAX];
     size_t inhibited_count;

@@ -130,6 +130,28 @@ static void send(struct world *w, const char *inst, bool is_firing) {
 static const char plain[] = "route: {receiver: ops, group_by: [alertname]}\n"
                             "receivers: [{name: ops, webhook_configs: [{url: 'http://x'}]}]\n";
 
+/* Who follows alerts over a restart waits for each to be seen again, also for one that says the
+ * same as before. */
+static void an_alert_that_is_seen_again_after_a_restart_is_told_once(void **state) {
+    struct world w;
+    (void)state;
+    world_init(&w, plain);
+    send(&w, "a", true);
+    send(&w, "b", true);
+    run_to(&w, 60);
+    send(&w, "a", true);
+    run_to(&w, 120);
+    restart(&w);
+    toc_buf_reset(&w.events);
+    send(&w, "a", true);
+    run_to(&w, 130);
+    send(&w, "a", true);
+    send(&w, "b", false);
+    run_to(&w, 140);
+    assert_string_equal(toc_buf_cstr(&w.events), "120 updated a\n130 resolved b\n");
+    world_fini(&w);
+}
+
 static void wait_interval_and_repeat_are_exact(void **state) {
     struct world w;
     (void)state;
@@ -356,6 +378,7 @@ int main(void) {
         cmocka_unit_test(wait_interval_and_repeat_are_exact),
         cmocka_unit_test(refused_notification_is_offered_again),
         cmocka_unit_test(restart_anywhere_changes_no_notification),
+        cmocka_unit_test(an_alert_that_is_seen_again_after_a_restart_is_told_once),
         cmocka_unit_test(critical_inhibits_warning),
         cmocka_unit_test(silence_holds_back_and_lets_go),
         cmocka_unit_test(silence_until_resolved_ends_with_the_alert),
