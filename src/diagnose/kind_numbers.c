@@ -485,10 +485,10 @@ enum toc_verdict toc_judge_vanishing(struct toc_doctor *d, struct toc_run_model 
         return VERDICT_UNKNOWN;
     if (!toc_run_is_running(m))
         return toc_run_is_over(m) ? VERDICT_CALM : VERDICT_UNKNOWN;
-    /* Weights that a diverging loss has driven into saturation have small gradients: a consequence.
-     */
+    /* Weights that a diverging loss has driven into saturation have small gradients, and through
+     * dead units none comes: consequences. */
     if (!c->is_open && (m->cases[CASE_DIVERGENCE].is_open || m->cases[CASE_LOSS_SPIKE].is_open ||
-                        m->cases[CASE_NON_FINITE].is_open))
+                        m->cases[CASE_DEAD_UNITS].is_open || m->cases[CASE_NON_FINITE].is_open))
         return VERDICT_CALM;
     for (size_t i = 0; i < n; i++) {
         struct toc_layer_model *l = &m->layers.items[order[i]];
