@@ -25,7 +25,8 @@ const char toc_detect_usage[] =
     "      --max-samples N     rows per tree: a number, a fraction such as 0.5, or auto\n"
     "                          (default: 256, or all rows when there are fewer)\n"
     "      --seed N            of the random numbers (default 0); same seed, same answer\n"
-    "  -o, --output FORM       table, json, csv, scores or (with --stream) features (default "
+    "  -o, --output FORM       table, json, csv, scores or (with --stream) features or html "
+    "(default "
     "table)\n"
     "      --stream            judge each row from the rows before it alone, with memories of "
     "past\n"
@@ -75,13 +76,13 @@ static int usage_error(const char *option, const char *expected, const char *got
 }
 
 static int read_form(const char *text, enum toc_detect_form *out) {
-    static const char *const names[] = {"table", "json", "csv", "scores", "features"};
+    static const char *const names[] = {"table", "json", "csv", "scores", "features", "html"};
     for (size_t i = 0; i < TOC_ARRAY_LEN(names); i++)
         if (!text || strcmp(text, names[i]) == 0) {
             *out = (enum toc_detect_form)i;
             return 0;
         }
-    return usage_error("output", "table, json, csv, scores or features", text);
+    return usage_error("output", "table, json, csv, scores, features or html", text);
 }
 
 static int read_stream_options(struct request *r) {
@@ -294,7 +295,8 @@ static int detect_stream(const struct request *r, const char *path) {
     if (rc < 0)
         return TOC_EXIT_USAGE;
     /* Scores are for programs that read them: alerts are no failure there. */
-    bool is_for_programs = r->form == TOC_DETECT_SCORES || r->form == TOC_DETECT_FEATURES;
+    bool is_for_programs = r->form == TOC_DETECT_SCORES || r->form == TOC_DETECT_FEATURES ||
+                           r->form == TOC_DETECT_HTML;
     bool is_failure = alerts && !r->is_exit_zero && !is_for_programs;
     return is_failure ? TOC_EXIT_FAILED : TOC_EXIT_OK;
 }
@@ -345,7 +347,7 @@ int toc_detect_command(int argc, char **argv) {
                 count == 0 ? "name a CSV file, or - for standard input" : "one file at a time");
         return TOC_EXIT_USAGE;
     }
-    if (r.form == TOC_DETECT_FEATURES && !r.is_stream)
+    if ((r.form == TOC_DETECT_FEATURES || r.form == TOC_DETECT_HTML) && !r.is_stream)
         return usage_error("output", "table, json, csv or scores without --stream", r.output);
     return r.is_stream ? detect_stream(&r, argv[1]) : detect(&r, argv[1]);
 }

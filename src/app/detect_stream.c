@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/detect_features.h"
+#include "app/detect_html.h"
 #include "app/table.h"
 #include "base/num.h"
 #include "base/time.h"
@@ -75,10 +76,10 @@ static void note_episode(struct judged *j, size_t row) {
     TOC_VEC_PUSH(&j->episodes, fresh);
 }
 
-/* Features of alerts look back: they want every row. */
+/* Features of alerts and charts look back: they want every row. */
 static int keep_rows(struct judged *j, enum toc_detect_form form, struct toc_err *err) {
     size_t rows = j->in->rows.count, columns = j->in->columns.count;
-    if (form != TOC_DETECT_FEATURES)
+    if (form != TOC_DETECT_FEATURES && form != TOC_DETECT_HTML)
         return 0;
     j->seconds = toc_try_calloc(rows + 1, sizeof *j->seconds);
     j->values = toc_try_calloc(rows * columns + 1, sizeof *j->values);
@@ -184,6 +185,27 @@ static void write_features(const struct judged *j, struct toc_buf *out) {
     toc_detect_write_features(&t, out);
 }
 
+static void write_html(const struct judged *j, struct toc_buf *out) {
+    size_t columns = j->in->columns.count, count = j->episodes.count;
+    struct toc_sv *names = TOC_NEW_ARRAY(struct toc_sv, columns);
+    struct toc_detect_html_alert *alerts = TOC_NEW_ARRAY(struct toc_detect_html_alert, count + 1);
+    char(*space)[2][24] = toc_xcalloc(count + 1, sizeof *space);
+    for (size_t c = 0; c < columns; c++)
+        names[c] = j->in->header[j->in->columns.items[c]];
+    for (size_t i = 0; i < count; i++) {
+        const struct episode *e = &j->episodes.items[i];
+        alerts[i] = (struct toc_detect_html_alert){
+            e->first, e->last, e->peak, time_text(j, e->first, space[i][0], sizeof space[i][0]),
+            time_text(j, e->peak, space[i][1], sizeof space[i][1])};
+    }
+    const struct toc_detect_html_page page = {j->values, j->rows, names, j->in->rows.count,
+                                              columns,   alerts,  count};
+    toc_detect_write_html(&page, out);
+    toc_free(names);
+    toc_free(alerts);
+    toc_free(space);
+}
+
 static void print_table(const struct judged *j) {
     static const char *titles[] = {"start", "rows", "peak", "surprise"};
     struct toc_table t;
@@ -215,6 +237,8 @@ static int print(const struct judged *j, enum toc_detect_form form, struct toc_e
         write_csv(j, &out);
     else if (form == TOC_DETECT_FEATURES)
         write_features(j, &out);
+    else if (form == TOC_DETECT_HTML)
+        write_html(j, &out);
     else
         write_scores(j, &out);
     int rc = toc_buf_error(&out);

@@ -12,7 +12,8 @@ enum toc_detect_form {
     TOC_DETECT_JSON,
     TOC_DETECT_CSV,
     TOC_DETECT_SCORES,
-    TOC_DETECT_FEATURES
+    TOC_DETECT_FEATURES,
+    TOC_DETECT_HTML
 };
 
 struct toc_detect_stream_options {

@@ -113,7 +113,7 @@ static void bad_input_names_the_place(void **state) {
         {"a\n1\n", "--contamination 0.6", "(0, 0.5]"},
         {"a\n1\n", "--n-estimators 0", "1 to 10000"},
         {"a\n1\n", "--max-samples 0", "max-samples expects"},
-        {"a\n1\n", "--output xml", "table, json, csv, scores or features"},
+        {"a\n1\n", "--output xml", "table, json, csv, scores, features or html"},
         {"a\n1\n", "--colums a", "did you mean --columns"},
         {"a\n1\n", "other.csv", "one file"},
     };
