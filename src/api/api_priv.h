@@ -103,6 +103,8 @@ toc_api_handler toc_api_backtest, toc_api_threshold_reviews, toc_api_threshold_r
     toc_api_threshold_review_accept, toc_api_threshold_review_reject;
 toc_api_handler toc_api_packs, toc_api_pack_set;
 toc_api_handler toc_api_runs, toc_api_run_coverage, toc_api_ingest_run;
+toc_api_handler toc_api_learn, toc_api_learn_report, toc_api_learn_alerts, toc_api_learn_preview,
+    toc_api_learn_apply, toc_api_learn_roll_back, toc_api_learn_verdict;
 toc_api_handler toc_api_remote_write, toc_api_remote_read;
 toc_api_handler toc_api_otlp_metrics, toc_api_otlp_traces;
 toc_api_handler toc_api_influx_write, toc_api_influx_ping, toc_api_influx_health,

@@ -56,6 +56,22 @@ static void act(struct toc_api_call *c, struct toc_incident_action *a) {
         answer_detail(c, c->params[0]);
 }
 
+/* A verdict is also a lesson for what withholds alerts. */
+static void act_and_teach(struct toc_api_call *c, struct toc_incident_action *a) {
+    struct toc_err err = {0};
+    struct toc_incident i;
+    a->actor = toc_sv_cstr(c->actor);
+    int rc = toc_incident_act(c->api->parts.incidents, c->params[0], a, c->now, &i, &err);
+    if (rc < 0) {
+        toc_api_fail(c, rc, &err);
+        return;
+    }
+    if (c->api->parts.learn)
+        (void)toc_learn_verdict(c->api->parts.learn, &i, a->actor, c->now);
+    toc_incident_fini(&i);
+    answer_detail(c, c->params[0]);
+}
+
 static void act_with_comment(struct toc_api_call *c, enum toc_incident_action_type type) {
     const struct toc_json *body;
     struct toc_incident_action a = {.type = type};
@@ -105,7 +121,7 @@ void toc_api_incident_verdict(struct toc_api_call *c) {
                         "verdict must be true, false, expected or duplicate, got \"%.*s\"",
                         TOC_SV_ARG(verdict));
     else
-        act(c, &a);
+        act_and_teach(c, &a);
 }
 
 void toc_api_incident_summary(struct toc_api_call *c) {

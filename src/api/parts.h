@@ -8,6 +8,7 @@
 #include "collect/run_receiver.h"
 #include "collect/scrape.h"
 #include "guard/guard.h"
+#include "incident/learn.h"
 #include "incident/manager.h"
 #include "incident/proposal.h"
 #include "metricdb/metricdb.h"
@@ -52,6 +53,7 @@ struct toc_api_parts {
     struct toc_newest_source *newest;      /* where it reads; NULL then */
     struct toc_alert_manager *alerts;
     struct toc_incident_manager *incidents;
+    struct toc_learn *learn;
     struct toc_threshold_access *thresholds;
     struct toc_blob_store *blobs;
     struct toc_notifier *notifier;

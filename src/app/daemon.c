@@ -210,10 +210,20 @@ static int start_packs(struct toc_daemon *d, struct toc_err *err) {
     return toc_packs_look(d->packs, d->started_at, err);
 }
 
+static int start_learning(struct toc_daemon *d, struct toc_err *err) {
+    d->learn_windows = toc_learn_windows_new(toc_metricdb_querier(d->metrics));
+    const struct toc_learn_options o = {.next = toc_alert_manager_sink(d->alerts),
+                                        .source = toc_learn_windows_source(d->learn_windows),
+                                        .on_label = toc_daemon_on_label,
+                                        .on_label_ctx = d,
+                                        .store = &d->blobs.base};
+    return toc_learn_new(&o, d->started_at, &d->learn, err);
+}
+
 static int start_rules(struct toc_daemon *d, struct toc_err *err) {
     const struct toc_rules_options o = {.querier = toc_metricdb_querier(d->metrics),
                                         .sink = toc_metricdb_own_sink(d->metrics),
-                                        .alerts = toc_alert_manager_sink(d->alerts),
+                                        .alerts = toc_learn_sink(d->learn),
                                         .store = &d->blobs.base,
                                         .mono_ns = mono_ns,
                                         .mono_ctx = d->clock,
@@ -427,6 +437,8 @@ static int start_parts(struct toc_daemon *d, struct toc_err *err) {
     if (rc == 0)
         rc = toc_pool_new(0, &d->pool, err);
     if (rc == 0)
+        rc = start_learning(d, err);
+    if (rc == 0)
         rc = start_rules(d, err);
     if (rc == 0)
         rc = start_detectors(d, err);
@@ -510,6 +522,8 @@ void toc_daemon_stop(struct toc_daemon **dp) {
     toc_detectors_free(&d->detectors);
     toc_packs_free(&d->packs);
     toc_rules_free(&d->rules);
+    toc_learn_free(&d->learn);
+    toc_learn_windows_free(&d->learn_windows);
     toc_pool_free(&d->pool);
     toc_alert_manager_free(&d->alerts);
     toc_notifier_stop(&d->notifier);

@@ -17,6 +17,8 @@
 #include "diagnose/doctor.h"
 #include "forward/forward.h"
 #include "incident/alert_observer.h"
+#include "incident/learn.h"
+#include "incident/learn_window.h"
 #include "incident/proposal.h"
 #include "metricdb/newest.h"
 #include "notify/ack_link.h"
@@ -75,6 +77,8 @@ struct toc_daemon {
     struct toc_alert_manager *alerts;
     struct toc_silence_adapter silences;
     struct toc_incident_manager *incidents;
+    struct toc_learn_windows *learn_windows;
+    struct toc_learn *learn; /* between the rules and the alert manager */
     struct toc_incident_observer observer;
     struct toc_threshold_adapter thresholds;
     struct toc_threshold_watch threshold_watch; /* of the keeper thread */
@@ -140,6 +144,13 @@ void toc_daemon_join_threads(struct toc_daemon *d);
 /* What must survive a restart of the collectors. */
 void toc_daemon_save_state(struct toc_daemon *d);
 void toc_daemon_restore_state(struct toc_daemon *d);
+
+/* self_learn.c */
+void toc_daemon_each_learn_metric(struct toc_daemon *d, toc_on_metric *fn, void *ctx);
+/* Tells learning what detectors compute now. */
+void toc_daemon_note_detectors(struct toc_daemon *d);
+/* A verdict on an alert goes to the detector it came from. */
+void toc_daemon_on_label(void *daemon, struct toc_labels alert, struct toc_ts at, bool is_true);
 
 /* self.c */
 void toc_daemon_each_problem(void *daemon, toc_on_problem *fn, void *ctx);

@@ -99,6 +99,7 @@ static void judge(void *ctx) {
             toc_detectors_run_due(d->detectors, now);
         if (mono_ms(d) >= next_second) {
             next_second = mono_ms(d) + SECOND_MS;
+            toc_daemon_note_detectors(d);
             if (toc_doctor_tick(d->doctor, now, &err) < 0)
                 complain("doctor", &complained, mono_ms(d), &err);
             toc_incident_tick(d->incidents, now);

@@ -389,6 +389,7 @@ void toc_daemon_each_metric(void *ctx, toc_on_metric *fn, void *fn_ctx) {
     statsd_metrics(d, &e);
     query_metrics(d, &e);
     http_metrics(d, &e);
+    toc_daemon_each_learn_metric(d, fn, fn_ctx);
 }
 
 /* ---------------------------------------------------------------------------------------- as

@@ -71,6 +71,7 @@ void toc_daemon_make_api(struct toc_daemon *d) {
                                         .newest = d->series_watch ? &d->newest.base : NULL,
                                         .alerts = d->alerts,
                                         .incidents = d->incidents,
+                                        .learn = d->learn,
                                         .thresholds = &d->thresholds.base,
                                         .blobs = &d->blobs.base,
                                         .notifier = d->notifier,

@@ -22,6 +22,7 @@ struct toc_detectors *toc_detectors_new(const struct toc_detectors_options *o) {
 
 static void detector_free(struct toc_detectors *d, struct detector *x) {
     toc_detector_series_clear(d, x);
+    toc_detector_feedback_free(x);
     toc_iforest_free(&x->forest);
     toc_detector_config_fini(&x->config);
     toc_free(x);
@@ -55,6 +56,7 @@ static struct detector *detector_new(struct toc_detectors *d, struct detector_co
     *take_config = (struct detector_config){0};
     x->last_score = NAN;
     toc_detector_load(d, x, now);
+    toc_detector_feedback_load(d, x);
     x->next_slot_ms = first_slot(&x->config, now.ms);
     /* A stored forest is as good as before; a window wants the newest values. */
     bool is_warm = x->forest && x->trained_at.ms > 0;
@@ -345,6 +347,9 @@ void toc_detectors_each(struct toc_detectors *d, toc_on_detector *fn, void *ctx)
             .name = x->config.name,
             .expr = toc_buf_sv(&expr),
             .method = toc_sv_cstr(methods[x->config.method]),
+            .interval_ms = x->config.interval_ms,
+            .threshold = x->config.threshold,
+            .features = x->config.feature_count,
             .state = toc_sv_cstr(states[state_of(x)]),
             .is_builtin = x->config.is_builtin,
             .model_version = x->model_version,

@@ -7,6 +7,8 @@
  *     tocsin_anomaly_rate      share of anomalies among the last 60 evaluations
  *     tocsin_expected_lower, tocsin_expected_upper      the band of normal values
  *
+ *     tocsin_anomaly_score_feedback    isolation_forest with verdicts: the score after re-weighting
+ *
  * with detector="NAME" and the labels of the series. A detector never pages; rules may use its
  * series.
  *
@@ -25,6 +27,7 @@
 #include "base/time.h"
 #include "codec/yaml.h"
 #include "model/blob_store.h"
+#include "model/labels.h"
 #include "model/querier.h"
 #include "model/sink.h"
 
@@ -75,6 +78,13 @@ int toc_detectors_check(const struct toc_yaml *list, struct toc_err *err) TOC_MU
 int toc_detectors_set(struct toc_detectors *d, const struct toc_yaml *list, struct toc_ts now,
                       struct toc_err *err) TOC_MUST_CHECK;
 
+/* A person's verdict on what the detector NAME said at `at` of the series of this alert: a forest
+ * re-weights its edges (docs/design/learning.md), kept over trainings and restarts; its own score
+ * stays beside the weighted one. TOC_ENOENT without the detector, TOC_EUNSUPPORTED for methods that
+ * do not learn, TOC_ENODATA when the values of that time are gone, the store's error. */
+int toc_detectors_verdict(struct toc_detectors *d, struct toc_sv name, struct toc_labels alert,
+                          bool is_true, struct toc_ts at, struct toc_err *err) TOC_MUST_CHECK;
+
 /* The next slot in ms since the epoch; INT64_MAX without detectors. */
 int64_t toc_detectors_next_due(struct toc_detectors *d);
 /* Trains and evaluates every detector whose slot has come, once, at the latest slot; missed slots
@@ -86,6 +96,9 @@ struct toc_detector_view {
     struct toc_sv name;
     struct toc_sv expr;   /* of several features: "name: expr; name: expr" */
     struct toc_sv method; /* text of the table */
+    int64_t interval_ms;  /* of evaluations */
+    double threshold;     /* of the score; NaN: the forest's offset */
+    size_t features;      /* expressions */
     struct toc_sv state;
     bool is_builtin;
     int64_t model_version;    /* 0: none yet */
@@ -107,6 +120,7 @@ void toc_detectors_each(struct toc_detectors *d, toc_on_detector *fn, void *ctx)
     X(trainings, "models trained")                                                \
     X(training_failures, "trainings that failed")                                 \
     X(anomalies, "series judged anomalous, once per evaluation")                  \
+    X(verdicts, "verdicts that re-weighted a forest")                             \
     X(values_skipped, "values that were not finite")                              \
     X(series_dropped, "series over the limit, once per evaluation")               \
     X(slots_replayed, "slots stepped through from stored history")                \

@@ -285,6 +285,7 @@ int toc_detector_train(struct toc_detectors *d, struct detector *x, int64_t at_m
     x->model_version++;
     x->trained_at.ms = at_ms;
     d->stats.trainings++;
+    toc_detector_feedback_replay(d, x);
     toc_detector_save(d, x);
     return 0;
 }
@@ -352,6 +353,7 @@ static void judge_forest(struct detector *x, struct detector_series *s, double *
         return;
     out->is_judged = true;
     out->score = -score;
+    out->feedback_score = toc_detector_feedback_score(x, values);
     out->is_anomaly = isnan(c->threshold)
                           ? toc_iforest_is_anomaly(score, toc_iforest_info(x->forest).offset)
                           : out->score > c->threshold;
@@ -360,7 +362,7 @@ static void judge_forest(struct detector *x, struct detector_series *s, double *
 void toc_detector_judge(struct toc_detectors *d, struct detector *x, struct detector_series *s,
                         const double *values, struct judgement *out) {
     double copy[TOC_DETECTOR_FEATURES_MAX];
-    *out = (struct judgement){0};
+    *out = (struct judgement){.feedback_score = NAN};
     if (!is_complete(values, x->config.feature_count)) {
         d->stats.values_skipped++;
         return;

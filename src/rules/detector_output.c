@@ -10,9 +10,10 @@
     X("tocsin_anomaly", "1 when the score is over the detector's threshold, else 0.")              \
     X("tocsin_anomaly_rate", "Share of anomalies among the last 60 evaluations.")                  \
     X("tocsin_expected_lower", "Lower end of the band of normal values.")                          \
-    X("tocsin_expected_upper", "Upper end of the band of normal values.")
+    X("tocsin_expected_upper", "Upper end of the band of normal values.")                          \
+    X("tocsin_anomaly_score_feedback", "The forest's score after re-weighting by verdicts.")
 
-enum { SCORE, ANOMALY, RATE, LOWER, UPPER };
+enum { SCORE, ANOMALY, RATE, LOWER, UPPER, FEEDBACK };
 enum { OUTPUT_BYTES_MAX = 64 << 20 };
 
 #define X(metric, help) TOC_SV(metric),
@@ -50,6 +51,9 @@ void toc_detector_output_add(struct detector_output *o, const struct detector *x
                              const struct detector_series *s, const struct judgement *j,
                              int64_t at_ms) {
     struct toc_sv none = TOC_SV_NULL;
+    if (x->feedback && !isnan(j->feedback_score))
+        add(o, x, s->labels, none, FEEDBACK,
+            (struct toc_point){.t_ms = at_ms, .value = j->feedback_score});
     add(o, x, s->labels, none, SCORE, (struct toc_point){.t_ms = at_ms, .value = j->score});
     add(o, x, s->labels, none, ANOMALY, (struct toc_point){.t_ms = at_ms, .value = j->is_anomaly});
     add(o, x, s->labels, none, RATE, (struct toc_point){.t_ms = at_ms, .value = rate_of(s)});
@@ -63,6 +67,8 @@ void toc_detector_output_add(struct detector_output *o, const struct detector *x
 void toc_detector_output_end(struct detector_output *o, const struct detector *x,
                              const struct detector_series *s, int64_t at_ms) {
     struct toc_point stale = {.t_ms = at_ms, .value = toc_stale_nan()};
+    if (x->feedback)
+        add(o, x, s->labels, TOC_SV_NULL, FEEDBACK, stale);
     for (int metric = SCORE; metric <= RATE; metric++)
         add(o, x, s->labels, TOC_SV_NULL, metric, stale);
     bool has_band = x->config.method != TOC_DETECTOR_FLAT_LINE &&

@@ -90,6 +90,7 @@ struct detector {
     struct detector_config config;
     struct toc_map series; /* encoded labels → struct detector_series * (owned) */
     struct toc_iforest *forest;
+    struct detector_feedback *feedback; /* NULL: no verdicts */
     double band_lower[TOC_DETECTOR_FEATURES_MAX], band_upper[TOC_DETECTOR_FEATURES_MAX];
     int64_t model_version;
     struct toc_ts trained_at;
@@ -147,12 +148,21 @@ int toc_detector_train(struct toc_detectors *d, struct detector *x, int64_t at_m
 struct judgement {
     bool is_judged;
     double score;
+    double feedback_score; /* NaN: no verdicts */
     bool is_anomaly;
     double lower[TOC_DETECTOR_FEATURES_MAX], upper[TOC_DETECTOR_FEATURES_MAX];
 };
 /* Judges the values of one step and learns them afterwards. */
 void toc_detector_judge(struct toc_detectors *d, struct detector *x, struct detector_series *s,
                         const double *values, struct judgement *out);
+
+/* detector_feedback.c: verdicts on what a forest said. */
+void toc_detector_feedback_load(struct toc_detectors *d, struct detector *x);
+/* Anew for the forest in force. */
+void toc_detector_feedback_replay(struct toc_detectors *d, struct detector *x);
+/* Of a normalised row; NaN without verdicts. */
+double toc_detector_feedback_score(const struct detector *x, const double *row);
+void toc_detector_feedback_free(struct detector *x);
 
 /* Output samples of one evaluation, written in one batch. */
 struct detector_output {

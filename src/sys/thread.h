@@ -22,6 +22,8 @@
     X(TOC_LOCK_RULES, 30, "rule groups and detector state")                         \
     X(TOC_LOCK_SERIES_WATCH, 31, "anomaly bits of all series")                      \
     X(TOC_LOCK_DIAGNOSE, 32, "run models of the training doctor")                   \
+    X(TOC_LOCK_LEARN, 34, "alerts remembered for learning, models")                 \
+    X(TOC_LOCK_LEARN_DETECTORS, 36, "what detectors compute, for learning")         \
     X(TOC_LOCK_ALERT, 40, "active alerts, groups, silences")                        \
     X(TOC_LOCK_INCIDENT, 50, "open incidents")                                      \
     X(TOC_LOCK_NOTIFY, 60, "outbox workers")                                        \

@@ -33,6 +33,7 @@
     "- {name: host, enabled: false}\n"
 
 struct blob {
+    char ns[32];
     char *key;
     struct toc_buf value;
 };
@@ -53,11 +54,12 @@ static int blob_put(struct toc_blob_store *s, const char *ns, struct toc_sv key,
     struct memory_store *m = (struct memory_store *)s;
     struct blob *b = blob_find(m, key);
     (void)err;
-    assert_string_equal(ns, "detector");
+    assert_true(strcmp(ns, "detector") == 0 || strcmp(ns, "detector.feedback") == 0);
     if (!b) {
         struct blob fresh = {.key = toc_sv_dup_cstr(key)};
         TOC_VEC_PUSH(m, fresh);
         b = &m->items[m->count - 1];
+        snprintf(b->ns, sizeof b->ns, "%s", ns);
     }
     toc_buf_reset(&b->value);
     toc_buf_append_sv(&b->value, value);
@@ -89,8 +91,10 @@ static int blob_remove(struct toc_blob_store *s, const char *ns, struct toc_sv k
 static int blob_each(struct toc_blob_store *s, const char *ns, toc_on_blob *fn, void *ctx,
                      struct toc_err *err) {
     struct memory_store *m = (struct memory_store *)s;
-    (void)ns, (void)err;
+    (void)err;
     for (size_t i = 0; i < m->count; i++) {
+        if (strcmp(m->items[i].ns, ns) != 0)
+            continue;
         int rc = fn(ctx, toc_sv_cstr(m->items[i].key), toc_buf_sv(&m->items[i].value));
         if (rc)
             return rc;

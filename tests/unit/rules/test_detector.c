@@ -175,6 +175,84 @@ static void normalisation_makes_instances_comparable(void **state) {
     world_fini(&w);
 }
 
+static const char *const PAIR_A = "detector=pair,instance=a";
+
+static void odd_pair(struct world *w) {
+    w->now_ms += 1;
+    put(w, "cpu", "instance=a", 0.99);
+    put(w, "mem", "instance=a", 0.95);
+    w->now_ms += 10000;
+    catch_up(w);
+}
+
+static int pair_verdict(struct world *w, bool is_true, int64_t at_ms) {
+    struct toc_label l[] = {{TOC_SV("detector"), TOC_SV("pair")},
+                            {TOC_SV("instance"), TOC_SV("a")},
+                            {TOC_SV("severity"), TOC_SV("warning")}};
+    return toc_detectors_verdict(w->detectors, TOC_SV("pair"), (struct toc_labels){l, 3}, is_true,
+                                 (struct toc_ts){at_ms}, NULL);
+}
+
+static double score_of(struct world *w, bool is_weighted) {
+    return last_out(w, is_weighted ? "tocsin_anomaly_score_feedback" : "tocsin_anomaly_score",
+                    PAIR_A);
+}
+
+static void verdicts_weigh_beside_the_forests_own_score(void **state) {
+    (void)state;
+    struct world w;
+    world_init(&w);
+    set(&w, FOREST);
+    feed_pair(&w, 3600, "instance=a");
+    odd_pair(&w);
+    double plain = score_of(&w, false);
+    assert_true(plain > 0.65 && isnan(score_of(&w, true)));
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(pair_verdict(&w, false, w.now_ms), 0);
+    assert_int_equal(toc_detectors_stats(w.detectors).verdicts, 5);
+    assert_int_equal(pair_verdict(&w, false, EPOCH_MS - 86400000), TOC_ENODATA);
+    assert_int_equal(toc_detectors_verdict(w.detectors, TOC_SV("none"), TOC_LABELS_EMPTY, true,
+                                           (struct toc_ts){w.now_ms}, NULL),
+                     TOC_ENOENT);
+    odd_pair(&w);
+    assert_true(fabs(score_of(&w, false) - plain) < 0.05);
+    assert_true(score_of(&w, true) < score_of(&w, false) - 0.05);
+    int64_t version = view_of(&w, "pair").view.model_version;
+    feed_pair(&w, 7200, "instance=a"); /* new forests: the verdicts are replayed */
+    assert_true(view_of(&w, "pair").view.model_version > version);
+    odd_pair(&w);
+    assert_true(score_of(&w, true) < score_of(&w, false) - 0.05);
+    toc_detectors_free(&w.detectors);
+    world_start(&w, 0);
+    set(&w, FOREST);
+    odd_pair(&w);
+    assert_true(score_of(&w, true) < score_of(&w, false) - 0.05);
+    world_fini(&w);
+}
+
+static void any_stored_verdicts_are_survived(void **state) {
+    (void)state;
+    struct world w;
+    world_init(&w);
+    set(&w, FOREST);
+    feed_pair(&w, 3600, "instance=a");
+    odd_pair(&w);
+    assert_int_equal(pair_verdict(&w, true, w.now_ms), 0);
+    struct blob *b = blob_find(&w.blobs, TOC_SV("pair"));
+    assert_non_null(b);
+    for (size_t i = 0; i < b->value.n; i += 5) {
+        uint64_t failures = 0;
+        b->value.p[i] ^= 0x41;
+        toc_detectors_free(&w.detectors);
+        world_start(&w, 0);
+        set(&w, FOREST);
+        failures = toc_detectors_stats(w.detectors).store_failures;
+        assert_int_equal(failures, 1);
+        b->value.p[i] ^= 0x41;
+    }
+    world_fini(&w);
+}
+
 static void restart_is_warm_and_five_versions_are_kept(void **state) {
     (void)state;
     struct world w;
@@ -469,6 +547,8 @@ int main(void) {
         cmocka_unit_test(forest_sees_a_strange_combination),
         cmocka_unit_test(features_join_by_identical_labels),
         cmocka_unit_test(normalisation_makes_instances_comparable),
+        cmocka_unit_test(verdicts_weigh_beside_the_forests_own_score),
+        cmocka_unit_test(any_stored_verdicts_are_survived),
         cmocka_unit_test(restart_is_warm_and_five_versions_are_kept),
         cmocka_unit_test(robust_windows_survive_without_history),
         cmocka_unit_test(corrupt_or_foreign_models_are_replaced),
