@@ -7,7 +7,12 @@
 #include "sys/log.h"
 #include "sys/machine.h"
 
-enum { PIECE_BYTES = 1 << 20, ROOM_KEPT = 4 /* ballasts that are free when it is first made */ };
+enum {
+    PIECE_BYTES = 1 << 20,
+    ROOM_KEPT = 4,     /* ballasts that are free when it is first made */
+    LOOKS_TO_TRIM = 5, /* of one a second */
+    UNUSED_BYTES_MAX = 4 << 20
+};
 
 void toc_pressure_init(struct toc_pressure *p, struct toc_vfs *vfs, const char *dir,
                        const struct toc_pressure_limits *l) {
@@ -110,9 +115,19 @@ static unsigned look_at_memory(struct toc_pressure *p, const struct toc_pressure
     return level;
 }
 
+/* A heap of many threads keeps a tenth and more of what it once had. */
+static void look_at_heap(struct toc_pressure *p) {
+    if (++p->looks < LOOKS_TO_TRIM)
+        return;
+    p->looks = 0;
+    if (toc_alloc_unused_bytes() >= UNUSED_BYTES_MAX)
+        toc_alloc_trim();
+}
+
 bool toc_pressure_step(struct toc_pressure *p, const struct toc_pressure_input *in) {
     unsigned before = p->shortage;
     unsigned memory = look_at_memory(p, in);
+    look_at_heap(p);
     look_at_disk(p, in);
     p->shortage = memory | (p->is_disk_full ? TOC_SHORT_OF_DISK : 0);
     return p->shortage != before;

@@ -6,8 +6,9 @@
  * incidents and notifications go on. Once there is room for the ballast and as much again, it is
  * made anew and the log goes on.
  *
- * Memory: beyond three quarters of the budget no new series are made and freed memory goes back to
- * the machine; beyond nine tenths writes and queries are refused until it is less.
+ * Memory: what the allocator keeps of a burst goes back to the machine after some seconds. Beyond
+ * three quarters of the budget no new series are made and freed memory goes back at once; beyond
+ * nine tenths writes and queries are refused until it is less.
  */
 #ifndef TOC_APP_PRESSURE_H
 #define TOC_APP_PRESSURE_H
@@ -36,6 +37,7 @@ struct toc_pressure {
     char path[640]; /* of the ballast */
     struct toc_pressure_limits limits;
     bool is_disk_full, has_ballast;
+    unsigned looks;       /* since freed memory went back last */
     atomic_uint shortage; /* bits of enum toc_metricdb_shortage */
     atomic_ullong ballast_releases;
 };

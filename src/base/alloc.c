@@ -90,3 +90,11 @@ void toc_alloc_trim(void) {
     malloc_trim(0);
 #endif
 }
+
+size_t toc_alloc_unused_bytes(void) {
+#ifdef __GLIBC__
+    return mallinfo2().fordblks;
+#else
+    return 0;
+#endif
+}

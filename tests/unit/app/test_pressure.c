@@ -2,7 +2,9 @@
 #include "../cmocka_prelude.h"
 
 #include "app/pressure.h"
+#include "base/alloc.h"
 #include "metricdb/metricdb.h"
+#include "sys/env.h"
 #include "sys/vfs_sim.h"
 
 enum { MIB = 1 << 20 };
@@ -49,6 +51,28 @@ static void ballast_is_released_and_made_anew(void **state) {
     toc_vfs_sim_free(&w.disk);
 }
 
+/* Freed pieces between kept ones: the allocator gives none of their pages back by itself. */
+static void what_a_burst_needed_goes_back(void **state) {
+    enum { PIECES = 4000, BYTES = 8192 };
+    static void *pieces[PIECES];
+    struct world w;
+    (void)state;
+    init(&w, 0, 1000 * MIB);
+    for (size_t i = 0; i < PIECES; i++)
+        pieces[i] = memset(toc_xalloc(BYTES), 1, BYTES);
+    uint64_t full = toc_process_rss_bytes();
+    for (size_t i = 0; i < PIECES; i++)
+        if (i % 16)
+            toc_free(pieces[i]);
+    assert_true(toc_alloc_unused_bytes() > 20 * MIB);
+    for (int i = 0; i < 5; i++)
+        step(&w, false, 0, 0);
+    assert_true(toc_process_rss_bytes() < full - 20 * MIB);
+    for (size_t i = 0; i < PIECES; i += 16)
+        toc_free(pieces[i]);
+    toc_vfs_sim_free(&w.disk);
+}
+
 static void nearly_full_counts_as_full(void **state) {
     struct world w;
     (void)state;
@@ -88,6 +112,7 @@ static void memory_sheds_series_first(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ballast_is_released_and_made_anew),
+        cmocka_unit_test(what_a_burst_needed_goes_back),
         cmocka_unit_test(nearly_full_counts_as_full),
         cmocka_unit_test(ballast_of_a_start_before_is_known),
         cmocka_unit_test(memory_sheds_series_first),
