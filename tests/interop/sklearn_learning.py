@@ -4,9 +4,9 @@
     sklearn_learning.py PATH_OF_TOCSIN
 
 400 training rows: logistic regression against LogisticRegression(C=10) on standardised columns, probabilities within 0.002.
-More: the classifier against HistGradientBoostingClassifier (150 trees, depth 4, rate 0.05): mean area under the ROC curve not
-more than 0.02 below, no set more than 0.03. Ours draws few columns per node and mixes a regression in, made for a thousand
-verdicts with as many features as a look has; on plain sets that costs about 0.015 (the trees alone: 0.002). Status 77 without scikit-learn.
+More: ours averages the log odds of boosted trees and of the regression, so it is held against the same average of
+HistGradientBoostingClassifier (150 trees, depth 4, rate 0.05) and LogisticRegression: mean area under the ROC curve not more than
+0.01 below, no set more than 0.03. Status 77 without scikit-learn.
 """
 import os
 import subprocess
@@ -17,8 +17,10 @@ try:
     import numpy as np
     from sklearn.datasets import load_breast_cancer, load_digits, make_classification, make_moons
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
+    from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 except ImportError as e:
     print(f"skipped: {e}")
@@ -56,6 +58,13 @@ def sets():
     yield "digits_3_or_8", x[:, ::2], np.isin(y, (3, 8)).astype(int)
 
 
+def their_mixture(x, y, other):
+    trees = HistGradientBoostingClassifier(max_iter=150, max_depth=4, learning_rate=0.05, early_stopping=False)
+    regression = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression(C=10, max_iter=20000))
+    return sum(np.log(p / (1 - p)) for p in (np.clip(m.fit(x, y).predict_proba(other)[:, 1], 1e-9, 1 - 1e-9)
+                                              for m in (trees, regression))) / 2
+
+
 def main():
     tocsin, bad = os.path.abspath(sys.argv[1]), []
     differences = []
@@ -64,8 +73,7 @@ def main():
             order = np.random.default_rng(0).permutation(len(y))
             train, test = order[:len(y) // 2], order[len(y) // 2:]
             kind, p = ours(tocsin, folder, x[train], y[train], x[test])
-            theirs = HistGradientBoostingClassifier(max_iter=150, max_depth=4, learning_rate=0.05, early_stopping=False)
-            q = theirs.fit(x[train], y[train]).predict_proba(x[test])[:, 1]
+            q = their_mixture(x[train], y[train], x[test])
             a, b = roc_auc_score(y[test], p), roc_auc_score(y[test], q)
             differences.append(a - b)
             print(f"{name:18s} {kind:14s} {a:.4f}  scikit-learn {b:.4f}")
@@ -83,7 +91,7 @@ def main():
                 bad.append(name)
     mean = np.mean(differences)
     print(f"mean difference of AUC {mean:+.4f}")
-    if bad or mean < -0.02:
+    if bad or mean < -0.01:
         sys.exit(f"not on a par: {bad}, mean {mean:+.4f}")
 
 
