@@ -1,6 +1,6 @@
 #include "codec/csv.h"
 
-#include "base/vec.h"
+#include <string.h>
 
 void toc_csv_reader_init(struct toc_csv_reader *r, struct toc_sv text) {
     if (toc_sv_starts_with(text, TOC_SV("\xef\xbb\xbf")))
@@ -13,9 +13,10 @@ struct record {
     struct toc_csv_reader *r;
     struct toc_arena *arena;
     struct toc_err *err;
-    size_t line_start; /* offset of the current line, for columns */
-    int line;          /* current line; quoted fields may span several */
-    TOC_VEC_FIELDS(struct toc_sv)
+    size_t line_start;     /* offset of the current line, for columns */
+    int line;              /* current line; quoted fields may span several */
+    struct toc_sv *fields; /* of the arena */
+    size_t count, capacity;
 };
 
 static int fail(struct record *c, int code, size_t at, const char *what) {
@@ -28,10 +29,12 @@ static bool is_line_end(char c) {
 
 static int plain_field(struct record *c, struct toc_sv *out) {
     struct toc_csv_reader *r = c->r;
-    size_t start = r->at;
-    while (r->at < r->text.n && r->text.p[r->at] != r->separator && r->text.p[r->at] != '\n' &&
-           r->text.p[r->at] != '"')
-        r->at++;
+    size_t start = r->at, at = start, n = r->text.n;
+    const char *p = r->text.p;
+    const char separator = r->separator;
+    while (at < n && p[at] != separator && p[at] != '\n' && p[at] != '"')
+        at++;
+    r->at = at;
     if (r->at < r->text.n && r->text.p[r->at] == '"')
         return fail(c, TOC_EPARSE, r->at,
                     "a quote inside an unquoted field: quote the whole field and double the quote");
@@ -95,10 +98,26 @@ static int quoted_field(struct record *c, struct toc_sv *out) {
     return doubled ? halve_quotes(c, *out, doubled, out) : 0;
 }
 
+/* Records of one file are alike: room for as many fields as the one before had. */
+static int push_field(struct record *c, struct toc_sv field) {
+    if (c->count == c->capacity) {
+        size_t capacity = c->capacity ? 2 * c->capacity : TOC_MAX(c->r->last_count, (size_t)1);
+        struct toc_sv *more = TOC_ARENA_NEW_ARRAY(c->arena, struct toc_sv, capacity);
+        if (!more)
+            return fail(c, TOC_ENOMEM, c->r->at, "no memory for this record");
+        if (c->count)
+            memcpy(more, c->fields, c->count * sizeof *more);
+        c->fields = more;
+        c->capacity = capacity;
+    }
+    c->fields[c->count++] = field;
+    return 0;
+}
+
 static int read_fields(struct record *c) {
     struct toc_csv_reader *r = c->r;
     for (;;) {
-        struct toc_sv field;
+        struct toc_sv field = TOC_SV_NULL;
         size_t start = r->at;
         bool is_quoted = r->at < r->text.n && r->text.p[r->at] == '"';
         int rc = is_quoted ? quoted_field(c, &field) : plain_field(c, &field);
@@ -108,7 +127,9 @@ static int read_fields(struct record *c) {
             return fail(c, TOC_ELIMIT, start, "this field is longer than the limit");
         if (c->count == r->max_fields)
             return fail(c, TOC_ELIMIT, start, "more fields in one record than the limit");
-        TOC_VEC_PUSH(c, field);
+        rc = push_field(c, field);
+        if (rc)
+            return rc;
         if (r->at >= r->text.n)
             return 0;
         if (r->text.p[r->at++] == '\n') {
@@ -129,13 +150,6 @@ static void skip_empty_lines(struct toc_csv_reader *r, int *line) {
 }
 
 /* The reader's line is that of the record last read; the next one starts behind its line ends. */
-static int count_line_ends(struct toc_csv_reader *r, size_t from) {
-    int n = 0;
-    for (size_t i = from; i < r->at; i++)
-        n += r->text.p[i] == '\n';
-    return n;
-}
-
 int toc_csv_read(struct toc_csv_reader *r, struct toc_arena *a, const struct toc_sv **out_fields,
                  size_t *out_count, struct toc_err *err) {
     struct record c = {.r = r, .arena = a, .err = err, .line = r->next_line ? r->next_line : 1};
@@ -143,19 +157,14 @@ int toc_csv_read(struct toc_csv_reader *r, struct toc_arena *a, const struct toc
     if (r->at >= r->text.n)
         return TOC_EEND;
     r->line = c.line;
-    size_t start = c.line_start = r->at;
+    c.line_start = r->at;
     int rc = read_fields(&c);
-    r->next_line = r->line + count_line_ends(r, start);
-    struct toc_sv *fields = rc ? NULL : TOC_ARENA_NEW_ARRAY(a, struct toc_sv, c.count);
-    if (!rc && !fields)
-        rc = fail(&c, TOC_ENOMEM, r->at, "no memory for this record");
-    if (fields) {
-        memcpy(fields, c.items, c.count * sizeof *fields);
-        *out_fields = fields;
-        *out_count = c.count;
-    }
-    TOC_VEC_FINI(&c);
-    return rc;
+    r->next_line = c.line;
+    if (rc)
+        return rc;
+    r->last_count = *out_count = c.count;
+    *out_fields = c.fields;
+    return 0;
 }
 
 void toc_csv_write_field(struct toc_buf *out, struct toc_sv field) {

@@ -14,7 +14,8 @@ struct toc_csv_reader {
     size_t at;
     char separator;         /* default ',' */
     int line;               /* of the record last read, 1-based */
-    int next_line;          /* kept by the reader */
+    int next_line;          /* kept by the reader, */
+    size_t last_count;      /* as are the fields of the record last read */
     size_t max_fields;      /* default 4096 */
     size_t max_field_bytes; /* default 1 MiB */
 };

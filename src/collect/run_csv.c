@@ -1,4 +1,5 @@
 #include "base/map.h"
+#include "base/num.h"
 #include "collect/run_line_priv.h"
 
 enum column_kind { COLUMN_FIELD, COLUMN_LABEL, COLUMN_STAT };
@@ -130,8 +131,22 @@ static int row_layers(const struct toc_run_decoder *d, const struct toc_run_colu
     return 0;
 }
 
+/* A plain number of a column whose series no other column has: what row_cell would do with it. */
+static bool put_plain(const struct column *column, struct toc_sv cell, struct toc_run_line *line) {
+    double number;
+    if (!column->meaning.is_only || !cell.n || toc_read_json_number(cell, &number) != cell.n)
+        return false;
+    struct toc_run_value *v = &line->values[line->value_count++];
+    *v = column->meaning.value;
+    v->value = number;
+    line->has_loss |= v->kind == TOC_RUN_VALUE_LOSS;
+    return true;
+}
+
 static int row_cell(const struct toc_run_decoder *d, const struct column *column,
                     struct toc_sv cell, struct toc_run_line *line) {
+    if (put_plain(column, cell, line))
+        return 0;
     if (column->kind == COLUMN_STAT || !toc_sv_trim(cell).n)
         return 0;
     struct toc_run_raw raw = {.type = TOC_RUN_RAW_TEXT, .text = cell, .is_csv = true};

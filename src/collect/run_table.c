@@ -48,6 +48,8 @@ void toc_run_free(struct toc_run *run) {
 
 struct toc_run_rank *toc_run_rank_find(const struct toc_run *run, int64_t rank) {
     uint64_t key = (uint64_t)rank;
+    if (run->ranks.count && run->ranks.items[0].rank == rank) /* most runs have one */
+        return &run->ranks.items[0];
     uintptr_t place = (uintptr_t)toc_map_get(&run->rank_index, toc_map_u64(&key));
     return place ? &run->ranks.items[place - 1] : NULL;
 }

@@ -420,24 +420,25 @@ static struct swing measure_swing(const struct toc_run_model *m, double start, s
     size_t older = 0;
     for (size_t i = 0; i < n; i++)
         v[n - 1 - i] = toc_recent_at(&m->losses, i)->value;
-    for (size_t i = n; i < m->losses.count; i++)
-        before[older++] = toc_recent_at(&m->losses, i)->value;
     double fall = detrend(v, n, &level);
     s.level = level;
-    s.period = best_period(v, n, &likeness);
     double w[TOC_RECENT];
     for (size_t i = 0; i < n; i++)
         w[i] = v[i];
     s.spread = toc_history_mad(w, n, 0);
     bool is_large = s.spread > large * fabs(level) && s.spread > of_start * fabs(start);
+    if (!is_large || !(fall < progress)) /* mostly: the period, which costs most, is not needed */
+        return s;
+    s.period = best_period(v, n, &likeness);
     bool is_grown = false;
+    for (size_t i = n; i < m->losses.count; i++)
+        before[older++] = toc_recent_at(&m->losses, i)->value;
     if (older >= n / 2) {
         (void)detrend(before, older, &level_before);
         is_grown =
             s.spread > grown * toc_history_mad(before, older, 0) && level >= 0.95 * level_before;
     }
-    s.is_found = is_large && fall < progress && (likeness > like || is_grown) &&
-                 is_around_one_level(v, n, s.spread);
+    s.is_found = (likeness > like || is_grown) && is_around_one_level(v, n, s.spread);
     s.period = likeness > like ? s.period : 0;
     s.since_ms = toc_recent_at(&m->losses, n - 1)->t_ms;
     return s;

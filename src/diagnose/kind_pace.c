@@ -95,7 +95,7 @@ static bool is_more_work(const struct pace *p) {
 }
 
 /* What is slow on this machine: where the job does not tell its own waits, a busy machine must do.
- */
+ * p holds the usual pace before slow_hold_s. */
 static bool is_slow(const struct toc_doctor *d, const struct toc_run_model *m, struct pace *p) {
     const struct toc_doctor_limits *l = &d->o.limits;
     bool is_busy = !m->cpu_wait.count && toc_doctor_is_contended(d, l->slow_hold_s);
@@ -105,7 +105,8 @@ static bool is_slow(const struct toc_doctor *d, const struct toc_run_model *m, s
         double hold_s, ratio;
     } scales[] = {{l->slow_hold_s, fast}, {mild_hold_s, l->slow_mild_ratio}};
     for (size_t i = 0; i < TOC_ARRAY_LEN(scales); i++) { /* mild slowness counts when it lasts */
-        if (!usual_pace(m, m->last_t_ms - (int64_t)(scales[i].hold_s * 1000) - 2000, p))
+        int64_t to_ms = m->last_t_ms - (int64_t)(scales[i].hold_s * 1000) - 2000;
+        if (i > 0 && !usual_pace(m, to_ms, p))
             return false;
         p->line = TOC_MAX(scales[i].ratio * p->usual, p->usual + 4 * p->sigma);
         if (is_slow_for(m, scales[i].hold_s, p->line, p))
@@ -231,15 +232,20 @@ static double robust_slope(const double *v, const double *t, size_t n) {
     return toc_history_median(slopes, k);
 }
 
+enum { GROWTH_BINS_MAX = 60, GROWTH_BINS_LEAST = 8 };
+
 struct growth {
-    double bytes_per_s, grown, largest_jump, span_s, eta_s, rising_share;
+    double grown, largest_jump, span_s, rising_share;
     int64_t since_ms;
+    double bytes_per_s, eta_s; /* once the slope was measured */
+    double bytes[GROWTH_BINS_MAX], t_s[GROWTH_BINS_MAX];
+    size_t count;
 };
 
 /* The newest bins of the window, of a long one every n-th. */
-static bool measure_growth(const struct toc_run_model *m, double window_s, struct growth *out) {
-    enum { MAX = 60, LEAST = 8 };
-    double v[MAX], t[MAX];
+static bool look_at_growth(const struct toc_run_model *m, double window_s, struct growth *out) {
+    enum { MAX = GROWTH_BINS_MAX, LEAST = GROWTH_BINS_LEAST };
+    double *v = out->bytes, *t = out->t_s;
     size_t n = 0, rising = 0, from = 0;
     const struct toc_bins *b = &m->memory;
     int64_t from_ms = m->last_t_ms - (int64_t)(window_s * 1000);
@@ -260,12 +266,25 @@ static bool measure_growth(const struct toc_run_model *m, double window_s, struc
         out->largest_jump = TOC_MAX(out->largest_jump, v[i] - v[i + 1]);
     }
     out->rising_share = (double)rising / (double)(n - 1);
-    out->bytes_per_s = robust_slope(v, t, n);
     out->grown = v[0] - v[n - 1];
     out->span_s = t[0] - t[n - 1];
     out->since_ms = b->items[(b->start + from) % TOC_BINS].t_ms;
-    out->eta_s = out->bytes_per_s > 0 ? (m->memory_limit - v[0]) / out->bytes_per_s : INFINITY;
+    out->count = n;
     return true;
+}
+
+/* All pairs of bins: the costly part. */
+static void measure_slope(const struct toc_run_model *m, struct growth *g) {
+    g->bytes_per_s = robust_slope(g->bytes, g->t_s, g->count);
+    g->eta_s =
+        g->bytes_per_s > 0 ? (m->memory_limit - g->bytes[0]) / g->bytes_per_s : (double)INFINITY;
+}
+
+static bool measure_growth(const struct toc_run_model *m, double window_s, struct growth *out) {
+    bool is_known = look_at_growth(m, window_s, out);
+    if (is_known)
+        measure_slope(m, out);
+    return is_known;
 }
 
 static void fill_memory(struct toc_run_model *m, struct toc_case *c, const struct growth *g) {
@@ -301,16 +320,19 @@ static bool is_leaking(const struct toc_doctor *d, const struct toc_run_model *m
     enum { WARM_UP_MS = 8000 };
     static const double covered = 0.6; /* of the window; a young run has no long one yet */
     struct growth last;
-    if (!measure_growth(m, window_s, g) || g->span_s < covered * window_s)
+    if (!look_at_growth(m, window_s, g) || g->span_s < covered * window_s)
         return false;
     /* Filling caches and arenas at the start of a run is growth too, but it ends. */
     bool is_warm =
         g->since_ms - m->memory_first_ms >= WARM_UP_MS || m->memory_now > 0.8 * m->memory_limit;
     /* Steady: most bins rise, and the slope they share explains the growth (one jump does not). */
-    bool is_steady = g->rising_share >= 0.7 && g->bytes_per_s * g->span_s >= 0.5 * g->grown &&
-                     g->largest_jump <= 0.4 * g->grown &&
-                     g->grown >= d->o.limits.memory_growth_ratio * m->memory_limit;
-    if (!is_warm || !is_steady || g->eta_s > eta_s)
+    bool is_growing = g->rising_share >= 0.7 && g->largest_jump <= 0.4 * g->grown &&
+                      g->grown >= d->o.limits.memory_growth_ratio * m->memory_limit;
+    if (!is_warm || !is_growing)
+        return false;
+    measure_slope(m, g);
+    bool is_steady = g->bytes_per_s * g->span_s >= 0.5 * g->grown;
+    if (!is_steady || g->eta_s > eta_s)
         return false;
     /* The last third must grow as the whole does: a step that is over is no leak. */
     return !measure_growth(m, window_s / 3, &last) || last.bytes_per_s >= 0.3 * g->bytes_per_s;
@@ -328,7 +350,7 @@ enum toc_verdict toc_judge_memory(struct toc_doctor *d, struct toc_run_model *m,
         return VERDICT_UNKNOWN;
     if (toc_run_is_over(m))
         return VERDICT_CALM;
-    if (d->now_ms - m->last_seen_ms > 5000 || !measure_growth(m, l->memory_window_s, &g))
+    if (d->now_ms - m->last_seen_ms > 5000 || !look_at_growth(m, l->memory_window_s, &g))
         return VERDICT_UNKNOWN;
     if (toc_case_is_known(c))
         return measure_growth(m, c->reference, &g) && g.eta_s < CALM_ETA_S && g.rising_share > 0.3
