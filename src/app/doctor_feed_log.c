@@ -6,11 +6,13 @@
 /* Where a log is looked at for its first report; what comes later in one has none. */
 enum { PROBE_BYTES = 1 << 20 };
 
-static struct toc_run_log_feed *log_new(struct toc_doctor_feeds *fs, bool is_recorded) {
+static struct toc_run_log_feed *log_new(struct toc_doctor_feeds *fs, bool is_recorded,
+                                        bool is_counting) {
     return toc_run_log_feed_new(&(struct toc_run_log_feed_options){.table = fs->log_table,
                                                                    .aliases = fs->aliases,
                                                                    .taker = &fs->taker,
-                                                                   .is_recorded = is_recorded});
+                                                                   .is_recorded = is_recorded,
+                                                                   .is_counting = is_counting});
 }
 
 static void forget_reports(struct toc_doctor_feeds *fs) {
@@ -22,7 +24,7 @@ static void forget_reports(struct toc_doctor_feeds *fs) {
  * first report tells whether this log shows times. */
 static bool probe(struct toc_doctor_feeds *fs, struct feed *f) {
     struct feed at = {.file = f->file};
-    struct toc_run_log_feed *log = log_new(fs, false);
+    struct toc_run_log_feed *log = log_new(fs, false, false);
     struct toc_ts now = {fs->replay->o.now_ms};
     while (!fs->reports_count && at.offset < PROBE_BYTES) {
         int64_t got = toc_feed_read(fs, &at, &fs->piece, TOC_FEED_PIECE_BYTES);
@@ -44,15 +46,13 @@ static bool probe(struct toc_doctor_feeds *fs, struct feed *f) {
 /* Reports of the whole log, for the times of one that shows none. */
 static int64_t count_reports(struct toc_doctor_feeds *fs, const struct feed *f) {
     struct feed at = {.file = f->file};
-    struct toc_run_log_feed *log = log_new(fs, false);
+    struct toc_run_log_feed *log = log_new(fs, false, true);
     struct toc_ts now = {fs->replay->o.now_ms};
-    int64_t count = 0;
     while (toc_feed_read(fs, &at, &fs->piece, TOC_FEED_PIECE_BYTES) > 0) {
         toc_run_log_feed_push(log, toc_buf_sv(&fs->piece), now);
         at.offset += fs->piece.n;
-        count += fs->reports_count;
-        forget_reports(fs);
     }
+    int64_t count = (int64_t)toc_run_log_feed_counters(log).reports;
     toc_run_log_feed_free(&log);
     return count;
 }
@@ -89,7 +89,7 @@ static void end(struct toc_doctor_feeds *fs, struct feed *f, struct toc_ts t) {
 
 static int take_piece(struct toc_doctor_feeds *fs, struct feed *f, struct toc_err *err) {
     if (!f->log)
-        f->log = log_new(fs, f->is_timed);
+        f->log = log_new(fs, f->is_timed, false);
     int64_t got = toc_feed_read(fs, f, &fs->piece, TOC_FEED_PIECE_BYTES);
     struct toc_ts latest = {f->is_timed ? fs->replay->o.now_ms : f->file->mtime_ms};
     if (got < 0) {

@@ -13,6 +13,7 @@ struct toc_run_log_feed *toc_run_log_feed_new(const struct toc_run_log_feed_opti
     f->o.max_line_bytes = o->max_line_bytes ? o->max_line_bytes : DEFAULT_LINE_BYTES;
     f->state = (struct toc_run_log_state){.epoch = (double)NAN, .step = -1};
     f->progress = -1;
+    f->shapes = toc_run_log_shapes_new();
     return f;
 }
 
@@ -21,6 +22,7 @@ void toc_run_log_feed_free(struct toc_run_log_feed **f) {
         return;
     toc_buf_fini(&(*f)->line);
     toc_report_line_fini(&(*f)->report);
+    toc_run_log_shapes_free(&(*f)->shapes);
     toc_free(*f);
     *f = NULL;
 }

@@ -38,6 +38,7 @@ struct toc_run_log_feed_options {
     int utc_offset_minutes;                /* east of UTC, of the clock whose times the log shows */
     size_t max_line_bytes;                 /* 0: 64 KiB; the tail of longer ones is not looked at */
     bool is_recorded; /* lines that show no time follow the one before, not the time of reading */
+    bool is_counting; /* reports are counted, not given */
 };
 
 /* X(member, what it counts) */

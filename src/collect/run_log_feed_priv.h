@@ -3,7 +3,7 @@
 #define TOC_COLLECT_RUN_LOG_FEED_PRIV_H
 
 #include "base/vec.h"
-#include "collect/run_log_priv.h"
+#include "collect/run_log_shape_priv.h"
 
 /* A number that lines give piece by piece. */
 struct toc_run_log_sum {
@@ -28,6 +28,7 @@ enum toc_run_log_escape { ESCAPE_NONE, ESCAPE_BEGUN, ESCAPE_CSI, ESCAPE_OSC };
 struct toc_run_log_feed {
     struct toc_run_log_feed_options o;
     struct toc_run_log_state state;
+    struct toc_run_log_shapes *shapes;
     struct toc_buf line; /* unfinished, without escapes */
     uint64_t unfinished; /* its bytes as they came */
     enum toc_run_log_escape escape;

@@ -1,6 +1,8 @@
 /* What a line says, put together from its row's groups and pairs, and given as a report. */
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/num.h"
 #include "collect/run_line_priv.h"
@@ -144,7 +146,17 @@ static struct toc_ts time_of(struct toc_run_log_feed *f, struct toc_sv line) {
     return t;
 }
 
+static struct toc_ts time_of_line(struct toc_run_log_feed *f, const struct toc_run_log_line *l) {
+    return time_of(f, l->may_show_time ? l->text : TOC_SV_NULL);
+}
+
 /* ------------------------------------------------------------------------------------- reports */
+
+/* Nothing to write? Then the report is counted, and that is all. */
+static bool is_only_counted(struct toc_run_log_feed *f) {
+    f->counters.reports += f->o.is_counting;
+    return f->o.is_counting;
+}
 
 static void give(struct toc_run_log_feed *f) {
     f->counters.reports++;
@@ -154,6 +166,8 @@ static void give(struct toc_run_log_feed *f) {
 static void tell_restart(struct toc_run_log_feed *f, struct toc_ts t, struct toc_sv message) {
     f->counters.restarts++;
     f->state.has_told_restart = true;
+    if (is_only_counted(f))
+        return;
     toc_report_line_begin(&f->report, t, NULL, true);
     toc_json_kv_cstr(&f->report.json, "event", "restart");
     toc_json_kv_string(&f->report.json, "message", toc_sv_sub(message, 0, MESSAGE_BYTES));
@@ -201,10 +215,12 @@ static void write_values(struct toc_run_log_feed *f, const struct toc_run_log_li
 static void give_report(struct toc_run_log_feed *f, const struct toc_run_log_line *l) {
     if (!l->count && !l->has_step)
         return;
-    struct toc_ts t = time_of(f, l->text);
+    struct toc_ts t = time_of_line(f, l);
     look_for_restart(f, l, t);
     if (l->row->kind == TOC_RUN_LOG_PART && !l->has_step)
         f->state.has_dict = true;
+    if (is_only_counted(f))
+        return;
     toc_report_line_begin(&f->report, t, l->has_step ? &l->step : NULL,
                           l->row->kind != TOC_RUN_LOG_STEP);
     write_values(f, l);
@@ -218,7 +234,7 @@ static void give_serve(struct toc_run_log_feed *f, const struct toc_run_log_line
     for (size_t i = 0; i < l->count; i++)
         samples[i] = (struct toc_serve_sample){l->values[i].name, l->values[i].value};
     struct toc_serve_report report = {
-        .t = time_of(f, l->text), .engine = l->engine, .samples = samples, .count = l->count};
+        .t = time_of_line(f, l), .engine = l->engine, .samples = samples, .count = l->count};
     f->counters.serve_reports++;
     f->o.taker->on_serve(f->o.taker, &report);
 }
@@ -237,8 +253,10 @@ void toc_run_log_give_progress(struct toc_run_log_feed *f) {
     if (f->progress < 0)
         return;
     struct toc_ts t = time_of(f, TOC_SV_NULL);
-    toc_report_line_begin(&f->report, t, &f->progress, true);
-    give(f);
+    if (!is_only_counted(f)) {
+        toc_report_line_begin(&f->report, t, &f->progress, true);
+        give(f);
+    }
     f->progress = -1;
 }
 
@@ -254,7 +272,7 @@ static void act(struct toc_run_log_feed *f, struct toc_run_log_line *l) {
         note_progress(f, l);
         break;
     case TOC_RUN_LOG_RESTART:
-        tell_restart(f, time_of(f, l->text), l->text);
+        tell_restart(f, time_of_line(f, l), l->text);
         break;
     case TOC_RUN_LOG_SERVE:
         give_serve(f, l);
@@ -265,19 +283,29 @@ static void act(struct toc_run_log_feed *f, struct toc_run_log_line *l) {
     }
 }
 
+/* All but the room for values, of which `count` are set. */
+static void begin_line(struct toc_run_log_line *l, const struct toc_run_log_matched *m,
+                       struct toc_sv text) {
+    memset(&l->count, 0, sizeof *l - offsetof(struct toc_run_log_line, count));
+    l->row = m->row;
+    l->text = text;
+    l->may_show_time = m->may_show_time;
+}
+
 /* "step 5 loss 2.1" is a report, "step 5 of the tutorial" none. */
 static bool is_empty_prose(const struct toc_run_log_line *l) {
     return l->row->pairs == TOC_RUN_LOG_WORDS && !l->count;
 }
 
 void toc_run_log_take(struct toc_run_log_feed *f, struct toc_sv text) {
-    struct toc_sv groups[TOC_RUN_LOG_GROUPS_MAX] = {TOC_SV_NULL};
-    const struct toc_run_log_row *row = toc_run_log_match(f->o.table, text, groups);
-    if (!row)
+    struct toc_run_log_matched m;
+    toc_run_log_shapes_match(f->shapes, f->o.table, text, &m);
+    if (!m.row)
         return;
-    struct toc_run_log_line line = {.row = row, .text = text};
+    struct toc_run_log_line line;
+    begin_line(&line, &m, text);
     struct taking taking = {f, &line};
-    take_groups(&taking, groups);
+    take_groups(&taking, m.groups);
     if (is_empty_prose(&line))
         return;
     f->counters.lines_matched++;

@@ -80,6 +80,7 @@ struct toc_run_log_row {
     enum toc_run_log_kind kind;
     enum toc_run_log_pairs pairs;
     struct toc_regex *regex;
+    bool is_blind; /* the pattern takes any digit for any other */
     struct toc_run_log_group groups[TOC_RUN_LOG_GROUPS_MAX];
     int group_count; /* 0 is the whole match */
     struct toc_run_log_add adds[TOC_RUN_LOG_ADDS_MAX];
@@ -91,6 +92,7 @@ struct toc_run_log_table {
     struct toc_run_log_row *rows;
     size_t count;
     struct toc_literal_set *literals; /* of all prefilters, by row; NULL while rows are added */
+    bool is_blind;                    /* no row tells a digit from another (run_log_shape_priv.h) */
 };
 
 /* The row of a line, the first that knows it; NULL when none does. Groups are borrowed from it. */
@@ -114,6 +116,7 @@ struct toc_run_log_line {
     int64_t step, in_epoch, per_epoch, total;
     double epoch;
     struct toc_sv engine, text;
+    bool may_show_time;
 };
 
 /* A number as programs print it: nan, inf, 1.23E+00, quoted, tensor(nan, …), [0.1]. */

@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "base/num.h"
 #include "codec/table_text.h"
-#include "collect/run_log_priv.h"
+#include "collect/run_log_shape_priv.h"
 
 enum column { ID, KIND, PREFILTER, PATTERN, PAIRS, FIELDS, SAMPLE, EXPECT };
 enum { COLUMNS = EXPECT + 1 };
@@ -41,6 +41,7 @@ static int compile(struct toc_run_log_row *r, struct toc_sv pattern, int row, st
     int rc = toc_regex_new(pattern, TOC_REGEX_SEARCH, &r->regex, &reason);
     if (rc < 0)
         return toc_err_at(err, rc, row, PATTERN + 1, "column pattern: %s", reason.message);
+    r->is_blind = toc_run_log_pattern_is_blind(pattern);
     r->group_count = toc_regex_group_count(r->regex) + 1;
     if (r->group_count > TOC_RUN_LOG_GROUPS_MAX)
         return bad(err, row, PATTERN, "expected at most 23 groups", pattern);
@@ -162,6 +163,18 @@ static int add_row(void *table, struct toc_sv line, int row, struct toc_err *err
                : bad(err, row, SAMPLE, "no row or another one knows this line", r->sample);
 }
 
+static bool is_blind(const struct toc_run_log_table *t) {
+    for (size_t i = 0; i < t->count; i++) {
+        struct toc_sv text = t->rows[i].prefilter;
+        if (!t->rows[i].is_blind)
+            return false;
+        for (size_t k = 0; k < text.n; k++)
+            if (text.p[k] >= '0' && text.p[k] <= '9')
+                return false;
+    }
+    return true;
+}
+
 static int build_literals(struct toc_run_log_table *t, struct toc_err *err) {
     struct toc_literal literals[TOC_LITERAL_SET_MAX];
     size_t count = 0;
@@ -188,6 +201,7 @@ int toc_run_log_table_parse(struct toc_sv text, struct toc_run_log_table **out_t
     int rc = toc_table_each(toc_sv_make(t->text, text.n), add_row, t, err);
     if (rc == 0)
         rc = build_literals(t, err);
+    t->is_blind = is_blind(t);
     if (rc < 0)
         toc_run_log_table_free(&t);
     *out_table = t;
