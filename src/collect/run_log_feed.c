@@ -108,11 +108,25 @@ static void take_plain(struct toc_run_log_feed *f, struct toc_sv s) {
     toc_buf_append_sv(&f->line, toc_sv_sub(s, 0, room));
 }
 
+/* Most lines come whole and are plain: then they need not be gathered. */
+static bool take_whole(struct toc_run_log_feed *f, struct toc_sv bytes, size_t i, size_t n) {
+    if (!n || i + n == bytes.n || (bytes.p[i + n] != '\n' && bytes.p[i + n] != '\r') ||
+        f->unfinished || n > f->o.max_line_bytes)
+        return false;
+    f->counters.lines++;
+    toc_run_log_take(f, toc_sv_sub(bytes, i, n));
+    return true;
+}
+
 void toc_run_log_feed_push(struct toc_run_log_feed *f, struct toc_sv bytes, struct toc_ts t) {
     f->t = t;
     f->counters.bytes += bytes.n;
     for (size_t i = 0; i < bytes.n;) {
         size_t n = f->escape == ESCAPE_NONE ? plain_run(toc_sv_sub(bytes, i, SIZE_MAX)) : 0;
+        if (take_whole(f, bytes, i, n)) {
+            i += n + 1;
+            continue;
+        }
         if (n)
             take_plain(f, toc_sv_sub(bytes, i, n));
         i += n;

@@ -101,10 +101,20 @@ static void take_number(struct taking *t, const struct toc_run_log_group *g, dou
     }
 }
 
+/* A line with a step is a report, whatever else it says. */
+static bool is_counted(const struct taking *t) {
+    const struct toc_run_log_row *r = t->line->row;
+    return t->f->o.is_counting && t->line->has_step && r->pairs == TOC_RUN_LOG_NO_PAIRS &&
+           (r->kind == TOC_RUN_LOG_STEP || r->kind == TOC_RUN_LOG_PART ||
+            r->kind == TOC_RUN_LOG_EVAL);
+}
+
 static void take_groups(struct taking *t, const struct toc_sv *groups) {
     const struct toc_run_log_row *r = t->line->row;
     for (int i = 1; i < r->group_count; i++) {
         double v;
+        if (r->groups[i].kind == TOC_RUN_LOG_GROUP_FIELD && is_counted(t))
+            continue;
         if (!groups[i].n || r->groups[i].kind == TOC_RUN_LOG_GROUP_PAIRS)
             continue;
         if (r->groups[i].kind == TOC_RUN_LOG_GROUP_ENGINE)

@@ -30,6 +30,8 @@ static struct toc_sv unwrap(struct toc_sv s) {
 }
 
 bool toc_run_log_number(struct toc_sv text, double *out) {
+    if (text.n && toc_read_json_number(text, out) == text.n) /* nothing around it */
+        return true;
     struct toc_sv s = unwrap(unquote(text));
     return s.n && toc_parse_f64(s, out) == 0;
 }

@@ -194,7 +194,8 @@ struct usual {
     double median, sigma;
 };
 
-static struct usual usual_loss(const struct toc_run_model *m, int64_t until_ms) {
+/* The median is known before the spread, which costs more; without it sigma is 0. */
+static struct usual usual_loss(const struct toc_run_model *m, int64_t until_ms, bool has_sigma) {
     enum { LEAST_BINS = 8, SKIP_MS = 3000, WINDOW_MS = 120000 };
     double v[TOC_BINS], w[TOC_BINS];
     int64_t from_ms = TOC_MAX(until_ms - WINDOW_MS, toc_bins_first_ms(&m->loss) + SKIP_MS);
@@ -207,14 +208,16 @@ static struct usual usual_loss(const struct toc_run_model *m, int64_t until_ms) 
         w[i] = v[i];
     struct usual u = {.median = toc_history_median(w, n)};
     /* Noise is what differs from one bin to the next; the trend of a falling loss is none of it. */
-    for (size_t i = 0; i + 1 < n; i++)
+    for (size_t i = 0; has_sigma && i + 1 < n; i++)
         w[i] = v[i + 1] - v[i];
-    u.sigma = toc_history_mad(w, n - 1, 0) / sqrt(2);
+    if (has_sigma)
+        u.sigma = toc_history_mad(w, n - 1, 0) / sqrt(2);
     /* v is still in order of time: the most recent level counts when it is higher than the
      * median */
     double recent = toc_history_median(v + n - TOC_MIN(n, (size_t)8), TOC_MIN(n, (size_t)8));
     u.median = TOC_MAX(u.median, recent);
-    u.sigma = TOC_MAX(u.sigma, 0.01 * fabs(u.median) + 1e-9);
+    if (has_sigma)
+        u.sigma = TOC_MAX(u.sigma, 0.01 * fabs(u.median) + 1e-9);
     return u;
 }
 
@@ -294,13 +297,19 @@ enum toc_verdict toc_judge_divergence(struct toc_doctor *d, struct toc_run_model
         measure_run_above(m, c->reference, &bins, &since_ms, &peak);
         return bins && d->now_ms - c->started_ms < NEW_NORMAL_MS ? VERDICT_ILL : VERDICT_CALM;
     }
-    struct usual u = usual_loss(m, now_ms - 2 * (int64_t)(l->divergence_hold_s * 1000) - 2000);
+    int64_t until_ms = now_ms - 2 * (int64_t)(l->divergence_hold_s * 1000) - 2000;
+    struct usual u = usual_loss(m, until_ms, false);
     if (!isfinite(u.median))
         return VERDICT_UNKNOWN;
-    double margin = TOC_MAX(l->divergence_sigma * u.sigma,
-                            (has_cause ? 0.5 : 1) * l->divergence_ratio * fabs(u.median));
+    double margin = (has_cause ? 0.5 : 1) * l->divergence_ratio * fabs(u.median);
     double line = u.median + margin;
     measure_run_above(m, line, &bins, &since_ms, &peak);
+    if (bins >= LEAST_BINS) { /* else there are no more above a line that is higher */
+        u = usual_loss(m, until_ms, true);
+        margin = TOC_MAX(l->divergence_sigma * u.sigma, margin);
+        line = u.median + margin;
+        measure_run_above(m, line, &bins, &since_ms, &peak);
+    }
     struct toc_course_rise rise;
     if (bins < LEAST_BINS || (double)(now_ms - since_ms) < (l->divergence_hold_s - 1) * 1000) {
         if (!is_slow_rise(d, m, &rise))
@@ -340,6 +349,18 @@ enum toc_verdict toc_judge_divergence(struct toc_doctor *d, struct toc_run_model
 }
 
 /* A spike is a rise that came back within the time after which it would be called divergence. */
+static bool has_bin_above(const struct toc_run_model *m, int64_t from_ms, double line) {
+    const struct toc_bins *b = &m->loss;
+    for (size_t i = b->count; i-- > 0;) {
+        const struct toc_bin *bin = &b->items[(b->start + i) % TOC_BINS];
+        if (bin->t_ms < from_ms)
+            return false;
+        if ((double)bin->median > line)
+            return true;
+    }
+    return false;
+}
+
 enum toc_verdict toc_judge_loss_spike(struct toc_doctor *d, struct toc_run_model *m,
                                       struct toc_case *c) {
     enum { LOOK_BACK_MS = 20000, LEAST_SAMPLES = 3, SINGLE_FACTOR = 3 };
@@ -349,9 +370,12 @@ enum toc_verdict toc_judge_loss_spike(struct toc_doctor *d, struct toc_run_model
     if (toc_run_is_over(m) || m->cases[CASE_DIVERGENCE].is_open)
         return VERDICT_CALM;
     int64_t now_ms = m->last_t_ms;
-    struct usual u = usual_loss(m, now_ms - LOOK_BACK_MS);
+    struct usual u = usual_loss(m, now_ms - LOOK_BACK_MS, false);
     if (!isfinite(u.median))
         return VERDICT_UNKNOWN;
+    if (!has_bin_above(m, now_ms - LOOK_BACK_MS, u.median + 0.5 * fabs(u.median)))
+        return VERDICT_CALM; /* nor above a line that is higher */
+    u = usual_loss(m, now_ms - LOOK_BACK_MS, true);
     double line = u.median + TOC_MAX(l->spike_sigma * u.sigma, 0.5 * fabs(u.median)), peak = 0;
     double samples = 0;
     int64_t t_ms = 0;

@@ -22,24 +22,36 @@ struct pace {
     int64_t usual_from_ms, usual_to_ms, since_ms;
 };
 
-/* Usual length of a step before `until`, from up to five minutes. */
-static bool usual_pace(const struct toc_run_model *m, int64_t until_ms, struct pace *out) {
+/* Steps before `until`, from up to five minutes; 0 when they are few. */
+static size_t usual_steps(const struct toc_run_model *m, int64_t until_ms, double v[TOC_BINS],
+                          int64_t *out_from_ms) {
     enum { WINDOW_MS = 300000, WARM_UP_MS = 3000, LEAST_BINS = 10 };
     const struct toc_bins *b = step_bins(m);
-    double v[TOC_BINS];
     if (!b->count)
-        return false;
+        return 0;
     int64_t from_ms = TOC_MAX(until_ms - WINDOW_MS, toc_bins_first_ms(b) + WARM_UP_MS);
     size_t n = toc_bins_window(b, from_ms, until_ms, v, TOC_BINS);
     if (n < LEAST_BINS && b->count >= LEAST_BINS * 2) /* a slow run: minutes hold few steps */
         n = toc_bins_window(b, 0, until_ms, v, TOC_BINS);
-    if (n < LEAST_BINS)
+    *out_from_ms = from_ms;
+    return n < LEAST_BINS ? 0 : n;
+}
+
+/* Usual length of a step before `until`, without its spread. */
+static bool usual_pace(const struct toc_run_model *m, int64_t until_ms, struct pace *out) {
+    double v[TOC_BINS];
+    size_t n = usual_steps(m, until_ms, v, &out->usual_from_ms);
+    if (!n)
         return false;
-    out->usual_from_ms = from_ms;
     out->usual_to_ms = until_ms;
     out->usual = toc_history_median(v, n);
-    out->sigma = toc_history_mad(v, n, out->usual);
     return out->usual > 0;
+}
+
+static void measure_spread(const struct toc_run_model *m, struct pace *p) {
+    double v[TOC_BINS];
+    size_t n = usual_steps(m, p->usual_to_ms, v, &p->usual_from_ms);
+    p->sigma = toc_history_mad(v, n, p->usual);
 }
 
 /* Are nearly all steps within the last `hold_s` longer than `line`? One quick second in ten is
@@ -60,13 +72,13 @@ static bool is_slow_for(const struct toc_run_model *m, double hold_s, double lin
     }
     /* After a silence the window is mostly empty: what it holds speaks for a moment only. */
     bool is_covered = n >= LEAST_BINS && (double)(m->last_t_ms - oldest_ms) >= 750 * hold_s;
-    if (!is_covered || toc_bins_first_ms(b) > from_ms)
+    if (!is_covered || toc_bins_first_ms(b) > from_ms || slow * 10 < n * 9)
         return false;
     p->bins = n;
     p->now = toc_history_median(v, n);
     p->now_sigma = toc_history_mad(v, n, p->now);
     p->since_ms = from_ms;
-    return slow * 10 >= n * 9;
+    return true;
 }
 
 /* Seconds of a step that the training thread wanted a CPU and had none; NaN when nobody tells. */
@@ -108,7 +120,11 @@ static bool is_slow(const struct toc_doctor *d, const struct toc_run_model *m, s
         int64_t to_ms = m->last_t_ms - (int64_t)(scales[i].hold_s * 1000) - 2000;
         if (i > 0 && !usual_pace(m, to_ms, p))
             return false;
-        p->line = TOC_MAX(scales[i].ratio * p->usual, p->usual + 4 * p->sigma);
+        p->line = scales[i].ratio * p->usual;
+        if (!is_slow_for(m, scales[i].hold_s, p->line, p))
+            continue; /* nor would it be with a line that is higher */
+        measure_spread(m, p);
+        p->line = TOC_MAX(p->line, p->usual + 4 * p->sigma);
         if (is_slow_for(m, scales[i].hold_s, p->line, p))
             return i == 0 || !is_more_work(p);
     }
