@@ -136,6 +136,8 @@ static bool put_plain(const struct column *column, struct toc_sv cell, struct to
     double number;
     if (!column->meaning.is_only || !cell.n || toc_read_json_number(cell, &number) != cell.n)
         return false;
+    if (number == 0 && cell.p[0] == '-') /* -0 is an integer of JSON, but not the same as 0 */
+        return false;
     struct toc_run_value *v = &line->values[line->value_count++];
     *v = column->meaning.value;
     v->value = number;

@@ -30,7 +30,8 @@ static struct toc_sv unwrap(struct toc_sv s) {
 }
 
 bool toc_run_log_number(struct toc_sv text, double *out) {
-    if (text.n && toc_read_json_number(text, out) == text.n) /* nothing around it */
+    bool is_plain = text.n && toc_read_json_number(text, out) == text.n; /* nothing around it */
+    if (is_plain && (*out != 0 || text.p[0] != '-'))                     /* JSON has no -0 */
         return true;
     struct toc_sv s = unwrap(unquote(text));
     return s.n && toc_parse_f64(s, out) == 0;
