@@ -194,15 +194,29 @@ struct usual {
     double median, sigma;
 };
 
-/* The median is known before the spread, which costs more; without it sigma is 0. */
-static struct usual usual_loss(const struct toc_run_model *m, int64_t until_ms, bool has_sigma) {
+static size_t usual_losses(const struct toc_run_model *m, int64_t until_ms, double v[TOC_BINS]) {
     enum { LEAST_BINS = 8, SKIP_MS = 3000, WINDOW_MS = 120000 };
-    double v[TOC_BINS], w[TOC_BINS];
     int64_t from_ms = TOC_MAX(until_ms - WINDOW_MS, toc_bins_first_ms(&m->loss) + SKIP_MS);
     size_t n = toc_bins_window(&m->loss, from_ms, until_ms, v, TOC_BINS);
     if (n < LEAST_BINS && toc_bins_first_ms(&m->loss) != INT64_MAX) /* a slow run: all there is */
         n = toc_bins_window(&m->loss, 0, until_ms, v, TOC_BINS);
-    if (n < LEAST_BINS)
+    return n < LEAST_BINS ? 0 : n;
+}
+
+/* What the usual loss is not less than; found much faster. NaN when little is known. */
+static double least_usual(const struct toc_run_model *m, int64_t until_ms) {
+    double v[TOC_BINS], least = INFINITY;
+    size_t n = usual_losses(m, until_ms, v);
+    for (size_t i = 0; i < n; i++)
+        least = TOC_MIN(least, v[i]);
+    return n ? least : (double)NAN;
+}
+
+/* The median is known before the spread, which costs more; without it sigma is 0. */
+static struct usual usual_loss(const struct toc_run_model *m, int64_t until_ms, bool has_sigma) {
+    double v[TOC_BINS], w[TOC_BINS];
+    size_t n = usual_losses(m, until_ms, v);
+    if (!n)
         return (struct usual){NAN, NAN};
     for (size_t i = 0; i < n; i++)
         w[i] = v[i];
@@ -298,12 +312,18 @@ enum toc_verdict toc_judge_divergence(struct toc_doctor *d, struct toc_run_model
         return bins && d->now_ms - c->started_ms < NEW_NORMAL_MS ? VERDICT_ILL : VERDICT_CALM;
     }
     int64_t until_ms = now_ms - 2 * (int64_t)(l->divergence_hold_s * 1000) - 2000;
-    struct usual u = usual_loss(m, until_ms, false);
-    if (!isfinite(u.median))
-        return VERDICT_UNKNOWN;
-    double margin = (has_cause ? 0.5 : 1) * l->divergence_ratio * fabs(u.median);
-    double line = u.median + margin;
+    double share = (has_cause ? 0.5 : 1) * l->divergence_ratio, least = least_usual(m, until_ms);
+    double margin = share * least, line = least + margin;
+    struct usual u = {least, 0};
     measure_run_above(m, line, &bins, &since_ms, &peak);
+    if (!(least > 0) || bins >= LEAST_BINS) {
+        u = usual_loss(m, until_ms, false);
+        if (!isfinite(u.median))
+            return VERDICT_UNKNOWN;
+        margin = share * fabs(u.median);
+        line = u.median + margin;
+        measure_run_above(m, line, &bins, &since_ms, &peak);
+    }
     if (bins >= LEAST_BINS) { /* else there are no more above a line that is higher */
         u = usual_loss(m, until_ms, true);
         margin = TOC_MAX(l->divergence_sigma * u.sigma, margin);
@@ -370,6 +390,9 @@ enum toc_verdict toc_judge_loss_spike(struct toc_doctor *d, struct toc_run_model
     if (toc_run_is_over(m) || m->cases[CASE_DIVERGENCE].is_open)
         return VERDICT_CALM;
     int64_t now_ms = m->last_t_ms;
+    double least = least_usual(m, now_ms - LOOK_BACK_MS);
+    if (least > 0 && !has_bin_above(m, now_ms - LOOK_BACK_MS, least + 0.5 * least))
+        return VERDICT_CALM; /* nor above a line that is higher */
     struct usual u = usual_loss(m, now_ms - LOOK_BACK_MS, false);
     if (!isfinite(u.median))
         return VERDICT_UNKNOWN;

@@ -37,23 +37,6 @@ static size_t usual_steps(const struct toc_run_model *m, int64_t until_ms, doubl
     return n < LEAST_BINS ? 0 : n;
 }
 
-/* Usual length of a step before `until`, without its spread. */
-static bool usual_pace(const struct toc_run_model *m, int64_t until_ms, struct pace *out) {
-    double v[TOC_BINS];
-    size_t n = usual_steps(m, until_ms, v, &out->usual_from_ms);
-    if (!n)
-        return false;
-    out->usual_to_ms = until_ms;
-    out->usual = toc_history_median(v, n);
-    return out->usual > 0;
-}
-
-static void measure_spread(const struct toc_run_model *m, struct pace *p) {
-    double v[TOC_BINS];
-    size_t n = usual_steps(m, p->usual_to_ms, v, &p->usual_from_ms);
-    p->sigma = toc_history_mad(v, n, p->usual);
-}
-
 /* Are nearly all steps within the last `hold_s` longer than `line`? One quick second in ten is
  * forgiven. */
 static bool is_slow_for(const struct toc_run_model *m, double hold_s, double line, struct pace *p) {
@@ -106,29 +89,43 @@ static bool is_more_work(const struct pace *p) {
     return p->sigma <= steady * p->usual && p->now_sigma <= steady * p->now;
 }
 
+/* Did the last `hold_s` take `ratio` times as long as before? UNKNOWN: too little is known. */
+static enum toc_verdict judge_hold(const struct toc_run_model *m, double hold_s, double ratio,
+                                   struct pace *p) {
+    double v[TOC_BINS], least = INFINITY;
+    p->usual_to_ms = m->last_t_ms - (int64_t)(hold_s * 1000) - 2000;
+    size_t n = usual_steps(m, p->usual_to_ms, v, &p->usual_from_ms);
+    if (!n)
+        return VERDICT_UNKNOWN;
+    for (size_t i = 0; i < n; i++)
+        least = TOC_MIN(least, v[i]);
+    /* What is not slow beside the shortest step is not beside the usual one, which costs more. */
+    if (least > 0 && !is_slow_for(m, hold_s, ratio * least, p))
+        return VERDICT_CALM;
+    p->usual = toc_history_median(v, n);
+    if (!(p->usual > 0))
+        return VERDICT_UNKNOWN;
+    if (!is_slow_for(m, hold_s, ratio * p->usual, p))
+        return VERDICT_CALM;
+    p->sigma = toc_history_mad(v, n, p->usual);
+    p->line = TOC_MAX(ratio * p->usual, p->usual + 4 * p->sigma);
+    return is_slow_for(m, hold_s, p->line, p) ? VERDICT_ILL : VERDICT_CALM;
+}
+
 /* What is slow on this machine: where the job does not tell its own waits, a busy machine must do.
- * p holds the usual pace before slow_hold_s. */
-static bool is_slow(const struct toc_doctor *d, const struct toc_run_model *m, struct pace *p) {
+ */
+static enum toc_verdict judge_slowness(const struct toc_doctor *d, const struct toc_run_model *m,
+                                       struct pace *p) {
     const struct toc_doctor_limits *l = &d->o.limits;
     bool is_busy = !m->cpu_wait.count && toc_doctor_is_contended(d, l->slow_hold_s);
-    double fast = is_busy ? l->slow_contended_ratio : l->slow_ratio;
     double mild_hold_s = l->slow_mild_hold_s * (is_busy ? 3 : 1);
-    const struct {
-        double hold_s, ratio;
-    } scales[] = {{l->slow_hold_s, fast}, {mild_hold_s, l->slow_mild_ratio}};
-    for (size_t i = 0; i < TOC_ARRAY_LEN(scales); i++) { /* mild slowness counts when it lasts */
-        int64_t to_ms = m->last_t_ms - (int64_t)(scales[i].hold_s * 1000) - 2000;
-        if (i > 0 && !usual_pace(m, to_ms, p))
-            return false;
-        p->line = scales[i].ratio * p->usual;
-        if (!is_slow_for(m, scales[i].hold_s, p->line, p))
-            continue; /* nor would it be with a line that is higher */
-        measure_spread(m, p);
-        p->line = TOC_MAX(p->line, p->usual + 4 * p->sigma);
-        if (is_slow_for(m, scales[i].hold_s, p->line, p))
-            return i == 0 || !is_more_work(p);
-    }
-    return false;
+    enum toc_verdict v =
+        judge_hold(m, l->slow_hold_s, is_busy ? l->slow_contended_ratio : l->slow_ratio, p);
+    if (v != VERDICT_CALM)
+        return v;
+    /* Mild slowness counts when it lasts. */
+    v = judge_hold(m, mild_hold_s, l->slow_mild_ratio, p);
+    return v == VERDICT_ILL && !is_more_work(p) ? VERDICT_ILL : VERDICT_CALM;
 }
 
 /* Common to both kinds of slowness: p is filled when ILL. */
@@ -148,9 +145,7 @@ static enum toc_verdict judge_pace(const struct toc_doctor *d, const struct toc_
                        d->now_ms - c->started_ms < LONGEST_MS
                    ? VERDICT_ILL
                    : VERDICT_CALM;
-    if (!usual_pace(m, m->last_t_ms - (int64_t)(d->o.limits.slow_hold_s * 1000) - 2000, p))
-        return VERDICT_UNKNOWN;
-    return is_slow(d, m, p) ? VERDICT_ILL : VERDICT_CALM;
+    return judge_slowness(d, m, p);
 }
 
 static void add_pace_evidence(const struct toc_run_model *m, struct toc_case *c,
