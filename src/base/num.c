@@ -43,12 +43,39 @@ struct decimal {
     bool is_negative, has_point, has_exponent, has_leading_zero;
 };
 
+/* The number that eight characters are, the first in the lowest byte: neighbours are put together,
+ * then pairs, then fours, each in a lane of its own. False when one is no digit. */
+static bool eight_digits(const char *p, uint64_t *out) {
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    if ((v & 0xf0f0f0f0f0f0f0f0) != 0x3030303030303030 ||
+        ((v + 0x0606060606060606) & 0xf0f0f0f0f0f0f0f0) != 0x3030303030303030)
+        return false;
+    v &= 0x0f0f0f0f0f0f0f0f;
+    v = (v * 10 + (v >> 8)) & 0x00ff00ff00ff00ff;
+    v = (v * 100 + (v >> 16)) & 0x0000ffff0000ffff;
+    *out = (v * 10000 + (v >> 32)) & 0xffffffff;
+    return true;
+}
+
 static const char *read_digits(const char *p, const char *end, struct decimal *d, int *out_count) {
+    enum { MANY = 8, IS_LITTLE_ENDIAN = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ };
     const char *start = p;
-    for (; p < end && (unsigned char)(*p - '0') < 10; p++) {
-        d->digits = d->digits * 10 + (uint64_t)(*p - '0');
-        d->digit_count += d->digit_count || *p != '0';
+    uint64_t digits = d->digits, many;
+    int count = d->digit_count;
+    while (p < end && (unsigned char)(*p - '0') < 10) {
+        if (IS_LITTLE_ENDIAN && count && end - p >= MANY && eight_digits(p, &many)) {
+            digits = digits * 100000000 + many;
+            count += MANY;
+            p += MANY;
+            continue;
+        }
+        digits = digits * 10 + (uint64_t)(*p - '0');
+        count += count || *p != '0';
+        p++;
     }
+    d->digits = digits;
+    d->digit_count = count;
     *out_count = (int)TOC_MIN(p - start, 400);
     return p;
 }
