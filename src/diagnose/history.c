@@ -105,6 +105,10 @@ void toc_bins_reset(struct toc_bins *b) {
     *b = (struct toc_bins){0};
 }
 
+static const struct toc_bin *bin_at(const struct toc_bins *b, size_t i) {
+    return &b->items[(b->start + i) % TOC_BINS];
+}
+
 static void close_bin(struct toc_bins *b) {
     if (!b->open_count)
         return;
@@ -117,6 +121,7 @@ static void close_bin(struct toc_bins *b) {
         b->start = (b->start + 1) % TOC_BINS;
         b->count--;
     }
+    b->is_unordered |= b->count && bin_at(b, b->count - 1)->t_ms > bin.t_ms;
     b->items[(b->start + b->count++) % TOC_BINS] = bin;
     b->open_count = b->seen = 0;
 }
@@ -152,11 +157,26 @@ void toc_bins_settle(struct toc_bins *b, int64_t now_ms) {
         close_bin(b);
 }
 
+/* The first bin at or after the time; where they are in no order, the oldest. */
+static size_t first_bin(const struct toc_bins *b, int64_t t_ms) {
+    size_t low = 0, high = b->is_unordered ? 0 : b->count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (bin_at(b, mid)->t_ms < t_ms)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
 size_t toc_bins_window(const struct toc_bins *b, int64_t from_ms, int64_t to_ms, double *out,
                        size_t max) {
     size_t n = 0;
-    for (size_t i = 0; i < b->count && n < max; i++) {
-        const struct toc_bin *bin = &b->items[(b->start + i) % TOC_BINS];
+    for (size_t i = first_bin(b, from_ms); i < b->count && n < max; i++) {
+        const struct toc_bin *bin = bin_at(b, i);
+        if (bin->t_ms >= to_ms && !b->is_unordered)
+            return n;
         if (bin->t_ms >= from_ms && bin->t_ms < to_ms)
             out[n++] = bin->median;
     }

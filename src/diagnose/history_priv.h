@@ -22,6 +22,7 @@ struct toc_bins {
     float open[TOC_BIN_SAMPLES];
     size_t open_count, seen; /* kept, all */
     int64_t open_t_ms;
+    bool is_unordered; /* some bin began before the one that it follows */
 };
 
 void toc_bins_add(struct toc_bins *b, int64_t t_ms, double value);

@@ -83,10 +83,48 @@ static void nothing_and_nan_do_no_harm(void **state) {
     assert_true(toc_history_mad(one, 1, 1) == 1.4826 * 2);
 }
 
+enum { START_MS = 1000000 };
+
+/* Every other round a clock that now and then steps back. */
+static void fill_bins(struct toc_rng *rng, bool steps_back, struct toc_bins *b) {
+    enum { ADDS = 1200 };
+    int64_t t_ms = START_MS;
+    toc_bins_reset(b);
+    for (int i = 0; i < ADDS; i++) {
+        bool is_back = steps_back && !toc_rng_below(rng, 200);
+        t_ms += is_back ? -5000 : (int64_t)toc_rng_below(rng, 1500);
+        toc_bins_add(b, t_ms, (double)i);
+    }
+}
+
+static void windows_are_what_a_scan_of_all_bins_finds(void **state) {
+    enum { ROUNDS = 40, ASKS = 20 };
+    static struct toc_bins b;
+    static double got[TOC_BINS], wanted[TOC_BINS];
+    struct toc_rng rng;
+    (void)state;
+    toc_rng_seed(&rng, 7);
+    for (int ask = 0; ask < ROUNDS * ASKS; ask++) {
+        if (ask % ASKS == 0)
+            fill_bins(&rng, ask / ASKS % 2, &b);
+        size_t n = 0, max = ask % 3 ? TOC_BINS : 10;
+        int64_t from_ms = START_MS + (int64_t)toc_rng_below(&rng, 900000);
+        int64_t to_ms = from_ms + (int64_t)toc_rng_below(&rng, 300000);
+        for (size_t k = 0; k < b.count && n < max; k++) {
+            const struct toc_bin *bin = &b.items[(b.start + k) % TOC_BINS];
+            if (bin->t_ms >= from_ms && bin->t_ms < to_ms)
+                wanted[n++] = (double)bin->median;
+        }
+        assert_int_equal(toc_bins_window(&b, from_ms, to_ms, got, max), n);
+        assert_memory_equal(got, wanted, n * sizeof *got);
+    }
+}
+
 int main(int argc, char **argv) {
     if (argc == 3 && strcmp(argv[1], "--seed") == 0)
         g_seed = strtoull(argv[2], NULL, 10);
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(windows_are_what_a_scan_of_all_bins_finds),
         cmocka_unit_test(quantiles_equal_those_of_a_sorted_copy),
         cmocka_unit_test(awkward_orders_are_no_exception),
         cmocka_unit_test(nothing_and_nan_do_no_harm),
