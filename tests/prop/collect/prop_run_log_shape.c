@@ -109,14 +109,15 @@ static uint64_t check_log(uint64_t seed, const struct toc_run_log_table *t,
 }
 
 /* X(expression, takes any digit for any other) */
-#define PATTERNS(X)                                                                                \
-    X("\\biter (?P<step>[0-9]+): loss (?P<loss>[-+0-9.eE]+|[nN]a[nN])", true)                      \
-    X("a{2,8}[^0-9a]\\d\\[x", true)                                                                \
-    X("[]0-9]+", true)                                                                             \
-    X("(?P<v2>x)", true)                                                                           \
-    X("epoch 1", false)                                                                            \
-    X("[1-9]", false) X("[0-8]", false) X("\\x41", false) X("[+-0-9]", false) X("[^][]0-9", false) \
-        X("{1", false) X("(2)", false) X("0-9", false) X("\\Q[0-9]\\E", false)
+#define PATTERNS(X)                                                                             \
+    X("\\biter (?P<step>[0-9]+): loss (?P<loss>[-+0-9.eE]+|[nN]a[nN])", true)                   \
+    X("a{2,8}[^0-9a]\\d\\[x", true)                                                             \
+    X("[]0-9]+", true)                                                                          \
+    X("(?P<v2>x)", true)                                                                        \
+    X("epoch 1", false)                                                                         \
+    X("[1-9]", false)                                                                           \
+    X("[0-8]", false) X("\\x41", false) X("[+-0-9]", false) X("[^][]0-9", false) X("{1", false) \
+        X("(2)", false) X("0-9", false) X("\\Q[0-9]\\E", false)
 
 static void check_patterns(void) {
     static const struct {
