@@ -180,7 +180,8 @@ static void put_own(const struct writer *w, enum toc_run_own which, const char *
 
 static void put_nonfinite(const struct writer *w, int kind, int64_t t_ms, double value) {
     struct toc_label l = {TOC_SV("kind"), toc_sv_cstr(nonfinite_texts[kind])};
-    put_series(w, series_get(w, TOC_SV("train_nonfinite_total"), &l, 1), t_ms, value);
+    struct toc_run_memo *memo = &w->run->own[TOC_RUN_OWN_NONFINITE + kind];
+    put_series(w, series_of(w, TOC_SV("train_nonfinite_total"), &l, 1, memo), t_ms, value);
 }
 
 /* Counters start at 0 just before the first line, so that increase() sees an event on that very
@@ -225,13 +226,13 @@ static void put_rank_info(const struct writer *w, const struct toc_run_rank *k) 
 
 static void put_derived(const struct writer *w, struct toc_run_rank *k) {
     k->derived_at_ms = w->t_ms;
-    put(w, "train_run_state", toc_run_state_value(k->state));
-    put(w, "train_run_phase", toc_run_phase_value(k->state));
+    put_own(w, TOC_RUN_OWN_STATE, "train_run_state", toc_run_state_value(k->state));
+    put_own(w, TOC_RUN_OWN_PHASE, "train_run_phase", toc_run_phase_value(k->state));
     put_rank_info(w, k);
     for (int i = 0; i < TOC_NONFINITE_COUNT; i++)
         put_nonfinite(w, i, w->t_ms, (double)k->nonfinite[i]);
-    put(w, "train_restarts_total", (double)k->restarts);
-    put(w, "train_reports_dropped_total", (double)toc_run_rank_dropped(k));
+    put_own(w, TOC_RUN_OWN_RESTARTS, "train_restarts_total", (double)k->restarts);
+    put_own(w, TOC_RUN_OWN_DROPPED, "train_reports_dropped_total", (double)toc_run_rank_dropped(k));
     if (w->rank == 0)
         put_info(w);
 }

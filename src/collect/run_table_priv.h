@@ -62,8 +62,17 @@ struct toc_run_latest {
     bool tells_state;
 };
 
-/* Series that the receiver writes of each line. */
-enum toc_run_own { TOC_RUN_OWN_STEP, TOC_RUN_OWN_STEP_TIME, TOC_RUN_OWNS };
+/* Series that the receiver writes of each line, or every few seconds. */
+enum toc_run_own {
+    TOC_RUN_OWN_STEP,
+    TOC_RUN_OWN_STEP_TIME,
+    TOC_RUN_OWN_STATE,
+    TOC_RUN_OWN_PHASE,
+    TOC_RUN_OWN_RESTARTS,
+    TOC_RUN_OWN_DROPPED,
+    TOC_RUN_OWN_NONFINITE, /* and a place for each kind */
+    TOC_RUN_OWNS = TOC_RUN_OWN_NONFINITE + TOC_NONFINITE_COUNT
+};
 
 struct toc_run {
     struct toc_sv name; /* owned */
