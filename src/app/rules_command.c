@@ -9,7 +9,7 @@
 #include "app/table.h"
 #include "base/map.h"
 #include "codec/json_writer.h"
-#include "replay/replay_score.h"
+#include "detect/stats.h"
 
 const char toc_rules_usage[] =
     "usage: tocsin rules report [client options]\n"

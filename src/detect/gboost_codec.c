@@ -8,8 +8,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "detect/gboost_priv.h"
+#include "detect/model_frame.h"
 
 static const char MAGIC[4] = {'T', 'G', 'B', '1'};
 enum { NODE_BYTES = 9, LEAF_BYTES = 8 };
@@ -32,8 +32,7 @@ void toc_gboost_encode(const struct toc_gboost *g, struct toc_buf *out) {
         for (size_t i = 0; i <= inner; i++)
             toc_buf_append_f64(out, g->leaves[t * (inner + 1) + i]);
     }
-    if (!toc_buf_error(out))
-        toc_buf_append_u32(out, toc_crc32c(0, out->p + start, out->n - start));
+    toc_model_frame_end(out, start);
 }
 
 static int decode_trees(struct toc_reader *r, struct toc_gboost *g) {
@@ -81,25 +80,12 @@ static int decode_body(struct toc_reader *r, struct toc_gboost **out) {
     return fabs(base) <= VALUE_MAX ? decode_trees(r, g) : TOC_ECORRUPT;
 }
 
-static int check_envelope(struct toc_sv bytes) {
-    if (bytes.n < sizeof MAGIC + 4)
-        return TOC_ETRUNCATED;
-    if (memcmp(bytes.p, MAGIC, 3) != 0)
-        return TOC_ECORRUPT;
-    if (bytes.p[3] != MAGIC[3])
-        return TOC_EVERSION;
-    struct toc_reader tail = toc_reader_make(toc_sv_sub(bytes, bytes.n - 4, 4));
-    return toc_read_u32(&tail) == toc_crc32c(0, bytes.p, bytes.n - 4) ? 0 : TOC_ECORRUPT;
-}
-
 int toc_gboost_decode(struct toc_sv bytes, struct toc_gboost **out, struct toc_err *err) {
     *out = NULL;
-    int rc = check_envelope(bytes);
-    if (rc == 0) {
-        struct toc_reader r =
-            toc_reader_make(toc_sv_sub(bytes, sizeof MAGIC, bytes.n - sizeof MAGIC - 4));
+    struct toc_reader r;
+    int rc = toc_model_frame_open(bytes, MAGIC, &r);
+    if (rc == 0)
         rc = decode_body(&r, out);
-    }
     if (rc == 0)
         return 0;
     toc_gboost_free(out);

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/hash.h"
 #include "detect/iforest_priv.h"
+#include "detect/model_frame.h"
 
 static const char MAGIC[4] = {'T', 'I', 'F', '1'};
 enum { NODE_BYTES_MIN = 8, LEAF_BYTES = 12, TREE_BYTES_MIN = 1 + LEAF_BYTES };
@@ -49,8 +49,7 @@ void toc_iforest_encode(const struct toc_iforest *f, struct toc_buf *out) {
     toc_buf_append_varint(out, f->tree_count);
     for (size_t i = 0; i < f->tree_count; i++)
         encode_tree(f, &f->trees[i], out);
-    if (!toc_buf_error(out))
-        toc_buf_append_u32(out, toc_crc32c(0, out->p + start, out->n - start));
+    toc_model_frame_end(out, start);
 }
 
 /* A node is either a leaf (to itself, +inf) or has both children behind it: walks end and stay
@@ -177,25 +176,13 @@ static int decode_body(struct toc_reader *r, struct toc_iforest *f) {
     return rc;
 }
 
-static int check_envelope(struct toc_sv bytes) {
-    if (bytes.n < sizeof MAGIC + 4)
-        return TOC_ETRUNCATED;
-    if (memcmp(bytes.p, MAGIC, 3) != 0)
-        return TOC_ECORRUPT;
-    if (bytes.p[3] != MAGIC[3])
-        return TOC_EVERSION;
-    struct toc_reader tail = toc_reader_make(toc_sv_sub(bytes, bytes.n - 4, 4));
-    return toc_read_u32(&tail) == toc_crc32c(0, bytes.p, bytes.n - 4) ? 0 : TOC_ECORRUPT;
-}
-
 int toc_iforest_decode(struct toc_sv bytes, struct toc_iforest **out, struct toc_err *err) {
     *out = NULL;
-    int rc = check_envelope(bytes);
+    struct toc_reader r;
+    int rc = toc_model_frame_open(bytes, MAGIC, &r);
     if (rc < 0)
         return toc_errf(err, rc, "stored isolation forest: %s", toc_strerror(rc));
     struct toc_iforest *f = TOC_NEW(struct toc_iforest);
-    struct toc_reader r =
-        toc_reader_make(toc_sv_sub(bytes, sizeof MAGIC, bytes.n - sizeof MAGIC - 4));
     rc = decode_body(&r, f);
     if (rc < 0) {
         toc_iforest_free(&f);

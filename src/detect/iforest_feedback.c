@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "detect/iforest_priv.h"
+#include "detect/model_frame.h"
 
 /* Weight of the edge into node i at edge[i] (the root has none), of the rest below leaf i at
  * rest[i]. */
@@ -158,8 +159,7 @@ void toc_iforest_feedback_encode(const struct toc_iforest_feedback *b, struct to
         toc_buf_append_u32(out, bits);
         last = i;
     }
-    if (!toc_buf_error(out))
-        toc_buf_append_u32(out, toc_crc32c(0, out->p + start, out->n - start));
+    toc_model_frame_end(out, start);
 }
 
 static int decode_weights(struct toc_reader *r, struct toc_iforest_feedback *b) {
@@ -182,25 +182,13 @@ static int decode_weights(struct toc_reader *r, struct toc_iforest_feedback *b) 
     return toc_reader_left(r) ? TOC_ECORRUPT : 0;
 }
 
-static int check_envelope(struct toc_sv bytes) {
-    if (bytes.n < sizeof MAGIC + 4)
-        return TOC_ETRUNCATED;
-    if (memcmp(bytes.p, MAGIC, 3) != 0)
-        return TOC_ECORRUPT;
-    if (bytes.p[3] != MAGIC[3])
-        return TOC_EVERSION;
-    struct toc_reader tail = toc_reader_make(toc_sv_sub(bytes, bytes.n - 4, 4));
-    return toc_read_u32(&tail) == toc_crc32c(0, bytes.p, bytes.n - 4) ? 0 : TOC_ECORRUPT;
-}
-
 int toc_iforest_feedback_decode(const struct toc_iforest *f, struct toc_sv bytes,
                                 struct toc_iforest_feedback **out, struct toc_err *err) {
     *out = NULL;
-    int rc = check_envelope(bytes);
+    struct toc_reader r;
+    int rc = toc_model_frame_open(bytes, MAGIC, &r);
     if (rc < 0)
         return toc_errf(err, rc, "stored feedback of a forest: %s", toc_strerror(rc));
-    struct toc_reader r =
-        toc_reader_make(toc_sv_sub(bytes, sizeof MAGIC, bytes.n - sizeof MAGIC - 4));
     uint32_t checksum = toc_read_u32(&r);
     uint64_t nodes = toc_read_varint(&r);
     if (r.error)

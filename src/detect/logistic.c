@@ -1,10 +1,10 @@
 #include "detect/logistic.h"
+#include "detect/model_frame.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/hash.h"
 
 enum { SIDE_MAX = TOC_LOGISTIC_COLUMNS_MAX + 1, NEWTON_STEPS = 50 };
 static const double INTERCEPT_L2 = 1e-6, VALUE_MAX = 1e6, CLIP_SD = 20;
@@ -259,8 +259,7 @@ void toc_logistic_encode(const struct toc_logistic *l, struct toc_buf *out) {
     append_all(out, l->scale, l->columns);
     append_all(out, l->weight, n);
     append_all(out, l->covariance, n * n);
-    if (!toc_buf_error(out))
-        toc_buf_append_u32(out, toc_crc32c(0, out->p + start, out->n - start));
+    toc_model_frame_end(out, start);
 }
 
 /* Reads n numbers within ±most; false when one is not. */
@@ -294,24 +293,12 @@ static int decode_body(struct toc_reader *r, struct toc_logistic *l) {
     return is_good ? r->error : TOC_ECORRUPT;
 }
 
-static int check_envelope(struct toc_sv bytes) {
-    if (bytes.n < sizeof MAGIC + 4)
-        return TOC_ETRUNCATED;
-    if (memcmp(bytes.p, MAGIC, 3) != 0)
-        return TOC_ECORRUPT;
-    if (bytes.p[3] != MAGIC[3])
-        return TOC_EVERSION;
-    struct toc_reader tail = toc_reader_make(toc_sv_sub(bytes, bytes.n - 4, 4));
-    return toc_read_u32(&tail) == toc_crc32c(0, bytes.p, bytes.n - 4) ? 0 : TOC_ECORRUPT;
-}
-
 int toc_logistic_decode(struct toc_sv bytes, struct toc_logistic **out, struct toc_err *err) {
     *out = NULL;
-    int rc = check_envelope(bytes);
     struct toc_logistic *l = NULL;
+    struct toc_reader r;
+    int rc = toc_model_frame_open(bytes, MAGIC, &r);
     if (rc == 0) {
-        struct toc_reader r =
-            toc_reader_make(toc_sv_sub(bytes, sizeof MAGIC, bytes.n - sizeof MAGIC - 4));
         l = TOC_NEW(struct toc_logistic);
         rc = decode_body(&r, l);
     }

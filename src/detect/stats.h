@@ -53,4 +53,7 @@ struct toc_slope toc_slope_compute(const int64_t *t_ms, const double *values, si
 /* Moves the finite values to the front, in order; returns how many. */
 size_t toc_finite_compact(double *values, size_t count);
 
+/* Wilson's score interval (Wilson, JASA 22, 1927) at 95 % of `hits` among `count`; count 0: 0…1. */
+void toc_wilson_interval(uint64_t hits, uint64_t count, double *out_low, double *out_high);
+
 #endif

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/hash.h"
+#include "detect/model_frame.h"
 #include "detect/stream_priv.h"
 
 static const char MAGIC[4] = {'T', 'S', 'T', '1'};
@@ -90,8 +90,7 @@ void toc_stream_state_encode(const struct toc_stream *s, struct toc_buf *out) {
         toc_stream_metric_encode(s->metric, out);
     else
         toc_stream_entity_encode(s->entity, out);
-    if (!toc_buf_error(out))
-        toc_buf_append_u32(out, toc_crc32c(0, out->p + start, out->n - start));
+    toc_model_frame_end(out, start);
 }
 
 static int decode_options(struct toc_reader *r, struct toc_stream_options *o) {
@@ -147,22 +146,10 @@ static int decode_body(struct toc_reader *r, struct toc_stream **out, struct toc
     return rc == 0 && toc_reader_left(r) != 0 ? TOC_ECORRUPT : rc;
 }
 
-static int check_envelope(struct toc_sv bytes) {
-    if (bytes.n < sizeof MAGIC + 4)
-        return TOC_ETRUNCATED;
-    if (memcmp(bytes.p, MAGIC, 3) != 0)
-        return TOC_ECORRUPT;
-    if (bytes.p[3] != MAGIC[3])
-        return TOC_EVERSION;
-    struct toc_reader tail = toc_reader_make(toc_sv_sub(bytes, bytes.n - 4, 4));
-    return toc_read_u32(&tail) == toc_crc32c(0, bytes.p, bytes.n - 4) ? 0 : TOC_ECORRUPT;
-}
-
 int toc_stream_state_decode(struct toc_sv bytes, struct toc_stream **out, struct toc_err *err) {
     *out = NULL;
-    int rc = check_envelope(bytes);
-    struct toc_reader r = toc_reader_make(
-        rc < 0 ? bytes : toc_sv_sub(bytes, sizeof MAGIC, bytes.n - sizeof MAGIC - 4));
+    struct toc_reader r;
+    int rc = toc_model_frame_open(bytes, MAGIC, &r);
     if (rc == 0)
         rc = decode_body(&r, out, NULL);
     if (rc == 0)

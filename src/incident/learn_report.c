@@ -5,9 +5,10 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "detect/stats.h"
 #include "incident/learn_priv.h"
 
-static const double Z95 = 1.959964, STEADY = 0.02, SEASON = 1.0 / 3, BARELY = 1.3;
+static const double STEADY = 0.02, SEASON = 1.0 / 3, BARELY = 1.3;
 static const double HISTORY_MIN = 64;
 
 struct tally {
@@ -30,18 +31,6 @@ enum toc_false_alarm_cause toc_false_alarm_cause(const float *look) {
     if ((double)look[TOC_ALERT_FEATURE_PEAK] < log(BARELY))
         return TOC_CAUSE_THRESHOLD;
     return TOC_CAUSE_MODEL;
-}
-
-void toc_learn_share_interval(size_t k, size_t n, double *out_lower, double *out_upper) {
-    *out_lower = 0;
-    *out_upper = 1;
-    if (n == 0)
-        return;
-    double count = (double)n, p = (double)k / count, z2 = Z95 * Z95;
-    double middle = p + z2 / (2 * count), scale = 1 + z2 / count;
-    double half = Z95 * sqrt(p * (1 - p) / count + z2 / (4 * count * count));
-    *out_lower = fmax((middle - half) / scale, 0);
-    *out_upper = fmin((middle + half) / scale, 1);
 }
 
 static struct tally *tally_of(struct tallies *t, struct toc_sv rule) {
@@ -94,7 +83,7 @@ static void write_tally(const struct tally *t, struct toc_json_writer *w) {
 #undef X
     double lower, upper;
     size_t judged = t->true_count + t->false_count;
-    toc_learn_share_interval(t->true_count, judged, &lower, &upper);
+    toc_wilson_interval(t->true_count, judged, &lower, &upper);
     toc_json_begin_object(w);
     toc_json_kv_cstr(w, "rule", t->rule);
     toc_json_kv_int(w, "incidents", (int64_t)t->incidents);

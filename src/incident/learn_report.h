@@ -26,9 +26,6 @@ enum { TOC_LEARN_REPORT_INCIDENTS = 1000, TOC_LEARN_POOR_MIN = 10 };
 /* Of features of the last look. */
 enum toc_false_alarm_cause toc_false_alarm_cause(const float *look);
 
-/* Lower and upper end of the share k of n; 0 and 1 for n = 0. */
-void toc_learn_share_interval(size_t k, size_t n, double *out_lower, double *out_upper);
-
 /* An array of rules, the worst first: those of the last 1000 incidents and of the remembered
  * alerts. `poor` is set where even the upper end of the share of true alarms is below one half,
  * from ten verdicts. */

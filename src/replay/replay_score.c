@@ -4,21 +4,9 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "detect/stats.h"
 
 enum { MINUTE_MS = 60000, DAY_MINUTES = 1440 };
-
-void toc_wilson_interval(uint64_t hits, uint64_t count, double *out_low, double *out_high) {
-    const double z = 1.959963984540054;
-    double n = (double)count, p = count ? (double)hits / n : 0.5;
-    if (!count) {
-        *out_low = 0;
-        *out_high = 1;
-        return;
-    }
-    double middle = p + z * z / (2 * n), width = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n));
-    *out_low = fmax(0, (middle - width) / (1 + z * z / n));
-    *out_high = fmin(1, (middle + width) / (1 + z * z / n));
-}
 
 struct scoring {
     const struct toc_replay_record *r;

@@ -64,9 +64,6 @@ void toc_replay_score(const struct toc_replay_record *r, const struct toc_score_
                       struct toc_score *out);
 void toc_score_fini(struct toc_score *s);
 
-/* Wilson's score interval (Wilson, JASA 22, 1927) at 95 % of `hits` among `count`; count 0: 0…1. */
-void toc_wilson_interval(uint64_t hits, uint64_t count, double *out_low, double *out_high);
-
 /* Alerts of one record without a counterpart in the other: the same labels, at the same time or
  * within `slack_ms`. */
 struct toc_replay_difference {

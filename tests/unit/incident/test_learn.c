@@ -7,6 +7,7 @@
 #include "../cmocka_prelude.h"
 #include "base/alloc.h"
 #include "base/rng.h"
+#include "detect/stats.h"
 #include "incident/learn.h"
 #include "incident/learn_report.h"
 
@@ -431,9 +432,9 @@ static void a_verdict_can_be_given_on_what_was_withheld(void **state) {
 static void intervals_as_wilson_says(void **state) {
     double lower, upper;
     (void)state;
-    toc_learn_share_interval(3, 10, &lower, &upper); /* statsmodels: 0.107791, 0.603219 */
+    toc_wilson_interval(3, 10, &lower, &upper); /* statsmodels: 0.107791, 0.603219 */
     assert_true(fabs(lower - 0.107791) < 1e-5 && fabs(upper - 0.603219) < 1e-5);
-    toc_learn_share_interval(0, 0, &lower, &upper);
+    toc_wilson_interval(0, 0, &lower, &upper);
     assert_true(lower == 0 && upper == 1);
 }
 

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "detect/stats.h"
 #include "replay/replay_score.h"
 
 enum { MINUTE = 60000, HOUR = 3600000 };
