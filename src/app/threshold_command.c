@@ -194,7 +194,8 @@ static void append_expr(const struct session *s, const struct toc_budget_suggest
                         struct toc_buf *out) {
     const char *op = toc_threshold_op_text(s->r->op);
     bool is_upper = s->r->op == TOC_THRESHOLD_GT || s->r->op == TOC_THRESHOLD_GE;
-    toc_buf_printf(out, "%s(%s) %s ", g->is_seasonal ? "((" : "", s->left_text.p, op);
+    toc_buf_printf(out, "%s(%.*s) %s ", g->is_seasonal ? "((" : "",
+                   TOC_SV_ARG(toc_buf_sv(&s->left_text)), op);
     append_number(g->level.threshold, is_upper, out);
     if (!g->is_seasonal)
         return;
@@ -203,7 +204,8 @@ static void append_expr(const struct session *s, const struct toc_budget_suggest
         toc_buf_printf(&high, "(hour() >= %d < %d)", g->high_from_hour, g->high_to_hour);
     else
         toc_buf_printf(&high, "(hour() >= %d or hour() < %d)", g->high_from_hour, g->high_to_hour);
-    toc_buf_printf(out, ") and on () %s) or (((%s) %s ", toc_buf_cstr(&high), s->left_text.p, op);
+    toc_buf_printf(out, ") and on () %s) or (((%.*s) %s ", toc_buf_cstr(&high),
+                   TOC_SV_ARG(toc_buf_sv(&s->left_text)), op);
     append_number(g->low_hours.threshold, is_upper, out);
     toc_buf_printf(out, ") unless on () %s)", toc_buf_cstr(&high));
     toc_buf_fini(&high);
