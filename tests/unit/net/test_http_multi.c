@@ -15,17 +15,20 @@ enum { HOSTS = 90, CONNECTIONS = 1024, PATIENCE_MS = 10000 };
 static struct {
     struct toc_http_server *server;
     struct toc_mutex mutex;
-    char peers[2 * HOSTS][64]; /* that have asked: connections, that is */
-    int peer_count;
+    char connections[2 * HOSTS][128]; /* that have asked: both ends */
+    int connection_count;
 } w;
 
-static void note_peer(struct toc_sv peer) {
+/* Connections to different addresses may come from the same port. */
+static void note_connection(struct toc_sv peer, struct toc_sv host) {
+    char ends[128];
+    snprintf(ends, sizeof ends, "%.*s %.*s", TOC_SV_ARG(peer), TOC_SV_ARG(host));
     toc_mutex_lock(&w.mutex);
     bool is_known = false;
-    for (int i = 0; i < w.peer_count; i++)
-        is_known = is_known || toc_sv_eq(peer, toc_sv_cstr(w.peers[i]));
-    if (!is_known && w.peer_count < 2 * HOSTS)
-        toc_sv_copy(peer, w.peers[w.peer_count++], sizeof w.peers[0]);
+    for (int i = 0; i < w.connection_count; i++)
+        is_known = is_known || strcmp(ends, w.connections[i]) == 0;
+    if (!is_known && w.connection_count < 2 * HOSTS)
+        memcpy(w.connections[w.connection_count++], ends, sizeof ends);
     toc_mutex_unlock(&w.mutex);
 }
 
@@ -34,7 +37,7 @@ static void handle(void *ctx, const struct toc_http_request *req, struct toc_htt
     if (toc_sv_eq(req->path, TOC_SV("/slow")))
         toc_sleep_ms(600);
     else
-        note_peer(req->peer);
+        note_connection(req->peer, toc_http_header(req, "Host"));
     toc_buf_printf(&res->body, "q=%.*s", TOC_SV_ARG(toc_http_param_get(req, "q")));
 }
 
@@ -78,7 +81,7 @@ static void every_host_keeps_its_connection(void **state) {
     (void)state;
     static struct request requests[HOSTS];
     struct toc_http_multi *m = toc_http_multi_new(CONNECTIONS);
-    w.peer_count = 0;
+    w.connection_count = 0;
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < HOSTS; i++) {
             char path[32];
@@ -93,7 +96,7 @@ static void every_host_keeps_its_connection(void **state) {
             assert_int_equal(requests[i].rc, 0);
             assert_string_equal(toc_buf_cstr(&requests[i].result.body), want);
         }
-        assert_int_equal(w.peer_count, HOSTS);
+        assert_int_equal(w.connection_count, HOSTS);
     }
     for (int i = 0; i < HOSTS; i++)
         toc_http_result_fini(&requests[i].result);
