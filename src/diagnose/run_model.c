@@ -270,7 +270,8 @@ static void take_layer(struct toc_run_model *m, struct toc_sv name, bool is_rati
         if (is_activation && !l->bad_activation_ms)
             l->bad_activation_ms = t_ms;
         l->nonfinite_t_ms = TOC_MAX(l->nonfinite_t_ms, t_ms);
-        if (is_ratio && !l->share_bad_since_ms)
+        /* One look may bring later activations before earlier numbers of the weights. */
+        if (is_ratio && (!l->share_bad_since_ms || t_ms < l->share_bad_since_ms))
             l->share_bad_since_ms = t_ms, l->first_bad_share = 0;
         if (is_ratio && !is_activation && l->share_bad_since_ms == t_ms)
             l->first_bad_share = v;

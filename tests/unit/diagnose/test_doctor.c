@@ -92,6 +92,35 @@ static void nan_in_all_layers_names_the_one_with_the_fewest(void **state) {
     assert_string_equal(t->layer, "blocks.0.mlp");
 }
 
+static void put_sample(struct sim *s, const char *metric, const double values[SIM_LAYERS]) {
+    for (int i = 0; i < SIM_LAYERS; i++)
+        sim_put_layer(s, metric, sim_layers[i], values[i]);
+}
+
+/* One look brings two samples: the weights of the first, and activations of the second, when NaN
+ * has reached everything. */
+static void nan_is_told_by_the_earlier_of_two_samples_in_one_look(void **state) {
+    static const double none[SIM_LAYERS] = {0}, one[SIM_LAYERS] = {0, 0, 0.0001, 0, 0, 0},
+                        all[SIM_LAYERS] = {1, 1, 1, 1, 1, 1},
+                        nan[SIM_LAYERS] = {NAN, NAN, NAN, NAN, NAN, NAN};
+    struct sim *s = *state;
+    put_sample(s, "train_layer_nonfinite_activation_ratio", none);
+    sim_event(s, TOC_RUN_EVENT_LAYERS, "");
+    sim_run(s, 20);
+    int64_t fault_ms = s->now_ms;
+    s->now_ms += 1;
+    put_sample(s, "train_layer_grad_norm", nan);
+    put_sample(s, "train_layer_nonfinite_ratio", one);
+    s->now_ms += 400;
+    put_sample(s, "train_layer_nonfinite_activation_ratio", all);
+    put_sample(s, "train_layer_nonfinite_ratio", all);
+    s->is_nan = s->are_all_gradients_bad = true;
+    s->bad_shares = all;
+    sim_run(s, 10);
+    const struct sim_told *t = expect_one(s, "non_finite", fault_ms, 3);
+    assert_string_equal(t->layer, "blocks.0.mlp");
+}
+
 static void single_overflow_of_mixed_precision_is_no_news(void **state) {
     struct sim *s = *state;
     sim_run(s, 20);
@@ -541,6 +570,7 @@ int main(int argc, char **argv) {
         T(nan_names_step_and_first_layer),
         T(nan_of_one_layer_in_all_gradients_names_that_layer),
         T(nan_in_all_layers_names_the_one_with_the_fewest),
+        T(nan_is_told_by_the_earlier_of_two_samples_in_one_look),
         T(single_overflow_of_mixed_precision_is_no_news),
         T(a_loss_that_vanishes_is_non_finite),
         T(lr_spike_is_divergence_and_names_its_cause),
