@@ -108,7 +108,8 @@ static void learn_baseline(const struct toc_alert_context *c, size_t column, str
     out->trend = drift / out->scale;
     out->levels = (double)changes / (double)(n - 1);
     out->zero = (double)zeros / (double)n;
-    out->jump = fmax(steps / (double)(n - 1), floor); /* the usual step, for now */
+    out->jump = fmax(steps / (double)(n - 1),
+                     floor); /* the usual one; judge_alert relates the alert's to it */
 }
 
 static void judge_alert(const struct toc_alert_context *c, size_t column, struct column *out) {
