@@ -65,7 +65,7 @@ class Fault(keras.callbacks.Callback):
         bias.assign(np.full(bias.shape, -30.0, 'float32'))
 
     def memory_leak(self):
-        training.limit_memory(600 << 20)
+        training.limit_memory(training.LEAK_LIMIT_BYTES)
 
     def sigkill(self):
         os.kill(os.getpid(), signal.SIGKILL)

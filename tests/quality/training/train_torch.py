@@ -107,7 +107,7 @@ class Fault:
 
     def memory_leak(self, step):
         if self.once(step):
-            training.limit_memory(600 << 20)
+            training.limit_memory(training.LEAK_LIMIT_BYTES)
         self.leak.append(torch.ones(1 << 18))  # 1 MiB that nobody needs
 
     def sigkill(self, step):

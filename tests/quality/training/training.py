@@ -24,6 +24,7 @@ SICK_RANK = 2
 PACE_S = 0.012
 CHECKPOINT_EVERY = 200
 SLOW_S = 0.08
+LEAK_LIMIT_BYTES = 300 << 20  # a leak of 1 MiB a step has to meet it well before the last step of the shortest run
 # Fault → the kinds that name it, and the kinds that may follow from it.
 FAULTS = {
     'none': ((), ()),
