@@ -22,6 +22,7 @@ struct counting {
     struct toc_tfevents_visitor visitor;
     struct toc_report_taker taker;
     uint64_t values, reports, bytes;
+    struct toc_buf line;
 };
 
 static void on_value(struct toc_tfevents_visitor *v, const struct toc_tfevents_value *value) {
@@ -32,7 +33,9 @@ static void on_value(struct toc_tfevents_visitor *v, const struct toc_tfevents_v
 static void on_run(struct toc_report_taker *taker, const struct toc_run_report *r) {
     struct counting *c = TOC_CONTAINER_OF(taker, struct counting, taker);
     c->reports++;
-    c->bytes += r->json.n;
+    toc_buf_reset(&c->line);
+    toc_run_report_write(r, &c->line);
+    c->bytes += c->line.n;
 }
 
 static void write_scalars(struct toc_buf *out, int steps, int tags) {
@@ -95,6 +98,7 @@ static void feed(const char *name, struct toc_sv file, const struct toc_alias_ta
            (double)done / 1e6, (unsigned long long)c.reports, (double)done / 1e6 / took,
            (double)c.bytes / 1e6);
     toc_tensorboard_feed_free(&f);
+    toc_buf_fini(&c.line);
 }
 
 int main(int argc, char **argv) {

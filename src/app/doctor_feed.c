@@ -97,49 +97,48 @@ void toc_feed_fail(struct toc_doctor_feeds *fs, struct feed *f, int rc) {
 
 static void gather_report(struct toc_report_taker *taker, const struct toc_run_report *report) {
     struct toc_doctor_feeds *fs = TOC_CONTAINER_OF(taker, struct toc_doctor_feeds, taker);
-    if (!fs->reports_count++)
-        fs->reports_first_ms = report->t.ms;
-    fs->reports_last_ms = report->t.ms;
-    toc_buf_append_sv(&fs->reports, report->json);
-    toc_buf_append_char(&fs->reports, '\n');
+    toc_report_batch_add(&fs->reports, report);
 }
 
-static int put_line(struct toc_doctor_feeds *fs, const struct feed *f, struct toc_sv lines,
-                    struct toc_err *err) {
-    struct toc_run_body body = {.run = toc_sv_cstr(f->run), .bytes = lines};
-    return toc_run_receiver_put(fs->replay->receiver, &body, (struct toc_ts){fs->replay->o.now_ms},
-                                err);
+size_t toc_feed_gathered(const struct toc_doctor_feeds *fs) {
+    return fs->reports.entries.count;
 }
 
-/* One of the reports is refused: each by itself. */
-static int put_each_report(struct toc_doctor_feeds *fs, struct feed *f, struct toc_err *err) {
-    struct toc_sv lines = toc_buf_sv(&fs->reports), text;
-    while (lines.n && toc_sv_split(&lines, '\n', &text)) {
-        struct toc_err why = {0};
-        int rc = text.n ? put_line(fs, f, text, &why) : 0;
-        if (rc != TOC_EPARSE && rc != TOC_ELIMIT && rc)
-            return toc_errf(err, rc, "%s", why.message);
-        if (!rc)
-            continue;
-        fs->counts.lines_skipped++;
-        fs->counts.lines--;
-        toc_doctor_note_unread(fs->scan, f->file->name, 0, why.message);
-    }
-    return 0;
+int64_t toc_feed_first_ms(const struct toc_doctor_feeds *fs) {
+    return fs->reports.entries.count ? fs->reports.entries.items[0].report.t.ms : 0;
+}
+
+int64_t toc_feed_last_ms(const struct toc_doctor_feeds *fs) {
+    size_t count = fs->reports.entries.count;
+    return count ? fs->reports.entries.items[count - 1].report.t.ms : 0;
+}
+
+struct refusal {
+    struct toc_doctor_feeds *fs;
+    const struct feed *feed;
+};
+
+static void note_refused(void *ctx, const char *why) {
+    const struct refusal *r = ctx;
+    r->fs->counts.lines_skipped++;
+    r->fs->counts.lines--;
+    toc_doctor_note_unread(r->fs->scan, r->feed->file->name, 0, why);
 }
 
 int toc_feed_put_reports(struct toc_doctor_feeds *fs, struct feed *f, struct toc_err *err) {
+    struct refusal refusal = {fs, f};
+    struct toc_run_reports reports = {toc_sv_cstr(f->run), &fs->reports, note_refused, &refusal};
     struct toc_err why = {0};
-    int rc = fs->reports.n ? put_line(fs, f, toc_buf_sv(&fs->reports), &why) : 0;
-    fs->counts.lines += (uint64_t)fs->reports_count;
-    f->reports += fs->reports_count;
-    if (rc == TOC_EPARSE || rc == TOC_ELIMIT)
-        rc = put_each_report(fs, f, err);
-    else if (rc)
-        rc = toc_errf(err, rc, "%s", why.message);
-    toc_buf_reset(&fs->reports);
-    fs->reports_count = 0;
-    return rc;
+    size_t count = toc_feed_gathered(fs);
+    fs->counts.lines += count;
+    f->reports += (int64_t)count;
+    int rc = count ? toc_run_receiver_put_reports(fs->replay->receiver, &reports,
+                                                  (struct toc_ts){fs->replay->o.now_ms}, &why)
+                   : 0;
+    for (size_t i = 0; rc == TOC_EPARSE && i < count; i++)
+        note_refused(&refusal, why.message); /* the run's name: all of them */
+    toc_report_batch_reset(&fs->reports);
+    return rc && rc != TOC_EPARSE ? toc_errf(err, rc, "%s", why.message) : 0;
 }
 
 /* --- the order --- */
@@ -350,7 +349,7 @@ void toc_doctor_feeds_free(struct toc_doctor_feeds **pf) {
     TOC_VEC_FINI(&fs->feeds);
     toc_alias_table_free(&fs->aliases);
     toc_run_log_table_free(&fs->log_table);
-    toc_buf_fini(&fs->reports);
+    toc_report_batch_fini(&fs->reports);
     toc_buf_fini(&fs->piece);
     toc_buf_fini(&fs->body);
     toc_free(fs->root_name);

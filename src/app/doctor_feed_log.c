@@ -15,30 +15,25 @@ static struct toc_run_log_feed *log_new(struct toc_doctor_feeds *fs, bool is_rec
                                                                    .is_counting = is_counting});
 }
 
-static void forget_reports(struct toc_doctor_feeds *fs) {
-    toc_buf_reset(&fs->reports);
-    fs->reports_count = 0;
-}
-
 /* Reads until the first report. Lines without a time of their own are given the present one, so the
  * first report tells whether this log shows times. */
 static bool probe(struct toc_doctor_feeds *fs, struct feed *f) {
     struct feed at = {.file = f->file};
     struct toc_run_log_feed *log = log_new(fs, false, false);
     struct toc_ts now = {fs->replay->o.now_ms};
-    while (!fs->reports_count && at.offset < PROBE_BYTES) {
+    while (!toc_feed_gathered(fs) && at.offset < PROBE_BYTES) {
         int64_t got = toc_feed_read(fs, &at, &fs->piece, TOC_FEED_PIECE_BYTES);
         if (got <= 0)
             break;
         toc_run_log_feed_push(log, toc_buf_sv(&fs->piece), now);
         at.offset += (uint64_t)got;
     }
-    if (!fs->reports_count)
+    if (!toc_feed_gathered(fs))
         toc_run_log_feed_flush(log, now);
-    bool is_report = fs->reports_count > 0;
-    f->is_timed = fs->reports_first_ms < now.ms;
-    f->next_ms = fs->reports_first_ms;
-    forget_reports(fs);
+    bool is_report = toc_feed_gathered(fs) > 0;
+    f->is_timed = toc_feed_first_ms(fs) < now.ms;
+    f->next_ms = toc_feed_first_ms(fs);
+    toc_report_batch_reset(&fs->reports);
     toc_run_log_feed_free(&log);
     return is_report;
 }
@@ -71,7 +66,7 @@ static void push_untimed(struct feed *f, const struct toc_doctor_feeds *fs, stru
     while (piece.n) {
         size_t at = toc_sv_find_char(piece, '\n');
         size_t n = at == SIZE_MAX ? piece.n : at + 1;
-        int64_t given = f->reports + fs->reports_count;
+        int64_t given = f->reports + (int64_t)toc_feed_gathered(fs);
         toc_run_log_feed_push(f->log, toc_sv_sub(piece, 0, n),
                               (struct toc_ts){f->base_ms + given * TOC_FEED_UNTIMED_GAP_MS});
         piece = toc_sv_sub(piece, n, SIZE_MAX);
@@ -104,8 +99,8 @@ static int take_piece(struct toc_doctor_feeds *fs, struct feed *f, struct toc_er
     fs->counts.bytes += (uint64_t)got;
     if (got < TOC_FEED_PIECE_BYTES)
         end(fs, f, latest);
-    if (fs->reports_count)
-        f->next_ms = TOC_MAX(f->next_ms, fs->reports_last_ms);
+    if (toc_feed_gathered(fs))
+        f->next_ms = TOC_MAX(f->next_ms, toc_feed_last_ms(fs));
     return toc_feed_put_reports(fs, f, err);
 }
 

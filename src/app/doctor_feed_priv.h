@@ -57,10 +57,9 @@ struct toc_doctor_feeds {
     } feeds;
     struct toc_buf piece, body;
     struct toc_doctor_feed_counts counts;
-    /* What event files and logs gave since it was last put: lines of the protocol. */
+    /* What event files and logs gave since it was last put. */
     struct toc_report_taker taker;
-    struct toc_buf reports;
-    int64_t reports_count, reports_first_ms, reports_last_ms;
+    struct toc_report_batch reports;
     struct toc_alias_table *aliases;
     struct toc_run_log_table *log_table;
     struct {
@@ -77,6 +76,10 @@ int64_t toc_feed_read(struct toc_doctor_feeds *fs, const struct feed *f, struct 
 void toc_feed_fail(struct toc_doctor_feeds *fs, struct feed *f, int rc);
 /* Part of the file's name before its own: "a/b" of "a/b/c.csv"; "" at the root. */
 struct toc_sv toc_feed_folder_of(const struct feed *f);
+/* Reports gathered and not yet put, and the times of the first and the last of them. */
+size_t toc_feed_gathered(const struct toc_doctor_feeds *fs);
+int64_t toc_feed_first_ms(const struct toc_doctor_feeds *fs);
+int64_t toc_feed_last_ms(const struct toc_doctor_feeds *fs);
 /* Puts the gathered reports. */
 int toc_feed_put_reports(struct toc_doctor_feeds *fs, struct feed *f, struct toc_err *err);
 int64_t toc_feed_count_lines(struct toc_sv s);

@@ -121,8 +121,8 @@ static int take_piece(struct toc_doctor_feeds *fs, struct feed *f, struct toc_er
     fs->counts.bytes += done;
     if ((size_t)got < bytes)
         end(fs, f, (size_t)got - done);
-    if (fs->reports_count)
-        f->next_ms = TOC_MAX(f->next_ms, fs->reports_last_ms);
+    if (toc_feed_gathered(fs))
+        f->next_ms = TOC_MAX(f->next_ms, toc_feed_last_ms(fs));
     return toc_feed_put_reports(fs, f, err);
 }
 

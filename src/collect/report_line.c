@@ -1,6 +1,7 @@
-#include "collect/report_line_priv.h"
-
+/* A report as a line of the run protocol. */
 #include "base/num.h"
+#include "codec/json_writer.h"
+#include "collect/report_field_priv.h"
 
 /* Seconds as toc_json_double writes them; times are written so often that it shows. */
 static void write_time(struct toc_json_writer *w, int64_t ms) {
@@ -22,32 +23,48 @@ static void write_time(struct toc_json_writer *w, int64_t ms) {
     toc_json_raw(w, toc_sv_make(text, n));
 }
 
-void toc_report_line_begin(struct toc_report_line *l, struct toc_ts t, const int64_t *step,
-                           bool is_partial) {
-    toc_buf_reset(&l->buf);
-    toc_json_writer_init(&l->json, &l->buf);
-    toc_json_begin_object(&l->json);
-    toc_json_key(&l->json, "t");
-    write_time(&l->json, t.ms);
-    if (step)
-        toc_json_kv_int(&l->json, "step", *step);
-    if (is_partial)
-        toc_json_kv_bool(&l->json, "partial", true);
-    l->report = (struct toc_run_report){.t = t, .has_step = step != NULL, .step = step ? *step : 0};
+static void write_values(struct toc_json_writer *w, const struct toc_report_value *values,
+                         size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        toc_json_key_made(w, values[i].field->key);
+        toc_json_double(w, values[i].value);
+    }
 }
 
-void toc_report_line_give(struct toc_report_line *l, struct toc_report_taker *taker) {
-    toc_json_end_object(&l->json);
-    l->report.json = toc_buf_sv(&l->buf);
-    taker->on_run(taker, &l->report);
+static void write_layers(struct toc_json_writer *w, const struct toc_run_report *r) {
+    toc_json_key(w, "layers");
+    toc_json_begin_object(w);
+    for (size_t i = 0; i < r->layer_count; i++) {
+        toc_json_key_sv(w, r->layers[i].name);
+        toc_json_begin_object(w);
+        write_values(w, r->layers[i].stats, r->layers[i].count);
+        toc_json_end_object(w);
+    }
+    toc_json_end_object(w);
 }
 
-void toc_report_line_fini(struct toc_report_line *l) {
-    toc_buf_fini(&l->buf);
-}
-
-struct toc_sv toc_report_field(struct toc_sv canonical) {
-    struct toc_sv prefix = TOC_SV("train_");
-    return toc_sv_starts_with(canonical, prefix) ? toc_sv_sub(canonical, prefix.n, SIZE_MAX)
-                                                 : canonical;
+void toc_run_report_write(const struct toc_run_report *r, struct toc_buf *out) {
+    struct toc_json_writer w;
+    toc_json_writer_init(&w, out);
+    toc_json_begin_object(&w);
+    toc_json_key(&w, "t");
+    write_time(&w, r->t.ms);
+    if (r->has_step)
+        toc_json_kv_int(&w, "step", r->step);
+    if (r->is_partial)
+        toc_json_kv_bool(&w, "partial", true);
+    if (r->is_restart) {
+        toc_json_kv_cstr(&w, "event", "restart");
+        toc_json_kv_string(&w, "message", r->message);
+    }
+    write_values(&w, r->values, r->value_count);
+    if (r->scalar_count) {
+        toc_json_key(&w, "scalars");
+        toc_json_begin_object(&w);
+        write_values(&w, r->scalars, r->scalar_count);
+        toc_json_end_object(&w);
+    }
+    if (r->layer_count)
+        write_layers(&w, r);
+    toc_json_end_object(&w);
 }

@@ -9,7 +9,7 @@ enum { PIECE_BYTES = 1 << 20 };
 
 static void on_run(struct toc_report_taker *taker, const struct toc_run_report *r) {
     struct toc_report_queue *q = TOC_CONTAINER_OF(taker, struct toc_report_queue, taker);
-    toc_buf_append_sv(&q->lines, r->json);
+    toc_run_report_write(r, &q->lines);
     toc_buf_append_char(&q->lines, '\n');
 }
 

@@ -312,17 +312,27 @@ static int note_unknown(const struct writer *w, const struct toc_run_line *line,
     return 0;
 }
 
-static int put_values(const struct writer *w, const struct toc_run_line *line,
-                      struct toc_err *err) {
+/* All of the line's own fields or none: a line that is refused leaves nothing behind. */
+static int note_unknowns(const struct writer *w, const struct toc_run_line *line,
+                         struct toc_err *err) {
+    struct toc_run *run = w->run;
+    size_t before = run->unknown.count;
+    int rc = 0;
+    for (size_t i = 0; !rc && i < line->value_count; i++) {
+        const struct toc_run_value *v = &line->values[i];
+        if (v->is_unknown && !is_remembered(w, v->memo))
+            rc = note_unknown(w, line, v->metric, err);
+    }
+    while (rc && run->unknown.count > before)
+        toc_free((void *)(uintptr_t)run->unknown.items[--run->unknown.count].p);
+    return rc;
+}
+
+static void put_values(const struct writer *w, const struct toc_run_line *line) {
     for (size_t i = 0; i < line->value_count; i++) {
         const struct toc_run_value *v = &line->values[i];
-        bool is_news = v->is_unknown && !is_remembered(w, v->memo);
-        int rc = is_news ? note_unknown(w, line, v->metric, err) : 0;
-        if (rc)
-            return rc;
         put_series(w, series_of(w, v->metric, NULL, 0, v->memo), w->t_ms, v->value);
     }
-    return 0;
 }
 
 static const char SCALAR_METRIC[] = "train_tb_scalar";
@@ -540,9 +550,10 @@ int toc_run_apply(struct toc_run_receiver *r, struct toc_run *run, const struct 
     }
     int64_t arrival_ms = r->recorded_ms ? r->recorded_ms : r->now.ms;
     struct writer w = {r, run, line->rank, line->has_t ? line->t_ms : arrival_ms};
-    int rc = put_values(&w, line, err);
+    int rc = note_unknowns(&w, line, err);
     if (rc)
         return rc;
+    put_values(&w, line);
     bool is_placed = keep_place(k, line);
     put_line(&w, k, line, keep_labels(r, run, line) || is_placed);
     r->pending.lines_accepted++;

@@ -14,6 +14,9 @@ struct toc_run_log_feed *toc_run_log_feed_new(const struct toc_run_log_feed_opti
     f->state = (struct toc_run_log_state){.epoch = (double)NAN, .step = -1};
     f->progress = -1;
     f->shapes = toc_run_log_shapes_new();
+    f->names = toc_run_log_names_new(o->aliases, &f->fields);
+    f->group_fields =
+        TOC_NEW_ARRAY(struct toc_report_field *, o->table->count * TOC_RUN_LOG_GROUPS_MAX + 1);
     return f;
 }
 
@@ -21,7 +24,9 @@ void toc_run_log_feed_free(struct toc_run_log_feed **f) {
     if (!f || !*f)
         return;
     toc_buf_fini(&(*f)->line);
-    toc_report_line_fini(&(*f)->report);
+    toc_run_log_names_free(&(*f)->names);
+    toc_report_fields_fini(&(*f)->fields);
+    toc_free((*f)->group_fields);
     toc_run_log_shapes_free(&(*f)->shapes);
     toc_free(*f);
     *f = NULL;

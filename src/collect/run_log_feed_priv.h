@@ -3,6 +3,7 @@
 #define TOC_COLLECT_RUN_LOG_FEED_PRIV_H
 
 #include "base/vec.h"
+#include "collect/run_log_names_priv.h"
 #include "collect/run_log_shape_priv.h"
 
 /* A number that lines give piece by piece. */
@@ -35,7 +36,10 @@ struct toc_run_log_feed {
     bool is_cut, is_binary;
     int64_t progress; /* of the bar, not yet given; -1: none */
     struct toc_ts t;  /* of the push at hand */
-    struct toc_report_line report;
+    struct toc_report_fields fields;
+    struct toc_run_log_names *names;
+    /* Of the groups of the table's rows, TOC_RUN_LOG_GROUPS_MAX a row; NULL: not used so far. */
+    struct toc_report_field **group_fields;
     struct toc_run_log_counters counters;
 };
 

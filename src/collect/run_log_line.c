@@ -17,16 +17,17 @@ struct taking {
     struct toc_run_log_line *line;
 };
 
-static void push_value(struct taking *t, struct toc_sv name, double value, bool is_scalar) {
+static void push_value(struct taking *t, struct toc_report_field *field, double value,
+                       bool is_scalar) {
     struct toc_run_log_line *l = t->line;
-    for (size_t i = 0; i < l->count; i++)
-        if (toc_sv_eq(l->values[i].name, name))
+    for (size_t i = 0; field && i < l->count; i++)
+        if (toc_sv_eq(l->values[i].field->name, field->name))
             return; /* the first one stays: what a group says goes before pairs */
-    if (l->count == TOC_RUN_LOG_VALUES_MAX || (is_scalar && !toc_run_name_is_valid(name))) {
+    if (l->count == TOC_RUN_LOG_VALUES_MAX || !field) {
         t->f->counters.values_dropped++;
         return;
     }
-    l->values[l->count++] = (struct toc_run_log_value){name, value, is_scalar};
+    l->values[l->count++] = (struct toc_run_log_value){field, value, is_scalar};
 }
 
 static bool set_step(struct toc_run_log_line *l, double v) {
@@ -56,27 +57,39 @@ static double add_up(struct toc_run_log_feed *f, struct toc_sv field, double val
 static void take_pair(void *ctx, struct toc_sv name, struct toc_sv text) {
     struct taking *t = ctx;
     bool is_eval = t->line->row->kind == TOC_RUN_LOG_EVAL;
-    const struct toc_alias *a = toc_alias_of_tag(t->f->o.aliases, name, is_eval);
+    struct toc_run_log_meaning m = toc_run_log_name_get(t->f->names, name, is_eval);
     double value;
     if (!toc_run_log_number(text, &value)) {
-        t->f->counters.values_bad += a != NULL;
+        t->f->counters.values_bad += m.alias != NULL;
         return;
     }
-    if (!a) {
+    if (!m.alias) {
         if (t->line->row->pairs != TOC_RUN_LOG_WORDS)
-            push_value(t, name, value, true);
+            push_value(t, m.field, value, true);
         return;
     }
-    value *= a->scale;
-    struct toc_sv field = toc_report_field(a->canonical);
-    if (toc_sv_eq_cstr(field, "step"))
+    value *= m.alias->scale;
+    if (toc_sv_eq_cstr(m.field->name, "step"))
         t->f->counters.values_bad += !t->line->has_step && !set_step(t->line, value);
     else
-        push_value(t, field, a->kind == TOC_ALIAS_SUM ? add_up(t->f, field, value) : value, false);
+        push_value(t, m.field,
+                   m.alias->kind == TOC_ALIAS_SUM ? add_up(t->f, m.field->name, value) : value,
+                   false);
 }
 
-static void take_number(struct taking *t, const struct toc_run_log_group *g, double v) {
+/* The field of a row's group. */
+static struct toc_report_field *field_of(struct toc_run_log_feed *f,
+                                         const struct toc_run_log_row *row, int group) {
+    struct toc_report_field **place =
+        &f->group_fields[(size_t)(row - f->o.table->rows) * TOC_RUN_LOG_GROUPS_MAX + (size_t)group];
+    if (!*place)
+        *place = toc_report_field_value(&f->fields, row->groups[group].field);
+    return *place;
+}
+
+static void take_number(struct taking *t, int group, double v) {
     struct toc_run_log_line *l = t->line;
+    const struct toc_run_log_group *g = &l->row->groups[group];
     switch (g->kind) {
     case TOC_RUN_LOG_GROUP_STEP:
         t->f->counters.values_bad += !set_step(l, v);
@@ -97,7 +110,7 @@ static void take_number(struct taking *t, const struct toc_run_log_group *g, dou
         l->total = v >= 0 && v < STEP_MAX ? (int64_t)v : 0;
         break;
     default:
-        push_value(t, g->field, v * g->scale, false);
+        push_value(t, field_of(t->f, l->row, group), v * g->scale, false);
     }
 }
 
@@ -120,7 +133,7 @@ static void take_groups(struct taking *t, const struct toc_sv *groups) {
         if (r->groups[i].kind == TOC_RUN_LOG_GROUP_ENGINE)
             t->line->engine = groups[i];
         else if (toc_run_log_number(groups[i], &v))
-            take_number(t, &r->groups[i], v);
+            take_number(t, i, v);
         else
             t->f->counters.values_bad++;
     }
@@ -128,7 +141,8 @@ static void take_groups(struct taking *t, const struct toc_sv *groups) {
         if (r->groups[i].kind == TOC_RUN_LOG_GROUP_PAIRS)
             toc_run_log_pairs(r->pairs, groups[i], take_pair, t);
     for (size_t i = 0; i < r->add_count; i++)
-        push_value(t, r->adds[i].field, add_up(t->f, r->adds[i].field, r->adds[i].value), false);
+        push_value(t, toc_report_field_value(&t->f->fields, r->adds[i].field),
+                   add_up(t->f, r->adds[i].field, r->adds[i].value), false);
 }
 
 /* Epochs count steps anew; together they are one count. */
@@ -168,9 +182,9 @@ static bool is_only_counted(struct toc_run_log_feed *f) {
     return f->o.is_counting;
 }
 
-static void give(struct toc_run_log_feed *f) {
+static void give(struct toc_run_log_feed *f, const struct toc_run_report *report) {
     f->counters.reports++;
-    toc_report_line_give(&f->report, f->o.taker);
+    f->o.taker->on_run(f->o.taker, report);
 }
 
 static void tell_restart(struct toc_run_log_feed *f, struct toc_ts t, struct toc_sv message) {
@@ -178,10 +192,10 @@ static void tell_restart(struct toc_run_log_feed *f, struct toc_ts t, struct toc
     f->state.has_told_restart = true;
     if (is_only_counted(f))
         return;
-    toc_report_line_begin(&f->report, t, NULL, true);
-    toc_json_kv_cstr(&f->report.json, "event", "restart");
-    toc_json_kv_string(&f->report.json, "message", toc_sv_sub(message, 0, MESSAGE_BYTES));
-    give(f);
+    give(f, &(struct toc_run_report){.t = t,
+                                     .is_partial = true,
+                                     .is_restart = true,
+                                     .message = toc_sv_sub(message, 0, MESSAGE_BYTES)});
 }
 
 /* A whole step behind the last one: the job went on from a checkpoint. One that was told by a line
@@ -200,26 +214,17 @@ static void look_for_restart(struct toc_run_log_feed *f, const struct toc_run_lo
     f->state.step = l->step;
 }
 
-static void write_values(struct toc_run_log_feed *f, const struct toc_run_log_line *l) {
-    bool has_scalars = false;
-    for (size_t i = 0; i < l->count; i++) {
-        has_scalars |= l->values[i].is_scalar;
-        if (l->values[i].is_scalar)
-            continue;
-        toc_json_key_sv(&f->report.json, l->values[i].name);
-        toc_json_double(&f->report.json, l->values[i].value);
+/* The line's numbers: those of the protocol, then those of the log's own; the number of the former.
+ */
+static size_t sort_values(const struct toc_run_log_line *l, struct toc_report_value *out) {
+    size_t n = 0, values = 0;
+    for (int is_scalar = 0; is_scalar <= 1; is_scalar++) {
+        for (size_t i = 0; i < l->count; i++)
+            if (l->values[i].is_scalar == is_scalar)
+                out[n++] = (struct toc_report_value){l->values[i].field, l->values[i].value};
+        values = is_scalar ? values : n;
     }
-    if (!has_scalars)
-        return;
-    toc_json_key(&f->report.json, "scalars");
-    toc_json_begin_object(&f->report.json);
-    for (size_t i = 0; i < l->count; i++) {
-        if (!l->values[i].is_scalar)
-            continue;
-        toc_json_key_sv(&f->report.json, l->values[i].name);
-        toc_json_double(&f->report.json, l->values[i].value);
-    }
-    toc_json_end_object(&f->report.json);
+    return values;
 }
 
 static void give_report(struct toc_run_log_feed *f, const struct toc_run_log_line *l) {
@@ -231,10 +236,16 @@ static void give_report(struct toc_run_log_feed *f, const struct toc_run_log_lin
         f->state.has_dict = true;
     if (is_only_counted(f))
         return;
-    toc_report_line_begin(&f->report, t, l->has_step ? &l->step : NULL,
-                          l->row->kind != TOC_RUN_LOG_STEP);
-    write_values(f, l);
-    give(f);
+    struct toc_report_value values[TOC_RUN_LOG_VALUES_MAX];
+    size_t count = sort_values(l, values);
+    give(f, &(struct toc_run_report){.t = t,
+                                     .has_step = l->has_step,
+                                     .step = l->step,
+                                     .is_partial = l->row->kind != TOC_RUN_LOG_STEP,
+                                     .values = values,
+                                     .value_count = count,
+                                     .scalars = values + count,
+                                     .scalar_count = l->count - count});
 }
 
 static void give_serve(struct toc_run_log_feed *f, const struct toc_run_log_line *l) {
@@ -242,7 +253,7 @@ static void give_serve(struct toc_run_log_feed *f, const struct toc_run_log_line
     if (!f->o.taker->on_serve || !l->count)
         return;
     for (size_t i = 0; i < l->count; i++)
-        samples[i] = (struct toc_serve_sample){l->values[i].name, l->values[i].value};
+        samples[i] = (struct toc_serve_sample){l->values[i].field->name, l->values[i].value};
     struct toc_serve_report report = {
         .t = time_of_line(f, l), .engine = l->engine, .samples = samples, .count = l->count};
     f->counters.serve_reports++;
@@ -263,10 +274,9 @@ void toc_run_log_give_progress(struct toc_run_log_feed *f) {
     if (f->progress < 0)
         return;
     struct toc_ts t = time_of(f, TOC_SV_NULL);
-    if (!is_only_counted(f)) {
-        toc_report_line_begin(&f->report, t, &f->progress, true);
-        give(f);
-    }
+    if (!is_only_counted(f))
+        give(f, &(struct toc_run_report){
+                    .t = t, .has_step = true, .step = f->progress, .is_partial = true});
     f->progress = -1;
 }
 

@@ -3,7 +3,7 @@
 #define TOC_COLLECT_RUN_LOG_PRIV_H
 
 #include "base/literal_set.h"
-#include "collect/report_line_priv.h"
+#include "collect/report_field_priv.h"
 #include "collect/run_log_feed.h"
 #include "shim/regex.h"
 
@@ -102,7 +102,7 @@ const struct toc_run_log_row *toc_run_log_match(const struct toc_run_log_table *
 
 /* One number of a line. */
 struct toc_run_log_value {
-    struct toc_sv name;
+    struct toc_report_field *field;
     double value;
     bool is_scalar; /* a name without a known meaning */
 };

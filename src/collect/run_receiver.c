@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "codec/csv.h"
+#include "collect/run_report_line_priv.h"
 #include "collect/run_shape_priv.h"
 
 enum { LINE_ARENA_BYTES = 64 << 20, FUTURE_MS = 3600 * 1000 };
@@ -291,11 +292,8 @@ static void count_accepted(struct toc_run_receiver *r) {
     r->counters.scalars_dropped += r->pending.scalars_dropped;
 }
 
-static int put_locked(struct toc_run_receiver *r, const struct toc_run_body *body,
-                      struct toc_ts now, struct toc_err *err) {
-    body_begin(r, now);
-    r->recorded_ms = body->recorded_t.ms;
-    int rc = body->format == TOC_RUN_CSV ? take_csv(r, body, err) : take_json(r, body, err);
+/* What was taken becomes true, or nothing of it. */
+static int finish(struct toc_run_receiver *r, int rc, struct toc_ts now, struct toc_err *err) {
     if (rc == TOC_EPARSE)
         r->counters.bodies_refused++;
     if (!rc)
@@ -310,17 +308,53 @@ static int put_locked(struct toc_run_receiver *r, const struct toc_run_body *bod
     return 0;
 }
 
+static int put_locked(struct toc_run_receiver *r, const struct toc_run_body *body,
+                      struct toc_ts now, struct toc_err *err) {
+    body_begin(r, now);
+    r->recorded_ms = body->recorded_t.ms;
+    int rc = body->format == TOC_RUN_CSV ? take_csv(r, body, err) : take_json(r, body, err);
+    return finish(r, rc, now, err);
+}
+
+static int put_report(struct toc_run_receiver *r, const struct toc_run_body *body, size_t i,
+                      struct toc_report_batch *batch, struct toc_err *err) {
+    struct toc_run_decoder d = {&r->line_arena, err, true, body->run, NULL};
+    struct toc_run_report report = toc_report_batch_at(batch, i);
+    struct toc_run_line line;
+    int rc = toc_run_line_report(&d, &report, 1, &line);
+    return rc ? rc : take_line(r, body, &line, err);
+}
+
+static int take_reports(struct toc_run_receiver *r, const struct toc_run_reports *reports,
+                        struct toc_err *err) {
+    struct toc_run_body body = {.run = reports->run};
+    for (size_t i = 0; i < reports->batch->entries.count; i++) {
+        struct toc_err why = {0};
+        int rc = put_report(r, &body, i, reports->batch, &why);
+        if (rc && rc != TOC_EPARSE)
+            return toc_errf(err, rc, "%s", why.message);
+        if (rc)
+            reports->on_refused(reports->ctx, why.message);
+        toc_arena_reset(&r->line_arena);
+    }
+    return 0;
+}
+
+static int check_name(struct toc_sv run, struct toc_err *err) {
+    return toc_run_name_is_valid(run)
+               ? 0
+               : toc_errf(err, TOC_EPARSE,
+                          "the run's name must be 1 to %d bytes of UTF-8 without control "
+                          "characters: add ?run=NAME",
+                          TOC_RUN_NAME_MAX_BYTES);
+}
+
 static int check_body(struct toc_run_receiver *r, const struct toc_run_body *body,
                       struct toc_err *err) {
     if (body->bytes.n > r->o.max_body_bytes)
         return toc_errf(err, TOC_ELIMIT, "a body of %zu bytes: at most %zu; send smaller parts",
                         body->bytes.n, r->o.max_body_bytes);
-    if (!toc_run_name_is_valid(body->run))
-        return toc_errf(err, TOC_EPARSE,
-                        "the run's name must be 1 to %d bytes of UTF-8 without control "
-                        "characters: add ?run=NAME",
-                        TOC_RUN_NAME_MAX_BYTES);
-    return 0;
+    return check_name(body->run, err);
 }
 
 int toc_run_receiver_put(struct toc_run_receiver *r, const struct toc_run_body *body,
@@ -336,6 +370,20 @@ int toc_run_receiver_put(struct toc_run_receiver *r, const struct toc_run_body *
     return rc ? toc_err_at(err, rc, why.line, why.column, "%s",
                            why.code ? why.message : toc_strerror(rc))
               : 0;
+}
+
+int toc_run_receiver_put_reports(struct toc_run_receiver *r, const struct toc_run_reports *reports,
+                                 struct toc_ts now, struct toc_err *err) {
+    struct toc_err why = {0};
+    toc_mutex_lock(&r->mutex);
+    body_begin(r, now);
+    r->recorded_ms = 0;
+    int rc = check_name(reports->run, &why);
+    if (!rc)
+        rc = take_reports(r, reports, &why);
+    rc = finish(r, rc, now, &why);
+    toc_mutex_unlock(&r->mutex);
+    return rc ? toc_errf(err, rc, "%s", why.code ? why.message : toc_strerror(rc)) : 0;
 }
 
 struct toc_run_counters toc_run_receiver_counters(struct toc_run_receiver *r) {

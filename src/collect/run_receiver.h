@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "collect/report_batch.h"
 #include "model/labels.h"
 #include "model/run.h"
 #include "model/sink.h"
@@ -52,6 +53,17 @@ struct toc_run_body {
  * taken. */
 int toc_run_receiver_put(struct toc_run_receiver *r, const struct toc_run_body *body,
                          struct toc_ts now, struct toc_err *err) TOC_MUST_CHECK;
+
+/* Takes reports of the feeds, each of them or, where it breaks a rule of the protocol, all but that
+ * one: on_refused hears why. 0, or a reason why nothing was taken, as above. */
+struct toc_run_reports {
+    struct toc_sv run;
+    struct toc_report_batch *batch;
+    void (*on_refused)(void *ctx, const char *why);
+    void *ctx;
+};
+int toc_run_receiver_put_reports(struct toc_run_receiver *r, const struct toc_run_reports *reports,
+                                 struct toc_ts now, struct toc_err *err) TOC_MUST_CHECK;
 
 /* What a look at the first lines tells before they are taken. */
 struct toc_run_look {

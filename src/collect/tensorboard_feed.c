@@ -28,7 +28,6 @@ void toc_tensorboard_feed_free(struct toc_tensorboard_feed **f) {
         return;
     for (size_t i = 0; i < (*f)->tags.count; i++) {
         toc_free((void *)(uintptr_t)(*f)->tags.items[i]->name.p);
-        toc_free((void *)(uintptr_t)(*f)->tags.items[i]->key.p);
         toc_free((*f)->tags.items[i]);
     }
     for (size_t i = 0; i < (*f)->layers.count; i++) {
@@ -39,7 +38,9 @@ void toc_tensorboard_feed_free(struct toc_tensorboard_feed **f) {
     TOC_VEC_FINI(&(*f)->layers);
     toc_map_fini(&(*f)->tag_by_name);
     toc_map_fini(&(*f)->layer_by_name);
-    toc_report_line_fini(&(*f)->line);
+    TOC_VEC_FINI(&(*f)->numbers);
+    TOC_VEC_FINI(&(*f)->layers_told);
+    toc_report_fields_fini(&(*f)->fields);
     toc_free(*f);
     *f = NULL;
 }
@@ -100,14 +101,10 @@ static void give_meaning(struct toc_tensorboard_feed *f, struct toc_tensorboard_
     tag->is_dropped =
         !tag->alias && (f->scalars >= f->o.max_scalars || !toc_run_name_is_valid(tag->name));
     f->scalars += !tag->alias && !tag->is_dropped;
-}
-
-static void make_key(struct toc_tensorboard_tag *tag) {
-    struct toc_buf key = TOC_BUF_INIT;
-    toc_json_append_string(&key, tag->alias ? toc_report_field(tag->alias->canonical) : tag->name);
-    toc_buf_append_char(&key, ':');
-    tag->key = toc_sv_make(toc_sv_dup_cstr(toc_buf_sv(&key)), key.n);
-    toc_buf_fini(&key);
+    if (!tag->is_dropped)
+        tag->field = tag->alias ? toc_report_field_value(&f->fields,
+                                                         toc_report_name_of(tag->alias->canonical))
+                                : toc_report_field_scalar(&f->fields, tag->name);
 }
 
 /* NULL over the limit. */
@@ -123,7 +120,6 @@ struct toc_tensorboard_tag *toc_tensorboard_tag_get(struct toc_tensorboard_feed 
                                         .index = f->tags.count,
                                         .last = {.step = INT64_MIN}};
     give_meaning(f, tag, kind);
-    make_key(tag);
     TOC_VEC_PUSH(&f->tags, tag);
     toc_map_put(&f->tag_by_name, name, tag);
     return tag;
@@ -156,10 +152,10 @@ static void tell_restart(struct toc_tensorboard_feed *f, int64_t t_ms, int64_t f
     f->counters.restarts++;
     f->counters.reports++;
     snprintf(text, sizeof text, "step went back from %lld to %lld", (long long)from, (long long)to);
-    toc_report_line_begin(&f->line, (struct toc_ts){t_ms}, NULL, true);
-    toc_json_kv_cstr(&f->line.json, "event", "restart");
-    toc_json_kv_cstr(&f->line.json, "message", text);
-    toc_report_line_give(&f->line, f->o.taker);
+    f->o.taker->on_run(f->o.taker, &(struct toc_run_report){.t = {t_ms},
+                                                            .is_partial = true,
+                                                            .is_restart = true,
+                                                            .message = toc_sv_cstr(text)});
 }
 
 /* ------------------------------------------------------------------------------------ values */

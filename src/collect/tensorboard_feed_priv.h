@@ -5,7 +5,7 @@
 #include "base/map.h"
 #include "base/vec.h"
 #include "collect/layer_stats_priv.h"
-#include "collect/report_line_priv.h"
+#include "collect/report_field_priv.h"
 #include "collect/tensorboard_feed.h"
 
 /* The last value of a tag. A restart makes a new generation: older steps mean nothing then. */
@@ -17,15 +17,44 @@ struct toc_tensorboard_last {
 
 struct toc_tensorboard_gathered;
 
+/* Statistics of a layer. X(enum, name): of each of its parts, "%s" is "grad", "param" or
+ * "activation"; the quantiles follow. */
+#define TOC_TENSORBOARD_STAT_TABLE(X)  \
+    X(TOC_TENSORBOARD_MEAN, "%s_mean") \
+    X(TOC_TENSORBOARD_STD, "%s_std")   \
+    X(TOC_TENSORBOARD_MIN, "%s_min")   \
+    X(TOC_TENSORBOARD_MAX, "%s_max")   \
+    X(TOC_TENSORBOARD_NORM, "%s_norm") \
+    X(TOC_TENSORBOARD_ZERO, "zero_%s_ratio")
+
+enum toc_tensorboard_stat {
+#define X(name, text) name,
+    TOC_TENSORBOARD_STAT_TABLE(X)
+#undef X
+#define X(member, name, q) TOC_TENSORBOARD_##member,
+        TOC_LAYER_QUANTILE_TABLE(X)
+#undef X
+            TOC_TENSORBOARD_STATS
+};
+
+enum toc_tensorboard_part {
+    TOC_TENSORBOARD_GRAD,
+    TOC_TENSORBOARD_PARAM,
+    TOC_TENSORBOARD_ACTIVATION,
+    TOC_TENSORBOARD_PARTS
+};
+
 struct toc_tensorboard_layer {
     struct toc_sv name; /* owned */
-    uint64_t report;    /* in which it was met last */
-    size_t last;        /* histogram of that report */
+    /* Made when first told; those of nonfinite_ratio and nonfinite_activation_ratio. */
+    struct toc_report_field *stats[TOC_TENSORBOARD_PARTS][TOC_TENSORBOARD_STATS], *nonfinite[2];
+    uint64_t report; /* in which it was met last */
+    size_t last;     /* histogram of that report */
 };
 
 struct toc_tensorboard_tag {
-    struct toc_sv name; /* owned */
-    struct toc_sv key;  /* owned: of the field or scalar in JSON, with quotes and colon */
+    struct toc_sv name;                   /* owned */
+    struct toc_report_field *field;       /* of the protocol, or the tag; NULL: of a histogram */
     struct toc_tensorboard_tag *follower; /* the tag that came after it last time; NULL: none yet */
     enum toc_tfevents_kind kind;
     size_t index;
@@ -93,7 +122,15 @@ struct toc_tensorboard_feed {
     int64_t step; /* the largest given since the last restart */
     uint64_t generation, layer_report;
     struct toc_tensorboard_stream *streams;
-    struct toc_report_line line;
+    struct toc_report_fields fields;
+    /* of the report at hand */
+    struct {
+        TOC_VEC_FIELDS(struct toc_report_value)
+    } numbers;
+    struct {
+        TOC_VEC_FIELDS(struct toc_report_layer)
+    } layers_told;
+    size_t text_bytes; /* its length as a line, about */
     struct toc_tensorboard_feed_counters counters;
 };
 

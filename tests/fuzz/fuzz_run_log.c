@@ -26,14 +26,17 @@ static void add(struct digest *d, struct toc_sv s) {
 
 static void on_run(struct toc_report_taker *taker, const struct toc_run_report *r) {
     struct toc_arena arena = TOC_ARENA_INIT;
+    struct toc_buf line = TOC_BUF_INIT;
     const struct toc_json *json;
-    if (toc_json_parse(r->json, &arena, &json, NULL) < 0 || json->type != TOC_JSON_OBJECT)
+    toc_run_report_write(r, &line);
+    if (toc_json_parse(toc_buf_sv(&line), &arena, &json, NULL) < 0 || json->type != TOC_JSON_OBJECT)
         abort();
     const struct toc_json *step = toc_json_get(json, "step");
     if (step && (step->type != TOC_JSON_INT || step->integer < 0))
         abort();
     toc_arena_fini(&arena);
-    add((struct digest *)taker, r->json);
+    add((struct digest *)taker, toc_buf_sv(&line));
+    toc_buf_fini(&line);
 }
 
 static void on_serve(struct toc_report_taker *taker, const struct toc_serve_report *r) {

@@ -19,17 +19,20 @@ struct digest {
 static void on_run(struct toc_report_taker *taker, const struct toc_run_report *r) {
     struct digest *d = (struct digest *)taker;
     struct toc_arena arena = TOC_ARENA_INIT;
+    struct toc_buf line = TOC_BUF_INIT;
     const struct toc_json *json;
-    if (toc_json_parse(r->json, &arena, &json, NULL) < 0 || json->type != TOC_JSON_OBJECT ||
-        r->json.n > 2 * LINE_BYTES)
+    toc_run_report_write(r, &line);
+    if (toc_json_parse(toc_buf_sv(&line), &arena, &json, NULL) < 0 ||
+        json->type != TOC_JSON_OBJECT || line.n > 2 * LINE_BYTES)
         abort();
     const struct toc_json *step = toc_json_get(json, "step");
     if (step && (step->type != TOC_JSON_INT || step->integer < 0))
         abort();
     toc_arena_fini(&arena);
-    for (size_t i = 0; i < r->json.n; i++)
-        d->hash = (d->hash ^ (uint8_t)r->json.p[i]) * 0x100000001b3u;
+    for (size_t i = 0; i < line.n; i++)
+        d->hash = (d->hash ^ (uint8_t)line.p[i]) * 0x100000001b3u;
     d->count++;
+    toc_buf_fini(&line);
 }
 
 static struct digest run(struct toc_sv file, size_t chunk) {

@@ -22,7 +22,10 @@ struct fixture {
 
 static void on_run(struct toc_report_taker *taker, const struct toc_run_report *r) {
     struct fixture *f = (struct fixture *)taker;
-    TOC_VEC_PUSH(&f->reports, toc_sv_dup_cstr(r->json));
+    struct toc_buf line = TOC_BUF_INIT;
+    toc_run_report_write(r, &line);
+    TOC_VEC_PUSH(&f->reports, toc_sv_dup_cstr(toc_buf_sv(&line)));
+    toc_buf_fini(&line);
 }
 
 static void on_serve(struct toc_report_taker *taker, const struct toc_serve_report *r) {
