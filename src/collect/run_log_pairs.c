@@ -98,8 +98,16 @@ static struct toc_sv without_braces(struct toc_sv s) {
 }
 
 static bool is_break(char c) {
-    return c == ' ' || c == '\t' || c == '=' || c == ':' || c == ',' || c == ';' || c == '|' ||
-           c == '(' || c == ')' || c == '[' || c == ']';
+    static const bool breaks[256] = {
+        [' '] = true, ['\t'] = true, ['='] = true, [':'] = true, [','] = true, [';'] = true,
+        ['|'] = true, ['('] = true,  [')'] = true, ['['] = true, [']'] = true};
+    return breaks[(unsigned char)c];
+}
+
+/* Most words are none: of those that begin with a letter only nan and inf are numbers. */
+static bool may_be_number(struct toc_sv word) {
+    char c = (char)(word.p[0] | 0x20);
+    return c < 'a' || c > 'z' || c == 'n' || c == 'i';
 }
 
 /* Each word that may be a number, with the one and the two words before it. */
@@ -113,7 +121,7 @@ static void cut_words(struct toc_sv s, on_pair *fn, void *ctx) {
             end++;
         struct toc_sv word = toc_sv_sub(s, i, end - i);
         double number;
-        if (before[1].n && toc_run_log_number(word, &number)) {
+        if (before[1].n && word.n && may_be_number(word) && toc_run_log_number(word, &number)) {
             if (before[0].n && before[0].p + before[0].n + 1 == before[1].p)
                 fn(ctx, toc_sv_make(before[0].p, before[0].n + 1 + before[1].n), word);
             fn(ctx, before[1], word);

@@ -5,7 +5,8 @@
 #include "base/alloc.h"
 
 enum {
-    SHAPES = 64,            /* kept: numbers of a few lengths in a few kinds of lines */
+    SETS = 16,              /* chosen by the shape's hash; */
+    WAYS = 4,               /* of a set the shape that was not met for longest makes room */
     SHAPE_BYTES_MAX = 1024, /* longer lines are matched each time */
 };
 
@@ -15,31 +16,31 @@ struct span {
 };
 
 struct shape {
-    struct toc_buf text; /* digits are 0 */
-    const struct toc_run_log_row *row;
-    struct span groups[TOC_RUN_LOG_GROUPS_MAX];
-    bool may_show_time;
+    uint64_t hash;
     uint64_t used; /* 0: free */
+    struct toc_buf text;
+    const struct toc_run_log_row *row;
+    bool may_show_time;
+    struct span groups[TOC_RUN_LOG_GROUPS_MAX];
 };
 
 struct toc_run_log_shapes {
-    struct shape kept[SHAPES];
-    size_t order[SHAPES]; /* latest first */
+    struct shape kept[SETS][WAYS];
     uint64_t clock, known;
+    /* The line at hand, its digits made 0, and zeros up to a whole word. */
+    uint64_t words[SHAPE_BYTES_MAX / sizeof(uint64_t)];
 };
 
 struct toc_run_log_shapes *toc_run_log_shapes_new(void) {
-    struct toc_run_log_shapes *s = TOC_NEW(struct toc_run_log_shapes);
-    for (size_t i = 0; i < SHAPES; i++)
-        s->order[i] = i;
-    return s;
+    return TOC_NEW(struct toc_run_log_shapes);
 }
 
 void toc_run_log_shapes_free(struct toc_run_log_shapes **s) {
     if (!s || !*s)
         return;
-    for (size_t i = 0; i < SHAPES; i++)
-        toc_buf_fini(&(*s)->kept[i].text);
+    for (size_t i = 0; i < SETS; i++)
+        for (size_t k = 0; k < WAYS; k++)
+            toc_buf_fini(&(*s)->kept[i][k].text);
     toc_free(*s);
     *s = NULL;
 }
@@ -54,21 +55,36 @@ static bool is_digit(char c) {
 
 /* --- lines --- */
 
-static bool has_shape(const struct shape *s, struct toc_sv line) {
-    const char *text = s->text.p;
-    if (s->text.n != line.n || !s->used)
-        return false;
-    size_t i = 0;
-    while (i < line.n && (line.p[i] == text[i] || (text[i] == '0' && is_digit(line.p[i]))))
-        i++;
-    return i == line.n;
+/* Eight bytes with their digits made '0'. A byte is a digit when, without its 0x30, it is below 10:
+ * then adding 0x76 leaves its highest bit clear. */
+static uint64_t without_digits(uint64_t bytes) {
+    static const uint64_t low7 = 0x7f7f7f7f7f7f7f7f, high = 0x8080808080808080;
+    uint64_t rest = bytes ^ 0x3030303030303030;
+    uint64_t digits = ~(((rest & low7) + 0x7676767676767676) | rest) & high;
+    return bytes & ~((digits >> 7) * 0x0f);
 }
 
-static void move_to_front(struct toc_run_log_shapes *s, size_t k) {
-    size_t place = s->order[k];
-    memmove(s->order + 1, s->order, k * sizeof *s->order);
-    s->order[0] = place;
-    s->kept[place].used = ++s->clock;
+static uint64_t mix(uint64_t hash, uint64_t word) {
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+    return hash ^ hash >> 29;
+}
+
+/* Fills `words`; the hash. */
+static uint64_t shape_line(struct toc_run_log_shapes *s, struct toc_sv line) {
+    uint64_t hash = line.n, word;
+    size_t i = 0, k = 0;
+    for (; i + sizeof word <= line.n; i += sizeof word) {
+        memcpy(&word, line.p + i, sizeof word);
+        s->words[k] = without_digits(word);
+        hash = mix(hash, s->words[k++]);
+    }
+    if (i < line.n) {
+        word = 0;
+        memcpy(&word, line.p + i, line.n - i);
+        s->words[k] = without_digits(word);
+        hash = mix(hash, s->words[k]);
+    }
+    return hash;
 }
 
 /* Digits where a date has them, whatever it says. */
@@ -77,14 +93,12 @@ static bool may_show_time(struct toc_sv shape) {
     return toc_sv_find(shape, clock) != SIZE_MAX;
 }
 
-static void learn(struct toc_run_log_shapes *s, struct toc_sv line,
-                  struct toc_run_log_matched *out) {
-    struct shape *shape = &s->kept[s->order[SHAPES - 1]];
-    move_to_front(s, SHAPES - 1);
+static void learn(struct toc_run_log_shapes *s, struct shape *shape, uint64_t hash,
+                  struct toc_sv line, struct toc_run_log_matched *out) {
+    shape->hash = hash;
+    shape->used = ++s->clock;
     toc_buf_reset(&shape->text);
-    toc_buf_append_sv(&shape->text, line);
-    for (size_t i = 0; i < shape->text.n; i++)
-        shape->text.p[i] = is_digit(line.p[i]) ? '0' : line.p[i];
+    toc_buf_append(&shape->text, s->words, line.n);
     shape->row = out->row;
     for (int i = 0; out->row && i < out->row->group_count; i++) {
         struct toc_sv g = out->groups[i];
@@ -104,14 +118,29 @@ static void tell(const struct shape *shape, struct toc_sv line, struct toc_run_l
     }
 }
 
+/* The shape that is the line's, or the one that makes room for it. */
+static struct shape *shape_of(struct toc_run_log_shapes *s, uint64_t hash, struct toc_sv line,
+                              bool *out_is_known) {
+    struct shape *set = s->kept[hash % SETS], *oldest = set;
+    for (size_t k = 0; k < WAYS; k++) {
+        struct shape *x = &set[k];
+        *out_is_known = x->used && x->hash == hash && x->text.n == line.n &&
+                        memcmp(x->text.p, s->words, line.n) == 0;
+        if (*out_is_known)
+            return x;
+        if (x->used < oldest->used)
+            oldest = x;
+    }
+    return oldest;
+}
+
 void toc_run_log_shapes_match(struct toc_run_log_shapes *s, const struct toc_run_log_table *t,
                               struct toc_sv line, struct toc_run_log_matched *out) {
-    bool is_usable = t->is_blind && line.n && line.n <= SHAPE_BYTES_MAX;
-    for (size_t k = 0; is_usable && k < SHAPES; k++) {
-        const struct shape *shape = &s->kept[s->order[k]];
-        if (!has_shape(shape, line))
-            continue;
-        move_to_front(s, k);
+    bool is_usable = t->is_blind && line.n && line.n <= SHAPE_BYTES_MAX, is_known = false;
+    uint64_t hash = is_usable ? shape_line(s, line) : 0;
+    struct shape *shape = is_usable ? shape_of(s, hash, line, &is_known) : NULL;
+    if (is_known) {
+        shape->used = ++s->clock;
         s->known++;
         tell(shape, line, out);
         return;
@@ -120,7 +149,7 @@ void toc_run_log_shapes_match(struct toc_run_log_shapes *s, const struct toc_run
     out->row = toc_run_log_match(t, line, out->groups);
     out->may_show_time = true;
     if (is_usable)
-        learn(s, line, out);
+        learn(s, shape, hash, line, out);
 }
 
 /* --- expressions --- */
