@@ -22,9 +22,19 @@ struct series {
     size_t start, end, capacity;
 };
 
+/* A matcher of a question; its texts follow each other in the question's. */
+struct term {
+    enum toc_match_op op;
+    size_t name_n, value_n;
+};
+
 struct question {
-    struct toc_buf key;
-    size_t seen; /* series held against it */
+    struct {
+        TOC_VEC_FIELDS(struct term)
+    } terms;
+    struct toc_buf texts;
+    size_t follower; /* place of the question that came after it last time */
+    size_t seen;     /* series held against it */
     struct {
         TOC_VEC_FIELDS(size_t)
     } matching;
@@ -39,6 +49,7 @@ struct toc_window_store {
     } series;
     struct toc_map by_hash; /* hash of the labels → index + 1 */
     struct question questions[QUESTIONS_MAX];
+    size_t latest; /* place of the last question */
     uint64_t clock;
     int64_t horizon_ms;
     size_t samples;
@@ -121,43 +132,69 @@ static int store_write(struct toc_sink *sink, const struct toc_point *points, si
 
 /* --- reading --- */
 
-static void question_key(const struct toc_select *sel, struct toc_buf *out) {
+static void note_terms(struct question *q, const struct toc_select *sel) {
     for (size_t i = 0; i < sel->matcher_count; i++) {
         const struct toc_matcher *m = &sel->matchers[i];
-        toc_buf_append_u8(out, (uint8_t)m->op);
-        toc_buf_append_varint(out, m->name.n);
-        toc_buf_append_sv(out, m->name);
-        toc_buf_append_varint(out, m->value.n);
-        toc_buf_append_sv(out, m->value);
+        TOC_VEC_PUSH(&q->terms, ((struct term){m->op, m->name.n, m->value.n}));
+        toc_buf_append_sv(&q->texts, m->name);
+        toc_buf_append_sv(&q->texts, m->value);
     }
 }
 
+static bool is_text(const char *at, size_t n, struct toc_sv text) {
+    return n == text.n && (!n || memcmp(at, text.p, n) == 0);
+}
+
+static bool is_question(const struct question *q, const struct toc_select *sel) {
+    const char *at = q->texts.p;
+    if (!q->used || q->terms.count != sel->matcher_count)
+        return false;
+    for (size_t i = 0; i < sel->matcher_count; i++) {
+        const struct toc_matcher *m = &sel->matchers[i];
+        const struct term *t = &q->terms.items[i];
+        if (t->op != m->op || !is_text(at, t->name_n, m->name) ||
+            !is_text(at + t->name_n, t->value_n, m->value))
+            return false;
+        at += t->name_n + t->value_n;
+    }
+    return true;
+}
+
 static void question_fini(struct question *q) {
-    toc_buf_fini(&q->key);
+    TOC_VEC_FINI(&q->terms);
+    toc_buf_fini(&q->texts);
     TOC_VEC_FINI(&q->matching);
     *q = (struct question){0};
 }
 
 /* The remembered question, or the place of the one that was not asked for longest. */
-static struct question *question_place(struct toc_window_store *s, struct toc_sv key) {
+static struct question *look_up(struct toc_window_store *s, const struct toc_select *sel) {
     struct question *oldest = &s->questions[0];
     for (size_t i = 0; i < QUESTIONS_MAX; i++) {
         struct question *q = &s->questions[i];
-        if (q->used && toc_sv_eq(toc_buf_sv(&q->key), key))
+        if (is_question(q, sel))
             return q;
         if (q->used < oldest->used)
             oldest = q;
     }
     question_fini(oldest);
-    toc_buf_append_sv(&oldest->key, key);
+    note_terms(oldest, sel);
     return oldest;
 }
 
+/* At each tick the same questions are asked in the same order. */
+static struct question *question_of(struct toc_window_store *s, const struct toc_select *sel) {
+    struct question *before = &s->questions[s->latest], *q = &s->questions[before->follower];
+    if (!is_question(q, sel)) {
+        q = look_up(s, sel);
+        before->follower = (size_t)(q - s->questions);
+    }
+    s->latest = (size_t)(q - s->questions);
+    return q;
+}
+
 static const struct question *ask(struct toc_window_store *s, const struct toc_select *sel) {
-    struct toc_buf key = TOC_BUF_INIT;
-    question_key(sel, &key);
-    struct question *q = question_place(s, toc_buf_sv(&key));
-    toc_buf_fini(&key);
+    struct question *q = question_of(s, sel);
     q->used = ++s->clock;
     for (; q->seen < s->series.count; q->seen++)
         if (toc_matchers_match(sel->matchers, sel->matcher_count, s->series.items[q->seen].labels))
