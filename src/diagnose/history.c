@@ -172,9 +172,9 @@ static size_t first_bin(const struct toc_bins *b, int64_t t_ms) {
 
 size_t toc_bins_window(const struct toc_bins *b, int64_t from_ms, int64_t to_ms, double *out,
                        size_t max) {
-    size_t n = 0;
-    for (size_t i = first_bin(b, from_ms); i < b->count && n < max; i++) {
-        const struct toc_bin *bin = bin_at(b, i);
+    size_t n = 0, i = first_bin(b, from_ms), at = (b->start + i) % TOC_BINS;
+    for (; i < b->count && n < max; i++, at = at + 1 == TOC_BINS ? 0 : at + 1) {
+        const struct toc_bin *bin = &b->items[at];
         if (bin->t_ms >= to_ms && !b->is_unordered)
             return n;
         if (bin->t_ms >= from_ms && bin->t_ms < to_ms)

@@ -32,7 +32,7 @@ static struct beside beside_others(struct toc_run_model *m) {
     enum { LEAST_POINTS = 10 };
     const struct toc_course *c = loss_of(m);
     struct beside b = {.is_known = false};
-    if (c->count < LEAST_POINTS)
+    if (c->count < LEAST_POINTS || !m->learn.envelope.run_count)
         return b;
     size_t width = TOC_MAX((size_t)5, c->count / 20);
     b.loss = toc_course_mean(c, c->count - width, c->count);
@@ -126,15 +126,20 @@ static bool find_cut_off(const struct toc_course *c, size_t width, struct cut_of
     if (width * c->per_point < LEAST_REPORTS || width < 2 || c->count < BLOCKS * width)
         return false;
     size_t first = c->count - BLOCKS * width;
-    for (size_t i = 0; i < BLOCKS; i++)
+    double least = INFINITY, most = 0;
+    for (size_t i = 0; i < FALLING; i++) {
+        b[i] = toc_course_mean(c, first + i * width, first + (i + 1) * width);
+        if (!i)
+            continue;
+        least = TOC_MIN(least, b[i - 1] - b[i]);
+        most = TOC_MAX(most, b[i - 1] - b[i]);
+        if (!(least >= 0) || !(least >= steady * most)) /* mostly: the rest is not needed */
+            return false;
+    }
+    for (size_t i = FALLING; i < BLOCKS; i++)
         b[i] = toc_course_mean(c, first + i * width, first + (i + 1) * width);
     double noise = toc_course_noise(c, first, c->count);
     double error = noise * sqrt(2.0 / ((double)width * (double)c->per_point));
-    double least = INFINITY, most = 0;
-    for (size_t i = 0; i + 1 < FALLING; i++) {
-        least = TOC_MIN(least, b[i] - b[i + 1]);
-        most = TOC_MAX(most, b[i] - b[i + 1]);
-    }
     double low = INFINITY, high = -INFINITY; /* a spike within is no flat stretch either */
     for (size_t i = FALLING + GAP; i < BLOCKS; i++) {
         low = TOC_MIN(low, b[i]);
@@ -355,8 +360,9 @@ struct swing {
     int64_t since_ms;
 };
 
-/* Detrended by the line through both halves' medians, and clipped so that one spike is none. */
-static double detrend(double *v, size_t n, double *out_level) {
+/* Detrended by the line through both halves' medians, and clipped so that one spike is none.
+ * *out_spread: 1.4826 times the median distance from the line, which clipping does not change. */
+static double detrend(double *v, size_t n, double *out_level, double *out_spread) {
     double half[TOC_RECENT], *w = half;
     size_t h = n / 2;
     for (size_t i = 0; i < h; i++)
@@ -373,6 +379,7 @@ static double detrend(double *v, size_t n, double *out_level) {
     double spread = toc_history_mad(w, n, 0);
     for (size_t i = 0; i < n; i++)
         v[i] = TOC_MAX(TOC_MIN(v[i], 3 * spread), -3 * spread);
+    *out_spread = spread;
     return (a - b) / TOC_MAX(fabs(a), 1e-12);
 }
 
@@ -413,20 +420,52 @@ static double best_period(const double *v, size_t n, double *out_likeness) {
     return period;
 }
 
+static const double large_swing = 0.15, swing_of_start = 0.03;
+
+struct moments {
+    double mean, sigma;
+};
+
+static struct moments moments_of(const double *v, size_t n) {
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < n; i++) {
+        double x = v[i] - v[0];
+        sum += x;
+        squares += x * x;
+    }
+    double mean = sum / (double)n, variance = squares / (double)n - mean * mean;
+    return (struct moments){v[0] + mean, sqrt(TOC_MAX(variance, 0.0))};
+}
+
+/*
+ * May the spread that detrend() gives be a large one? Most losses are so steady that their means
+ * rule it out, which costs less than the medians. With s the larger spread of the halves around
+ * their means and d the distance between these: a median lies within one spread of its mean, so the
+ * line through the medians lies at most 0.8 (s + s) off the line through the means (mean square,
+ * over the window), that one at most 0.3 d off the means, and the values s off these. Half of the
+ * values lie within sqrt(2) times the mean square distance: 1.4826 sqrt(2) = 2.1.
+ */
+static bool may_swing(const double *v, size_t n, double start) {
+    static const double bound = 2.2;
+    struct moments a = moments_of(v, n / 2), b = moments_of(v + (n - n / 2), n / 2);
+    double s = TOC_MAX(a.sigma, b.sigma);
+    double most = bound * (s + 0.3 * fabs(b.mean - a.mean) + 0.8 * (a.sigma + b.sigma));
+    double least_level = TOC_MAX(fabs(b.mean) - b.sigma, 0.0);
+    return !(most <= large_swing * least_level || most <= swing_of_start * fabs(start));
+}
+
 static struct swing measure_swing(const struct toc_run_model *m, double start, size_t n) {
-    static const double like = 0.5, large = 0.15, of_start = 0.03, grown = 3, progress = 0.05;
-    double v[TOC_RECENT], before[TOC_RECENT], level, level_before, likeness;
+    static const double like = 0.5, grown = 3, progress = 0.05;
+    double v[TOC_RECENT], before[TOC_RECENT], level, level_before, spread_before, likeness;
     struct swing s = {0};
     size_t older = 0;
     for (size_t i = 0; i < n; i++)
         v[n - 1 - i] = toc_recent_at(&m->losses, i)->value;
-    double fall = detrend(v, n, &level);
+    if (!may_swing(v, n, start))
+        return s;
+    double fall = detrend(v, n, &level, &s.spread);
     s.level = level;
-    double w[TOC_RECENT];
-    for (size_t i = 0; i < n; i++)
-        w[i] = v[i];
-    s.spread = toc_history_mad(w, n, 0);
-    bool is_large = s.spread > large * fabs(level) && s.spread > of_start * fabs(start);
+    bool is_large = s.spread > large_swing * fabs(level) && s.spread > swing_of_start * fabs(start);
     if (!is_large || !(fall < progress)) /* mostly: the period, which costs most, is not needed */
         return s;
     s.period = best_period(v, n, &likeness);
@@ -434,9 +473,8 @@ static struct swing measure_swing(const struct toc_run_model *m, double start, s
     for (size_t i = n; i < m->losses.count; i++)
         before[older++] = toc_recent_at(&m->losses, i)->value;
     if (older >= n / 2) {
-        (void)detrend(before, older, &level_before);
-        is_grown =
-            s.spread > grown * toc_history_mad(before, older, 0) && level >= 0.95 * level_before;
+        (void)detrend(before, older, &level_before, &spread_before);
+        is_grown = s.spread > grown * spread_before && level >= 0.95 * level_before;
     }
     s.is_found = (likeness > like || is_grown) && is_around_one_level(v, n, s.spread);
     s.period = likeness > like ? s.period : 0;

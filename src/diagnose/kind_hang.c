@@ -64,6 +64,11 @@ static double hang_limit(const struct toc_doctor *d, const struct toc_run_model 
     return TOC_MAX(pause, TOC_MAX(l->hang_floor_s, SLOW_FACTOR * p95));
 }
 
+/* No limit is lower: while a run is not silent for so long, the limit need not be known. */
+static double least_limit(const struct toc_doctor_limits *l) {
+    return TOC_MIN(l->hang_first_step_s, TOC_MIN(l->hang_floor_s, l->hang_fast_floor_s));
+}
+
 static double seconds_since(const struct toc_doctor *d, const struct toc_run_model *m,
                             int64_t since_ms) {
     return (double)(d->now_ms - since_ms - m->blind_ms) / 1000;
@@ -173,6 +178,8 @@ static bool is_stuck_in_step(const struct toc_doctor *d, const struct toc_run_mo
                              struct stall *s) {
     s->since_ms = TOC_MAX(m->progress_seen_ms, m->ranks.progress_ms);
     s->silent_s = seconds_since(d, m, s->since_ms);
+    if (s->silent_s <= least_limit(&d->o.limits))
+        return false;
     s->limit_s = hang_limit(d, m);
     if (s->silent_s <= s->limit_s)
         return false;

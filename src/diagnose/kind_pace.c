@@ -45,8 +45,11 @@ static bool is_slow_for(const struct toc_run_model *m, double hold_s, double lin
     int64_t from_ms = m->last_t_ms - (int64_t)(hold_s * 1000), oldest_ms = INT64_MAX;
     double v[TOC_BINS];
     size_t n = 0, slow = 0;
+    size_t at =
+        b->start + b->count < TOC_BINS ? b->start + b->count : b->start + b->count - TOC_BINS;
     for (size_t i = b->count; i-- > 0;) {
-        const struct toc_bin *bin = &b->items[(b->start + i) % TOC_BINS];
+        at = at ? at - 1 : TOC_BINS - 1;
+        const struct toc_bin *bin = &b->items[at];
         if (bin->t_ms < from_ms)
             break;
         oldest_ms = bin->t_ms;
