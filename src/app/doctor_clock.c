@@ -176,7 +176,7 @@ static int judge_second(struct toc_patient *p, const struct toc_patient_second *
     p->steps_since_tick += second->steps;
     if (second->steps)
         p->progress_ms = end_ms;
-    return is_due(p, end_ms) ? toc_patient_tick(p, end_ms, err) : 0;
+    return second->is_judged || is_due(p, end_ms) ? toc_patient_tick(p, end_ms, err) : 0;
 }
 
 int toc_patient_advance(struct toc_patient *p, int64_t to_ms, struct toc_err *err) {

@@ -28,20 +28,30 @@ static void widen(struct toc_curve *c) {
             merged(&c->buckets.items[2 * i], 2 * i + 1 < n ? &c->buckets.items[2 * i + 1] : &empty);
     c->buckets.count = (n + 1) / 2;
     c->width_ms *= 2;
+    c->latest_ms = INT64_MIN;
+}
+
+/* The bucket of a time. Samples mostly come one after the other, into the same one. */
+static struct toc_curve_bucket *bucket_of(struct toc_curve *c, int64_t t_ms) {
+    if ((uint64_t)t_ms - (uint64_t)c->latest_ms < (uint64_t)c->width_ms)
+        return &c->buckets.items[c->latest];
+    int64_t after_ms = t_ms > c->start_ms ? t_ms - c->start_ms : 0;
+    while (after_ms / c->width_ms >= TOC_CURVE_BUCKETS)
+        widen(c);
+    c->latest = (size_t)(after_ms / c->width_ms);
+    c->latest_ms = c->start_ms + (int64_t)c->latest * c->width_ms;
+    while (c->buckets.count <= c->latest)
+        TOC_VEC_PUSH(&c->buckets, empty);
+    return &c->buckets.items[c->latest];
 }
 
 void toc_curve_add(struct toc_curve *c, int64_t t_ms, double value) {
     if (!c->width_ms) {
         c->start_ms = t_ms;
         c->width_ms = FIRST_WIDTH_MS;
+        c->latest_ms = INT64_MIN;
     }
-    int64_t after_ms = t_ms > c->start_ms ? t_ms - c->start_ms : 0;
-    while (after_ms / c->width_ms >= TOC_CURVE_BUCKETS)
-        widen(c);
-    size_t at = (size_t)(after_ms / c->width_ms);
-    while (c->buckets.count <= at)
-        TOC_VEC_PUSH(&c->buckets, empty);
-    struct toc_curve_bucket *b = &c->buckets.items[at];
+    struct toc_curve_bucket *b = bucket_of(c, t_ms);
     b->last = value;
     if (!isfinite(value)) {
         b->nonfinite++;

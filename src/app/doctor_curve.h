@@ -21,6 +21,8 @@ struct toc_curve_bucket {
 
 struct toc_curve {
     int64_t start_ms, width_ms; /* width 0: empty */
+    size_t latest;              /* bucket of the last sample, */
+    int64_t latest_ms;          /* and where it begins; INT64_MIN: unknown */
     struct {
         TOC_VEC_FIELDS(struct toc_curve_bucket)
     } buckets;

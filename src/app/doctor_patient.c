@@ -68,6 +68,7 @@ void toc_patient_free(struct toc_patient **pp) {
     TOC_VEC_FINI(&p->curves);
     TOC_VEC_FINI(&p->events);
     TOC_VEC_FINI(&p->seconds);
+    TOC_VEC_FINI(&p->signatures);
     TOC_VEC_FINI(&p->series);
     toc_labels_free(&p->labels);
     toc_free(p->name);
@@ -139,7 +140,7 @@ void toc_patient_note(struct toc_patient *p, const char *text) {
 
 /* --- samples --- */
 
-static void note_second(struct toc_patient *p, int64_t t_ms, bool is_step, bool is_surprising) {
+static struct toc_patient_second *second_of(struct toc_patient *p, int64_t t_ms) {
     int64_t s = t_ms / 1000;
     size_t at = p->seconds.count;
     while (at > p->judged && p->seconds.items[at - 1].s > s)
@@ -150,8 +151,13 @@ static void note_second(struct toc_patient *p, int64_t t_ms, bool is_step, bool 
                 (p->seconds.count - 1 - at) * sizeof *p->seconds.items);
         p->seconds.items[at++] = (struct toc_patient_second){.s = s};
     }
-    p->seconds.items[at - 1].steps += is_step;
-    p->seconds.items[at - 1].is_surprising |= is_surprising;
+    return &p->seconds.items[at - 1];
+}
+
+static void note_second(struct toc_patient *p, int64_t t_ms, bool is_step, bool is_surprising) {
+    struct toc_patient_second *second = second_of(p, t_ms);
+    second->steps += is_step;
+    second->is_surprising |= is_surprising;
 }
 
 void toc_patient_take(struct toc_patient *p, size_t series, int64_t t_ms, double value) {
@@ -182,6 +188,24 @@ void toc_patient_take(struct toc_patient *p, size_t series, int64_t t_ms, double
         note_second(p, t_ms, s->role == TOC_SERIES_STEP, is_surprising);
 }
 
+/* A program that logs the same error every minute: its failure is open, and one line more only
+ * counts. More in a row than any failure needs to open, each sooner than the limits of failures
+ * part it from the one before. An attempt ends a failure. */
+static bool is_echo(struct toc_patient *p, const struct toc_failure_hit *hit) {
+    enum { SOON_MS = 100 * 1000, MANY = 32 };
+    struct toc_patient_signature *x = NULL;
+    for (size_t i = 0; !x && i < p->signatures.count; i++)
+        x = p->signatures.items[i].signature == hit->signature ? &p->signatures.items[i] : NULL;
+    if (!x) {
+        TOC_VEC_PUSH(&p->signatures, ((struct toc_patient_signature){.signature = hit->signature}));
+        x = &p->signatures.items[p->signatures.count - 1];
+    }
+    x->in_row =
+        hit->at.ms - x->last_ms <= SOON_MS ? x->in_row + TOC_MAX(hit->count, (uint64_t)1) : 1;
+    x->last_ms = hit->at.ms;
+    return x->in_row > MANY && hit->signature->role != TOC_SIGNATURE_ATTEMPT;
+}
+
 /* What follows a line of failure is judged second by second. */
 void toc_patient_hit(struct toc_patient *p, const struct toc_log_hits *tables,
                      const struct toc_failure_hit *hit) {
@@ -192,8 +216,12 @@ void toc_patient_hit(struct toc_patient *p, const struct toc_log_hits *tables,
     if (!p->failures)
         p->failures = toc_doctor_failures_new(tables, p->o.name, &p->alerts);
     toc_doctor_failures_add(p->failures, hit);
-    if (hit->at.ms >= p->tick_ms)
-        note_second(p, hit->at.ms, false, true);
+    bool is_new = !is_echo(p, hit);
+    if (hit->at.ms < p->tick_ms)
+        return;
+    struct toc_patient_second *second = second_of(p, hit->at.ms);
+    second->is_surprising |= is_new;
+    second->is_judged = true;
 }
 
 void toc_patient_event(struct toc_patient *p, const struct toc_run_event *e) {

@@ -72,7 +72,15 @@ enum toc_patient_end {
 struct toc_patient_second {
     int64_t s;
     uint32_t steps;
-    bool is_surprising;
+    bool is_surprising; /* it and what follows are judged second by second */
+    bool is_judged;     /* it alone */
+};
+
+/* How often the logs have shown a signature lately. */
+struct toc_patient_signature {
+    const struct toc_signature *signature;
+    int64_t last_ms;
+    uint64_t in_row; /* each soon after the one before */
 };
 
 struct toc_patient {
@@ -84,6 +92,9 @@ struct toc_patient {
     struct toc_doctor_incidents incidents;
     struct toc_incident_manager *manager;
     struct toc_doctor_failures *failures; /* of logs; NULL: none has shown any */
+    struct {
+        TOC_VEC_FIELDS(struct toc_patient_signature)
+    } signatures;
     struct {
         TOC_VEC_FIELDS(struct toc_patient_series)
     } series;
