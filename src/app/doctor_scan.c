@@ -14,6 +14,18 @@
     X(".out", TOC_DOCTOR_FILE_LOG)     \
     X(".err", TOC_DOCTOR_FILE_LOG)
 
+/* What a shell was told to put a job's output into: train_log.txt, output.txt, stdout-0.txt. Other
+ * texts may speak of errors without having had one. */
+static bool is_output(struct toc_sv name) {
+    static const char *const words[] = {"output", "stdout", "stderr", "console", "log"};
+    char text[256];
+    bool is = false;
+    toc_sv_copy(name, text, sizeof text);
+    for (size_t i = 0; i < TOC_ARRAY_LEN(words); i++)
+        is |= strcasestr(text, words[i]) != NULL;
+    return is && toc_sv_ends_with(name, TOC_SV(".txt"));
+}
+
 static enum toc_doctor_file_type type_of(struct toc_sv name) {
     if (toc_sv_find(name, TOC_SV("tfevents")) != SIZE_MAX)
         return TOC_DOCTOR_FILE_TFEVENTS;
@@ -22,7 +34,7 @@ static enum toc_doctor_file_type type_of(struct toc_sv name) {
         return type;
     SUFFIXES(X)
 #undef X
-    return TOC_DOCTOR_FILE_TYPES;
+    return is_output(name) ? TOC_DOCTOR_FILE_LOG : TOC_DOCTOR_FILE_TYPES;
 }
 
 const char *toc_doctor_file_text(enum toc_doctor_file_type type) {

@@ -472,10 +472,21 @@ static bool has_word(struct toc_sv text, const char *word) {
 
 bool toc_says_out_of_memory(struct toc_sv text) {
     static const char *const phrases[] = {
-        "out of memory", "outofmemory",  "cannot allocate memory",
-        "bad_alloc",     "memoryerror",  "resource_exhausted",
-        "oom-kill",      "oom killer",   "failed to allocate",
-        "hbm oom",       "memory limit",
+        "out of memory",
+        "outofmemory",
+        "cannot allocate memory",
+        "bad_alloc",
+        "memoryerror",
+        "resource_exhausted",
+        "oom-kill",
+        "oom killer",
+        "failed to allocate",
+        "hbm oom",
+        "memory limit",
+        "malloc failed",
+        "can't allocate memory",
+        "unable to allocate",
+        "not enough memory",
     };
     char lower[1024];
     size_t n = TOC_MIN(text.n, sizeof lower);
