@@ -81,6 +81,17 @@ static void add_memory_evidence(struct toc_run_model *m, struct toc_case *c) {
                           "train_memory_bytes{run=\"%.*s\"}", TOC_SV_ARG(m->name));
 }
 
+/* Memory that grew steadily until the end. */
+static void add_leak(const struct toc_run_model *m, struct toc_case *c, double confidence,
+                     const char *text) {
+    char evidence[120];
+    if (!m->cases[CASE_MEMORY].is_open)
+        return;
+    snprintf(evidence, sizeof evidence, "memory grew steadily, at last to %.0f %% of its limit",
+             100 * memory_share(m));
+    toc_case_cause(c, confidence, evidence, "%s", text);
+}
+
 enum toc_verdict toc_judge_oom(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c) {
     if (!m->last_t_ms)
         return VERDICT_UNKNOWN;
@@ -104,8 +115,7 @@ enum toc_verdict toc_judge_oom(struct toc_doctor *d, struct toc_run_model *m, st
            "activation checkpointing; if memory grew from step to step, look for the leak.");
     add_memory_evidence(m, c);
     add_exit(m, c);
-    if (m->cases[CASE_MEMORY].is_open)
-        toc_case_cause(c, 0.9, "memory grew steadily before", "A leak filled the memory");
+    add_leak(m, c, 0.9, "A leak filled the memory");
     toc_case_cause(c, says_so ? 0.5 : 0.7, says_so ? m->error_text : "memory at its limit",
                    "The step needs more memory than the limit leaves");
     return VERDICT_ILL;
@@ -150,6 +160,8 @@ enum toc_verdict toc_judge_crash(struct toc_doctor *d, struct toc_run_model *m,
                       (struct toc_evidence_numbers){3, none, none, none},
                       "train_run_state{run=\"%.*s\"}", TOC_SV_ARG(m->name));
     add_memory_evidence(m, c);
+    /* An allocation that fails in native code ends a process without a word of its own. */
+    add_leak(m, c, 0.85, "The process ran out of memory: an allocation beyond the limit failed");
     if (has_error(m))
         toc_case_cause(c, 0.6, m->error_text, "The error that the run reported");
     add_exit(m, c);

@@ -275,8 +275,9 @@ static bool look_at_growth(const struct toc_run_model *m, double window_s, struc
     if (n < LEAST)
         return false;
     out->largest_jump = 0;
+    double slight = 0.2 * (v[0] - v[n - 1]) / (double)(n - 1); /* up and down at rest is no rise */
     for (size_t i = 0; i + 1 < n; i++) {
-        rising += v[i] > v[i + 1];
+        rising += v[i] - v[i + 1] > TOC_MAX(slight, 0.0);
         out->largest_jump = TOC_MAX(out->largest_jump, v[i] - v[i + 1]);
     }
     out->rising_share = (double)rising / (double)(n - 1);
@@ -328,28 +329,72 @@ static void fill_memory(struct toc_run_model *m, struct toc_case *c, const struc
     toc_buf_fini(&limit);
 }
 
+/* Filling caches and arenas at the start of a run is growth too, but it ends. */
+static bool is_warm(const struct toc_run_model *m, const struct growth *g) {
+    enum { WARM_UP_MS = 8000 };
+    return g->since_ms - m->memory_first_ms >= WARM_UP_MS || m->memory_now > 0.8 * m->memory_limit;
+}
+
 /* Does memory grow steadily over the window, and will it reach the limit in time? */
 static bool is_leaking(const struct toc_doctor *d, const struct toc_run_model *m, double window_s,
                        double eta_s, struct growth *g) {
-    enum { WARM_UP_MS = 8000 };
     static const double covered = 0.6; /* of the window; a young run has no long one yet */
     struct growth last;
     if (!look_at_growth(m, window_s, g) || g->span_s < covered * window_s)
         return false;
-    /* Filling caches and arenas at the start of a run is growth too, but it ends. */
-    bool is_warm =
-        g->since_ms - m->memory_first_ms >= WARM_UP_MS || m->memory_now > 0.8 * m->memory_limit;
     /* Steady: most bins rise, and the slope they share explains the growth (one jump does not). */
     bool is_growing = g->rising_share >= 0.7 && g->largest_jump <= 0.4 * g->grown &&
                       g->grown >= d->o.limits.memory_growth_ratio * m->memory_limit;
-    if (!is_warm || !is_growing)
+    if (!is_warm(m, g) || !is_growing)
         return false;
     measure_slope(m, g);
     bool is_steady = g->bytes_per_s * g->span_s >= 0.5 * g->grown;
     if (!is_steady || g->eta_s > eta_s)
         return false;
-    /* The last third must grow as the whole does: a step that is over is no leak. */
+    /* The last third must grow as the whole does, the newest bins too: what is over is no leak. */
+    if (g->bytes[0] - g->bytes[2] < 0.3 * g->bytes_per_s * (g->t_s[0] - g->t_s[2]))
+        return false;
     return !measure_growth(m, window_s / 3, &last) || last.bytes_per_s >= 0.3 * g->bytes_per_s;
+}
+
+/*
+ * A leak that leaves only seconds: the newest bins rise one after the other, each by about as much,
+ * and what is left is not more than what they took. So the forecast reaches no further ahead than
+ * the growth was watched, and a handful of bins is enough.
+ */
+static bool look_at_surge(const struct toc_run_model *m, struct growth *out) {
+    enum { RISES_LEAST = 4, RISES_MOST = GROWTH_BINS_MAX - 1 };
+    static const double even = 3, slight = 0.005;
+    const struct toc_bins *b = &m->memory;
+    double rates[RISES_MOST], least = INFINITY, most = 0;
+    size_t rises = 0;
+    *out = (struct growth){0};
+    for (size_t i = b->count; i-- > 0 && rises < RISES_MOST;) {
+        const struct toc_bin *bin = &b->items[(b->start + i) % TOC_BINS];
+        const struct toc_bin *older = i ? &b->items[(b->start + i - 1) % TOC_BINS] : NULL;
+        out->bytes[rises] = (double)bin->median * 1024;
+        out->t_s[rises] = (double)(bin->t_ms - m->last_t_ms) / 1000;
+        out->since_ms = bin->t_ms;
+        double rise = older ? (double)(bin->median - older->median) * 1024 : 0;
+        double rate = older ? rise * 1000 / (double)(bin->t_ms - older->t_ms) : 0;
+        if (rise < slight * m->memory_limit || rate > even * least || rate * even < most)
+            break;
+        least = TOC_MIN(least, rate);
+        most = TOC_MAX(most, rate);
+        rates[rises++] = rate;
+    }
+    if (rises < RISES_LEAST)
+        return false;
+    out->count = rises + 1;
+    out->grown = out->bytes[0] - out->bytes[rises];
+    out->span_s = out->t_s[0] - out->t_s[rises];
+    out->bytes_per_s = toc_history_median(rates, rises);
+    out->eta_s = (m->memory_limit - out->bytes[0]) / out->bytes_per_s;
+    return true;
+}
+
+static bool is_surging(const struct toc_run_model *m, struct growth *g) {
+    return look_at_surge(m, g) && is_warm(m, g) && g->eta_s <= g->span_s;
 }
 
 enum toc_verdict toc_judge_memory(struct toc_doctor *d, struct toc_run_model *m,
@@ -364,8 +409,15 @@ enum toc_verdict toc_judge_memory(struct toc_doctor *d, struct toc_run_model *m,
         return VERDICT_UNKNOWN;
     if (toc_run_is_over(m))
         return VERDICT_CALM;
-    if (d->now_ms - m->last_seen_ms > 5000 || !look_at_growth(m, l->memory_window_s, &g))
+    if (d->now_ms - m->last_seen_ms > 5000)
         return VERDICT_UNKNOWN;
+    if (!toc_case_is_known(c) && is_surging(m, &g)) {
+        c->reference = l->memory_window_s;
+        fill_memory(m, c, &g);
+        return VERDICT_ILL;
+    }
+    if (!look_at_growth(m, l->memory_window_s, &g))
+        return toc_case_is_known(c) ? VERDICT_ILL : VERDICT_UNKNOWN;
     if (toc_case_is_known(c))
         return measure_growth(m, c->reference, &g) && g.eta_s < CALM_ETA_S && g.rising_share > 0.3
                    ? VERDICT_ILL
