@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "diagnose/history_priv.h"
 
 static void merge_pairs(struct toc_course *c) {
     for (size_t i = 0; i + 1 < c->count; i += 2) {
@@ -108,6 +109,18 @@ double toc_course_value_at(const struct toc_course *c, double step) {
     return toc_course_mean(c, low > AROUND ? low - AROUND : 0, low + AROUND + 1);
 }
 
+/* Noise as most of the course has it, or where it is compared when that is more: a single peak of
+ * thousands would hide everything after it. */
+static double usual_noise(const struct toc_course *c, size_t width, size_t best_at) {
+    double noises[TOC_COURSE_POINTS];
+    size_t n = 0, last = c->count - width;
+    for (size_t at = 0; at + width <= c->count; at += width)
+        noises[n++] = toc_course_noise(c, at, at + width);
+    double compared =
+        TOC_MAX(toc_course_noise(c, best_at, best_at + width), toc_course_noise(c, last, c->count));
+    return TOC_MAX(toc_history_median(noises, n), compared);
+}
+
 bool toc_course_rise(const struct toc_course *c, struct toc_course_rise *out) {
     enum { STRETCHES = 24, LEAST_POINTS = 4, LEAST_STRETCHES = 6 };
     size_t width = TOC_MAX(c->count / STRETCHES, (size_t)LEAST_POINTS);
@@ -127,7 +140,7 @@ bool toc_course_rise(const struct toc_course *c, struct toc_course_rise *out) {
         out->lowest_now = TOC_MIN(
             out->lowest_now, toc_course_mean(c, c->count - i * width, c->count - (i - 1) * width));
     out->after = best_at + width;
-    out->error = toc_course_noise(c, 0, c->count) / sqrt((double)width * (double)c->per_point);
+    out->error = usual_noise(c, width, best_at) / sqrt((double)width * (double)c->per_point);
     return true;
 }
 

@@ -275,15 +275,45 @@ static double warm_steps(const struct toc_run_model *m) {
     return 0;
 }
 
+/* Was the run, at any time, clearly below its start? What it lost again is divergence. */
+static bool has_learned(const struct toc_course *c, double start, size_t width) {
+    static const double learned = 0.1;
+    for (size_t at = 0; at + width <= c->count; at += width)
+        if (toc_course_mean(c, at, at + width) < start - learned * fabs(start))
+            return true;
+    return false;
+}
+
 struct standstill {
     double start, now;
     unsigned classes;
-    bool is_guess;
+    bool is_guess, is_idle;
 };
+
+/* Fell a little at once, as an output that learns how frequent each class is does, and since then
+ * neither the training loss nor that of the evaluations has moved, over most of the course. */
+static bool is_idle_since_start(const struct toc_run_model *m) {
+    enum { REPORTS = 100, EVALS = 6, LAST = 3 };
+    static const double skipped = 0.1, moved = 0.01, seen = 0.75;
+    const struct toc_course *c = loss_of(m);
+    const struct toc_evals *e = m->learn.val_loss;
+    if (!e || e->count < EVALS || c->reports < REPORTS)
+        return false;
+    const struct toc_eval *first = &e->items[0], *last = &e->items[e->count - 1];
+    size_t from = (size_t)(skipped * (double)c->count) + 1, width = (c->count - from) / 4;
+    double early = toc_course_mean(c, from, from + width);
+    double late = toc_course_mean(c, c->count - width, c->count);
+    double v[LAST];
+    for (size_t i = 0; i < LAST; i++)
+        v[i] = e->items[e->count - 1 - i].value;
+    bool is_most = last->step - first->step >= seen * (c->last_step - c->first_step);
+    return is_most && fabs(late - early) < moved * fabs(early) &&
+           toc_history_median(v, LAST) > (1 - moved) * first->value;
+}
 
 static bool find_standstill(const struct toc_doctor *d, const struct toc_run_model *m,
                             struct standstill *out) {
-    enum { FRESH_STEP = 3, NEAR_FRESH_STEP = 20, LEAST_REPORTS = 25 };
+    enum { FRESH_STEP = 3, NEAR_FRESH_STEP = 20, LEAST_REPORTS = 25, IDLE_TIMES = 4 };
     static const double slight = 0.015, little = 0.05, quiet = 0.03;
     const struct toc_course *c = loss_of(m);
     if (c->reports < LEAST_REPORTS || !(c->first_step <= NEAR_FRESH_STEP) ||
@@ -297,14 +327,19 @@ static bool find_standstill(const struct toc_doctor *d, const struct toc_run_mod
     out->is_guess = is_guessing(m, now, &is_told);
     out->classes = guess_classes(now);
     double fall = (out->start - now) / fabs(out->start);
+    if (has_learned(c, out->start, TOC_MAX(c->count / 16, (size_t)5)))
+        return false;
     bool has_gradient =
         !m->learn.grad_norm.reports || m->learn.grad_norm.value > 0.1 * m->learn.grad_norm.start;
     if (is_told) /* a run that knows its answers is no guesser, however flat its loss */
         return out->is_guess && fall < little;
     bool is_seen_from_start = c->first_step <= FRESH_STEP;
-    return noise < quiet * now && has_gradient &&
-           (is_seen_from_start ? fall < slight || (out->classes && fall < little)
-                               : out->classes && fall < little);
+    bool has_left = !(is_seen_from_start ? fall < slight || (out->classes && fall < little)
+                                         : out->classes && fall < little);
+    out->is_idle = has_left && is_seen_from_start &&
+                   warm_steps(m) >= IDLE_TIMES * d->o.limits.standstill_steps &&
+                   is_idle_since_start(m);
+    return noise < quiet * now && has_gradient && (!has_left || out->is_idle);
 }
 
 static void fill_standstill(struct toc_run_model *m, struct toc_case *c,
@@ -315,7 +350,10 @@ static void fill_standstill(struct toc_run_model *m, struct toc_case *c,
     toc_case_step(c, curve->last_step);
     toc_case_title(c, "%.*s: loss still %.4g after %.0f steps, it began at %.4g",
                    TOC_SV_ARG(m->name), x->now, curve->last_step, x->start);
-    toc_case_summary(c, "The loss has not left its start%s. Nothing is learned from the inputs.",
+    toc_case_summary(c, "%s%s. Nothing is learned from the inputs.",
+                     x->is_idle ? "After a first small fall neither the loss nor that of the "
+                                  "evaluations has moved"
+                                : "The loss has not left its start",
                      x->is_guess ? ", and the answers are as good as a guess" : "");
     toc_case_action(c, "Check that labels belong to their inputs (a shuffle of one of them?), that "
                        "inputs are normalised and not constant, and the learning rate.");
@@ -584,8 +622,11 @@ static bool is_loss_gap(const struct toc_doctor *d, const struct toc_run_model *
     double best = out->best->value, train = out->best->train;
     out->threshold =
         best + TOC_MAX(TOC_MAX(d->o.limits.overfit_rise * fabs(best), least), 4 * out->noise);
-    return out->now > out->threshold && isfinite(train) &&
-           out->train_now < train - TOC_MAX(train_fall * fabs(train), least);
+    /* Training goes on getting better, also after the last evaluation: a loss that has just risen
+     * tells of something else. */
+    double line = train - TOC_MAX(train_fall * fabs(train), least);
+    return out->now > out->threshold && isfinite(train) && out->train_now < line &&
+           toc_learn_recent_loss(&m->learn) < line;
 }
 
 static bool is_accuracy_gap(const struct toc_run_model *m, struct gap *out) {

@@ -12,8 +12,22 @@ static const struct toc_layer_stat *stat_of(const struct toc_layer_model *l,
     return l->stats[id];
 }
 
-static bool is_held(const struct toc_hold *h, uint32_t reports) {
-    return h->count >= reports;
+/* So many reports in a row are enough; where samples are rare, so are as many as chance does not
+ * explain. */
+static bool is_held(const struct toc_hold *h) {
+    return h->count >= HELD || toc_hold_is_sure(h);
+}
+
+/* All units of a layer that used to answer are silent: no gradient comes back, so nothing but
+ * chance of a single sample could end it. */
+static bool is_all_gone(const struct toc_layer_stat *s, double usual_most) {
+    enum { TWICE = 2 };
+    return s->start < usual_most && s->zero_hold.count >= TWICE;
+}
+
+/* Updates of exactly zero: a layer may rest now and then, so once it did only chance is asked. */
+static bool is_at_rest(const struct toc_hold *h) {
+    return (!h->before && h->count >= ZERO_HELD) || toc_hold_is_sure(h);
 }
 
 /* What looks up rows by index has zero gradients by nature. */
@@ -44,7 +58,8 @@ static bool find_dead_activation(const struct toc_doctor *d, const struct toc_la
     const struct toc_layer_stat *s = units ? units : zeros;
     if (!s || s->reports <= WARM_UP)
         return false;
-    bool is_all = is_held(&s->zero_hold, HELD), is_risen = is_held(&s->hold, HELD);
+    bool is_all = is_held(&s->zero_hold), is_risen = is_held(&s->hold);
+    is_risen |= s->hold.count && is_all_gone(s, d->o.limits.dead_ratio);
     if ((!is_all && !is_risen) || is_embedding(l->name))
         return false;
     *out = (struct complaint){
@@ -62,7 +77,7 @@ static bool find_dead_gradient(const struct toc_doctor *d, const struct toc_laye
                                struct complaint *out) {
     const struct toc_layer_stat *s = stat_of(l, STAT_ZERO_GRAD);
     bool has_activations = stat_of(l, STAT_DEAD_UNITS) || stat_of(l, STAT_ZERO_ACTIVATION);
-    if (!s || has_activations || s->reports <= WARM_UP || !is_held(&s->hold, HELD) ||
+    if (!s || has_activations || s->reports <= WARM_UP || !is_held(&s->hold) ||
         is_embedding(l->name))
         return false;
     *out = (struct complaint){.layer = l,
@@ -166,7 +181,7 @@ enum toc_verdict toc_judge_dead_units(struct toc_doctor *d, struct toc_run_model
 static bool find_saturated(const struct toc_doctor *d, const struct toc_layer_model *l,
                            struct complaint *out) {
     const struct toc_layer_stat *s = stat_of(l, STAT_SATURATED);
-    if (!s || s->reports <= WARM_UP || !(is_held(&s->hold, HELD) || is_held(&s->zero_hold, HELD)))
+    if (!s || s->reports <= WARM_UP || !(is_held(&s->hold) || is_held(&s->zero_hold)))
         return false;
     *out = (struct complaint){
         .layer = l,
@@ -229,11 +244,11 @@ static enum stillness stillness_of(const struct toc_layer_model *l) {
     const struct toc_layer_stat *s = stat_of(l, STAT_UPDATE);
     if (!s)
         return MOVES;
-    if (is_held(&s->hold, HELD))
+    if (s->hold.count >= HELD)
         return TOO_FAST;
-    if (is_held(&s->peer_hold, HELD))
+    if (s->peer_hold.count >= HELD)
         return BEHIND_PEERS;
-    if (!is_held(&s->zero_hold, ZERO_HELD))
+    if (!is_at_rest(&s->zero_hold))
         return MOVES;
     if (s->start_reports) /* it moved once */
         return STOPPED;
@@ -303,7 +318,7 @@ static bool is_all_still(const struct toc_run_model *m) {
     for (size_t i = 0; i < m->layers.count; i++) {
         const struct toc_layer_stat *s = m->layers.items[i].stats[STAT_UPDATE];
         able += s != NULL;
-        still += s && is_held(&s->zero_hold, ZERO_HELD);
+        still += s && is_at_rest(&s->zero_hold);
     }
     return able > 1 && able == still;
 }

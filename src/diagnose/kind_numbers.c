@@ -1,5 +1,4 @@
-/* Kinds that show in the numbers of training itself: non_finite, divergence, loss_spike,
- * vanishing_gradient. */
+/* Kinds that show in the numbers of training itself: non_finite, vanishing_gradient. */
 #include <math.h>
 #include <stdio.h>
 
@@ -110,34 +109,6 @@ static const char *const bad_texts[] = {
     [BAD_MISSING] = "steps go on without a loss (some frameworks leave a NaN loss out)",
 };
 
-/* How much the learning rate grew within the last minute before t; 1 when unknown. */
-static double rate_jump(struct toc_doctor *d, const struct toc_run_model *m, int64_t t_ms) {
-    double v[TOC_BINS];
-    (void)d;
-    size_t n = toc_bins_window(&m->rate, t_ms - 120000, t_ms - 20000, v, TOC_BINS);
-    if (n < 3)
-        n = toc_bins_window(&m->rate, 0, t_ms - 8000, v, TOC_BINS);
-    /* The highest of before: a warm-up that climbs is no jump. */
-    double before = 0;
-    for (size_t i = 0; i < n; i++)
-        before = TOC_MAX(before, v[i]);
-    const struct toc_sample_at *now = toc_recent_at(&m->rates, 0);
-    return n && now && before > 0 ? now->value / before : 1;
-}
-
-void toc_case_rate_cause(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c,
-                         int64_t t_ms) {
-    double jump = rate_jump(d, m, t_ms);
-    const struct toc_sample_at *rate = toc_recent_at(&m->rates, 0);
-    char text[160];
-    if (jump < d->o.limits.lr_jump_ratio || !rate)
-        return;
-    snprintf(text, sizeof text, "train_learning_rate{run=\"%.*s\"} is %.3g", TOC_SV_ARG(m->name),
-             rate->value);
-    toc_case_cause(c, 0.9, text, "The learning rate jumped to %.3g, %.1f times what it was",
-                   rate->value, jump);
-}
-
 static void fill_non_finite(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c,
                             enum bad_value bad, const struct toc_layer_model *layer, int64_t t_ms) {
     double step = toc_run_step_at(m, t_ms);
@@ -186,255 +157,6 @@ enum toc_verdict toc_judge_non_finite(struct toc_doctor *d, struct toc_run_model
     if (toc_case_is_known(c))
         t_ms = c->finding.first_seen.ms;
     fill_non_finite(d, m, c, bad, layer, t_ms);
-    return VERDICT_ILL;
-}
-
-/* What the loss usually is, from bins before `until`; NaN with too little history. */
-struct usual {
-    double median, sigma;
-};
-
-static size_t usual_losses(const struct toc_run_model *m, int64_t until_ms, double v[TOC_BINS]) {
-    enum { LEAST_BINS = 8, SKIP_MS = 3000, WINDOW_MS = 120000 };
-    int64_t from_ms = TOC_MAX(until_ms - WINDOW_MS, toc_bins_first_ms(&m->loss) + SKIP_MS);
-    size_t n = toc_bins_window(&m->loss, from_ms, until_ms, v, TOC_BINS);
-    if (n < LEAST_BINS && toc_bins_first_ms(&m->loss) != INT64_MAX) /* a slow run: all there is */
-        n = toc_bins_window(&m->loss, 0, until_ms, v, TOC_BINS);
-    return n < LEAST_BINS ? 0 : n;
-}
-
-/* What the usual loss is not less than; found much faster. NaN when little is known. */
-static double least_usual(const struct toc_run_model *m, int64_t until_ms) {
-    double v[TOC_BINS], least = INFINITY;
-    size_t n = usual_losses(m, until_ms, v);
-    for (size_t i = 0; i < n; i++)
-        least = TOC_MIN(least, v[i]);
-    return n ? least : (double)NAN;
-}
-
-/* The median is known before the spread, which costs more; without it sigma is 0. */
-static struct usual usual_loss(const struct toc_run_model *m, int64_t until_ms, bool has_sigma) {
-    double v[TOC_BINS], w[TOC_BINS];
-    size_t n = usual_losses(m, until_ms, v);
-    if (!n)
-        return (struct usual){NAN, NAN};
-    for (size_t i = 0; i < n; i++)
-        w[i] = v[i];
-    struct usual u = {.median = toc_history_median(w, n)};
-    /* Noise is what differs from one bin to the next; the trend of a falling loss is none of it. */
-    for (size_t i = 0; has_sigma && i + 1 < n; i++)
-        w[i] = v[i + 1] - v[i];
-    if (has_sigma)
-        u.sigma = toc_history_mad(w, n - 1, 0) / sqrt(2);
-    /* v is still in order of time: the most recent level counts when it is higher than the
-     * median */
-    double recent = toc_history_median(v + n - TOC_MIN(n, (size_t)8), TOC_MIN(n, (size_t)8));
-    u.median = TOC_MAX(u.median, recent);
-    if (has_sigma)
-        u.sigma = TOC_MAX(u.sigma, 0.01 * fabs(u.median) + 1e-9);
-    return u;
-}
-
-/* Newest bins whose loss lies above the line, and since when. */
-static void measure_run_above(const struct toc_run_model *m, double line, size_t *out_bins,
-                              int64_t *out_since_ms, double *out_peak) {
-    const struct toc_bins *b = &m->loss;
-    *out_bins = 0;
-    *out_peak = -INFINITY;
-    for (size_t i = b->count; i-- > 0;) {
-        const struct toc_bin *bin = &b->items[(b->start + i) % TOC_BINS];
-        if (bin->median <= line)
-            return;
-        ++*out_bins;
-        *out_since_ms = bin->t_ms;
-        *out_peak = TOC_MAX(*out_peak, (double)bin->median);
-    }
-}
-
-/* A run that has just begun wanders: nothing is called a rise before this. */
-static bool is_too_young(const struct toc_run_model *m) {
-    enum { YOUNG_MS = 10000, YOUNG_SAMPLES = 50 };
-    return m->last_t_ms - toc_bins_first_ms(&m->loss) < YOUNG_MS && m->losses.count < YOUNG_SAMPLES;
-}
-
-/* A rise too slow for the bins, whose usual level climbs with it: against the best of the whole
- * course. */
-static bool is_slow_rise(const struct toc_doctor *d, const struct toc_run_model *m,
-                         struct toc_course_rise *out) {
-    static const double of_start = 0.03;
-    const struct toc_course *c = m->learn.loss;
-    if (!c || !toc_course_rise(c, out) || out->after >= c->count)
-        return false;
-    double margin = TOC_MAX(d->o.limits.divergence_ratio * fabs(out->best),
-                            d->o.limits.divergence_sigma * out->error);
-    margin = TOC_MAX(margin, of_start * fabs(c->points[0].mean));
-    return out->now > out->best + margin && out->lowest_now > out->best + margin / 2;
-}
-
-static void fill_slow_rise(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c,
-                           const struct toc_course_rise *x) {
-    const struct toc_course_point *p = &m->learn.loss->points[x->after];
-    c->reference = x->best + 0.5 * d->o.limits.divergence_ratio * fabs(x->best);
-    toc_case_begin(c, TOC_KIND_DIVERGENCE, p->t_ms);
-    toc_case_step(c, p->step);
-    toc_case_title(c, "%.*s: loss has risen since step %.0f, from %.3g to %.3g",
-                   TOC_SV_ARG(m->name), isfinite(p->step) ? p->step : 0, x->best, x->now);
-    toc_case_summary(
-        c,
-        "Since step %.0f the loss goes up slowly and steadily; it is now %.0f %% above "
-        "the best level of this run.",
-        isfinite(p->step) ? p->step : 0, 100 * (x->now / x->best - 1));
-    toc_case_action(c, "Go back to the checkpoint before this step and continue with a lower "
-                       "learning rate; check the schedule, the data and weight decay.");
-    toc_case_evidence(c, "Loss", "",
-                      (struct toc_evidence_numbers){x->now, c->reference, none, c->reference},
-                      "train_loss{run=\"%.*s\"}", TOC_SV_ARG(m->name));
-    toc_case_rate_cause(d, m, c, m->last_t_ms);
-    toc_case_cause(c, 0.4, "", "The learning rate is too high for this phase of training");
-    toc_case_cause(c, 0.3, "", "The data change while the run goes on");
-}
-
-enum toc_verdict toc_judge_divergence(struct toc_doctor *d, struct toc_run_model *m,
-                                      struct toc_case *c) {
-    enum { LEAST_BINS = 5, NEW_NORMAL_MS = 10 * 60 * 1000 };
-    const struct toc_doctor_limits *l = &d->o.limits;
-    if (!m->loss.count || is_too_young(m))
-        return VERDICT_UNKNOWN;
-    if (toc_run_is_over(m))
-        return VERDICT_CALM;
-    int64_t now_ms = m->last_t_ms, since_ms = now_ms;
-    size_t bins = 0;
-    double peak = 0, jump = rate_jump(d, m, now_ms);
-    bool has_cause = jump >= l->lr_jump_ratio;
-    /* Against the line of its opening: the ill level must not become the usual one. */
-    if (toc_case_is_known(c)) {
-        measure_run_above(m, c->reference, &bins, &since_ms, &peak);
-        return bins && d->now_ms - c->started_ms < NEW_NORMAL_MS ? VERDICT_ILL : VERDICT_CALM;
-    }
-    int64_t until_ms = now_ms - 2 * (int64_t)(l->divergence_hold_s * 1000) - 2000;
-    double share = (has_cause ? 0.5 : 1) * l->divergence_ratio, least = least_usual(m, until_ms);
-    double margin = share * least, line = least + margin;
-    struct usual u = {least, 0};
-    measure_run_above(m, line, &bins, &since_ms, &peak);
-    if (!(least > 0) || bins >= LEAST_BINS) {
-        u = usual_loss(m, until_ms, false);
-        if (!isfinite(u.median))
-            return VERDICT_UNKNOWN;
-        margin = share * fabs(u.median);
-        line = u.median + margin;
-        measure_run_above(m, line, &bins, &since_ms, &peak);
-    }
-    if (bins >= LEAST_BINS) { /* else there are no more above a line that is higher */
-        u = usual_loss(m, until_ms, true);
-        margin = TOC_MAX(l->divergence_sigma * u.sigma, margin);
-        line = u.median + margin;
-        measure_run_above(m, line, &bins, &since_ms, &peak);
-    }
-    struct toc_course_rise rise;
-    if (bins < LEAST_BINS || (double)(now_ms - since_ms) < (l->divergence_hold_s - 1) * 1000) {
-        if (!is_slow_rise(d, m, &rise))
-            return VERDICT_CALM;
-        fill_slow_rise(d, m, c, &rise);
-        return VERDICT_ILL;
-    }
-    c->reference = line;
-    const struct toc_sample_at *grad = toc_recent_at(&m->grads, 0);
-    double step = toc_run_step_at(m, since_ms);
-    toc_case_begin(c, TOC_KIND_DIVERGENCE, since_ms);
-    toc_case_step(c, step);
-    toc_case_title(c, "%.*s: loss rose to %.3g at step %.0f, usually %.3g", TOC_SV_ARG(m->name),
-                   peak, isfinite(step) ? step : 0, u.median);
-    toc_case_summary(c,
-                     "Since step %.0f the loss stays above %.3g, the upper end of what this run "
-                     "showed before, and does not come back.",
-                     isfinite(step) ? step : 0, line);
-    toc_case_action(c, "Go back to the checkpoint before this step and continue with a lower "
-                       "learning rate; check the schedule and gradient clipping.");
-    toc_case_evidence(c, "Loss", "",
-                      (struct toc_evidence_numbers){peak, line, u.median - margin, line},
-                      "train_loss{run=\"%.*s\"}", TOC_SV_ARG(m->name));
-    if (grad)
-        toc_case_evidence(c, "Gradient norm", "",
-                          (struct toc_evidence_numbers){grad->value, none, none, none},
-                          "train_grad_norm{run=\"%.*s\"}", TOC_SV_ARG(m->name));
-    if (m->rates.count)
-        toc_case_evidence(
-            c, "Learning rate", "",
-            (struct toc_evidence_numbers){toc_recent_at(&m->rates, 0)->value, none, none, none},
-            "train_learning_rate{run=\"%.*s\"}", TOC_SV_ARG(m->name));
-    toc_case_rate_cause(d, m, c, now_ms);
-    toc_case_cause(c, 0.4, "", "The learning rate is too high for this phase of training");
-    toc_case_cause(c, 0.2, "", "The data changed: a new shard, another mixture, corrupt batches");
-    return VERDICT_ILL;
-}
-
-/* A spike is a rise that came back within the time after which it would be called divergence. */
-static bool has_bin_above(const struct toc_run_model *m, int64_t from_ms, double line) {
-    const struct toc_bins *b = &m->loss;
-    for (size_t i = b->count; i-- > 0;) {
-        const struct toc_bin *bin = &b->items[(b->start + i) % TOC_BINS];
-        if (bin->t_ms < from_ms)
-            return false;
-        if ((double)bin->median > line)
-            return true;
-    }
-    return false;
-}
-
-enum toc_verdict toc_judge_loss_spike(struct toc_doctor *d, struct toc_run_model *m,
-                                      struct toc_case *c) {
-    enum { LOOK_BACK_MS = 20000, LEAST_SAMPLES = 3, SINGLE_FACTOR = 3 };
-    const struct toc_doctor_limits *l = &d->o.limits;
-    if (!m->loss.count || is_too_young(m))
-        return VERDICT_UNKNOWN;
-    if (toc_run_is_over(m) || m->cases[CASE_DIVERGENCE].is_open)
-        return VERDICT_CALM;
-    int64_t now_ms = m->last_t_ms;
-    double least = least_usual(m, now_ms - LOOK_BACK_MS);
-    if (least > 0 && !has_bin_above(m, now_ms - LOOK_BACK_MS, least + 0.5 * least))
-        return VERDICT_CALM; /* nor above a line that is higher */
-    struct usual u = usual_loss(m, now_ms - LOOK_BACK_MS, false);
-    if (!isfinite(u.median))
-        return VERDICT_UNKNOWN;
-    if (!has_bin_above(m, now_ms - LOOK_BACK_MS, u.median + 0.5 * fabs(u.median)))
-        return VERDICT_CALM; /* nor above a line that is higher */
-    u = usual_loss(m, now_ms - LOOK_BACK_MS, true);
-    double line = u.median + TOC_MAX(l->spike_sigma * u.sigma, 0.5 * fabs(u.median)), peak = 0;
-    double samples = 0;
-    int64_t t_ms = 0;
-    size_t above = 0;
-    const struct toc_bins *b = &m->loss;
-    for (size_t i = b->count; i-- > 0;) {
-        const struct toc_bin *bin = &b->items[(b->start + i) % TOC_BINS];
-        if (bin->t_ms < now_ms - LOOK_BACK_MS)
-            break;
-        if (bin->median > line) {
-            above++;
-            samples += bin->count;
-            t_ms = bin->t_ms;
-            peak = TOC_MAX(peak, (double)bin->median);
-        }
-    }
-    const struct toc_bin *last = b->count ? &b->items[(b->start + b->count - 1) % TOC_BINS] : NULL;
-    if (!above || !last || last->median > line)
-        return toc_case_is_known(c) && above ? VERDICT_ILL : VERDICT_CALM;
-    if (toc_case_is_known(c))
-        return VERDICT_ILL;
-    if (samples < LEAST_SAMPLES && peak < u.median + SINGLE_FACTOR * (line - u.median))
-        return VERDICT_CALM; /* one odd batch is no spike unless it is far out */
-    double step = toc_run_step_at(m, t_ms);
-    toc_case_begin(c, TOC_KIND_LOSS_SPIKE, t_ms);
-    toc_case_step(c, step);
-    toc_case_title(c, "%.*s: loss spiked to %.3g at step %.0f, usually %.3g", TOC_SV_ARG(m->name),
-                   peak, isfinite(step) ? step : 0, u.median);
-    toc_case_summary(c, "The loss left its band (up to %.3g) and came back.", line);
-    toc_case_action(c,
-                    "Look at the batches of these steps. If spikes come back, skip the batches or "
-                    "lower the learning rate.");
-    toc_case_evidence(c, "Loss", "", (struct toc_evidence_numbers){peak, line, none, line},
-                      "train_loss{run=\"%.*s\"}", TOC_SV_ARG(m->name));
-    toc_case_rate_cause(d, m, c, now_ms);
-    toc_case_cause(c, 0.4, "", "Unusual batches");
     return VERDICT_ILL;
 }
 
@@ -523,6 +245,20 @@ static void fill_vanishing(struct toc_run_model *m, struct toc_case *c,
     toc_case_cause(c, 0.3, "", "The layer is cut off from the loss (detach, freeze, zero scale)");
 }
 
+/* A layer whose units do not answer lets no gradient through; the newest sample already shows it.
+ */
+static bool has_silent_layer(const struct toc_run_model *m) {
+    for (size_t i = 0; i < m->layers.count; i++) {
+        const struct toc_layer_stat *const *stats =
+            (const struct toc_layer_stat *const *)m->layers.items[i].stats;
+        const struct toc_layer_stat *s = stats[STAT_DEAD_UNITS];
+        s = s ? s : stats[STAT_ZERO_ACTIVATION];
+        if (s && s->hold.count)
+            return true;
+    }
+    return false;
+}
+
 enum toc_verdict toc_judge_vanishing(struct toc_doctor *d, struct toc_run_model *m,
                                      struct toc_case *c) {
     size_t order[TOC_DOCTOR_LAYERS_MAX];
@@ -535,7 +271,8 @@ enum toc_verdict toc_judge_vanishing(struct toc_doctor *d, struct toc_run_model 
     /* Weights that a diverging loss has driven into saturation have small gradients, and through
      * dead units none comes: consequences. */
     if (!c->is_open && (m->cases[CASE_DIVERGENCE].is_open || m->cases[CASE_LOSS_SPIKE].is_open ||
-                        m->cases[CASE_DEAD_UNITS].is_open || m->cases[CASE_NON_FINITE].is_open))
+                        m->cases[CASE_DEAD_UNITS].is_open || m->cases[CASE_NON_FINITE].is_open ||
+                        has_silent_layer(m)))
         return VERDICT_CALM;
     for (size_t i = 0; i < n; i++) {
         struct toc_layer_model *l = &m->layers.items[order[i]];

@@ -7,9 +7,16 @@
 
 void toc_hold_note(struct toc_hold *h, bool is_shown, struct toc_report_at at) {
     if (!is_shown)
-        *h = (struct toc_hold){0};
+        *h = (struct toc_hold){.without = h->without + 1, .before = h->before + h->count};
     else if (!h->count++)
         h->since_ms = at.t_ms, h->step = at.step;
+}
+
+bool toc_hold_is_sure(const struct toc_hold *h) {
+    enum { LEAST = 3 };
+    static const double by_chance = 0.01;
+    double reports = (double)h->before + h->without, share = (h->before + 1) / (reports + 2);
+    return h->count >= LEAST && reports > 0 && reports * pow(share, h->count) <= by_chance;
 }
 
 double toc_norm_line(const struct toc_norm_watch *w, const struct toc_norm_limits *l) {
@@ -247,6 +254,15 @@ static struct toc_norm_limits norm_limits(const struct toc_doctor *d, bool is_la
     };
 }
 
+static void take_rate(const struct toc_doctor *d, struct toc_learn_model *l,
+                      struct toc_report_at at, double v) {
+    if (!isfinite(v))
+        return;
+    if (l->rate_max > 0 && v >= d->o.limits.lr_jump_ratio * l->rate_max)
+        l->rate_jump = (struct toc_rate_jump){at.t_ms, at.step, l->rate_max, v};
+    l->rate_max = TOC_MAX(l->rate_max, v);
+}
+
 static void take_number(struct toc_doctor *d, struct toc_learn_model *l, enum toc_run_number_id id,
                         struct toc_report_at at, double v) {
     struct toc_norm_limits limits = norm_limits(d, false);
@@ -256,8 +272,7 @@ static void take_number(struct toc_doctor *d, struct toc_learn_model *l, enum to
     l->number_t_ms[id] = at.t_ms;
     switch (id) {
     case NUMBER_RATE:
-        if (isfinite(v))
-            l->rate_max = TOC_MAX(l->rate_max, v);
+        take_rate(d, l, at, v);
         break;
     case NUMBER_LOSS:
         take_loss(l, at, v);
@@ -321,7 +336,7 @@ static void take_update(const struct toc_doctor *d, struct toc_layer_stat *s, do
     bool is_off = rate == 0; /* nothing moves at a learning rate of 0, by intention */
     toc_hold_note(&s->zero_hold, v == 0 && !is_off, at);
     if (!(v > 0) || is_off) {
-        s->hold.count = 0;
+        toc_hold_note(&s->hold, false, at);
         return;
     }
     bool is_high =

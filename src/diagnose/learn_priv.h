@@ -60,6 +60,7 @@ enum toc_run_number_id {
 /* Reports in a row that showed something. */
 struct toc_hold {
     uint32_t count;
+    uint32_t without, before; /* of earlier reports: how many did not show it, how many did */
     int64_t since_ms;
     double step; /* of the first one */
 };
@@ -69,6 +70,14 @@ struct toc_report_at {
     double step;
 };
 void toc_hold_note(struct toc_hold *h, bool is_shown, struct toc_report_at at);
+/*
+ * Are there too many in a row for chance? By the rule of succession a report shows it with
+ * probability (before + 1) / (before + without + 2); enough are so many that in a history of this
+ * length less than one such row in a hundred was to be expected. So few reports decide where
+ * samples are rare, and a layer that rests now and then (experts, layers dropped at random) needs
+ * more.
+ */
+bool toc_hold_is_sure(const struct toc_hold *h);
 
 /*
  * A norm against its own usual level: exponential mean and variance of its logarithm (ZClip,
@@ -146,6 +155,14 @@ bool toc_envelope_band(const struct toc_envelope *e, double step, double *out_lo
                        double *out_upper);
 void toc_envelope_fini(struct toc_envelope *e);
 
+/* From one report to the next the learning rate rose far above all it had been; t_ms 0 = it never
+ * did. A restart of a schedule, which goes back to where it was, is none. */
+struct toc_rate_jump {
+    int64_t t_ms;
+    double step;
+    double from, to; /* from: the highest before */
+};
+
 /* Checksums of ranks, as the newest look found them. */
 struct toc_replica_model {
     int64_t looked_ms;
@@ -160,6 +177,7 @@ struct toc_learn_model {
     struct toc_time_index steps, rates; /* of the read under way */
     int64_t number_t_ms[NUMBER_COUNT];  /* newest report of each number */
     double rate_max;
+    struct toc_rate_jump rate_jump;
     struct toc_norm_watch grad_norm;
     double loss_recent[TOC_NORM_FIRST]; /* ring by loss_reports */
     uint64_t loss_reports;
