@@ -188,6 +188,15 @@ static bool note_all(const struct toc_literal_filter *f, uint64_t bytes, struct 
     return has_any;
 }
 
+/* The bytes from `at` on, fewer than eight: of the last eight, where there are so many. */
+static uint64_t end_of(struct toc_sv text, size_t at) {
+    uint64_t bytes;
+    if (text.n < sizeof bytes)
+        return bytes_at(text.p + at, text.n - at);
+    memcpy(&bytes, text.p + text.n - sizeof bytes, sizeof bytes);
+    return bytes >> 8 * (sizeof bytes - (text.n - at));
+}
+
 bool toc_literal_filter_search(const struct toc_literal_filter *f, struct toc_sv text,
                                struct toc_literal_hits *hits) {
     bool has_any = false;
@@ -201,8 +210,9 @@ bool toc_literal_filter_search(const struct toc_literal_filter *f, struct toc_sv
     }
     /* The end: what is behind it counts as zeros, which a window of two bytes may begin before. */
     for (; at + 1 < text.n; at += STRIDE) {
-        bytes = bytes_at(text.p + at, text.n - at) | g_case_bits;
-        has_any |= note_all(f, bytes, text, at, hits);
+        bytes = end_of(text, at) | g_case_bits;
+        if (__builtin_expect(has_window(f, bytes), 0))
+            has_any |= note_all(f, bytes, text, at, hits);
     }
     return has_any;
 }
