@@ -29,7 +29,34 @@ static struct toc_sv unwrap(struct toc_sv s) {
     return toc_sv_trim(toc_sv_sub(s, from, end - from));
 }
 
+/* 12.50 and 100, as most numbers of logs are: both parts of the quotient are exact, so it is
+ * rounded once, rightly. */
+static bool read_plain(struct toc_sv s, double *out) {
+    enum { DIGITS_MAX = 15 };
+    static const double powers[DIGITS_MAX + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                  1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    uint64_t digits = 0;
+    size_t point = s.n;
+    if (!s.n || s.n > DIGITS_MAX + 1)
+        return false;
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned digit = (unsigned char)s.p[i] - (unsigned)'0';
+        if (digit < 10)
+            digits = digits * 10 + digit;
+        else if (s.p[i] == '.' && point == s.n && i && i + 1 < s.n)
+            point = i;
+        else
+            return false;
+    }
+    if (point == s.n && s.n > DIGITS_MAX)
+        return false;
+    *out = (double)digits / powers[point < s.n ? s.n - point - 1 : 0];
+    return true;
+}
+
 bool toc_run_log_number(struct toc_sv text, double *out) {
+    if (read_plain(text, out))
+        return true;
     bool is_plain = text.n && toc_read_json_number(text, out) == text.n; /* nothing around it */
     if (is_plain && (*out != 0 || text.p[0] != '-'))                     /* JSON has no -0 */
         return true;

@@ -333,8 +333,9 @@ static int take_reports(struct toc_run_receiver *r, const struct toc_run_reports
         int rc = put_report(r, &body, i, reports->batch, &why);
         if (rc && rc != TOC_EPARSE)
             return toc_errf(err, rc, "%s", why.message);
-        if (rc)
-            reports->on_refused(reports->ctx, why.message);
+        if (!rc)
+            continue;
+        reports->on_refused(reports->ctx, why.message);
         toc_arena_reset(&r->line_arena);
     }
     return 0;
