@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/attrs.h"
+
 static int by_value(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -157,9 +159,9 @@ void toc_bins_settle(struct toc_bins *b, int64_t now_ms) {
         close_bin(b);
 }
 
-/* The first bin at or after the time; where they are in no order, the oldest. */
+/* The first bin at or after the time, of bins in order. */
 static size_t first_bin(const struct toc_bins *b, int64_t t_ms) {
-    size_t low = 0, high = b->is_unordered ? 0 : b->count;
+    size_t low = 0, high = b->count;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
         if (bin_at(b, mid)->t_ms < t_ms)
@@ -170,13 +172,29 @@ static size_t first_bin(const struct toc_bins *b, int64_t t_ms) {
     return low;
 }
 
+static size_t copy_medians(const struct toc_bin *bins, size_t count, double *out) {
+    for (size_t i = 0; i < count; i++)
+        out[i] = bins[i].median;
+    return count;
+}
+
+/* Bins in order lie in one or two rows. */
+static size_t window_of_ordered(const struct toc_bins *b, int64_t from_ms, int64_t to_ms,
+                                double *out, size_t max) {
+    size_t first = first_bin(b, from_ms), last = first_bin(b, to_ms);
+    size_t count = last > first ? TOC_MIN(last - first, max) : 0;
+    size_t at = (b->start + first) % TOC_BINS, row = TOC_MIN(count, (size_t)TOC_BINS - at);
+    size_t n = copy_medians(b->items + at, row, out);
+    return n + copy_medians(b->items, count - row, out + row);
+}
+
 size_t toc_bins_window(const struct toc_bins *b, int64_t from_ms, int64_t to_ms, double *out,
                        size_t max) {
-    size_t n = 0, i = first_bin(b, from_ms), at = (b->start + i) % TOC_BINS;
-    for (; i < b->count && n < max; i++, at = at + 1 == TOC_BINS ? 0 : at + 1) {
-        const struct toc_bin *bin = &b->items[at];
-        if (bin->t_ms >= to_ms && !b->is_unordered)
-            return n;
+    size_t n = 0;
+    if (!b->is_unordered)
+        return window_of_ordered(b, from_ms, to_ms, out, max);
+    for (size_t i = 0; i < b->count && n < max; i++) {
+        const struct toc_bin *bin = bin_at(b, i);
         if (bin->t_ms >= from_ms && bin->t_ms < to_ms)
             out[n++] = bin->median;
     }

@@ -169,7 +169,7 @@ void toc_learn_index(struct toc_learn_model *l, struct toc_sv metric,
     }
 }
 
-double toc_time_index_at(const struct toc_time_index *x, int64_t t_ms) {
+static size_t first_after(const struct toc_time_index *x, int64_t t_ms) {
     size_t low = 0, high = x->t.count;
     while (low < high) {
         size_t mid = (low + high) / 2;
@@ -178,7 +178,12 @@ double toc_time_index_at(const struct toc_time_index *x, int64_t t_ms) {
         else
             high = mid;
     }
-    return low ? x->v.items[low - 1] : x->before;
+    return low;
+}
+
+double toc_time_index_at(const struct toc_time_index *x, int64_t t_ms) {
+    size_t at = first_after(x, t_ms);
+    return at ? x->v.items[at - 1] : x->before;
 }
 
 static void index_settle(struct toc_time_index *x) {
@@ -418,6 +423,18 @@ static void take_one(struct toc_doctor *d, struct toc_run_model *m, uintptr_t id
     }
 }
 
+/* The samples of a series come in order of time, so the step of one is often that of the sample
+ * before it, or the next one. */
+static double step_at(const struct toc_time_index *x, int64_t t_ms, size_t *place) {
+    size_t at = *place;
+    if (at < x->t.count && x->t.items[at] <= t_ms)
+        at++;
+    bool is_it = at <= x->t.count && (!at || x->t.items[at - 1] <= t_ms) &&
+                 (at == x->t.count || x->t.items[at] > t_ms);
+    *place = is_it ? at : first_after(x, t_ms);
+    return *place ? x->v.items[*place - 1] : x->before;
+}
+
 void toc_learn_take(struct toc_doctor *d, struct toc_run_model *m, struct toc_sv metric,
                     struct toc_sv layer_name, const struct toc_series_view *s) {
     uintptr_t id = (uintptr_t)toc_map_get(&d->learn_ids, metric);
@@ -427,10 +444,11 @@ void toc_learn_take(struct toc_doctor *d, struct toc_run_model *m, struct toc_sv
     struct toc_layer_model *layer = is_of_layer ? toc_run_model_layer(m, layer_name) : NULL;
     if (is_of_layer && !layer)
         return;
+    size_t place = 0;
     for (size_t i = 0; i < s->count; i++) {
         if (toc_is_stale_nan(s->values[i]))
             continue;
-        struct toc_report_at at = {s->t_ms[i], toc_time_index_at(&m->learn.steps, s->t_ms[i])};
+        struct toc_report_at at = {s->t_ms[i], step_at(&m->learn.steps, s->t_ms[i], &place)};
         take_one(d, m, id, layer, at, s->values[i]);
     }
 }

@@ -235,14 +235,14 @@ const char *toc_ranks_pattern(void) {
 }
 
 static int metric_index(struct toc_sv metric) {
-    static const char *const names[] = {
-#define X(name, statement) name,
+    static const struct toc_sv names[] = {
+#define X(name, statement) {name, sizeof name - 1},
         RANK_METRICS(X)
 #undef X
     };
     _Static_assert(TOC_ARRAY_LEN(names) <= TOC_RANK_METRICS_MAX, "room for each metric's time");
     for (size_t i = 0; i < TOC_ARRAY_LEN(names); i++)
-        if (toc_sv_eq_cstr(metric, names[i]))
+        if (toc_sv_eq(metric, names[i]))
             return (int)i;
     return -1;
 }

@@ -300,14 +300,14 @@ static void take_layer(struct toc_run_model *m, struct toc_sv name, bool is_rati
 
 /* Place of a metric in the table; -1 when it is not there. */
 static int metric_index(struct toc_sv metric) {
-    static const char *const names[] = {
-#define X(name, statement) name,
+    static const struct toc_sv names[] = {
+#define X(name, statement) {name, sizeof name - 1},
         RUN_METRICS(X)
 #undef X
     };
     _Static_assert(TOC_ARRAY_LEN(names) <= TOC_RUN_METRICS_MAX, "room for each metric's time");
     for (size_t i = 0; i < TOC_ARRAY_LEN(names); i++)
-        if (toc_sv_eq_cstr(metric, names[i]))
+        if (toc_sv_eq(metric, names[i]))
             return (int)i;
     return -1;
 }
@@ -335,9 +335,11 @@ struct reading {
 
 /* The recipe says which earlier runs this one is compared with. */
 static void take_info(struct toc_run_model *m, struct toc_sv metric, struct toc_labels labels) {
-    struct toc_sv recipe = toc_labels_get(labels, TOC_SV("recipe"));
     struct toc_envelope *e = &m->learn.envelope;
-    if (!recipe.n || !toc_sv_eq_cstr(metric, "train_run_info") || toc_sv_eq_cstr(recipe, e->recipe))
+    if (!toc_sv_eq_cstr(metric, "train_run_info"))
+        return;
+    struct toc_sv recipe = toc_labels_get(labels, TOC_SV("recipe"));
+    if (!recipe.n || toc_sv_eq_cstr(recipe, e->recipe))
         return;
     toc_envelope_fini(e);
     if (recipe.n < sizeof e->recipe)
@@ -347,11 +349,6 @@ static void take_info(struct toc_run_model *m, struct toc_sv metric, struct toc_
 static int on_series(void *ctx, const struct toc_series_view *s) {
     struct reading *r = ctx;
     struct toc_sv metric = toc_labels_get(s->labels, TOC_METRIC_NAME);
-    struct toc_sv layer = toc_labels_get(s->labels, TOC_SV("layer"));
-    bool is_activation = toc_sv_eq_cstr(metric, "train_layer_nonfinite_activation_ratio");
-    bool is_ratio = is_activation || toc_sv_eq_cstr(metric, "train_layer_nonfinite_ratio");
-    bool is_layer = layer.n && (is_ratio || toc_sv_eq_cstr(metric, "train_layer_grad_norm"));
-    int index = metric_index(metric);
     if (r->is_state_pass) {
         toc_learn_index(&r->m->learn, metric, s);
         toc_coverage_note(r->m, metric);
@@ -359,6 +356,11 @@ static int on_series(void *ctx, const struct toc_series_view *s) {
     }
     if (toc_sv_eq_cstr(metric, "train_run_state") != r->is_state_pass)
         return 0;
+    struct toc_sv layer = toc_labels_get(s->labels, TOC_SV("layer"));
+    bool is_activation = toc_sv_eq_cstr(metric, "train_layer_nonfinite_activation_ratio");
+    bool is_ratio = is_activation || toc_sv_eq_cstr(metric, "train_layer_nonfinite_ratio");
+    bool is_layer = layer.n && (is_ratio || toc_sv_eq_cstr(metric, "train_layer_grad_norm"));
+    int index = metric_index(metric);
     toc_learn_take(r->d, r->m, metric, layer, s);
     for (size_t i = 0; i < s->count; i++) {
         if (toc_is_stale_nan(s->values[i]))

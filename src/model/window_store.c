@@ -92,6 +92,11 @@ static void make_room(struct series *x) {
 
 /* True when it is a new sample, not another word about one that is there. */
 static bool series_add(struct series *x, int64_t t_ms, double value) {
+    if (x->end < x->capacity && (x->end == x->start || x->t_ms[x->end - 1] < t_ms)) { /* mostly */
+        x->t_ms[x->end] = t_ms;
+        x->values[x->end++] = value;
+        return true;
+    }
     size_t at = x->end;
     while (at > x->start && x->t_ms[at - 1] > t_ms)
         at--;
