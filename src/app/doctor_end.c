@@ -109,7 +109,8 @@ int toc_patient_finish(struct toc_patient *p, const struct toc_patient_circumsta
     p->end = end_of(p, c);
     if (p->end == TOC_END_SILENT && !is_explained(p))
         rc = report_death(p, c, err);
-    int64_t to_ms = p->tick_ms + AFTER_MS;
+    /* The clock may have been some way behind a calm end. */
+    int64_t to_ms = TOC_MAX(p->tick_ms, p->quiet_since_ms) + AFTER_MS;
     if (p->end == TOC_END_RUNNING)
         to_ms = TOC_MAX(to_ms, TOC_MIN(c->now_ms, p->o.until_ms));
     return rc ? rc : finish_failures(p, to_ms, err);

@@ -120,6 +120,8 @@ size_t toc_patient_series(struct toc_patient *p, struct toc_labels labels) {
                  : toc_sv_eq_cstr(metric, "train_loss") ? TOC_SERIES_LOSS
                                                         : TOC_SERIES_PLAIN;
     }
+    if (!toc_doctor_reads(p->doctor, metric))
+        s.role = TOC_SERIES_UNREAD;
     if (is_step && (is_own || rank.n))
         p->ranks++;
     TOC_VEC_PUSH(&p->series, s);
@@ -179,7 +181,7 @@ void toc_patient_take(struct toc_patient *p, size_t series, int64_t t_ms, double
             p->first_step = value;
     }
     p->losses += s->role == TOC_SERIES_LOSS;
-    bool is_surprising = toc_patient_is_surprised(s, t_ms, value);
+    bool is_surprising = s->role != TOC_SERIES_UNREAD && toc_patient_is_surprised(s, t_ms, value);
     if (s->role == TOC_SERIES_STEP)
         p->usual_step_ms = s->usual_gap_ms;
     if (t_ms < p->tick_ms)
@@ -192,7 +194,7 @@ void toc_patient_take(struct toc_patient *p, size_t series, int64_t t_ms, double
  * counts. More in a row than any failure needs to open, each sooner than the limits of failures
  * part it from the one before. An attempt ends a failure. */
 static bool is_echo(struct toc_patient *p, const struct toc_failure_hit *hit) {
-    enum { SOON_MS = 100 * 1000, MANY = 32 };
+    enum { SOON_MS = 120 * 1000, MANY = 32 };
     struct toc_patient_signature *x = NULL;
     for (size_t i = 0; !x && i < p->signatures.count; i++)
         x = p->signatures.items[i].signature == hit->signature ? &p->signatures.items[i] : NULL;

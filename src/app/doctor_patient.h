@@ -34,7 +34,14 @@ struct toc_patient_series {
     double mean, deviation;   /* slow means of the value and of its distance from that */
     double last, noise;       /* the last value, and the slow mean of the change to the next */
     uint32_t seen, nonfinite; /* finite samples; non-finite ones in a row */
-    enum { TOC_SERIES_PLAIN, TOC_SERIES_COARSE, TOC_SERIES_STEP, TOC_SERIES_LOSS } role;
+    /* UNREAD: no judge looks at it, so it cannot tell one when to. */
+    enum {
+        TOC_SERIES_UNREAD,
+        TOC_SERIES_PLAIN,
+        TOC_SERIES_COARSE,
+        TOC_SERIES_STEP,
+        TOC_SERIES_LOSS
+    } role;
     int64_t last_ms;
     double usual_gap_ms; /* TOC_SERIES_STEP */
 };

@@ -90,6 +90,16 @@ void toc_doctor_free(struct toc_doctor **pd) {
     *pd = NULL;
 }
 
+bool toc_doctor_reads(const struct toc_doctor *d, struct toc_sv metric) {
+    struct toc_label name = {TOC_METRIC_NAME, metric};
+    struct toc_labels labels = {&name, 1};
+    const struct toc_matcher *all[] = {&d->run_metrics, &d->rank_metrics, &d->checksum_metrics};
+    bool is = false;
+    for (size_t i = 0; !is && i < TOC_ARRAY_LEN(all); i++)
+        is = toc_matchers_match(all[i], 1, labels);
+    return is;
+}
+
 struct toc_run_listener *toc_doctor_listener(struct toc_doctor *d) {
     return &d->listener;
 }

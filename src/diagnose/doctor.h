@@ -119,6 +119,8 @@ struct toc_run_listener *toc_doctor_listener(struct toc_doctor *d);
 /* Reads what is new, judges, and tells the sink about alerts that open, change or end. Meant to
  * run each second. When the querier fails nothing is judged: blind is neither healthy nor ill. */
 int toc_doctor_tick(struct toc_doctor *d, struct toc_ts now, struct toc_err *err) TOC_MUST_CHECK;
+/* Does it look at series of that name when it judges a run? */
+bool toc_doctor_reads(const struct toc_doctor *d, struct toc_sv metric);
 /* Can the doctor judge that kind for a run? */
 struct toc_coverage_row {
     enum toc_kind kind;
