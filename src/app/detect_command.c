@@ -6,6 +6,7 @@
 #include "app/command.h"
 #include "app/detect_input.h"
 #include "app/detect_stream.h"
+#include "app/detect_time.h"
 #include "app/options.h"
 #include "app/table.h"
 #include "base/num.h"
@@ -13,49 +14,64 @@
 #include "codec/json_writer.h"
 #include "detect/iforest.h"
 
+#define METHOD_LINE(name, text, direction, rows, help) "        " text "  " help "\n"
 const char toc_detect_usage[] =
-    "usage: tocsin detect FILE.csv [--columns A,B] [OPTIONS]      (FILE - is standard input)\n"
+    "usage: tocsin detect FILE.csv… [--columns A,B] [OPTIONS]     (FILE - is standard input)\n"
     "\n"
-    "Finds the strange rows of a CSV file with an Isolation Forest (scikit-learn's semantics).\n"
-    "The first line names the columns.\n"
+    "Finds the strange rows of CSV files, each a series (one column) or an entity (several). The\n"
+    "first line names the columns. Alone, one file is judged as a whole by an Isolation Forest\n"
+    "(scikit-learn's semantics). With --stream, --method or several files each row is judged from\n"
+    "the rows before it, in bounded memory whatever the length of the file.\n"
     "\n"
     "  -c, --columns A,B       columns to look at (default: all but timestamp, time or date)\n"
+    "  -o, --output FORM       table, json, csv, scores, or (row by row) features or html\n"
+    "                          (default table)\n"
+    "      --exit-zero         exit with 0 although anomalies were found\n"
+    "\n"
+    "A whole file:\n"
     "  -n, --n-estimators N    trees (default 100)\n"
     "      --contamination C   share of anomalies in (0, 0.5], or auto (default: offset -0.5)\n"
     "      --max-samples N     rows per tree: a number, a fraction such as 0.5, or auto\n"
     "                          (default: 256, or all rows when there are fewer)\n"
     "      --seed N            of the random numbers (default 0); same seed, same answer\n"
-    "  -o, --output FORM       table, json, csv, scores or (with --stream) features or html "
-    "(default "
-    "table)\n"
-    "      --stream            judge each row from the rows before it alone, with memories of "
-    "past\n"
-    "                          windows instead of a forest; several columns are one entity\n"
-    "      --budget N/UNIT     with --stream: false alarms allowed, such as 1/week (default), "
-    "2/day,\n"
-    "                          1/month or 1/hour\n"
-    "      --direction D       with --stream and one column: both, up or down (default both)\n"
-    "      --train-rows N      with --stream: the first N rows are learnt and never alert\n"
-    "      --threshold L       with --stream: alert above -log10 p = L, whatever the budget\n"
-    "      --exit-zero         exit with 0 although anomalies were found\n"
     "\n"
-    "score is in [-1, 0), lower is stranger; a row is an anomaly when it lies below the offset.\n"
-    "csv repeats the input and adds score and anomaly (0 or 1). scores prints "
-    "timestamp,score,alert\n"
-    "with score in (0, 1], higher is stranger, and 0 for rows with missing values. With --stream a "
-    "row\n"
-    "without values repeats the last score, and table and json list the alerts.\n"
-    "\n"
-    "Exit code: 1 anomalies found, 0 none (or --exit-zero), 2 bad usage or input.\n";
+    "Row by row:\n"
+    "      --stream            judge each row from the rows before it\n"
+    "      --method NAME       the detector (default ensemble):\n" TOC_METHOD_TABLE(
+        METHOD_LINE) "      --budget N/UNIT     false alarms allowed: 1/week (default), 2/day, "
+                     "1/month or 1/hour\n"
+                     "      --direction D       both, up or down, where the detector knows it "
+                     "(default both)\n"
+                     "      --train-rows N      the first N rows are learnt and never alert\n"
+                     "      --threshold L       alert above -log10 p = L, whatever the budget\n"
+                     "\n"
+                     "Times are numbers since 1970 (seconds, or ms, us, ns by their size) or like "
+                     "one of\n" TOC_DETECT_TIME_FORMS ".\n"
+                     "\n"
+                     "Of a whole file score is in [-1, 0), lower is stranger; a row is an anomaly "
+                     "when it lies below\n"
+                     "the offset. csv repeats the input and adds score and anomaly (0 or 1). "
+                     "scores prints\n"
+                     "timestamp,score,alert with score in [0, 1], higher is stranger, and 0 for "
+                     "rows with missing\n"
+                     "values; several files put a column file before. Row by row, a row without "
+                     "values repeats the\n"
+                     "last score, and table, json and html list the alerts: which column, how far "
+                     "outside, since when,\n"
+                     "and windows of the last 4096 rows that were alike.\n"
+                     "\n"
+                     "Exit code: 1 anomalies found, 0 none (or --exit-zero), 2 bad usage or "
+                     "input.\n";
+#undef METHOD_LINE
 
 struct request {
     const char *columns, *contamination, *max_samples, *output, *threshold, *budget, *direction;
+    const char *method;
     int64_t seed;
     bool is_exit_zero, is_stream;
     int64_t train_rows;
     struct toc_detect_stream_options stream;
     struct toc_iforest_params params;
-    enum toc_detect_form form;
 };
 
 struct verdicts {
@@ -85,6 +101,16 @@ static int read_form(const char *text, enum toc_detect_form *out) {
     return usage_error("output", "table, json, csv, scores, features or html", text);
 }
 
+static int read_method(struct request *r) {
+    if (!r->method || toc_method_parse(toc_sv_cstr(r->method), &r->stream.method) == 0)
+        return 0;
+    fprintf(stderr, "tocsin detect: there is no method \"%s\"; the methods are", r->method);
+    for (int m = 0; m < TOC_METHODS; m++)
+        fprintf(stderr, "%s %s", m ? "," : "", toc_method_info((enum toc_method)m)->name);
+    fputc('\n', stderr);
+    return TOC_EXIT_USAGE;
+}
+
 static int read_stream_options(struct request *r) {
     static const char *const directions[] = {"both", "up", "down"};
     struct toc_detect_stream_options *o = &r->stream;
@@ -100,12 +126,13 @@ static int read_stream_options(struct request *r) {
     if (d == TOC_ARRAY_LEN(directions))
         return usage_error("direction", "both, up or down", r->direction);
     o->direction = (enum toc_stream_direction)d;
-    if (r->train_rows < 0 || r->train_rows > TOC_DETECT_ROWS_MAX) {
-        fprintf(stderr, "tocsin detect: --train-rows must be 0 to %d\n", TOC_DETECT_ROWS_MAX);
+    if (r->train_rows < 0 || r->train_rows > INT32_MAX) {
+        fprintf(stderr, "tocsin detect: --train-rows must be 0 to %d\n", INT32_MAX);
         return TOC_EXIT_USAGE;
     }
     o->train_rows = (size_t)r->train_rows;
-    return 0;
+    o->columns = r->columns;
+    return read_method(r);
 }
 
 static int read_params(struct request *r) {
@@ -124,11 +151,11 @@ static int read_params(struct request *r) {
     }
     p->seed = (uint64_t)r->seed;
     int rc = read_stream_options(r);
-    return rc ? rc : read_form(r->output, &r->form);
+    return rc ? rc : read_form(r->output, &r->stream.form);
 }
 
 static int judge(const struct request *r, struct verdicts *v, struct toc_err *err) {
-    struct toc_matrix x = {v->in.values, v->in.complete.count, v->in.columns.count};
+    struct toc_matrix x = {v->in.values, v->in.complete.count, v->in.columns.chosen.count};
     struct toc_iforest *f;
     int rc = toc_iforest_fit(&r->params, x, &f, err);
     if (rc < 0)
@@ -156,9 +183,10 @@ static void summarise(const struct verdicts *v, FILE *to) {
 static void print_table(const struct verdicts *v) {
     const char *titles[TOC_TABLE_COLUMNS_MAX];
     char *owned[TOC_TABLE_COLUMNS_MAX];
-    size_t shown = TOC_MIN(v->in.columns.count, (size_t)TOC_TABLE_COLUMNS_MAX - 3);
+    size_t shown = TOC_MIN(v->in.columns.chosen.count, (size_t)TOC_TABLE_COLUMNS_MAX - 3);
     for (size_t c = 0; c < shown; c++)
-        titles[c + 1] = owned[c] = toc_sv_dup_cstr(v->in.header[v->in.columns.items[c]]);
+        titles[c + 1] = owned[c] =
+            toc_sv_dup_cstr(v->in.columns.header[v->in.columns.chosen.items[c]]);
     titles[0] = "row";
     titles[shown + 1] = "score";
     titles[shown + 2] = "verdict";
@@ -169,7 +197,8 @@ static void print_table(const struct verdicts *v) {
         snprintf(text, sizeof text, "%zu", v->in.complete.items[i] + 1);
         toc_table_add(&t, toc_sv_cstr(text));
         for (size_t c = 0; c < shown; c++)
-            toc_table_add(&t, v->in.rows.items[v->in.complete.items[i]][v->in.columns.items[c]]);
+            toc_table_add(&t,
+                          v->in.rows.items[v->in.complete.items[i]][v->in.columns.chosen.items[c]]);
         snprintf(text, sizeof text, "%.4f", v->scores[i]);
         toc_table_add(&t, toc_sv_cstr(text));
         toc_table_add(&t, is_anomaly(v, i) ? TOC_SV("ANOMALY") : TOC_SV("normal"));
@@ -178,9 +207,9 @@ static void print_table(const struct verdicts *v) {
     toc_table_fini(&t);
     for (size_t c = 0; c < shown; c++)
         toc_free(owned[c]);
-    if (shown < v->in.columns.count)
+    if (shown < v->in.columns.chosen.count)
         fprintf(stderr, "tocsin detect: %zu more columns were used but are not shown\n",
-                v->in.columns.count - shown);
+                v->in.columns.chosen.count - shown);
     putchar('\n');
 }
 
@@ -189,9 +218,9 @@ static void write_row_json(const struct verdicts *v, size_t i, struct toc_json_w
     toc_json_kv_int(w, "row", (int64_t)v->in.complete.items[i] + 1);
     toc_json_key(w, "values");
     toc_json_begin_object(w);
-    for (size_t c = 0; c < v->in.columns.count; c++) {
-        toc_json_key_sv(w, v->in.header[v->in.columns.items[c]]);
-        toc_json_double(w, v->in.values[i * v->in.columns.count + c]);
+    for (size_t c = 0; c < v->in.columns.chosen.count; c++) {
+        toc_json_key_sv(w, v->in.columns.header[v->in.columns.chosen.items[c]]);
+        toc_json_double(w, v->in.values[i * v->in.columns.chosen.count + c]);
     }
     toc_json_end_object(w);
     toc_json_kv_double(w, "score", v->scores[i]);
@@ -218,13 +247,13 @@ static void write_json(const struct request *r, const struct verdicts *v, struct
 }
 
 static void write_csv(const struct verdicts *v, struct toc_buf *out) {
-    for (size_t c = 0; c < v->in.header_count; c++) {
-        toc_csv_write_field(out, v->in.header[c]);
+    for (size_t c = 0; c < v->in.columns.header_count; c++) {
+        toc_csv_write_field(out, v->in.columns.header[c]);
         toc_buf_append_char(out, ',');
     }
     toc_buf_append_cstr(out, "score,anomaly\n");
     for (size_t i = 0; i < v->in.complete.count; i++) {
-        for (size_t c = 0; c < v->in.header_count; c++) {
+        for (size_t c = 0; c < v->in.columns.header_count; c++) {
             toc_csv_write_field(out, v->in.rows.items[v->in.complete.items[i]][c]);
             toc_buf_append_char(out, ',');
         }
@@ -239,10 +268,10 @@ static void write_scores(const struct verdicts *v, struct toc_buf *out) {
     toc_buf_append_cstr(out, "timestamp,score,alert\n");
     for (size_t row = 0; row < v->in.rows.count; row++) {
         bool has_score = next < v->in.complete.count && v->in.complete.items[next] == row;
-        if (v->in.time_column == SIZE_MAX)
+        if (v->in.columns.time == SIZE_MAX)
             toc_buf_printf(out, "%zu", row + 1);
         else
-            toc_csv_write_field(out, v->in.rows.items[row][v->in.time_column]);
+            toc_csv_write_field(out, v->in.rows.items[row][v->in.columns.time]);
         toc_buf_printf(out, ",%.12f,%d\n", has_score ? -v->scores[next] : 0,
                        has_score && is_anomaly(v, next));
         next += has_score;
@@ -251,11 +280,11 @@ static void write_scores(const struct verdicts *v, struct toc_buf *out) {
 
 static int print(const struct request *r, const struct verdicts *v) {
     struct toc_buf out = TOC_BUF_INIT;
-    if (r->form == TOC_DETECT_TABLE)
+    if (r->stream.form == TOC_DETECT_TABLE)
         print_table(v);
-    else if (r->form == TOC_DETECT_JSON)
+    else if (r->stream.form == TOC_DETECT_JSON)
         write_json(r, v, &out);
-    else if (r->form == TOC_DETECT_CSV)
+    else if (r->stream.form == TOC_DETECT_CSV)
         write_csv(v, &out);
     else
         write_scores(v, &out);
@@ -263,7 +292,7 @@ static int print(const struct request *r, const struct verdicts *v) {
     if (rc == 0 && out.n > 0)
         fwrite(out.p, 1, out.n, stdout);
     toc_buf_fini(&out);
-    summarise(v, r->form == TOC_DETECT_TABLE ? stdout : stderr);
+    summarise(v, r->stream.form == TOC_DETECT_TABLE ? stdout : stderr);
     if (fflush(stdout) != 0 || ferror(stdout))
         rc = TOC_EIO;
     if (rc < 0)
@@ -282,21 +311,19 @@ static void complain(const char *path, const struct toc_err *err) {
         fprintf(stderr, "tocsin detect: %s\n", err->message);
 }
 
-static int detect_stream(const struct request *r, const char *path) {
-    struct toc_detect_input in;
+static int detect_stream(const struct request *r, char **paths, size_t count) {
     struct toc_err err = {0};
-    size_t alerts = 0;
-    int rc = toc_detect_input_read(&in, path, r->columns, true, &err);
-    if (rc == 0)
-        rc = toc_detect_stream(&in, &r->stream, r->form, &alerts, &err);
+    uint64_t alerts = 0;
+    size_t at;
+    int rc = toc_detect_stream((const char *const *)paths, count, &r->stream, &alerts, &at, &err);
     if (rc < 0)
-        complain(path, &err);
-    toc_detect_input_fini(&in);
+        complain(paths[TOC_MIN(at, count - 1)], &err);
     if (rc < 0)
         return TOC_EXIT_USAGE;
     /* Scores are for programs that read them: alerts are no failure there. */
-    bool is_for_programs = r->form == TOC_DETECT_SCORES || r->form == TOC_DETECT_FEATURES ||
-                           r->form == TOC_DETECT_HTML;
+    bool is_for_programs = r->stream.form == TOC_DETECT_SCORES ||
+                           r->stream.form == TOC_DETECT_FEATURES ||
+                           r->stream.form == TOC_DETECT_HTML;
     bool is_failure = alerts && !r->is_exit_zero && !is_for_programs;
     return is_failure ? TOC_EXIT_FAILED : TOC_EXIT_OK;
 }
@@ -305,7 +332,8 @@ static int detect(const struct request *r, const char *path) {
     struct verdicts v = {0};
     struct toc_err err = {0};
     int code = TOC_EXIT_USAGE;
-    int rc = toc_detect_input_read(&v.in, path, r->columns, r->form == TOC_DETECT_SCORES, &err);
+    int rc =
+        toc_detect_input_read(&v.in, path, r->columns, r->stream.form == TOC_DETECT_SCORES, &err);
     if (rc == 0 && v.in.complete.count == 0)
         rc = toc_errf(&err, TOC_ENODATA, "no row has all of its values");
     if (rc == 0)
@@ -329,6 +357,7 @@ int toc_detect_command(int argc, char **argv) {
         {"seed", 0, TOC_OPTION_INT, &r.seed},
         {"output", 'o', TOC_OPTION_STRING, &r.output},
         {"stream", 0, TOC_OPTION_FLAG, &r.is_stream},
+        {"method", 0, TOC_OPTION_STRING, &r.method},
         {"threshold", 0, TOC_OPTION_STRING, &r.threshold},
         {"budget", 0, TOC_OPTION_STRING, &r.budget},
         {"direction", 0, TOC_OPTION_STRING, &r.direction},
@@ -342,12 +371,16 @@ int toc_detect_command(int argc, char **argv) {
     rc = read_params(&r);
     if (rc != 0)
         return rc;
-    if (count != 1) {
-        fprintf(stderr, "tocsin detect: %s (see tocsin detect --help)\n",
-                count == 0 ? "name a CSV file, or - for standard input" : "one file at a time");
+    if (count == 0) {
+        fprintf(stderr, "tocsin detect: name CSV files, or - for standard input (see tocsin detect "
+                        "--help)\n");
         return TOC_EXIT_USAGE;
     }
-    if ((r.form == TOC_DETECT_FEATURES || r.form == TOC_DETECT_HTML) && !r.is_stream)
+    bool is_stream = r.is_stream || r.method || count > 1;
+    if (count > 1 && r.stream.form == TOC_DETECT_FEATURES)
+        return usage_error("output", "table, json, csv, scores or html for several files",
+                           r.output);
+    if ((r.stream.form == TOC_DETECT_FEATURES || r.stream.form == TOC_DETECT_HTML) && !is_stream)
         return usage_error("output", "table, json, csv or scores without --stream", r.output);
-    return r.is_stream ? detect_stream(&r, argv[1]) : detect(&r, argv[1]);
+    return is_stream ? detect_stream(&r, argv + 1, (size_t)count) : detect(&r, argv[1]);
 }

@@ -1,10 +1,12 @@
-/* The CSV file of `tocsin detect`: its text, the columns chosen and their numbers. */
+/* The whole CSV file of `tocsin detect` without --stream: its text, the columns chosen and their
+ * numbers. */
 #ifndef TOC_APP_DETECT_INPUT_H
 #define TOC_APP_DETECT_INPUT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "app/detect_columns.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
@@ -15,13 +17,10 @@ enum { TOC_DETECT_INPUT_BYTES_MAX = 1 << 28, TOC_DETECT_ROWS_MAX = 1 << 22 };
 struct toc_detect_input {
     struct toc_buf text;
     struct toc_arena arena;
-    const struct toc_sv *header;
-    size_t header_count;
-    TOC_VEC(const struct toc_sv *) rows; /* fields as written, header_count each */
-    TOC_VEC(size_t) columns;             /* chosen ones, indices into the header */
-    size_t time_column;       /* "timestamp", "time" or "date"; SIZE_MAX when there is none */
-    double *values;           /* complete rows only, one after the other */
-    TOC_VEC(size_t) complete; /* their indices in rows */
+    struct toc_detect_columns columns;
+    TOC_VEC(const struct toc_sv *) rows; /* fields as written, as many as the header has */
+    double *values;                      /* complete rows only, one after the other */
+    TOC_VEC(size_t) complete;            /* their indices in rows */
 };
 
 /* Reads path ("-" is standard input). `columns`: names separated by commas, NULL for all but the

@@ -1,253 +1,244 @@
 #include "app/detect_stream.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "app/detect_features.h"
 #include "app/detect_html.h"
-#include "app/table.h"
+#include "app/detect_report.h"
 #include "base/num.h"
-#include "base/time.h"
 #include "codec/csv.h"
 #include "codec/json_writer.h"
 
-enum { JOIN_ROWS = 10 }; /* alerts no further apart are one */
+enum { FLUSH_BYTES = 1 << 16, FEATURE_ROWS_MAX = 1 << 22 };
 
-/* Rows in alert, one behind the other. */
-struct episode {
-    size_t first, last, peak;
+/* The files of one call. */
+struct work {
+    const struct toc_detect_stream_options *options;
+    size_t count; /* of files */
+    struct toc_buf out;
+    struct toc_buf header; /* of the first file, for csv */
+    uint64_t alerts;
 };
 
-struct judged {
-    const struct toc_detect_input *in;
-    struct toc_stream_result *rows;
-    double *seconds, *values; /* for the features of alerts: rows, rows x columns; else NULL */
-    TOC_VEC(struct episode) episodes;
+/* What --output features looks at: every row. */
+struct track {
+    TOC_VEC(double) seconds;
+    TOC_VEC(double) values; /* rows x columns */
+    TOC_VEC(struct toc_stream_result) results;
 };
 
-/* Seconds from a number or an RFC 3339 time; the row's number where there is no time column. */
-static int time_of(const struct toc_detect_input *in, size_t row, double *out,
-                   struct toc_err *err) {
-    struct toc_ts t;
-    *out = (double)row;
-    if (in->time_column == SIZE_MAX)
-        return 0;
-    struct toc_sv text = toc_sv_trim(in->rows.items[row][in->time_column]);
-    if (toc_parse_f64(text, out) == 0 && isfinite(*out))
-        return 0;
-    if (toc_ts_parse_rfc3339(text, &t, NULL) == 0) {
-        *out = (double)t.ms / 1000;
-        return 0;
+static bool is_many(const struct work *w) {
+    return w->count > 1;
+}
+
+static int flush(struct work *w, size_t from_bytes, struct toc_err *err) {
+    int rc = toc_buf_error(&w->out);
+    if (rc == 0 && w->out.n >= from_bytes) {
+        if (fwrite(w->out.p, 1, w->out.n, stdout) != w->out.n)
+            rc = TOC_EIO;
+        toc_buf_reset(&w->out);
     }
-    return toc_err_at(err, TOC_EPARSE, (int)row + 2, 1,
-                      "the time \"%.*s\" is neither a number of seconds nor like "
-                      "2026-01-31T12:00:00Z",
-                      (int)TOC_MIN(text.n, (size_t)40), text.p ? text.p : "");
+    return rc < 0 ? toc_errf(err, rc, "cannot write the result: %s", toc_strerror(rc)) : 0;
 }
 
-/* A loss or a norm of gradients that is not a number is news; elsewhere that is a missing value. */
-static bool is_of_training(struct toc_sv name) {
-    return toc_sv_find(name, TOC_SV("loss")) != SIZE_MAX ||
-           toc_sv_find(name, TOC_SV("grad")) != SIZE_MAX;
-}
+/* -------------------------------------------------------------------- scores and csv, row by row
+ */
 
-/* NaN for a missing value, infinity for one that should be a number; others were refused when the
- * file was read. */
-static double value_of(const struct toc_detect_input *in, size_t row, size_t column) {
-    struct toc_sv text = toc_sv_trim(in->rows.items[row][column]);
-    double v;
-    if (text.n == 0 || toc_parse_f64(text, &v) < 0)
-        return NAN;
-    return isnan(v) && is_of_training(in->header[column]) ? INFINITY : v;
-}
-
-static void note_episode(struct judged *j, size_t row) {
-    if (!j->rows[row].is_alert)
-        return;
-    struct episode *last = j->episodes.count ? &j->episodes.items[j->episodes.count - 1] : NULL;
-    if (last && row - last->last <= JOIN_ROWS) {
-        last->last = row;
-        if (j->rows[row].surprise > j->rows[last->peak].surprise)
-            last->peak = row;
-        return;
+static int begin_csv(struct work *w, const struct toc_detect_rows *rows, bool is_first,
+                     struct toc_err *err) {
+    struct toc_buf header = TOC_BUF_INIT;
+    int rc = 0;
+    for (size_t i = 0; i < rows->columns.header_count; i++) {
+        toc_csv_write_field(&header, rows->columns.header[i]);
+        toc_buf_append_char(&header, ',');
     }
-    struct episode fresh = {row, row, row};
-    TOC_VEC_PUSH(&j->episodes, fresh);
-}
-
-/* Features of alerts and charts look back: they want every row. */
-static int keep_rows(struct judged *j, enum toc_detect_form form, struct toc_err *err) {
-    size_t rows = j->in->rows.count, columns = j->in->columns.count;
-    if (form != TOC_DETECT_FEATURES && form != TOC_DETECT_HTML)
-        return 0;
-    j->seconds = toc_try_calloc(rows + 1, sizeof *j->seconds);
-    j->values = toc_try_calloc(rows * columns + 1, sizeof *j->values);
-    return j->seconds && j->values ? 0 : toc_errf(err, TOC_ENOMEM, "no memory for %zu rows", rows);
-}
-
-static int judge(struct judged *j, const struct toc_detect_stream_options *options,
-                 struct toc_err *err) {
-    const struct toc_detect_input *in = j->in;
-    struct toc_stream_options o = {.columns = in->columns.count,
-                                   .threshold = options->threshold,
-                                   .budget_seconds = options->budget_seconds,
-                                   .direction = options->direction,
-                                   .is_infinity_alert = true};
-    struct toc_stream *s = NULL;
-    double *values = toc_try_calloc(in->columns.count, sizeof *values);
-    j->rows = toc_try_calloc(in->rows.count + 1, sizeof *j->rows);
-    int rc = values && j->rows
-                 ? toc_stream_new(&o, &s, err)
-                 : toc_errf(err, TOC_ENOMEM, "no memory for %zu rows", in->rows.count);
-    for (size_t row = 0; row < in->rows.count && rc == 0; row++) {
-        double seconds;
-        rc = time_of(in, row, &seconds, err);
-        for (size_t c = 0; c < in->columns.count; c++)
-            values[c] = value_of(in, row, in->columns.items[c]);
-        if (rc == 0)
-            j->rows[row] = toc_stream_step(s, seconds, values);
-        if (rc == 0 && j->seconds) {
-            j->seconds[row] = seconds;
-            memcpy(j->values + row * in->columns.count, values, in->columns.count * sizeof *values);
-        }
-        if (row < options->train_rows)
-            j->rows[row].is_alert = false;
-        note_episode(j, row);
+    if (is_first) {
+        toc_buf_append_cstr(&w->out, is_many(w) ? "file," : "");
+        toc_buf_append_sv(&w->out, toc_buf_sv(&header));
+        toc_buf_append_cstr(&w->out, "score,anomaly\n");
+        toc_buf_append_sv(&w->header, toc_buf_sv(&header));
+    } else if (!toc_sv_eq(toc_buf_sv(&header), toc_buf_sv(&w->header))) {
+        rc = toc_err_at(err, TOC_EPARSE, 1, 1,
+                        "the header differs from the first file's; csv has one header for all: "
+                        "take another form, or one call per file");
     }
-    toc_stream_free(&s);
-    toc_free(values);
+    toc_buf_fini(&header);
     return rc;
 }
 
-static struct toc_sv time_text(const struct judged *j, size_t row, char *space, size_t size) {
-    if (j->in->time_column != SIZE_MAX)
-        return j->in->rows.items[row][j->in->time_column];
-    int n = snprintf(space, size, "%zu", row + 1);
-    return toc_sv_make(space, (size_t)n);
-}
-
-static void write_scores(const struct judged *j, struct toc_buf *out) {
-    char space[24];
-    toc_buf_append_cstr(out, "timestamp,score,alert\n");
-    for (size_t i = 0; i < j->in->rows.count; i++) {
-        toc_csv_write_field(out, time_text(j, i, space, sizeof space));
-        toc_buf_printf(out, ",%.12f,%d\n", j->rows[i].score, j->rows[i].is_alert);
+static void write_csv_row(struct work *w, const struct toc_detect_rows *rows,
+                          const struct toc_method_result *r) {
+    for (size_t i = 0; i < rows->columns.header_count; i++) {
+        toc_csv_write_field(&w->out, rows->fields[i]);
+        toc_buf_append_char(&w->out, ',');
     }
+    toc_buf_printf(&w->out, "%.12f,%d\n", r->row.score, r->row.is_alert);
 }
 
-static void write_csv(const struct judged *j, struct toc_buf *out) {
-    const struct toc_detect_input *in = j->in;
-    for (size_t c = 0; c < in->header_count; c++) {
-        toc_csv_write_field(out, in->header[c]);
-        toc_buf_append_char(out, ',');
-    }
-    toc_buf_append_cstr(out, "score,anomaly\n");
-    for (size_t i = 0; i < in->rows.count; i++) {
-        for (size_t c = 0; c < in->header_count; c++) {
-            toc_csv_write_field(out, in->rows.items[i][c]);
-            toc_buf_append_char(out, ',');
-        }
-        toc_buf_printf(out, "%.12f,%d\n", j->rows[i].score, j->rows[i].is_alert);
-    }
-}
-
-static void write_json(const struct judged *j, struct toc_buf *out) {
-    struct toc_json_writer w;
-    char space[24];
-    toc_json_writer_init(&w, out);
-    toc_json_begin_object(&w);
-    toc_json_kv_int(&w, "rows", (int64_t)j->in->rows.count);
-    toc_json_key(&w, "alerts");
-    toc_json_begin_array(&w);
-    for (size_t i = 0; i < j->episodes.count; i++) {
-        const struct episode *e = &j->episodes.items[i];
-        toc_json_begin_object(&w);
-        toc_json_kv_int(&w, "first_row", (int64_t)e->first + 1);
-        toc_json_kv_int(&w, "last_row", (int64_t)e->last + 1);
-        toc_json_key(&w, "start");
-        toc_json_string(&w, time_text(j, e->first, space, sizeof space));
-        toc_json_key(&w, "peak");
-        toc_json_string(&w, time_text(j, e->peak, space, sizeof space));
-        toc_json_kv_double(&w, "surprise", j->rows[e->peak].surprise);
-        toc_json_end_object(&w);
-    }
-    toc_json_end_array(&w);
-    toc_json_end_object(&w);
-    toc_buf_append_char(out, '\n');
-}
-
-static void write_features(const struct judged *j, struct toc_buf *out) {
-    enum { YOUNG_ROWS = 50 }; /* the bar there is what the budget alone gives */
-    double bar = j->rows[TOC_MIN(j->in->rows.count - 1, (size_t)YOUNG_ROWS)].bar;
-    const struct toc_detect_track t = {j->seconds,           j->values, j->rows, j->in->rows.count,
-                                       j->in->columns.count, bar};
-    toc_detect_write_features(&t, out);
-}
-
-static void write_html(const struct judged *j, struct toc_buf *out) {
-    size_t columns = j->in->columns.count, count = j->episodes.count;
-    struct toc_sv *names = TOC_NEW_ARRAY(struct toc_sv, columns);
-    struct toc_detect_html_alert *alerts = TOC_NEW_ARRAY(struct toc_detect_html_alert, count + 1);
-    char(*space)[2][24] = toc_xcalloc(count + 1, sizeof *space);
-    for (size_t c = 0; c < columns; c++)
-        names[c] = j->in->header[j->in->columns.items[c]];
-    for (size_t i = 0; i < count; i++) {
-        const struct episode *e = &j->episodes.items[i];
-        alerts[i] = (struct toc_detect_html_alert){
-            e->first, e->last, e->peak, time_text(j, e->first, space[i][0], sizeof space[i][0]),
-            time_text(j, e->peak, space[i][1], sizeof space[i][1])};
-    }
-    const struct toc_detect_html_page page = {j->values, j->rows, names, j->in->rows.count,
-                                              columns,   alerts,  count};
-    toc_detect_write_html(&page, out);
-    toc_free(names);
-    toc_free(alerts);
-    toc_free(space);
-}
-
-static void print_table(const struct judged *j) {
-    static const char *titles[] = {"start", "rows", "peak", "surprise"};
-    struct toc_table t;
-    toc_table_init(&t, titles, TOC_ARRAY_LEN(titles));
-    for (size_t i = 0; i < j->episodes.count; i++) {
-        const struct episode *e = &j->episodes.items[i];
-        char text[32];
-        toc_table_add(&t, time_text(j, e->first, text, sizeof text));
-        snprintf(text, sizeof text, "%zu", e->last - e->first + 1);
-        toc_table_add(&t, toc_sv_cstr(text));
-        toc_table_add(&t, time_text(j, e->peak, text, sizeof text));
-        snprintf(text, sizeof text, "%.2f", j->rows[e->peak].surprise);
-        toc_table_add(&t, toc_sv_cstr(text));
-    }
-    if (j->episodes.count)
-        toc_table_print(&t, TOC_OUTPUT_TABLE);
-    toc_table_fini(&t);
-    printf("%zu alert%s in %zu rows.\n", j->episodes.count, j->episodes.count == 1 ? "" : "s",
-           j->in->rows.count);
-}
-
-static int print(const struct judged *j, enum toc_detect_form form, struct toc_err *err) {
-    struct toc_buf out = TOC_BUF_INIT;
-    if (form == TOC_DETECT_TABLE)
-        print_table(j);
-    else if (form == TOC_DETECT_JSON)
-        write_json(j, &out);
-    else if (form == TOC_DETECT_CSV)
-        write_csv(j, &out);
-    else if (form == TOC_DETECT_FEATURES)
-        write_features(j, &out);
-    else if (form == TOC_DETECT_HTML)
-        write_html(j, &out);
+static void write_score_row(struct work *w, const struct toc_detect_rows *rows,
+                            const struct toc_method_result *r) {
+    if (rows->columns.time == SIZE_MAX)
+        toc_buf_printf(&w->out, "%llu", (unsigned long long)rows->count);
     else
-        write_scores(j, &out);
-    int rc = toc_buf_error(&out);
-    if (rc == 0 && out.n > 0)
-        fwrite(out.p, 1, out.n, stdout);
-    toc_buf_fini(&out);
-    if (fflush(stdout) != 0 || ferror(stdout))
-        rc = TOC_EIO;
-    return rc < 0 ? toc_errf(err, rc, "cannot write the result: %s", toc_strerror(rc)) : 0;
+        toc_csv_write_field(&w->out, rows->fields[rows->columns.time]);
+    toc_buf_printf(&w->out, ",%.12f,%d\n", r->row.score, r->row.is_alert);
+}
+
+static int write_row(struct work *w, const struct toc_detect_rows *rows,
+                     const struct toc_method_result *r, struct toc_err *err) {
+    enum toc_detect_form form = w->options->form;
+    if (form != TOC_DETECT_CSV && form != TOC_DETECT_SCORES)
+        return 0;
+    if (is_many(w)) {
+        toc_csv_write_field(&w->out, toc_sv_cstr(rows->name));
+        toc_buf_append_char(&w->out, ',');
+    }
+    if (form == TOC_DETECT_CSV)
+        write_csv_row(w, rows, r);
+    else
+        write_score_row(w, rows, r);
+    return flush(w, FLUSH_BYTES, err);
+}
+
+/* ------------------------------------------------------------------------------------- features */
+
+static int keep_row(struct track *t, const struct toc_detect_rows *rows,
+                    const struct toc_method_result *r, struct toc_err *err) {
+    if (rows->count > FEATURE_ROWS_MAX)
+        return toc_err_at(err, TOC_ELIMIT, rows->line, 1,
+                          "more than %d rows: features look at all of them at once; give fewer, or "
+                          "take another form",
+                          FEATURE_ROWS_MAX);
+    TOC_VEC_PUSH(&t->seconds, rows->seconds);
+    TOC_VEC_PUSH(&t->results, r->row);
+    for (size_t i = 0; i < rows->columns.chosen.count; i++)
+        TOC_VEC_PUSH(&t->values, rows->values[i]);
+    return 0;
+}
+
+static void write_features(const struct track *t, size_t columns, struct toc_buf *out) {
+    enum { YOUNG_ROWS = 50 }; /* the bar there is what the budget alone gives */
+    size_t rows = t->results.count;
+    double bar = t->results.items[TOC_MIN(rows - 1, (size_t)YOUNG_ROWS)].bar;
+    const struct toc_detect_track track = {
+        t->seconds.items, t->values.items, t->results.items, rows, columns, bar};
+    toc_detect_write_features(&track, out);
+}
+
+static void track_fini(struct track *t) {
+    TOC_VEC_FINI(&t->seconds);
+    TOC_VEC_FINI(&t->values);
+    TOC_VEC_FINI(&t->results);
+}
+
+/* ------------------------------------------------------------------------------------- one file */
+
+static int judge_rows(struct work *w, struct toc_detect_rows *rows, struct toc_judge *judge,
+                      struct toc_detect_case *c, struct track *track, struct toc_err *err) {
+    for (;;) {
+        int rc = toc_detect_rows_next(rows, err);
+        if (rc < 0)
+            return rc == TOC_EEND ? 0 : rc;
+        struct toc_method_result r = toc_judge_step(judge, rows->seconds, rows->values);
+        if (rows->count <= w->options->train_rows)
+            r.row.is_alert = false;
+        toc_detect_case_add(c, rows, &r);
+        rc = write_row(w, rows, &r, err);
+        if (rc == 0 && w->options->form == TOC_DETECT_FEATURES)
+            rc = keep_row(track, rows, &r, err);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+/* Notes go where they do not disturb: into the page or the object, else to standard error. */
+static void report(struct work *w, const struct toc_detect_case *c, const struct track *track) {
+    enum toc_detect_form form = w->options->form;
+    struct toc_buf notes = TOC_BUF_INIT;
+    if (form == TOC_DETECT_TABLE)
+        toc_detect_print_table(c, is_many(w));
+    else if (form == TOC_DETECT_JSON)
+        toc_detect_write_json(c, &w->out);
+    else if (form == TOC_DETECT_FEATURES)
+        write_features(track, c->column_count, &w->out);
+    else if (form == TOC_DETECT_HTML)
+        toc_detect_html_case(c, is_many(w), &w->out);
+    if (form != TOC_DETECT_HTML && form != TOC_DETECT_JSON)
+        toc_detect_write_notes(c, &notes);
+    if (notes.n)
+        fprintf(stderr, "tocsin detect: %s: %s\n", c->name, toc_buf_cstr(&notes));
+    toc_buf_fini(&notes);
+}
+
+static int new_judge(const struct work *w, size_t columns, struct toc_judge **out,
+                     struct toc_err *err) {
+    const struct toc_detect_stream_options *o = w->options;
+    const struct toc_method_options m = {.method = o->method,
+                                         .stream = {.columns = columns,
+                                                    .threshold = o->threshold,
+                                                    .budget_seconds = o->budget_seconds,
+                                                    .direction = o->direction,
+                                                    .is_infinity_alert = true}};
+    return toc_judge_new(&m, out, err);
+}
+
+static int detect_file(struct work *w, const char *path, bool is_first, struct toc_err *err) {
+    enum toc_detect_form form = w->options->form;
+    bool has_reasons =
+        form == TOC_DETECT_TABLE || form == TOC_DETECT_JSON || form == TOC_DETECT_HTML;
+    struct toc_detect_rows rows;
+    struct toc_detect_case c = {0};
+    struct track track = {0};
+    struct toc_judge *judge = NULL;
+    int rc = toc_detect_rows_open(&rows, path, w->options->columns, err);
+    if (rc == 0 && form == TOC_DETECT_CSV)
+        rc = begin_csv(w, &rows, is_first, err);
+    if (rc == 0)
+        rc = new_judge(w, rows.columns.chosen.count, &judge, err);
+    if (rc == 0)
+        rc = toc_detect_case_init(&c, &rows, w->options->method, has_reasons,
+                                  form == TOC_DETECT_HTML, err);
+    if (rc == 0)
+        rc = judge_rows(w, &rows, judge, &c, &track, err);
+    if (rc == 0 && rows.count == 0)
+        rc = toc_errf(err, TOC_ENODATA, "no rows below the header");
+    if (rc == 0) {
+        toc_detect_case_end(&c);
+        report(w, &c, &track);
+        rc = flush(w, FLUSH_BYTES, err);
+    }
+    w->alerts += c.alert_count;
+    toc_judge_free(&judge);
+    toc_detect_case_fini(&c);
+    track_fini(&track);
+    toc_detect_rows_fini(&rows);
+    return rc;
+}
+
+/* -------------------------------------------------------------------------------- all the files */
+
+static void begin(struct work *w) {
+    enum toc_detect_form form = w->options->form;
+    if (form == TOC_DETECT_SCORES)
+        toc_buf_append_cstr(&w->out, is_many(w) ? "file,timestamp,score,alert\n"
+                                                : "timestamp,score,alert\n");
+    else if (form == TOC_DETECT_JSON && is_many(w))
+        toc_buf_append_cstr(&w->out, "[\n");
+    else if (form == TOC_DETECT_HTML)
+        toc_detect_html_begin(&w->out);
+}
+
+static int end(struct work *w, struct toc_err *err) {
+    enum toc_detect_form form = w->options->form;
+    if (form == TOC_DETECT_JSON)
+        toc_buf_append_cstr(&w->out, is_many(w) ? "\n]\n" : "\n");
+    else if (form == TOC_DETECT_HTML)
+        toc_detect_html_end(&w->out);
+    int rc = flush(w, 1, err);
+    if (rc == 0 && (fflush(stdout) != 0 || ferror(stdout)))
+        rc = toc_errf(err, TOC_EIO, "cannot write the result: %s", toc_strerror(TOC_EIO));
+    return rc;
 }
 
 int toc_detect_budget_parse(struct toc_sv text, double *out_seconds) {
@@ -268,18 +259,23 @@ int toc_detect_budget_parse(struct toc_sv text, double *out_seconds) {
     return TOC_EPARSE;
 }
 
-int toc_detect_stream(const struct toc_detect_input *in, const struct toc_detect_stream_options *o,
-                      enum toc_detect_form form, size_t *out_alerts, struct toc_err *err) {
-    struct judged j = {.in = in};
-    int rc = keep_rows(&j, form, err);
+int toc_detect_stream(const char *const *paths, size_t count,
+                      const struct toc_detect_stream_options *o, uint64_t *out_alerts,
+                      size_t *out_at, struct toc_err *err) {
+    struct work w = {.options = o, .count = count};
+    int rc = 0;
+    begin(&w);
+    for (*out_at = 0; rc == 0 && *out_at < count; ++*out_at) {
+        if (*out_at && o->form == TOC_DETECT_JSON)
+            toc_buf_append_cstr(&w.out, ",\n");
+        rc = detect_file(&w, paths[*out_at], *out_at == 0, err);
+        if (rc < 0)
+            break;
+    }
     if (rc == 0)
-        rc = judge(&j, o, err);
-    if (rc == 0)
-        rc = print(&j, form, err);
-    *out_alerts = j.episodes.count;
-    TOC_VEC_FINI(&j.episodes);
-    toc_free(j.rows);
-    toc_free(j.seconds);
-    toc_free(j.values);
+        rc = end(&w, err);
+    *out_alerts = w.alerts;
+    toc_buf_fini(&w.out);
+    toc_buf_fini(&w.header);
     return rc;
 }

@@ -6,8 +6,8 @@
 #include "base/num.h"
 
 static size_t column_named(const struct toc_detect_input *in, const char *name) {
-    for (size_t c = 0; c < in->header_count; c++)
-        if (toc_sv_eq_cstr(toc_sv_trim(in->header[c]), name))
+    for (size_t c = 0; c < in->columns.header_count; c++)
+        if (toc_sv_eq_cstr(toc_sv_trim(in->columns.header[c]), name))
             return c;
     return SIZE_MAX;
 }
@@ -15,10 +15,10 @@ static size_t column_named(const struct toc_detect_input *in, const char *name) 
 static bool is_feature(const struct toc_detect_input *in, size_t column) {
     static const char *const others[] = {"alert",     "label", "weight",
                                          "first_row", "row",   "last_row"};
-    if (column == in->time_column)
+    if (column == in->columns.time)
         return false;
     for (size_t i = 0; i < TOC_ARRAY_LEN(others); i++)
-        if (toc_sv_eq_cstr(toc_sv_trim(in->header[column]), others[i]))
+        if (toc_sv_eq_cstr(toc_sv_trim(in->columns.header[column]), others[i]))
             return false;
     return true;
 }
@@ -57,7 +57,7 @@ static int fill(struct toc_learn_rows *r, struct toc_err *err) {
     int rc = 0;
     r->has_labels = label != SIZE_MAX;
     for (size_t row = 0; row < r->rows && rc == 0; row++) {
-        for (size_t c = 0; c < r->in.header_count; c++)
+        for (size_t c = 0; c < r->in.columns.header_count; c++)
             if (is_feature(&r->in, c))
                 r->values[at++] = cell(r, row, c);
         set_group(r, row, alert);
@@ -74,7 +74,7 @@ int toc_learn_rows_read(struct toc_learn_rows *r, const char *path, struct toc_e
     if (rc < 0)
         return rc;
     r->rows = r->in.rows.count;
-    for (size_t c = 0; c < r->in.header_count; c++)
+    for (size_t c = 0; c < r->in.columns.header_count; c++)
         r->columns += is_feature(&r->in, c);
     if (r->columns == 0)
         return toc_errf(err, TOC_EPARSE, "the header names no feature");

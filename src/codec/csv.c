@@ -154,6 +154,7 @@ int toc_csv_read(struct toc_csv_reader *r, struct toc_arena *a, const struct toc
                  size_t *out_count, struct toc_err *err) {
     struct record c = {.r = r, .arena = a, .err = err, .line = r->next_line ? r->next_line : 1};
     skip_empty_lines(r, &c.line);
+    r->next_line = c.line; /* a reader of pieces goes on behind empty lines, too */
     if (r->at >= r->text.n)
         return TOC_EEND;
     r->line = c.line;

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "../cmocka_prelude.h"
-#include "app/detect_html.h"
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "detect/alert_budget.h"
@@ -423,36 +422,6 @@ static void a_fault_of_one_column_is_an_alert_of_the_entity(void **state) {
     assert_int_equal(first_alert_of_entity(no_number, 3000), 3000);
 }
 
-/* The page holds a chart per column and one of the surprise, escapes what it shows, and names no
- * other place. */
-static void the_page_is_self_contained(void **state) {
-    (void)state;
-    enum { COUNT = 2000 };
-    static double values[COUNT];
-    static struct toc_stream_result results[COUNT];
-    for (size_t i = 0; i < COUNT; i++) {
-        values[i] = i == 7 ? NAN : sin((double)i / 50);
-        results[i] = (struct toc_stream_result){.surprise = i == 900 ? 9 : 1, .bar = 4};
-    }
-    const struct toc_sv name = TOC_SV("<script>x</script>");
-    const struct toc_detect_html_alert alert = {900, 903, 900, TOC_SV("t<1"), TOC_SV("t2")};
-    const struct toc_detect_html_page page = {values, results, &name, COUNT, 1, &alert, 1};
-    struct toc_buf out = TOC_BUF_INIT;
-    toc_detect_write_html(&page, &out);
-    const char *text = toc_buf_cstr(&out);
-    assert_null(strstr(text, "<script"));
-    assert_null(strstr(text, "http"));
-    assert_null(strstr(text, "nan"));
-    assert_non_null(strstr(text, "t&lt;1"));
-    assert_non_null(strstr(text, "1 alert in 2000 rows"));
-    size_t charts = 0;
-    for (const char *at = strstr(text, "<svg"); at; at = strstr(at + 1, "<svg"))
-        charts++;
-    assert_int_equal(charts, 2);
-    assert_true(out.n < 200000);
-    toc_buf_fini(&out);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_spike_is_an_alert_and_ranks_first),
@@ -472,7 +441,6 @@ int main(void) {
         cmocka_unit_test(damaged_states_are_refused),
         cmocka_unit_test(a_stream_of_a_metric_fits_in_8_kib),
         cmocka_unit_test(a_fault_of_one_column_is_an_alert_of_the_entity),
-        cmocka_unit_test(the_page_is_self_contained),
         cmocka_unit_test(a_direction_hears_its_side_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
