@@ -493,7 +493,9 @@ static bool may_swing(const double *v, size_t n, double start) {
 }
 
 static struct swing measure_swing(const struct toc_run_model *m, double start, size_t n) {
-    static const double like = 0.5, grown = 3, progress = 0.05;
+    static const double least_like = 0.5, sure = 5, grown = 3, progress = 0.05;
+    /* The likeness of noise at a lag has this standard error; many lags are tried at many looks. */
+    double like = TOC_MAX(least_like, sure / sqrt((double)n));
     double v[TOC_RECENT], before[TOC_RECENT], level, level_before, spread_before, likeness;
     struct swing s = {0};
     size_t older = 0;

@@ -120,6 +120,23 @@ static void a_loss_that_rises_with_that_of_the_evaluations_is_no_overfit(void **
     free_run(l);
 }
 
+/* ---- swings ---- */
+
+static void stay_noisy(struct learn *l, struct learn_report *r) {
+    r->loss = (0.8 + 1.5 * exp(-(double)l->step / 10)) * (1 + 0.2 * toc_rng_normal(&l->s.rng));
+}
+/* Among many lags and many looks at few reports one repeats itself by chance. */
+static void noise_of_a_short_run_is_no_swing(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        struct learn *l = new_run(seed, 0.5);
+        l->tamper = stay_noisy;
+        learn_run(l, 180);
+        expect_no_alert(l, "noise");
+        free_run(l);
+    }
+}
+
 /* ---- nothing learned ---- */
 
 /* The output learns how frequent each class is in some steps, and then nothing; no accuracy is
@@ -264,6 +281,7 @@ int main(void) {
         cmocka_unit_test(a_level_lost_for_no_told_reason_is_divergence_and_not_slow),
         cmocka_unit_test(rates_that_rise_by_plan_stay_silent),
         cmocka_unit_test(a_loss_that_rises_with_that_of_the_evaluations_is_no_overfit),
+        cmocka_unit_test(noise_of_a_short_run_is_no_swing),
         cmocka_unit_test(labels_of_uneven_frequency_that_tell_nothing_are_slow_convergence),
         cmocka_unit_test(a_frozen_layer_is_named_after_three_samples),
         cmocka_unit_test(a_layer_that_rests_now_and_then_is_not_frozen),
