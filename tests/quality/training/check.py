@@ -20,7 +20,8 @@ try:
 except ImportError:
     skip('no torch for this Python (apt-get install python3-torch)')
 
-CERTAIN = ('nan_layer', 'sigkill', 'corrupt_checkpoint', 'stalled_rank', 'memory_leak', 'frozen_layer', 'dead_relu')
+CERTAIN = ('nan_layer', 'sigkill', 'corrupt_checkpoint', 'stalled_rank', 'memory_leak', 'frozen_layer', 'dead_relu',
+           'lr_blowup')
 STEPS, FAULT_STEP = 1000, 400
 
 
