@@ -1,6 +1,6 @@
 /*
- * Tocsin's C SDK: a training loop says where it is, in two calls. One header and one source
- * (tocsin.c), C11, POSIX threads and sockets, nothing else. Apache-2.0.
+ * Tocsin's C SDK: a training loop says where it is, in two calls. Compile sdk/c's sources with your
+ * program: C11, POSIX threads and sockets, nothing else. Apache-2.0.
  *
  *     struct tocsin_run *run = tocsin_init(&(struct tocsin_options){.run = "my-model"});
  *     for (…) {
