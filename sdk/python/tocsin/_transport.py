@@ -1,13 +1,16 @@
 """Where lines go: an HTTP connection that is kept, or a file that is appended to."""
 import enum
 import http.client
+import io
 import json
 import os
+import socket
 import ssl
-from typing import Dict, Optional
+from typing import Any, Optional
 from urllib.parse import quote, urlsplit
 
 IO_TIMEOUT_S = 5.0
+ACCEPTED, END = b'HTTP/1.1 204 ', b'\r\n\r\n'  # the usual answer, which has no body
 
 
 class Outcome(enum.Enum):
@@ -16,8 +19,30 @@ class Outcome(enum.Enum):
     NOT_NOW = 3
 
 
+class _Rest(io.RawIOBase):
+    """What a socket gives, after the bytes that were read of it already."""
+
+    def __init__(self, begun: bytes, sock: socket.socket):
+        self._begun, self._sock = begun, sock
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._begun:
+            return self._sock.recv_into(buffer)
+        n = min(len(buffer), len(self._begun))
+        buffer[:n], self._begun = self._begun[:n], self._begun[n:]
+        return n
+
+    def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
+        """As http.client asks a socket for it."""
+        return io.BufferedReader(self)
+
+
 class Http:
-    """POSTs bodies over one kept connection."""
+    """POSTs bodies over one kept connection. What http.client does for a request and for its usual answer takes longer than all
+    the rest, and the training waits for Python's lock meanwhile: so both are done here, and answers of another kind there."""
 
     interval_s = 0.5
     names_run = False
@@ -26,36 +51,54 @@ class Http:
         parts = urlsplit(url)
         if parts.scheme not in ('http', 'https') or not parts.hostname:
             raise ValueError(f'url {url!r}: expected http://HOST:PORT or https://HOST:PORT')
-        self._parts = parts
-        self._path = (parts.path.rstrip('/') + '/api/tocsin/v1/ingest/run?format=jsonl&run=' + quote(run, safe=''))
-        self._headers: Dict[str, str] = {'Content-Type': 'application/x-ndjson'}
-        if token:
-            self._headers['Authorization'] = 'Bearer ' + token
+        self._is_tls = parts.scheme == 'https'
+        self._host = parts.hostname
+        self._port = parts.port or (443 if self._is_tls else 9797)
+        path = quote(parts.path.rstrip('/'), safe="/%:@!$&'()*+,;=~") + '/api/tocsin/v1/ingest/run?format=jsonl&run='
+        self._head = self._head_of(path + quote(run, safe=''), (token or '').strip())
         self._connection: Optional[http.client.HTTPConnection] = None
         self.why = ''
 
+    def _head_of(self, path: str, token: str) -> bytes:
+        """Of each request, up to its length."""
+        if not token.isprintable() or not token.isascii():
+            raise ValueError('the token holds characters that a header cannot')
+        host = f'[{self._host}]' if ':' in self._host else self._host.encode('idna').decode()
+        lines = [f'POST {path} HTTP/1.1', f'Host: {host}:{self._port}', 'Accept-Encoding: identity',
+                 'Content-Type: application/x-ndjson'] + ([f'Authorization: Bearer {token}'] if token else [])
+        return ('\r\n'.join(lines) + '\r\nContent-Length: ').encode('ascii')
+
     def _connect(self) -> http.client.HTTPConnection:
-        host, port = self._parts.hostname, self._parts.port
-        if self._parts.scheme == 'https':
-            return http.client.HTTPSConnection(host, port or 443, timeout=IO_TIMEOUT_S, context=ssl.create_default_context())
-        return http.client.HTTPConnection(host, port or 9797, timeout=IO_TIMEOUT_S)
+        if self._is_tls:
+            made = http.client.HTTPSConnection(self._host, self._port, timeout=IO_TIMEOUT_S, context=ssl.create_default_context())
+        else:
+            made = http.client.HTTPConnection(self._host, self._port, timeout=IO_TIMEOUT_S)
+        made.connect()
+        return made
 
     def _post_once(self, body: bytes) -> int:
         try:
             if self._connection is None:
                 self._connection = self._connect()
-            self._connection.request('POST', self._path, body, self._headers)
-            answer = self._connection.getresponse()
-            text = answer.read(4096)
-            if answer.status >= 300:
-                self.why = self._detail(answer.status, text)
-            if answer.will_close or not answer.isclosed():
-                self.close()
-            return answer.status
+            sock = self._connection.sock
+            sock.sendall(b'%b%d\r\n\r\n%b' % (self._head, len(body), body))
+            begun = sock.recv(4096)
+            is_usual = begun.startswith(ACCEPTED) and begun.find(END) == len(begun) - len(END)
+            return 204 if is_usual and b'\nconnection: close' not in begun.lower() else self._odd_answer(begun, sock)
         except (OSError, http.client.HTTPException) as e:
             self.why = f'{type(e).__name__}: {e}'
             self.close()
             return 0
+
+    def _odd_answer(self, begun: bytes, sock: Any) -> int:
+        answer = http.client.HTTPResponse(_Rest(begun, sock), method='POST')  # type: ignore[arg-type]
+        answer.begin()
+        text = answer.read(4096)
+        if answer.status >= 300:
+            self.why = self._detail(answer.status, text)
+        if answer.will_close or not answer.isclosed():
+            self.close()
+        return answer.status
 
     @staticmethod
     def _detail(status: int, text: bytes) -> str:
