@@ -1,200 +1,160 @@
 """Statistics of the layers of a Keras model, for each of its backends.
 
-Parameters are read before and after a sampled batch. The gradient is not handed to callbacks; it is recomputed from what
-the optimizer keeps: Adam's first moment, momentum, or the update itself of plain gradient descent.
+Weights and the optimizer's moments are taken before and after a sampled batch; the numbers are computed in the background
+thread. The job's thread calls two or three compiled functions and waits for none.
 """
 import math
 import time
-from typing import Any, Callable, Dict, List, Optional, Tuple
+import weakref
+from typing import Any, Callable, Dict, List, Optional
 
 import numpy as np
 
 from ._guard import failures
+from ._keras_activations import Activations
+from ._keras_state import State
 from ._line import Layers
 from ._overhead import Overhead, Pace
 
-PART = 65536
-QUANTILES = (1, 5, 25, 50, 75, 95, 99)
-BOUNDED = {'sigmoid': (0.0, 1.0), 'hard_sigmoid': (0.0, 1.0), 'tanh': (-1.0, 1.0), 'softsign': (-1.0, 1.0), 'relu6': (0.0, 6.0)}
 EMERGENCY_EVERY_S = 10.0
-ROUNDING = 1e-6  # of the moment: a recomputed gradient below it is zero
 
 
-def _array(variable: Any) -> np.ndarray:
-    """Values of a variable; an even part of a large one, in double precision."""
-    from keras import ops
-    flat = np.asarray(ops.convert_to_numpy(variable)).reshape(-1)
-    if flat.size > PART:
-        flat = flat[::flat.size // PART][:PART]
-    return flat.astype(np.float64)
+class Sample:
+    """What was taken around a batch, on its way to become statistics."""
 
-
-def _quantiles(what: str, values: np.ndarray) -> Dict[str, float]:
-    if not np.isfinite(values).all():
-        return {}
-    return {f'{what}_q{q:02d}': float(v) for q, v in zip(QUANTILES, np.percentile(values, QUANTILES))}
-
-
-def _moments(what: str, v: np.ndarray) -> Dict[str, float]:
-    with np.errstate(all='ignore'):
-        return {f'{what}_norm': float(np.sqrt((v * v).sum())), f'{what}_mean': float(v.mean()), f'{what}_std': float(v.std()),
-                f'{what}_min': float(v.min()), f'{what}_max': float(v.max())}
-
-
-class _Ready:
-    """Statistics that are there already, in the shape of a sample."""
-
-    def __init__(self, layers: Layers, grad_norm: Optional[float]):
-        self._layers, self._grad_norm = layers, grad_norm
-        self.weight = 2000 + 3000 * len(layers)
+    def __init__(self, state: State, before: Any, after: Any, activations: Optional[Activations], outputs: Any):
+        self._state, self._before, self._after = state, before, after
+        self._activations, self._outputs = activations, outputs
+        self.weight = 4000 + 3000 * len(state.segments.names)  # of the statistics; only one is there in its full size
+        self.is_resolved = False
 
     def resolve(self, values: Dict[str, Any]) -> Layers:
-        if self._grad_norm is not None:
-            values.setdefault('grad_norm', self._grad_norm)
-        return self._layers
+        try:
+            with np.errstate(all='ignore'):
+                return self._statistics(values)
+        finally:
+            self.is_resolved = True
+            self._before = self._after = self._outputs = None
+
+    def _statistics(self, values: Dict[str, Any]) -> Layers:
+        state, segments = self._state, self._state.segments
+        before, after = state.split(self._before), state.split(self._after)
+        weights = before[0]
+        stats = segments.moments('param', weights)
+        bad = segments.bad_ratios(weights, stats, 'param')
+        for one, ratio, share in zip(stats, segments.update_ratios(weights, after[0]), bad):
+            one['update_ratio'], one['nonfinite_ratio'] = ratio, share
+        layers = dict(zip(segments.names, stats))
+        self._add_gradients(layers, state.gradients(before, after), values)
+        if before[2] is not None:
+            values.setdefault('lr', before[2])
+        if self._activations is not None and self._outputs is not None:
+            for name, more in self._activations.statistics(self._outputs).items():
+                layers.setdefault(name, {}).update(more)
+        for name, found in zip(segments.names, segments.quantiles('param', weights)):  # the rarest wanted come last
+            layers[name].update(found)
+        return list(layers.items())
+
+    def _add_gradients(self, layers: Dict[str, Dict[str, float]], gradients: Any, values: Dict[str, Any]) -> None:
+        segments = self._state.learning
+        if gradients is None or not segments.names:
+            return
+        moments = segments.moments('grad', gradients)
+        columns = segments.names, moments, segments.zero_ratios(gradients), segments.quantiles('grad', gradients)
+        for name, own, zeros, found in zip(*columns):
+            layers[name].update(own, zero_grad_ratio=zeros, **found)
+        values.setdefault('grad_norm', math.sqrt(sum(m['grad_norm'] ** 2 for m in moments)))
 
 
 class KerasWatch:
     """Watches one model through the callback's batches."""
 
     def __init__(self, overhead: Overhead, model: Any, every: int, activation_batch: Any):
-        self._overhead, self._model, self._batch = overhead, model, activation_batch
+        self._overhead, self.model, self._batch = overhead, model, activation_batch
         self._pace = Pace(overhead, every)
         self._steps = 0
         self._is_due = self._is_requested = False
         self._emergency_at = -math.inf
-        self._before: Optional[Tuple[Any, Any, Any]] = None
+        self._before: Any = None
         self._cost_s = 0.0
-        self._done: Optional[_Ready] = None
-        self._parts: Any = None
+        self._newest: Callable[[], Any] = lambda: None  # a weak reference to the newest sample
+        self._done: Optional[Sample] = None  # the same, until a report has taken it
+        self._state: Optional[State] = None
+        self._activations: Optional[Activations] = None
 
-    def _layers(self) -> List[Any]:
-        return [layer for layer in self._model._flatten_layers(include_self=False) if layer.variables
-                and not any(sub.variables for sub in layer._layers)]
-
-    def _sync(self) -> None:
-        # JAX: while fit runs, the model's variables live outside the model.
-        if hasattr(self._model, 'jax_state_sync'):
-            self._model.jax_state_sync()
-
-    def _state(self) -> Tuple[Dict[str, np.ndarray], Dict[str, np.ndarray]]:
-        """({layer: values of each weight}, {path of a variable: optimizer's moment})."""
-        self._sync()
-        weights = {layer.name: [_array(v) for v in layer.trainable_variables or layer.variables] for layer in self._layers()}
-        return weights, self._moments_of_optimizer()
-
-    def _moments_of_optimizer(self) -> Dict[str, np.ndarray]:
-        optimizer = getattr(self._model, 'optimizer', None)
-        moments = getattr(optimizer, '_momentums', None) or getattr(optimizer, 'momentums', None)
-        if not moments:
-            return {}
-        return {id(v): _array(m) for v, m in zip(optimizer._trainable_variables, moments)}
+    def begin(self) -> None:
+        """A fit begins: what learns, and by which optimizer, may be another than in the one before."""
+        self._state = self._before = None
+        self._pace.is_new()
 
     @property
     def lr(self) -> Optional[float]:
-        try:
-            return float(self._model.optimizer.learning_rate)
-        except Exception:  # pylint: disable=broad-except
-            return None
+        return None  # goes with the samples
 
     # ---- around a batch
 
     on_news: Optional[Callable[[], None]] = None  # a sample is there: the next report is to be a line of its own
 
+    @property
+    def is_wanted(self) -> bool:
+        """Is the next batch to be sampled?"""
+        return self._is_due or self._is_requested
+
     def before_step(self) -> None:
         began = time.perf_counter()
         try:
-            if self._is_due or self._is_requested:
-                self._before = (*self._state(), self.lr)
+            if self._state is None:
+                self._state = State(self.model)
+            self._before = self._state.take()
         except Exception as e:  # pylint: disable=broad-except
             failures.note('watch', e)
         self._cost_s = time.perf_counter() - began
         self._overhead.foreground_s += self._cost_s
 
     def after_step(self) -> None:
-        began = time.perf_counter()
         self._steps += 1
+        began = time.perf_counter()
+        if self._before is None and (self._is_due or not self._is_time(began)):
+            return
         try:
             if self._before is not None:
-                self._done = self._sample()
-                if self.on_news is not None:
-                    self.on_news()
-                self._is_due = self._is_requested = False
+                self._sample()
                 cost_s = time.perf_counter() - began + self._cost_s
                 # What a busy machine adds is no cost of the sample; the backend's threads have their part in the rest.
                 self._pace.sampled(self._steps, cost_s * (1 - min(0.9, self._overhead.cpu_wait_ratio)))
-            self._is_due = self._is_due or self._pace.is_due(self._steps, began)
+            else:
+                self._is_due = True
         except Exception as e:  # pylint: disable=broad-except
             failures.note('watch', e)
         finally:
             self._before = None
         self._overhead.foreground_s += time.perf_counter() - began
 
-    def _sample(self) -> _Ready:
-        before, moments, rate = self._before  # type: ignore[misc]
-        after, moments_after = self._state()
-        activations = self._activations()
-        layers: List[Tuple[str, Dict[str, float]]] = []
-        squares = 0.0
-        for layer in self._layers():
-            old, new = np.concatenate(before[layer.name]), np.concatenate(after[layer.name])
-            stats = _moments('param', old)
-            grad = self._gradient(layer, old, new, moments, moments_after, rate)
-            bad = 1.0 - float(np.isfinite(old).mean())
-            if grad is not None:
-                stats.update(_moments('grad', grad))
-                stats['zero_grad_ratio'] = float((grad == 0).mean())
-                squares += stats['grad_norm'] ** 2
-            with np.errstate(all='ignore'):
-                stats['update_ratio'] = float(np.sqrt(((new - old) ** 2).sum()) / max(stats['param_norm'], 1e-12)) \
-                    if math.isfinite(stats['param_norm']) else math.nan
-            stats['nonfinite_ratio'] = bad
-            stats.update(activations.pop(layer.name, {}))
-            stats.update(_quantiles('param', old))
-            if grad is not None:
-                stats.update(_quantiles('grad', grad))
-            layers.append((layer.name, stats))
-        layers.extend(activations.items())
-        return _Ready(layers, math.sqrt(squares) if squares == squares else math.nan)
+    def _is_time(self, now: float) -> bool:
+        """A sample holds much memory until the background thread has made numbers of it: there is one at a time."""
+        newest = self._newest()
+        return self._pace.is_due(self._steps, now) and (newest is None or newest.is_resolved)
 
-    def _gradient(self, layer: Any, old: Any, new: Any, moments: Any, moments_after: Any, rate: Any) -> Optional[np.ndarray]:
-        optimizer = self._model.optimizer
-        variables = layer.trainable_variables
-        if not variables:
-            return None
-        with np.errstate(all='ignore'):
-            if moments and all(id(v) in moments for v in variables):
-                m, n = (np.concatenate([state[id(v)] for v in variables]) for state in (moments, moments_after))
-                beta = getattr(optimizer, 'beta_1', None)
-                if beta is not None:
-                    grad = (n - beta * m) / (1 - beta)
-                elif getattr(optimizer, 'momentum', 0) and rate:
-                    grad = (optimizer.momentum * m - n) / rate
-                else:
-                    return None
-                return np.where(np.abs(grad) <= ROUNDING * np.abs(m) / (1 - (beta or 0)), 0.0, grad)
-            is_plain = type(optimizer).__name__ == 'SGD' and not getattr(optimizer, 'momentum', 0) and rate
-            return (old - new) / rate if is_plain else None
+    def _sample(self) -> None:
+        self._is_due = self._is_requested = False
+        after = self._state.take()  # type: ignore[union-attr]
+        outputs = self._activations_now()
+        self._done = Sample(self._state, self._before, after, self._activations, outputs)  # type: ignore[arg-type]
+        self._newest = weakref.ref(self._done)
+        if self.on_news is not None:
+            self.on_news()
 
-    # ---- activations
-
-    def _activations(self) -> Dict[str, Dict[str, float]]:
+    def _activations_now(self) -> Any:
         if self._batch is None:
-            return {}
-        import keras
-        if self._parts is None:
-            layers = [layer for layer in self._model.layers if not isinstance(layer, keras.layers.InputLayer)]
-            inputs = self._model.inputs
-            self._parts = (layers, keras.Model(inputs[0] if len(inputs) == 1 else inputs, [layer.output for layer in layers]))
-        layers, parts = self._parts
-        outputs = parts(self._batch, training=False)
-        outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
-        out: Dict[str, Dict[str, float]] = {}
-        owner: Optional[str] = None
-        for layer, output in zip(layers, outputs):
-            owner = layer.name if layer.variables or owner is None else owner
-            out[owner] = _activation_stats(layer, np.asarray(keras.ops.convert_to_numpy(output)))
-        return out
+            return None
+        try:
+            if self._activations is None:
+                self._activations = Activations(self.model, self._batch)
+            return self._activations.take(self._state.arrays_of)  # type: ignore[union-attr]
+        except Exception as e:  # pylint: disable=broad-except
+            failures.note('activations', e)
+            self._batch = None  # a model of which the parts cannot be asked
+            return None
 
     # ---- the run's side
 
@@ -211,16 +171,3 @@ class KerasWatch:
         return done
 
     def close(self) -> None: ...
-
-
-def _activation_stats(layer: Any, x: np.ndarray) -> Dict[str, float]:
-    units = x.reshape(-1, x.shape[-1])
-    stats = {'nonfinite_activation_ratio': 1.0 - float(np.isfinite(x).mean()), 'zero_activation_ratio': float((x == 0).mean()),
-             'dead_unit_ratio': float((units == 0).all(axis=0).mean())}
-    function = getattr(getattr(layer, 'activation', None), '__name__', type(layer).__name__.lower())
-    if function in BOUNDED:
-        low, high = BOUNDED[function]
-        edge = 0.01 * (high - max(low, 0.0))
-        stats['saturated_ratio'] = float(((x <= low + edge) | (x >= high - edge)).mean())
-    stats.update(_quantiles('activation', x.reshape(-1)[:PART].astype(np.float64)))
-    return stats

@@ -6,6 +6,7 @@ import keras
 from . import _watch_keras, init
 from ._guard import guarded
 
+OURS = frozenset(('step', 'numbers'))  # arguments of log
 NAMES = {'acc': 'accuracy', 'val_acc': 'val_accuracy', 'learning_rate': 'lr'}
 
 
@@ -28,18 +29,19 @@ class TocsinCallback(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         if self._run is None:
             self._run = init(**self._options)
-        if self._wants_watch:
+        if self._wants_watch and (self._watch is None or self._watch.model is not self.model):
             self._watch = _watch_keras.KerasWatch(self._run.overhead, self.model, self._every, self._activation_batch)
             self._run._watches.append(self._watch)
             self._watch.on_news = self._run._on_news
+        elif self._watch is not None:
+            self._watch.begin()
 
     @guarded
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch, self._batch, self._previous = epoch, 0, {}
 
-    @guarded
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        if self._watch is not None:
+        if self._watch is not None and self._watch.is_wanted:
             self._watch.before_step()
 
     @guarded
@@ -47,8 +49,12 @@ class TocsinCallback(keras.callbacks.Callback):
         self._step += 1
         if self._watch is not None:
             self._watch.after_step()
-        numbers = {NAMES.get(k, k): v for k, v in self._of_this_batch(logs or {}).items()}
-        self._run.log(self._step, numbers, epoch=self._epoch)
+        numbers = self._of_this_batch(logs or {})
+        numbers['epoch'] = self._epoch
+        if numbers.keys() & OURS:
+            self._run.log(self._step, numbers)
+        else:
+            self._run.log(self._step, None, **numbers)  # the way that is short
 
     def _of_this_batch(self, logs: Dict[str, Any]) -> Dict[str, Any]:
         """Keras tells means since the epoch began; the batch's own number follows from two of them."""
@@ -57,10 +63,10 @@ class TocsinCallback(keras.callbacks.Callback):
         for key, value in logs.items():
             value = float(value)
             if key.startswith('val_'):  # of an evaluation: no mean over the epoch's batches
-                out[key] = value
+                out[NAMES.get(key, key)] = value
                 continue
             before = self._previous.get(key)
-            out[key] = value if before is None else value * self._batch - before * (self._batch - 1)
+            out[NAMES.get(key, key)] = value if before is None else value * self._batch - before * (self._batch - 1)
             self._previous[key] = value
         return out
 

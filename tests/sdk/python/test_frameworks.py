@@ -123,6 +123,100 @@ if NAME == 'keras':
                     wanted = float(np.sqrt(sum((np.asarray(g) ** 2).sum() for g in grads[2 * i:2 * i + 2])))
                     self.assertAlmostEqual(layers[name]['grad_norm'], wanted, delta=0.01 * wanted + 1e-6)
 
+        def test_numbers_are_those_of_a_plain_computation(self):
+            model = self.model(keras.optimizers.Adam(1e-3))
+            steps, taken = [], {}
+
+            class Keep(keras.callbacks.Callback):
+                def on_train_batch_begin(self, batch, logs=None):
+                    state = getattr(model, '_jax_state', None)
+                    weights = state['trainable_variables'] if state and not model._jax_state_synced else \
+                        [v.value for v in model.trainable_variables]
+                    taken[len(taken) + 1] = [np.array(w, dtype=np.float64) for w in weights]
+
+            x, y = data()
+            callback = tocsin.keras.TocsinCallback(run=None, file=self.path, rank=0, min_interval=0)
+            model.fit(x, y, batch_size=64, epochs=1, verbose=0, shuffle=False, callbacks=[Keep(), callback])
+            step, layers = layers_of(self.lines)[0]
+            for i, name in enumerate(layers):
+                old, new = (np.concatenate([w.ravel() for w in taken[n][2 * i:2 * i + 2]]) for n in (step, step + 1))
+                wanted = {'param_norm': np.linalg.norm(old), 'param_mean': old.mean(), 'param_std': old.std(), 'param_min': old.min(),
+                          'param_max': old.max(), 'update_ratio': np.linalg.norm(new - old) / np.linalg.norm(old), 'nonfinite_ratio': 0}
+                for key, value in wanted.items():
+                    self.assertAlmostEqual(layers[name][key], value, delta=1e-5 * (1 + abs(value)), msg=f'{name} {key}')
+                self.assertAlmostEqual(layers[name]['param_q75'], np.percentile(old, 75), delta=0.03 * (old.max() - old.min()))
+            self.assertAlmostEqual(next(line['lr'] for line in self.lines if 'lr' in line), 1e-3, places=6)
+
+        def test_no_sample_brings_the_numbers_back_into_the_model(self):
+            counts = []
+            for watch in (False, True):
+                self.path.unlink(missing_ok=True)
+                model = self.model(keras.optimizers.Adam(1e-3))
+                synced, real = [], model.jax_state_sync
+                model.jax_state_sync = lambda: synced.append(1) or real()  # pylint: disable=cell-var-from-loop
+                lines = self.fit(model, watch=watch, activation_batch=data()[0][:64])
+                counts.append(len(synced))
+                self.assertEqual(bool(layers_of(lines)), watch)
+            self.assertLessEqual(counts[1] - counts[0], 1)  # where fit begins, the callback asks for the model
+
+        def test_the_rate_of_a_schedule_is_told(self):
+            rate = keras.optimizers.schedules.ExponentialDecay(0.1, decay_steps=1, decay_rate=0.5)
+            lines = self.fit(self.model(keras.optimizers.SGD(rate)))
+            step, layers = layers_of(lines)[0]
+            told = next(line['lr'] for line in lines if 'lr' in line and line.get('step') == step)
+            self.assertAlmostEqual(told, 0.1 * 0.5 ** (step - 1), places=6)
+            self.assertGreater(layers['three']['grad_norm'], 0)
+
+        def test_no_gradient_is_invented_for_an_optimizer_that_keeps_none(self):
+            _, layers = layers_of(self.fit(self.model(keras.optimizers.RMSprop(1e-3))))[0]
+            self.assertNotIn('grad_norm', layers['one'])
+            self.assertGreater(layers['one']['update_ratio'], 0)
+
+        def test_a_model_of_which_the_parts_cannot_be_asked_is_sampled_without_activations(self):
+            class Own(keras.Model):
+                def __init__(self):
+                    super().__init__()
+                    self.one, self.two = keras.layers.Dense(32, name='one'), keras.layers.Dense(4, name='two')
+
+                def call(self, x):
+                    return self.two(self.one(x))
+
+            model = Own()
+            model.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+            _, layers = layers_of(self.fit(model, activation_batch=data()[0][:64]))[0]
+            self.assertGreater(layers['one']['param_norm'], 0)
+            self.assertNotIn('dead_unit_ratio', layers['one'])
+
+        def test_both_ways_of_taking_give_the_same(self):
+            from tocsin import _keras_state
+            model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(300), keras.layers.Dense(300), keras.layers.BatchNormalization(),
+                                      keras.layers.Dense(2)])
+            model.compile(keras.optimizers.Adam(1e-3), 'mse')
+            model.train_on_batch(np.ones((4, 8), 'float32'), np.ones((4, 2), 'float32'))
+            state = _keras_state.State(model)
+            by_jax = np.asarray(state.take())
+            by_numpy = _keras_state._pack_by_numpy(state._variables)
+            np.testing.assert_array_equal(by_jax, by_numpy)
+            self.assertEqual(len(state.split(by_jax)[0]), state.segments.total)
+            self.assertLess(state.segments.total, 90_000)  # a part of the large one
+
+        def test_a_layer_frozen_for_the_next_fit(self):
+            model = self.model(keras.optimizers.Adam(1e-3))
+            x, y = data()
+            callback = tocsin.keras.TocsinCallback(tocsin.init('two fits', file=self.path, rank=0, min_interval=0))
+            for frozen in (False, True):
+                if frozen:
+                    model.layers[0].trainable = False
+                    model.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+                    callback._watch.request()
+                model.fit(x, y, batch_size=64, epochs=1, verbose=0, callbacks=[callback])
+            callback._run.finish()
+            (_, first), *_, (_, last) = layers_of(self.lines)
+            self.assertGreater(first['one']['update_ratio'], 0)
+            self.assertEqual(last['one']['update_ratio'], 0)
+            self.assertGreater(last['two']['update_ratio'], 0)
+            self.assertEqual(list(first), list(last))
+
         def test_a_frozen_layer_does_not_move(self):
             model = self.model(keras.optimizers.Adam(1e-3))
             model.layers[0].trainable = False
