@@ -39,8 +39,8 @@ def current() -> Union[Run, NoRun]:
     return _current
 
 
-def log(step: Optional[int] = None, numbers: Optional[Mapping[str, Any]] = None, **more: Any) -> None:
-    _current.log(step, numbers, **more)
+def log(step: Optional[int] = None, numbers: Optional[Mapping[str, Any]] = None, loss: Any = None, **more: Any) -> None:
+    _current.log(step, numbers, loss, **more)
 
 
 def event(event: str, message: Any = None, step: Optional[int] = None) -> None:  # pylint: disable=redefined-outer-name

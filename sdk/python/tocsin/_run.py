@@ -5,6 +5,7 @@ import os
 import secrets
 import threading
 import time
+from time import perf_counter
 from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Tuple
 
 from . import _checkpoint, _exit, _line, _process
@@ -12,9 +13,9 @@ from ._collectives import counter, install as count_collectives
 from ._guard import failures, guarded
 from ._line import Record
 from ._overhead import Overhead
+from ._report import Clock, Hot, Noted, are_plain, is_finite, merged, record_of, tensor_type, values_of
 from ._sender import Sender
 from ._transport import File, Http
-from ._value import Deferred, number_of
 
 FINISH_WAIT_S = 2.0
 CPU_WAIT_MAX = 0.8  # of the time; what is above counts as this
@@ -42,14 +43,14 @@ class Run:
             self._make_transport = lambda: Http(url, self.name, token)
         self._max_bytes = max(64 << 10, int(max_buffered_bytes))
         self._state = 'running'
-        self._step = -1
+        self._hot = Hot(self.overhead)
         self._is_finished = False
         self._is_forked = False
         self.signal: Optional[int] = None
         self._watches: list = []
-        self._reset_clock()
         self._waiting_since: Optional[float] = None  # for input
         self._next_line_at = -math.inf
+        self._has_news = False
         self._extra: Dict[str, Any] = {}
         if checkpoint_interval:
             self._extra['checkpoint_interval_seconds'] = float(checkpoint_interval)
@@ -64,7 +65,7 @@ class Run:
                         self.overhead, _process.Memory())
         sender.on_nonfinite = self._on_nonfinite
         sender.signs = self._signs
-        sender.record_of = self._record_of
+        sender.take_noted = lambda: merged(sender.pending, self._hot, self._state)
         return sender
 
     def _signs(self) -> Dict[str, Any]:
@@ -72,128 +73,75 @@ class Run:
         values: Dict[str, Any] = {'collectives_total': counter.entered} if counter.entered else {}
         since = self._waiting_since
         if since is not None:
-            values['data_seconds'] = time.perf_counter() - since
+            values['data_seconds'] = perf_counter() - since
         return values
 
     # ---- reports
 
-    def log(self, step: Optional[int] = None, numbers: Optional[Mapping[str, Any]] = None, **more: Any) -> None:
+    def log(self, step: Optional[int] = None, numbers: Optional[Mapping[str, Any]] = None, loss: Any = None, **more: Any) -> None:
         """The loop has completed `step` (counted by itself when absent). loss, grad_norm, lr, tokens_per_second, val_loss
         and any other number: floats, 0-d arrays or tensors. A tensor on a device is not waited for."""
-        began = time.perf_counter()
+        now = perf_counter()
+        hot = self._hot
         try:
-            is_merged = began < self._next_line_at and type(step) is int and not numbers and self._merge(step, more, began)
-            if not is_merged and not self._is_finished:
-                self._log(step, {**numbers, **more} if numbers else more, began)
+            # What is called and looked at here is paid in every step, so the usual report goes no further.
+            if now < hot.until and hot.is_alone and numbers is None and (not more or are_plain(more)):
+                value = loss.item() if type(loss) is hot.tensor and loss.is_cpu else loss
+                if type(value) is float and value - value == 0.0 and type(step) is int and step > hot.step:
+                    hot.step = step
+                    hot.note((now, step, value, hot.data_s, more))
+                    hot.overhead.foreground_s += perf_counter() - now
+                    return
+        except Exception:  # pylint: disable=broad-except
+            pass  # an unusual one, which is looked at below
+        try:
+            if loss is not None:
+                more['loss'] = loss
+            self._report(step, {**numbers, **more} if numbers else more, now)
         except Exception as e:  # pylint: disable=broad-except
             failures.note('log', e)
-        self.overhead.foreground_s += time.perf_counter() - began
+        hot.overhead.foreground_s += perf_counter() - now
 
-    def _merge(self, step: int, numbers: Dict[str, Any], now: float) -> bool:
-        """The usual report of a loop with short steps: kept as it is, until it is clear whether a newer one takes its place."""
-        if step <= self._step or self._is_finished or self._sender is None:
-            return False
-        loss = numbers.get('loss')
-        if loss is not None:
-            value = number_of(loss)
-            if type(value) is not float or value - value != 0.0:
-                return False  # not there yet, or not finite: no usual report
-            numbers['loss'] = value
-        self._step = step
-        self._keep(step, numbers, now)
-        return True
-
-    def _keep(self, step: int, numbers: Dict[str, Any], now: float) -> None:
-        pending = self._sender_here().pending
-        try:
-            older = pending[0][3]
-            if not older.keys() <= numbers.keys():
-                _line.carry_over(older, numbers)
-        except IndexError:
-            pass  # none, or the background thread has taken it
-        pending.append((time.time(), self._state, step, numbers, now, self._clock()))
-
-    def _clock(self) -> Tuple[float, int, float, float, int, float]:
-        """What the length of a step and its parts are computed from: of the newest line of its own."""
-        return (self._clock_at, self._clock_step, self._phase_s, self._data_s, counter.entered,
-                counter.waited_s - self._clock_waited_s)
-
-    def _record_of(self, kept: Any) -> Record:
-        """Of a report that was kept; in the background thread, unless another one makes it a line at once."""
-        t, state, step, numbers, now, clock = kept
-        values = self._values_of(numbers)
-        self._add_times(values, step, now, clock)
-        return Record(t, state, step, values)
-
-    def _values_of(self, numbers: Mapping[str, Any]) -> Dict[str, Any]:
-        values: Dict[str, Any] = {}
-        for key, raw in numbers.items():
-            value = raw if type(raw) is float or type(raw) is Deferred else self._number(key, raw)
-            if value is not None:
-                values[key] = value
-        return values
-
-    @staticmethod
-    def _add_times(values: Dict[str, Any], step: int, now: float, clock: Any) -> None:
-        at, since_step, phase_s, data_s, entered, waited_s = clock
-        steps = step - since_step
-        if since_step >= 0 and steps > 0:
-            values.setdefault('step_seconds', max(0.0, now - at - phase_s) / steps)
-            if data_s:
-                values.setdefault('data_seconds', data_s / steps)
-            if entered:
-                values.setdefault('collective_seconds', max(0.0, waited_s) / steps)
-        if entered:
-            values.setdefault('collectives_total', entered)
-
-    def _log(self, step: Optional[int], numbers: Mapping[str, Any], now: float) -> None:
+    def _report(self, step: Optional[int], numbers: Mapping[str, Any], now: float) -> None:
+        if self._is_finished:
+            return
+        hot = self._hot
         at = step if type(step) is int and 0 <= step <= _line.STEP_MAX else self._odd_step(step)
-        values = self._values_of(numbers)
-        loss = values.get('loss')
-        is_bad = type(loss) is float and loss - loss != 0.0
+        values = values_of(numbers)
+        is_bad = not is_finite(values.get('loss'))
+        noted = (now, at, values, hot.data_s, counter.entered, counter.waited_s)
+        if now < hot.until and not is_bad and at > hot.step:
+            hot.step = at
+            hot.note(noted)
+            return
+        is_due, self._has_news = is_bad or self._has_news or now >= self._next_line_at, False
         layers = None
         for watch in self._watches:
             layers = watch.on_log(now, is_bad) or layers
-        if at > self._step:
-            self._step = at
-        if now < self._next_line_at and not is_bad and layers is None:
-            self._keep(at, values, now)
-            return
-        self._add_times(values, at, now, self._clock())
-        # On a busy machine less is done in the same time, so there is less to tell.
-        self._next_line_at = now + self._min_interval_s / (1 - min(self.overhead.cpu_wait_ratio, CPU_WAIT_MAX))
-        self._reset_clock(now)
-        self._add_rarer(values)
-        self._sender_here().job_thread = threading.get_native_id()
-        self._put(Record(time.time(), self._state, at, values, layers), at_once=is_bad)
+        if at > hot.step:
+            hot.step = at
+        sender = self._sender_here()
+        if is_due or layers is not None:
+            sender.put(self._line_of(noted, layers), at_once=is_bad)
+            self._begin_interval(sender, now)
+        else:
+            sender.pending.append(noted)
+        hot.note = sender.pending.append
+        hot.until = -math.inf if self._has_news else self._next_line_at
 
-    def _on_news(self) -> None:
-        """A watch has something that belongs to this step."""
-        self._next_line_at = -math.inf
+    def _begin_interval(self, sender: Sender, now: float) -> None:
+        """A line of its own was told: what comes now is noted only, until it is time for the next one."""
+        hot = self._hot
+        if self._min_interval_s:  # else each report is a line, also when another thread's was a moment later
+            # On a busy machine less is done in the same time, so there is less to tell.
+            self._next_line_at = now + self._min_interval_s / (1 - min(self.overhead.cpu_wait_ratio, CPU_WAIT_MAX))
+        hot.clock = Clock(now, hot.step, hot.data_s, counter.waited_s)
+        hot.is_alone, hot.tensor = not counter.entered, tensor_type()
+        sender.job_thread = threading.get_native_id()
 
-    def _odd_step(self, step: Any) -> int:
-        if step is None:
-            return self._step + 1
-        at = _line.step_of(step)
-        if at is None:
-            failures.note('log', f'step {str(step)[:60]!r} is not an integer from 0 on: left out')
-            at = max(self._step, 0)
-        return at
-
-    @staticmethod
-    def _number(key: str, raw: Any) -> Any:
-        if raw is None:
-            return None
-        try:
-            value = number_of(raw)
-        except Exception as e:  # pylint: disable=broad-except
-            failures.note(f'log {str(key)[:60]}', e)
-            return None
-        if value is None:
-            failures.note('log', f'{str(key)[:60]} is not a number but {type(raw).__name__}: left out')
-        return value
-
-    def _add_rarer(self, values: Dict[str, Any]) -> None:
+    def _line_of(self, noted: Noted, layers: Any) -> Record:
+        record = record_of(noted, self._hot.clock, self._state, layers)
+        values = record.values
         if self._watches and 'lr' not in values and 'learning_rate' not in values:
             rate = self._watches[0].lr
             if rate is not None:
@@ -201,13 +149,21 @@ class Run:
         if self._extra:
             values.update(self._extra)
             self._extra = {}
+        return record
 
-    def _reset_clock(self, now: Optional[float] = None) -> None:
-        self._clock_at = time.perf_counter() if now is None else now
-        self._clock_step = self._step
-        self._clock_waited_s = counter.waited_s
-        self._phase_s = 0.0
-        self._data_s = 0.0
+    def _on_news(self) -> None:
+        """A watch has something that belongs to this step."""
+        self._has_news = True
+        self._hot.until = -math.inf
+
+    def _odd_step(self, step: Any) -> int:
+        if step is None:
+            return self._hot.step + 1
+        at = _line.step_of(step)
+        if at is None:
+            failures.note('log', f'step {str(step)[:60]!r} is not an integer from 0 on: left out')
+            at = max(self._hot.step, 0)
+        return at
 
     def _on_nonfinite(self) -> None:
         """The background thread found that a loss from the device is not finite."""
@@ -224,8 +180,8 @@ class Run:
 
     def _event(self, event: Optional[str], message: Any = None, step: Optional[int] = None, state: Optional[str] = None) -> None:
         at = _line.step_of(step) if step is not None else None
-        if at is None and self._step >= 0:
-            at = self._step
+        if at is None and self._hot.step >= 0:
+            at = self._hot.step
         text = None if message is None else str(message)
         values = {'collectives_total': counter.entered} if counter.entered else None
         self._put(Record(time.time(), state or self._state, at, values, event=event, message=text), at_once=True)
@@ -240,20 +196,27 @@ class Run:
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """with run.phase('evaluation'): time that is no training (also 'checkpoint', 'paused')."""
-        before, began, waited_s = self._state, time.perf_counter(), counter.waited_s
+        before, began, waited_s = self._state, perf_counter(), counter.waited_s
         self._enter(name)
         try:
             yield
         finally:
-            self._phase_s += time.perf_counter() - began
-            self._clock_waited_s += counter.waited_s - waited_s
+            self._leave(began, waited_s)
             self._enter(before)
+
+    @guarded
+    def _leave(self, began: float, waited_s: float) -> None:
+        if self._sender is not None:
+            self._sender.put_noted()  # it counts by the clock as it was
+        self._hot.clock = self._hot.clock.without_phase(began, waited_s)
 
     @guarded
     def _enter(self, state: str) -> None:
         if state not in _line.STATES[:4]:
             failures.note('phase', f'{str(state)[:40]!r} is not one of {", ".join(_line.STATES[:4])}')
             return
+        if self._sender is not None:
+            self._sender.put_noted()  # it belongs to the state before
         self._state = state
         self._event(None)
 
@@ -265,7 +228,7 @@ class Run:
     def watch(self, model: Any, optimizer: Any = None, every: int = 0, activations: bool = False,
               checksums: Optional[bool] = None) -> None:
         """Statistics of each layer of a PyTorch module (for Keras: tocsin.keras.TocsinCallback). Sampled so that
-        the measured cost stays below 0.5 % of the time; `every` steps at most."""
+        the measured cost stays below 0.3 % of the time; `every` steps at least lie between two samples."""
         from . import _watch_torch
         if not _watch_torch.is_module(model):
             failures.note('watch', f'{type(model).__name__} is not a torch.nn.Module; for Keras use tocsin.keras.TocsinCallback')
@@ -281,6 +244,7 @@ class Run:
         if self._is_finished:
             return
         is_failed = state == 'failed'
+        self._hot.until = -math.inf
         for watch in self._watches:
             watch.close()
         if self._is_forked:
@@ -296,8 +260,8 @@ class Run:
         _exit.remove(self)
 
     def _extra_at_end(self) -> None:
-        if self._step >= 0:
-            self._sender_here().put(Record(time.time(), self._state, self._step,
+        if self._hot.step >= 0:
+            self._sender_here().put(Record(time.time(), self._state, self._hot.step,
                                            {'sdk_overhead_ratio': self.overhead.total_ratio()}))
 
     @guarded
@@ -336,6 +300,7 @@ class Run:
         if self._sender is not None:
             self._sender.abandon_after_fork()
         self._sender = None  # type: ignore[assignment]
+        self._hot.until = -math.inf
         self._is_forked = True
         self._watches = []
 
@@ -358,7 +323,7 @@ class _Timed:
         self._run, self._loader = run, loader
 
     def __iter__(self) -> Iterator[Any]:
-        clock, run, iterator = time.perf_counter, self._run, iter(self._loader)
+        clock, run, iterator = perf_counter, self._run, iter(self._loader)
         while True:  # pylint: disable=protected-access
             began = run._waiting_since = clock()
             try:
@@ -367,7 +332,7 @@ class _Timed:
                 return
             finally:
                 run._waiting_since = None
-            run._data_s += clock() - began
+            run._hot.data_s += clock() - began
             yield batch
 
     def __len__(self) -> int:

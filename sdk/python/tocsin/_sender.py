@@ -26,6 +26,7 @@ LABELS_EVERY_S = 60.0
 MEMORY_EVERY_S = 1.0
 OVERHEAD_EVERY_S = 30.0
 CPU_WAIT_MAX = 0.6  # of the time; what is above counts as this
+NOTED_MAX = 4096  # reports between two lines; of more than so many the oldest are forgotten
 SIGN_EVERY_S = 3.0  # without another line: the run still lives, and where it is
 
 
@@ -80,8 +81,8 @@ class Sender:
         self._run, self._session, self._rank, self._labels = run, session, rank, labels
         self._max_bytes = max_buffered_bytes
         self.inbox = Inbox(max_buffered_bytes)
-        self.pending: Deque[Any] = collections.deque(maxlen=1)  # a report that is a line unless a newer one comes soon
-        self.record_of: Callable[[Any], Record] = lambda kept: Record(*kept[:4])
+        self.pending: Deque[Any] = collections.deque(maxlen=NOTED_MAX)  # reports that are a line unless a newer one comes soon
+        self.take_noted: Callable[[], Optional[Record]] = lambda: None  # makes one of all of them
         self._backlog: Deque[bytes] = collections.deque()
         self._backlog_bytes = 0
         self._batch: List[bytes] = []
@@ -116,16 +117,21 @@ class Sender:
         self._thread = threading.Thread(target=self._work, name='tocsin', daemon=True)
         self._thread.start()
 
+    def put_noted(self) -> None:
+        """Makes a line of what is noted."""
+        record = self.take_noted()
+        if record is not None:
+            self.inbox.put(record)
+
     def put(self, record: Record, at_once: bool = False) -> None:
-        try:
-            waiting = self.record_of(self.pending.pop())
-            # An event, another state, or more about the same step does not replace it.
-            if record.event or record.state != waiting.state or not record.values or record.step == waiting.step:
-                self.inbox.put(waiting)
-            else:
-                _line.carry_over(waiting.values, record.values)
-        except IndexError:
+        waiting = self.take_noted()
+        # An event, another state, or more about the same step does not replace it.
+        if waiting is None:
             pass
+        elif record.event or record.state != waiting.state or not record.values or record.step == waiting.step:
+            self.inbox.put(waiting)
+        else:
+            _line.carry_over(waiting.values, record.values)
         self.inbox.put(record)
         if at_once:
             self.wake()
@@ -232,12 +238,9 @@ class Sender:
         self._taking = True
         try:
             while True:
-                record = self.inbox.take()
+                record = self.inbox.take() or self.take_noted()
                 if record is None:
-                    try:
-                        record = self.record_of(self.pending.popleft())
-                    except IndexError:
-                        break
+                    break
                 self._add_lines(record)
                 self.taken_count += 1
         finally:

@@ -1,5 +1,6 @@
 """What is computed of tensors, where they are: nothing here waits for a device. One call of the framework for all layers where
 there is one, for on small models the calls cost more than the numbers."""
+import functools
 from typing import Any, Dict, List, Tuple
 
 EXACT_MAX = 65536  # values of a tensor beyond which mean, spread, zeros and quantiles come from a part of them
@@ -52,16 +53,28 @@ class Group:
         self._torch = torch
         self.names = names
         self._counts = [len(own) for own in tensors]
-        self._has_large = any(local(t).numel() > EXACT_MAX for own in tensors for t in own)
+        self.has_large = any(local(t).numel() > EXACT_MAX for own in tensors for t in own)
         self._device = tensors[0][0].device
-        sizes = [sum(part_size(local(t).numel()) for t in own) for own in tensors]
-        self.sizes = sizes
-        self._size_column = torch.tensor(sizes, device=self._device, dtype=torch.float32)
-        self._per_root = self._size_column.rsqrt()
-        starts = [sum(sizes[:i]) for i in range(len(sizes))]
-        self._rows = torch.stack([row_index(torch, n, start, self._device) for n, start in zip(sizes, starts)])
+        self.sizes = [sum(part_size(local(t).numel()) for t in own) for own in tensors]
         layer_of_tensor = [i for i, count in enumerate(self._counts) for _ in range(count)]
         self._owner = torch.tensor(layer_of_tensor, device=self._device)
+        kinds = {(type(t) in (torch.Tensor, torch.nn.Parameter), t.dtype) for own in tensors for t in own}
+        self.is_plain = kinds == {(True, torch.float32)} and not self.has_large
+
+    @functools.cached_property
+    def segments(self) -> Any:
+        """Where the layers are in a vector of the host."""
+        from ._segments import Segments  # a job without NumPy never comes here
+        return Segments(self.names, self.sizes, self.sizes)
+
+    @functools.cached_property
+    def _size_column(self) -> Any:
+        return self._torch.tensor(self.sizes, device=self._device, dtype=self._torch.float32)
+
+    @functools.cached_property
+    def _rows(self) -> Any:
+        starts = [sum(self.sizes[:i]) for i in range(len(self.sizes))]
+        return self._torch.stack([row_index(self._torch, n, start, self._device) for n, start in zip(self.sizes, starts)])
 
     def values(self, tensors: List[Any]) -> Any:
         """A copy: what the optimizer is about to change would change in a view."""
@@ -98,7 +111,7 @@ class Group:
         """mean, std, min, max and on request the share of zeros; extremes of all values, the rest of the part."""
         torch = self._torch
         pieces = self.by_layer(values)
-        ends = self._extremes(tensors) if self._has_large else [torch.aminmax(v) for v in pieces]
+        ends = self._extremes(tensors) if self.has_large else [torch.aminmax(v) for v in pieces]
         means = [v.mean() for v in pieces]
         out = {'mean': torch.stack(means), 'std': self._spreads(pieces, means), 'min': torch.stack([e[0] for e in ends]), 'max': torch.stack([e[1] for e in ends])}
         if wants_zeros:
@@ -113,7 +126,12 @@ class Group:
             norms = torch._foreach_norm(torch._foreach_sub(list(pieces), means))
         else:
             norms = [(v - m).norm() for v, m in zip(pieces, means)]
-        return torch.stack(norms) * self._per_root
+        return torch.stack(norms) * self._size_column.rsqrt()
+
+    def extremes(self, tensors: List[Any]) -> Tuple[Any, Any]:
+        """Smallest and largest of all values of each layer."""
+        ends = self._extremes(tensors)
+        return self._torch.stack([low for low, _ in ends]), self._torch.stack([high for _, high in ends])
 
     def _extremes(self, tensors: List[Any]) -> List[Tuple[Any, Any]]:
         torch, ends, at = self._torch, [], 0
@@ -145,3 +163,6 @@ class Vector:
         """One number per name."""
         self.keys.extend((name, statistic) for name in names)
         self.columns.append(column)
+
+    def joined(self, torch: Any) -> Any:
+        return torch.cat([c.to(torch.float32) for c in self.columns])

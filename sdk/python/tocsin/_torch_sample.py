@@ -19,6 +19,36 @@ def quantiles_of(torch: Any, matrix: Any) -> Any:
     return matrix.sort(dim=1).values[:, places]
 
 
+def quantiles_by_row(rows: List[Tuple[str, str]], matrix: Any) -> List[Tuple[str, Dict[str, float]]]:
+    """(layer, its quantiles) of each row that names one; none of a row with a value that is not finite."""
+    return [(layer, {f'{what}_q{q:02d}': v for q, v in zip(QUANTILES, row)})
+            for (layer, what), row in zip(rows, matrix.tolist()) if all(map(math.isfinite, row))]
+
+
+def add_nonfinite(stats: Dict[str, Dict[str, float]], sizes: Dict[str, int]) -> None:
+    """A loss that is not finite makes every gradient non-finite, which tells nothing about a layer: then the ratio
+    speaks of parameters alone, so that the layer whose parameters went bad first is seen."""
+    bad_grads = [not math.isfinite(s['grad_norm']) for s in stats.values() if 'grad_norm' in s]
+    are_all_bad = bool(bad_grads) and all(bad_grads)
+    for name, s in stats.items():
+        worst = 0.0
+        for what in ('param',) if are_all_bad else ('param', 'grad'):
+            ratio = s.get(what + '_bad', 0.0)
+            if ratio == 0.0 and not math.isfinite(s.get(what + '_norm', 0.0)):
+                ratio = 1.0 / max(1, sizes.get(name, 1))  # none among those looked at, but one is there
+            worst = max(worst, ratio)
+        s.pop('param_bad', None)
+        s.pop('grad_bad', None)
+        if s:
+            s['nonfinite_ratio'] = worst
+
+
+def add_grad_norm(values: Dict[str, Any], stats: Dict[str, Dict[str, float]]) -> None:
+    norms = [s['grad_norm'] for s in stats.values() if 'grad_norm' in s]
+    if norms and 'grad_norm' not in values:
+        values['grad_norm'] = math.sqrt(sum(n * n for n in norms))
+
+
 class Sample:
     """Numbers of the layers on their way: a vector on the device, made into statistics in the background."""
 
@@ -26,7 +56,7 @@ class Sample:
                  overhead: Overhead):
         """matrix: some values of what `rows` names, one row each."""
         self._keys, self._rows, self._sizes = vector.keys, rows, sizes
-        self._vector = torch.cat([c.to(torch.float32) for c in vector.columns]) if vector.columns else None
+        self._vector = vector.joined(torch) if vector.columns else None
         # On a device the sort belongs to the job's stream; on the CPU it is left to the background thread.
         self._matrix = matrix if matrix is None or matrix.device.type == 'cpu' else quantiles_of(torch, matrix)
         self._is_sorted, self._torch = self._matrix is not matrix, torch
@@ -40,6 +70,8 @@ class Sample:
             self._begin, self._event = begin, torch.cuda.Event(enable_timing=True)
             self._event.record()
 
+    is_resolved = True  # it is small
+
     def resolve(self, values: Dict[str, Any]) -> Layers:
         if self._event is not None:
             self._event.synchronize()
@@ -48,33 +80,13 @@ class Sample:
         if self._vector is not None:
             for (layer, name), v in zip(self._keys, self._vector.tolist()):
                 stats.setdefault(layer, {})[name] = v
-        self._add_nonfinite(stats)
+        add_nonfinite(stats, self._sizes)
         if self._matrix is not None:
             quantiles = self._matrix if self._is_sorted else quantiles_of(self._torch, self._matrix)
-            for (layer, what), row in zip(self._rows, quantiles.tolist()):
-                if all(map(math.isfinite, row)):
-                    stats[layer].update((f'{what}_q{q:02d}', v) for q, v in zip(QUANTILES, row))
-        norms = [s['grad_norm'] for s in stats.values() if 'grad_norm' in s]
-        if norms and 'grad_norm' not in values:
-            values['grad_norm'] = math.sqrt(sum(n * n for n in norms))
+            for layer, found in quantiles_by_row(self._rows, quantiles):
+                stats[layer].update(found)
+        add_grad_norm(values, stats)
         return [(name, s) for name, s in stats.items() if s]
-
-    def _add_nonfinite(self, stats: Dict[str, Dict[str, float]]) -> None:
-        """A loss that is not finite makes every gradient non-finite, which tells nothing about a layer: then the ratio
-        speaks of parameters alone, so that the layer whose parameters went bad first is seen."""
-        bad_grads = [not math.isfinite(s['grad_norm']) for s in stats.values() if 'grad_norm' in s]
-        are_all_bad = bool(bad_grads) and all(bad_grads)
-        for name, s in stats.items():
-            worst = 0.0
-            for what in ('param',) if are_all_bad else ('param', 'grad'):
-                ratio = s.get(what + '_bad', 0.0)
-                if ratio == 0.0 and not math.isfinite(s.get(what + '_norm', 0.0)):
-                    ratio = 1.0 / max(1, self._sizes.get(name, 1))  # none among those looked at, but one is there
-                worst = max(worst, ratio)
-            s.pop('param_bad', None)
-            s.pop('grad_bad', None)
-            if s:
-                s['nonfinite_ratio'] = worst
 
 
 class Checksum:

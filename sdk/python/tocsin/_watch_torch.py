@@ -4,14 +4,15 @@ A sample is taken around one optimizer step: gradients and parameters just befor
 parameters again after it, for the update ratio. Everything is computed where the tensors are and collected in one vector,
 which the background thread fetches: the job's thread never waits for a device.
 """
-import ctypes
 import gc
 import math
 import sys
 import time
 import types
+import weakref
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from . import _torch_canary, _torch_host
 from ._guard import failures
 from ._overhead import Overhead, Pace
 from ._torch_activations import Activations
@@ -19,10 +20,9 @@ from ._torch_layers import Layer, find_layers
 from ._torch_numbers import Group, Vector, local, part_of
 from ._torch_sample import Both, Checksum, Sample
 
-TIMED_EVERY = 8  # steps, of which one is timed for all
-CHECKSUM_EVERY = 12 * TIMED_EVERY  # optimizer steps; the same steps on each rank, or the sums could not be compared
+TIMED_EVERY = 32  # steps, of which the first is timed
+CHECKSUM_EVERY = 3 * TIMED_EVERY  # optimizer steps; the same steps on each rank, or the sums could not be compared
 EMERGENCY_EVERY_S = 10.0
-FLOAT = ctypes.c_float
 GROUPS_MAX = 8  # sets of layers with gradients, of which sizes are remembered
 
 
@@ -49,14 +49,14 @@ class TorchWatch:
         self._emergency_at = -math.inf
         self._hooks: Optional[Activations] = None
         self._done: Any = None  # the newest sample, for the next line
-        self._steps = 0
+        self._hot = _torch_canary.Hot()
         self._groups: Dict[Any, Group] = {}
         self._before: Any = None  # a sample of which the step is still to come
+        self._buffers: Optional[_torch_host.Buffers] = None
+        self._newest: Callable[[], Any] = lambda: None  # a weak reference to the newest sample
         self._begin_cost_s = 0.0
         self._is_attached = False
-        self._canary: Any = None
-        self._is_busy = True
-        self._step_cost_s = 0.0
+        self._step_cost_s = self._look_s = 0.0
         self._order_from_forward()
         if optimizer is not None:
             self._attach([optimizer])
@@ -93,37 +93,30 @@ class TorchWatch:
             if hasattr(inner, 'param_groups') and not any(o is inner for o in self._optimizers):
                 self._optimizers.append(inner)
                 inner.step = types.MethodType(self._watched_step(inner), inner)
-        self._canary = self._choose_canary()
-
-    def _choose_canary(self) -> Any:
-        """The smallest parameter of the last layer that learns, where its gradient can be read in place."""
-        for layer in reversed(self._layers):
-            for p in sorted(layer.tensors, key=lambda p: p.numel()):
-                if p.requires_grad and p.device.type == 'cpu' and p.dtype is self._torch.float32 and p.is_contiguous() \
-                        and type(layer.module).__name__ not in ('Embedding', 'EmbeddingBag'):
-                    return p
-        return None
+        self._hot.parameter = _torch_canary.choose(self._torch, self._layers)
 
     def _watched_step(self, optimizer: Any) -> Callable[..., Any]:
         """Runs at every step, with cold caches: what is not looked up, called or timed counts. So the usual step is looked at in
-        place, and one in TIMED_EVERY is timed for all of them."""
-        step = optimizer.step
+        place, and that is timed once in TIMED_EVERY steps."""
+        step, hot = optimizer.step, self._hot
         is_first = optimizer is self._optimizers[0]
 
         def watched(_: Any, *args: Any, **kwargs: Any) -> Any:
-            if args or kwargs or not is_first or self._is_busy or not self._steps % TIMED_EVERY:
+            if hot.is_busy or args or kwargs or not is_first or not hot.steps % TIMED_EVERY:
                 return self._odd_step(optimizer, step, args, kwargs)
             try:
-                grad = self._canary.grad if self._canary is not None else None
+                grad = hot.parameter.grad
                 if grad is not None:
-                    # Read in place: an operation of the framework would cost twenty times as much.
-                    value = FLOAT.from_address(grad.data_ptr()).value
+                    address = grad.data_ptr()
+                    if address != hot.address:
+                        hot.look_at(address)
+                    value = hot.view.value
                     if value - value != 0.0:
                         return self._odd_step(optimizer, step, args, kwargs)
             except Exception as e:  # pylint: disable=broad-except
                 failures.note('watch', e)
             result = step()
-            self._steps += 1
+            hot.steps += 1
             return result
 
         watched.__name__ = 'step'
@@ -163,13 +156,12 @@ class TorchWatch:
     def _before_step(self, optimizer: Any) -> None:
         began = time.perf_counter()
         try:
-            grad = self._canary.grad if self._canary is not None else None
-            if grad is not None:
-                value = FLOAT.from_address(grad.data_ptr()).value
-                if value - value != 0.0:
-                    self._note_bad(began)
-                else:
-                    self._was_bad = False
+            is_bad = self._hot.is_bad()
+            self._look_s = time.perf_counter() - began
+            if is_bad:
+                self._note_bad(began)
+            else:
+                self._was_bad = False
             if (self._is_due or self._is_requested) and self._before is None and optimizer is self._optimizers[0]:
                 self._begin_sample()
         except Exception as e:  # pylint: disable=broad-except
@@ -182,21 +174,20 @@ class TorchWatch:
         now = time.perf_counter()
         was_sampled = self._before is not None
         try:
-            self._steps += 1
+            self._hot.steps += 1
             if was_sampled:
                 self._end_sample()
-            if self._wants_checksums and self._steps % CHECKSUM_EVERY == 1:
+            if self._wants_checksums and self._hot.steps % CHECKSUM_EVERY == 1:
                 self._keep(self._checksum())
-            if not self._is_due and self._pace.is_due(self._steps, now):
+            if not self._is_due and self._is_time(now):
                 self._is_due = True
                 if self._wants_activations:
                     self._hooks = Activations(self._torch, self._model, self._layers)
         except Exception as e:  # pylint: disable=broad-except
             failures.note('watch', e)
-        self._is_busy = self._needs_a_look()
-        cost_s = self._step_cost_s + time.perf_counter() - now
-        is_timed_for_all = not was_sampled and self._steps % TIMED_EVERY == 1
-        self._overhead.foreground_s += cost_s * (TIMED_EVERY if is_timed_for_all else 1)
+        self._hot.is_busy = self._needs_a_look()
+        looks = TIMED_EVERY - 1 if self._hot.steps % TIMED_EVERY == 1 else 0  # of the steps up to the next one that is timed
+        self._overhead.foreground_s += self._step_cost_s + looks * self._look_s + time.perf_counter() - now
 
     def _needs_a_look(self) -> bool:
         """Is there something to do around the next step?"""
@@ -213,23 +204,49 @@ class TorchWatch:
     def _begin_sample(self) -> None:
         # CPU time: what a busy machine adds is no cost of the sample.
         began = time.thread_time()
+        with self._torch.no_grad():
+            self._before = self._begin_on_host() if _torch_host.is_usable(self._layers[0].tensors[0]) else self._begin_on_device()
+        self._begin_cost_s = time.thread_time() - began
+
+    def _begin_on_host(self) -> Any:
+        newest = self._newest()
+        if self._buffers is None or (newest is not None and not newest.is_resolved):
+            self._buffers = _torch_host.Buffers(self._torch)  # the others are still to be read
+        taken = [(what, found) for what, found in (('param', self._params_group()), ('grad', self._grads_group())) if found is not None]
+        parts = [_torch_host.Part(*found, self._buffers.copy(what, *found)) for what, found in taken]
+        return parts[0], taken[0][1][1], parts[1] if len(parts) > 1 else None
+
+    def _end_on_host(self, begun: Any, hooks: Optional[Activations]) -> Any:
+        params, tensors, grads = begun
+        activations = None
+        if hooks is not None:
+            hooks.close()
+            if hooks.rows:
+                vector = Vector()
+                hooks.add_to(vector)
+                activations = vector, hooks.rows
+        after = self._buffers.copy('after', params.group, tensors)
+        return _torch_host.HostSample(self._torch, params, grads, after, activations, self._sizes())
+
+    def _sizes(self) -> Dict[str, int]:
+        return {layer.name: sum(p.numel() for p in layer.tensors) for layer in self._layers}
+
+    def _begin_on_device(self) -> Any:
         torch = self._torch
         event = None
         if self._layers[0].tensors[0].device.type == 'cuda':
             event = torch.cuda.Event(enable_timing=True)
             event.record()
-        vector, rows = Vector(), []
-        with torch.no_grad():
-            params = self._params_group()
-            group, tensors = params
-            before = group.values(tensors)
-            # Of the parameters before the step: with a NaN loss they are the last ones that tell something.
-            self._add_stats('param', group, tensors, before, vector, rows)
-            grads = self._grads_group()
-            if grads is not None:
-                self._add_stats('grad', grads[0], grads[1], grads[0].values(grads[1]), vector, rows)
-        self._before = (params, before, vector, rows, event)
-        self._begin_cost_s = time.thread_time() - began
+        vector, rows = Vector(), []  # type: ignore[var-annotated]
+        params = self._params_group()
+        group, tensors = params
+        before = group.values(tensors)
+        # Of the parameters before the step: with a NaN loss they are the last ones that tell something.
+        self._add_stats('param', group, tensors, before, vector, rows)
+        grads = self._grads_group()
+        if grads is not None:
+            self._add_stats('grad', grads[0], grads[1], grads[0].values(grads[1]), vector, rows)
+        return params, before, vector, rows, event
 
     def _params_group(self) -> Tuple[Group, List[Any]]:
         layers = [(layer.name, [p for p in layer.tensors if local(p).numel()]) for layer in self._layers]
@@ -266,24 +283,35 @@ class TorchWatch:
 
     def _end_sample(self) -> None:
         began = time.thread_time()
-        torch = self._torch
-        ((group, tensors), before, vector, rows, event), self._before = self._before, None
+        begun, self._before = self._before, None
         hooks, self._hooks = self._hooks, None
-        with torch.no_grad():
-            moved, size = group.distances(group.values(tensors), before)
-            vector.add(group.names, 'update_ratio', moved / size.clamp(min=1e-12))
-            if hooks is not None:
-                hooks.close()
-                hooks.add_to(vector)
-                if hooks.rows:
-                    rows.append(([(name, 'activation') for name in hooks.rows], torch.stack(list(hooks.rows.values()))))
-            sizes = {layer.name: sum(p.numel() for p in layer.tensors) for layer in self._layers}
-            sample = Sample(torch, vector, [key for keys, _ in rows for key in keys], torch.cat([m for _, m in rows]), sizes,
-                            self._overhead)
-            sample.mark(torch, event)
+        with self._torch.no_grad():
+            is_on_host = isinstance(begun[0], _torch_host.Part)
+            sample = self._end_on_host(begun, hooks) if is_on_host else self._end_on_device(begun, hooks)
+        self._newest = weakref.ref(sample)
         self._keep(sample)
         self._is_due = self._is_requested = False
-        self._pace.sampled(self._steps, time.thread_time() - began + self._begin_cost_s)
+        self._pace.sampled(self._hot.steps, time.thread_time() - began + self._begin_cost_s)
+
+    def _end_on_device(self, begun: Any, hooks: Optional[Activations]) -> Any:
+        torch = self._torch
+        (group, tensors), before, vector, rows, event = begun
+        moved, size = group.distances(group.values(tensors), before)
+        vector.add(group.names, 'update_ratio', moved / size.clamp(min=1e-12))
+        if hooks is not None:
+            hooks.close()
+            hooks.add_to(vector)
+            if hooks.rows:
+                rows.append(([(name, 'activation') for name in hooks.rows], torch.stack(list(hooks.rows.values()))))
+        sample = Sample(torch, vector, [key for keys, _ in rows for key in keys], torch.cat([m for _, m in rows]), self._sizes(),
+                        self._overhead)
+        sample.mark(torch, event)
+        return sample
+
+    def _is_time(self, now: float) -> bool:
+        """A sample may hold much memory until the background thread has made numbers of it: there is one at a time."""
+        newest = self._newest()
+        return self._pace.is_due(self._hot.steps, now) and (newest is None or newest.is_resolved)
 
     def _checksum(self) -> Any:
         torch = self._torch
@@ -314,13 +342,13 @@ class TorchWatch:
         now = time.perf_counter()
         if now - self._emergency_at >= EMERGENCY_EVERY_S:
             self._emergency_at = now
-            self._is_requested = self._is_busy = True
+            self._is_requested = self._hot.is_busy = True
 
     def on_log(self, now: float, is_bad: bool) -> Any:
         """The sample that goes with this line, or None."""
         if self._optimizers and not is_bad and self._done is None:  # nearly always
             if now >= self._pace.due_at:
-                self._is_busy = True
+                self._hot.is_busy = True
             return None
         return self._on_odd_log(is_bad)
 
@@ -339,8 +367,8 @@ class TorchWatch:
         began = time.perf_counter()
         if self._before is not None:
             self._end_sample()
-        self._steps += 1
-        if self._pace.is_due(self._steps, began) or (is_bad and began - self._emergency_at >= EMERGENCY_EVERY_S) or self._is_requested:
+        self._hot.steps += 1
+        if self._pace.is_due(self._hot.steps, began) or (is_bad and began - self._emergency_at >= EMERGENCY_EVERY_S) or self._is_requested:
             self._emergency_at = began if is_bad else self._emergency_at
             self._begin_sample()
             if is_bad:

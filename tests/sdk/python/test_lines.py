@@ -110,11 +110,76 @@ class Lines(FileCase):
             numbers = {'val_loss': step / 100} if step % 10 == 0 else {}
             run.log(step, loss=step, **numbers)
             if step == 50:
-                run._next_line_at = -math.inf  # the next one is a line of its own
+                run._on_news()  # the next one is a line of its own
         run.finish()
         evaluations = {line['val_loss'] for line in self.lines if 'val_loss' in line}
         self.assertTrue({0.5, 0.9} <= evaluations, evaluations)
         self.assertTrue(all(line['loss'] == line['step'] for line in self.lines if 'loss' in line))
+
+    def test_what_is_merged_holds_the_values_of_its_moment(self):
+        class Box:
+            value = 5.0
+
+            def __float__(self):
+                return self.value
+
+        run = self.run_of(min_interval=3600)
+        box = Box()
+        run.log(1, loss=1.0, a=box)
+        for step in range(2, 5):
+            run.log(step, loss=1.0, a=box)
+        Box.value = 9.0
+        run.finish()
+        told = [(line['step'], line['a']) for line in self.lines if 'a' in line]  # what the background thread took in between, too
+        self.assertEqual((told[0], told[-1], {a for _, a in told}), ((1, 5.0), (4, 5.0), {5.0}))
+
+    def test_every_form_of_a_report_is_merged_the_same(self):
+        run = self.run_of(min_interval=3600)
+        run.log(1, loss=1)
+        for report in (lambda: run.log(2, loss=2.0), lambda: run.log(3, {'loss': 3.0}), lambda: run.log(None, None, 4.0),
+                       lambda: run.log(5, loss=5, b=True), lambda: run.log(step=6, loss=6.5, b=None)):
+            report()
+        run.finish()
+        told = [(line['step'], line['loss'], line.get('b')) for line in self.lines if 'loss' in line]
+        self.assertEqual((told[0], told[-1][:2]), ((1, 1, None), (6, 6.5)))
+        self.assertIn(1, [b for _, _, b in told])
+
+    def test_merged_reports_belong_to_their_state_and_a_phase_is_no_step(self):
+        run = self.run_of(min_interval=3600)
+        run.log(1, loss=1.0)
+        run.log(2, loss=2.0)
+        with run.phase('evaluation'):
+            time.sleep(0.3)
+            run.log(2, val_loss=3.0)
+        run.log(3, loss=4.0)
+        run.finish()
+        told = [line for line in self.lines if 'loss' in line or 'val_loss' in line]
+        self.assertEqual([(line['step'], line['state'], line.get('loss'), line.get('val_loss')) for line in told],
+                         [(1, 'running', 1.0, None), (2, 'running', 2.0, None), (2, 'evaluation', None, 3.0), (3, 'running', 4.0, None)])
+        self.assertLess(told[-1]['step_seconds'], 0.15)
+
+    def test_a_report_of_an_unusual_kind_in_between_is_not_lost(self):
+        run = self.run_of(min_interval=3600)
+        for step, loss in ((1, 1.0), (2, 2.0), (3, Odd()), (4, [1.0, 2.0]), (5, 'text'), (6, 6)):
+            run.log(step, loss=loss, c=step)
+        run.finish()
+        told = [(line['step'], line['loss']) for line in self.lines if 'loss' in line]
+        self.assertEqual((told[0], told[-1]), ((1, 1.0), (6, 6)))
+        self.assertTrue(set(told) <= {(1, 1.0), (2, 2.0), (6, 6)}, told)
+
+    def test_a_loop_without_an_end_of_its_interval_takes_no_memory(self):
+        run = self.run_of(min_interval=3600)
+        run.log(0, loss=0.0)
+        run._sender._take_records = lambda: None  # the background thread does not come to it
+        tracemalloc.start()
+        for step in range(1, 50_000):
+            run.log(step, loss=1.0)
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        self.assertLess(held, 2_000_000)
+        del run._sender._take_records
+        run.finish()
+        self.assertEqual(self.lines[-1]['step'], 49_999)
 
     def test_phases_and_waiting_for_input(self):
         run = self.run_of()

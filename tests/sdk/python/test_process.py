@@ -218,6 +218,29 @@ class Killed(FileCase):
             self.assertEqual([json.loads(line)['event'] for line in after[-3:-1]], ['start', 'end'])
 
 
+    def test_sigkill_of_a_usual_run_costs_the_last_moments_only(self):
+        """With merged reports: what was logged some time before is on the disk."""
+        process = subprocess.Popen(self.command(HEAD + '''
+run = tocsin.init('x', file=path)
+for step in range(1, 1 << 30):
+    run.log(step, loss=1.0)
+    print(step, time.time(), flush=True)
+    time.sleep(0.005)
+'''), stdout=subprocess.PIPE, text=True, env=self.environment())
+        try:
+            said = [process.stdout.readline() for _ in range(400)]
+        finally:
+            process.kill()
+            said += process.communicate()[0].splitlines()
+        reports = [(int(step), float(t)) for step, t in (line.split() for line in said if line.count(' ') == 1)]
+        told = [line for line in self.lines if 'loss' in line]
+        last_t = reports[-1][1]
+        old = [step for step, t in reports if t < last_t - 2.5]  # half a second, and more on a busy machine
+        if old:
+            self.assertGreaterEqual(told[-1]['step'], old[-1])
+        self.assertGreater(len(told), 3)
+
+
 class Forks(FileCase):
     def test_children_do_not_speak_for_the_parent(self):
         (rc, out, err) = self.job(HEAD + '''

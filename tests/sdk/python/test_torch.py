@@ -53,7 +53,20 @@ class Watch(FileCase):
                 steps.setdefault(line['step'], {}).setdefault(name, {}).update(stats)
         return list(steps.items())
 
+    def on_device(self):
+        """Samples as on a GPU: everything is computed where the tensors are."""
+        from tocsin import _torch_host
+        self.addCleanup(setattr, _torch_host, 'is_usable', _torch_host.is_usable)
+        _torch_host.is_usable = lambda _: False
+
     def test_numbers_are_those_of_a_plain_computation(self):
+        self.check_numbers()
+
+    def test_numbers_on_a_device_are_those_of_a_plain_computation(self):
+        self.on_device()
+        self.check_numbers()
+
+    def check_numbers(self):
         model = small_model()
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         before = {}
@@ -119,8 +132,87 @@ class Watch(FileCase):
         self.assertGreater(layers['0']['update_ratio'], 0)
         self.assertGreater(layers['0']['grad_norm'], 0)
 
-    def test_the_layer_in_which_nan_began_is_named(self):
+    def test_extremes_and_norms_of_large_tensors_are_those_of_all_values(self):
+        for is_on_device in (False, True):
+            if is_on_device:
+                self.on_device()
+            self.path.unlink(missing_ok=True)
+            torch.manual_seed(4)
+            model = nn.Sequential(nn.Linear(8, 300), nn.Linear(300, 300), nn.Linear(300, 4))
+            with torch.no_grad():
+                model[1].weight[123, 77], model[1].weight[124, 78] = 9.0, -8.0
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+            _, layers = self.watched(model, optimizer)[0]
+            with torch.no_grad():
+                values = torch.cat([p.flatten() for p in model[1].parameters()]).double()
+            stats = layers['1']
+            self.assertEqual((stats['param_max'], stats['param_min']), (9.0, -8.0))
+            self.assertAlmostEqual(stats['param_norm'], float(values.norm()), places=3)
+            spread = float(values[values.abs() < 1].std())
+            self.assertAlmostEqual(stats['param_std'], spread, delta=0.1 * spread)  # of a part, without the two
+            self.assertEqual(stats['update_ratio'], 0)
+
+    def test_one_bad_value_of_a_large_tensor_is_seen(self):
+        model = nn.Sequential(nn.Linear(8, 300), nn.Linear(300, 300), nn.Linear(300, 4))
+        with torch.no_grad():
+            model[1].weight[123, 78] = math.nan
+        _, layers = self.watched(model, torch.optim.SGD(model.parameters(), lr=0.1))[0]
+        self.assertEqual([name for name, stats in layers.items() if stats['nonfinite_ratio'] > 0], ['1'])
+
+    def test_a_sample_keeps_its_numbers_until_it_is_written(self):
+        from tocsin._overhead import Overhead
+        from tocsin._watch_torch import TorchWatch
         model = small_model()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+        watch = TorchWatch(Overhead(), model, optimizer, 0, False, None)
+        samples = []
+        for step in range(1, 30):
+            optimizer.zero_grad()
+            x, y = batch()
+            nn.functional.cross_entropy(model(x), y).backward()
+            norm = float(torch.cat([p.detach().flatten() for p in model[0].parameters()]).norm())
+            if step > 5:
+                watch.request()
+                watch._emergency_at = -math.inf
+            optimizer.step()
+            sample = watch.on_log(1e9, False)
+            if sample is not None:
+                samples.append((sample, norm))
+        self.assertGreater(len(samples), 20)
+        for sample, norm in samples:  # none was resolved before the last was taken
+            self.assertAlmostEqual(dict(sample.resolve({}))['0']['param_norm'], norm, places=4)
+
+    def test_the_next_sample_waits_for_the_newest_to_be_written(self):
+        from tocsin._overhead import Overhead
+        from tocsin._watch_torch import TorchWatch
+        model = small_model()
+        watch = TorchWatch(Overhead(), model, torch.optim.SGD(model.parameters(), lr=0.5), 0, False, None)
+        taken = []
+
+        def go(steps):
+            for _ in range(steps):
+                nn.functional.cross_entropy(model(batch()[0]), batch()[1]).backward()
+                watch._optimizers[0].step()
+                watch._pace.due_at = -math.inf
+                sample = watch.on_log(1e9, False)
+                taken.extend([sample] if sample is not None else [])
+
+        go(10)
+        self.assertEqual(len(taken), 1)
+        taken[0].resolve({})
+        go(10)
+        self.assertEqual(len(taken), 2)
+        taken.clear()  # it was dropped unwritten
+        go(10)
+        self.assertEqual(len(taken), 1)
+
+    def test_the_layer_in_which_nan_began_is_named(self):
+        self.check_nan(small_model())
+
+    def test_the_layer_in_which_nan_began_is_named_when_gradients_are_new_in_each_step(self):
+        self.check_nan(small_model(), set_to_none=True)
+
+    def check_nan(self, model, **zeroing):
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 
         def poison(step):
@@ -128,6 +220,8 @@ class Watch(FileCase):
                 with torch.no_grad():
                     model[2].weight[1, 2] = math.nan
 
+        zero = optimizer.zero_grad
+        optimizer.zero_grad = lambda: zero(**zeroing)
         lines = self.watched(model, optimizer, steps=15, hook=poison)
         self.assertIn(9, dict(lines))
         bad = {name for name, stats in dict(lines)[9].items() if stats['nonfinite_ratio'] > 0}
@@ -263,27 +357,58 @@ for epoch in range(2):
         self.assertTrue(any(line.get('data_seconds', 0) > 0 for line in lines))
         self.assertEqual(lines[-1]['state'], 'finished')
 
+
+class Paces(sdk_test.unittest.TestCase):
+    """When samples are taken, by a clock that is set."""
+
+    def setUp(self):
+        from tocsin import _overhead
+        self.now = 0.0
+        self.addCleanup(setattr, _overhead, 'time', _overhead.time)
+        _overhead.time = type('T', (), {'perf_counter': lambda: self.now})
+        self.overhead = _overhead.Overhead()
+        self.pace = _overhead.Pace(self.overhead)
+        self.step = 0
+
+    def run_for(self, seconds, step_s, cost_s):
+        """Times of the samples."""
+        end, times = self.now + seconds, []
+        while self.now < end:
+            self.now += step_s
+            self.step += 1
+            if self.pace.is_due(self.step, self.now):
+                self.overhead.foreground_s += cost_s
+                self.pace.sampled(self.step, cost_s)
+                times.append(self.now)
+        return times
+
     def test_sampling_keeps_to_its_budget(self):
-        from tocsin._overhead import Overhead, Pace
-        overhead = Overhead()
-        pace = Pace(overhead)
-        now, samples = 0.0, 0
-        import tocsin._overhead as module
-        clock, module.time = module.time, type('T', (), {'perf_counter': staticmethod(lambda: now)})
-        try:
-            overhead = Overhead()
-            pace = Pace(overhead)
-            cost = 0.02
-            for step in range(1, 60_000):
-                now += 0.03
-                if pace.is_due(step, now):
-                    overhead.foreground_s += cost
-                    pace.sampled(step, cost)
-                    samples += 1
-        finally:
-            module.time = clock
-        self.assertGreater(samples, 100)
-        self.assertLess(samples * cost / now, 0.0055)
+        times = self.run_for(1800, 0.03, 0.02)
+        self.assertGreater(len(times), 150)
+        self.assertLess(len(times) * 0.02 / self.now, 0.0035)
+
+    def test_a_short_run_is_seen_too(self):
+        times = self.run_for(25, 0.017, 0.005)
+        self.assertGreaterEqual(sum(t > 600 * 0.017 for t in times), 8)
+        self.assertLess(len(times) * 0.005 / self.now, 0.006)
+
+    def test_what_compiles_again_in_the_middle_costs_no_later_sample(self):
+        self.run_for(13, 0.017, 0.005)
+        self.pace.is_new()
+        self.run_for(1, 0.017, 1.0)
+        self.assertGreaterEqual(len(self.run_for(12, 0.017, 0.005)), 8)
+
+    def test_a_long_pause_earns_no_burst(self):
+        self.run_for(100, 0.017, 0.005)
+        self.now += 3600
+        times = self.run_for(60, 0.017, 0.005)
+        self.assertLess(len(times) * 0.005 / 60, 0.005)
+        self.assertGreater(min(b - a for a, b in zip(times, times[1:])), 0.7)
+
+    def test_a_busy_machine_gets_fewer(self):
+        usual = len(self.run_for(200, 0.017, 0.005))
+        self.overhead.cpu_wait_ratio = 0.5
+        self.assertLess(len(self.run_for(200, 0.017, 0.005)), 0.7 * usual)
 
 
 if __name__ == '__main__':
