@@ -120,6 +120,7 @@ class HalfTime:
     def __init__(self, run):
         self._run, self._gate = run, threading.Event()
         run._sender.transport.interval_s *= 2
+        run._sender.merger.min_interval_s *= 2
         _sender.MEMORY_EVERY_S *= 2
         _process.LIMIT_EVERY_S *= 2
         run._sender.each_turn = self._gate.wait
@@ -134,11 +135,9 @@ class HalfTime:
 
     def reopened(self):
         passed = time.perf_counter() - self._began
-        run, pace = self._run, self._run._watches[0]._pace
+        pace = self._run._watches[0]._pace
         pace.due_at += passed
         pace.earned_at += passed
-        run._next_line_at += passed
-        run._hot.until += passed
         self.opened()
 
 

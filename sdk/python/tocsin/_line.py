@@ -1,6 +1,7 @@
 """Lines of the run protocol (docs/design/run-protocol.md): what is hostile is cut here, so that no line is refused."""
 import hashlib
 import json
+import time
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
 from ._guard import failures
@@ -120,12 +121,15 @@ def value_of(v: Any) -> Any:
 class Record:
     """One report on its way: made in the job's thread, written as text in the background."""
 
-    __slots__ = ('t', 'step', 'state', 'values', 'layers', 'event', 'message', 'labels', 'weight')
+    __slots__ = ('t', 'at', 'step', 'state', 'values', 'layers', 'event', 'message', 'labels', 'weight', 'noted', 'phase')
 
     def __init__(self, t: float, state: str, step: Optional[int] = None, values: Optional[Dict[str, Any]] = None,
                  layers: Any = None, event: Optional[str] = None, message: Optional[str] = None,
                  labels: Optional[Mapping[str, str]] = None):
         self.t, self.state, self.step = t, state, step
+        self.at = time.perf_counter()
+        self.noted: Any = None  # of a report of a step: what its times are computed from
+        self.phase: Any = None  # of the end of a phase: when it began, and seconds inside collectives then
         self.values = values or {}
         self.layers, self.event, self.message, self.labels = layers, event, message, labels
         # What it may take in memory: an estimate, on the high side.
@@ -137,11 +141,9 @@ class Record:
 OF_THEIR_STEP = frozenset(('loss', 'grad_norm'))
 
 
-def carry_over(older: Dict[str, Any], newer: Dict[str, Any]) -> None:
+def rarer(numbers: Dict[str, Any]) -> Dict[str, Any]:
     """A line takes the place of one before it: numbers that come rarely (an evaluation) must not go with that one."""
-    for key, value in older.items():
-        if key not in newer and key not in OF_THEIR_STEP:
-            newer[key] = value
+    return {key: value for key, value in numbers.items() if key not in OF_THEIR_STEP}
 
 
 Layers = List[Tuple[str, Dict[str, float]]]

@@ -1,53 +1,38 @@
 """A report between the call of log and its line.
 
-The usual report of a loop with short steps is only noted: when, which step, which numbers. Whether it becomes a line is clear
-later, and what that takes is mostly done in the background thread.
+The job's thread only notes it: when, which step, which numbers. The background thread decides which reports become lines, one in
+`min_interval`, and computes what belongs to them.
 """
-import math
 import sys
 import time
-from typing import Any, Callable, Deque, Dict, Mapping, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, Iterator, Mapping, Optional, Tuple
 
+from . import _line
 from ._collectives import counter
 from ._guard import failures
-from ._line import Record, carry_over
+from ._line import Record
 from ._overhead import Overhead
 from ._value import number_of
+
+CPU_WAIT_MAX = 0.8  # of the time; what is above counts as this
 
 # When, the step, its loss, seconds waited for input so far, and its other numbers; or when, the step, all its numbers, seconds waited
 # for input, collectives entered and the seconds inside them so far.
 Noted = Tuple[Any, ...]
 
 
-class Clock:
-    """From where the length of a step and its parts count: the newest line of its own. Replaced, never changed: what was noted
-    with it is computed later."""
-
-    __slots__ = ('at', 'step', 'data_s', 'waited_s')
-
-    def __init__(self, at: float, step: int, data_s: float, waited_s: float):
-        self.at, self.step, self.data_s, self.waited_s = at, step, data_s, waited_s
-
-    def without_phase(self, began: float, waited_s: float) -> 'Clock':
-        """The same, when the time from `began` on, with so many seconds spent inside collectives before, was no training."""
-        phase_s = time.perf_counter() - max(began, self.at)
-        return Clock(self.at + phase_s, self.step, self.data_s, self.waited_s + counter.waited_s - max(waited_s, self.waited_s))
-
-
 class Hot:
     """What the usual call of log looks at, side by side: after a step of training no cache knows it any more."""
 
-    __slots__ = ('until', 'is_alone', 'tensor', 'step', 'note', 'data_s', 'overhead', 'clock')
+    __slots__ = ('is_open', 'tensor', 'step', 'note', 'data_s', 'overhead')
 
     def __init__(self, overhead: Overhead) -> None:
-        self.until = -math.inf  # so long the usual report is only noted
-        self.is_alone = True  # no collectives to be counted
+        self.is_open = False  # the usual report is only noted
         self.tensor: Any = None  # torch.Tensor in a job that has it
         self.step = -1  # the newest one completed
         self.note: Callable[[Noted], None] = lambda noted: None
         self.data_s = 0.0  # waited for input so far
         self.overhead = overhead
-        self.clock = Clock(time.perf_counter(), -1, 0.0, counter.waited_s)
 
 
 def are_plain(numbers: Dict[str, Any]) -> bool:
@@ -81,46 +66,6 @@ def _number(key: str, raw: Any) -> Any:
     return value
 
 
-def _add_times(values: Dict[str, Any], clock: Clock, noted: Noted) -> None:
-    now, step, _, data_s = noted[:4]
-    entered, waited_s = noted[4:] if len(noted) == 6 else (0, 0.0)
-    steps = step - clock.step
-    if clock.step >= 0 and steps > 0:
-        values.setdefault('step_seconds', max(0.0, now - clock.at) / steps)
-        if data_s > clock.data_s:
-            values.setdefault('data_seconds', (data_s - clock.data_s) / steps)
-        if entered:
-            values.setdefault('collective_seconds', max(0.0, waited_s - clock.waited_s) / steps)
-    if entered:
-        values.setdefault('collectives_total', entered)
-
-
-def record_of(noted: Noted, clock: Clock, state: str, layers: Any = None) -> Record:
-    now, step = noted[:2]
-    values = dict(noted[2]) if len(noted) == 6 else {'loss': noted[2], **noted[4]}
-    _add_times(values, clock, noted)
-    return Record(time.time() - (time.perf_counter() - now), state, step, values, layers)
-
-
-def merged(notes: Deque[Noted], hot: Hot, state: str) -> Optional[Record]:
-    """Takes all that is noted: the newest one, with the numbers that came only with an older one. Another thread may note
-    meanwhile, or take; each note is taken once."""
-    clock = hot.clock  # before the notes: one that is older than they are gives longer steps' means, never wrong ones
-    newest: Optional[Noted] = None
-    rarer: Dict[str, Any] = {}
-    try:
-        while True:
-            newest = notes.popleft()
-            rarer.update(newest[2 if len(newest) == 6 else 4])
-    except IndexError:
-        pass
-    if newest is None:
-        return None
-    record = record_of(newest, clock, state)
-    carry_over(rarer, record.values)
-    return record
-
-
 def tensor_type() -> Any:
     return getattr(sys.modules.get('torch'), 'Tensor', None)
 
@@ -128,3 +73,102 @@ def tensor_type() -> Any:
 def is_finite(value: Any) -> bool:
     """False when it is known not to be."""
     return type(value) is not float or value - value == 0.0
+
+
+class Clock:
+    """From where the length of a step and its parts count: the newest line of its own."""
+
+    def __init__(self) -> None:
+        self._at, self._step, self._data_s, self._waited_s = time.perf_counter(), -1, 0.0, counter.waited_s
+
+    def add_times(self, values: Dict[str, Any], noted: Noted) -> None:
+        now, step, _, data_s = noted[:4]
+        entered, waited_s = noted[4:] if len(noted) == 6 else (0, 0.0)
+        steps = step - self._step
+        if self._step >= 0 and steps > 0:
+            values.setdefault('step_seconds', max(0.0, now - self._at) / steps)
+            if data_s > self._data_s:
+                values.setdefault('data_seconds', (data_s - self._data_s) / steps)
+            if entered:
+                values.setdefault('collective_seconds', max(0.0, waited_s - self._waited_s) / steps)
+        if entered:
+            values.setdefault('collectives_total', entered)
+
+    def restart(self, noted: Noted) -> None:
+        self._at, self._step, self._data_s = noted[0], max(self._step, noted[1]), noted[3]
+        self._waited_s = noted[5] if len(noted) == 6 else self._waited_s
+
+    def leave_out(self, began: float, waited_s: float, ended: float, waited_at_end_s: float) -> None:
+        """A phase is no training: from when to when, and the seconds inside collectives so far at both moments."""
+        self._at += ended - max(began, self._at)
+        self._waited_s += waited_at_end_s - max(waited_s, self._waited_s)
+
+
+class Merger:
+    """In the background thread: takes what was noted and what was put, in the order of time, and makes of it what is told. A
+    report that comes within the interval waits for a newer one, which then has its rarer numbers too."""
+
+    def __init__(self, notes: Deque[Noted], inbox: Any, overhead: Overhead, min_interval_s: float):
+        self._notes, self._inbox, self._overhead = notes, inbox, overhead
+        self.min_interval_s = min_interval_s
+        self.add_rarer: Callable[[Dict[str, Any]], None] = lambda values: None
+        self._clock = Clock()
+        self._state = 'running'
+        self._next_line_at = -1.0
+        self._newest: Optional[Noted] = None  # it waits
+        self._numbers: Dict[str, Any] = {}  # its own, and those of the ones before it
+
+    def take(self) -> Iterator[Record]:
+        while self._notes or self._inbox:
+            now = time.perf_counter()
+            record = self._inbox.take()
+            # Notes of the time until the record, or until it was clear that there is none: what is put later is younger.
+            yield from self._take_notes(record.at if record is not None else now)
+            if record is None or not self._is_replaced_by(record):
+                yield from self._tell_newest()
+            if record is not None:
+                self._enter(record)
+                yield record
+
+    def _take_notes(self, until: float) -> Iterator[Record]:
+        while self._notes and self._notes[0][0] <= until:
+            noted = self._notes.popleft()
+            numbers = noted[2] if len(noted) == 6 else {'loss': noted[2], **noted[4]}
+            is_same_step = self._newest is not None and self._newest[1] == noted[1]
+            self._numbers = {**(self._numbers if is_same_step else _line.rarer(self._numbers)), **numbers}
+            self._newest = noted
+            if noted[0] >= self._next_line_at:
+                yield from self._tell_newest(is_own=True)
+
+    def _tell_newest(self, is_own: bool = False) -> Iterator[Record]:
+        noted, values = self._newest, self._numbers
+        if noted is None:
+            return
+        self._newest, self._numbers = None, {}
+        self._clock.add_times(values, noted)
+        if is_own:
+            self._begin_interval(noted)
+            self.add_rarer(values)
+        yield Record(time.time() - (time.perf_counter() - noted[0]), self._state, noted[1], values)
+
+    def _begin_interval(self, noted: Noted) -> None:
+        self._clock.restart(noted)
+        # On a busy machine less is done in the same time, so there is less to tell.
+        self._next_line_at = noted[0] + self.min_interval_s / (1 - min(self._overhead.cpu_wait_ratio, CPU_WAIT_MAX))
+
+    def _is_replaced_by(self, record: Record) -> bool:
+        """Not by an event, another state, or more about the same step."""
+        return record.event is None and record.state == self._state and bool(record.values) \
+            and (self._newest is None or record.step != self._newest[1])
+
+    def _enter(self, record: Record) -> None:
+        if self._newest is not None:
+            record.values = {**_line.rarer(self._numbers), **record.values}
+            self._newest, self._numbers = None, {}
+        if record.noted is not None:
+            self._clock.add_times(record.values, record.noted)
+            self._begin_interval(record.noted)
+        if record.phase is not None:
+            self._clock.leave_out(*record.phase)
+        if record.state in _line.STATES[:4]:
+            self._state = record.state

@@ -1,6 +1,5 @@
 """A run: what a training loop says about itself."""
 import contextlib
-import math
 import os
 import secrets
 import threading
@@ -13,12 +12,11 @@ from ._collectives import counter, install as count_collectives
 from ._guard import failures, guarded
 from ._line import Record
 from ._overhead import Overhead
-from ._report import Clock, Hot, Noted, are_plain, is_finite, merged, record_of, tensor_type, values_of
+from ._report import Hot, are_plain, is_finite, tensor_type, values_of
 from ._sender import Sender
 from ._transport import File, Http
 
 FINISH_WAIT_S = 2.0
-CPU_WAIT_MAX = 0.8  # of the time; what is above counts as this
 MIN_INTERVAL_S = 0.1  # between two lines of one loop; what comes between is merged, except what is not finite
 
 
@@ -49,7 +47,6 @@ class Run:
         self.signal: Optional[int] = None
         self._watches: list = []
         self._waiting_since: Optional[float] = None  # for input
-        self._next_line_at = -math.inf
         self._has_news = False
         self._extra: Dict[str, Any] = {}
         if checkpoint_interval:
@@ -62,10 +59,11 @@ class Run:
 
     def _new_sender(self) -> Sender:
         sender = Sender(self._make_transport, self.name, secrets.token_hex(8), self.rank, self._labels, self._max_bytes,
-                        self.overhead, _process.Memory())
+                        self._min_interval_s, self.overhead, _process.Memory())
         sender.on_nonfinite = self._on_nonfinite
         sender.signs = self._signs
-        sender.take_noted = lambda: merged(sender.pending, self._hot, self._state)
+        sender.merger.add_rarer = self._add_rarer
+        sender.after_records = self._look_around
         return sender
 
     def _signs(self) -> Dict[str, Any]:
@@ -85,7 +83,7 @@ class Run:
         hot = self._hot
         try:
             # What is called and looked at here is paid in every step, so the usual report goes no further.
-            if now < hot.until and hot.is_alone and numbers is None and (not more or are_plain(more)):
+            if hot.is_open and numbers is None and (not more or are_plain(more)):
                 value = loss.item() if type(loss) is hot.tensor and loss.is_cpu else loss
                 if type(value) is float and value - value == 0.0 and type(step) is int and step > hot.step:
                     hot.step = step
@@ -109,52 +107,46 @@ class Run:
         at = step if type(step) is int and 0 <= step <= _line.STEP_MAX else self._odd_step(step)
         values = values_of(numbers)
         is_bad = not is_finite(values.get('loss'))
-        noted = (now, at, values, hot.data_s, counter.entered, counter.waited_s)
-        if now < hot.until and not is_bad and at > hot.step:
-            hot.step = at
-            hot.note(noted)
-            return
-        is_due, self._has_news = is_bad or self._has_news or now >= self._next_line_at, False
+        has_news, self._has_news = self._has_news, False
         layers = None
         for watch in self._watches:
             layers = watch.on_log(now, is_bad) or layers
-        if at > hot.step:
-            hot.step = at
+        hot.step = max(hot.step, at)
         sender = self._sender_here()
-        if is_due or layers is not None:
-            sender.put(self._line_of(noted, layers), at_once=is_bad)
-            self._begin_interval(sender, now)
+        noted = (now, at, values, hot.data_s, counter.entered, counter.waited_s)
+        if is_bad or has_news or layers is not None or not self._min_interval_s:
+            record = Record(time.time(), self._state, at, values, layers)
+            record.noted = noted
+            self._add_rarer(record.values)
+            sender.put(record, at_once=is_bad)
         else:
-            sender.pending.append(noted)
-        hot.note = sender.pending.append
-        hot.until = -math.inf if self._has_news else self._next_line_at
-
-    def _begin_interval(self, sender: Sender, now: float) -> None:
-        """A line of its own was told: what comes now is noted only, until it is time for the next one."""
-        hot = self._hot
-        if self._min_interval_s:  # else each report is a line, also when another thread's was a moment later
-            # On a busy machine less is done in the same time, so there is less to tell.
-            self._next_line_at = now + self._min_interval_s / (1 - min(self.overhead.cpu_wait_ratio, CPU_WAIT_MAX))
-        hot.clock = Clock(now, hot.step, hot.data_s, counter.waited_s)
-        hot.is_alone, hot.tensor = not counter.entered, tensor_type()
+            sender.notes.append(noted)
         sender.job_thread = threading.get_native_id()
+        hot.note, hot.tensor = sender.notes.append, tensor_type()
+        needs_more = self._has_news or counter.entered or not self._min_interval_s
+        hot.is_open = not needs_more and not any(watch.wants_each_report for watch in self._watches)
 
-    def _line_of(self, noted: Noted, layers: Any) -> Record:
-        record = record_of(noted, self._hot.clock, self._state, layers)
-        values = record.values
+    def _add_rarer(self, values: Dict[str, Any]) -> None:
+        """For a line of its own; the background thread asks at most half a second later."""
         if self._watches and 'lr' not in values and 'learning_rate' not in values:
             rate = self._watches[0].lr
             if rate is not None:
                 values['lr'] = rate
         if self._extra:
-            values.update(self._extra)
-            self._extra = {}
-        return record
+            extra, self._extra = self._extra, {}
+            values.update(extra)
+
+    def _look_around(self) -> None:
+        """In the background thread, now and then."""
+        if counter.entered:
+            self._hot.is_open = False  # each report says how many
+        for watch in self._watches:
+            watch.look_at_time()
 
     def _on_news(self) -> None:
         """A watch has something that belongs to this step."""
         self._has_news = True
-        self._hot.until = -math.inf
+        self._hot.is_open = False
 
     def _odd_step(self, step: Any) -> int:
         if step is None:
@@ -179,12 +171,15 @@ class Run:
         self._event(event, message, step)
 
     def _event(self, event: Optional[str], message: Any = None, step: Optional[int] = None, state: Optional[str] = None) -> None:
+        self._put(self._event_of(event, message, step, state), at_once=True)
+
+    def _event_of(self, event: Optional[str], message: Any = None, step: Optional[int] = None, state: Optional[str] = None) -> Record:
         at = _line.step_of(step) if step is not None else None
         if at is None and self._hot.step >= 0:
             at = self._hot.step
         text = None if message is None else str(message)
         values = {'collectives_total': counter.entered} if counter.entered else None
-        self._put(Record(time.time(), state or self._state, at, values, event=event, message=text), at_once=True)
+        return Record(time.time(), state or self._state, at, values, event=event, message=text)
 
     @guarded
     def checkpoint(self, path: Any, step: Optional[int] = None, verify: bool = True) -> None:
@@ -201,24 +196,19 @@ class Run:
         try:
             yield
         finally:
-            self._leave(began, waited_s)
-            self._enter(before)
+            self._enter(before, (began, waited_s))
 
     @guarded
-    def _leave(self, began: float, waited_s: float) -> None:
-        if self._sender is not None:
-            self._sender.put_noted()  # it counts by the clock as it was
-        self._hot.clock = self._hot.clock.without_phase(began, waited_s)
-
-    @guarded
-    def _enter(self, state: str) -> None:
+    def _enter(self, state: str, phase: Optional[Tuple[float, float]] = None) -> None:
+        """phase: the one that ends here."""
         if state not in _line.STATES[:4]:
             failures.note('phase', f'{str(state)[:40]!r} is not one of {", ".join(_line.STATES[:4])}')
             return
-        if self._sender is not None:
-            self._sender.put_noted()  # it belongs to the state before
         self._state = state
-        self._event(None)
+        record = self._event_of(None)
+        if phase is not None:
+            record.phase = (*phase, perf_counter(), counter.waited_s)
+        self._put(record, at_once=True)
 
     def wrap(self, loader: Iterable[Any]) -> '_Timed':
         """for batch in run.wrap(loader): the time spent waiting for input becomes data_seconds."""
@@ -235,6 +225,7 @@ class Run:
             return
         self._watches.append(_watch_torch.TorchWatch(self.overhead, model, optimizer, every, activations, checksums))
         self._watches[-1].on_news = self._on_news
+        self._hot.is_open = False  # the next report is its first
 
     # ---- the end
 
@@ -244,7 +235,7 @@ class Run:
         if self._is_finished:
             return
         is_failed = state == 'failed'
-        self._hot.until = -math.inf
+        self._hot.is_open = False
         for watch in self._watches:
             watch.close()
         if self._is_forked:
@@ -300,7 +291,7 @@ class Run:
         if self._sender is not None:
             self._sender.abandon_after_fork()
         self._sender = None  # type: ignore[assignment]
-        self._hot.until = -math.inf
+        self._hot.is_open = False
         self._is_forked = True
         self._watches = []
 

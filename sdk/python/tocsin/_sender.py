@@ -17,6 +17,7 @@ from . import _collectives, _line
 from ._cpu_wait import CpuWait
 from ._guard import failures
 from ._line import Record
+from ._report import Merger
 from ._transport import Outcome
 
 BATCH_BYTES = 256 << 10
@@ -26,7 +27,7 @@ LABELS_EVERY_S = 60.0
 MEMORY_EVERY_S = 1.0
 OVERHEAD_EVERY_S = 30.0
 CPU_WAIT_MAX = 0.6  # of the time; what is above counts as this
-NOTED_MAX = 4096  # reports between two lines; of more than so many the oldest are forgotten
+NOTED_MAX = 8192  # reports between two turns; of more than so many the oldest are forgotten
 SIGN_EVERY_S = 3.0  # without another line: the run still lives, and where it is
 
 
@@ -75,14 +76,14 @@ class Sender:
     """The background thread and what belongs to it alone."""
 
     def __init__(self, make_transport: Callable[[], Any], run: str, session: str, rank: int, labels: Dict[str, str],
-                 max_buffered_bytes: int, overhead: Any, memory: Any):
+                 max_buffered_bytes: int, min_interval_s: float, overhead: Any, memory: Any):
         self._make_transport = make_transport
         self.transport = make_transport()
         self._run, self._session, self._rank, self._labels = run, session, rank, labels
         self._max_bytes = max_buffered_bytes
         self.inbox = Inbox(max_buffered_bytes)
-        self.pending: Deque[Any] = collections.deque(maxlen=NOTED_MAX)  # reports that are a line unless a newer one comes soon
-        self.take_noted: Callable[[], Optional[Record]] = lambda: None  # makes one of all of them
+        self.notes: Deque[Any] = collections.deque(maxlen=NOTED_MAX)  # reports of steps that need nothing more
+        self.merger = Merger(self.notes, self.inbox, overhead, min_interval_s)
         self._backlog: Deque[bytes] = collections.deque()
         self._backlog_bytes = 0
         self._batch: List[bytes] = []
@@ -99,6 +100,7 @@ class Sender:
         self._abandon_at = float('inf')
         self.on_signal: Optional[Callable[[int], None]] = None
         self.each_turn: Optional[Callable[[], None]] = None
+        self.after_records: Optional[Callable[[], None]] = None  # in each turn, too
         self.job_thread = 0  # the one that reports steps
         self.on_nonfinite: Optional[Callable[[], None]] = None
         self.signs: Optional[Callable[[], Dict[str, Any]]] = None  # what a sign of life says beside step and state
@@ -117,21 +119,7 @@ class Sender:
         self._thread = threading.Thread(target=self._work, name='tocsin', daemon=True)
         self._thread.start()
 
-    def put_noted(self) -> None:
-        """Makes a line of what is noted."""
-        record = self.take_noted()
-        if record is not None:
-            self.inbox.put(record)
-
     def put(self, record: Record, at_once: bool = False) -> None:
-        waiting = self.take_noted()
-        # An event, another state, or more about the same step does not replace it.
-        if waiting is None:
-            pass
-        elif record.event or record.state != waiting.state or not record.values or record.step == waiting.step:
-            self.inbox.put(waiting)
-        else:
-            _line.carry_over(waiting.values, record.values)
         self.inbox.put(record)
         if at_once:
             self.wake()
@@ -148,7 +136,7 @@ class Sender:
 
     def is_settled(self) -> bool:
         """Everything put so far has been sent or dropped. Asked in the order in which records move, so none is overlooked."""
-        return not (self.inbox or self.pending or self._taking or self._backlog or self._batch)
+        return not (self.inbox or self.notes or self._taking or self._backlog or self._batch)
 
     def wait_settled(self, timeout_s: float) -> bool:
         """Waits a bounded time; without locks, so that a signal handler may do it, too."""
@@ -202,6 +190,8 @@ class Sender:
         if self.each_turn:
             self.each_turn()
         self._take_records()
+        if self.after_records:
+            self.after_records()
         self._add_sign_of_life()
         self._send_batches()
 
@@ -237,10 +227,7 @@ class Sender:
     def _take_records(self) -> None:
         self._taking = True
         try:
-            while True:
-                record = self.inbox.take() or self.take_noted()
-                if record is None:
-                    break
+            for record in self.merger.take():
                 self._add_lines(record)
                 self.taken_count += 1
         finally:

@@ -164,6 +164,10 @@ class KerasWatch:
             self._emergency_at = now
             self._is_requested = True
 
+    wants_each_report = False
+
+    def look_at_time(self) -> None: ...
+
     def on_log(self, now: float, is_bad: bool) -> Any:
         if is_bad and self._done is None:
             self.request()

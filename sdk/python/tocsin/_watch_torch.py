@@ -344,15 +344,17 @@ class TorchWatch:
             self._emergency_at = now
             self._is_requested = self._hot.is_busy = True
 
+    @property
+    def wants_each_report(self) -> bool:
+        return not self._optimizers  # they are the steps then
+
+    def look_at_time(self) -> None:
+        """In the background thread: is it time for a sample?"""
+        if self._optimizers and time.perf_counter() >= self._pace.due_at:
+            self._hot.is_busy = True
+
     def on_log(self, now: float, is_bad: bool) -> Any:
         """The sample that goes with this line, or None."""
-        if self._optimizers and not is_bad and self._done is None:  # nearly always
-            if now >= self._pace.due_at:
-                self._hot.is_busy = True
-            return None
-        return self._on_odd_log(is_bad)
-
-    def _on_odd_log(self, is_bad: bool) -> Any:
         if not self._is_attached:
             self._attach(self._find_optimizers())
         if not self._optimizers:

@@ -168,7 +168,8 @@ class WithDaemon(unittest.TestCase):
             def resolve(_):
                 return [(f'block.{i}', {f's{j}': float(i) for j in range(40)}) for i in (3, 1, 2)]
 
-        run._watches.append(type('W', (), {'on_log': lambda *_: Layers, 'close': lambda _: None, 'lr': 0.5})())
+        run._watches.append(type('W', (), {'on_log': lambda *_: Layers, 'close': lambda _: None, 'lr': 0.5, 'wants_each_report': False,
+                                           'look_at_time': lambda _: None})())
         run.log(1, loss=1)
         run.finish()
         self.assertEqual(run.dropped, 0)

@@ -158,6 +158,32 @@ class Lines(FileCase):
                          [(1, 'running', 1.0, None), (2, 'running', 2.0, None), (2, 'evaluation', None, 3.0), (3, 'running', 4.0, None)])
         self.assertLess(told[-1]['step_seconds'], 0.15)
 
+    def test_more_about_the_same_step_is_told_together(self):
+        run = self.run_of(min_interval=3600)
+        for step in range(1, 4):
+            run.log(step, loss=float(step))
+        run.log(3, val_loss=7.0)
+        run.finish()
+        told = {}
+        for line in self.lines:
+            told.setdefault(line.get('step'), {}).update(line)
+        self.assertEqual((told[3]['loss'], told[3]['val_loss']), (3.0, 7.0))
+
+    def test_one_turn_of_the_background_thread_makes_a_line_of_each_interval(self):
+        run = self.run_of(min_interval=0.05)
+        run._sender._wait_s = lambda: 60
+        time.sleep(0.6)  # its first sleep is as long as ever
+        for step in range(1, 41):
+            run.log(step, loss=float(step))
+            time.sleep(0.01)
+        run.finish()
+        told = [line for line in self.lines if 'loss' in line]
+        self.assertEqual((told[0]['step'], told[-1]['step']), (1, 40))
+        self.assertGreaterEqual(len(told), 5)
+        apart = [b['t'] - a['t'] for a, b in zip(told, told[1:-1])]
+        self.assertGreater(min(apart), 0.045)
+        self.assertTrue(all(line['step_seconds'] > 0.009 for line in told[1:]), told)
+
     def test_a_report_of_an_unusual_kind_in_between_is_not_lost(self):
         run = self.run_of(min_interval=3600)
         for step, loss in ((1, 1.0), (2, 2.0), (3, Odd()), (4, [1.0, 2.0]), (5, 'text'), (6, 6)):
@@ -170,14 +196,14 @@ class Lines(FileCase):
     def test_a_loop_without_an_end_of_its_interval_takes_no_memory(self):
         run = self.run_of(min_interval=3600)
         run.log(0, loss=0.0)
-        run._sender._take_records = lambda: None  # the background thread does not come to it
+        run._sender.merger.take = lambda: iter(())  # the background thread does not come to it
         tracemalloc.start()
         for step in range(1, 50_000):
             run.log(step, loss=1.0)
         held, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        self.assertLess(held, 2_000_000)
-        del run._sender._take_records
+        self.assertLess(held, 4_000_000)
+        del run._sender.merger.take
         run.finish()
         self.assertEqual(self.lines[-1]['step'], 49_999)
 

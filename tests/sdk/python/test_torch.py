@@ -194,6 +194,7 @@ class Watch(FileCase):
                 nn.functional.cross_entropy(model(batch()[0]), batch()[1]).backward()
                 watch._optimizers[0].step()
                 watch._pace.due_at = -math.inf
+                watch.look_at_time()
                 sample = watch.on_log(1e9, False)
                 taken.extend([sample] if sample is not None else [])
 
