@@ -30,7 +30,6 @@ struct toc_budget_options {
 };
 
 struct toc_budget_state {
-    uint16_t peaks[TOC_BUDGET_BINS];
     uint32_t peak_count, rows, quiet_rows,
         below_rows;     /* rows since the last high, since the last alert */
     uint32_t passed;    /* the last 32 rows, newest in the lowest bit */
@@ -38,6 +37,7 @@ struct toc_budget_state {
     float law, offset;  /* where the budget puts the bar; the bar's distance from there */
     double seconds;     /* observed; a gap counts as ten rows at most */
     bool is_open;
+    uint16_t peaks[TOC_BUDGET_BINS]; /* last: most rows do not touch them */
 };
 
 /* Where the bar is after the last row. */

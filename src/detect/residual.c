@@ -88,7 +88,8 @@ static void enter_slot(struct toc_season_slot *s, int at, float *levels, uint8_t
         levels[left] += (float)(share * (mean - levels[left]));
         visits[left] = (uint8_t)(visits[left] < UINT8_MAX ? visits[left] + 1 : UINT8_MAX);
     }
-    *s = (struct toc_season_slot){.at = (int16_t)(at + 1)};
+    *s = (struct toc_season_slot){
+        .at = (int16_t)(at + 1), .visits = visits[at], .level = levels[at]};
 }
 
 static void learn(struct toc_season_slot *s, double v) {
@@ -99,10 +100,10 @@ static void learn(struct toc_season_slot *s, double v) {
 struct toc_season_residuals toc_seasons_step(struct toc_seasons *s, double seconds, double v) {
     int day = slot_of(seconds, 86400, TOC_DAY_SLOTS);
     int week = slot_of(seconds, 604800, TOC_WEEK_SLOTS);
-    struct toc_season_residuals r = {v - s->day[day], v - s->week[week], s->day_visits[day] > 0,
-                                     s->week_visits[week] > 0};
     enter_slot(&s->day_slot, day, s->day, s->day_visits);
     enter_slot(&s->week_slot, week, s->week, s->week_visits);
+    struct toc_season_residuals r = {v - s->day_slot.level, v - s->week_slot.level,
+                                     s->day_slot.visits > 0, s->week_slot.visits > 0};
     learn(&s->day_slot, v);
     learn(&s->week_slot, v);
     return r;

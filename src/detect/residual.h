@@ -56,12 +56,14 @@ enum { TOC_DAY_SLOTS = 48, TOC_WEEK_SLOTS = 168 };
 struct toc_season_slot { /* being filled */
     double sum;
     uint32_t count;
-    int16_t at; /* from 1; 0 when none is */
+    int16_t at;     /* from 1; 0 when none is */
+    uint8_t visits; /* earlier ones, with the level that they left: a row within a slot */
+    float level;    /* does not touch the tables below */
 };
 struct toc_seasons {
+    struct toc_season_slot day_slot, week_slot;
     float day[TOC_DAY_SLOTS], week[TOC_WEEK_SLOTS];
     uint8_t day_visits[TOC_DAY_SLOTS], week_visits[TOC_WEEK_SLOTS];
-    struct toc_season_slot day_slot, week_slot;
 };
 /* v − level of the same time of day, or of the week; false when that time was not seen yet. Then v
  * is learnt. seconds since the epoch (UTC), within ±1e15. */

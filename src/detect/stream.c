@@ -5,12 +5,13 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "detect/prefetch.h"
 #include "detect/quick_log.h"
 #include "detect/stream_priv.h"
 
 enum {
     COLUMNS_MAX = 1024,
-    WINDOWS_OF_METRIC = 64,
+    WINDOWS_OF_METRIC = TOC_STREAM_WINDOWS,
     WINDOWS_OF_ENTITY = 96,
     WINDOWS_MAX = 4096,
     GAP_ROWS = 128
@@ -59,10 +60,20 @@ static int check_options(const struct toc_stream_options *o, struct toc_err *err
     return 0;
 }
 
+static size_t windows_of(const struct toc_stream_options *o) {
+    return o->windows ? o->windows : o->columns == 1 ? WINDOWS_OF_METRIC : WINDOWS_OF_ENTITY;
+}
+
+/* The stream; of a metric with all its parts, so that a row of many streams in turn touches one
+ * place and its address is known at once. */
+static size_t block_bytes(const struct toc_stream_options *o) {
+    return sizeof(struct toc_stream) + o->columns * sizeof(double) +
+           (o->columns == 1 ? toc_stream_metric_bytes(windows_of(o)) : 0);
+}
+
 static void fill_defaults(struct toc_stream *s) {
     struct toc_stream_options *o = &s->options;
-    if (!o->windows)
-        o->windows = o->columns == 1 ? WINDOWS_OF_METRIC : WINDOWS_OF_ENTITY;
+    o->windows = windows_of(o);
     o->k = o->k ? o->k : 1;
     o->m = o->m ? o->m : 1;
     o->budget_seconds = o->budget_seconds > 0 ? o->budget_seconds : TOC_STREAM_BUDGET_SECONDS;
@@ -75,13 +86,15 @@ int toc_stream_new(const struct toc_stream_options *options, struct toc_stream *
     int rc = check_options(options, err);
     if (rc < 0)
         return rc;
-    struct toc_stream *s = toc_xcalloc(1, sizeof *s + options->columns * sizeof *s->values);
-    *out = s;
+    struct toc_stream *s = *out = toc_try_calloc(1, block_bytes(options));
+    if (!s)
+        return toc_errf(err, TOC_ENOMEM, "no memory for a stream of %zu columns", options->columns);
     s->options = *options;
     fill_defaults(s);
-    rc = options->columns == 1
-             ? toc_stream_metric_new(s->options.windows, &s->metric, err)
-             : toc_stream_entity_new(options->columns, s->options.windows, &s->entity, err);
+    if (options->columns == 1)
+        s->metric = toc_stream_metric_place(s->options.windows, s->values + 1);
+    else
+        rc = toc_stream_entity_new(options->columns, s->options.windows, &s->entity, err);
     if (rc < 0)
         toc_stream_free(out);
     return rc;
@@ -90,7 +103,6 @@ int toc_stream_new(const struct toc_stream_options *options, struct toc_stream *
 void toc_stream_free(struct toc_stream **s) {
     if (!*s)
         return;
-    toc_stream_metric_free(&(*s)->metric);
     toc_stream_entity_free(&(*s)->entity);
     toc_free(*s);
     *s = NULL;
@@ -101,13 +113,12 @@ size_t toc_stream_columns(const struct toc_stream *s) {
 }
 
 size_t toc_stream_bytes(const struct toc_stream *s) {
-    return sizeof *s + s->options.columns * sizeof *s->values +
-           (s->metric ? toc_stream_metric_bytes(s->metric) : toc_stream_entity_bytes(s->entity));
+    return block_bytes(&s->options) + (s->entity ? toc_stream_entity_bytes(s->entity) : 0);
 }
 
 void toc_stream_prefetch(const struct toc_stream *s) {
-    if (s->metric)
-        toc_stream_metric_prefetch(s->metric);
+    toc_prefetch(s, offsetof(struct toc_stream, alert.peaks));
+    toc_stream_metric_prefetch(s->values + 1); /* not read: whether it is one is not known yet */
 }
 
 /* A missing value repeats the column's last one; false when all are missing. */

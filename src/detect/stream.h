@@ -19,7 +19,8 @@ enum toc_stream_direction { TOC_STREAM_BOTH, TOC_STREAM_UP, TOC_STREAM_DOWN };
 
 struct toc_stream_options {
     size_t columns;        /* 1 to 1024 */
-    size_t windows;        /* remembered per window length; 0: 64, 96 of an entity */
+    size_t windows;        /* remembered per window length (of a metric's long ones three eighths
+                            * more); 0: 64, 96 of an entity */
     double budget_seconds; /* one alert in so many seconds; 0: TOC_STREAM_BUDGET_SECONDS */
     double threshold;      /* of `surprise` for an alert instead of a budget; 0: the budget */
     enum toc_stream_direction direction; /* of a metric's alerts; an entity's are both */
@@ -46,8 +47,8 @@ size_t toc_stream_columns(const struct toc_stream *s);
  */
 struct toc_stream_result toc_stream_step(struct toc_stream *s, double seconds,
                                          const double *values);
-/* Brings the state of a metric into the caches: for the next stream before the step of this one,
- * where many take their rows in turn. */
+/* Brings the state of a metric into the caches without waiting for any of it: for the stream after
+ * the next before the step of this one, where many take their rows in turn. */
 void toc_stream_prefetch(const struct toc_stream *s);
 /* Bytes of state. */
 size_t toc_stream_bytes(const struct toc_stream *s);

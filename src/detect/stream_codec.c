@@ -1,7 +1,7 @@
 /*
  * Bytes of a stream:
  *
- *     "TST1"  varint columns, windows, direction, k, m  u8 infinity is an alert  f64 budget,
+ *     "TST2"  varint columns, windows, direction, k, m  u8 infinity is an alert  f64 budget,
  * threshold u8 flags (1 has a row, 2 alert at the row before)  f64 last time  f64 log2 of the
  * interval, interval varint rows counted for it  last result  features  varint alert rows  f64
  * values alert state, then the metric or the entity (their own encoders) u32 CRC-32C of everything
@@ -14,7 +14,7 @@
 #include "detect/model_frame.h"
 #include "detect/stream_priv.h"
 
-static const char MAGIC[4] = {'T', 'S', 'T', '1'};
+static const char MAGIC[4] = {'T', 'S', 'T', '2'};
 
 void toc_moments_encode(const struct toc_moments *m, struct toc_buf *out) {
     toc_buf_append_f64(out, m->mean);

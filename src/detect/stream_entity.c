@@ -46,8 +46,9 @@ static int new_columns(struct toc_stream_entity *m, struct toc_err *err) {
         return toc_errf(err, TOC_ENOMEM, "no memory for %zu columns", m->count);
     for (size_t i = 0; i < m->count && rc == 0; i++) {
         m->columns[i].residual.width = RESIDUAL_POINTS;
-        rc = toc_window_memory_new(&(struct toc_window_shape_options){1, 16, 8, COLUMN_WINDOWS},
-                                   &m->columns[i].windows, err);
+        rc = toc_window_memory_new(
+            &(struct toc_window_shape_options){1, 16, 8, COLUMN_WINDOWS, false},
+            &m->columns[i].windows, err);
     }
     return rc;
 }
@@ -61,11 +62,13 @@ int toc_stream_entity_new(size_t columns, size_t windows, struct toc_stream_enti
     m->energy_long.width = 16;
     int rc = new_columns(m, err);
     if (rc == 0)
-        rc = toc_window_memory_new(&(struct toc_window_shape_options){columns, 64, 4, windows},
-                                   &m->long_windows, err);
+        rc = toc_window_memory_new(
+            &(struct toc_window_shape_options){(uint32_t)columns, 64, 4, (uint32_t)windows, false},
+            &m->long_windows, err);
     if (rc == 0)
-        rc = toc_window_memory_new(&(struct toc_window_shape_options){columns, 16, 4, windows},
-                                   &m->short_windows, err);
+        rc = toc_window_memory_new(
+            &(struct toc_window_shape_options){(uint32_t)columns, 16, 4, (uint32_t)windows, false},
+            &m->short_windows, err);
     if (rc < 0)
         toc_stream_entity_free(out);
     return rc;

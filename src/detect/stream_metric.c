@@ -1,71 +1,79 @@
 /*
- * One metric. The score ranks by two things seen over a window: how unlike any earlier window it is
- * (64 points) and how much energy it has (root mean square z over 200 points). The alert listens to
+ * One metric. The score ranks by what is seen over a window: how unlike any earlier window it is
+ * (64 points, and with a quarter of the weight 16) and how much energy it has (root mean square z
+ * over 200 points). The alert listens to
  * rows and to stretches: the smallest of the residuals to level, day and week (what any of the
  * three explains is normal), and windows of 16 points together with that residual smoothed over 8.
  */
 #include <math.h>
+#include <stddef.h>
 
-#include "base/alloc.h"
 #include "base/attrs.h"
+#include "detect/prefetch.h"
 #include "detect/stream_priv.h"
 
+static const double SHORT_WEIGHT = 0.25;
+
+/* What every row touches comes first, in the order of prefetch; the windows follow the struct. */
 struct toc_stream_metric {
-    struct toc_window_memory *long_windows, *short_windows;
+    struct toc_window_memory *short_windows, *long_windows;
     double reference; /* the first value; windows see distances from it */
-    bool has_reference;
+    double smooth;    /* smallest residual with its sign, over about 8 rows */
     struct toc_moments moments;
     struct toc_level level;
     struct toc_block_sum energy;
-    double smooth; /* smallest residual with its sign, over about 8 rows */
-    struct toc_tail_sketch long_score, energy_score, short_score, row_score, smooth_score;
+    bool has_reference;
     struct toc_seasons seasons;
+    struct toc_tail_sketch long_score, energy_score, short_score, row_score, smooth_score;
 };
 
-int toc_stream_metric_new(size_t windows, struct toc_stream_metric **out, struct toc_err *err) {
-    struct toc_stream_metric *m = TOC_NEW(struct toc_stream_metric);
-    *out = m;
-    int rc = toc_window_memory_new(&(struct toc_window_shape_options){1, 64, 16, windows},
-                                   &m->long_windows, err);
-    if (rc == 0)
-        rc = toc_window_memory_new(&(struct toc_window_shape_options){1, 16, 8, windows},
-                                   &m->short_windows, err);
-    if (rc < 0)
-        toc_stream_metric_free(out);
-    return rc;
+/* Three eighths more of the long ones: they are looked at with every fourth row only. */
+static struct toc_window_shape_options long_shape(size_t windows) {
+    return (struct toc_window_shape_options){1, 64, 16, (uint32_t)(windows + windows * 3 / 8),
+                                             true};
 }
 
-void toc_stream_metric_free(struct toc_stream_metric **m) {
-    if (!*m)
-        return;
-    toc_window_memory_free(&(*m)->long_windows);
-    toc_window_memory_free(&(*m)->short_windows);
-    toc_free(*m);
-    *m = NULL;
+static struct toc_window_shape_options short_shape(size_t windows) {
+    return (struct toc_window_shape_options){1, 16, 8, (uint32_t)windows, false};
 }
 
-void toc_stream_metric_prefetch(const struct toc_stream_metric *m) {
-    enum { LINE = 64 };
-    toc_window_memory_prefetch(m->long_windows);
-    toc_window_memory_prefetch(m->short_windows);
-    /* Of the sketches their heads; which bin and slot comes is not known. */
-    for (const char *p = (const char *)m; p < (const char *)&m->long_score; p += LINE)
-        __builtin_prefetch(p);
-    __builtin_prefetch(&m->long_score);
-    __builtin_prefetch(&m->energy_score);
-    __builtin_prefetch(&m->short_score);
-    __builtin_prefetch(&m->row_score);
-    __builtin_prefetch(&m->smooth_score);
+size_t toc_stream_metric_bytes(size_t windows) {
+    struct toc_window_shape_options l = long_shape(windows), s = short_shape(windows);
+    return sizeof(struct toc_stream_metric) + toc_window_memory_bytes_of(&s) +
+           toc_window_memory_bytes_of(&l);
+}
+
+struct toc_stream_metric *toc_stream_metric_place(size_t windows, void *place) {
+    struct toc_stream_metric *m = place;
+    struct toc_window_shape_options l = long_shape(windows), s = short_shape(windows);
+    char *at = (char *)(m + 1);
+    m->short_windows = toc_window_memory_place(&s, at);
+    m->long_windows = toc_window_memory_place(&l, at + toc_window_memory_bytes_of(&s));
+    return m;
+}
+
+void toc_stream_metric_prefetch(const void *place) {
+    enum { HEAD = offsetof(struct toc_tail_sketch, counts) };
+    const struct toc_stream_metric *m = place;
+    struct toc_window_shape_options l = long_shape(TOC_STREAM_WINDOWS),
+                                    s = short_shape(TOC_STREAM_WINDOWS);
+    size_t short_bytes = toc_window_memory_bytes_of(&s);
+    toc_prefetch(m, offsetof(struct toc_stream_metric, seasons.day));
+    for (const struct toc_tail_sketch *t = &m->long_score; t <= &m->smooth_score; t++)
+        toc_prefetch(t, HEAD);
+    toc_prefetch(m + 1, short_bytes + toc_window_memory_hot_bytes(&l));
+}
+
+/* What is known to be needed only now that the heads are here. */
+static void prefetch_rest(const struct toc_stream_metric *m) {
+    toc_window_memory_prefetch_rest(m->long_windows);
+    for (const struct toc_tail_sketch *t = &m->long_score; t <= &m->smooth_score; t++)
+        toc_tail_prefetch(t);
 }
 
 void toc_stream_metric_break(struct toc_stream_metric *m) {
     toc_window_memory_break(m->long_windows);
     toc_window_memory_break(m->short_windows);
-}
-
-size_t toc_stream_metric_bytes(const struct toc_stream_metric *m) {
-    return sizeof *m + toc_window_memory_bytes(m->long_windows) +
-           toc_window_memory_bytes(m->short_windows);
 }
 
 /* What the value is off from level, day and week, and the smallest of the three. */
@@ -93,6 +101,12 @@ static float ratio(double residual, double spread) {
     return spread > 0 ? (float)TOC_MIN(fabs(residual) / spread, 1e6) : 0;
 }
 
+/* Short windows move with every row, where long ones and the energy are slow. */
+static double rank_of(struct toc_stream_metric *m, double far, double energy, double near) {
+    return toc_scored_excess(&m->long_score, far) + toc_scored_excess(&m->energy_score, energy) +
+           (near < 0 ? 0 : SHORT_WEIGHT * toc_tail_excess(&m->short_score, near));
+}
+
 static bool is_watched(enum toc_stream_direction direction, double off) {
     return direction == TOC_STREAM_BOTH || (direction == TOC_STREAM_UP) == (off > 0);
 }
@@ -102,17 +116,18 @@ struct toc_verdict toc_stream_metric_step(struct toc_stream_metric *m,
                                           double v) {
     struct toc_verdict out = {0};
     float *f = out.features;
+    prefetch_rest(m);
     if (!m->has_reference)
         m->reference = v;
     m->has_reference = true;
     float point = (float)(v - m->reference);
     double spread = spread_of(m), z = toc_moments_z(&m->moments, v, 20);
     double energy = sqrt(toc_block_sum_add(&m->energy, z * z) / 200);
-    double far = toc_window_memory_step(m->long_windows, &point).squared;
     double near = toc_window_memory_step(m->short_windows, &point).squared;
     struct residuals r = residuals_of(m, seconds, v);
     m->smooth += 0.2 * (r.smallest - m->smooth);
-    out.rank = toc_scored_excess(&m->long_score, far) + toc_scored_excess(&m->energy_score, energy);
+    double far = toc_window_memory_step(m->long_windows, &point).squared;
+    out.rank = rank_of(m, far, energy, near);
     f[TOC_STREAM_NOISE] = ratio(m->row_score.threshold, spread);
     out.lower = (float)(v - r.smallest - m->row_score.threshold);
     out.upper = (float)(v - r.smallest + m->row_score.threshold);
@@ -206,11 +221,19 @@ void toc_stream_metric_encode(const struct toc_stream_metric *m, struct toc_buf 
     toc_window_memory_encode(m->short_windows, out);
 }
 
+static void recall_slot(struct toc_season_slot *s, const float *levels, const uint8_t *visits) {
+    s->level = s->at ? levels[s->at - 1] : 0;
+    s->visits = s->at ? visits[s->at - 1] : 0;
+}
+
 static int decode_seasons(struct toc_seasons *s, struct toc_reader *r) {
     int rc = decode_slot(&s->day_slot, TOC_DAY_SLOTS, r);
     rc = rc ? rc : decode_slot(&s->week_slot, TOC_WEEK_SLOTS, r);
     rc = rc ? rc : decode_levels(s->day, s->day_visits, TOC_DAY_SLOTS, r);
-    return rc ? rc : decode_levels(s->week, s->week_visits, TOC_WEEK_SLOTS, r);
+    rc = rc ? rc : decode_levels(s->week, s->week_visits, TOC_WEEK_SLOTS, r);
+    recall_slot(&s->day_slot, s->day, s->day_visits);
+    recall_slot(&s->week_slot, s->week, s->week_visits);
+    return rc;
 }
 
 int toc_stream_metric_decode(struct toc_stream_metric *m, struct toc_reader *r) {

@@ -8,21 +8,22 @@
 #include "detect/tail_sketch.h"
 #include "detect/window_memory.h"
 
+enum { TOC_STREAM_WINDOWS = 64 }; /* remembered of a metric, per length */
+
 struct toc_stream {
     struct toc_stream_options options;
     struct toc_budget_options alert_options;
-    struct toc_budget_state alert;
-    struct toc_stream_metric *metric; /* one column */
-    struct toc_stream_entity *entity; /* several */
+    struct toc_stream_metric *metric; /* one column: behind the values, in the same block */
+    struct toc_stream_entity *entity; /* several: owned */
     double last_seconds;
     float log_interval, interval; /* the usual seconds between rows, and their log2 */
     uint32_t intervals;
     struct toc_stream_result last;
-    bool has_row;
+    bool has_row, was_alert; /* was_alert: at the row before the last one */
+    uint32_t alert_rows;
+    struct toc_budget_state alert;
     /* The alert that is open, or ended with the row before the last one. */
     float features[TOC_STREAM_FEATURES];
-    uint32_t alert_rows;
-    bool was_alert;  /* at the row before the last one */
     double values[]; /* the row with missing values filled */
 };
 
@@ -53,14 +54,15 @@ int toc_moments_decode(struct toc_moments *m, struct toc_reader *r);
 
 /* stream_metric.c: one column. */
 struct toc_stream_metric;
-int toc_stream_metric_new(size_t windows, struct toc_stream_metric **out, struct toc_err *err);
-void toc_stream_metric_free(struct toc_stream_metric **m);
+size_t toc_stream_metric_bytes(size_t windows);
+/* In zeroed memory of the caller. */
+struct toc_stream_metric *toc_stream_metric_place(size_t windows, void *place);
 struct toc_verdict toc_stream_metric_step(struct toc_stream_metric *m,
                                           enum toc_stream_direction direction, double seconds,
                                           double v);
-void toc_stream_metric_prefetch(const struct toc_stream_metric *m);
+/* What a step touches of a metric at this place. Nothing is read there. */
+void toc_stream_metric_prefetch(const void *place);
 void toc_stream_metric_break(struct toc_stream_metric *m);
-size_t toc_stream_metric_bytes(const struct toc_stream_metric *m);
 void toc_stream_metric_encode(const struct toc_stream_metric *m, struct toc_buf *out);
 int toc_stream_metric_decode(struct toc_stream_metric *m, struct toc_reader *r) TOC_MUST_CHECK;
 

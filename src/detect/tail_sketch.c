@@ -46,18 +46,29 @@ static void halve(struct toc_tail_sketch *s) {
     }
 }
 
-/* The values that the shares, falling, of all values exceed. */
+/* The values that the shares, falling, of all values exceed. Sums of blocks first: the walk over
+ * single bins then is short. */
 static void upper_values(const struct toc_tail_sketch *s, const double *shares, size_t n,
                          double *out) {
-    double above = 0;
+    enum { BLOCK = 16, BLOCKS = BINS / BLOCK };
+    uint32_t above = 0;
     size_t k = n;
-    for (size_t i = BINS; i-- > 0 && k > 0;) {
-        double count = s->counts[i];
-        while (k > 0 && count > 0 && above + count >= shares[k - 1] * s->total) {
-            double into = (shares[k - 1] * s->total - above) / count;
-            out[--k] = value_at(s->base + (double)(i + 1) - into);
+    for (size_t b = BLOCKS; b-- > 0 && k > 0;) {
+        const uint16_t *counts = s->counts + b * BLOCK;
+        uint32_t sum = 0;
+        for (size_t i = 0; i < BLOCK; i++)
+            sum += counts[i];
+        if (!sum || above + sum < shares[k - 1] * s->total) {
+            above += sum;
+            continue;
         }
-        above += count;
+        for (size_t i = BLOCK; i-- > 0 && k > 0;) {
+            while (k > 0 && counts[i] && above + counts[i] >= shares[k - 1] * s->total) {
+                double into = (shares[k - 1] * s->total - above) / counts[i];
+                out[--k] = value_at(s->base + (double)(b * BLOCK + i + 1) - into);
+            }
+            above += counts[i];
+        }
     }
     while (k > 0)
         out[--k] = 0;
@@ -140,6 +151,11 @@ void toc_tail_learn(struct toc_tail_sketch *s, double score) {
         halve(s);
     if (++s->since_estimate >= ESTIMATE_EVERY || s->total < EVERY_VALUE)
         estimate(s);
+}
+
+void toc_tail_prefetch(const struct toc_tail_sketch *s) {
+    int at = (int)position_of(s->knots[0]) - s->base;
+    __builtin_prefetch(&s->counts[at < 0 ? 0 : at >= BINS ? BINS - 1 : at]);
 }
 
 /* Between the quantiles on a straight line; from nothing at 0. */

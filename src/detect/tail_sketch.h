@@ -31,6 +31,8 @@ struct toc_tail_sketch {
 
 /* Starts zeroed. Scores are finite and not negative; others are taken as 0. */
 void toc_tail_learn(struct toc_tail_sketch *s, double score);
+/* Brings the place of a usual value into the caches: some work before learning. */
+void toc_tail_prefetch(const struct toc_tail_sketch *s);
 /* The value that a share of all values exceeds; 0 when nothing was learnt. */
 double toc_tail_upper(const struct toc_tail_sketch *s, double share);
 /* -log10 of the estimated probability of a value at least as large; 0 before 20 values. The score

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/attrs.h"
 #include "detect/half.h"
+#include "detect/prefetch.h"
 #include "detect/window_memory_priv.h"
 
 enum {
@@ -14,35 +15,35 @@ enum {
     CAPACITY_MAX = 65536,
     CHANNELS_MAX = 4096,
     UNIT_MAX = 4,
-    LANES = TOC_WINDOW_LANES
+    LANES = TOC_WINDOW_LANES,
+    FEW = 64 /* numbers of a window that fit on the stack */
 };
 
 struct toc_window_memory {
-    struct toc_window_shape_options shape;
-    size_t dimensions, piece;  /* channels · pieces; points in a piece */
-    size_t groups;             /* of eight windows */
-    size_t unit, recent_units; /* points in a unit; units in three windows */
-    toc_window_search *search;
     uint64_t points;  /* since the last break */
     uint64_t offered; /* windows that could have been remembered */
+    uint32_t at;      /* points modulo width */
+    toc_window_search *search;
     float center, scale;
-    float *ring;       /* the last `width` points: [point][channel] */
-    float *recent;     /* means of the last units that are whole: [unit][channel] */
-    float *current;    /* means of the current window as they are stored */
-    uint16_t *windows; /* kept ones */
-    double sums[];     /* of the pieces of the current window: [piece][channel]; then all others */
+    struct toc_window_distance last; /* held between answers */
+    struct toc_window_shape_options shape;
+    uint32_t dimensions, piece;  /* channels · pieces; points in a piece */
+    uint32_t groups;             /* of eight windows */
+    uint32_t unit, recent_units; /* points in a unit; units in three windows */
+    uint32_t filling_bytes;      /* of what every point changes, behind this head */
 };
 
-static int check(const struct toc_window_shape_options *s, struct toc_err *err) {
-    bool fits = s->channels && s->channels <= CHANNELS_MAX && s->width && s->width <= WIDTH_MAX &&
-                s->pieces && s->width % s->pieces == 0 && s->capacity &&
-                s->capacity <= CAPACITY_MAX;
-    return fits ? 0
-                : toc_errf(err, TOC_EINVAL,
-                           "a window memory of %zu channels, width %zu, %zu pieces, capacity %zu "
-                           "cannot be made",
-                           s->channels, s->width, s->pieces, s->capacity);
-}
+/*
+ * Behind the head, each part only where it is needed:
+ *
+ *     sums     [channel]         of the open unit; else of the last points of a piece
+ *     points   [point][channel]  the last points, as many as a piece has; not per unit
+ *     means    [point][channel]  of the piece that ends with each of the last `width` points; not
+ *                                per unit
+ *     recent   [unit][channel]   means of the last whole units
+ *     current  [piece][channel]  the current window as it is stored, when it is large
+ *     windows  the kept ones
+ */
 
 /* Candidates end with a unit: a piece, or as much of it as four points. */
 static size_t unit_of(const struct toc_window_shape_options *s) {
@@ -50,29 +51,76 @@ static size_t unit_of(const struct toc_window_shape_options *s) {
     return piece % UNIT_MAX == 0 ? UNIT_MAX : piece % 2 == 0 ? 2 : 1;
 }
 
-/* Points and means that are kept; `current` comes on top. */
-static size_t float_count(const struct toc_window_shape_options *s) {
-    return s->channels * (s->width + 3 * s->width / unit_of(s));
+static int check(const struct toc_window_shape_options *s, struct toc_err *err) {
+    bool fits = s->channels && s->channels <= CHANNELS_MAX && s->width && s->width <= WIDTH_MAX &&
+                s->pieces && s->width % s->pieces == 0 && s->capacity &&
+                s->capacity <= CAPACITY_MAX &&
+                (!s->is_per_unit || s->width / s->pieces == unit_of(s));
+    return fits ? 0
+                : toc_errf(err, TOC_EINVAL,
+                           "a window memory of %u channels, width %u, %u pieces, capacity %u "
+                           "cannot be made",
+                           s->channels, s->width, s->pieces, s->capacity);
+}
+
+static size_t dimensions_of(const struct toc_window_shape_options *s) {
+    return (size_t)s->channels * s->pieces;
+}
+
+static size_t point_count(const struct toc_window_shape_options *s) {
+    return s->is_per_unit ? 0 : (size_t)s->channels * (s->width / s->pieces);
+}
+
+static size_t mean_count(const struct toc_window_shape_options *s) {
+    return s->is_per_unit ? 0 : (size_t)s->channels * s->width;
+}
+
+static size_t recent_count(const struct toc_window_shape_options *s) {
+    return s->channels * (3 * s->width / unit_of(s));
 }
 
 static size_t window_count(const struct toc_window_shape_options *s) {
-    return (s->capacity + LANES - 1) / LANES * LANES * s->channels * s->pieces;
+    return (s->capacity + LANES - 1) / LANES * LANES * dimensions_of(s);
 }
 
-static size_t bytes_of(const struct toc_window_shape_options *s) {
-    size_t dimensions = s->channels * s->pieces;
-    return sizeof(struct toc_window_memory) + dimensions * sizeof(double) +
-           (float_count(s) + dimensions) * sizeof(float) + window_count(s) * sizeof(uint16_t);
+static size_t current_count(const struct toc_window_shape_options *s) {
+    return dimensions_of(s) > FEW ? dimensions_of(s) : 0;
 }
 
-static void lay_out(struct toc_window_memory *m) {
-    const struct toc_window_shape_options *s = &m->shape;
-    m->ring = (float *)(m->sums + m->dimensions);
-    m->recent = m->ring + s->channels * s->width;
-    m->current = m->ring + float_count(s);
-    m->windows = (uint16_t *)(m->current + m->dimensions);
-    for (size_t i = 0; i < window_count(s); i++)
-        m->windows[i] = TOC_HALF_INFINITY; /* nowhere near anything */
+static double *sums_of(struct toc_window_memory *m) {
+    return (double *)(m + 1);
+}
+
+static float *points_of(struct toc_window_memory *m) {
+    return (float *)(sums_of(m) + m->shape.channels);
+}
+
+static float *means_of(struct toc_window_memory *m) {
+    return points_of(m) + point_count(&m->shape);
+}
+
+static float *recent_of(struct toc_window_memory *m) {
+    return (float *)((char *)(m + 1) + m->filling_bytes);
+}
+
+static float *current_of(struct toc_window_memory *m) {
+    return recent_of(m) + (size_t)m->recent_units * m->shape.channels;
+}
+
+static uint16_t *windows_of(const struct toc_window_memory *m) {
+    struct toc_window_memory *mutable = (struct toc_window_memory *)m;
+    return (uint16_t *)(current_of(mutable) + current_count(&m->shape));
+}
+
+static size_t filling_bytes(const struct toc_window_shape_options *s) {
+    return s->channels * sizeof(double) + (point_count(s) + mean_count(s)) * sizeof(float);
+}
+
+size_t toc_window_memory_bytes_of(const struct toc_window_shape_options *s) {
+    size_t bytes = sizeof(struct toc_window_memory) + filling_bytes(s) +
+                   (recent_count(s) + current_count(s)) * sizeof(float) +
+                   window_count(s) * sizeof(uint16_t);
+    return (bytes + 7) / 8 * 8;
 }
 
 int toc_window_memory_new(const struct toc_window_shape_options *shape,
@@ -80,20 +128,30 @@ int toc_window_memory_new(const struct toc_window_shape_options *shape,
     int rc = check(shape, err);
     if (rc < 0)
         return rc;
-    struct toc_window_memory *m = *out = toc_try_calloc(1, bytes_of(shape));
-    if (!m)
-        return toc_errf(err, TOC_ENOMEM, "no memory for %zu windows of %zu numbers",
-                        shape->capacity, shape->channels * shape->pieces);
+    *out = toc_try_calloc(1, toc_window_memory_bytes_of(shape));
+    if (!*out)
+        return toc_errf(err, TOC_ENOMEM, "no memory for %u windows of %zu numbers", shape->capacity,
+                        dimensions_of(shape));
+    toc_window_memory_place(shape, *out);
+    return 0;
+}
+
+struct toc_window_memory *toc_window_memory_place(const struct toc_window_shape_options *shape,
+                                                  void *place) {
+    struct toc_window_memory *m = place;
     m->shape = *shape;
-    m->dimensions = shape->channels * shape->pieces;
+    m->dimensions = (uint32_t)dimensions_of(shape);
     m->piece = shape->width / shape->pieces;
     m->groups = (shape->capacity + LANES - 1) / LANES;
-    m->unit = unit_of(shape);
+    m->unit = (uint32_t)unit_of(shape);
     m->recent_units = 3 * shape->width / m->unit;
+    m->filling_bytes = (uint32_t)filling_bytes(shape);
     m->scale = 1;
+    m->last = (struct toc_window_distance){-1, -1};
     toc_window_memory_set_portable(m, false);
-    lay_out(m);
-    return 0;
+    for (size_t i = 0; i < window_count(shape); i++)
+        windows_of(m)[i] = TOC_HALF_INFINITY; /* nowhere near anything */
+    return m;
 }
 
 void toc_window_memory_free(struct toc_window_memory **m) {
@@ -107,22 +165,27 @@ void toc_window_memory_set_portable(struct toc_window_memory *m, bool is_portabl
 }
 
 void toc_window_memory_break(struct toc_window_memory *m) {
-    m->points = 0;
+    m->points = m->at = 0;
+    m->last = (struct toc_window_distance){-1, -1};
+}
+
+void toc_window_memory_prefetch_rest(const struct toc_window_memory *m) {
+    if (m->shape.is_per_unit && (m->at + 1) % m->unit == 0)
+        toc_prefetch((const char *)(m + 1) + m->filling_bytes,
+                     toc_window_memory_bytes(m) - sizeof *m - m->filling_bytes);
 }
 
 size_t toc_window_memory_bytes(const struct toc_window_memory *m) {
-    return bytes_of(&m->shape);
+    return toc_window_memory_bytes_of(&m->shape);
 }
 
-void toc_window_memory_prefetch(const struct toc_window_memory *m) {
-    enum { LINE = 64, BYTES_MAX = 4096 }; /* more is for the hardware, once it saw the stream */
-    const char *p = (const char *)m, *end = p + TOC_MIN(bytes_of(&m->shape), (size_t)BYTES_MAX);
-    for (; p < end; p += LINE)
-        __builtin_prefetch(p);
+size_t toc_window_memory_hot_bytes(const struct toc_window_shape_options *s) {
+    return s->is_per_unit ? sizeof(struct toc_window_memory) + filling_bytes(s)
+                          : toc_window_memory_bytes_of(s);
 }
 
 static uint16_t *stored(const struct toc_window_memory *m, uint64_t slot, size_t dimension) {
-    return m->windows + (slot / LANES * m->dimensions + dimension) * LANES + slot % LANES;
+    return windows_of(m) + (slot / LANES * m->dimensions + dimension) * LANES + slot % LANES;
 }
 
 /* ------------------------------------------------------------------------------------ the scale */
@@ -162,13 +225,14 @@ static void rescale(struct toc_window_memory *m, uint64_t kept) {
     m->scale = scale;
 }
 
-/* Before anything is stored: from the points at hand. */
+/* Before anything is stored: from the means at hand. */
 static void first_scale(struct toc_window_memory *m) {
-    double sum = 0, squares = 0, n = (double)m->shape.width;
-    for (size_t i = 0; i < m->shape.width; i++)
-        sum += m->ring[i];
-    for (size_t i = 0; i < m->shape.width; i++)
-        squares += (m->ring[i] - sum / n) * (m->ring[i] - sum / n);
+    const float *recent = recent_of(m);
+    double sum = 0, squares = 0, n = (double)m->recent_units;
+    for (size_t i = 0; i < m->recent_units; i++)
+        sum += recent[i];
+    for (size_t i = 0; i < m->recent_units; i++)
+        squares += (recent[i] - sum / n) * (recent[i] - sum / n);
     double spread = fmax(sqrt(squares / n), fabs(sum / n) * 1e-6 + 1e-30);
     m->center = (float)(sum / n);
     m->scale = (float)exp2(round(log2(fmin(spread, 1e30))));
@@ -188,17 +252,26 @@ static bool has_scale(const struct toc_window_memory *m) {
     return m->shape.channels == 1;
 }
 
+/* Mean over a piece that begins `from` units after the oldest of the recent ones. */
+static double mean_of_piece(struct toc_window_memory *m, size_t newest_unit, size_t from,
+                            size_t channel) {
+    const float *recent = recent_of(m);
+    size_t units = m->piece / m->unit, at = newest_unit + 1 + from;
+    double sum = 0;
+    for (size_t u = 0; u < units; u++, at++) {
+        while (at >= m->recent_units)
+            at -= m->recent_units;
+        sum += recent[at * m->shape.channels + channel];
+    }
+    return sum / (double)units;
+}
+
 /* The oldest of all windows that the recent units make up goes to a slot. */
 static void store(struct toc_window_memory *m, uint64_t slot, size_t newest_unit) {
-    size_t channels = m->shape.channels, at = newest_unit, units = m->piece / m->unit;
+    size_t channels = m->shape.channels, units = m->piece / m->unit;
     for (size_t p = 0; p < m->shape.pieces; p++)
         for (size_t c = 0; c < channels; c++) {
-            double sum = 0;
-            for (size_t u = 0; u < units; u++) {
-                size_t of = (at + 1 + p * units + u) % m->recent_units;
-                sum += m->recent[of * channels + c];
-            }
-            double mean = sum / (double)units;
+            double mean = mean_of_piece(m, newest_unit, p * units, c);
             *stored(m, slot, p * channels + c) =
                 toc_half_from_float(clip_half((mean - m->center) / m->scale));
         }
@@ -218,73 +291,119 @@ static void remember(struct toc_window_memory *m, size_t newest_unit) {
         rescale(m, m->offered < m->shape.capacity ? m->offered : m->shape.capacity);
 }
 
-/* A unit is whole with this point: its mean is kept, and an older window offered. */
+static size_t newest_unit(const struct toc_window_memory *m) {
+    return (size_t)((m->points / m->unit - 1) % m->recent_units);
+}
+
+/* A unit is whole with this point: its mean is kept, and an older window offered. A unit is a
+ * piece, or the sum of the newest points of one. */
 static void end_unit(struct toc_window_memory *m) {
-    size_t at = (size_t)((m->points / m->unit - 1) % m->recent_units), channels = m->shape.channels;
+    size_t at = newest_unit(m), channels = m->shape.channels;
+    float *recent = recent_of(m) + at * channels;
+    const float *newest = points_of(m) + (m->at + m->piece - m->unit) % m->piece * channels;
     for (size_t c = 0; c < channels; c++) {
-        double sum = 0;
-        for (size_t i = 0; i < m->unit; i++)
-            sum += m->ring[(size_t)((m->points - 1 - i) % m->shape.width) * channels + c];
-        m->recent[at * channels + c] = (float)(sum / (double)m->unit);
+        double sum = sums_of(m)[c];
+        if (m->unit < m->piece) {
+            sum = 0;
+            for (size_t i = 0; i < m->unit; i++)
+                sum += newest[i * channels + c];
+        }
+        recent[c] = (float)(sum / (double)m->unit);
     }
     if (m->points >= 3 * (uint64_t)m->shape.width)
         remember(m, at);
 }
 
-/* Sums anew from the ring, once per window: rounding adds up. */
+/* Sums anew from the points, once per piece: rounding adds up. */
 static void add_up(struct toc_window_memory *m) {
+    const float *points = points_of(m);
     size_t channels = m->shape.channels;
-    memset(m->sums, 0, m->dimensions * sizeof *m->sums);
-    for (size_t i = 0; i < m->shape.width; i++)
-        for (size_t c = 0; c < channels; c++)
-            m->sums[i / m->piece * channels + c] += m->ring[i * channels + c];
+    for (size_t c = 0; c < channels; c++) {
+        double sum = 0;
+        for (size_t i = 0; i < m->piece; i++)
+            sum += points[i * channels + c];
+        sums_of(m)[c] = sum;
+    }
 }
 
-/* The new point enters the last piece; every piece hands its oldest to the one before it. */
-static void move_sums(struct toc_window_memory *m, const float *point) {
-    size_t channels = m->shape.channels, pieces = m->shape.pieces, width = m->shape.width;
-    size_t at = (size_t)(m->points % width); /* of the oldest point, to be overwritten */
-    for (size_t p = 0; p < pieces; p++) {
-        size_t leaving = at + p * m->piece, entering = leaving + m->piece;
-        leaving -= leaving >= width ? width : 0;
-        entering -= entering >= width ? width : 0;
-        const float *gone = m->ring + leaving * channels;
-        const float *come = p + 1 < pieces ? m->ring + entering * channels : point;
-        double *sums = m->sums + p * channels;
-        for (size_t c = 0; c < channels; c++)
-            sums[c] += (double)come[c] - gone[c];
+/* The piece that ends with the new point. */
+static void slide_piece(struct toc_window_memory *m, const float *point) {
+    size_t channels = m->shape.channels, phase = m->at % m->piece;
+    float *oldest = points_of(m) + phase * channels, *means = means_of(m) + m->at * channels;
+    double *sums = sums_of(m), share = 1 / (double)m->piece;
+    for (size_t c = 0; c < channels; c++) {
+        sums[c] += (double)point[c] - oldest[c];
+        oldest[c] = point[c];
     }
-    memcpy(m->ring + at * channels, point, channels * sizeof *point);
-    m->points++;
-    if (m->points % width == 0)
+    if (phase + 1 == m->piece)
         add_up(m);
+    for (size_t c = 0; c < channels; c++)
+        means[c] = (float)(sums[c] * share);
 }
 
-static void find_current(struct toc_window_memory *m) {
-    const double far = 1e15; /* its square still is a float */
-    double share = 1 / ((double)m->piece * m->scale), center = m->center / (double)m->scale;
-    for (size_t i = 0; i < m->dimensions; i++) {
-        double v = m->sums[i] * share - center;
-        v = v > far ? far : v;
-        m->current[i] = (float)(v < -far ? -far : v);
+static void fill_unit(struct toc_window_memory *m, const float *point) {
+    double *sums = sums_of(m);
+    bool is_first = m->at % m->unit == 0;
+    for (size_t c = 0; c < m->shape.channels; c++)
+        sums[c] = (is_first ? 0 : sums[c]) + point[c];
+}
+
+/* A mean in the unit of what is stored; its square still is a float. */
+static float as_stored(double mean, double per_scale, double center) {
+    const double far = 1e15;
+    double v = mean * per_scale - center;
+    v = v > far ? far : v;
+    return (float)(v < -far ? -far : v);
+}
+
+/* The means of the last `width` points, oldest piece first, as they are stored. Per unit a piece is
+ * one unit, and the recent ones are at hand. */
+static void find_current(struct toc_window_memory *m, float *current) {
+    size_t channels = m->shape.channels, step = m->piece, count = m->shape.width, at = m->at;
+    const float *means = means_of(m);
+    if (m->shape.is_per_unit) {
+        means = recent_of(m);
+        step = 1;
+        count = m->recent_units;
+        at = newest_unit(m) + 1 + count - m->shape.pieces;
+    } else {
+        at += step - 1;
+    }
+    double per_scale = 1 / (double)m->scale, center = m->center * per_scale;
+    for (size_t p = 0; p < m->shape.pieces; p++, at += step) {
+        at -= at >= count ? count : 0;
+        for (size_t c = 0; c < channels; c++)
+            current[p * channels + c] =
+                as_stored((double)means[at * channels + c], per_scale, center);
     }
 }
 
-struct toc_window_distance toc_window_memory_step(struct toc_window_memory *m, const float *point) {
-    if (m->points == 0) { /* sums begin as of zeros before the first point */
-        memset(m->ring, 0, m->shape.width * m->shape.channels * sizeof *m->ring);
-        memset(m->sums, 0, m->dimensions * sizeof *m->sums);
-    }
-    move_sums(m, point);
-    if (m->points % m->unit == 0)
-        end_unit(m);
-    if (m->points < m->shape.width || !m->offered)
-        return (struct toc_window_distance){-1, -1};
-    find_current(m);
-    struct toc_window_nearest n = m->search(m->current, m->windows, m->groups, m->dimensions);
+static struct toc_window_distance search(struct toc_window_memory *m) {
+    float few[FEW], *current = m->dimensions > FEW ? current_of(m) : few;
+    find_current(m, current);
+    struct toc_window_nearest n = m->search(current, windows_of(m), m->groups, m->dimensions);
     double width = (double)m->shape.width, pieces = (double)m->shape.pieces;
     double absolute = m->shape.channels > 1 ? n.absolute : -1;
     return (struct toc_window_distance){m->scale * sqrt(n.squared * width / pieces), absolute};
+}
+
+struct toc_window_distance toc_window_memory_step(struct toc_window_memory *m, const float *point) {
+    if (m->points == 0) /* sums begin as of zeros before the first point */
+        memset(sums_of(m), 0, m->filling_bytes);
+    if (m->shape.is_per_unit)
+        fill_unit(m, point);
+    else
+        slide_piece(m, point);
+    m->points++;
+    m->at = m->at + 1 < m->shape.width ? m->at + 1 : 0;
+    bool is_whole = m->at % m->unit == 0;
+    if (is_whole)
+        end_unit(m);
+    if (m->points < m->shape.width || !m->offered)
+        m->last = (struct toc_window_distance){-1, -1};
+    else if (is_whole || !m->shape.is_per_unit)
+        m->last = search(m);
+    return m->last;
 }
 
 /* ---------------------------------------------------------------------------------------- bytes */
@@ -302,31 +421,46 @@ static int get_float(struct toc_reader *r, float *out) {
     return isfinite(*out) && fabsf(*out) <= 1e31f ? 0 : TOC_ECORRUPT;
 }
 
+/* Of a kept answer: not negative, or -1 for none. */
+static int get_distance(struct toc_reader *r, double *out) {
+    *out = toc_read_f64(r);
+    return (*out >= 0 && *out <= 1e38) || *out == -1 ? 0 : TOC_ECORRUPT;
+}
+
+/* Points and means that are kept, one behind the other. */
+static size_t float_count(const struct toc_window_shape_options *s) {
+    return point_count(s) + mean_count(s) + recent_count(s);
+}
+
 void toc_window_memory_encode(const struct toc_window_memory *m, struct toc_buf *out) {
     toc_buf_append_varint(out, m->points);
     toc_buf_append_varint(out, m->offered);
     put_float(out, m->center);
     put_float(out, m->scale);
-    for (size_t i = 0; i < m->dimensions; i++)
-        toc_buf_append_f64(out, m->sums[i]);
+    toc_buf_append_f64(out, m->last.squared);
+    toc_buf_append_f64(out, m->last.absolute);
+    struct toc_window_memory *parts = (struct toc_window_memory *)m;
+    for (size_t i = 0; i < m->shape.channels; i++)
+        toc_buf_append_f64(out, sums_of(parts)[i]);
     for (size_t i = 0; i < float_count(&m->shape); i++)
-        put_float(out, m->ring[i]);
+        put_float(out, points_of(parts)[i]);
     for (size_t i = 0; i < window_count(&m->shape); i++) {
-        toc_buf_append_u8(out, (uint8_t)m->windows[i]);
-        toc_buf_append_u8(out, (uint8_t)(m->windows[i] >> 8));
+        toc_buf_append_u8(out, (uint8_t)windows_of(m)[i]);
+        toc_buf_append_u8(out, (uint8_t)(windows_of(m)[i] >> 8));
     }
 }
 
 /* Kept windows are numbers, free places infinite. */
 static int decode_windows(struct toc_window_memory *m, struct toc_reader *r) {
     bool is_sound = true;
+    uint16_t *windows = windows_of(m);
     for (size_t i = 0; i < window_count(&m->shape); i++) {
         uint16_t low = toc_read_u8(r);
-        m->windows[i] = (uint16_t)(low | (uint16_t)toc_read_u8(r) << 8);
-        uint64_t slot = i / (m->dimensions * LANES) * LANES + i % LANES;
+        windows[i] = (uint16_t)(low | (uint16_t)toc_read_u8(r) << 8);
+        uint64_t slot = i / ((size_t)m->dimensions * LANES) * LANES + i % LANES;
         bool is_kept = slot < m->offered && slot < m->shape.capacity;
-        is_sound &= is_kept ? (m->windows[i] & 0x7fff) < TOC_HALF_INFINITY
-                            : m->windows[i] == TOC_HALF_INFINITY;
+        is_sound &=
+            is_kept ? (windows[i] & 0x7fff) < TOC_HALF_INFINITY : windows[i] == TOC_HALF_INFINITY;
     }
     return is_sound ? 0 : TOC_ECORRUPT;
 }
@@ -334,15 +468,18 @@ static int decode_windows(struct toc_window_memory *m, struct toc_reader *r) {
 int toc_window_memory_decode(struct toc_window_memory *m, struct toc_reader *r) {
     m->points = toc_read_varint(r);
     m->offered = toc_read_varint(r);
+    m->at = (uint32_t)(m->points % m->shape.width);
     int rc = get_float(r, &m->center) < 0 || get_float(r, &m->scale) < 0 ? TOC_ECORRUPT : 0;
     if (m->points >> 62 || m->offered >> 62 || !(m->scale > 1e-38f) || m->scale > 2e30f)
         rc = TOC_ECORRUPT;
-    for (size_t i = 0; i < m->dimensions && rc == 0; i++) {
-        m->sums[i] = toc_read_f64(r);
-        rc = isfinite(m->sums[i]) && fabs(m->sums[i]) < 1e35 ? 0 : TOC_ECORRUPT;
+    rc = rc ? rc : get_distance(r, &m->last.squared);
+    rc = rc ? rc : get_distance(r, &m->last.absolute);
+    for (size_t i = 0; i < m->shape.channels && rc == 0; i++) {
+        sums_of(m)[i] = toc_read_f64(r);
+        rc = isfinite(sums_of(m)[i]) && fabs(sums_of(m)[i]) < 1e35 ? 0 : TOC_ECORRUPT;
     }
     for (size_t i = 0; i < float_count(&m->shape) && rc == 0; i++)
-        rc = get_float(r, &m->ring[i]);
+        rc = get_float(r, &points_of(m)[i]);
     if (rc == 0)
         rc = decode_windows(m, r);
     return r->error ? r->error : rc;

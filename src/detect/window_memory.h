@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/error.h"
@@ -24,10 +25,14 @@
 struct toc_window_memory;
 
 struct toc_window_shape_options {
-    size_t channels; /* values per point, at most 4096; for more than one, values within +-60000 */
-    size_t width;    /* points in a window, at most 4096 */
-    size_t pieces;   /* means per channel and window; divides width */
-    size_t capacity; /* windows kept, at most 65536 */
+    uint32_t
+        channels;    /* values per point, at most 4096; for more than one, values within +-60000 */
+    uint32_t width;  /* points in a window, at most 4096 */
+    uint32_t pieces; /* means per channel and window; divides width */
+    uint32_t capacity; /* windows kept, at most 65536 */
+    /* An answer with every whole piece only, in between the last one: most rows then touch next to
+     * nothing. For pieces of 1, 2 or 4 points. */
+    bool is_per_unit;
 };
 
 /* TOC_EINVAL for a shape that makes no sense, TOC_ENOMEM. The same points give the same distances:
@@ -35,6 +40,11 @@ struct toc_window_shape_options {
 int toc_window_memory_new(const struct toc_window_shape_options *shape,
                           struct toc_window_memory **out, struct toc_err *err) TOC_MUST_CHECK;
 void toc_window_memory_free(struct toc_window_memory **m);
+/* The same in zeroed memory of the caller, aligned to 8, for a shape that is known to make sense;
+ * never given to toc_window_memory_free. */
+size_t toc_window_memory_bytes_of(const struct toc_window_shape_options *shape);
+struct toc_window_memory *toc_window_memory_place(const struct toc_window_shape_options *shape,
+                                                  void *place);
 
 /* Root of the mean squared, and mean absolute, distance per point to the nearest windows of each
  * kind, times the root of the width, or the width; -1 until there is one to compare with. The
@@ -46,8 +56,11 @@ struct toc_window_distance {
 struct toc_window_distance toc_window_memory_step(struct toc_window_memory *m, const float *point);
 /* Forgets the points that were not remembered yet, as after a gap; the memory stays. */
 void toc_window_memory_break(struct toc_window_memory *m);
-/* Brings what a step reads into the caches. */
-void toc_window_memory_prefetch(const struct toc_window_memory *m);
+/* Brings into the caches what the next step touches beyond those: at the start of work that comes
+ * before it. */
+void toc_window_memory_prefetch_rest(const struct toc_window_memory *m);
+/* Bytes from the start of the memory that every step touches. */
+size_t toc_window_memory_hot_bytes(const struct toc_window_shape_options *shape);
 /* Bytes of state. */
 size_t toc_window_memory_bytes(const struct toc_window_memory *m);
 

@@ -266,26 +266,44 @@ static void tell(const struct slot *t, struct detector_series *s, const struct j
         t->fn(t->ctx, s, j);
 }
 
-/* Absence is an event of its own for `missing` only; else a row without a value is none. */
-static void judge_rows(const struct slot *t) {
+/* The series that have something to judge; absence is an event of its own for `missing` only. */
+static void find_block(const struct slot *t, size_t first, size_t count,
+                       struct detector_series **out) {
     bool is_missing = t->x->config.method == TOC_DETECTOR_MISSING;
-    for (size_t i = 0; i < t->grid->series.count; i++) {
-        double value = cell_of(t, &t->grid->series.items[i]);
-        if (isnan(value)) {
-            t->d->stats.values_skipped += t->fn && !is_missing;
-            continue;
+    for (size_t i = 0; i < count; i++) {
+        bool has_value = !isnan(cell_of(t, &t->grid->series.items[first + i]));
+        t->d->stats.values_skipped += !has_value && t->fn && !is_missing;
+        out[i] = has_value ? series_of(t, first + i) : NULL;
+    }
+}
+
+static void judge_row(const struct slot *t, const struct detector_row_set *row,
+                      struct detector_series *s) {
+    struct judgement j = {0};
+    if (t->x->config.method == TOC_DETECTOR_ENSEMBLE)
+        judge_ensemble(&t->x->config, &s->stream->ensemble, t->at_ms,
+                       row->cells + t->step * t->grid->features, &j);
+    else
+        judge_one(t, s, cell_of(t, row), &j);
+    s->seen_ms = t->at_ms;
+    tell(t, s, &j);
+}
+
+/* Series first, then their states: the ensemble's are large, and those of the next rows come into
+ * the caches while one is worked on. */
+static void judge_rows(const struct slot *t) {
+    enum { BLOCK = 64, AHEAD = 2 };
+    struct detector_series *series[BLOCK];
+    bool is_ensemble = t->x->config.method == TOC_DETECTOR_ENSEMBLE;
+    for (size_t first = 0; first < t->grid->series.count; first += BLOCK) {
+        size_t count = TOC_MIN(t->grid->series.count - first, (size_t)BLOCK);
+        find_block(t, first, count, series);
+        for (size_t i = 0; i < count; i++) {
+            if (is_ensemble && i + AHEAD < count && series[i + AHEAD])
+                toc_stream_prefetch(series[i + AHEAD]->stream->ensemble.stream);
+            if (series[i])
+                judge_row(t, &t->grid->series.items[first + i], series[i]);
         }
-        struct detector_series *s = series_of(t, i);
-        struct judgement j = {0};
-        if (!s)
-            continue;
-        if (t->x->config.method == TOC_DETECTOR_ENSEMBLE)
-            judge_ensemble(&t->x->config, &s->stream->ensemble, t->at_ms,
-                           t->grid->series.items[i].cells + t->step * t->grid->features, &j);
-        else
-            judge_one(t, s, value, &j);
-        s->seen_ms = t->at_ms;
-        tell(t, s, &j);
     }
 }
 

@@ -125,8 +125,9 @@ static void impossible_shapes_are_refused(void **state) {
     assert_int_equal(toc_stream_new(&many, &s, NULL), TOC_EINVAL);
     assert_non_null(strstr(err.message, "expected 1 to 1024"));
     struct toc_window_memory *m;
-    struct toc_window_shape_options uneven = {1, 64, 10, 8};
+    struct toc_window_shape_options uneven = {1, 64, 10, 8, false}, coarse = {1, 64, 4, 8, true};
     assert_int_equal(toc_window_memory_new(&uneven, &m, NULL), TOC_EINVAL);
+    assert_int_equal(toc_window_memory_new(&coarse, &m, NULL), TOC_EINVAL);
 }
 
 static void an_open_alert_has_features(void **state) {
@@ -194,7 +195,7 @@ static void the_memory_finds_the_nearest_window(void **state) {
     struct toc_rng r;
     struct toc_window_memory *m;
     /* More room than windows: all are kept, so the answer is exact. */
-    struct toc_window_shape_options shape = {1, WIDTH, PIECES, N};
+    struct toc_window_shape_options shape = {1, WIDTH, PIECES, N, false};
     toc_rng_seed(&r, 23);
     assert_int_equal(toc_window_memory_new(&shape, &m, NULL), 0);
     for (size_t i = 0; i < N; i++) {
@@ -210,12 +211,47 @@ static void the_memory_finds_the_nearest_window(void **state) {
     toc_window_memory_free(&m);
 }
 
+/* With an answer per piece: at its last row what a memory with answers for every row says there,
+ * and that again until the next. */
+static void an_answer_per_piece_holds_until_the_next(void **state) {
+    (void)state;
+    for (uint32_t channels = 1; channels <= 3; channels += 2) {
+        struct toc_window_memory *every, *rare;
+        struct toc_window_shape_options shape = {channels, 32, 8, 20, false};
+        assert_int_equal(toc_window_memory_new(&shape, &every, NULL), 0);
+        shape.is_per_unit = true;
+        assert_int_equal(toc_window_memory_new(&shape, &rare, NULL), 0);
+        assert_true(toc_window_memory_bytes(rare) < toc_window_memory_bytes(every));
+        struct toc_rng r;
+        toc_rng_seed(&r, 43);
+        double held = -1;
+        for (size_t i = 0; i < 2000; i++) {
+            if (i == 1001) { /* in the middle of a piece */
+                toc_window_memory_break(every);
+                toc_window_memory_break(rare);
+                held = -1;
+            }
+            float x[3];
+            for (size_t c = 0; c < 3; c++)
+                x[c] = (float)(3 * sin((double)i / 9) + toc_rng_normal(&r));
+            double a = toc_window_memory_step(every, x).squared,
+                   b = toc_window_memory_step(rare, x).squared;
+            bool is_last = (i < 1001 ? i + 1 : i - 1000) % 4 == 0;
+            assert_true(is_last ? fabs(a - b) <= 1e-5 * (1 + fabs(a)) : b == held);
+            held = b;
+        }
+        assert_true(held > 0);
+        toc_window_memory_free(&every);
+        toc_window_memory_free(&rare);
+    }
+}
+
 /* Both searches see the same memory: the same bits come out, for one channel and for several. */
 static void both_searches_give_the_same_bits(void **state) {
     (void)state;
     for (size_t channels = 1; channels <= 5; channels += 4) {
         struct toc_window_memory *fast, *portable;
-        struct toc_window_shape_options shape = {channels, 16, 8, 20};
+        struct toc_window_shape_options shape = {(uint32_t)channels, 16, 8, 20, false};
         assert_int_equal(toc_window_memory_new(&shape, &fast, NULL), 0);
         assert_int_equal(toc_window_memory_new(&shape, &portable, NULL), 0);
         toc_window_memory_set_portable(portable, true);
@@ -433,6 +469,7 @@ int main(void) {
         cmocka_unit_test(impossible_shapes_are_refused),
         cmocka_unit_test(the_sketch_knows_the_tail),
         cmocka_unit_test(the_memory_finds_the_nearest_window),
+        cmocka_unit_test(an_answer_per_piece_holds_until_the_next),
         cmocka_unit_test(both_searches_give_the_same_bits),
         cmocka_unit_test(halves_round_to_the_nearest),
         cmocka_unit_test(the_quick_logarithm_is_close_and_rises),
