@@ -16,6 +16,7 @@ enum {
 };
 static const double BASE = 1, PER_UNIT = 4, CLOSE_BELOW = 0.5, PATIENCE = 3, ROWS_TRUSTED = 5000,
                     GAP_ROWS = 10;
+static const double CHANCE = 12, SPENT_GAIN = 0.5, SPENT_MAX = 0.5;
 static const double OFFSET_LOW = -1.7, OFFSET_HIGH = 3.3, BAR_LOWEST = 1.5;
 
 /* ------------------------------------------------------------------------------------- the bar */
@@ -25,7 +26,7 @@ static double law(const struct toc_budget_options *o, double interval) {
 }
 
 double toc_budget_bar(const struct toc_budget_state *s, const struct toc_budget_options *o) {
-    double bar = s->law + s->offset;
+    double bar = s->law + s->offset + s->spent;
     return o->fixed_bar > 0 ? o->fixed_bar : TOC_MAX(bar, BAR_LOWEST);
 }
 
@@ -63,6 +64,7 @@ static void estimate(struct toc_budget_state *s, const struct toc_budget_options
 static void halve_peaks(struct toc_budget_state *s) {
     s->peak_count = 0;
     s->seconds /= 2;
+    s->alerts /= 2;
     for (size_t i = 0; i < BINS; i++) {
         s->peaks[i] /= 2;
         s->peak_count += s->peaks[i];
@@ -109,11 +111,27 @@ static bool decide(struct toc_budget_state *s, const struct toc_budget_options *
     return s->is_open;
 }
 
+/* Counts alerts that have begun; what is less than a gap apart is one. */
+static void count_alert(struct toc_budget_state *s, bool is_open) {
+    if (is_open && (s->alerts == 0 || s->since_alert > STRETCH_GAP))
+        s->alerts += s->alerts < UINT32_MAX;
+    s->since_alert = is_open ? 0 : s->since_alert + (s->since_alert < UINT32_MAX);
+}
+
+static void balance(struct toc_budget_state *s, const struct toc_budget_options *o) {
+    double allowed = s->seconds / o->budget_seconds;
+    double off = SPENT_GAIN * log10((s->alerts + CHANCE) / (allowed + CHANCE));
+    s->spent = (float)fmin(fmax(off, -SPENT_MAX), SPENT_MAX);
+}
+
 bool toc_budget_step(struct toc_budget_state *s, const struct toc_budget_options *o,
                      double surprise, double seconds, double interval) {
     if (s->rows < LAW_EVERY || s->rows % LAW_EVERY == 0)
         s->law = (float)law(o, interval);
     bool is_open = decide(s, o, surprise, toc_budget_bar(s, o));
+    count_alert(s, is_open);
+    if (s->rows % LAW_EVERY == 0)
+        balance(s, o);
     s->seconds += TOC_MIN(seconds, GAP_ROWS * interval);
     s->rows += s->rows < UINT32_MAX;
     follow_stretch(s, surprise);
@@ -135,6 +153,9 @@ void toc_budget_encode(const struct toc_budget_state *s, struct toc_buf *out) {
     toc_buf_append_f64(out, s->law);
     toc_buf_append_f64(out, s->offset);
     toc_buf_append_f64(out, s->seconds);
+    toc_buf_append_varint(out, s->alerts);
+    toc_buf_append_varint(out, s->since_alert);
+    toc_buf_append_f64(out, s->spent);
     toc_buf_append_u8(out, s->is_open);
 }
 
@@ -151,11 +172,14 @@ int toc_budget_decode(struct toc_budget_state *s, struct toc_reader *r) {
     s->passed = toc_read_u32(r);
     double peak = toc_read_f64(r), law_now = toc_read_f64(r), offset = toc_read_f64(r);
     s->seconds = toc_read_f64(r);
+    uint64_t alerts = toc_read_varint(r), since = toc_read_varint(r);
+    double spent = toc_read_f64(r);
     uint8_t is_open = toc_read_u8(r);
     is_sound &= rows <= UINT32_MAX && quiet <= UINT32_MAX && below <= CLOSE_ROWS && is_open <= 1;
     is_sound &= peak >= 0 && peak <= 1e6 && (peak == 0 || peak > BASE);
     is_sound &= law_now >= 0 && law_now <= 1000;
     is_sound &= offset >= OFFSET_LOW && offset <= 1e6;
+    is_sound &= alerts <= UINT32_MAX && since <= UINT32_MAX && fabs(spent) <= SPENT_MAX;
     is_sound &= s->seconds >= 0 && s->seconds <= 1e15;
     if (r->error || !is_sound)
         return r->error ? r->error : TOC_ECORRUPT;
@@ -165,6 +189,9 @@ int toc_budget_decode(struct toc_budget_state *s, struct toc_reader *r) {
     s->stretch_peak = (float)peak;
     s->law = (float)law_now;
     s->offset = (float)offset;
+    s->alerts = (uint32_t)alerts;
+    s->since_alert = (uint32_t)since;
+    s->spent = (float)spent;
     s->is_open = is_open;
     return 0;
 }

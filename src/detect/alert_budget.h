@@ -8,7 +8,10 @@
  * budget allows is read from the counts, or, while the series is younger than that, from an
  * exponential tail over the upper quarter of the peaks whose scale is the median excess
  * (declustered peaks over threshold, Davison and Smith 1990). The bar moves towards that level as
- * time goes on, with the weight n / (n + 8) for n alerts allowed so far.
+ * time goes on, with the weight n / (n + 3) for n alerts allowed so far. What the peaks foretell
+ * and what happened differ in the long run; so the alerts themselves are counted, too, and half of
+ * log10((r + 12) / (n + 12)) for r alerts of n allowed comes on top, at most 0.5 either way: a
+ * dozen alerts more or less are chance.
  *
  * An alert opens when k of the last m rows passed the bar and stays open until three rows in a row
  * are half a unit below it.
@@ -31,11 +34,13 @@ struct toc_budget_options {
 
 struct toc_budget_state {
     uint32_t peak_count, rows, quiet_rows,
-        below_rows;     /* rows since the last high, since the last alert */
-    uint32_t passed;    /* the last 32 rows, newest in the lowest bit */
-    float stretch_peak; /* of the stretch above 1 that is open */
-    float law, offset;  /* where the budget puts the bar; the bar's distance from there */
-    double seconds;     /* observed; a gap counts as ten rows at most */
+        below_rows;               /* rows since the last high, since the last alert */
+    uint32_t passed;              /* the last 32 rows, newest in the lowest bit */
+    float stretch_peak;           /* of the stretch above 1 that is open */
+    float law, offset;            /* where the budget puts the bar; the bar's distance from there */
+    double seconds;               /* observed; a gap counts as ten rows at most */
+    uint32_t alerts, since_alert; /* begun so far; rows since one was open */
+    float spent;                  /* the bar's part for those: higher after too many */
     bool is_open;
     uint16_t peaks[TOC_BUDGET_BINS]; /* last: most rows do not touch them */
 };

@@ -180,13 +180,25 @@ static double surprise_above(const struct toc_tail_sketch *s, double excess) {
     return TAIL_SURPRISE + (double)toc_quick_log1p(inside) * M_LOG10E / s->shape;
 }
 
+/* What the ranks alone say: the share of values that lay in the same bin or above, this one counted
+ * (a conformal p-value; Vovk, Gammerman, Shafer 2005). It needs no form of the tail: where a tail
+ * is bounded, the fitted one, which is not, takes the highest value ever for an ordinary one. */
+static double surprise_of_rank(const struct toc_tail_sketch *s, double score) {
+    int at = (int)position_of(score) - s->base;
+    uint32_t above = 1;
+    for (size_t i = at < 0 ? 0 : TOC_MIN((size_t)at, (size_t)(BINS - 1)); i < BINS; i++)
+        above += s->counts[i];
+    return log10((s->total + 1.0) / above);
+}
+
 double toc_tail_surprise(const struct toc_tail_sketch *s, double score) {
     if (s->total < VALUES_MIN || !(score > 0))
         return 0;
     if (!(s->threshold > 0)) /* nearly always 0: any number is as rare as numbers are */
         return -log10((s->total - s->zeros + 1.0) / (s->total + 1.0));
     if (score > s->threshold)
-        return surprise_above(s, (score - s->threshold) / s->scale);
+        return fmax(surprise_above(s, (score - s->threshold) / s->scale),
+                    surprise_of_rank(s, score));
     return surprise_below(s, score);
 }
 

@@ -3,7 +3,8 @@
  * value is: an empirical share below the 98th percentile, above it a generalised Pareto tail
  * (Pickands 1975) from two quantiles of the excesses: the median sets the scale (one giant does
  * not), and the excess passed by one in eight the shape, 0 (exponential) to 0.5. The shape begins
- * at 0.5, as if 3000 values had said so: a tail that is not known yet is taken as heavy.
+ * at 0.5, as if 3000 values had said so: a tail that is not known yet is taken as heavy. Never less
+ * surprise than the ranks prove: the highest of n values so far has log10(n + 1).
  *
  * Bins are eight to an octave, linear within it (relative width 1/8 to 1/16), and span 22 octaves
  * that follow the values; zeros are counted apart, what lies outside goes to the outermost bins.

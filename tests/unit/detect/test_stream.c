@@ -173,6 +173,54 @@ static void the_sketch_knows_the_tail(void **state) {
     }
 }
 
+/* A bounded tail: the highest of n values so far has a surprise of log10(n + 1), although a fitted
+ * tail without an end calls it ordinary; of values so far no more than a share p are above -log10
+ * p.
+ */
+static void the_highest_ever_is_as_rare_as_its_rank(void **state) {
+    (void)state;
+    struct toc_tail_sketch s = {0};
+    struct toc_rng r;
+    toc_rng_seed(&r, 19);
+    size_t above[4] = {0};
+    enum { N = 20000 };
+    for (size_t i = 0; i < N; i++) {
+        double v = 10 + toc_rng_unit(&r);
+        for (size_t k = 1; k < 4; k++)
+            above[k] += toc_tail_surprise(&s, v) >= (double)k;
+        toc_tail_learn(&s, v);
+    }
+    assert_true(toc_tail_surprise(&s, 13) >= log10(N + 1) - 1e-9);
+    for (size_t k = 1; k < 4; k++)
+        assert_true((double)above[k] <= 1.5 * N * pow(10, -(double)k) + 3);
+}
+
+/* A score whose peaks understate the rate of alerts: with the alerts counted the budget is kept. */
+static void alerts_that_happened_move_the_bar(void **state) {
+    (void)state;
+    struct toc_budget_state s = {0};
+    const struct toc_budget_options o = {.budget_seconds = 600 * 60, .k = 1, .m = 1};
+    size_t rows = 0, late = 0, alerts_late = 0, quiet = 100;
+    struct toc_rng r;
+    toc_rng_seed(&r, 47);
+    for (; rows < 200000; rows++) { /* twice as many of every surprise as there should be */
+        double surprise = -log10(toc_rng_unit(&r) + 1e-12) + 0.3;
+        bool is_alert = toc_budget_step(&s, &o, surprise, 60, 60);
+        late += rows >= 100000;
+        alerts_late += rows >= 100000 && is_alert && quiet > 10;
+        quiet = is_alert ? 0 : quiet + 1;
+    }
+    double allowed = (double)late / 600;
+    print_message("%zu alerts, %.0f allowed\n", alerts_late, allowed);
+    assert_true((double)alerts_late > 0.6 * allowed && (double)alerts_late < 1.3 * allowed);
+    for (size_t i = 0; i < 2; i++) { /* alerts without any chance of being below */
+        s = (struct toc_budget_state){0};
+        for (size_t k = 0; k < 40000; k++)
+            toc_budget_step(&s, &o, i && k % 100 == 0 ? 8 : 0, 60, 60);
+        assert_true(i ? s.spent > 0.15 : s.spent < -0.3);
+    }
+}
+
 /* The same with plain loops over all points. */
 static double naive_distance(const float *x, size_t now, size_t then, size_t width, size_t pieces) {
     size_t piece = width / pieces;
@@ -468,6 +516,8 @@ int main(void) {
         cmocka_unit_test(an_open_alert_has_features),
         cmocka_unit_test(impossible_shapes_are_refused),
         cmocka_unit_test(the_sketch_knows_the_tail),
+        cmocka_unit_test(the_highest_ever_is_as_rare_as_its_rank),
+        cmocka_unit_test(alerts_that_happened_move_the_bar),
         cmocka_unit_test(the_memory_finds_the_nearest_window),
         cmocka_unit_test(an_answer_per_piece_holds_until_the_next),
         cmocka_unit_test(both_searches_give_the_same_bits),
