@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Learning from verdicts, measured on the labelled development series.
 
-usage: bench/quality/feedback.py [--build build] [--threshold 1.2] [--keep 0.8,0.9,0.95,0.98] [--sets nab,msft,smd,asd,jumpstarter] [--work DIR]
+usage: bench/quality/feedback.py [--build build] [--threshold 2.5] [--level 3.3] [--keep 0.8,0.9,0.95,0.98] [--sets nab,msft,smd,asd,jumpstarter] [--work DIR]
 
 The labelled part of every series is cut in two by time. `tocsin detect --stream --output features` gives the candidate
 alerts at a low threshold with their features at each look; a verdict is whether the alert overlaps a labelled event.
@@ -12,7 +12,7 @@ Verdicts of the first halves train one classifier over all sets (`tocsin learn f
   unseen     the same, every series judged by a classifier that saw no verdict of that series (five folds of series)
 
 Precision = right alerts / alerts, recall = events found / events, as the scorers count. They are compared at equal
-recall: that of the detector at its own default threshold. The preview is what `tocsin learn validate` foretells from the first halves
+recall: that of the detector at a surprise of --level. The preview is what `tocsin learn validate` foretells from the first halves
 alone; beside it what then happens on the second halves at the same level.
 tsbad_u and tsbad_m hold the series of nab and smd again and are left out.
 """
@@ -22,7 +22,6 @@ root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 shared = os.path.join(os.path.dirname(root), "shared")
 if not os.path.isdir(shared):
     shared = os.path.join(os.path.dirname(os.path.dirname(root)), "shared")
-DEFAULT_THRESHOLD = 1.85
 GAP, FOLDS = 10, 5
 META = ("alert", "first_row", "row", "last_row")
 
@@ -168,7 +167,8 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--build", default="build")
     ap.add_argument("--tocsin")
-    ap.add_argument("--threshold", type=float, default=1.2)
+    ap.add_argument("--threshold", type=float, default=2.5, help="of surprise for a candidate")
+    ap.add_argument("--level", type=float, default=3.3, help="of surprise for an alert: one a week of rows 5 minutes apart")
     ap.add_argument("--keep", default="0.8,0.9,0.95,0.98")
     ap.add_argument("--sets", default="nab,msft,smd,asd,jumpstarter")
     ap.add_argument("--work")
@@ -197,7 +197,7 @@ def main():
         with open(kept) as f:
             s.read_looks(f.read())
     import math
-    figures.level = math.log(DEFAULT_THRESHOLD / o.threshold)
+    figures.level = math.log(o.level / o.threshold)
     train = sorted((a for s in series for a in s.halves[0]), key=lambda a: a.place)  # as time goes, side by side
     test = [a for s in series for a in s.halves[1]]
     learner = Learner(tocsin, series[0].names, work)

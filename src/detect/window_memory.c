@@ -424,7 +424,7 @@ static int get_float(struct toc_reader *r, float *out) {
 /* Of a kept answer: not negative, or -1 for none. */
 static int get_distance(struct toc_reader *r, double *out) {
     *out = toc_read_f64(r);
-    return (*out >= 0 && *out <= 1e38) || *out == -1 ? 0 : TOC_ECORRUPT;
+    return (*out >= 0 && *out <= 1e300) || *out == -1 ? 0 : TOC_ECORRUPT;
 }
 
 /* Points and means that are kept, one behind the other. */
