@@ -5,7 +5,8 @@ usage: bench/quality/budget.py [--build build] [--seeds 3] [--only synthetic|nan
 
 Synthetic series (seeded): noise of several kinds with and without a daily season, 60 and 300 s apart, 80 to 400 days, so
 that 1/month can be observed. nanogpt: training curves that all went well. clean: the development series of nab and msft
-without any labelled anomaly. The realised rate should be 0.3 to 1.5 times the budget where enough time is observed.
+without any labelled anomaly. The realised rate should be 0.3 to 1.5 times the budget where enough time is observed; where
+few alerts are allowed the exact 95 % interval of the ratio (Poisson) stands behind it.
 """
 import argparse, csv, glob, gzip, math, os, random, subprocess, sys, tempfile
 
@@ -13,6 +14,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 DATA = os.path.join(os.path.dirname(ROOT), "shared", "data")
 BUDGETS = {"1/day": 86400.0, "1/week": 604800.0, "1/month": 2592000.0}
 JOIN_ROWS = 10
+FEW = 25  # alerts allowed: below, chance decides much of a ratio
 
 
 def ar1(rnd, share):
@@ -91,12 +93,41 @@ def unlabelled(source, target):
     return True
 
 
+def at_most(count, mean):
+    """P(Poisson(mean) <= count)."""
+    term = total = math.exp(-mean)
+    for k in range(1, count + 1):
+        term *= mean / k
+        total += term
+    return total
+
+
+def crossing(is_below, high):
+    """The number at which is_below, true of small ones, turns false."""
+    low = 0.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if is_below(middle) else (low, middle)
+    return low
+
+
+def exact_interval(count):
+    """95 % interval of the mean of a Poisson count (Garwood 1936)."""
+    high = 4.0 * count + 10
+    low = crossing(lambda m: 1 - at_most(count - 1, m) < 0.025, high) if count else 0.0
+    return low, crossing(lambda m: at_most(count, m) > 0.025, high)
+
+
 def tell(name, found):
+    """The ratio; of few alerts the exact interval of what the ratio can be."""
     cells = []
     for budget in BUDGETS:
         count, seconds = found[budget]
         allowed = seconds / BUDGETS[budget]
-        cells.append("%d of %.1f (%.2f)" % (count, allowed, count / allowed if allowed else 0))
+        text = "%.2f" % (count / allowed) if allowed else "-"
+        if 0 < allowed < FEW:
+            text += "; %.2f to %.2f" % tuple(x / allowed for x in exact_interval(count))
+        cells.append("%d of %.1f (%s)" % (count, allowed, text))
     print("| %s | %s |" % (name, " | ".join(cells)), flush=True)
 
 
