@@ -26,7 +26,7 @@ int toc_method_column_init(struct method_column *c, enum toc_method m, struct to
     if (m == TOC_METHOD_NEAREST_NEIGHBOUR)
         return toc_window_memory_new(&(struct toc_window_shape_options){1, NEIGHBOUR_ROWS,
                                                                         NEIGHBOUR_PIECES,
-                                                                        NEIGHBOUR_WINDOWS},
+                                                                        NEIGHBOUR_WINDOWS, false},
                                      &c->windows, err);
     if (m == TOC_METHOD_ROBUST_Z)
         rc = toc_robust_window_init(&c->robust, ROBUST_ROWS);
