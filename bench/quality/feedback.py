@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Learning from verdicts, measured on the labelled development series.
 
-usage: bench/quality/feedback.py [--build build] [--threshold 2.5] [--level 3.3] [--keep 0.8,0.9,0.95,0.98] [--sets nab,msft,smd,asd,jumpstarter] [--work DIR]
+usage: bench/quality/feedback.py [--build build] [--threshold 2.0] [--level 3.3] [--keep 0.8,0.9,0.95,0.98] [--sets nab,msft,smd,asd,jumpstarter] [--work DIR]
 
 The labelled part of every series is cut in two by time. `tocsin detect --stream --output features` gives the candidate
 alerts at a low threshold with their features at each look; a verdict is whether the alert overlaps a labelled event.
@@ -167,7 +167,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--build", default="build")
     ap.add_argument("--tocsin")
-    ap.add_argument("--threshold", type=float, default=2.5, help="of surprise for a candidate")
+    ap.add_argument("--threshold", type=float, default=2.0, help="of surprise for a candidate")
     ap.add_argument("--level", type=float, default=3.3, help="of surprise for an alert: one a week of rows 5 minutes apart")
     ap.add_argument("--keep", default="0.8,0.9,0.95,0.98")
     ap.add_argument("--sets", default="nab,msft,smd,asd,jumpstarter")
