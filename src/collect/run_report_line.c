@@ -2,11 +2,29 @@
 #include "collect/report_field_priv.h"
 #include "collect/run_report_line_priv.h"
 
+/* A number whose series no other field of the report has: simply put. */
+static bool put_plain(const struct toc_report_value *from, struct toc_run_line *line) {
+    const struct toc_run_meaning *m = &from->field->meaning;
+    if (m->row >= 0 || m->is_reserved || !m->value.metric.n ||
+        line->value_count == TOC_RUN_VALUES_MAX)
+        return false;
+    for (size_t i = 0; i < line->value_count; i++)
+        if (toc_sv_eq(line->values[i].metric, m->value.metric))
+            return false;
+    struct toc_run_value *v = &line->values[line->value_count++];
+    *v = m->value;
+    v->value = from->value;
+    line->has_loss |= v->kind == TOC_RUN_VALUE_LOSS;
+    return true;
+}
+
 static int put_values(const struct toc_run_decoder *d, const struct toc_run_report *r,
                       struct toc_run_line *line) {
     int rc = 0;
     for (size_t i = 0; !rc && i < r->value_count; i++) {
         const struct toc_report_field *f = r->values[i].field;
+        if (put_plain(&r->values[i], line))
+            continue;
         struct toc_run_raw raw = {.type = TOC_RUN_RAW_NUMBER, .number = r->values[i].value};
         rc = toc_run_set_meant(d, line, f->name, &f->meaning, &raw);
     }

@@ -111,14 +111,19 @@ static const struct toc_bin *bin_at(const struct toc_bins *b, size_t i) {
     return &b->items[(b->start + i) % TOC_BINS];
 }
 
+static float median_of_open(const struct toc_bins *b) {
+    double v[TOC_BIN_SAMPLES];
+    if (b->open_count == 1) /* a report a second */
+        return b->open[0];
+    for (size_t i = 0; i < b->open_count; i++)
+        v[i] = b->open[i];
+    return (float)toc_history_median(v, b->open_count);
+}
+
 static void close_bin(struct toc_bins *b) {
     if (!b->open_count)
         return;
-    double v[TOC_BIN_SAMPLES];
-    for (size_t i = 0; i < b->open_count; i++)
-        v[i] = b->open[i];
-    struct toc_bin bin = {b->open_t_ms, (float)toc_history_median(v, b->open_count),
-                          (float)b->seen};
+    struct toc_bin bin = {b->open_t_ms, median_of_open(b), (float)b->seen};
     if (b->count == TOC_BINS) {
         b->start = (b->start + 1) % TOC_BINS;
         b->count--;
