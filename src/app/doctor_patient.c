@@ -168,7 +168,8 @@ void toc_patient_take(struct toc_patient *p, size_t series, int64_t t_ms, double
         p->outside++;
         return;
     }
-    toc_window_store_add(p->store, s->stored, t_ms, value);
+    if (s->role != TOC_SERIES_UNREAD)
+        toc_window_store_add(p->store, s->stored, t_ms, value);
     if (!p->samples++ || t_ms < p->first_ms)
         p->first_ms = t_ms;
     p->last_ms = TOC_MAX(p->last_ms, t_ms);

@@ -14,6 +14,10 @@ struct toc_replay_place {
     size_t series;
 };
 
+/* A store that lasts is told every few seconds that nothing has changed, so that its readers see a
+ * run that lives; the doctor is told what changes, when it does. */
+enum { DERIVED_EVERY_MS = 30000 };
+
 static bool is_wanted(const struct toc_replay *r, struct toc_sv run) {
     return !r->o.run.n || toc_sv_eq(r->o.run, run);
 }
@@ -109,12 +113,13 @@ int toc_replay_new(const struct toc_replay_options *o, struct toc_replay **out) 
     r->o = *o;
     r->sink.write = take_points;
     r->listener.on_event = take_event;
-    r->receiver =
-        toc_run_receiver_new(&(struct toc_run_receiver_options){.sink = &r->sink,
-                                                                .listener = &r->listener,
-                                                                .max_runs = 4 * TOC_REPLAY_RUNS_MAX,
-                                                                .on_forgotten = note_forgotten,
-                                                                .on_forgotten_ctx = r});
+    r->receiver = toc_run_receiver_new(
+        &(struct toc_run_receiver_options){.sink = &r->sink,
+                                           .listener = &r->listener,
+                                           .max_runs = 4 * TOC_REPLAY_RUNS_MAX,
+                                           .derived_every_ms = DERIVED_EVERY_MS,
+                                           .on_forgotten = note_forgotten,
+                                           .on_forgotten_ctx = r});
     *out = r;
     return 0;
 }

@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "base/num.h"
 
-enum { DERIVED_EVERY_MS = 5000, EVENTS_MAX = 10000, KEY_MAX = 512 };
+enum { EVENTS_MAX = 10000, KEY_MAX = 512 };
 
 /* X(metric, type, help): what the receiver describes to the store. */
 #define METRICS(X)                                                                             \
@@ -533,7 +533,7 @@ static void put_line(const struct writer *w, struct toc_run_rank *k,
     bool is_changed = k->state != before.state || k->restarts != before.restarts ||
                       memcmp(k->nonfinite, before.nonfinite, sizeof k->nonfinite) != 0;
     if (is_changed || !was_known || are_labels_new ||
-        w->t_ms - k->derived_at_ms >= DERIVED_EVERY_MS)
+        w->t_ms - k->derived_at_ms >= w->r->o.derived_every_ms)
         put_derived(w, k);
 }
 

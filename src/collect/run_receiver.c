@@ -23,6 +23,7 @@ struct toc_run_receiver *toc_run_receiver_new(const struct toc_run_receiver_opti
     r->o.max_unknown_fields = o->max_unknown_fields ? o->max_unknown_fields : 64;
     r->o.max_series_per_run = o->max_series_per_run ? o->max_series_per_run : 100000;
     r->o.max_scalar_tags = o->max_scalar_tags ? o->max_scalar_tags : 512;
+    r->o.derived_every_ms = o->derived_every_ms ? o->derived_every_ms : 5000;
     toc_mutex_init(&r->mutex, TOC_LOCK_COLLECT);
     toc_arena_init(&r->line_arena, LINE_ARENA_BYTES);
     toc_arena_init(&r->body_arena, LINE_ARENA_BYTES);
