@@ -248,6 +248,14 @@ static void span_metrics(struct toc_daemon *d, struct emitter *e) {
             "Operations without a duration: they end before they begin.", (double)s.bad_times);
     counter(e, "tocsin_otlp_span_values_overflowed_total",
             "Label values of spans counted as _overflow_.", (double)s.overflowed);
+    counter(e, "tocsin_otlp_spans_bad_first_tokens_total",
+            "First tokens of spans left out: before their start or after their end.",
+            (double)s.bad_first_tokens);
+    counter(e, "tocsin_otlp_span_evaluations_total", "Words of evaluators counted.",
+            (double)s.evaluations);
+    counter(e, "tocsin_otlp_span_evaluations_left_out_total",
+            "Words of evaluators left out: without a result, or too many.",
+            (double)s.evaluations_left_out);
     counter(e, "tocsin_otlp_span_contents_dropped_total",
             "Attributes and events of spans with prompts or answers, which are not kept.",
             (double)s.contents);

@@ -10,16 +10,22 @@
 enum kind { TEXT, NUMBER };
 
 /* X(key, member, kind): of two names of one thing the one that comes first in the span stays. */
-#define ATTRIBUTES(X)                                          \
-    X("gen_ai.operation.name", operation, TEXT)                \
-    X("gen_ai.provider.name", provider, TEXT)                  \
-    X("gen_ai.system", provider, TEXT)                         \
-    X("gen_ai.request.model", request_model, TEXT)             \
-    X("gen_ai.response.model", response_model, TEXT)           \
-    X("gen_ai.usage.input_tokens", input_tokens, NUMBER)       \
-    X("gen_ai.usage.prompt_tokens", input_tokens, NUMBER)      \
-    X("gen_ai.usage.output_tokens", output_tokens, NUMBER)     \
-    X("gen_ai.usage.completion_tokens", output_tokens, NUMBER) \
+#define ATTRIBUTES(X)                                                \
+    X("gen_ai.operation.name", operation, TEXT)                      \
+    X("gen_ai.provider.name", provider, TEXT)                        \
+    X("gen_ai.system", provider, TEXT)                               \
+    X("gen_ai.request.model", request_model, TEXT)                   \
+    X("gen_ai.response.model", response_model, TEXT)                 \
+    X("gen_ai.usage.input_tokens", input_tokens, NUMBER)             \
+    X("gen_ai.usage.prompt_tokens", input_tokens, NUMBER)            \
+    X("gen_ai.usage.output_tokens", output_tokens, NUMBER)           \
+    X("gen_ai.usage.completion_tokens", output_tokens, NUMBER)       \
+    X("gen_ai.usage.cache_read.input_tokens", cached_tokens, NUMBER) \
+    X("gen_ai.usage.cache_read_input_tokens", cached_tokens, NUMBER) \
+    X("gen_ai.response.time_to_first_chunk", first_token_s, NUMBER)  \
+    X("gen_ai.server.time_to_first_token", first_token_s, NUMBER)    \
+    X("gen_ai.latency.time_to_first_token", first_token_s, NUMBER)   \
+    X("gen_ai.server.ttft", first_token_s, NUMBER)                   \
     X("error.type", error_type, TEXT)
 
 static const struct {
@@ -88,11 +94,61 @@ void otlp_span_attribute(struct otlp_span *span, struct toc_sv key,
             set(span, attributes[i].at, attributes[i].kind, value);
 }
 
+struct otlp_span otlp_span_make(struct toc_sv service) {
+    return (struct otlp_span){.service = service,
+                              .input_tokens = NAN,
+                              .output_tokens = NAN,
+                              .cached_tokens = NAN,
+                              .first_token_s = NAN};
+}
+
+struct otlp_span_event otlp_span_event_make(void) {
+    return (struct otlp_span_event){.evaluation = {.score = NAN}};
+}
+
+void otlp_span_event_attribute(struct otlp_span_event *event, struct toc_sv key,
+                               const struct otlp_span_value *value) {
+    struct otlp_evaluation *e = &event->evaluation;
+    if (toc_sv_eq(key, TOC_SV("gen_ai.evaluation.name"))) {
+        e->name = value->text;
+    } else if (toc_sv_eq(key, TOC_SV("gen_ai.evaluation.score.label"))) {
+        e->label = value->text;
+    } else if (toc_sv_eq(key, TOC_SV("gen_ai.evaluation.score.value"))) {
+        e->score = value->number;
+    } else if (toc_sv_eq(key, TOC_SV("gen_ai.evaluation.explanation")) || is_content(key)) {
+        event->content_count++;
+        event->content_bytes += value->bytes;
+    }
+}
+
+static void take_evaluation(struct otlp_span *span, const struct otlp_span_event *event) {
+    bool is_found = isfinite(event->evaluation.score) || event->evaluation.label.n;
+    if (!is_found || span->evaluation_count == OTLP_EVALUATIONS_MAX)
+        span->evaluations_left_out++;
+    else
+        span->evaluations[span->evaluation_count++] = event->evaluation;
+    span->content_count += event->content_count;
+    span->content_bytes += event->content_bytes;
+}
+
+/* Instrumentations mark the first token by an event (OpenInference), or each chunk (OpenLLMetry).
+ */
+static bool is_first_token(struct toc_sv name) {
+    return toc_sv_eq(name, TOC_SV("First Token Stream Event")) ||
+           toc_sv_eq(name, TOC_SV("llm.content.completion.chunk"));
+}
+
 /* Messages as events: gen_ai.user.message, gen_ai.choice, gen_ai.content.prompt, … */
-void otlp_span_event(struct otlp_span *span, struct toc_sv name, size_t bytes) {
-    if (!toc_sv_starts_with(name, TOC_SV("gen_ai.")) ||
-        toc_sv_eq(name, TOC_SV("gen_ai.evaluation.result")))
+void otlp_span_event_take(struct otlp_span *span, const struct otlp_span_event *event) {
+    if (toc_sv_eq(event->name, TOC_SV("gen_ai.evaluation.result"))) {
+        take_evaluation(span, event);
         return;
-    span->content_count++;
-    span->content_bytes += bytes;
+    }
+    if (is_first_token(event->name) && event->time_ns &&
+        (!span->first_token_ns || event->time_ns < span->first_token_ns))
+        span->first_token_ns = event->time_ns;
+    if (toc_sv_starts_with(event->name, TOC_SV("gen_ai."))) {
+        span->content_count++;
+        span->content_bytes += event->bytes;
+    }
 }

@@ -57,14 +57,32 @@ static size_t bytes_of(const struct toc_json *root) {
     return bytes;
 }
 
-static void take_attribute(struct otlp_span *span, const struct toc_json *attribute) {
+static struct otlp_span_value value_of(const struct toc_json *attribute) {
     const struct toc_json *value = toc_json_get(attribute, "value");
     struct otlp_span_value v = {.text = text_of(value, "stringValue"),
                                 .number = number_of(toc_json_get(value, "intValue")),
                                 .bytes = bytes_of(value)};
     if (isnan(v.number))
         v.number = number_of(toc_json_get(value, "doubleValue"));
+    return v;
+}
+
+static void take_attribute(struct otlp_span *span, const struct toc_json *attribute) {
+    struct otlp_span_value v = value_of(attribute);
     otlp_span_attribute(span, text_of(attribute, "key"), &v);
+}
+
+static void take_event(struct otlp_span *span, const struct toc_json *e) {
+    struct otlp_span_event event = otlp_span_event_make();
+    const struct toc_json *attributes = items_of(e, "attributes");
+    event.name = text_of(e, "name");
+    event.time_ns = time_of(e, "timeUnixNano");
+    event.bytes = bytes_of(e);
+    for (size_t i = 0; i < attributes->count; i++) {
+        struct otlp_span_value v = value_of(&attributes->items[i]);
+        otlp_span_event_attribute(&event, text_of(&attributes->items[i], "key"), &v);
+    }
+    otlp_span_event_take(span, &event);
 }
 
 static bool is_error_status(const struct toc_json *span) {
@@ -75,17 +93,15 @@ static bool is_error_status(const struct toc_json *span) {
 
 static void take_span(const struct toc_json *s, struct toc_sv service, otlp_on_span *fn,
                       void *ctx) {
-    struct otlp_span span = {.service = service,
-                             .start_ns = time_of(s, "startTimeUnixNano"),
-                             .end_ns = time_of(s, "endTimeUnixNano"),
-                             .is_error = is_error_status(s),
-                             .input_tokens = NAN,
-                             .output_tokens = NAN};
+    struct otlp_span span = otlp_span_make(service);
+    span.start_ns = time_of(s, "startTimeUnixNano");
+    span.end_ns = time_of(s, "endTimeUnixNano");
+    span.is_error = is_error_status(s);
     const struct toc_json *attributes = items_of(s, "attributes"), *events = items_of(s, "events");
     for (size_t i = 0; i < attributes->count; i++)
         take_attribute(&span, &attributes->items[i]);
     for (size_t i = 0; i < events->count; i++)
-        otlp_span_event(&span, text_of(&events->items[i], "name"), bytes_of(&events->items[i]));
+        take_event(&span, &events->items[i]);
     fn(ctx, &span);
 }
 

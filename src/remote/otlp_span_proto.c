@@ -7,7 +7,8 @@
 enum { REQUEST_RESOURCE_SPANS = 1, RESOURCE_SPANS_RESOURCE = 1, RESOURCE_SPANS_SCOPE_SPANS = 2 };
 enum { RESOURCE_ATTRIBUTES = 1, SCOPE_SPANS_SPANS = 2 };
 enum { SPAN_START = 7, SPAN_END = 8, SPAN_ATTRIBUTES = 9, SPAN_EVENTS = 11, SPAN_STATUS = 15 };
-enum { EVENT_NAME = 2, STATUS_CODE = 3, STATUS_ERROR = 2, KEY_VALUE_KEY = 1, KEY_VALUE_VALUE = 2 };
+enum { EVENT_TIME = 1, EVENT_NAME = 2, EVENT_ATTRIBUTES = 3 };
+enum { STATUS_CODE = 3, STATUS_ERROR = 2, KEY_VALUE_KEY = 1, KEY_VALUE_VALUE = 2 };
 enum { ANY_STRING = 1, ANY_INT = 3, ANY_DOUBLE = 4 };
 
 /* The first error of any reader of the message; sticky. */
@@ -52,12 +53,22 @@ static void read_attribute(struct walk *w, struct toc_sv body, struct toc_sv *ou
 
 static void read_event(struct walk *w, struct toc_sv body, struct otlp_span *span) {
     struct toc_pb_reader r = toc_pb_reader_make(body);
-    struct toc_sv name = TOC_SV_NULL;
-    for (struct toc_pb_field f; toc_pb_next(&r, &f);)
-        if (f.number == EVENT_NAME)
-            name = toc_pb_bytes(&r, &f);
+    struct otlp_span_event event = otlp_span_event_make();
+    event.bytes = body.n;
+    for (struct toc_pb_field f; toc_pb_next(&r, &f);) {
+        struct otlp_span_value value;
+        struct toc_sv key;
+        if (f.number == EVENT_TIME) {
+            event.time_ns = toc_pb_is(&r, &f, TOC_PB_I64) ? f.scalar : 0;
+        } else if (f.number == EVENT_NAME) {
+            event.name = toc_pb_bytes(&r, &f);
+        } else if (f.number == EVENT_ATTRIBUTES) {
+            read_attribute(w, toc_pb_bytes(&r, &f), &key, &value);
+            otlp_span_event_attribute(&event, key, &value);
+        }
+    }
     finish(w, &r);
-    otlp_span_event(span, name, body.n);
+    otlp_span_event_take(span, &event);
 }
 
 static bool is_error_status(struct walk *w, struct toc_sv body) {
@@ -72,7 +83,7 @@ static bool is_error_status(struct walk *w, struct toc_sv body) {
 
 static void read_span(struct walk *w, struct toc_sv body, struct toc_sv service) {
     struct toc_pb_reader r = toc_pb_reader_make(body);
-    struct otlp_span span = {.service = service, .input_tokens = NAN, .output_tokens = NAN};
+    struct otlp_span span = otlp_span_make(service);
     for (struct toc_pb_field f; toc_pb_next(&r, &f);) {
         struct otlp_span_value value;
         struct toc_sv key;

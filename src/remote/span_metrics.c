@@ -10,20 +10,33 @@
 #include "remote/otlp_span.h"
 #include "sys/thread.h"
 
-enum { MAX_VALUES = 100, MAX_CELLS = 2000, VALUE_BYTES = 128, FLUSH_MS = 1000, ERRORS_MAX = 16 };
+enum {
+    MAX_VALUES = 100,
+    MAX_CELLS = 2000,
+    VALUE_BYTES = 128,
+    FLUSH_MS = 1000,
+    ERRORS_MAX = 16,
+    EVALUATIONS_MAX = 16
+};
 
 /* Of gen_ai.client.operation.duration, in seconds. */
 static const double bounds[] = {0.01, 0.02, 0.04, 0.08,  0.16,  0.32,  0.64,
                                 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92};
+/* Of gen_ai.server.time_to_first_token, in seconds; the last two are of slow hosted models. */
+static const double first_bounds[] = {0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1,
+                                      0.25,  0.5,  0.75, 1,    2.5,  5,    10};
 enum { BOUNDS = TOC_ARRAY_LEN(bounds) };
+_Static_assert(TOC_ARRAY_LEN(first_bounds) == BOUNDS, "both histograms have as many buckets");
 
 /* X(enum, label) */
-#define LABELS(X)                   \
-    X(LABEL_SERVICE, "service")     \
-    X(LABEL_PROVIDER, "provider")   \
-    X(LABEL_MODEL, "model")         \
-    X(LABEL_OPERATION, "operation") \
-    X(LABEL_ERROR_TYPE, "error_type")
+#define LABELS(X)                     \
+    X(LABEL_SERVICE, "service")       \
+    X(LABEL_PROVIDER, "provider")     \
+    X(LABEL_MODEL, "model")           \
+    X(LABEL_OPERATION, "operation")   \
+    X(LABEL_ERROR_TYPE, "error_type") \
+    X(LABEL_EVALUATION, "evaluation") \
+    X(LABEL_RESULT, "result")
 
 enum label {
 #define X(name, text) name,
@@ -45,14 +58,50 @@ struct error_count {
     bool is_announced;
 };
 
+/* One evaluator's words of one label. */
+struct evaluation_count {
+    struct toc_sv name, result; /* interned */
+    uint64_t count;
+    double sum, mean; /* of the scores since the last writing; of those written last */
+    uint64_t scored;
+    int64_t mean_ms; /* when the mean was written, 0 = never */
+    bool is_announced, is_mean_new;
+};
+
+struct histogram {
+    uint64_t count, buckets[BOUNDS + 1];
+    double sum;
+    bool is_announced;
+};
+
+/* X(enum, direction): which tokens are counted. */
+#define TOKENS(X)              \
+    X(TOKENS_INPUT, "input")   \
+    X(TOKENS_OUTPUT, "output") \
+    X(TOKENS_CACHED, "input_cached")
+
+enum tokens {
+#define X(name, text) name,
+    TOKENS(X)
+#undef X
+        TOKENS_COUNT
+};
+
+struct token_count {
+    double sum;
+    bool is_known, is_announced;
+};
+
 /* One combination of labels. */
 struct cell {
     struct toc_sv values[CELL_LABELS]; /* interned */
-    uint64_t requests, with_duration, buckets[BOUNDS + 1];
-    double seconds, input_tokens, output_tokens;
-    bool has_input, has_output, is_input_announced, is_output_announced;
+    uint64_t requests;
+    struct histogram duration, first_token;
+    struct token_count tokens[TOKENS_COUNT];
     struct error_count errors[ERRORS_MAX];
     size_t error_count;
+    struct evaluation_count evaluations[EVALUATIONS_MAX];
+    size_t evaluation_count;
     bool is_changed, is_announced;
 };
 
@@ -149,13 +198,64 @@ static struct cell *cell_get(struct toc_spans *s, const struct toc_sv values[CEL
     return c;
 }
 
-static void add_duration(struct cell *c, double seconds) {
+static void add_to(struct histogram *h, const double *limits, double seconds) {
     size_t i = 0;
-    while (i < BOUNDS && seconds > bounds[i])
+    while (i < BOUNDS && seconds > limits[i])
         i++;
-    c->buckets[i]++;
-    c->seconds += seconds;
-    c->with_duration++;
+    h->buckets[i]++;
+    h->sum += seconds;
+    h->count++;
+}
+
+/* What an attribute says goes before the time of an event. Neither is believed outside of the
+ * operation, with a second for clocks. */
+static void add_first_token(struct toc_spans *s, struct cell *c, const struct otlp_span *span) {
+    double length_s = span->end_ns >= span->start_ns && span->start_ns
+                          ? (double)(span->end_ns - span->start_ns) / 1e9
+                          : INFINITY;
+    double first_s = span->first_token_s;
+    if (isnan(first_s) && span->first_token_ns)
+        first_s = span->start_ns && span->first_token_ns >= span->start_ns
+                      ? (double)(span->first_token_ns - span->start_ns) / 1e9
+                      : -1;
+    if (isnan(first_s))
+        return;
+    if (first_s >= 0 && first_s <= length_s + 1 && first_s < 1e6)
+        add_to(&c->first_token, first_bounds, first_s);
+    else
+        s->stats.bad_first_tokens++;
+}
+
+static struct evaluation_count *evaluation_get(struct toc_spans *s, struct cell *c,
+                                               struct toc_sv name, struct toc_sv result) {
+    for (size_t i = 0; i < c->evaluation_count; i++)
+        if (toc_sv_eq(c->evaluations[i].name, name) && toc_sv_eq(c->evaluations[i].result, result))
+            return &c->evaluations[i];
+    if (c->evaluation_count == EVALUATIONS_MAX) {
+        s->stats.overflowed++;
+        return NULL;
+    }
+    struct evaluation_count *e = &c->evaluations[c->evaluation_count++];
+    *e = (struct evaluation_count){.name = name, .result = result};
+    return e;
+}
+
+static void add_evaluations(struct toc_spans *s, struct cell *c, const struct otlp_span *span) {
+    for (size_t i = 0; i < span->evaluation_count; i++) {
+        const struct otlp_evaluation *told = &span->evaluations[i];
+        struct toc_sv result = told->label.n ? intern(s, LABEL_RESULT, told->label) : TOC_SV_NULL;
+        struct evaluation_count *e =
+            evaluation_get(s, c, intern(s, LABEL_EVALUATION, told->name), result);
+        if (!e)
+            continue;
+        e->count++;
+        s->stats.evaluations++;
+        if (!isfinite(told->score) || fabs(told->score) > 1e12)
+            continue;
+        e->sum += told->score;
+        e->scored++;
+    }
+    c->is_changed |= span->evaluation_count > 0;
 }
 
 /* The last place is for all that found none. */
@@ -175,11 +275,26 @@ static void add_error(struct toc_spans *s, struct cell *c, struct toc_sv type) {
     c->errors[i].count++;
 }
 
-static void add_tokens(double tokens, double *sum, bool *has) {
+static void add_tokens(double tokens, struct token_count *to) {
     if (!(tokens >= 0) || tokens > 1e12)
         return;
-    *sum += tokens;
-    *has = true;
+    to->sum += tokens;
+    to->is_known = true;
+}
+
+static void add_operation(struct toc_spans *s, struct cell *c, const struct otlp_span *span) {
+    c->is_changed = true;
+    c->requests++;
+    if (span->end_ns >= span->start_ns && span->start_ns)
+        add_to(&c->duration, bounds, (double)(span->end_ns - span->start_ns) / 1e9);
+    else
+        s->stats.bad_times++;
+    if (span->is_error || span->error_type.n)
+        add_error(s, c, span->error_type);
+    add_first_token(s, c, span);
+    add_tokens(span->input_tokens, &c->tokens[TOKENS_INPUT]);
+    add_tokens(span->output_tokens, &c->tokens[TOKENS_OUTPUT]);
+    add_tokens(span->cached_tokens, &c->tokens[TOKENS_CACHED]);
 }
 
 static void count_span(void *ctx, const struct otlp_span *span) {
@@ -187,9 +302,11 @@ static void count_span(void *ctx, const struct otlp_span *span) {
     s->stats.spans++;
     s->stats.contents += span->content_count;
     s->stats.content_bytes += span->content_bytes;
+    s->stats.evaluations_left_out += span->evaluations_left_out;
     if (!span->is_generative) {
         s->stats.others++;
-        return;
+        if (!span->evaluation_count)
+            return;
     }
     struct toc_sv model = span->request_model.n ? span->request_model : span->response_model;
     const struct toc_sv values[CELL_LABELS] = {
@@ -200,20 +317,15 @@ static void count_span(void *ctx, const struct otlp_span *span) {
     };
     struct cell *c = cell_get(s, values);
     if (!c) {
-        s->stats.dropped++;
+        s->stats.dropped += span->is_generative;
+        s->stats.evaluations_left_out += span->evaluation_count;
         return;
     }
-    c->is_changed = true;
-    c->requests++;
-    s->stats.counted++;
-    if (span->end_ns >= span->start_ns && span->start_ns)
-        add_duration(c, (double)(span->end_ns - span->start_ns) / 1e9);
-    else
-        s->stats.bad_times++;
-    if (span->is_error || span->error_type.n)
-        add_error(s, c, span->error_type);
-    add_tokens(span->input_tokens, &c->input_tokens, &c->has_input);
-    add_tokens(span->output_tokens, &c->output_tokens, &c->has_output);
+    if (span->is_generative) {
+        s->stats.counted++;
+        add_operation(s, c, span);
+    }
+    add_evaluations(s, c, span);
 }
 
 static void pass_over(void *ctx, const struct otlp_span *span) {
@@ -254,14 +366,15 @@ struct writing {
 };
 
 /* One sample, and for a series that is new a zero before it, so that increase() sees its start. */
-static void put(struct writing *w, const char *metric, const char *name, struct toc_sv value,
-                bool is_announced, double v) {
+static void put_two(struct writing *w, const char *metric, const struct toc_label more[2],
+                    bool is_announced, double v) {
     struct toc_labels_builder b = TOC_LABELS_BUILDER_INIT;
     toc_labels_builder_set(&b, TOC_METRIC_NAME, toc_sv_cstr(metric));
     for (int i = 0; i < CELL_LABELS; i++)
         toc_labels_builder_set(&b, toc_sv_cstr(label_names[i]), w->cell->values[i]);
-    if (name)
-        toc_labels_builder_set(&b, toc_sv_cstr(name), value);
+    for (int i = 0; i < 2; i++)
+        if (more[i].value.n)
+            toc_labels_builder_set(&b, more[i].name, more[i].value);
     struct toc_labels labels = toc_labels_dup_arena(toc_labels_builder_finish(&b), &w->arena);
     toc_labels_builder_fini(&b);
     if (!labels.items)
@@ -271,43 +384,85 @@ static void put(struct writing *w, const char *metric, const char *name, struct 
     TOC_VEC_PUSH(&w->points, toc_float_point(labels, w->t_ms, v));
 }
 
-static void put_duration(struct writing *w) {
-    const struct cell *c = w->cell;
-    uint64_t below = 0;
-    char text[32];
-    for (size_t i = 0; i <= BOUNDS; i++) {
-        below += c->buckets[i];
-        if (i < BOUNDS)
-            snprintf(text, sizeof text, "%g", bounds[i]);
-        put(w, "gen_ai_span_duration_seconds_bucket", "le",
-            i < BOUNDS ? toc_sv_cstr(text) : TOC_SV("+Inf"), c->is_announced, (double)below);
-    }
-    put(w, "gen_ai_span_duration_seconds_sum", NULL, TOC_SV_NULL, c->is_announced, c->seconds);
-    put(w, "gen_ai_span_duration_seconds_count", NULL, TOC_SV_NULL, c->is_announced,
-        (double)c->with_duration);
+static void put(struct writing *w, const char *metric, const char *name, struct toc_sv value,
+                bool is_announced, double v) {
+    const struct toc_label more[2] = {{toc_sv_cstr(name ? name : ""), value}};
+    put_two(w, metric, more, is_announced, v);
 }
 
-static void put_tokens(struct writing *w, const char *direction, double tokens, bool has,
-                       bool *is_announced) {
-    if (!has)
+static void put_histogram(struct writing *w, const char *metric, const double *limits,
+                          struct histogram *h) {
+    uint64_t below = 0;
+    char text[32], name[64];
+    (void)snprintf(name, sizeof name, "%s_bucket", metric);
+    for (size_t i = 0; i <= BOUNDS; i++) {
+        below += h->buckets[i];
+        if (i < BOUNDS)
+            snprintf(text, sizeof text, "%g", limits[i]);
+        put(w, name, "le", i < BOUNDS ? toc_sv_cstr(text) : TOC_SV("+Inf"), h->is_announced,
+            (double)below);
+    }
+    (void)snprintf(name, sizeof name, "%s_sum", metric);
+    put(w, name, NULL, TOC_SV_NULL, h->is_announced, h->sum);
+    (void)snprintf(name, sizeof name, "%s_count", metric);
+    put(w, name, NULL, TOC_SV_NULL, h->is_announced, (double)h->count);
+    h->is_announced = true;
+}
+
+static void put_tokens(struct writing *w, struct cell *c) {
+    static const char *const directions[] = {
+#define X(name, text) text,
+        TOKENS(X)
+#undef X
+    };
+    for (int i = 0; i < TOKENS_COUNT; i++) {
+        struct token_count *t = &c->tokens[i];
+        if (!t->is_known)
+            continue;
+        put(w, "gen_ai_span_tokens_total", "direction", toc_sv_cstr(directions[i]), t->is_announced,
+            t->sum);
+        t->is_announced = true;
+    }
+}
+
+/* How many words, and the mean of the scores that came since the last writing. */
+static void put_evaluation(struct writing *w, struct evaluation_count *e) {
+    const struct toc_label labels[2] = {{toc_sv_cstr(label_names[LABEL_EVALUATION]), e->name},
+                                        {toc_sv_cstr(label_names[LABEL_RESULT]), e->result}};
+    put_two(w, "gen_ai_span_evaluations_total", labels, e->is_announced, (double)e->count);
+    e->is_announced = true;
+    if (e->scored) {
+        e->mean = e->sum / (double)e->scored;
+        e->sum = 0;
+        e->scored = 0;
+        e->is_mean_new = true;
+    }
+    if (!e->is_mean_new)
         return;
-    put(w, "gen_ai_span_tokens_total", "direction", toc_sv_cstr(direction), *is_announced, tokens);
-    *is_announced = true;
+    put_two(w, "gen_ai_span_evaluation_score", labels, true, e->mean);
+    e->is_mean_new = false;
+    e->mean_ms = w->t_ms;
 }
 
 static void put_cell(struct writing *w, struct cell *c) {
     w->cell = c;
-    put(w, "gen_ai_span_requests_total", NULL, TOC_SV_NULL, c->is_announced, (double)c->requests);
-    put_duration(w);
+    if (c->requests) {
+        put(w, "gen_ai_span_requests_total", NULL, TOC_SV_NULL, c->is_announced,
+            (double)c->requests);
+        put_histogram(w, "gen_ai_span_duration_seconds", bounds, &c->duration);
+        c->is_announced = true;
+    }
+    if (c->first_token.count)
+        put_histogram(w, "gen_ai_span_time_to_first_token_seconds", first_bounds, &c->first_token);
     for (size_t i = 0; i < c->error_count; i++) {
         put(w, "gen_ai_span_errors_total", "error_type", c->errors[i].type,
             c->errors[i].is_announced, (double)c->errors[i].count);
         c->errors[i].is_announced = true;
     }
-    put_tokens(w, "input", c->input_tokens, c->has_input, &c->is_input_announced);
-    put_tokens(w, "output", c->output_tokens, c->has_output, &c->is_output_announced);
+    put_tokens(w, c);
+    for (size_t i = 0; i < c->evaluation_count; i++)
+        put_evaluation(w, &c->evaluations[i]);
     c->is_changed = false;
-    c->is_announced = true;
 }
 
 /* X(metric, type, help) */
@@ -315,7 +470,13 @@ static void put_cell(struct writing *w, struct cell *c) {
     X("gen_ai_span_requests_total", TOC_METRIC_COUNTER, "Operations of models, from spans.")     \
     X("gen_ai_span_errors_total", TOC_METRIC_COUNTER, "Of them with an error, by its type.")     \
     X("gen_ai_span_duration_seconds", TOC_METRIC_HISTOGRAM, "Duration of operations of models.") \
-    X("gen_ai_span_tokens_total", TOC_METRIC_COUNTER, "Tokens read and written by models.")
+    X("gen_ai_span_time_to_first_token_seconds", TOC_METRIC_HISTOGRAM,                           \
+      "From the start of an operation to its first token.")                                      \
+    X("gen_ai_span_tokens_total", TOC_METRIC_COUNTER,                                            \
+      "Tokens read and written by models; input_cached is a part of input.")                     \
+    X("gen_ai_span_evaluations_total", TOC_METRIC_COUNTER, "Words of evaluators, by result.")    \
+    X("gen_ai_span_evaluation_score", TOC_METRIC_GAUGE,                                          \
+      "Mean of the scores that evaluators gave since the sample before.")
 
 static void describe(struct toc_sink *sink) {
     if (!sink->metadata)
@@ -346,8 +507,12 @@ static void note_written(struct toc_spans *s, int rc) {
     toc_mutex_lock(&s->mutex);
     s->is_flushing = false;
     s->stats.failed_writes += rc != 0;
-    for (size_t i = 0; rc && i < s->cells.count; i++)
-        s->cells.items[i]->is_changed = true;
+    for (size_t i = 0; rc && i < s->cells.count; i++) {
+        struct cell *c = s->cells.items[i];
+        c->is_changed = true;
+        for (size_t k = 0; k < c->evaluation_count; k++)
+            c->evaluations[k].is_mean_new |= c->evaluations[k].mean_ms == s->flushed_ms;
+    }
     toc_mutex_unlock(&s->mutex);
 }
 

@@ -5,7 +5,10 @@
  *   gen_ai_span_requests_total                          operations that ended
  *   gen_ai_span_errors_total{error_type}                of them with an error
  *   gen_ai_span_duration_seconds_{bucket,sum,count}     how long they took
- *   gen_ai_span_tokens_total{direction=input|output}    what they read and wrote
+ *   gen_ai_span_time_to_first_token_seconds_{…}         until their first token, where told
+ *   gen_ai_span_tokens_total{direction=input|output|input_cached}  what they read and wrote
+ *   gen_ai_span_evaluations_total{evaluation,result}    what evaluators said
+ *   gen_ai_span_evaluation_score{evaluation,result}     mean of their scores since the last sample
  *
  * Numbers are summed in memory and written at most once a second: what was counted since is lost
  * when the program dies. Thread-safe.
@@ -37,16 +40,19 @@ int toc_spans_receive(struct toc_spans *s, enum toc_otlp_encoding encoding, stru
 void toc_spans_flush(struct toc_spans *s);
 
 /* X(member, what it counts) */
-#define TOC_SPANS_COUNTER_TABLE(X)                                            \
-    X(spans, "spans received")                                                \
-    X(counted, "of them counted as operations of generative models")          \
-    X(others, "of them of something else, which are passed over")             \
-    X(bad_times, "operations that end before they begin: without a duration") \
-    X(overflowed, "label values beyond the limit, counted as _overflow_")     \
-    X(dropped, "operations not counted: too many combinations of labels")     \
-    X(contents, "attributes and events with prompts or answers: not kept")    \
-    X(content_bytes, "bytes of these")                                        \
-    X(failed_requests, "messages that were not taken")                        \
+#define TOC_SPANS_COUNTER_TABLE(X)                                                  \
+    X(spans, "spans received")                                                      \
+    X(counted, "of them counted as operations of generative models")                \
+    X(others, "of them of something else, which are passed over")                   \
+    X(bad_times, "operations that end before they begin: without a duration")       \
+    X(overflowed, "label values beyond the limit, counted as _overflow_")           \
+    X(dropped, "operations not counted: too many combinations of labels")           \
+    X(bad_first_tokens, "first tokens before the start or after the end: left out") \
+    X(evaluations, "words of evaluators counted")                                   \
+    X(evaluations_left_out, "of them left out: without a result, or too many")      \
+    X(contents, "attributes and events with prompts or answers: not kept")          \
+    X(content_bytes, "bytes of these")                                              \
+    X(failed_requests, "messages that were not taken")                              \
     X(failed_writes, "writes that the store refused; their numbers come again")
 
 struct toc_spans_stats {

@@ -30,9 +30,18 @@ def fixed64(number, value):
     return varint(number << 3 | 1) + struct.pack('<Q', value)
 
 
+def double(number, value):
+    return varint(number << 3 | 1) + struct.pack('<d', value)
+
+
 def attribute(key, value):
-    any_value = field(3, value) if isinstance(value, int) else field(1, value)
+    any_value = field(3, value) if isinstance(value, int) else double(4, value) if isinstance(value, float) else field(1, value)
     return field(1, key) + field(2, any_value)
+
+
+def event(told):
+    """(name, time, attributes); a name alone holds content."""
+    return (told, T0, {'content': SECRET}) if isinstance(told, str) else (told[0], T0 + int(told[1] * 1e9), told[2])
 
 
 def proto(service, spans):
@@ -41,18 +50,20 @@ def proto(service, spans):
         span = field(1, b'0' * 16) + field(2, b'0' * 8) + field(5, 'chat x')
         span += fixed64(7, T0) + fixed64(8, T0 + int(seconds * 1e9))
         span += b''.join(field(9, attribute(k, v)) for k, v in attributes.items())
-        span += b''.join(field(11, fixed64(1, T0) + field(2, name) + field(3, attribute('content', SECRET))) for name in events)
+        for name, at, more in map(event, events):
+            span += field(11, fixed64(1, at) + field(2, name) + b''.join(field(3, attribute(k, v)) for k, v in more.items()))
         body += field(2, span + field(15, field(3, 2) if error else b''))
     return field(1, field(1, field(1, attribute('service.name', service))) + field(2, body))
 
 
 def as_json(service, spans):
     def kv(k, v):
-        return {'key': k, 'value': {'intValue': str(v)} if isinstance(v, int) else {'stringValue': v}}
+        return {'key': k, 'value': {'intValue': str(v)} if isinstance(v, int) else {'doubleValue': v} if isinstance(v, float) else {'stringValue': v}}
     return json.dumps({'resourceSpans': [{'resource': {'attributes': [kv('service.name', service)]}, 'scopeSpans': [{'spans': [
         {'traceId': '0' * 32, 'spanId': '0' * 16, 'name': 'chat x', 'startTimeUnixNano': str(T0), 'endTimeUnixNano': str(T0 + int(seconds * 1e9)),
          'attributes': [kv(k, v) for k, v in attributes.items()], 'status': {'code': 2} if error else {},
-         'events': [{'name': name, 'attributes': [kv('content', SECRET)]} for name in events]}
+         'events': [{'name': name, 'timeUnixNano': str(at), 'attributes': [kv(k, v) for k, v in more.items()]}
+                    for name, at, more in map(event, events)]}
         for attributes, seconds, error, events in spans]}]}]}).encode()
 
 
@@ -89,6 +100,39 @@ def counted(d, c, service):
     other = f'{{service="{service}",model="m2",operation="unknown",provider="vllm"'
     c.equal(value(d, f'gen_ai_span_errors_total{other},error_type="unknown"}}'), 1, f'{service}: names of earlier conventions')
     c.equal(value(d, f'increase(gen_ai_span_requests_total{at}}}[10m])') > 0, True, f'{service}: a new counter begins at zero')
+
+
+def judged(score, label, **more):
+    return ('gen_ai.evaluation.result', 1.0, {'gen_ai.evaluation.name': 'faithful', 'gen_ai.evaluation.score.value': score,
+                                              'gen_ai.evaluation.score.label': label, 'gen_ai.evaluation.explanation': SECRET, **more})
+
+
+FIRST = [(chat('f', **{'gen_ai.response.time_to_first_chunk': .3}), 2, False, []),
+         (chat('f', **{'gen_ai.latency.time_to_first_token': .7, 'gen_ai.usage.cache_read.input_tokens': 60}), 2, False, []),
+         (chat('f'), 2, False, [('First Token Stream Event', .05, {})]),
+         (chat('f'), 2, False, [('llm.content.completion.chunk', 1.5, {}), ('llm.content.completion.chunk', .6, {})]),
+         (chat('f'), 2, False, [('First Token Stream Event', 60, {})]),
+         (chat('f'), 2, False, [judged(.5, 'pass'), judged(.9, 'pass'), judged(-1.0, 'fail')]),
+         ({'service.part': 'judge'}, 2, False, [judged(.1, 'fail')])]
+
+
+def first_tokens_and_evaluations(d, c, service, message, kind):
+    c.equal(send(d, message(service, FIRST), kind).status, 200, f'{service}: taken')
+    at = f'{{service="{service}",model="f",operation="chat",provider="openai"'
+    wait_for(lambda: value(d, f'gen_ai_span_requests_total{at}}}') == 6, timeout=15)
+    first = 'gen_ai_span_time_to_first_token_seconds'
+    c.equal(value(d, f'{first}_count{at}}}'), 4, f'{service}: first tokens; one after the end is not believed')
+    c.equal(round(value(d, f'{first}_sum{at}}}'), 6), .3 + .7 + .05 + .6, f'{service}: their sum')
+    for le, n in (('0.04', 0), ('0.06', 1), ('0.5', 2), ('0.75', 4), ('+Inf', 4)):
+        c.equal(value(d, f'{first}_bucket{at},le="{le}"}}'), n, f'{service}: first tokens, le={le}')
+    c.equal(value(d, f'gen_ai_span_tokens_total{at},direction="input_cached"}}'), 60, f'{service}: tokens from the cache')
+    c.equal(value(d, f'gen_ai_span_evaluations_total{at},evaluation="faithful",result="pass"}}'), 2, f'{service}: evaluations')
+    c.equal(round(value(d, f'gen_ai_span_evaluation_score{at},evaluation="faithful",result="pass"}}'), 6), .7, f'{service}: mean score')
+    c.equal(value(d, f'gen_ai_span_evaluation_score{at},evaluation="faithful",result="fail"}}'), -1, f'{service}: a score below zero')
+    c.equal(value(d, f'gen_ai_span_evaluations_total{{service="{service}",model="unknown"}}'), 1, f'{service}: an evaluator of its own')
+    c.equal(value(d, f'gen_ai_span_requests_total{{service="{service}",model="unknown"}}'), None, f'{service}: is no operation')
+    packs = {p['name']: p['awake'] for p in d.call('GET', '/api/tocsin/v1/packs', token=d.token).json['packs']}
+    c.check(wait_for(lambda: 'spans' in packs, 1), 'there is a pack for spans')
 
 
 def answers(d, c):
@@ -129,6 +173,11 @@ def main():
             counted(d, c, service)
         c.equal(d.query('gen_ai_span_requests_total{service="cut"}'), [], 'nothing of a broken message is counted')
         privacy(d, c)
+        first_tokens_and_evaluations(d, c, 'bin2', proto, 'application/x-protobuf')
+        first_tokens_and_evaluations(d, c, 'text2', as_json, 'application/json')
+        c.equal(value(d, 'tocsin_otlp_spans_bad_first_tokens_total'), 2, 'first tokens that cannot be')
+        kept = [p for p in d.root.rglob('*') if p.is_file() and SECRET.encode() in p.read_bytes()]
+        c.equal(kept, [], 'no explanation reaches the disk')
         limits(d, c)
     c.finish()
 

@@ -17,7 +17,9 @@ static int take(struct toc_sink *s, const struct toc_point *points, size_t count
                 struct toc_write_result *out, struct toc_err *err) {
     (void)s, (void)err;
     for (size_t i = 0; i < count; i++) {
-        if (!(points[i].value >= 0) || !isfinite(points[i].value))
+        struct toc_sv metric = toc_labels_get(points[i].labels, TOC_METRIC_NAME);
+        bool is_score = toc_sv_eq_cstr(metric, "gen_ai_span_evaluation_score");
+        if (!isfinite(points[i].value) || (!is_score && points[i].value < 0))
             abort();
         g_sum += points[i].value;
         for (size_t k = 0; k < points[i].labels.count; k++)
@@ -56,6 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         g_sum != sum)
         abort();
     if (first.spans != first.counted + first.others + first.dropped)
+        abort();
+    if (first.evaluations + first.evaluations_left_out && rc)
         abort();
     if (rc && (first.spans || g_sum > 0 || first.failed_requests != 1))
         abort();
