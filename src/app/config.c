@@ -23,7 +23,7 @@ const char toc_default_alerting[] =
 struct sections {
     const struct toc_yaml *global, *scrape_configs, *remote_write, *rule_files, *detectors, *packs,
         *storage, *host, *gpu, *discovery, *runs, *auth, *tls, *rules, *incident, *notify, *query,
-        *otlp, *influx, *statsd, *nccl_ras, *series_watch, *logs, *features, *web;
+        *otlp, *influx, *statsd, *nccl_ras, *job_state, *series_watch, *logs, *features, *web;
     struct toc_sv listen, data_dir, external_url, log_level, alertmanager_file;
 };
 
@@ -71,6 +71,8 @@ static const struct toc_schema_key g_top[] = {
      "the anomaly bit of every series"},
     {"nccl_ras", TOC_SCHEMA_NODE, AT(nccl_ras), false, NULL, 0, 0,
      "RAS services of NCCL: which ranks a collective waits for"},
+    {"job_state", TOC_SCHEMA_NODE, AT(job_state), false, NULL, 0, 0,
+     "schedulers that are asked for the state of jobs"},
     {"logs", TOC_SCHEMA_NODE, AT(logs), false, NULL, 0, 0,
      "logs in which known errors are looked for"},
     {"web", TOC_SCHEMA_NODE, AT(web), false, NULL, 0, 0, "what the HTTP API allows"},
@@ -385,6 +387,8 @@ static int load_parts(struct toc_config *c, const struct sections *top, const st
         rc = toc_config_statsd_read(top->statsd, c, err);
     if (rc == 0)
         rc = toc_config_nccl_ras_read(top->nccl_ras, c, err);
+    if (rc == 0)
+        rc = toc_config_job_state_read(top->job_state, c, err);
     if (rc == 0)
         rc = toc_config_series_watch_read(top->series_watch, c, err);
     if (rc == 0)

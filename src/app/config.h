@@ -16,6 +16,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "codec/yaml.h"
+#include "collect/job_poller.h"
 #include "collect/nccl_ras.h"
 #include "collect/scrape_config.h"
 #include "forward/forward.h"
@@ -75,6 +76,7 @@ struct toc_config {
     struct toc_influx_options influx;
     struct toc_statsd_options statsd;
     struct toc_nccl_ras_options nccl_ras;
+    struct toc_job_poller_options job_state; /* texts in the arena */
     struct toc_config_series_watch series_watch;
     struct toc_log_config logs; /* texts in the arena */
     unsigned features;          /* bits of api/feature.h */

@@ -29,6 +29,9 @@ int toc_config_statsd_read(const struct toc_yaml *statsd, struct toc_config *c,
 /* `nccl_ras`; the node may be NULL. */
 int toc_config_nccl_ras_read(const struct toc_yaml *node, struct toc_config *c,
                              struct toc_err *err) TOC_MUST_CHECK;
+/* `job_state`; the node may be NULL. */
+int toc_config_job_state_read(const struct toc_yaml *node, struct toc_config *c,
+                              struct toc_err *err) TOC_MUST_CHECK;
 /* `series_watch`; the node may be NULL. */
 int toc_config_series_watch_read(const struct toc_yaml *node, struct toc_config *c,
                                  struct toc_err *err) TOC_MUST_CHECK;

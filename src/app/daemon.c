@@ -459,6 +459,9 @@ static int start_parts(struct toc_daemon *d, struct toc_err *err) {
     if (rc == 0 && d->config->nccl_ras.count)
         rc = toc_nccl_ras_start(&d->config->nccl_ras, toc_metricdb_own_sink(d->metrics), d->clock,
                                 &d->nccl_ras, err);
+    if (rc == 0 && d->config->job_state.count)
+        rc = toc_job_poller_start(&d->config->job_state, d->runs, toc_metricdb_own_sink(d->metrics),
+                                  d->clock, &d->job_state, err);
     return rc < 0 ? rc : toc_daemon_start_threads(d, err);
 }
 
@@ -504,6 +507,7 @@ void toc_daemon_stop(struct toc_daemon **dp) {
     toc_http_server_stop(&d->server); /* first: nothing new comes in */
     toc_statsd_server_stop(&d->statsd);
     toc_nccl_ras_stop(&d->nccl_ras);
+    toc_job_poller_stop(&d->job_state);
     toc_daemon_join_threads(d);
     toc_discover_free(&d->discover);
     toc_scraper_free(&d->scraper);

@@ -94,6 +94,7 @@ struct toc_daemon {
     struct toc_import *import;
     struct toc_statsd_server *statsd; /* NULL: off */
     struct toc_nccl_ras *nccl_ras;    /* NULL: off */
+    struct toc_job_poller *job_state; /* NULL: off */
     struct toc_process_watch *processes;
     struct toc_log_watch *logs;
     struct toc_run_readers *readers;

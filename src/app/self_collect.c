@@ -49,6 +49,17 @@ static void reader_metrics(struct toc_daemon *d, toc_on_metric *fn, void *ctx) {
 #undef X
 }
 
+static void job_metrics(struct toc_daemon *d, toc_on_metric *fn, void *ctx) {
+    struct toc_job_watch_counters j = toc_job_poller_counters(d->job_state);
+    counter(fn, ctx, "tocsin_job_lists_total", "Lists of jobs that schedulers gave.", j.lists);
+    counter(fn, ctx, "tocsin_job_lists_failed_total", "Attempts to get one that failed.",
+            j.failures);
+    counter(fn, ctx, "tocsin_jobs_left_out_total",
+            "Jobs left out of a list: over the limit, or without an id.", j.left_out);
+    counter(fn, ctx, "tocsin_job_events_total",
+            "Ends, holds and continuations of jobs told to their runs.", j.events);
+}
+
 void toc_daemon_each_collect_metric(struct toc_daemon *d, toc_on_metric *fn, void *ctx) {
     struct toc_scraper_counters s = toc_scraper_counters(d->scraper);
     struct toc_run_counters r = toc_run_receiver_counters(d->runs);
@@ -76,6 +87,7 @@ void toc_daemon_each_collect_metric(struct toc_daemon *d, toc_on_metric *fn, voi
     counter(fn, ctx, "tocsin_run_samples_rejected_total", "Samples of runs that the store refused.",
             r.samples_rejected);
     reader_metrics(d, fn, ctx);
+    job_metrics(d, fn, ctx);
 }
 
 struct problem_sink {

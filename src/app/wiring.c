@@ -25,6 +25,8 @@ static void on_run_event(struct toc_run_listener *l, const struct toc_run_event 
     struct toc_run_listener_adapter *a = (struct toc_run_listener_adapter *)(void *)l;
     bool is_start = e->kind == TOC_RUN_EVENT_START, is_again = e->kind == TOC_RUN_EVENT_RESTART;
     a->doctor->on_event(a->doctor, e);
+    if (e->kind == TOC_RUN_EVENT_JOB)
+        toc_log_watch_note_change(a->logs, e->run, e->t, e->message);
     if (!is_start && !is_again)
         return;
     toc_log_watch_note_attempt(a->logs, e->run, e->t);

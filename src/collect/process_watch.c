@@ -18,6 +18,7 @@ struct watched {
     int fd;           /* holds the process; -1: the kernel cannot, its start time must do */
     uint64_t started; /* field 22 of its stat, in ticks; 0 = it was not there when first seen */
     char events[512]; /* memory.events of its control group, "" = none */
+    char job[64];     /* as its control group names it, "" = none */
     double oom_kills; /* of that group at the last poll */
     uint64_t poll;    /* that saw it last among the ranks */
     bool is_ended, is_told;
@@ -110,18 +111,68 @@ static double counter_in(struct toc_process_watch *w, const char *path) {
     return 0;
 }
 
-/* Version 2 of control groups: the line "0::/path". */
+/* The digits after "/job_" of Slurm's paths, "" when it is none of them. */
+static struct toc_sv slurm_job_in(struct toc_sv path) {
+    size_t slurm = toc_sv_find(path, TOC_SV("slurm")), at = toc_sv_find(path, TOC_SV("/job_"));
+    if (slurm == SIZE_MAX || at == SIZE_MAX || at < slurm)
+        return TOC_SV_NULL;
+    struct toc_sv id = toc_sv_sub(path, at + 5, path.n);
+    size_t n = 0;
+    while (n < id.n && n < 20 && id.p[n] >= '0' && id.p[n] <= '9')
+        n++;
+    return toc_sv_sub(id, 0, n);
+}
+
+enum { POD_UID_CHARS = 36 };
+
+static bool is_pod_uid(struct toc_sv s) {
+    for (size_t i = 0; i < POD_UID_CHARS; i++) {
+        char c = i < s.n ? s.p[i] : ' ';
+        bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
+        bool is_hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+        if (is_dash ? c != '-' && c != '_' : !is_hex)
+            return false;
+    }
+    return true;
+}
+
+/* The pod's UID in "…kubepods…podUID…"; systemd writes its dashes as underscores. */
+static struct toc_sv pod_in(struct toc_sv path) {
+    size_t from = toc_sv_find(path, TOC_SV("kubepods"));
+    for (size_t i = from; from != SIZE_MAX && i + 3 + POD_UID_CHARS <= path.n; i++) {
+        struct toc_sv rest = toc_sv_sub(path, i, path.n);
+        if (toc_sv_starts_with(rest, TOC_SV("pod")) && is_pod_uid(toc_sv_sub(rest, 3, rest.n)))
+            return toc_sv_sub(rest, 3, POD_UID_CHARS);
+    }
+    return TOC_SV_NULL;
+}
+
+/* Which job put the process into its control group? */
+static void find_job(struct watched *p, struct toc_sv path) {
+    struct toc_sv slurm = slurm_job_in(path), pod = pod_in(path);
+    if (slurm.n)
+        (void)snprintf(p->job, sizeof p->job, "slurm/%.*s", TOC_SV_ARG(slurm));
+    else if (pod.n)
+        (void)snprintf(p->job, sizeof p->job, "kubernetes/%.*s", TOC_SV_ARG(pod));
+    for (char *c = p->job; *c; c++)
+        *c = (char)(*c == '_' ? '-' : *c);
+}
+
+/* Version 2 of control groups: the line "0::/path". Jobs are named in those of version 1, too. */
 static void find_group(struct toc_process_watch *w, struct watched *p) {
     char path[64];
     struct toc_sv text, line;
     snprintf(path, sizeof path, "/proc/%lld/cgroup", (long long)p->pid);
     if (toc_procfs_read_once(&w->fs, path, &text) != 0)
         return;
-    while (toc_text_line(&text, &line))
+    while (toc_text_line(&text, &line)) {
+        if (!p->job[0])
+            find_job(p, line);
         if (toc_sv_starts_with(line, TOC_SV("0::/")) && line.n > 4 &&
             line.n < sizeof p->events - 64)
             snprintf(p->events, sizeof p->events, "/sys/fs/cgroup%.*s/memory.events",
                      (int)(line.n - 3), line.p + 3);
+    }
     p->oom_kills = counter_in(w, p->events);
 }
 
@@ -227,6 +278,10 @@ int toc_process_watch_poll(struct toc_process_watch *w, struct toc_ts now, struc
         if (p->poll != w->poll) { /* its run has ended, moved or was forgotten */
             forget(w, i);
             continue;
+        }
+        if (p->job[0]) { /* the receiver could not be called while the process was found */
+            toc_run_receiver_note_job(w->o.receiver, p->run, p->rank, toc_sv_cstr(p->job));
+            p->job[0] = '\0';
         }
         if (p->is_told)
             continue;

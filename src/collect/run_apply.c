@@ -442,11 +442,24 @@ static struct toc_run_touch *touch_of(struct toc_run_receiver *r, const struct t
     return NULL;
 }
 
+/* The job the rank is part of, from a label that names one. */
+static void keep_job(struct toc_run_rank *k, const struct toc_label *l) {
+    bool is_pod = toc_sv_eq_cstr(l->name, "pod");
+    char job[sizeof k->job];
+    if ((!is_pod && !toc_sv_eq_cstr(l->name, "slurm_job_id")) || !l->value.n ||
+        l->value.n >= sizeof job - sizeof "slurm/")
+        return;
+    (void)snprintf(job, sizeof job, "%s/%.*s", is_pod ? "pod" : "slurm", TOC_SV_ARG(l->value));
+    memcpy(k->job, job, sizeof job);
+    k->is_job_told = true;
+}
+
 /* Where the rank runs; true when that is news. */
 static bool keep_place(struct toc_run_rank *k, const struct toc_run_line *line) {
     bool is_new = false;
     for (size_t i = 0; i < line->label_count; i++) {
         const struct toc_label *l = &line->labels[i];
+        keep_job(k, l);
         bool is_host = toc_sv_eq_cstr(l->name, "host");
         char *kept = is_host ? k->host : k->pid;
         size_t size = is_host ? sizeof k->host : sizeof k->pid;

@@ -70,11 +70,23 @@ void toc_run_receiver_each_place(struct toc_run_receiver *r,
             struct toc_run_place place = {.run = r->runs.items[i]->name,
                                           .host = toc_sv_cstr(k->host),
                                           .rank = k->rank,
+                                          .job = toc_sv_cstr(k->job),
                                           .is_over = k->state == TOC_RUN_FINISHED ||
                                                      k->state == TOC_RUN_FAILED};
-            if (k->host[0] && toc_parse_i64(toc_sv_cstr(k->pid), &place.pid) == 0)
+            bool has_pid = k->host[0] && toc_parse_i64(toc_sv_cstr(k->pid), &place.pid) == 0;
+            if (has_pid || place.job.n)
                 fn(ctx, &place);
         }
+    toc_mutex_unlock(&r->mutex);
+}
+
+void toc_run_receiver_note_job(struct toc_run_receiver *r, struct toc_sv run, int64_t rank,
+                               struct toc_sv job) {
+    toc_mutex_lock(&r->mutex);
+    const struct toc_run *found = toc_map_get(&r->by_name, run);
+    struct toc_run_rank *k = found ? toc_run_rank_find(found, rank) : NULL;
+    if (k && !k->is_job_told)
+        (void)toc_sv_copy(job, k->job, sizeof k->job);
     toc_mutex_unlock(&r->mutex);
 }
 

@@ -93,14 +93,19 @@ void toc_run_receiver_list(struct toc_run_receiver *r,
 
 /* Where one rank of a run lives, as it told; borrowed for the call. */
 struct toc_run_place {
-    struct toc_sv run, host;
-    int64_t rank, pid;
-    bool is_over; /* finished or failed */
+    struct toc_sv run, host; /* host "": not told */
+    int64_t rank, pid;       /* pid 0: not told */
+    struct toc_sv job; /* "slurm/ID", "kubernetes/UID of the pod", "pod/NAME"; "": not known */
+    bool is_over;      /* finished or failed */
 };
-/* Calls fn for each rank that told host and pid. fn must not call the receiver. */
+/* Calls fn for each rank that told host and pid, or whose job is known. fn must not call the
+ * receiver. */
 void toc_run_receiver_each_place(struct toc_run_receiver *r,
                                  void (*fn)(void *ctx, const struct toc_run_place *place),
                                  void *ctx);
+/* Whoever sees the rank's process knows its job. What the rank itself told goes before that. */
+void toc_run_receiver_note_job(struct toc_run_receiver *r, struct toc_sv run, int64_t rank,
+                               struct toc_sv job);
 
 /* X(member, what it counts) */
 #define TOC_RUN_COUNTER_TABLE(X)                                               \

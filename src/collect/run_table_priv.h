@@ -12,7 +12,8 @@ enum {
     TOC_RUN_RANKS_MAX = 4096,
     TOC_RUN_KNOWN_LAYERS_MAX = 4096,
     TOC_RUN_HOST_MAX_BYTES = 255,
-    TOC_RUN_PID_MAX_BYTES = 10
+    TOC_RUN_PID_MAX_BYTES = 10,
+    TOC_RUN_JOB_MAX_BYTES = 259 /* "pod/" and the longest name of a pod */
 };
 
 /* X(enum, value of the label kind) of train_nonfinite_total */
@@ -53,6 +54,10 @@ struct toc_run_rank {
     /* Where it runs, of its labels `host` and `pid`; "" = not told. */
     char host[TOC_RUN_HOST_MAX_BYTES + 1];
     char pid[TOC_RUN_PID_MAX_BYTES + 1];
+    /* The job it is part of: of its labels `slurm_job_id` or `pod`, or of its process. Not saved:
+     * both come again. */
+    char job[TOC_RUN_JOB_MAX_BYTES + 1];
+    bool is_job_told; /* by the rank */
 };
 
 /* The latest numbers, for people. */

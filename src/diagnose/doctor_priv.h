@@ -12,6 +12,7 @@
 #include "diagnose/learn_priv.h"
 #include "diagnose/rank_model.h"
 #include "diagnose/signature.h"
+#include "model/job.h"
 #include "sys/thread.h"
 
 enum {
@@ -163,6 +164,11 @@ struct toc_run_model {
     int64_t exit_seen_ms, exit_rank;
     char exit_text[TOC_TEXT_MAX];
     bool is_exit_oom;
+    /* The latest bad word of a scheduler about the run's job; job_seen_ms 0 = none. */
+    int64_t job_seen_ms, job_rank;
+    enum toc_job_state job_state;
+    char job_text[TOC_TEXT_MAX];
+    bool is_job_end, is_job_past; /* the end of this life; a word about an earlier one */
     int64_t straggler_since_ms, straggler_rank; /* 0 = nobody is out */
     uint32_t straggler_lines;
     int64_t starving_since_ms;

@@ -528,6 +528,23 @@ static void note_exit(struct toc_run_model *m, const struct toc_doctor_event *e,
     snprintf(m->exit_text, sizeof m->exit_text, "%s", e->text);
 }
 
+/* What a scheduler says of the run's job. A word about an earlier life explains a restart, and ends
+ * nothing; one about a job that ended well or goes on explains nothing. */
+static void note_job(struct toc_run_model *m, const struct toc_doctor_event *e, int64_t now_ms) {
+    enum { NEXT_LIFE_MS = 5000 };
+    enum toc_job_state state = toc_job_state_of_message(toc_sv_cstr(e->text));
+    if (!toc_job_state_is_bad(state))
+        return;
+    m->job_seen_ms = now_ms;
+    m->job_rank = e->rank;
+    m->job_state = state;
+    m->is_job_past = e->t_ms + NEXT_LIFE_MS < m->last_t_ms;
+    m->is_job_end = state != TOC_JOB_VANISHED && !m->is_job_past;
+    snprintf(m->job_text, sizeof m->job_text, "%s", e->text);
+    if (m->is_job_end)
+        toc_ranks_note_exit(&m->ranks, e->rank, now_ms);
+}
+
 void toc_run_model_event(struct toc_run_model *m, const struct toc_doctor_event *e,
                          int64_t now_ms) {
     for (size_t i = 0; i < e->layers.count; i++) {
@@ -542,8 +559,11 @@ void toc_run_model_event(struct toc_run_model *m, const struct toc_doctor_event 
         m->is_error_oom = e->is_oom;
     } else if (e->kind == TOC_RUN_EVENT_EXIT) {
         note_exit(m, e, now_ms);
+    } else if (e->kind == TOC_RUN_EVENT_JOB) {
+        note_job(m, e, now_ms);
     } else if (e->kind == TOC_RUN_EVENT_START || e->kind == TOC_RUN_EVENT_RESTART) {
         m->error_seen_ms = m->exit_seen_ms = 0;
-        m->is_error_oom = m->is_exit_oom = false;
+        m->is_error_oom = m->is_exit_oom = m->is_job_end = false;
+        m->is_job_past = true;
     }
 }

@@ -37,6 +37,7 @@ enum toc_run_state {
     X(TOC_RUN_EVENT_RESTART, "restart")                     \
     X(TOC_RUN_EVENT_ERROR, "error")                         \
     X(TOC_RUN_EVENT_EXIT, "exit")                           \
+    X(TOC_RUN_EVENT_JOB, "job")                             \
     X(TOC_RUN_EVENT_LAYERS, "layers")
 
 enum toc_run_event_kind {

@@ -53,8 +53,16 @@ def _script() -> str:
     return os.path.splitext(os.path.basename(path))[0] or 'run'
 
 
+def _job() -> Dict[str, str]:
+    """What the scheduler calls the job this process is part of."""
+    job, pod = os.environ.get('SLURM_JOB_ID', ''), os.environ.get('POD_NAME', '')
+    if not pod and 'KUBERNETES_SERVICE_HOST' in os.environ:
+        pod = socket.gethostname()  # what a pod is called, unless it uses the network of its node
+    return {name: value for name, value in (('slurm_job_id', job), ('pod', pod)) if value}
+
+
 def labels() -> Dict[str, str]:
-    out = {'host': socket.gethostname(), 'pid': str(os.getpid()), 'world_size': str(world_size())}
+    out = {'host': socket.gethostname(), 'pid': str(os.getpid()), 'world_size': str(world_size()), **_job()}
     for name in FRAMEWORKS:
         if name in sys.modules:
             version = getattr(sys.modules[name], '__version__', '')

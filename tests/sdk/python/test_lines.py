@@ -1,9 +1,11 @@
 """What becomes of reports: lines in a file, values of every kind, limits."""
 import math
+import os
 import pathlib
 import threading
 import time
 import tracemalloc
+import unittest.mock
 import zipfile
 
 import sdk_test
@@ -47,6 +49,12 @@ class Lines(FileCase):
         self.assertGreater(one['memory_bytes'], 1 << 20)
         self.assertGreater(one['memory_limit_bytes'], one['memory_bytes'])
         self.assertEqual((lines[-1]['state'], lines[-1]['message']), ('finished', 'all good'))
+
+    def test_the_job_of_a_scheduler_is_a_label(self):
+        with unittest.mock.patch.dict(os.environ, {'SLURM_JOB_ID': '17', 'POD_NAME': 'w-0'}):
+            run = self.run_of()
+            run.finish()
+        self.assertEqual((self.lines[0]['labels']['slurm_job_id'], self.lines[0]['labels']['pod']), ('17', 'w-0'))
 
     def test_numbers_that_json_lacks_and_values_that_are_none(self):
         run = self.run_of()

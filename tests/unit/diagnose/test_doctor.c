@@ -433,6 +433,68 @@ static void failure_is_a_crash_with_its_text(void **state) {
     expect_closed(s, "crash");
 }
 
+/* What the scheduler says is the cause; the run's own last words are its effects. */
+static void a_job_that_was_preempted_is_the_cause_of_the_crash(void **state) {
+    struct sim *s = *state;
+    sim_run(s, 25);
+    int64_t fault_ms = s->now_ms;
+    s->is_silent = true;
+    sim_state(s, 3);
+    sim_event(s, TOC_RUN_EVENT_ERROR, "RuntimeError: connection closed by peer");
+    sim_event(s, TOC_RUN_EVENT_JOB, "preempted: Slurm job 17 (llm) on g[1-2] was preempted");
+    sim_run(s, 10);
+    const struct sim_told *t = expect_one(s, "crash", fault_ms, 5);
+    assert_non_null(strstr(t->title, "stopped at step"));
+    assert_non_null(strstr(t->title, "Slurm job 17"));
+    assert_non_null(strstr(t->cause, "took the job's place away"));
+}
+
+/* A node that died takes the run's words with it: no error, no exit, no state. */
+static void a_lost_node_is_a_crash_and_no_hang(void **state) {
+    struct sim *s = *state;
+    sim_run(s, 25);
+    int64_t fault_ms = s->now_ms;
+    s->is_silent = true;
+    sim_run(s, 5);
+    sim_event(s, TOC_RUN_EVENT_JOB, "node_failed: Slurm job 17 on g2 lost its node: g2");
+    sim_run(s, 300);
+    const struct sim_told *t = expect_one(s, "crash", fault_ms, 10);
+    assert_non_null(strstr(t->cause, "lost a node"));
+}
+
+static void a_job_killed_for_memory_is_oom(void **state) {
+    struct sim *s = *state;
+    sim_run(s, 25);
+    int64_t fault_ms = s->now_ms;
+    s->is_silent = true;
+    sim_event(s, TOC_RUN_EVENT_JOB, "out_of_memory: pod train/w-0 on n1 ran out of memory");
+    sim_run(s, 30);
+    const struct sim_told *t = expect_one(s, "oom", fault_ms, 5);
+    assert_non_null(strstr(t->cause, "memory limit"));
+}
+
+/* Neither a word about an end that is history, nor one about an end that somebody wanted. */
+static void other_words_about_the_job_end_nothing(void **state) {
+    static const char *const words[] = {"cancelled: Slurm job 17 was cancelled", "running: goes on",
+                                        "vanished: Slurm job 17 is not listed any more",
+                                        "nonsense"};
+    struct sim *s = *state;
+    for (size_t i = 0; i < TOC_ARRAY_LEN(words); i++) {
+        sim_run(s, 20);
+        sim_event(s, TOC_RUN_EVENT_JOB, words[i]);
+    }
+    sim_run(s, 20);
+    struct toc_run_event e = {.kind = TOC_RUN_EVENT_JOB,
+                              .run = TOC_SV("r"),
+                              .t = {s->now_ms - 60000},
+                              .state = TOC_RUN_RUNNING,
+                              .message = TOC_SV("out_of_memory: of an earlier life")};
+    struct toc_run_listener *l = toc_doctor_listener(s->doctor);
+    l->on_event(l, &e);
+    sim_run(s, 20);
+    expect_nothing(s);
+}
+
 static void many_restarts_are_a_storm(void **state) {
     struct sim *s = *state;
     sim_run(s, 10);
@@ -593,6 +655,10 @@ int main(int argc, char **argv) {
         T(a_step_up_in_memory_is_no_leak),
         T(oom_says_so_and_is_no_crash),
         T(death_at_the_limit_is_oom_without_a_word),
+        T(a_job_that_was_preempted_is_the_cause_of_the_crash),
+        T(a_lost_node_is_a_crash_and_no_hang),
+        T(a_job_killed_for_memory_is_oom),
+        T(other_words_about_the_job_end_nothing),
         T(failure_is_a_crash_with_its_text),
         T(many_restarts_are_a_storm),
         T(slow_requests_and_failing_ones),
