@@ -90,7 +90,7 @@ struct scalars {
         host_interval_ms, gpu_interval_ms, hold_ms, reopen_ms, window_ms, max_age_ms, dead_after_ms,
         threshold_check_ms;
     bool host_enabled, gpu_enabled, discovery_enabled, builtin;
-    bool runs_tensorboard, runs_logs, runs_logs_utc;
+    bool runs_tensorboard, runs_wandb, runs_logs, runs_logs_utc;
     const struct toc_yaml *run_dirs, *allowed_hosts, *retention_rules;
     struct toc_metricdb_limits limits;
 };
@@ -149,6 +149,8 @@ static const struct toc_schema_key g_runs[] = {
     {"directories", TOC_SCHEMA_NODE, AT(run_dirs), false, NULL, 0, 0, "default [./runs]"},
     {"tensorboard", TOC_SCHEMA_BOOL, AT(runs_tensorboard), false, "true", 0, 0,
      "follow event files of TensorBoard in these folders and those in them"},
+    {"wandb", TOC_SCHEMA_BOOL, AT(runs_wandb), false, "true", 0, 0,
+     "the same for run files of Weights & Biases (run-ID.wandb)"},
     {"logs", TOC_SCHEMA_BOOL, AT(runs_logs), false, "true", 0, 0,
      "take numbers from *.log, *.out and *.txt in them"},
     {"logs_utc", TOC_SCHEMA_BOOL, AT(runs_logs_utc), false, "false", 0, 0,
@@ -292,6 +294,7 @@ static void set_scalars(struct toc_config *c, const struct sections *top, const 
     c->gpu_enabled = s->gpu_enabled;
     c->discovery_enabled = s->discovery_enabled;
     c->runs_tensorboard = s->runs_tensorboard;
+    c->runs_wandb = s->runs_wandb;
     c->runs_logs = s->runs_logs;
     c->runs_logs_utc = s->runs_logs_utc;
     c->builtin_rules = s->builtin;

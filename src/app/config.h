@@ -69,7 +69,7 @@ struct toc_config {
     bool host_enabled, gpu_enabled, discovery_enabled, builtin_rules;
     int64_t host_interval_ms, gpu_interval_ms;
     struct toc_config_paths run_dirs;
-    bool runs_tensorboard, runs_logs, runs_logs_utc;
+    bool runs_tensorboard, runs_wandb, runs_logs, runs_logs_utc;
 
     struct toc_query_limits query;
     struct toc_otlp_options otlp; /* lists in the arena */

@@ -313,6 +313,7 @@ static int start_collectors(struct toc_daemon *d, uint16_t own_port, struct toc_
         .dirs = d->config->run_dirs.items,
         .dir_count = d->config->run_dirs.count,
         .reads_tensorboard = d->config->runs_tensorboard,
+        .reads_wandb = d->config->runs_wandb,
         .reads_logs = d->config->runs_logs,
         .are_logs_utc = d->config->runs_logs_utc,
     };

@@ -145,9 +145,8 @@ int toc_feed_put_reports(struct toc_doctor_feeds *fs, struct feed *f, struct toc
 
 static const struct feed_form *form_of(enum toc_doctor_file_type type) {
     static const struct feed_form *const forms[] = {
-        [TOC_DOCTOR_FILE_JSONL] = &toc_feed_lines,
-        [TOC_DOCTOR_FILE_CSV] = &toc_feed_lines,
-        [TOC_DOCTOR_FILE_TFEVENTS] = &toc_feed_tfevents,
+        [TOC_DOCTOR_FILE_JSONL] = &toc_feed_lines,       [TOC_DOCTOR_FILE_CSV] = &toc_feed_lines,
+        [TOC_DOCTOR_FILE_TFEVENTS] = &toc_feed_tfevents, [TOC_DOCTOR_FILE_WANDB] = &toc_feed_wandb,
         [TOC_DOCTOR_FILE_LOG] = &toc_feed_log,
     };
     return forms[type];
@@ -175,12 +174,20 @@ static void open_feed(struct toc_doctor_feeds *fs, const struct toc_doctor_file 
     feed_free(fs, f);
 }
 
+/* Weights & Biases keeps what the job prints in a folder below that of the run file. */
+static bool is_below(struct toc_sv folder, struct toc_sv above) {
+    return folder.n > above.n && toc_sv_starts_with(folder, above) &&
+           (!above.n || folder.p[above.n] == '/');
+}
+
 /* Does the folder hold reports already? */
 static bool has_reports(const struct toc_doctor_feeds *fs, const struct toc_doctor_file *file) {
     struct feed one = {.file = file};
     for (size_t i = 0; i < fs->feeds.count; i++)
         if (fs->feeds.items[i]->form != &toc_feed_log &&
-            toc_sv_eq(toc_feed_folder_of(fs->feeds.items[i]), toc_feed_folder_of(&one)))
+            (toc_sv_eq(toc_feed_folder_of(fs->feeds.items[i]), toc_feed_folder_of(&one)) ||
+             (fs->feeds.items[i]->form == &toc_feed_wandb &&
+              is_below(toc_feed_folder_of(&one), toc_feed_folder_of(fs->feeds.items[i])))))
             return true;
     return false;
 }

@@ -6,6 +6,7 @@
 #include "collect/run_log_feed.h"
 #include "collect/run_report.h"
 #include "collect/tensorboard_feed.h"
+#include "collect/wandb_tail.h"
 
 enum {
     TOC_FEED_PIECE_BYTES = 64 << 10,
@@ -43,6 +44,7 @@ struct feed {
     struct feed_folder *folder;            /* of an event file */
     struct toc_tensorboard_stream *stream; /* event file, once its first piece was taken */
     struct toc_run_log_feed *log;          /* log, the same */
+    struct toc_wandb_feed *wandb;          /* run file of Weights & Biases */
     int64_t base_ms;                       /* log without times: of its first report */
     int64_t reports;                       /* given so far */
 };
@@ -67,7 +69,7 @@ struct toc_doctor_feeds {
     } folders;
 };
 
-extern const struct feed_form toc_feed_lines, toc_feed_tfevents, toc_feed_log;
+extern const struct feed_form toc_feed_lines, toc_feed_tfevents, toc_feed_wandb, toc_feed_log;
 
 /* Up to `bytes` from the feed's offset into out; the number read, or TOC_E…. */
 int64_t toc_feed_read(struct toc_doctor_feeds *fs, const struct feed *f, struct toc_buf *out,

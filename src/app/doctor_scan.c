@@ -10,6 +10,7 @@
 #define SUFFIXES(X)                    \
     X(".jsonl", TOC_DOCTOR_FILE_JSONL) \
     X(".csv", TOC_DOCTOR_FILE_CSV)     \
+    X(".wandb", TOC_DOCTOR_FILE_WANDB) \
     X(".log", TOC_DOCTOR_FILE_LOG)     \
     X(".out", TOC_DOCTOR_FILE_LOG)     \
     X(".err", TOC_DOCTOR_FILE_LOG)

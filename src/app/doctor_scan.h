@@ -22,6 +22,7 @@ enum {
     X(TOC_DOCTOR_FILE_JSONL, "JSON lines")     \
     X(TOC_DOCTOR_FILE_CSV, "CSV")              \
     X(TOC_DOCTOR_FILE_TFEVENTS, "TensorBoard") \
+    X(TOC_DOCTOR_FILE_WANDB, "W&B")            \
     X(TOC_DOCTOR_FILE_LOG, "log")
 
 enum toc_doctor_file_type {

@@ -5,7 +5,7 @@
 #include "collect/run_tail.h"
 #include "sys/log.h"
 
-enum { PARTS = 3 };
+enum { PARTS = 4 };
 
 struct toc_run_readers {
     struct toc_alias_table *aliases;
@@ -13,6 +13,7 @@ struct toc_run_readers {
     struct toc_run_dirs *dirs; /* NULL: neither event files nor logs are read */
     struct toc_run_tail *tail;
     struct toc_tensorboard_tail *tensorboard; /* NULL: not read */
+    struct toc_wandb_tail *wandb;             /* the same */
     struct toc_run_log_tail *logs;            /* the same */
     uint32_t saved[PARTS];                    /* checksums of what was saved last */
 };
@@ -24,6 +25,10 @@ static void save_tensorboard(struct toc_run_readers *r, struct toc_buf *out) {
     if (r->tensorboard)
         toc_tensorboard_tail_save(r->tensorboard, out);
 }
+static void save_wandb(struct toc_run_readers *r, struct toc_buf *out) {
+    if (r->wandb)
+        toc_wandb_tail_save(r->wandb, out);
+}
 static void save_logs(struct toc_run_readers *r, struct toc_buf *out) {
     if (r->logs)
         toc_run_log_tail_save(r->logs, out);
@@ -33,6 +38,9 @@ static int restore_lines(struct toc_run_readers *r, struct toc_sv bytes) {
 }
 static int restore_tensorboard(struct toc_run_readers *r, struct toc_sv bytes) {
     return r->tensorboard ? toc_tensorboard_tail_restore(r->tensorboard, bytes) : 0;
+}
+static int restore_wandb(struct toc_run_readers *r, struct toc_sv bytes) {
+    return r->wandb ? toc_wandb_tail_restore(r->wandb, bytes) : 0;
 }
 static int restore_logs(struct toc_run_readers *r, struct toc_sv bytes) {
     return r->logs ? toc_run_log_tail_restore(r->logs, bytes) : 0;
@@ -46,12 +54,13 @@ static const struct {
     {"tail", save_lines, restore_lines},
     {"tensorboard", save_tensorboard, restore_tensorboard},
     {"logs", save_logs, restore_logs},
+    {"wandb", save_wandb, restore_wandb},
 };
 
 static int make_tables(struct toc_run_readers *r, const struct toc_run_readers_options *o,
                        struct toc_err *err) {
     int rc = 0;
-    if (o->reads_tensorboard || o->reads_logs)
+    if (o->reads_tensorboard || o->reads_wandb || o->reads_logs)
         rc = toc_alias_table_builtin(&r->aliases, err);
     if (rc == 0 && o->reads_logs)
         rc = toc_run_log_table_builtin(&r->log_table, err);
@@ -74,6 +83,9 @@ int toc_run_readers_new(const struct toc_run_readers_options *o, struct toc_run_
     if (o->reads_tensorboard)
         r->tensorboard = toc_tensorboard_tail_new(
             &(struct toc_tensorboard_tail_options){.receiver = o->receiver, .aliases = r->aliases});
+    if (o->reads_wandb)
+        r->wandb = toc_wandb_tail_new(
+            &(struct toc_wandb_tail_options){.receiver = o->receiver, .aliases = r->aliases});
     if (o->reads_logs)
         r->logs =
             toc_run_log_tail_new(&(struct toc_run_log_tail_options){.receiver = o->receiver,
@@ -91,6 +103,7 @@ void toc_run_readers_free(struct toc_run_readers **readers) {
         return;
     toc_run_tail_free(&r->tail);
     toc_tensorboard_tail_free(&r->tensorboard);
+    toc_wandb_tail_free(&r->wandb);
     toc_run_log_tail_free(&r->logs);
     toc_run_dirs_free(&r->dirs);
     toc_run_log_table_free(&r->log_table);
@@ -106,6 +119,8 @@ int toc_run_readers_poll(struct toc_run_readers *r, struct toc_ts now, struct to
     struct toc_run_dirs_listing listing = toc_run_dirs_list(r->dirs);
     if (r->tensorboard)
         rc = toc_tensorboard_tail_poll(r->tensorboard, &listing, now, err);
+    if (rc == 0 && r->wandb)
+        rc = toc_wandb_tail_poll(r->wandb, &listing, now, err);
     if (rc == 0 && r->logs)
         rc = toc_run_log_tail_poll(r->logs, &listing, now, err);
     return rc;
@@ -145,6 +160,10 @@ void toc_run_readers_restore(struct toc_run_readers *r, struct toc_blob_store *b
 struct toc_tensorboard_tail_counters toc_run_readers_tensorboard(struct toc_run_readers *r) {
     return r->tensorboard ? toc_tensorboard_tail_counters(r->tensorboard)
                           : (struct toc_tensorboard_tail_counters){0};
+}
+
+struct toc_wandb_tail_counters toc_run_readers_wandb(struct toc_run_readers *r) {
+    return r->wandb ? toc_wandb_tail_counters(r->wandb) : (struct toc_wandb_tail_counters){0};
 }
 
 struct toc_run_log_tail_counters toc_run_readers_logs(struct toc_run_readers *r) {

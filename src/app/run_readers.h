@@ -1,12 +1,14 @@
 /*
  * Everything that reads what training jobs leave in runs.directories: lines of the run protocol,
- * event files of TensorBoard, logs. One thread at a time; counters from any.
+ * event files of TensorBoard, run files of Weights & Biases, logs. One thread at a time; counters
+ * from any.
  */
 #ifndef TOC_APP_RUN_READERS_H
 #define TOC_APP_RUN_READERS_H
 
 #include "collect/run_log_tail.h"
 #include "collect/tensorboard_tail.h"
+#include "collect/wandb_tail.h"
 #include "model/blob_store.h"
 
 struct toc_run_readers_options {
@@ -14,7 +16,7 @@ struct toc_run_readers_options {
     struct toc_sink *sink;
     const char *const *dirs;
     size_t dir_count;
-    bool reads_tensorboard, reads_logs;
+    bool reads_tensorboard, reads_wandb, reads_logs;
     bool are_logs_utc; /* dates without a zone */
 };
 
@@ -30,6 +32,7 @@ void toc_run_readers_save(struct toc_run_readers *r, struct toc_blob_store *blob
 void toc_run_readers_restore(struct toc_run_readers *r, struct toc_blob_store *blobs);
 /* All 0 when that kind is not read. */
 struct toc_tensorboard_tail_counters toc_run_readers_tensorboard(struct toc_run_readers *r);
+struct toc_wandb_tail_counters toc_run_readers_wandb(struct toc_run_readers *r);
 struct toc_run_log_tail_counters toc_run_readers_logs(struct toc_run_readers *r);
 
 #endif

@@ -42,6 +42,12 @@ static void reader_metrics(struct toc_daemon *d, toc_on_metric *fn, void *ctx) {
        (double)t.member);
     TOC_TENSORBOARD_TAIL_COUNTER_TABLE(X)
 #undef X
+    struct toc_wandb_tail_counters w = toc_run_readers_wandb(d->readers);
+#define X(member, end, help)                                                             \
+    fn(ctx, "tocsin_wandb_" #member end, end[0] ? "counter" : "gauge", help, NULL, NULL, \
+       (double)w.member);
+    TOC_WANDB_TAIL_COUNTER_TABLE(X)
+#undef X
 #define X(member, end, help)                                                               \
     fn(ctx, "tocsin_run_log_" #member end, end[0] ? "counter" : "gauge", help, NULL, NULL, \
        (double)l.member);
