@@ -23,7 +23,8 @@ const char toc_default_alerting[] =
 struct sections {
     const struct toc_yaml *global, *scrape_configs, *remote_write, *rule_files, *detectors, *packs,
         *storage, *host, *gpu, *discovery, *runs, *auth, *tls, *rules, *incident, *notify, *query,
-        *otlp, *influx, *statsd, *nccl_ras, *job_state, *series_watch, *logs, *features, *web;
+        *otlp, *influx, *statsd, *nccl_ras, *job_state, *series_watch, *logs, *costs, *features,
+        *web;
     struct toc_sv listen, data_dir, external_url, log_level, alertmanager_file;
 };
 
@@ -75,6 +76,7 @@ static const struct toc_schema_key g_top[] = {
      "schedulers that are asked for the state of jobs"},
     {"logs", TOC_SCHEMA_NODE, AT(logs), false, NULL, 0, 0,
      "logs in which known errors are looked for"},
+    {"costs", TOC_SCHEMA_NODE, AT(costs), false, NULL, 0, 0, "prices of tokens, and budgets"},
     {"web", TOC_SCHEMA_NODE, AT(web), false, NULL, 0, 0, "what the HTTP API allows"},
     {"features", TOC_SCHEMA_NODE, AT(features), false, NULL, 0, 0,
      "experimental features by upstream's names"},
@@ -328,6 +330,14 @@ static int read_file(const char *path, struct toc_buf *out, struct toc_err *err)
     return rc < 0 ? toc_errf(err, rc, "cannot read %s: %s", path, toc_strerror(rc)) : 0;
 }
 
+static int add_cost_rules(struct toc_config *c, struct toc_err *err) {
+    struct toc_buf text = TOC_BUF_INIT;
+    toc_costs_rules(&c->costs, &text);
+    int rc = text.n ? toc_config_add_rule_file(c, "costs", toc_buf_sv(&text), err) : 0;
+    toc_buf_fini(&text);
+    return rc;
+}
+
 static int load_rule_files(struct toc_config *c, const struct toc_yaml *list, struct toc_err *err) {
     struct toc_config_paths paths = {0}, found = {0};
     int rc = read_paths(c, list, "rule_files", &paths, err);
@@ -345,6 +355,8 @@ static int load_rule_files(struct toc_config *c, const struct toc_yaml *list, st
             toc_buf_fini(&text);
         }
     }
+    if (rc == 0)
+        rc = add_cost_rules(c, err);
     return rc == 0 && c->builtin_rules ? toc_config_add_builtin_packs(c, err) : rc;
 }
 
@@ -396,6 +408,8 @@ static int load_parts(struct toc_config *c, const struct sections *top, const st
         rc = toc_config_series_watch_read(top->series_watch, c, err);
     if (rc == 0)
         rc = toc_config_logs_read(top->logs, c, err);
+    if (rc == 0)
+        rc = toc_costs_read(top->costs, &c->arena, &c->costs, err);
     if (rc == 0)
         rc = toc_scrape_set_read(top->scrape_configs, &global, &c->scrape, err);
     if (rc == 0)

@@ -11,6 +11,7 @@
 
 #include "alert/config.h"
 #include "api/query_gate.h"
+#include "app/costs.h"
 #include "app/log_watch.h"
 #include "app/pressure.h"
 #include "base/arena.h"
@@ -79,6 +80,7 @@ struct toc_config {
     struct toc_job_poller_options job_state; /* texts in the arena */
     struct toc_config_series_watch series_watch;
     struct toc_log_config logs; /* texts in the arena */
+    struct toc_costs costs;     /* the same */
     unsigned features;          /* bits of api/feature.h */
     bool has_admin_api;
     struct toc_sv cors_origin;       /* regular expression, empty: none */
