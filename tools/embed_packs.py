@@ -25,9 +25,9 @@ class Table:
 
     def pack(self, number, pack):
         rows = [f'    {{"{name}", {self.text(rules)}, {self.text(tests)}}},' for name, rules, tests in pack.tests]
-        yaml, plain = self.text(pack.yaml), self.text(pack.prometheus())
+        yaml, plain, dashboard = self.text(pack.yaml), self.text(pack.prometheus()), self.text(pack.dashboard)
         self.lines += [f'static const struct toc_pack_tests tests_{number}[] = {{'] + rows + ['};', '']
-        return f'    {{"{pack.name}", "{pack.title}", "{pack.seen}",\n     {yaml}, {plain}, tests_{number}, {len(rows)}}},'
+        return f'    {{"{pack.name}", "{pack.title}", "{pack.seen}",\n     {yaml}, {plain}, {dashboard}, tests_{number}, {len(rows)}}},'
 
 
 def main():

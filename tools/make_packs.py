@@ -100,7 +100,7 @@ def selector(family, key):
     return with_suffix(series, '_' + part) if part else series
 
 
-def rule_of(family, block):
+def filled(family, text):
     def fill(m):
         key = m.group(1)
         if key.startswith('scale:'):
@@ -110,10 +110,11 @@ def rule_of(family, block):
             return '{{ $labels.' + key[6:] + ' }}'
         if key.startswith('value'):
             return '{{ $' + key + ' }}'
-        fixed = {'Name': family.prefix, 'by': family.by, 'model': '{{ $labels.' + family.model + ' }}'}
+        fixed = {'Name': family.prefix, 'by': family.by, 'model': '{{ $labels.' + family.model + ' }}',
+                 'legend': ' '.join('{{%s}}' % l.strip() for l in family.by.split(',') if l.strip() != 'job')}
         return fixed.get(key) or selector(family, key)
     # Braces of YAML flow mappings have a space or a colon after the first word.
-    return re.sub(r'\{(\w[\w.]*|scale:\w+|label:\w+|value(?: \| \w+)?)\}', fill, block.rule)
+    return re.sub(r'\{(\w[\w.]*|scale:\w+|label:\w+|value(?: \| \w+)?)\}', fill, text)
 
 
 def example(op, value):
@@ -157,8 +158,8 @@ def test_of(family, block, test):
 
 class Pack:
     """tests: [(file name, its rules, its tests)]: days of slow groups need not evaluate the fast ones."""
-    def __init__(self, name, title, seen, yaml, tests):
-        self.name, self.title, self.seen, self.yaml, self.tests = name, title, seen, yaml, tests
+    def __init__(self, name, title, seen, yaml, tests, dashboard):
+        self.name, self.title, self.seen, self.yaml, self.tests, self.dashboard = name, title, seen, yaml, tests, dashboard
 
     def write_tests(self, folder, is_prometheus):
         """Files for `promtool test rules` or `tocsin test rules`."""
@@ -173,19 +174,40 @@ class Pack:
 HEAD = 'groups:\n'
 
 
+# What the title of a family is in the other language of the UI.
+CHINESE = (('inference server', '推理服务'), ('inference extension', '推理扩展'), ('Operations of models, from spans', '模型操作（来自 span）'),
+           (' inside ', ' 运行于 '), (' metrics', ' 指标'), (' proxy', ' 代理'), (' server', ' 服务'), (' frontend', ' 前端'))
+
+
+def serving_dashboard(family):
+    """Charts of packs/dashboards/serving.tmpl whose signals the family has."""
+    chinese = family.title
+    for english, text in CHINESE:
+        chinese = chinese.replace(english, text)
+    quoted = [t.replace("'", "''") for t in (family.title, chinese)]
+    charts = []
+    for block in re.split(r'^=== ', (PACKS / 'dashboards' / 'serving.tmpl').read_text(), flags=re.M)[1:]:
+        needs, _, chart = block.partition('\n')
+        if all(n in family.signals for n in needs.split()):
+            charts.append(filled(family, chart).strip('\n'))
+    if not charts:
+        sys.exit(f'dashboards/serving.tmpl: {family.name} has no chart')
+    return f"title: {{en: '{quoted[0]}', zh: '{quoted[1]}'}}\ncharts:\n" + '\n'.join(charts) + '\n'
+
+
 def serving_pack(family, blocks):
     blocks = [b for b in blocks if b.fits(family)]
     yaml, tests = f'# {family.title}. Made from packs/serving.tmpl and packs/servers.tsv.\n' + HEAD, []
     for interval in dict.fromkeys(b.interval for b in blocks):
         group, own = f'{family.name}_{interval}', [b for b in blocks if b.interval == interval]
-        rules = f'- name: {group}\n  interval: {interval}\n  rules:\n' + '\n'.join(rule_of(family, b).strip('\n') for b in own) + '\n'
+        rules = f'- name: {group}\n  interval: {interval}\n  rules:\n' + '\n'.join(filled(family, b.rule).strip('\n') for b in own) + '\n'
         tests.append((f'{group}.yml', HEAD + rules, f'rule_files: [{group}.yml]\nevaluation_interval: {interval}\ntests:\n' +
                       '\n'.join(test_of(family, b, t) for b in own for t in b.tests) + '\n'))
         yaml += rules
     left = re.search(r'\{(?:Name|by|model|scale:\w+)\}', yaml)
     if left:
         sys.exit(f'serving.tmpl: {family.name}: {left.group()} was not filled in')
-    return Pack(family.name, family.title, family.seen, yaml, tests)
+    return Pack(family.name, family.title, family.seen, yaml, tests, serving_dashboard(family))
 
 
 def serving_packs():
@@ -209,7 +231,8 @@ def written_pack(path):
         for word in ('fires', 'stays silent'):
             if f'- name: {alert} {word}\n' not in tests:
                 sys.exit(f'{path}: {alert} has no test "{alert} {word}"')
-    return Pack(path.stem, title.group(1), seen.group(1) if seen else '', yaml, [(f'{path.stem}.yml', yaml, tests)])
+    dashboard = (path.parent / 'dashboards' / path.name).read_text()
+    return Pack(path.stem, title.group(1), seen.group(1) if seen else '', yaml, [(f'{path.stem}.yml', yaml, tests)], dashboard)
 
 
 def all_packs():

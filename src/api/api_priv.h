@@ -101,7 +101,7 @@ toc_api_handler toc_api_incidents, toc_api_incident, toc_api_incident_acknowledg
     toc_api_incident_ack_page, toc_api_incident_ack_link;
 toc_api_handler toc_api_backtest, toc_api_threshold_reviews, toc_api_threshold_review_propose,
     toc_api_threshold_review_accept, toc_api_threshold_review_reject;
-toc_api_handler toc_api_packs, toc_api_pack_set;
+toc_api_handler toc_api_packs, toc_api_pack_set, toc_api_dashboards, toc_api_dashboard;
 toc_api_handler toc_api_runs, toc_api_run_coverage, toc_api_ingest_run;
 toc_api_handler toc_api_learn, toc_api_learn_report, toc_api_learn_alerts, toc_api_learn_preview,
     toc_api_learn_apply, toc_api_learn_roll_back, toc_api_learn_verdict;

@@ -151,6 +151,8 @@ static const struct toc_route g_routes[] = {
     {POST, T "/learn/scopes/{}/apply", TOC_ACCESS_EDIT, true, 4 * KIB, toc_api_learn_apply},
     {POST, T "/learn/scopes/{}/rollback", TOC_ACCESS_EDIT, true, 4 * KIB, toc_api_learn_roll_back},
     {GET, T "/packs", TOC_ACCESS_READ, false, 0, toc_api_packs},
+    {GET, T "/dashboards", TOC_ACCESS_READ, false, 0, toc_api_dashboards},
+    {GET, T "/dashboards/{}", TOC_ACCESS_READ, false, 0, toc_api_dashboard},
     {POST, T "/packs/{}", TOC_ACCESS_EDIT, true, 4 * KIB, toc_api_pack_set},
     {GET, T "/runs", TOC_ACCESS_READ, false, 0, toc_api_runs},
     {GET, T "/runs/{}/coverage", TOC_ACCESS_READ, false, 0, toc_api_run_coverage},

@@ -21,6 +21,7 @@ struct toc_builtin_pack {
     const char *seen;
     struct toc_sv yaml;
     struct toc_sv prometheus; /* the same without the keys that only Tocsin knows */
+    struct toc_sv dashboard;  /* rules/dashboard.h */
     const struct toc_pack_tests *tests;
     size_t test_count;
 };

@@ -145,6 +145,23 @@ async function explore(page) {
   check((await page.locator(".error").first().innerText()).includes("parse error"), "an error is explained");
 }
 
+async function dashboards(page) {
+  await page.goto(`${url}/#/dashboards?pack=host&range=900`);
+  await page.waitForSelector("[data-dashboard=host] canvas", { timeout: 15000 });
+  const names = await page.locator("select[name=pack] option").allInnerTexts();
+  check(names.includes("Machines") && names.includes("Tocsin itself"), `packs that are awake are offered: ${names}`);
+  check(!names.includes("NVIDIA GPUs"), "one that sleeps is not");
+  check((await page.locator("[data-dashboard=host] figcaption").allInnerTexts()).includes("CPU busy"), "charts have titles");
+  await page.selectOption("select[name=pack]", "self");
+  await page.waitForSelector("[data-dashboard=self] canvas", { timeout: 15000 });
+  check(page.url().includes("pack=self"), "the pack is in the URL");
+  await page.selectOption("select[name=range]", "21600");
+  await page.waitForFunction(() => location.hash.includes("range=21600"));
+  check((await (await fetch(`${url}/api/tocsin/v1/dashboards/nothing`)).json()).status === 404, "an unknown pack");
+  const chart = (await api("/dashboards/gpu")).charts.find((c) => c.threshold === 85);
+  check(chart?.title.zh.includes("温度"), "a pack that sleeps can be looked at, in both languages");
+}
+
 async function keyboard(page) {
   await page.goto(`${url}/#/now`);
   /* Loaded anew: a change of the hash alone leaves the focus where the view before had it. */
@@ -160,7 +177,7 @@ async function keyboard(page) {
 }
 
 async function everyScreen(id) {
-  const screens = ["now", "incidents", `incident/${id}`, "alerts", "runs", "explore?expr=train_loss&range=300"];
+  const screens = ["now", "incidents", `incident/${id}`, "alerts", "runs", "dashboards?pack=host", "explore?expr=train_loss&range=300"];
   for (const colorScheme of ["light", "dark"])
     for (const language of ["en", "zh"])
       for (const width of [1280, 390]) {
@@ -188,6 +205,9 @@ async function takePictures(id) {
   await page.goto(`${url}/#/incident/${id}`);
   await page.waitForTimeout(3000);
   await page.screenshot({ path: join(screenshots, "incident.png") });
+  await page.goto(`${url}/#/dashboards?pack=host&range=900`);
+  await page.waitForTimeout(4000);
+  await page.screenshot({ path: join(screenshots, "dashboards.png") });
   await page.context().close();
 }
 
@@ -211,6 +231,7 @@ try {
     await page.waitForSelector("[data-action=verdict]");
     await judge(page, id);
     await explore(page);
+    await dashboards(page);
     await keyboard(page);
     await everyScreen(id);
   }

@@ -7,6 +7,7 @@ import { language, setLanguage, t, type Key, type Language } from "./i18n";
 import { Login } from "./login";
 import { go, place } from "./router";
 import { Alerts } from "./screens/alerts";
+import { Dashboards } from "./screens/dashboards";
 import { Explore } from "./screens/explore";
 import { Incident } from "./screens/incident";
 import { Incidents } from "./screens/incidents";
@@ -14,7 +15,7 @@ import { Now } from "./screens/now";
 import { Runs } from "./screens/runs";
 import { applyTheme, setTheme, theme, type Theme } from "./theme";
 
-const MENU: Key[] = ["now", "incidents", "alerts", "runs", "explore"];
+const MENU: Key[] = ["now", "incidents", "alerts", "runs", "dashboards", "explore"];
 
 function Header() {
   return (
@@ -40,6 +41,7 @@ function Screen() {
     case "now": return <Now />;
     case "incidents": return <Incidents />;
     case "incident": return <Incident key={p.id} id={p.id} />;
+    case "dashboards": return <Dashboards query={p.query} />;
     case "explore": return <Explore query={p.query} />;
     case "alerts": return <Alerts />;
     case "runs": return <Runs />;
@@ -54,7 +56,7 @@ function useShortcuts() {
     const onKey = (e: KeyboardEvent) => {
       const target = e.target as HTMLElement;
       if (e.ctrlKey || e.metaKey || e.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName)) return;
-      const screens: Record<string, string> = { n: "now", i: "incidents", a: "alerts", r: "runs", e: "explore" };
+      const screens: Record<string, string> = { n: "now", i: "incidents", a: "alerts", r: "runs", d: "dashboards", e: "explore" };
       if (afterG && screens[e.key]) go(screens[e.key]);
       else if (e.key === "/") { e.preventDefault(); go("explore"); setTimeout(() => document.getElementById("expr")?.focus(), 50); }
       afterG = e.key === "g";
