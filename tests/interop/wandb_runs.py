@@ -23,7 +23,7 @@ for step in range(60):
     loss = float('nan') if bad and step >= 40 else 2.0 / (step + 1)
     run.log({'train/loss': loss, 'lr': 1e-3, 'grad_norm': 0.5, 'nested': {'a': step}, 'text': 'no number',
              'hist': wandb.Histogram(np_histogram=([1, 2], [0, 1, 2])), 'trainer/global_step': step * 10})
-    time.sleep(0.05)
+    time.sleep(0.25 if bad else 0.05)
 run.summary['best'] = 0.25
 run.finish(exit_code=3 if bad else 0)
 '''
@@ -102,8 +102,9 @@ def main():
             name = followed(c, d, python, folder, runs, 'bad')
             c.check(wait_for(lambda: any(a['labels'].get('kind') == 'non_finite' for a in d.get(f'/api/v2/alerts?filter=run={name}').json), 30),
                     'NaN in a run file is an alert')
+            # Numbers of the daemon's own are written every five seconds.
+            c.check(wait_for(lambda: d.query('tocsin_wandb_files == 2'), 20), 'two files, not the second names of latest-run')
             c.equal(d.query('tocsin_wandb_records_damaged_total')[0][1], 0.0, 'nothing is damaged')
-            c.equal(d.query('tocsin_wandb_files')[0][1], 2.0, 'two files, not the second names of latest-run')
         doctor(c, runs)
         cut(c, runs)
     c.finish()

@@ -108,7 +108,8 @@ async function handleIncident(page, id) {
   await page.goto(`${url}/#/incident/${id}`);
   await page.waitForSelector("[data-action=acknowledge]");
   await page.waitForSelector(".evidence canvas");
-  check(await page.locator("h1").innerText().then((t) => t.includes("queue of web")), "the incident's title is shown");
+  const title = await page.locator("h1").innerText();
+  check(title.includes("queue of web"), `the incident's title is shown: ${title}`);
   await act("acknowledge", "acknowledged");
   await page.fill("input[name=comment]", "<b>hostile</b> & comment");
   await act("comment", "comment");
@@ -222,7 +223,7 @@ try {
     await page.goto(`${url}/#/now`);
     await page.waitForSelector(".incidents a");
     await page.waitForSelector(".charts canvas", { timeout: 10000 });
-    if (screenshots) await takePictures(id);
+    if (screenshots) await Promise.all([takePictures(id), feed(8, 22)]); // a run that fell silent would hang
     await logIn(page);
     await handleIncident(page, id);
     await feed(1, 5);

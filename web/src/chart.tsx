@@ -24,6 +24,7 @@ function thresholdPlugin(thresholds: { value: number; label: string }[]): uPlot.
         ctx.save();
         ctx.strokeStyle = ctx.fillStyle = colour("critical");
         ctx.setLineDash([6, 4]);
+        ctx.textAlign = "left"; // uPlot leaves that of the axis drawn last
         for (const { value, label } of thresholds) {
           const y = u.valToPos(value, "y", true);
           if (!(y >= bbox.top && y <= bbox.top + bbox.height)) continue;
