@@ -7,13 +7,15 @@
 #include "base/time.h"
 
 int toc_detect_case_init(struct toc_detect_case *c, const struct toc_detect_rows *rows,
-                         enum toc_method method, bool has_reasons, bool has_trace,
+                         const struct toc_detect_judge *judge, bool has_reasons, bool has_trace,
                          struct toc_err *err) {
     size_t count = rows->columns.chosen.count;
     *c = (struct toc_detect_case){.name = rows->name,
-                                  .method = method,
+                                  .method = toc_detect_judge_name(judge),
+                                  .rows_min = toc_detect_judge_rows_min(judge),
                                   .column_count = count,
                                   .has_times = rows->columns.time != SIZE_MAX,
+                                  .takes_late = toc_detect_judge_takes_late(judge),
                                   .has_trace = has_trace};
     c->columns = TOC_NEW_ARRAY(char *, count);
     for (size_t i = 0; i < count; i++)
@@ -33,6 +35,7 @@ void toc_detect_case_fini(struct toc_detect_case *c) {
         toc_free(c->alerts.items[i].at_peak);
     }
     TOC_VEC_FINI(&c->alerts);
+    toc_free(c->noted);
     toc_explainer_free(&c->explainer);
     toc_trace_fini(&c->trace);
     *c = (struct toc_detect_case){0};
@@ -78,6 +81,8 @@ static void note_peak(struct toc_detect_case *c, struct toc_detect_alert *a,
     a->value = c->column_count == 1 ? rows->values[0] : NAN;
     a->result = r->row;
     a->column = r->column;
+    if (r->event != TOC_CURVE_NOTHING)
+        a->event = r->event;
 }
 
 static void begin_alert(struct toc_detect_case *c, const struct toc_detect_rows *rows,
@@ -128,8 +133,16 @@ static void trace_row(struct toc_detect_case *c, const struct toc_detect_rows *r
         toc_trace_put(&c->trace, columns + i, more[i]);
 }
 
+static void take_note(struct toc_detect_case *c, const struct toc_detect_rows *rows,
+                      const struct toc_method_result *r) {
+    if (r->note == TOC_CURVE_NOTHING || c->note_count++ > 0)
+        return;
+    c->note = r->note;
+    c->noted = time_of_row(c, rows);
+}
+
 static void note_time(struct toc_detect_case *c, const struct toc_detect_rows *rows) {
-    bool is_late = c->rows && !(rows->seconds > c->last_seconds);
+    bool is_late = c->rows && !c->takes_late && !(rows->seconds > c->last_seconds);
     if (is_late && c->late_rows++ == 0)
         c->first_late_line = rows->line;
     if (!is_late)
@@ -146,6 +159,7 @@ void toc_detect_case_add(struct toc_detect_case *c, const struct toc_detect_rows
     if (c->has_trace)
         trace_row(c, rows, r);
     note_alert(c, rows, r);
+    take_note(c, rows, r);
 }
 
 void toc_detect_case_end(struct toc_detect_case *c) {
@@ -154,7 +168,7 @@ void toc_detect_case_end(struct toc_detect_case *c) {
 }
 
 bool toc_detect_case_is_short(const struct toc_detect_case *c) {
-    return c->rows < toc_method_info(c->method)->rows_min;
+    return c->rows < c->rows_min;
 }
 
 void toc_detect_case_time(const struct toc_detect_case *c, uint64_t row, double seconds,
@@ -178,6 +192,11 @@ static void tell_cause(const struct toc_detect_case *c, const struct toc_cause *
 
 void toc_detect_case_reason(const struct toc_detect_case *c, const struct toc_detect_alert *a,
                             struct toc_buf *out) {
+    if (a->event != TOC_CURVE_NOTHING) {
+        toc_buf_printf(out, "%s: %s (%s)", c->columns[a->column], toc_curve_event_meaning(a->event),
+                       toc_curve_event_name(a->event));
+        return; /* what is far outside beside it belongs to a curve that moves by itself */
+    }
     if (a->why.cause_count == 0 && a->result.surprise >= 100 && a->column != SIZE_MAX)
         toc_buf_printf(out, "%s is not a number", c->columns[a->column]);
     else if (a->why.cause_count == 0)

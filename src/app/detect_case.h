@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "app/detect_judge.h"
 #include "app/detect_rows.h"
 #include "app/detect_trace.h"
 #include "base/vec.h"
@@ -25,21 +26,27 @@ struct toc_detect_alert {
     double value;                    /* of a metric at the peak; NaN of several columns */
     struct toc_stream_result result; /* at the peak */
     size_t column;                   /* that spoke there; SIZE_MAX: together */
+    enum toc_curve_event event;      /* of a training's curve; NOTHING: of another column */
     struct toc_explanation why;
     bool is_explained;
 };
 
 struct toc_detect_case {
     const char *name; /* of the file; borrowed */
-    enum toc_method method;
-    char **columns; /* names of the chosen ones; owned */
+    const char *method;
+    size_t rows_min; /* before the method says anything */
+    char **columns;  /* names of the chosen ones; owned */
     size_t column_count;
     uint64_t rows, late_rows; /* late ones are not later than a row before */
     int first_late_line;
     double last_seconds, time_unit; /* 0: times are words */
-    bool has_times, is_open;        /* an alert may still grow */
+    bool has_times, takes_late;
+    bool is_open; /* an alert may still grow */
     TOC_VEC(struct toc_detect_alert) alerts;
     uint64_t alert_count; /* also those that are only counted */
+    char *noted;          /* time of the first note of a training's curve; owned */
+    enum toc_curve_event note;
+    uint64_t note_count;
     struct toc_explainer *explainer;
     bool has_trace;
     struct toc_detect_trace trace; /* columns, then surprise, bar, lower, upper */
@@ -48,7 +55,7 @@ struct toc_detect_case {
 /* Prepares for the rows of `rows`. `has_reasons`: alerts are explained; `has_trace`: lines are
  * kept. Fini it in any case. */
 int toc_detect_case_init(struct toc_detect_case *c, const struct toc_detect_rows *rows,
-                         enum toc_method method, bool has_reasons, bool has_trace,
+                         const struct toc_detect_judge *judge, bool has_reasons, bool has_trace,
                          struct toc_err *err) TOC_MUST_CHECK;
 /* The row read last and what was said of it. */
 void toc_detect_case_add(struct toc_detect_case *c, const struct toc_detect_rows *rows,

@@ -37,7 +37,13 @@ const char toc_detect_usage[] =
     "\n"
     "Row by row:\n"
     "      --stream            judge each row from the rows before it\n"
-    "      --method NAME       the detector (default ensemble):\n" TOC_METHOD_TABLE(
+    "      --method NAME       the detector (default auto):\n"
+    "        auto  training where columns are called like a loss, a step time or, beside these, a\n"
+    "              throughput, else (and for other columns) ensemble\n"
+    "        training  models of training curves: spikes, rises, plateaus, standstills, NaN, "
+    "steps\n"
+    "              that take longer; a column batch_size tells planned changes of the "
+    "work\n" TOC_METHOD_TABLE(
         METHOD_LINE) "      --budget N/UNIT     false alarms allowed: 1/week (default), 2/day, "
                      "1/month or 1/hour\n"
                      "      --direction D       both, up or down, where the detector knows it "
@@ -102,9 +108,14 @@ static int read_form(const char *text, enum toc_detect_form *out) {
 }
 
 static int read_method(struct request *r) {
-    if (!r->method || toc_method_parse(toc_sv_cstr(r->method), &r->stream.method) == 0)
+    struct toc_detect_stream_options *o = &r->stream;
+    o->is_auto = !r->method || strcmp(r->method, "auto") == 0;
+    o->is_training = r->method && strcmp(r->method, "training") == 0;
+    if (o->is_auto || o->is_training ||
+        toc_method_parse(toc_sv_cstr(r->method), &r->stream.method) == 0)
         return 0;
-    fprintf(stderr, "tocsin detect: there is no method \"%s\"; the methods are", r->method);
+    fprintf(stderr, "tocsin detect: there is no method \"%s\"; the methods are auto, training,",
+            r->method);
     for (int m = 0; m < TOC_METHODS; m++)
         fprintf(stderr, "%s %s", m ? "," : "", toc_method_info((enum toc_method)m)->name);
     fputc('\n', stderr);

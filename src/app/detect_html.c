@@ -100,7 +100,7 @@ static void write_alerts(const struct toc_detect_case *c, struct toc_buf *out) {
     struct toc_buf notes = TOC_BUF_INIT;
     toc_buf_printf(out, "<p>%llu alert%s in %llu rows; method %s.",
                    (unsigned long long)c->alert_count, c->alert_count == 1 ? "" : "s",
-                   (unsigned long long)c->rows, toc_method_info(c->method)->name);
+                   (unsigned long long)c->rows, c->method);
     toc_detect_write_notes(c, &notes);
     if (notes.n) {
         toc_buf_append_cstr(out, " <strong>");

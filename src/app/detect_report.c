@@ -17,14 +17,18 @@ void toc_detect_write_notes(const struct toc_detect_case *c, struct toc_buf *out
         toc_buf_printf(out,
                        "not enough data: %llu row%s, and %s says nothing before %zu; no alert here "
                        "does not mean that all is well",
-                       (unsigned long long)c->rows, c->rows == 1 ? "" : "s",
-                       toc_method_info(c->method)->name, toc_method_info(c->method)->rows_min);
+                       (unsigned long long)c->rows, c->rows == 1 ? "" : "s", c->method,
+                       c->rows_min);
     if (c->late_rows)
         toc_buf_printf(out,
                        "%s%llu row%s not later than a row before (first in line %d) and were "
                        "not judged: sort the file by time",
                        out->n ? "; " : "", (unsigned long long)c->late_rows,
                        c->late_rows == 1 ? " is" : "s are", c->first_late_line);
+    if (c->note_count)
+        toc_buf_printf(out, "%sat %s: %s; no alert (%llu such change%s)", out->n ? "; " : "",
+                       c->noted, toc_curve_event_meaning(c->note),
+                       (unsigned long long)c->note_count, c->note_count == 1 ? "" : "s");
 }
 
 void toc_detect_print_table(const struct toc_detect_case *c, bool is_one_of_many) {
@@ -132,6 +136,12 @@ static void write_alert(const struct toc_detect_case *c, const struct toc_detect
         if (a->result.lower < a->result.upper)
             write_span("expected", (double)a->result.lower, (double)a->result.upper, w);
     }
+    if (a->event != TOC_CURVE_NOTHING) {
+        toc_json_key(w, "event");
+        toc_json_string(w, toc_sv_cstr(toc_curve_event_name(a->event)));
+        toc_json_key(w, "column");
+        toc_json_string(w, toc_sv_cstr(c->columns[a->column]));
+    }
     write_reasons(c, a, w);
     toc_json_end_object(w);
 }
@@ -144,7 +154,7 @@ void toc_detect_write_json(const struct toc_detect_case *c, struct toc_buf *out)
     toc_json_key(&w, "file");
     toc_json_string(&w, toc_sv_cstr(c->name));
     toc_json_key(&w, "method");
-    toc_json_string(&w, toc_sv_cstr(toc_method_info(c->method)->name));
+    toc_json_string(&w, toc_sv_cstr(c->method));
     toc_json_kv_int(&w, "rows", (int64_t)c->rows);
     toc_json_kv_int(&w, "alert_count", (int64_t)c->alert_count);
     toc_detect_write_notes(c, &notes);

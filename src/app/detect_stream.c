@@ -5,6 +5,7 @@
 
 #include "app/detect_features.h"
 #include "app/detect_html.h"
+#include "app/detect_judge.h"
 #include "app/detect_report.h"
 #include "base/num.h"
 #include "codec/csv.h"
@@ -134,13 +135,13 @@ static void track_fini(struct track *t) {
 
 /* ------------------------------------------------------------------------------------- one file */
 
-static int judge_rows(struct work *w, struct toc_detect_rows *rows, struct toc_judge *judge,
+static int judge_rows(struct work *w, struct toc_detect_rows *rows, struct toc_detect_judge *judge,
                       struct toc_detect_case *c, struct track *track, struct toc_err *err) {
     for (;;) {
         int rc = toc_detect_rows_next(rows, err);
         if (rc < 0)
             return rc == TOC_EEND ? 0 : rc;
-        struct toc_method_result r = toc_judge_step(judge, rows->seconds, rows->values);
+        struct toc_method_result r = toc_detect_judge_step(judge, rows->seconds, rows->values);
         if (rows->count <= w->options->train_rows)
             r.row.is_alert = false;
         toc_detect_case_add(c, rows, &r);
@@ -171,18 +172,6 @@ static void report(struct work *w, const struct toc_detect_case *c, const struct
     toc_buf_fini(&notes);
 }
 
-static int new_judge(const struct work *w, size_t columns, struct toc_judge **out,
-                     struct toc_err *err) {
-    const struct toc_detect_stream_options *o = w->options;
-    const struct toc_method_options m = {.method = o->method,
-                                         .stream = {.columns = columns,
-                                                    .threshold = o->threshold,
-                                                    .budget_seconds = o->budget_seconds,
-                                                    .direction = o->direction,
-                                                    .is_infinity_alert = true}};
-    return toc_judge_new(&m, out, err);
-}
-
 static int detect_file(struct work *w, const char *path, bool is_first, struct toc_err *err) {
     enum toc_detect_form form = w->options->form;
     bool has_reasons =
@@ -190,15 +179,14 @@ static int detect_file(struct work *w, const char *path, bool is_first, struct t
     struct toc_detect_rows rows;
     struct toc_detect_case c = {0};
     struct track track = {0};
-    struct toc_judge *judge = NULL;
+    struct toc_detect_judge *judge = NULL;
     int rc = toc_detect_rows_open(&rows, path, w->options->columns, err);
     if (rc == 0 && form == TOC_DETECT_CSV)
         rc = begin_csv(w, &rows, is_first, err);
     if (rc == 0)
-        rc = new_judge(w, rows.columns.chosen.count, &judge, err);
+        rc = toc_detect_judge_new(&rows.columns, w->options, &judge, err);
     if (rc == 0)
-        rc = toc_detect_case_init(&c, &rows, w->options->method, has_reasons,
-                                  form == TOC_DETECT_HTML, err);
+        rc = toc_detect_case_init(&c, &rows, judge, has_reasons, form == TOC_DETECT_HTML, err);
     if (rc == 0)
         rc = judge_rows(w, &rows, judge, &c, &track, err);
     if (rc == 0 && rows.count == 0)
@@ -209,7 +197,7 @@ static int detect_file(struct work *w, const char *path, bool is_first, struct t
         rc = flush(w, FLUSH_BYTES, err);
     }
     w->alerts += c.alert_count;
-    toc_judge_free(&judge);
+    toc_detect_judge_free(&judge);
     toc_detect_case_fini(&c);
     track_fini(&track);
     toc_detect_rows_fini(&rows);

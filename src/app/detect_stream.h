@@ -19,6 +19,9 @@ enum toc_detect_form {
 
 struct toc_detect_stream_options {
     const char *columns; /* names separated by commas; NULL: all but the time column */
+    bool is_auto;        /* the models of training curves where names tell, else the method */
+    bool
+        is_training; /* these models and nothing else; the method for columns that are not theirs */
     enum toc_method method;
     double threshold, budget_seconds; /* 0: the default */
     size_t train_rows;                /* the first rows are learnt only: no alerts */

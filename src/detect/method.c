@@ -289,5 +289,6 @@ static struct toc_method_result step_alone(struct toc_judge *j, double seconds,
 struct toc_method_result toc_judge_step(struct toc_judge *j, double seconds, const double *values) {
     if (!j->stream)
         return step_alone(j, seconds, values);
-    return (struct toc_method_result){toc_stream_step(j->stream, seconds, values), SIZE_MAX};
+    return (struct toc_method_result){.row = toc_stream_step(j->stream, seconds, values),
+                                      .column = SIZE_MAX};
 }

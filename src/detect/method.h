@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "base/sv.h"
+#include "detect/curve.h"
 #include "detect/stream.h"
 
 /* X(NAME, "name", has a direction, rows before it can judge, "what it finds") */
@@ -59,6 +60,8 @@ struct toc_method_options {
 struct toc_method_result {
     struct toc_stream_result row;
     size_t column; /* the one that spoke; SIZE_MAX when all spoke together or none did */
+    enum toc_curve_event event; /* of an alert of a training's curve */
+    enum toc_curve_event note;  /* of such a curve, seen and taken for no fault */
 };
 
 struct toc_judge;

@@ -6,6 +6,8 @@
 
 #include "detect/change_point.h"
 #include "detect/holt_winters.h"
+#include "detect/loss_curve.h"
+#include "detect/pace_curve.h"
 #include "detect/quiet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -83,11 +85,56 @@ static void quiet(struct toc_reader *r) {
     toc_buf_fini(&b);
 }
 
+static void check_verdict(const struct toc_curve_verdict *v) {
+    if (!(v->surprise >= 0) || isinf(v->surprise) || v->event >= TOC_CURVE_EVENTS)
+        abort();
+}
+
+static void loss(struct toc_reader *r) {
+    struct toc_loss_curve s, again;
+    struct toc_buf a = TOC_BUF_INIT, b = TOC_BUF_INIT;
+    if (toc_loss_curve_decode(r, &s) < 0)
+        return;
+    toc_loss_curve_encode(&s, &a);
+    struct toc_reader back = toc_reader_make(toc_buf_sv(&a));
+    if (toc_loss_curve_decode(&back, &again) < 0)
+        abort();
+    toc_loss_curve_encode(&again, &b);
+    check_same(&a, &b);
+    for (int i = 0; i < STEPS; i++) {
+        struct toc_curve_verdict v = toc_loss_curve_step(&s, value_at(i), 6);
+        check_verdict(&v);
+    }
+    toc_buf_fini(&a);
+    toc_buf_fini(&b);
+}
+
+static void pace(struct toc_reader *r) {
+    struct toc_pace_curve s, again;
+    struct toc_buf a = TOC_BUF_INIT, b = TOC_BUF_INIT;
+    if (toc_pace_curve_decode(r, &s) < 0)
+        return;
+    toc_pace_curve_encode(&s, &a);
+    struct toc_reader back = toc_reader_make(toc_buf_sv(&a));
+    if (toc_pace_curve_decode(&back, &again) < 0)
+        abort();
+    toc_pace_curve_encode(&again, &b);
+    check_same(&a, &b);
+    for (int i = 0; i < STEPS; i++) {
+        struct toc_curve_verdict v = toc_pace_curve_step(&s, value_at(i), 6);
+        check_verdict(&v);
+        if (i == STEPS / 2)
+            toc_pace_curve_new_work(&s);
+    }
+    toc_buf_fini(&a);
+    toc_buf_fini(&b);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static void (*const kinds[])(struct toc_reader *) = {change_point, holt, quiet};
+    static void (*const kinds[])(struct toc_reader *) = {change_point, holt, quiet, loss, pace};
     if (size == 0)
         return 0;
     struct toc_reader r = toc_reader_make(toc_sv_make((const char *)data + 1, size - 1));
-    kinds[data[0] % 3](&r);
+    kinds[data[0] % 5](&r);
     return 0;
 }

@@ -117,7 +117,7 @@ static void bad_input_names_the_place(void **state) {
         {"a\n1\n", "--output xml", "table, json, csv, scores, features or html"},
         {"a\n1\n", "--colums a", "did you mean --columns"},
         {"a\n1\n", "-o scores no-such-file.csv", "cannot read no-such-file.csv"},
-        {"a\n1\n", "--method best", "the methods are ensemble, isolation_forest"},
+        {"a\n1\n", "--method best", "the methods are auto, training, ensemble, isolation_forest"},
         {"a\n1\n", "--method line --direction up", "line knows no direction"},
         {"a\n1\n", "--output html", "without --stream"},
         {"a,b\n1,2\n3,x\n", "--stream", ":3:3: column b: \"x\" is not a number"},
@@ -221,6 +221,38 @@ static void every_method_judges_every_row(void **state) {
     }
 }
 
+/* 600 rows of a training; from row 500 on the steps take a third longer, and another column jumps.
+ */
+static const char *slower_training(const char *other) {
+    static char text[40000];
+    unsigned noise = 1;
+    size_t n = (size_t)snprintf(text, sizeof text, "step,train_loss,step_time,%s\n", other);
+    for (int i = 0; i < 600; i++) {
+        noise = noise * 1103515245u + 12345u;
+        double u = (noise >> 16) % 1000 / 1000.0 - 0.5;
+        n += (size_t)snprintf(text + n, sizeof text - n, "%d,%.4f,%.4f,%d\n", i,
+                              (2 + 8.0 / (i + 10)) * (1 + 0.05 * u),
+                              (i < 500 ? 0.3 : 0.4) * (1 - 0.04 * u), i < 500 ? 8 : 16);
+    }
+    return text;
+}
+
+static void columns_of_a_training_are_judged_as_such(void **state) {
+    (void)state;
+    struct outcome o = run(slower_training("note"), "--stream --columns step,train_loss,step_time "
+                                                    "-o json");
+    assert_int_equal(o.code, 1);
+    assert_non_null(strstr(o.out, "\"method\":\"training\",\"rows\":600,\"alert_count\":1,"));
+    assert_non_null(strstr(o.out, "\"event\":\"slower\",\"column\":\"step_time\""));
+    o = run(slower_training("batch_size"), "--stream"); /* the work changed */
+    assert_int_equal(o.code, 0);
+    o = run(slower_training("note"), "--method ensemble -o json");
+    assert_non_null(strstr(o.out, "\"method\":\"ensemble\""));
+    o = run("value\n1\n", "--method training");
+    assert_int_equal(o.code, 2);
+    assert_non_null(strstr(o.err, "no column is called like a loss"));
+}
+
 static void rows_out_of_order_are_told(void **state) {
     (void)state;
     struct outcome o = run("time,a\n3,1\n1,2\n1,3\n4,1\n", "--stream -o scores");
@@ -239,6 +271,7 @@ int main(void) {
         cmocka_unit_test(an_alert_says_which_column_and_since_when),
         cmocka_unit_test(the_page_is_self_contained),
         cmocka_unit_test(every_method_judges_every_row),
+        cmocka_unit_test(columns_of_a_training_are_judged_as_such),
         cmocka_unit_test(rows_out_of_order_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
