@@ -99,6 +99,7 @@ toc_api_handler toc_api_incidents, toc_api_incident, toc_api_incident_acknowledg
     toc_api_incident_verdict, toc_api_incident_resolve, toc_api_incident_review,
     toc_api_incident_summary, toc_api_incident_proposal, toc_api_incident_proposal_apply,
     toc_api_incident_ack_page, toc_api_incident_ack_link;
+toc_api_handler toc_api_detector_explanation, toc_api_threshold_suggest;
 toc_api_handler toc_api_backtest, toc_api_threshold_reviews, toc_api_threshold_review_propose,
     toc_api_threshold_review_accept, toc_api_threshold_review_reject;
 toc_api_handler toc_api_packs, toc_api_pack_set, toc_api_dashboards, toc_api_dashboard;

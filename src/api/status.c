@@ -250,6 +250,18 @@ static void write_detector(void *ctx, const struct toc_detector_view *v) {
     toc_json_kv_string(w, "expr", v->expr);
     toc_json_kv_string(w, "method", v->method);
     toc_json_kv_string(w, "state", v->state);
+    toc_json_kv_bool(w, "built_in", v->is_builtin);
+    toc_json_kv_double(w, "interval_s", (double)v->interval_ms / 1000);
+    toc_json_kv_double(w, "threshold", v->threshold);
+    toc_json_key(w, "features");
+    toc_json_begin_array(w);
+    for (size_t i = 0; i < v->features; i++) {
+        toc_json_begin_object(w);
+        toc_json_kv_string(w, "name", v->feature_list[i].name);
+        toc_json_kv_string(w, "expr", v->feature_list[i].expr);
+        toc_json_end_object(w);
+    }
+    toc_json_end_array(w);
     toc_json_kv_int(w, "model_version", v->model_version);
     toc_json_kv_time(w, "trained_at", v->trained_at);
     toc_json_kv_int(w, "training_points", (int64_t)v->training_points);

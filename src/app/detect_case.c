@@ -181,7 +181,7 @@ void toc_detect_case_time(const struct toc_detect_case *c, uint64_t row, double 
         toc_ts_format_rfc3339((struct toc_ts){(int64_t)llround(seconds * 1000)}, out);
 }
 
-static void tell_cause(const struct toc_detect_case *c, const struct toc_cause *cause,
+static void tell_cause(const struct toc_detect_case *c, const struct toc_explain_cause *cause,
                        struct toc_buf *out) {
     static const char *const verbs[] = {"", "changes by ", "moves by "};
     toc_buf_printf(out, "%s %s%.4g, usual %.4g to %.4g (%+.1f deviations) since ",

@@ -76,7 +76,7 @@ static void write_span(const char *key, double lower, double upper, struct toc_j
     toc_json_end_object(w);
 }
 
-static void write_cause(const struct toc_detect_case *c, const struct toc_cause *cause,
+static void write_cause(const struct toc_detect_case *c, const struct toc_explain_cause *cause,
                         struct toc_json_writer *w) {
     toc_json_begin_object(w);
     toc_json_key(w, "column");
@@ -91,7 +91,7 @@ static void write_cause(const struct toc_detect_case *c, const struct toc_cause 
     toc_json_end_object(w);
 }
 
-static void write_similar(const struct toc_detect_case *c, const struct toc_similar *s,
+static void write_similar(const struct toc_detect_case *c, const struct toc_explain_similar *s,
                           struct toc_json_writer *w) {
     toc_json_begin_object(w);
     write_time(c, "start", s->first, s->seconds, w);

@@ -1,17 +1,14 @@
 #include "app/threshold_command.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "app/backtest_input.h"
 #include "app/command.h"
-#include "app/threshold_history.h"
+#include "app/options.h"
 #include "base/num.h"
-#include "codec/json_writer.h"
-#include "detect/threshold_budget.h"
-#include "replay/replay.h"
-#include "replay/replay_json.h"
+#include "base/time.h"
+#include "replay/threshold_suggest.h"
 #include "sys/pool.h"
 #include "sys/zone.h"
 
@@ -27,7 +24,7 @@ const char toc_threshold_usage[] =
     "  --history D         how much of the newest history (default 30d)\n"
     "  --direction up|down which side is bad, when EXPR has no comparison (default up)\n"
     "  --for D             only this `for` (default: the one that fits of 0 to 30 minutes)\n"
-    "  --static            one threshold for all hours\n"
+    "  --static            one threshold for all hours and days\n"
     "  --labels FILE       known incidents, as tocsin backtest: left out of what is normal, and\n"
     "                      counted as found or missed\n"
     "  --interval D        of evaluation (default 1m)\n"
@@ -39,15 +36,13 @@ const char toc_threshold_usage[] =
     "\n"
     "Exit code: 0, 1 no suggestion can be made, 2 bad usage.\n";
 
-enum { LABEL_MARGIN_MS = 600000, DIGITS = 4 };
-
 struct request {
     const char *expr, *budget, *direction, *labels, *data, *name, *output;
     int64_t history_ms, for_ms, interval_ms, seed, threads;
     bool is_static, is_json;
     double budget_count;
     int64_t budget_period_ms; /* of one alert */
-    enum toc_threshold_op op;
+    bool is_down;
 };
 
 struct session {
@@ -55,10 +50,8 @@ struct session {
     struct toc_metricdb *db;
     struct toc_pool *pool;
     struct toc_known_incidents known;
-    struct toc_promql_expr *left;
-    struct toc_buf left_text;
-    struct toc_threshold_history history;
-    int64_t from_ms, split_ms, to_ms;
+    struct toc_suggest_request ask;
+    struct toc_suggestion answer;
 };
 
 static int usage_error(const char *text) {
@@ -103,10 +96,9 @@ static int read_budget(struct request *r) {
 }
 
 static int check(struct request *r) {
-    bool is_down = strcmp(r->direction, "down") == 0;
-    r->op = is_down ? TOC_THRESHOLD_LT : TOC_THRESHOLD_GT;
+    r->is_down = strcmp(r->direction, "down") == 0;
     r->is_json = strcmp(r->output, "json") == 0;
-    if (!is_down && strcmp(r->direction, "up") != 0)
+    if (!r->is_down && strcmp(r->direction, "up") != 0)
         return usage_error("--direction expects up or down");
     if (!r->is_json && strcmp(r->output, "table") != 0)
         return usage_error("--output expects table or json");
@@ -119,28 +111,7 @@ static int check(struct request *r) {
 
 /* ---------------------------------------------------------------------------------------- input */
 
-static int read_expr(struct session *s, struct request *r) {
-    struct toc_promql_threshold t = {0};
-    struct toc_promql_expr *whole = NULL;
-    struct toc_err err = {0};
-    if (toc_promql_parse(toc_sv_cstr(r->expr), &whole, &err) < 0) {
-        fprintf(stderr, "tocsin threshold: %d:%d: %s\n", err.line, err.column, err.message);
-        return TOC_EXIT_USAGE;
-    }
-    toc_promql_threshold(whole, &t);
-    if (t.is_set && toc_threshold_op_parse(t.op, &r->op) == 0)
-        toc_buf_append_sv(&s->left_text, toc_buf_sv(&t.left_text));
-    else
-        toc_promql_format(whole, false, &s->left_text);
-    toc_buf_fini(&t.left_text);
-    toc_promql_expr_free(&whole);
-    int rc = toc_promql_parse(toc_buf_sv(&s->left_text), &s->left, &err);
-    if (rc == 0 && toc_promql_expr_type(s->left) != TOC_PROMQL_VECTOR)
-        rc = toc_errf(&err, TOC_ETYPE, "the expression must be an instant vector");
-    return rc ? failed(&err) : 0;
-}
-
-static int read_history(struct session *s) {
+static int open_history(struct session *s) {
     const struct request *r = s->r;
     struct toc_metricdb_stats stats;
     struct toc_err err = {0};
@@ -151,256 +122,86 @@ static int read_history(struct session *s) {
         (void)toc_errf(&err, TOC_ENODATA, "%s holds no samples", r->data);
         return failed(&err);
     }
-    s->to_ms = stats.newest_ms + 1;
-    s->from_ms = TOC_MAX(s->to_ms - r->history_ms, stats.oldest_ms);
-    s->split_ms = s->from_ms + (s->to_ms - s->from_ms) / 3 * 2;
-    rc = toc_threshold_history_read(toc_metricdb_querier(s->db), s->left, s->from_ms, s->to_ms,
-                                    r->interval_ms, toc_pool_executor(s->pool), &s->history, &err);
-    if (rc)
-        return failed(&err);
-    if (r->labels)
-        toc_threshold_history_leave_out(&s->history, &s->known, LABEL_MARGIN_MS);
+    int64_t to_ms = stats.newest_ms + 1;
+    s->ask =
+        (struct toc_suggest_request){.querier = toc_metricdb_querier(s->db),
+                                     .executor = toc_pool_executor(s->pool),
+                                     .zones = {toc_zone_offset, NULL},
+                                     .expr = toc_sv_cstr(r->expr),
+                                     .name = toc_sv_cstr(r->name),
+                                     .is_down = r->is_down,
+                                     .is_static = r->is_static,
+                                     .for_ms = r->for_ms,
+                                     .from_ms = TOC_MAX(to_ms - r->history_ms, stats.oldest_ms),
+                                     .to_ms = to_ms,
+                                     .interval_ms = r->interval_ms,
+                                     .budget_period_ms = r->budget_period_ms,
+                                     .seed = (uint64_t)r->seed,
+                                     .known = r->labels ? &s->known : NULL};
     return 0;
 }
 
-/* ----------------------------------------------------------------------------------- suggestion */
-
-static int suggest(const struct session *s, int64_t end_ms, struct toc_budget_suggestion *out) {
-    const struct request *r = s->r;
-    struct toc_history *series = toc_threshold_history_until(&s->history, end_ms);
-    const struct toc_budget_request q = {.op = r->op,
-                                         .series = series,
-                                         .series_count = s->history.count,
-                                         .step_ms = r->interval_ms,
-                                         .budget_period_ms = r->budget_period_ms,
-                                         .fors_ms = r->for_ms >= 0 ? &r->for_ms : NULL,
-                                         .for_count = 1,
-                                         .allows_seasonal = !r->is_static,
-                                         .seed = (uint64_t)r->seed};
-    int rc = toc_budget_suggest(&q, out);
-    struct toc_err err = {0};
-    toc_free(series);
-    return rc ? failed((toc_errf(&err, rc, "%s", toc_strerror(rc)), &err)) : 0;
-}
-
-/* Away from what is normal, to four digits. */
-static void append_number(double v, bool is_upper, struct toc_buf *out) {
-    double unit = v == 0 ? 1 : pow(10, floor(log10(fabs(v))) - (DIGITS - 1));
-    double rounded = is_upper ? ceil(v / unit) * unit : floor(v / unit) * unit;
-    toc_buf_printf(out, "%.*g", DIGITS + 1, rounded);
-}
-
-static void append_expr(const struct session *s, const struct toc_budget_suggestion *g,
-                        struct toc_buf *out) {
-    const char *op = toc_threshold_op_text(s->r->op);
-    bool is_upper = s->r->op == TOC_THRESHOLD_GT || s->r->op == TOC_THRESHOLD_GE;
-    toc_buf_printf(out, "%s(%.*s) %s ", g->is_seasonal ? "((" : "",
-                   TOC_SV_ARG(toc_buf_sv(&s->left_text)), op);
-    append_number(g->level.threshold, is_upper, out);
-    if (!g->is_seasonal)
-        return;
-    struct toc_buf high = TOC_BUF_INIT;
-    if (g->high_from_hour < g->high_to_hour)
-        toc_buf_printf(&high, "(hour() >= %d < %d)", g->high_from_hour, g->high_to_hour);
-    else
-        toc_buf_printf(&high, "(hour() >= %d or hour() < %d)", g->high_from_hour, g->high_to_hour);
-    toc_buf_printf(out, ") and on () %s) or (((%.*s) %s ", toc_buf_cstr(&high),
-                   TOC_SV_ARG(toc_buf_sv(&s->left_text)), op);
-    append_number(g->low_hours.threshold, is_upper, out);
-    toc_buf_printf(out, ") unless on () %s)", toc_buf_cstr(&high));
-    toc_buf_fini(&high);
-}
-
-static void append_rule(const struct session *s, const struct toc_budget_suggestion *g,
-                        struct toc_buf *out) {
-    struct toc_buf expr = TOC_BUF_INIT;
-    append_expr(s, g, &expr);
-    toc_buf_printf(out, "- alert: %s\n  expr: >-\n    %s\n", s->r->name, toc_buf_cstr(&expr));
-    if (g->for_ms) {
-        toc_buf_append_cstr(out, "  for: ");
-        toc_duration_format(g->for_ms, out);
-        toc_buf_append_char(out, '\n');
-    }
-    toc_buf_append_cstr(out, "  keep_firing_for: ");
-    toc_duration_format(TOC_BUDGET_KEEP_MS, out);
-    toc_buf_append_char(out, '\n');
-    toc_buf_fini(&expr);
-}
-
-/* ------------------------------------------------------------------------------------ back-test */
-
-struct trial {
-    struct toc_replay_record record;
-    struct toc_score score;
-};
-
-static int try_out(const struct session *s, struct toc_sv rule, int64_t from_ms, int64_t to_ms,
-                   struct trial *out) {
-    static const char routing[] = "route: {receiver: r, group_by: [alertname], group_wait: 0s, "
-                                  "group_interval: 1m, repeat_interval: 8760h}\n"
-                                  "receivers: [{name: r}]\n";
-    struct toc_buf text = TOC_BUF_INIT, interval = TOC_BUF_INIT;
-    struct toc_rule_file *f = NULL;
-    struct toc_alert_config *config = NULL;
-    struct toc_err err = {0};
-    struct toc_sv line;
-    toc_duration_format(s->r->interval_ms, &interval);
-    toc_buf_printf(&text, "groups:\n- name: suggested\n  interval: %s\n  rules:\n",
-                   toc_buf_cstr(&interval));
-    while (rule.n && toc_sv_split(&rule, '\n', &line))
-        toc_buf_printf(&text, "  %.*s\n", TOC_SV_ARG(line));
-    const struct toc_replay_options o = {.history = toc_metricdb_querier(s->db),
-                                         .from_ms = from_ms,
-                                         .to_ms = to_ms,
-                                         .executor = toc_pool_executor(s->pool),
-                                         .zones = {toc_zone_offset, NULL}};
-    const struct toc_score_options scoring = {.known = s->r->labels ? &s->known : NULL};
-    int rc = toc_rule_file_parse(TOC_SV("suggested.yml"), toc_buf_sv(&text), false, &f, &err);
-    if (rc == 0)
-        rc = toc_alert_config_parse(toc_sv_cstr(routing), NULL, &config, &err);
-    if (rc == 0)
-        rc = toc_replay_run(&o, &f, 1, config, &out->record, &err);
-    if (rc == 0)
-        toc_replay_score(&out->record, &scoring, &out->score);
-    toc_buf_fini(&text);
-    toc_buf_fini(&interval);
-    return rc ? failed(&err) : 0;
-}
-
-static void trial_fini(struct trial *t) {
-    toc_score_fini(&t->score);
-    toc_replay_record_fini(&t->record);
-}
-
 /* --------------------------------------------------------------------------------------- output */
-
-struct answer {
-    struct toc_budget_suggestion all, learnt; /* from everything; from the first two thirds */
-    struct toc_buf rule;
-    struct trial held_out, whole;
-};
-
-static double allowed(const struct session *s, int64_t from_ms, int64_t to_ms) {
-    return (double)(to_ms - from_ms) / (double)s->r->budget_period_ms;
-}
 
 static void print_level(const char *what, const struct toc_budget_level *l) {
     printf("%-12s %.6g (95 %%: %.6g to %.6g, %zu peaks)\n", what, l->threshold, l->low, l->high,
            l->peaks);
 }
 
-static void print_trial(const char *what, const struct trial *t, double budget) {
+static void print_trial(const char *what, const struct toc_suggest_trial *t) {
     printf("%-12s %llu pages where the budget is %.1f, %llu alerts, %.1f minutes firing", what,
-           (unsigned long long)t->score.all.pages, budget, (unsigned long long)t->score.all.alerts,
-           (double)t->score.all.firing_ms / 60000);
+           (unsigned long long)t->score.all.pages, t->allowed,
+           (unsigned long long)t->score.all.alerts, (double)t->score.all.firing_ms / 60000);
     if (t->score.has_known)
         printf("; %llu of %zu known incidents found", (unsigned long long)t->score.found,
                t->score.known.count);
     printf("\n");
 }
 
-static void print_table(const struct session *s, const struct answer *a) {
+static void print_table(const struct session *s) {
+    const struct toc_suggestion *a = &s->answer;
     const struct toc_budget_suggestion *g = &a->all;
-    char high[24];
-    snprintf(high, sizeof high, "%02d-%02d h UTC", g->high_from_hour, g->high_to_hour);
-    print_level(g->is_seasonal ? high : "threshold", &g->level);
+    struct toc_buf hours = TOC_BUF_INIT;
+    toc_suggestion_hours(g, &hours);
+    print_level(g->is_seasonal ? toc_buf_cstr(&hours) : "threshold", &g->level);
     if (g->is_seasonal)
-        print_level("other hours", &g->low_hours);
+        print_level("else", &g->low_hours);
     printf("%-12s %s\n%-12s %lld\n", "because", g->reason, "seed", (long long)s->r->seed);
     if (a->learnt.is_available)
-        print_trial("held out", &a->held_out, allowed(s, s->split_ms, s->to_ms));
+        print_trial("held out", &a->held_out);
     else
         printf("%-12s %s\n", "held out", a->learnt.reason);
-    print_trial("all history", &a->whole, allowed(s, s->from_ms, s->to_ms));
+    print_trial("all history", &a->whole);
     printf("\n%.*s", (int)a->rule.n, a->rule.p);
+    toc_buf_fini(&hours);
 }
 
-static void put_level(struct toc_json_writer *w, const char *key,
-                      const struct toc_budget_level *l) {
-    toc_json_key(w, key);
-    toc_json_begin_object(w);
-    toc_json_kv_double(w, "threshold", l->threshold);
-    toc_json_kv_double(w, "low", l->low);
-    toc_json_kv_double(w, "high", l->high);
-    toc_json_kv_int(w, "peaks", (int64_t)l->peaks);
-    toc_json_end_object(w);
-}
-
-static void put_trial(struct toc_json_writer *w, const char *key, const struct trial *t,
-                      double budget) {
-    toc_json_key(w, key);
-    toc_json_begin_object(w);
-    toc_json_kv_time(w, "from", (struct toc_ts){t->record.from_ms});
-    toc_json_kv_time(w, "to", (struct toc_ts){t->record.to_ms});
-    toc_json_kv_double(w, "budget", budget);
-    toc_json_key(w, "result");
-    toc_replay_score_json(w, &t->record, &t->score);
-    toc_json_end_object(w);
-}
-
-static void print_json(const struct session *s, const struct answer *a) {
-    const struct toc_budget_suggestion *g = &a->all;
+static void print_json(const struct session *s) {
     struct toc_buf out = TOC_BUF_INIT;
     struct toc_json_writer w;
     toc_json_writer_init(&w, &out);
-    toc_json_begin_object(&w);
-    toc_json_kv_bool(&w, "available", g->is_available);
-    toc_json_kv_cstr(&w, "reason", g->reason);
-    toc_json_kv_int(&w, "seed", s->r->seed);
-    toc_json_kv_int(&w, "samples", (int64_t)g->samples);
-    toc_json_kv_double(&w, "history_s", (double)g->history_ms / 1000);
-    if (g->is_available) {
-        put_level(&w, "level", &g->level);
-        toc_json_kv_double(&w, "for_s", (double)g->for_ms / 1000);
-        toc_json_kv_bool(&w, "seasonal", g->is_seasonal);
-        if (g->is_seasonal) {
-            put_level(&w, "low_hours", &g->low_hours);
-            toc_json_kv_int(&w, "high_from_hour", g->high_from_hour);
-            toc_json_kv_int(&w, "high_to_hour", g->high_to_hour);
-        }
-        toc_json_kv_string(&w, "rule", toc_buf_sv(&a->rule));
-        put_trial(&w, "whole", &a->whole, allowed(s, s->from_ms, s->to_ms));
-    }
-    if (g->is_available && a->learnt.is_available)
-        put_trial(&w, "held_out", &a->held_out, allowed(s, s->split_ms, s->to_ms));
-    toc_json_end_object(&w);
+    toc_suggestion_json(&w, &s->ask, &s->answer);
     printf("%.*s\n", (int)out.n, out.p);
     toc_buf_fini(&out);
 }
 
-static int answer(const struct session *s, struct answer *a) {
-    struct toc_buf learnt = TOC_BUF_INIT;
-    int rc = suggest(s, s->to_ms, &a->all);
-    if (rc == 0)
-        rc = suggest(s, s->split_ms, &a->learnt);
-    if (rc == 0 && a->all.is_available) {
-        append_rule(s, &a->all, &a->rule);
-        rc = try_out(s, toc_buf_sv(&a->rule), s->from_ms, s->to_ms, &a->whole);
-    }
-    if (rc == 0 && a->all.is_available && a->learnt.is_available) {
-        append_rule(s, &a->learnt, &learnt);
-        rc = try_out(s, toc_buf_sv(&learnt), s->split_ms, s->to_ms, &a->held_out);
-    }
-    toc_buf_fini(&learnt);
-    return rc;
-}
-
 static int run(struct session *s) {
-    struct answer a = {0};
-    toc_replay_record_init(&a.held_out.record);
-    toc_replay_record_init(&a.whole.record);
-    int rc = answer(s, &a);
-    if (rc == 0 && s->r->is_json)
-        print_json(s, &a);
-    else if (rc == 0 && a.all.is_available)
-        print_table(s, &a);
-    else if (rc == 0)
-        printf("no suggestion: %s\n", a.all.reason);
-    bool is_available = a.all.is_available;
-    trial_fini(&a.held_out);
-    trial_fini(&a.whole);
-    toc_buf_fini(&a.rule);
-    return rc ? rc : is_available ? 0 : TOC_EXIT_FAILED;
+    struct toc_err err = {0};
+    int rc = toc_threshold_suggest(&s->ask, &s->answer, &err);
+    if (rc == TOC_EPARSE) {
+        fprintf(stderr, "tocsin threshold: %d:%d: %s\n", err.line, err.column, err.message);
+        return TOC_EXIT_USAGE;
+    }
+    if (rc < 0)
+        return failed(&err);
+    bool is_available = s->answer.all.is_available;
+    if (s->r->is_json)
+        print_json(s);
+    else if (is_available)
+        print_table(s);
+    else
+        printf("no suggestion: %s\n", s->answer.all.reason);
+    return is_available ? 0 : TOC_EXIT_FAILED;
 }
 
 static int suggest_command(int argc, char **argv) {
@@ -436,22 +237,18 @@ static int suggest_command(int argc, char **argv) {
         return usage_error("suggest takes one expression");
     r.expr = argv[1];
     rc = check(&r);
-    if (rc == 0)
-        rc = read_expr(&s, &r);
     if (rc == 0 && r.labels)
         rc = toc_backtest_load_known("threshold", r.labels, r.data, &s.known);
     if (rc == 0 && toc_pool_new((size_t)r.threads, &s.pool, &err) < 0)
         rc = failed(&err);
     if (rc == 0)
-        rc = read_history(&s);
+        rc = open_history(&s);
     if (rc == 0)
         rc = run(&s);
-    toc_threshold_history_fini(&s.history);
+    toc_suggestion_fini(&s.answer);
     toc_pool_free(&s.pool);
     toc_metricdb_close(&s.db);
     toc_known_incidents_fini(&s.known);
-    toc_promql_expr_free(&s.left);
-    toc_buf_fini(&s.left_text);
     return rc;
 }
 

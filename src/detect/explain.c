@@ -115,9 +115,9 @@ static void fill_looked(struct toc_explainer *e, enum toc_respect r, size_t colu
 }
 
 /* What one column is like in one respect; z 0 when nothing can be said. */
-static struct toc_cause cause_of(struct toc_explainer *e, enum toc_respect r, size_t column,
-                                 uint64_t first, uint64_t last) {
-    struct toc_cause c = {.column = column, .respect = r};
+static struct toc_explain_cause cause_of(struct toc_explainer *e, enum toc_respect r, size_t column,
+                                         uint64_t first, uint64_t last) {
+    struct toc_explain_cause c = {.column = column, .respect = r};
     struct toc_robust usual;
     uint64_t begin = oldest(e);
     fill_looked(e, r, column, last);
@@ -144,11 +144,11 @@ static struct toc_cause cause_of(struct toc_explainer *e, enum toc_respect r, si
 
 /* The first respect, from plain to subtle, in which the column is far outside; else the furthest.
  */
-static struct toc_cause plainest_cause(struct toc_explainer *e, size_t column, uint64_t first,
-                                       uint64_t last) {
-    struct toc_cause most = {0};
+static struct toc_explain_cause plainest_cause(struct toc_explainer *e, size_t column,
+                                               uint64_t first, uint64_t last) {
+    struct toc_explain_cause most = {0};
     for (int r = 0; r < TOC_RESPECTS && fabs(most.z) < FAR_Z; r++) {
-        struct toc_cause c = cause_of(e, (enum toc_respect)r, column, first, last);
+        struct toc_explain_cause c = cause_of(e, (enum toc_respect)r, column, first, last);
         if (fabs(c.z) > fabs(most.z))
             most = c;
     }
@@ -156,7 +156,7 @@ static struct toc_cause plainest_cause(struct toc_explainer *e, size_t column, u
 }
 
 /* Keeps the furthest outside. */
-static void keep(struct toc_explanation *out, struct toc_cause c) {
+static void keep(struct toc_explanation *out, struct toc_explain_cause c) {
     size_t at = out->cause_count;
     if (at == TOC_EXPLAIN_CAUSES && fabs(c.z) <= fabs(out->causes[at - 1].z))
         return;
@@ -183,7 +183,7 @@ static double differ(const struct toc_explainer *e, size_t column, uint64_t a, u
 }
 
 /* A near window that shares rows with a nearer one is no news. */
-static void keep_similar(struct toc_explanation *out, struct toc_similar s) {
+static void keep_similar(struct toc_explanation *out, struct toc_explain_similar s) {
     for (size_t i = 0; i < out->similar_count; i++)
         if (s.first <= out->similar[i].last) {
             if (s.distance >= out->similar[i].distance)
@@ -210,7 +210,7 @@ static void sort_similar(struct toc_explanation *out) {
     for (size_t i = 1; i < out->similar_count; i++)
         for (size_t k = i; k > 0; k--)
             if (out->similar[k].distance < out->similar[k - 1].distance) {
-                struct toc_similar t = out->similar[k];
+                struct toc_explain_similar t = out->similar[k];
                 out->similar[k] = out->similar[k - 1];
                 out->similar[k - 1] = t;
             }
@@ -218,7 +218,7 @@ static void sort_similar(struct toc_explanation *out) {
 
 static void find_similar(struct toc_explainer *e, uint64_t first, uint64_t last,
                          struct toc_explanation *out) {
-    const struct toc_cause *c = &out->causes[0];
+    const struct toc_explain_cause *c = &out->causes[0];
     struct toc_robust usual;
     uint64_t begin = oldest(e), end = TOC_MIN(c->row + TOC_EXPLAIN_WINDOW / 2, last);
     if (end < begin + TOC_EXPLAIN_WINDOW)
@@ -234,8 +234,8 @@ static void find_similar(struct toc_explainer *e, uint64_t first, uint64_t last,
         double d = differ(e, c->column, end, at, 0);
         uint64_t from = at - (TOC_EXPLAIN_WINDOW - 1);
         if (d < own / 4)
-            keep_similar(out, (struct toc_similar){from, at, toc_explainer_seconds(e, from),
-                                                   sqrt(d) / usual.scale});
+            keep_similar(out, (struct toc_explain_similar){from, at, toc_explainer_seconds(e, from),
+                                                           sqrt(d) / usual.scale});
     }
     sort_similar(out);
 }
@@ -251,7 +251,7 @@ void toc_explain(struct toc_explainer *e, uint64_t first, uint64_t last,
     if (out->before < TOC_EXPLAIN_BEFORE)
         return;
     for (size_t i = 0; i < e->columns; i++) {
-        struct toc_cause c = plainest_cause(e, i, first, last);
+        struct toc_explain_cause c = plainest_cause(e, i, first, last);
         if (fabs(c.z) > OUTSIDE_Z)
             keep(out, c);
     }

@@ -34,7 +34,7 @@ enum toc_respect {
 /* "value" and so on. */
 const char *toc_respect_name(enum toc_respect r);
 
-struct toc_cause {
+struct toc_explain_cause {
     size_t column;
     enum toc_respect respect;
     double seen;         /* where it was furthest outside */
@@ -45,18 +45,19 @@ struct toc_cause {
     double since_seconds;
 };
 
-struct toc_similar {
+struct toc_explain_similar {
     uint64_t first, last; /* rows */
     double seconds;       /* of the first */
     double distance;      /* root mean square of differences, in usual deviations of the column */
 };
 
 struct toc_explanation {
-    struct toc_cause causes[TOC_EXPLAIN_CAUSES]; /* the furthest outside first, one per column */
+    struct toc_explain_cause
+        causes[TOC_EXPLAIN_CAUSES]; /* the furthest outside first, one per column */
     size_t cause_count;
     /* Windows of the first cause's column before the strange rows, nearest first, apart from each
      * other; only those that leave less than half of what is strange unexplained. */
-    struct toc_similar similar[TOC_EXPLAIN_SIMILAR];
+    struct toc_explain_similar similar[TOC_EXPLAIN_SIMILAR];
     size_t similar_count;
     size_t before; /* rows that they were compared with */
 };

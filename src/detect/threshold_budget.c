@@ -11,7 +11,14 @@
 #include "base/time.h"
 #include "base/vec.h"
 
-enum { HOUR_MS = 3600000, DAY_MS = 86400000, HOURS = 24, SEASON_DAYS_MIN = 7 };
+enum {
+    HOUR_MS = 3600000,
+    DAY_MS = 86400000,
+    HOURS = 24,
+    KINDS = 2, /* of days: weekday, weekend */
+    SEASON_DAYS_MIN = 7,
+    WEEK_DAYS_MIN = 14, /* of history before days of the week are told apart */
+};
 #define BASE_QUANTILE 0.98
 #define SHAPE_MAX 0.5
 #define GAIN_MIN 0.3
@@ -28,8 +35,9 @@ struct peak {
 
 /* What of the history counts: all hours or some. */
 struct hours {
-    bool is_all, is_inside; /* inside [from, to) or outside */
-    int from, to;
+    bool is_all, is_inside; /* inside [from, to) on the days, or outside */
+    enum toc_budget_days days;
+    int from, to; /* 0 to 24: all day */
 };
 
 struct work {
@@ -101,13 +109,31 @@ static bool is_within(int hour, int from, int to) {
     return from < to ? hour >= from && hour < to : hour >= from || hour < to;
 }
 
-static bool counts(const struct hours *h, int64_t t_ms) {
-    return h->is_all || is_within(hour_of(t_ms), h->from, h->to) == h->is_inside;
+/* 1 January 1970 was a Thursday. */
+static bool is_weekend(int64_t t_ms) {
+    int64_t day = t_ms / DAY_MS - (t_ms % DAY_MS < 0);
+    int64_t of_week = (day % 7 + 7 + 4) % 7; /* 0 is Sunday */
+    return of_week == 0 || of_week == 6;
 }
 
-static double share_of_day(const struct hours *h) {
-    int inside = (h->to - h->from + HOURS) % HOURS;
-    return h->is_all ? 1 : (double)(h->is_inside ? inside : HOURS - inside) / HOURS;
+static bool is_on(enum toc_budget_days days, bool weekend) {
+    return days == TOC_BUDGET_ALL_DAYS || (days == TOC_BUDGET_WEEKEND) == weekend;
+}
+
+static bool is_high(const struct hours *h, int hour, bool weekend) {
+    return is_on(h->days, weekend) && is_within(hour, h->from, h->to);
+}
+
+static bool counts(const struct hours *h, int64_t t_ms) {
+    return h->is_all || is_high(h, hour_of(t_ms), is_weekend(t_ms)) == h->is_inside;
+}
+
+/* Of the week: which part the hours are. */
+static double share_of_week(const struct hours *h) {
+    static const double days[] = {1, 5.0 / 7, 2.0 / 7};
+    int length = h->to - h->from + (h->to <= h->from ? HOURS : 0);
+    double inside = days[h->days] * length / HOURS;
+    return h->is_all ? 1 : h->is_inside ? inside : 1 - inside;
 }
 
 /* --------------------------------------------------------------------------------------- levels */
@@ -199,7 +225,7 @@ static int find_peaks(const struct work *w, int64_t for_ms, const struct hours *
                       struct peaks *out) {
     struct levels all = {0};
     int rc = each_level(w, for_ms, h, keep_level, &all);
-    *out = (struct peaks){.span_ms = (int64_t)((double)(w->max_ms - w->min_ms) * share_of_day(h))};
+    *out = (struct peaks){.span_ms = (int64_t)((double)(w->max_ms - w->min_ms) * share_of_week(h))};
     if (rc == 0 && all.count) {
         qsort(all.items, all.count, sizeof *all.items, by_number);
         out->base = quantile(all.items, all.count, BASE_QUANTILE);
@@ -240,7 +266,7 @@ static double level_of(double *excess, size_t n, const struct peaks *p, double c
 }
 
 static double crossings_of(const struct work *w, const struct peaks *p) {
-    /* Hours share the budget by their part of the day. */
+    /* Hours share the budget by their part of the week. */
     return SAFETY * (double)p->span_ms / (double)w->r->budget_period_ms;
 }
 
@@ -312,56 +338,98 @@ static int fit(const struct work *w, int64_t for_ms, const struct hours *h, bool
 
 /* --------------------------------------------------------------------------------------- season */
 
-/* Mean by hour, and the share of the values' variance that it explains. */
-static double profile(const struct work *w, double mean[HOURS]) {
-    double sum[HOURS] = {0}, n[HOURS] = {0}, all = 0, squares = 0, between = 0;
+/* Sums and counts by hour, of weekdays and of weekends. */
+struct profile {
+    double sum[KINDS][HOURS], count[KINDS][HOURS];
+    double all, total; /* sum of all, and of squared distances from the mean */
+};
+
+static void look_at_hours(const struct work *w, struct profile *p) {
+    double squares = 0;
+    *p = (struct profile){0};
     for (size_t s = 0; s < w->r->series_count; s++)
         for (size_t i = 0; i < w->r->series[s].count; i++) {
-            double v = w->sign * w->r->series[s].values[i];
+            double v = w->sign * w->r->series[s].values[i] - w->median;
+            int64_t t_ms = w->r->series[s].t_ms[i];
             if (!isfinite(v))
                 continue;
-            int hour = hour_of(w->r->series[s].t_ms[i]);
-            sum[hour] += v - w->median;
-            n[hour]++;
-            all += v - w->median;
-            squares += (v - w->median) * (v - w->median);
+            p->sum[is_weekend(t_ms)][hour_of(t_ms)] += v;
+            p->count[is_weekend(t_ms)][hour_of(t_ms)]++;
+            p->all += v;
+            squares += v * v;
         }
-    double count = (double)w->samples, grand = all / count;
-    for (int h = 0; h < HOURS; h++) {
-        mean[h] = n[h] > 0 ? sum[h] / n[h] : grand;
-        between += n[h] * (mean[h] - grand) * (mean[h] - grand);
-    }
-    double total = squares - count * grand * grand;
-    return total > 0 ? between / total : 0;
+    p->total = squares - p->all * p->all / (double)w->samples;
 }
 
-/* The run of hours whose mean differs most from the rest, weighted as in Otsu's method (IEEE
- * Transactions on Systems, Man and Cybernetics 9, 1979). */
-static void find_high_hours(const double mean[HOURS], struct hours *out) {
-    double best = -1;
-    for (int from = 0; from < HOURS; from++)
-        for (int length = 4; length <= HOURS - 4; length++) {
-            double in = 0, rest = 0;
-            for (int k = 0; k < HOURS; k++)
-                *(k < length ? &in : &rest) += mean[(from + k) % HOURS];
-            in /= length;
-            rest /= HOURS - length;
-            double score = in > rest ? (in - rest) * (in - rest) * length * (HOURS - length) : -1;
-            if (score <= best)
-                continue;
-            best = score;
-            *out = (struct hours){.is_inside = true, .from = from, .to = (from + length) % HOURS};
+/* The share of the variance that the hours explain, each kind of day by itself or all together. */
+static double explained(const struct profile *p, bool has_week, double samples) {
+    double between = 0;
+    for (int h = 0; h < HOURS; h++) {
+        double sum[KINDS] = {p->sum[0][h], p->sum[1][h]};
+        double count[KINDS] = {p->count[0][h], p->count[1][h]};
+        if (!has_week) {
+            sum[0] += sum[1];
+            count[0] += count[1];
+            count[1] = 0;
         }
+        for (int k = 0; k < KINDS; k++)
+            between += count[k] > 0 ? sum[k] * sum[k] / count[k] : 0;
+    }
+    between -= p->all * p->all / samples;
+    return p->total > 0 ? between / p->total : 0;
+}
+
+/* How well two levels, inside and outside, tell the hours apart: the variance between them, as in
+ * Otsu's method (IEEE Transactions on Systems, Man and Cybernetics 9, 1979). */
+static double otsu(const struct profile *p, const struct hours *h, double samples) {
+    double in = 0, n = 0;
+    for (int k = 0; k < KINDS; k++)
+        for (int hour = 0; hour < HOURS; hour++)
+            if (is_high(h, hour, k == 1)) {
+                in += p->sum[k][hour];
+                n += p->count[k][hour];
+            }
+    double rest = samples - n;
+    if (n < 1 || rest < 1 || in / n <= (p->all - in) / rest)
+        return -1;
+    double difference = in / n - (p->all - in) / rest;
+    return difference * difference * n * rest;
+}
+
+/* The run of hours, on all days or on one kind of them, whose mean differs most from the rest. Days
+ * of the week must tell a tenth more: the simpler rule is the better one. */
+static void find_high_hours(const struct profile *p, bool has_week, double samples,
+                            struct hours *out) {
+    double best = -1;
+    for (int days = TOC_BUDGET_ALL_DAYS; days <= (has_week ? TOC_BUDGET_WEEKEND : 0); days++) {
+        int longest = days == TOC_BUDGET_ALL_DAYS ? HOURS - 4 : HOURS;
+        for (int from = 0; from < HOURS; from++)
+            for (int length = 4; length <= longest; length += length == HOURS - 4 ? 4 : 1) {
+                struct hours h = {false, true, (enum toc_budget_days)days, from,
+                                  length == HOURS ? HOURS : (from + length) % HOURS};
+                if (length == HOURS && from > 0)
+                    continue;
+                double score = otsu(p, &h, samples) * (days == TOC_BUDGET_ALL_DAYS ? 1.1 : 1);
+                if (score <= best)
+                    continue;
+                best = score;
+                *out = h;
+            }
+    }
 }
 
 static int try_season(const struct work *w, struct toc_budget_suggestion *s) {
-    double mean[HOURS];
+    struct profile p;
     struct hours high = {0};
     struct toc_budget_level in, out;
-    if (!w->r->allows_seasonal || w->max_ms - w->min_ms < SEASON_DAYS_MIN * (int64_t)DAY_MS ||
-        profile(w, mean) < PROFILE_SHARE_MIN)
+    int64_t span_ms = w->max_ms - w->min_ms;
+    bool has_week = span_ms >= WEEK_DAYS_MIN * (int64_t)DAY_MS;
+    if (!w->r->allows_seasonal || span_ms < SEASON_DAYS_MIN * (int64_t)DAY_MS)
         return 0;
-    find_high_hours(mean, &high);
+    look_at_hours(w, &p);
+    if (explained(&p, has_week, (double)w->samples) < PROFILE_SHARE_MIN)
+        return 0;
+    find_high_hours(&p, has_week, (double)w->samples, &high);
     struct hours low = high;
     low.is_inside = false;
     int rc = fit(w, s->for_ms, &high, true, &in);
@@ -374,6 +442,7 @@ static int try_season(const struct work *w, struct toc_budget_suggestion *s) {
     if (!is_better)
         return rc;
     s->is_seasonal = true;
+    s->high_days = high.days;
     s->high_from_hour = high.from;
     s->high_to_hour = high.to;
     s->level = in;
@@ -475,6 +544,7 @@ int toc_budget_suggest(const struct toc_budget_request *r, struct toc_budget_sug
 }
 
 double toc_budget_threshold_at(const struct toc_budget_suggestion *s, int64_t t_ms) {
-    bool is_low = s->is_seasonal && !is_within(hour_of(t_ms), s->high_from_hour, s->high_to_hour);
+    const struct hours high = {false, true, s->high_days, s->high_from_hour, s->high_to_hour};
+    bool is_low = s->is_seasonal && !is_high(&high, hour_of(t_ms), is_weekend(t_ms));
     return is_low ? s->low_hours.threshold : s->level.threshold;
 }

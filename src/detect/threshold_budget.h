@@ -13,7 +13,8 @@
  *   together: Künsch, Annals of Statistics 17, 1989).
  *
  * A longer `for` is chosen when it lowers the threshold's distance from the median by 30 % or more;
- * two thresholds by the hour of the day when days have a profile and the lower one is 30 % closer.
+ * two thresholds by the hour of the day, by weekday and weekend, or both, when the history has such
+ * a profile and the lower one is 30 % closer.
  */
 #ifndef TOC_DETECT_THRESHOLD_BUDGET_H
 #define TOC_DETECT_THRESHOLD_BUDGET_H
@@ -41,6 +42,9 @@ struct toc_budget_request {
     int rounds; /* of resampling; 0: TOC_BUDGET_ROUNDS_DEFAULT */
 };
 
+/* The days on which the first of two thresholds holds. UTC. */
+enum toc_budget_days { TOC_BUDGET_ALL_DAYS, TOC_BUDGET_WEEKDAYS, TOC_BUDGET_WEEKEND };
+
 /* A number with what resampling makes of it. */
 struct toc_budget_level {
     double threshold, low, high; /* 95 % */
@@ -53,8 +57,10 @@ struct toc_budget_suggestion {
     int64_t for_ms;
     struct toc_budget_level level; /* of the whole day, or of the high hours */
     bool is_seasonal;
-    int high_from_hour, high_to_hour; /* UTC, [from, to), may wrap */
-    struct toc_budget_level low_hours;
+    /* When `level` holds: on these days, in [from, to), which may wrap; 0 to 24 is all day. UTC. */
+    enum toc_budget_days high_days;
+    int high_from_hour, high_to_hour;
+    struct toc_budget_level low_hours; /* else */
     double median;
     size_t samples;
     int64_t history_ms;
@@ -64,7 +70,7 @@ struct toc_budget_suggestion {
 int toc_budget_suggest(const struct toc_budget_request *r,
                        struct toc_budget_suggestion *out) TOC_MUST_CHECK;
 
-/* Does the suggestion hold at a time? The threshold in force then. */
+/* The threshold in force at a time. */
 double toc_budget_threshold_at(const struct toc_budget_suggestion *s, int64_t t_ms);
 
 #endif

@@ -35,14 +35,19 @@ static int read_header(struct toc_csv_reader *r, struct toc_arena *a, struct col
     if (rc == TOC_EEND)
         return toc_errf(err, TOC_EPARSE, "the file is empty: the first line names the columns");
     out->start = out->end = out->name = SIZE_MAX;
-    for (size_t i = 0; rc == 0 && i < out->count; i++) {
-        if (toc_sv_eq(out->names[i], TOC_SV("start")))
-            out->start = i;
-        else if (toc_sv_eq(out->names[i], TOC_SV("end")))
-            out->end = i;
-        else if (toc_sv_eq(out->names[i], TOC_SV("name")))
-            out->name = i;
-    }
+    const struct {
+        const char *name;
+        size_t *at;
+    } known[] = {{"start", &out->start}, {"end", &out->end}, {"name", &out->name}};
+    for (size_t i = 0; rc == 0 && i < out->count; i++)
+        for (size_t k = 0; k < TOC_ARRAY_LEN(known); k++) {
+            if (!toc_sv_eq_cstr(out->names[i], known[k].name))
+                continue;
+            if (*known[k].at != SIZE_MAX)
+                rc = toc_err_at(err, TOC_EPARSE, r->line, 0, "two columns are called %s",
+                                known[k].name);
+            *known[k].at = i;
+        }
     if (rc == 0 && (out->start == SIZE_MAX || out->end == SIZE_MAX))
         rc = toc_err_at(err, TOC_EPARSE, r->line, 0,
                         "the first line must name the columns start and end");

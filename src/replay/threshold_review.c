@@ -54,6 +54,8 @@ void toc_review_json(struct toc_json_writer *w, const struct toc_threshold_revie
     toc_json_end_object(w);
 }
 
+static const double COUNT_MAX = 9007199254740992.0, SECONDS_MAX = 1e11;
+
 struct reading {
     const struct toc_json *object;
     struct toc_arena *arena;
@@ -75,6 +77,14 @@ static double number(struct reading *x, const char *key) {
     return v;
 }
 
+/* A number from 0 to `most`; stored bytes may hold anything. */
+static double amount(struct reading *x, const char *key, double most) {
+    double v = number(x, key);
+    if (!x->rc && !(v >= 0 && v <= most))
+        x->rc = TOC_ECORRUPT;
+    return x->rc ? 0 : v;
+}
+
 static struct toc_ts time_of(struct reading *x, const char *key) {
     struct toc_sv v = TOC_SV("");
     struct toc_ts t = {0};
@@ -87,9 +97,10 @@ static struct toc_ts time_of(struct reading *x, const char *key) {
 
 static struct toc_trial_effect effect(struct reading *x, const char *key) {
     struct reading in = {toc_json_get(x->object, key), x->arena, x->err, x->rc};
-    struct toc_trial_effect e = {(uint64_t)number(&in, "alerts"), (uint64_t)number(&in, "pages"),
-                                 (uint64_t)number(&in, "night_pages"),
-                                 (int64_t)(number(&in, "firing_s") * 1000)};
+    struct toc_trial_effect e = {(uint64_t)amount(&in, "alerts", COUNT_MAX),
+                                 (uint64_t)amount(&in, "pages", COUNT_MAX),
+                                 (uint64_t)amount(&in, "night_pages", COUNT_MAX),
+                                 (int64_t)llround(amount(&in, "firing_s", SECONDS_MAX) * 1000)};
     x->rc = in.rc;
     return e;
 }
@@ -117,7 +128,7 @@ int toc_review_parse(struct toc_sv json, struct toc_arena *a, struct toc_thresho
     out->reason = text(&x, "reason");
     out->budget_count = number(&x, "budget_count");
     out->budget_period_s = number(&x, "budget_period_s");
-    out->history_ms = (int64_t)(number(&x, "history_s") * 1000);
+    out->history_ms = (int64_t)llround(amount(&x, "history_s", SECONDS_MAX) * 1000);
     out->effect_before = effect(&x, "effect_before");
     out->effect_after = effect(&x, "effect_after");
     out->proposed_by = text(&x, "proposed_by");

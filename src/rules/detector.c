@@ -342,6 +342,10 @@ void toc_detectors_each(struct toc_detectors *d, toc_on_detector *fn, void *ctx)
     for (size_t i = 0; i < d->count; i++) {
         const struct detector *x = d->items[i];
         struct toc_buf expr = TOC_BUF_INIT;
+        struct toc_detector_feature list[TOC_DETECTOR_FEATURES_MAX];
+        for (size_t k = 0; k < x->config.feature_count; k++)
+            list[k] = (struct toc_detector_feature){x->config.features[k].name,
+                                                    x->config.features[k].text};
         describe_features(&x->config, &expr);
         struct toc_detector_view v = {
             .name = x->config.name,
@@ -350,6 +354,7 @@ void toc_detectors_each(struct toc_detectors *d, toc_on_detector *fn, void *ctx)
             .interval_ms = x->config.interval_ms,
             .threshold = x->config.threshold,
             .features = x->config.feature_count,
+            .feature_list = list,
             .state = toc_sv_cstr(states[state_of(x)]),
             .is_builtin = x->config.is_builtin,
             .model_version = x->model_version,

@@ -91,6 +91,11 @@ int64_t toc_detectors_next_due(struct toc_detectors *d);
  * are counted. */
 void toc_detectors_run_due(struct toc_detectors *d, struct toc_ts now);
 
+struct toc_detector_feature {
+    struct toc_sv name; /* "" of a single expression */
+    struct toc_sv expr;
+};
+
 /* For GET detectors; borrowed for the call. */
 struct toc_detector_view {
     struct toc_sv name;
@@ -99,6 +104,7 @@ struct toc_detector_view {
     int64_t interval_ms;  /* of evaluations */
     double threshold;     /* of the score; NaN: the forest's offset */
     size_t features;      /* expressions */
+    const struct toc_detector_feature *feature_list;
     struct toc_sv state;
     bool is_builtin;
     int64_t model_version;    /* 0: none yet */

@@ -4,6 +4,7 @@ listed, a threshold still pages, a roll back lets it page again."""
 import json
 import pathlib
 import random
+import sqlite3
 import tempfile
 import threading
 import time
@@ -164,6 +165,18 @@ def restart_and_roll_back(c, d, feeder):
     feeder.stop()
 
 
+def audit(c, d):
+    """Application and roll back are in the audit log: who and what."""
+    d.stop()
+    with sqlite3.connect(d.data / 'state.db') as db:
+        rows = db.execute('SELECT actor, route, object, outcome FROM audit').fetchall()
+    for what in ('apply', 'rollback'):
+        found = [r for r in rows if r[2] == f'{T}/learn/scopes/ml/{what}' and r[3] == '200']
+        c.check(found and all('admin' in r[0] and r[1] == f'POST {T}/learn/scopes/{{}}/{what}' for r in found), f'{what}: {found}')
+    refused = [r for r in rows if r[2] == f'{T}/learn/scopes/ml/apply' and r[3] == '403']
+    c.check(refused and 'eve' in refused[0][0], f'a refused application, too: {refused}')
+
+
 def main():
     c = Checks()
     with tempfile.TemporaryDirectory() as directory:
@@ -176,6 +189,7 @@ def main():
             learn(c, d)
             withhold(c, d, feeder)
             restart_and_roll_back(c, d, feeder)
+            audit(c, d)
     c.finish()
 
 

@@ -19,7 +19,7 @@ enum {
 #define WEEK_MS (7 * INT64_C(86400000))
 #define T0 INT64_C(1767225600000)
 
-enum shape { WHITE, AUTOREGRESSIVE, EXPONENTIAL, HEAVY, DAILY, BURSTS, SHAPES };
+enum shape { WHITE, AUTOREGRESSIVE, EXPONENTIAL, HEAVY, DAILY, BURSTS, WEEKLY, OFFICE, SHAPES };
 
 struct world {
     int64_t t_ms[DAYS * DAY];
@@ -41,6 +41,12 @@ static double next_value(enum shape shape, struct toc_rng *rng, size_t minute, d
     case BURSTS: /* a few minutes high, now and then */
         *state = *state > 0 ? *state - 1 : toc_rng_below(rng, 400) ? 0 : 3;
         return (*state > 0 ? 5 + 2 * -log(1 - toc_rng_unit(rng)) : 0) + noise;
+    case WEEKLY: /* T0 is a Thursday: days 2 and 3 are a weekend */
+        return (minute / DAY + 5) % 7 < 2 ? noise : 20 + noise;
+    case OFFICE:
+        return (minute / DAY + 5) % 7 >= 2 && minute % DAY >= 480 && minute % DAY < 1080
+                   ? 20 + noise
+                   : noise;
     default:
         return noise;
     }
@@ -96,8 +102,8 @@ static size_t alerts_of(const struct world *w, const struct toc_budget_suggestio
 
 static void budget_is_kept_on_history_not_learnt_from(void **state) {
     (void)state;
-    static const char *const names[] = {"white", "autoregressive", "exponential",
-                                        "heavy", "daily",          "bursts"};
+    static const char *const names[] = {"white", "autoregressive", "exponential", "heavy",
+                                        "daily", "bursts",         "weekly",      "office"};
     enum { SEEDS = 6 };
     for (int shape = 0; shape < SHAPES; shape++) {
         size_t alerts = 0;
@@ -125,6 +131,30 @@ static void days_with_a_profile_get_two_thresholds(void **state) {
     struct toc_budget_suggestion s = learn(w, TRAIN_DAYS, true, WEEK_MS);
     assert_true(s.is_available && s.is_seasonal);
     assert_true(s.low_hours.threshold < s.level.threshold);
+    toc_free(w);
+}
+
+static void weeks_with_a_profile_get_two_thresholds(void **state) {
+    (void)state;
+    struct world *w = make(WEEKLY, 1, 1);
+    struct toc_budget_suggestion s = learn(w, TRAIN_DAYS, true, WEEK_MS);
+    assert_true(s.is_available && s.is_seasonal);
+    assert_int_equal(s.high_days, TOC_BUDGET_WEEKDAYS);
+    assert_int_equal(s.high_from_hour, 0);
+    assert_int_equal(s.high_to_hour, 24);
+    assert_true(s.level.threshold > 15 && s.low_hours.threshold < 12);
+    assert_true(toc_budget_threshold_at(&s, T0) > 15);                         /* Thursday */
+    assert_true(toc_budget_threshold_at(&s, T0 + 2 * INT64_C(86400000)) < 12); /* Saturday */
+    s = learn(w, 10, true, WEEK_MS); /* less than two weeks tell no days apart */
+    assert_true(s.high_days == TOC_BUDGET_ALL_DAYS);
+    toc_free(w);
+    w = make(OFFICE, 1, 1);
+    s = learn(w, TRAIN_DAYS, true, WEEK_MS);
+    assert_int_equal(s.high_days, TOC_BUDGET_WEEKDAYS);
+    assert_int_equal(s.high_from_hour, 8);
+    assert_int_equal(s.high_to_hour, 18);
+    assert_true(toc_budget_threshold_at(&s, T0 + 9 * INT64_C(3600000)) > 15);
+    assert_true(toc_budget_threshold_at(&s, T0 + 20 * INT64_C(3600000)) < 12);
     toc_free(w);
 }
 
@@ -179,6 +209,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(budget_is_kept_on_history_not_learnt_from),
         cmocka_unit_test(days_with_a_profile_get_two_thresholds),
+        cmocka_unit_test(weeks_with_a_profile_get_two_thresholds),
         cmocka_unit_test(short_peaks_get_a_longer_for),
         cmocka_unit_test(too_little_is_refused),
         cmocka_unit_test(same_seed_same_answer),

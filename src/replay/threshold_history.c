@@ -1,4 +1,4 @@
-#include "app/threshold_history.h"
+#include "replay/threshold_history.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 /* The values of an expression over a stretch of history, as series on one grid. */
-#ifndef TOC_APP_THRESHOLD_HISTORY_H
-#define TOC_APP_THRESHOLD_HISTORY_H
+#ifndef TOC_REPLAY_THRESHOLD_HISTORY_H
+#define TOC_REPLAY_THRESHOLD_HISTORY_H
 
 #include "base/map.h"
 #include "base/vec.h"
