@@ -38,6 +38,8 @@ groups:
         expr: train_queue_length > 5
         labels: {severity: warning}
         annotations: {summary: "queue of {{ $labels.run }} is {{ $value }}", runbook_url: "https://runbooks.example/queue"}
+      - alert: BacklogLong
+        expr: backlog > 80
 `);
 writeFileSync(join(root, "tocsin.yml"), `
 rule_files: [rules.yml]
@@ -45,6 +47,8 @@ rules: {builtin: false}
 discovery: {enabled: false}
 incident: {resolve_hold: 1s}
 global: {evaluation_interval: 1s}
+detectors:
+  - {name: queue, expr: train_queue_length, method: robust_z, window: 40s, interval: 1s, min_points: 15, threshold: 8, direction: up}
 `);
 const daemon = spawn(binary, ["run", "--config", join(root, "tocsin.yml"), "--data", join(root, "data"), "--listen", "127.0.0.1:0"],
   { stdio: ["ignore", "ignore", "pipe"] });
@@ -163,6 +167,83 @@ async function dashboards(page) {
   check(chart?.title.zh.includes("温度"), "a pack that sleeps can be looked at, in both languages");
 }
 
+/** Ten days of a backlog with bursts, in minutes, up to ten minutes ago. */
+async function importBacklog() {
+  const now = Math.floor(Date.now() / 60000) * 60000, timestamps = [], values = [];
+  let seed = 7;
+  const random = () => { seed = (seed * 1103515245 + 12345) % 2147483648; return seed / 2147483648; };
+  for (let i = 0; i < 14390; i++) {
+    timestamps.push(now - 14400 * 60000 + i * 60000);
+    values.push(20 + 10 * random() + (random() < 0.003 ? 30 - 10 * Math.log(random()) : 0));
+  }
+  const answer = await fetch(`${url}/api/v1/import`, { method: "POST", headers: { Authorization: `Bearer ${token}` },
+    body: JSON.stringify({ metric: { __name__: "backlog" }, values, timestamps }) });
+  check(answer.ok, `history is imported: ${answer.status}`);
+}
+
+async function detectorPage(page) {
+  await page.goto(`${url}/#/detectors`);
+  await page.click("a:has-text('queue')");
+  await page.waitForSelector(".chart canvas", { timeout: 15000 });
+  check(await page.locator("select[name=series]").innerText().then((x) => x.includes("web")), "the judged series can be chosen");
+  const why = await page.locator("section:has(h2:has-text('Why'))").innerText();
+  check(/usual/.test(why) && /since/.test(why), `the page says how far outside and since when: ${why}`);
+  check(await page.locator(".chart").count() >= 2, "values and score are drawn");
+  const drawn = await page.evaluate(() => document.querySelector(".chart canvas").width > 100);
+  check(drawn, "the chart has a size");
+}
+
+async function thresholdPage(page) {
+  await page.goto(`${url}/#/thresholds`);
+  await page.waitForSelector("select[name=rule] option[value=BacklogLong]", { state: "attached" });
+  await page.selectOption("select[name=rule]", "BacklogLong");
+  await page.fill("input[name=days]", "10");
+  await page.selectOption("select[name=period]", "86400");
+  await page.focus("[data-action=suggest]");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("[data-action=propose]", { timeout: 60000 });
+  check((await page.locator("table.effect tbody tr").count()) === 2, "the suggestion has its back-test, held out and on all history");
+  if (screenshots) await page.screenshot({ path: join(screenshots, "threshold-suggested.png"), fullPage: true });
+  await page.click("[data-action=propose]");
+  await page.waitForSelector("[data-action=accept]", { timeout: 60000 });
+  check((await page.locator("tr.diff-old").count()) === 1 && (await page.locator("tr.diff-new").count()) === 1, "the change is shown as a difference");
+  if (screenshots) await page.screenshot({ path: join(screenshots, "thresholds.png"), fullPage: true });
+  await page.fill("input[name=decision]", "agreed");
+  await page.click("[data-action=accept]");
+  await page.waitForSelector("text=Accepted");
+  const reviews = (await api("/threshold-reviews")).reviews;
+  check(reviews.length === 1 && reviews[0].state === "accepted" && reviews[0].comment === "agreed" && reviews[0].decided_by === "admin",
+    `the decision is stored with its author: ${JSON.stringify(reviews)}`);
+}
+
+/** Fifty verdicts take minutes (tests/e2e/learning.py has them): here the answers are given, the requests are checked. */
+async function learningPage(page) {
+  const effect = { alerts: 90, true_alerts: 40, withheld: 38, true_withheld: 1, precision_before: 0.44, precision_after: 0.77, recall: 0.97 };
+  const scope = { scope: "ml", mode: "enforce", version: 2, alerts: 90, true: 40, false: 50, ignored: 0, needed: 50, withheld: 38, versions: [1, 2].map((version) =>
+    ({ version, mode: "enforce", model: "logistic", made_at: "2026-01-02T03:04:05Z", actor: "ada", labels: 90, level: 0.2, keep: 0.98, foretold: effect })) };
+  const sent = [];
+  await page.route("**/api/tocsin/v1/learn**", async (route) => {
+    const request = route.request(), path = new URL(request.url()).pathname;
+    if (request.method() === "POST") sent.push([path.split("/").pop(), request.postDataJSON()]);
+    const body = path.endsWith("preview") ? { scope: "ml", days: 90, model: "logistic", labels: 90, persons: 1, keep: 0.98, level: 0.2, effect, notes: ["one person gave all verdicts"] }
+      : { scopes: [scope] };
+    await route.fulfill({ json: body });
+  });
+  await page.goto(`${url}/#/learning`);
+  await page.click("[data-action=preview]");
+  await page.waitForSelector("text=one person gave all verdicts");
+  check((await page.locator(".confirm").innerText()).includes("44 % → 77 %"), "the preview says what would become of the precision");
+  if (screenshots) await page.screenshot({ path: join(screenshots, "learning.png"), fullPage: true });
+  await axe(page, "learning with a preview");
+  await page.click("[data-action=shadow-learning]");
+  await page.waitForSelector("[data-action=apply-learning]", { state: "detached" });
+  await page.click("button:has-text('Back to 1')");
+  await page.click("[data-action=roll-back]");
+  for (let i = 0; i < 50 && sent.length < 3; i++) await sleep(50);
+  check(JSON.stringify(sent) === JSON.stringify([["apply", { mode: "shadow" }], ["rollback", { version: 1 }], ["rollback", {}]]), `requests: ${JSON.stringify(sent)}`);
+  await page.unroute("**/api/tocsin/v1/learn**");
+}
+
 async function keyboard(page) {
   await page.goto(`${url}/#/now`);
   /* Loaded anew: a change of the hash alone leaves the focus where the view before had it. */
@@ -175,10 +256,17 @@ async function keyboard(page) {
   await page.keyboard.press("e");
   await page.waitForSelector("#expr");
   check(page.url().includes("#/explore"), "g e goes to Explore");
+  for (const [letter, screen] of [["d", "detectors"], ["t", "thresholds"], ["l", "learning"]]) {
+    await page.evaluate(() => document.activeElement?.blur());
+    await page.keyboard.press("g");
+    await page.keyboard.press(letter);
+    await page.waitForSelector("main h1");
+    check(page.url().includes(`#/${screen}`), `g ${letter} goes to ${screen}`);
+  }
 }
 
 async function everyScreen(id) {
-  const screens = ["now", "incidents", `incident/${id}`, "alerts", "runs", "dashboards?pack=host", "explore?expr=train_loss&range=300"];
+  const screens = ["now", "incidents", `incident/${id}`, "alerts", "detectors", "detectors/queue", "thresholds", "learning", "runs", "dashboards?pack=host", "explore?expr=train_loss&range=300"];
   for (const colorScheme of ["light", "dark"])
     for (const language of ["en", "zh"])
       for (const width of [1280, 390]) {
@@ -209,6 +297,12 @@ async function takePictures(id) {
   await page.goto(`${url}/#/dashboards?pack=host&range=900`);
   await page.waitForTimeout(4000);
   await page.screenshot({ path: join(screenshots, "dashboards.png") });
+  await page.goto(`${url}/#/detectors`);
+  await page.waitForTimeout(1500);
+  await page.screenshot({ path: join(screenshots, "detectors.png") });
+  await page.goto(`${url}/#/detectors/queue`);
+  await page.waitForTimeout(3000);
+  await page.screenshot({ path: join(screenshots, "detector.png"), fullPage: true });
   await page.context().close();
 }
 
@@ -225,12 +319,16 @@ try {
     await page.waitForSelector(".charts canvas", { timeout: 10000 });
     if (screenshots) await Promise.all([takePictures(id), feed(8, 22)]); // a run that fell silent would hang
     await logIn(page);
+    await detectorPage(page);
     await handleIncident(page, id);
     await feed(1, 5);
     for (let i = 0; i < 100 && !(await api(`/incidents/${id}`)).resolved_at; i++) await sleep(200);
     await page.reload();
     await page.waitForSelector("[data-action=verdict]");
     await judge(page, id);
+    await importBacklog();
+    await thresholdPage(page);
+    await learningPage(page);
     await explore(page);
     await dashboards(page);
     await keyboard(page);

@@ -8,14 +8,17 @@ import { Login } from "./login";
 import { go, place } from "./router";
 import { Alerts } from "./screens/alerts";
 import { Dashboards } from "./screens/dashboards";
+import { Detectors } from "./screens/detectors";
 import { Explore } from "./screens/explore";
 import { Incident } from "./screens/incident";
 import { Incidents } from "./screens/incidents";
+import { Learning } from "./screens/learning";
 import { Now } from "./screens/now";
 import { Runs } from "./screens/runs";
+import { Thresholds } from "./screens/thresholds";
 import { applyTheme, setTheme, theme, type Theme } from "./theme";
 
-const MENU: Key[] = ["now", "incidents", "alerts", "runs", "dashboards", "explore"];
+const MENU: Key[] = ["now", "incidents", "alerts", "detectors", "thresholds", "learning", "runs", "dashboards", "explore"];
 
 function Header() {
   return (
@@ -44,6 +47,9 @@ function Screen() {
     case "dashboards": return <Dashboards query={p.query} />;
     case "explore": return <Explore query={p.query} />;
     case "alerts": return <Alerts />;
+    case "detectors": return <Detectors name={p.id} query={p.query} />;
+    case "thresholds": return <Thresholds />;
+    case "learning": return <Learning />;
     case "runs": return <Runs />;
     default: return <p>{t("notFound")}</p>;
   }
@@ -57,6 +63,7 @@ function useShortcuts() {
       const target = e.target as HTMLElement;
       if (e.ctrlKey || e.metaKey || e.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName)) return;
       const screens: Record<string, string> = { n: "now", i: "incidents", a: "alerts", r: "runs", d: "dashboards", e: "explore" };
+      const screens: Record<string, string> = { n: "now", i: "incidents", a: "alerts", d: "detectors", t: "thresholds", l: "learning", r: "runs", e: "explore" };
       if (afterG && screens[e.key]) go(screens[e.key]);
       else if (e.key === "/") { e.preventDefault(); go("explore"); setTimeout(() => document.getElementById("expr")?.focus(), 50); }
       afterG = e.key === "g";

@@ -27,6 +27,34 @@ export interface Proposal {
     buckets: { at: string; max: Num }[];
   };
 }
+export interface Detector {
+  name: string; expr: string; method: string; state: string; built_in: boolean; interval_s: number; threshold: Num;
+  features: { name: string; expr: string }[]; series: number; anomalies: number; last_error: string;
+}
+export interface Explanation {
+  detector: string; from: string; to: string; anomaly: boolean; rows: number; enough_data: boolean;
+  causes: { feature: string; expr: string; respect: "value" | "change" | "spread"; seen: Num; usual_lower: Num; usual_upper: Num; deviations: Num; at: string; since: string }[];
+  similar: { from: string; to: string; distance: Num }[];
+}
+interface Level { threshold: Num; low: Num; high: Num; peaks: number }
+export interface Trial { from: string; to: string; budget: number; result: { pages: number; alerts: number; firing_s?: number } }
+export interface Suggestion {
+  available: boolean; reason: string; level?: Level; for_s?: number; expr?: string; rule?: string; whole?: Trial; held_out?: Trial;
+}
+interface TrialEffect { alerts: number; pages: number; night_pages: number; firing_s: number }
+export interface Review {
+  id: string; state: "proposed" | "accepted" | "rejected"; rule: string; before: Num; after: Num; reason: string; history_s: number;
+  effect_before: TrialEffect; effect_after: TrialEffect; proposed_by: string; proposed_at: string; decided_by: string; decided_at: string | null;
+  comment: string; note: string; is_over_budget: boolean;
+}
+export interface LearnEffect {
+  alerts: number; true_alerts: number; withheld: number; true_withheld: number; precision_before: Num; precision_after: Num; recall: Num;
+}
+export interface LearnScope {
+  scope: string; mode: string; version: number; alerts: number; true: number; false: number; needed: number; withheld: number;
+  versions: { version: number; mode: string; made_at: string; actor: string; foretold: LearnEffect }[];
+}
+export interface LearnPreview { scope: string; days: number; labels: number; effect: LearnEffect; notes: string[] }
 export interface Status {
   version: string; started_at: string; now: string; health: "ok" | "degraded" | "failing";
   problems: { kind: string; text: string; since: string }[];
