@@ -10,6 +10,7 @@ enum {
     ENGINE_TICK_MS = 200,
     LOGS_EVERY_MS = 250,
     SECOND_MS = 1000,
+    SERIES_SAVE_MS = 600000, /* states of the watch over every series */
     SAVE_EVERY_MS = 10 * 1000,
     SELF_EVERY_MS = 5 * 1000,
     PRUNE_EVERY_MS = 3600 * 1000,
@@ -109,11 +110,38 @@ static void judge(void *ctx) {
     } while (!toc_event_wait_ms(&d->stopping, ENGINE_TICK_MS));
 }
 
+static void save_blob(struct toc_daemon *d, const char *key, struct toc_buf *bytes) {
+    struct toc_err err = {0};
+    if (d->blobs.base.put(&d->blobs.base, "collect", toc_sv_cstr(key), toc_buf_sv(bytes), &err) < 0)
+        toc_log(TOC_LOG_WARN, "state", "the state of %s could not be kept: %s", key, err.message);
+    toc_buf_reset(bytes);
+}
+
+static void save_series_watch(struct toc_daemon *d) {
+    struct toc_buf bytes = TOC_BUF_INIT;
+    toc_series_watch_encode(d->series_watch, &bytes);
+    if (toc_buf_error(&bytes) == 0)
+        save_blob(d, "series_watch", &bytes);
+    toc_buf_fini(&bytes);
+}
+
+static void restore_series_watch(struct toc_daemon *d) {
+    struct toc_buf bytes = TOC_BUF_INIT;
+    struct toc_blob_store *blobs = &d->blobs.base;
+    if (blobs->get(blobs, "collect", TOC_SV("series_watch"), &bytes, NULL) == 0 &&
+        toc_series_watch_restore(d->series_watch, toc_buf_sv(&bytes)) < 0)
+        toc_log(TOC_LOG_WARN, "series_watch",
+                "the stored states of series are damaged or of another version; all learn anew");
+    toc_buf_fini(&bytes);
+}
+
 /* Looks at all series; longer pauses rather than more CPU time than allowed. */
 static void watch_series(void *ctx) {
     struct toc_daemon *d = ctx;
     const struct toc_config_series_watch c = d->config->series_watch;
     int64_t complained = 0, pause_ms = c.interval_ms;
+    int64_t next_save_ms = mono_ms(d) + SERIES_SAVE_MS;
+    restore_series_watch(d);
     while (!wait_for_beat(d, pause_ms)) {
         struct toc_err err = {0};
         int64_t before_ns = toc_thread_cpu_ns();
@@ -124,7 +152,12 @@ static void watch_series(void *ctx) {
         double least_ms = (double)spent_ns / 1e6 / c.max_cpu_ratio;
         int64_t beats = (int64_t)(least_ms / (double)c.interval_ms) + 1;
         pause_ms = beats * c.interval_ms;
+        if (mono_ms(d) >= next_save_ms) {
+            save_series_watch(d);
+            next_save_ms = mono_ms(d) + SERIES_SAVE_MS;
+        }
     }
+    save_series_watch(d);
 }
 
 static void watch_pressure(struct toc_daemon *d) {
@@ -187,13 +220,6 @@ static void keep_house(void *ctx) {
 
 /* ------------------------------------------------------------------------------- state of
  * collectors */
-
-static void save_blob(struct toc_daemon *d, const char *key, struct toc_buf *bytes) {
-    struct toc_err err = {0};
-    if (d->blobs.base.put(&d->blobs.base, "collect", toc_sv_cstr(key), toc_buf_sv(bytes), &err) < 0)
-        toc_log(TOC_LOG_WARN, "state", "the state of %s could not be kept: %s", key, err.message);
-    toc_buf_reset(bytes);
-}
 
 static void save_logs(struct toc_daemon *d, struct toc_buf *bytes) {
     struct toc_buf kmsg = TOC_BUF_INIT;

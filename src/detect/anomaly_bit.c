@@ -1,6 +1,7 @@
 #include "detect/anomaly_bit.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/attrs.h"
 
@@ -135,4 +136,73 @@ bool toc_anomaly_bit_step(struct toc_anomaly_bit *s, int64_t t_ms, double value)
     s->fast += FAST * (x - s->fast);
     s->fast2 += FAST * (s->fast - s->fast2);
     return true;
+}
+
+/* ---- bytes ---- */
+
+enum { IS_COUNTER = 1, IS_ANOMALY = 2, IS_ABOVE = 4 };
+
+static void put_float(struct toc_buf *out, float v) {
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    toc_buf_append_u32(out, bits);
+}
+
+static float get_float(struct toc_reader *r) {
+    uint32_t bits = toc_read_u32(r);
+    float v;
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+void toc_anomaly_bit_encode(const struct toc_anomaly_bit *s, struct toc_buf *out) {
+    const float floats[] = {s->interval_ms, s->events,     s->giants,
+                            s->seen,        s->surprise,   s->line.upper,
+                            s->line.excess, s->flat.upper, s->flat.excess};
+    toc_buf_append_u8(out,
+                      (uint8_t)((s->is_counter ? IS_COUNTER : 0) |
+                                (s->is_anomaly ? IS_ANOMALY : 0) | (s->is_above ? IS_ABOVE : 0)));
+    toc_buf_append_u8(out, s->quiet);
+    toc_buf_append_zigzag(out, s->last_ms);
+    toc_buf_append_f64(out, s->last);
+    toc_buf_append_f64(out, s->level);
+    toc_buf_append_f64(out, s->fast);
+    toc_buf_append_f64(out, s->fast2);
+    for (size_t i = 0; i < TOC_ARRAY_LEN(floats); i++)
+        put_float(out, floats[i]);
+}
+
+static bool is_tail(const struct toc_tail_track *t) {
+    return t->upper >= 0 && isfinite(t->upper) && t->excess >= 0 && t->excess <= EXCESS_MAX;
+}
+
+int toc_anomaly_bit_decode(struct toc_reader *r, struct toc_anomaly_bit *out) {
+    uint8_t flags = toc_read_u8(r), quiet = toc_read_u8(r);
+    struct toc_anomaly_bit s = {.quiet = quiet};
+    float *const floats[] = {&s.interval_ms, &s.events,     &s.giants,
+                             &s.seen,        &s.surprise,   &s.line.upper,
+                             &s.line.excess, &s.flat.upper, &s.flat.excess};
+    s.last_ms = toc_read_zigzag(r);
+    s.last = toc_read_f64(r);
+    s.level = toc_read_f64(r);
+    s.fast = toc_read_f64(r);
+    s.fast2 = toc_read_f64(r);
+    for (size_t i = 0; i < TOC_ARRAY_LEN(floats); i++)
+        *floats[i] = get_float(r);
+    if (r->error)
+        return r->error;
+    s.is_counter = flags & IS_COUNTER;
+    s.is_anomaly = flags & IS_ANOMALY;
+    s.is_above = flags & IS_ABOVE;
+    const double values[] = {s.last, s.level, s.fast, s.fast2};
+    bool is_sound = flags < 8 && s.interval_ms >= 0 && isfinite(s.interval_ms) && s.seen >= 0 &&
+                    s.seen <= TOC_ANOMALY_BIT_MEMORY && s.events >= 0 && s.events <= s.seen + 1 &&
+                    s.giants >= 0 && s.giants <= s.seen + 1 && s.surprise >= 0 &&
+                    isfinite(s.surprise) && is_tail(&s.line) && is_tail(&s.flat);
+    for (size_t i = 0; i < TOC_ARRAY_LEN(values); i++)
+        is_sound = is_sound && fabs(values[i]) <= 1e300;
+    if (!is_sound)
+        return TOC_ECORRUPT;
+    *out = s;
+    return 0;
 }

@@ -21,6 +21,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
+
 /* -log10 of the share of samples at which an anomaly may begin. */
 #define TOC_ANOMALY_BIT_SURPRISE 3.0
 enum {
@@ -55,5 +57,12 @@ _Static_assert(sizeof(struct toc_anomaly_bit) <= 112,
 /* The next sample. Returns whether it was judged: not NaN or infinite, not later than the last one,
  * the first of a counter, or one after a gap. Those have no bit. */
 bool toc_anomaly_bit_step(struct toc_anomaly_bit *s, int64_t t_ms, double value);
+
+/* Appends the state (at most TOC_ANOMALY_BIT_BYTES); restored it answers bit for bit as one that
+ * never stopped. Decoding takes any bytes: TOC_ETRUNCATED, TOC_ECORRUPT for what steps cannot make.
+ */
+enum { TOC_ANOMALY_BIT_BYTES = 80 };
+void toc_anomaly_bit_encode(const struct toc_anomaly_bit *s, struct toc_buf *out);
+int toc_anomaly_bit_decode(struct toc_reader *r, struct toc_anomaly_bit *out) TOC_MUST_CHECK;
 
 #endif

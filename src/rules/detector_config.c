@@ -72,126 +72,9 @@ static const struct toc_schema_key g_keys[] = {
 };
 #undef AT
 
-/* Cheap detectors that only write series. */
-#define HOST_BY "by (instance, job) "
-/* A machine without disks or cards has 0 instead of no row. */
-#define OR_0 " or 0 * max " HOST_BY "(node_memory_MemTotal_bytes)"
-#define WIRE "{device!=\"lo\"}[30s]"
-#define VLLM_BY "by (instance, job, model_name) "
-/* Mean of a histogram over the last minute. */
-#define MEAN_OF(metric) \
-    "sum " VLLM_BY "(rate(" metric "_sum[1m])) / sum " VLLM_BY "(rate(" metric "_count[1m]))"
-static const struct builtin {
-    const char *name;
-    enum toc_detector_method method;
-    int64_t window_ms, interval_ms;
-    enum toc_detector_direction direction;
-    double threshold;
-    int64_t min_points;
-    struct {
-        const char *name, *expr;
-    } features[4];
-} g_builtins[] = {
-    {.name = "train_loss",
-     .method = TOC_DETECTOR_ROBUST_Z,
-     .window_ms = 600000,
-     .interval_ms = 5000,
-     .direction = TOC_DIRECTION_UP,
-     .threshold = 6,
-     .min_points = 30,
-     .features = {{"", "train_loss"}}},
-    {.name = "train_step_seconds",
-     .method = TOC_DETECTOR_ROBUST_Z,
-     .window_ms = 600000,
-     .interval_ms = 5000,
-     .direction = TOC_DIRECTION_UP,
-     .threshold = 6,
-     .min_points = 30,
-     .features = {{"", "train_step_seconds"}}},
-    {.name = "train_grad_norm",
-     .method = TOC_DETECTOR_ROBUST_Z,
-     .window_ms = 600000,
-     .interval_ms = 5000,
-     .direction = TOC_DIRECTION_UP,
-     .threshold = 6,
-     .min_points = 30,
-     .features = {{"", "train_grad_norm"}}},
-    {.name = "train_step_change",
-     .method = TOC_DETECTOR_CHANGE_POINT,
-     .window_ms = 3600000,
-     .interval_ms = 5000,
-     .min_points = 30,
-     .features = {{"", "train_step_seconds"}}},
-    {.name = "train_tokens_per_second",
-     .method = TOC_DETECTOR_CHANGE_POINT,
-     .window_ms = 3600000,
-     .interval_ms = 5000,
-     .direction = TOC_DIRECTION_DOWN,
-     .min_points = 30,
-     .features = {{"", "train_tokens_per_second"}}},
-    {.name = "serve_ttft",
-     .method = TOC_DETECTOR_ROBUST_Z,
-     .window_ms = 3600000,
-     .interval_ms = 15000,
-     .direction = TOC_DIRECTION_UP,
-     .threshold = 6,
-     .min_points = 30,
-     .features = {{"", MEAN_OF("vllm:time_to_first_token_seconds") " or " MEAN_OF(
-                           "sglang:time_to_first_token_seconds")}}},
-    {.name = "serve_inter_token",
-     .method = TOC_DETECTOR_ROBUST_Z,
-     .window_ms = 3600000,
-     .interval_ms = 15000,
-     .direction = TOC_DIRECTION_UP,
-     .threshold = 6,
-     .min_points = 30,
-     .features = {{"", MEAN_OF("vllm:inter_token_latency_seconds") " or " MEAN_OF(
-                           "vllm:time_per_output_token_seconds") " or " MEAN_OF("sglang:inter_"
-                                                                                "token_latency_"
-                                                                                "seconds")}}},
-    {.name = "serve_queue",
-     .method = TOC_DETECTOR_ROBUST_Z,
-     .window_ms = 3600000,
-     .interval_ms = 15000,
-     .direction = TOC_DIRECTION_UP,
-     .threshold = 6,
-     .min_points = 30,
-     .features = {{"", "sum " VLLM_BY "(vllm:num_requests_waiting) or "
-                       "sum " VLLM_BY "(sglang:num_queue_reqs)"}}},
-    {.name = "serve_kv_usage",
-     .method = TOC_DETECTOR_ROBUST_Z,
-     .window_ms = 3600000,
-     .interval_ms = 15000,
-     .direction = TOC_DIRECTION_UP,
-     .threshold = 6,
-     .min_points = 30,
-     .features = {{"", "max " VLLM_BY "(vllm:kv_cache_usage_perc) or "
-                       "max " VLLM_BY "(vllm:gpu_cache_usage_perc) or "
-                       "max " VLLM_BY "(sglang:token_usage)"}}},
-    {.name = "vllm_e2e_latency",
-     .method = TOC_DETECTOR_ROBUST_Z,
-     .window_ms = 3600000,
-     .interval_ms = 15000,
-     .direction = TOC_DIRECTION_UP,
-     .threshold = 6,
-     .min_points = 30,
-     .features = {{"", "sum " VLLM_BY "(rate(vllm:e2e_request_latency_seconds_sum[1m])) / "
-                       "sum " VLLM_BY "(rate(vllm:e2e_request_latency_seconds_count[1m]))"}}},
-    {.name = "host",
-     .method = TOC_DETECTOR_FOREST,
-     .window_ms = 3600000,
-     .interval_ms = 5000,
-     .threshold = 0.7,
-     .min_points = 60,
-     .features = {{"cpu_busy",
-                   "1 - avg " HOST_BY "(rate(node_cpu_seconds_total{mode=\"idle\"}[30s]))"},
-                  {"memory_used_ratio", "1 - max " HOST_BY "(node_memory_MemAvailable_bytes) / "
-                                        "max " HOST_BY "(node_memory_MemTotal_bytes)"},
-                  {"disk_busy", "sum " HOST_BY "(rate(node_disk_io_time_seconds_total[30s]))" OR_0},
-                  {"network_bytes",
-                   "sum " HOST_BY "(rate(node_network_receive_bytes_total" WIRE ")) + "
-                   "sum " HOST_BY "(rate(node_network_transmit_bytes_total" WIRE "))" OR_0}}},
-};
+/* packs/detectors/builtin.yml, embedded at build. */
+extern const unsigned char toc_builtin_detectors_bytes[];
+extern const unsigned long toc_builtin_detectors_size;
 
 static struct toc_sv dup_sv(struct toc_sv s) {
     return toc_sv_make(toc_sv_dup_cstr(s), s.n);
@@ -220,11 +103,11 @@ void toc_detector_configs_fini(struct detector_configs *c) {
     TOC_VEC_FINI(c);
 }
 
-/* `at` is where the expression stands; NULL for a built-in one. */
+/* `at` is where the expression stands. */
 static int add_feature(struct detector_config *c, struct toc_sv name, struct toc_sv text,
                        const struct toc_yaml *at, struct toc_err *err) {
     struct toc_err why = {0};
-    int line = at ? at->line : 0, column = at ? at->column : 0;
+    int line = at->line, column = at->column;
     if (c->feature_count == TOC_DETECTOR_FEATURES_MAX)
         return toc_err_at(err, TOC_ELIMIT, line, column, "more than %d features",
                           TOC_DETECTOR_FEATURES_MAX);
@@ -546,7 +429,7 @@ static struct detector_config *find(struct detector_configs *c, struct toc_sv na
 }
 
 /* An entry takes the place of a built-in detector of its name, or ends it. */
-static int add_entry(struct detector_configs *all, const struct toc_yaml *node,
+static int add_entry(struct detector_configs *all, const struct toc_yaml *node, bool is_builtin,
                      struct toc_err *err) {
     struct entry e = {0};
     int rc = toc_schema_read(node, g_keys, &e, err);
@@ -555,11 +438,12 @@ static int add_entry(struct detector_configs *all, const struct toc_yaml *node,
     if (rc < 0)
         return rc;
     struct detector_config *old = find(all, e.name), fresh = {0};
-    if (old && !old->is_builtin)
+    if (old && old->is_builtin == is_builtin)
         return toc_err_at(err, TOC_EDUPLICATE, node->line, node->column,
                           "two detectors are called \"%.*s\"", TOC_SV_ARG(e.name));
     if (e.is_enabled) {
         fresh.name = dup_sv(e.name);
+        fresh.is_builtin = is_builtin;
         rc = read_entry(node, &e, &fresh, err);
         set_hashes(&fresh);
     }
@@ -577,38 +461,26 @@ static int add_entry(struct detector_configs *all, const struct toc_yaml *node,
     return 0;
 }
 
-static int add_builtin(struct detector_configs *all, const struct builtin *b, struct toc_err *err) {
-    struct detector_config c = {.name = dup_sv(toc_sv_cstr(b->name)),
-                                .method = b->method,
-                                .window_ms = b->window_ms,
-                                .interval_ms = b->interval_ms,
-                                .train_interval_ms = (int64_t)HOUR_MS,
-                                .history_ms =
-                                    b->method == TOC_DETECTOR_FOREST ? 6 * (int64_t)HOUR_MS : 0,
-                                .n_estimators = 100,
-                                .min_points = b->min_points,
-                                .threshold = b->threshold,
-                                .direction = b->direction,
-                                .alpha = 0.1,
-                                .gamma = 0.3,
-                                .min_shift = 0.05,
-                                .is_builtin = true};
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < TOC_ARRAY_LEN(b->features) && b->features[i].expr; i++)
-        rc = add_feature(&c, toc_sv_cstr(b->features[i].name), toc_sv_cstr(b->features[i].expr),
-                         NULL, err);
-    set_history(&c);
-    set_hashes(&c);
-    TOC_VEC_PUSH(all, c);
+/* A bad list is a bug of the build: the tests read it. */
+static int add_builtins(struct toc_arena *arena, struct detector_configs *all,
+                        struct toc_err *err) {
+    struct toc_sv text =
+        toc_sv_make((const char *)toc_builtin_detectors_bytes, toc_builtin_detectors_size);
+    const struct toc_yaml *list;
+    int rc = toc_yaml_parse(text, arena, &list, err);
+    for (size_t i = 0; rc == 0 && i < list->count; i++)
+        rc = add_entry(all, &list->items[i], true, err);
+    if (rc < 0)
+        toc_err_prefix(err, "built-in detectors: ");
     return rc;
 }
 
 int toc_detector_configs_read(const struct toc_yaml *list, struct detector_configs *out,
                               struct toc_err *err) {
+    struct toc_arena arena = TOC_ARENA_INIT;
     *out = (struct detector_configs){0};
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < TOC_ARRAY_LEN(g_builtins); i++)
-        rc = add_builtin(out, &g_builtins[i], err);
+    int rc = add_builtins(&arena, out, err);
+    toc_arena_fini(&arena);
     bool has_list = list && !toc_yaml_is_null(list);
     if (rc == 0 && has_list && list->type != TOC_YAML_SEQUENCE)
         rc = toc_err_at(err, TOC_ETYPE, list->line, list->column, "detectors must be a list");
@@ -616,7 +488,7 @@ int toc_detector_configs_read(const struct toc_yaml *list, struct detector_confi
         rc = toc_err_at(err, TOC_ELIMIT, list->line, list->column, "more than %d detectors",
                         TOC_DETECTORS_MAX);
     for (size_t i = 0; rc == 0 && has_list && i < list->count; i++)
-        rc = add_entry(out, &list->items[i], err);
+        rc = add_entry(out, &list->items[i], false, err);
     if (rc < 0)
         toc_detector_configs_fini(out);
     return rc;

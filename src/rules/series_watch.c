@@ -3,40 +3,10 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/map.h"
-#include "base/vec.h"
-#include "detect/anomaly_bit.h"
 #include "model/sample.h"
-#include "sys/thread.h"
+#include "rules/series_watch_priv.h"
 
-enum { PAGE_SERIES = 1024, BATCH = 256, LABEL_BYTES_MAX = 1 << 20 };
-enum { UNKNOWN, WATCHED, EXCLUDED };
-
-struct watched {
-    struct toc_anomaly_bit bit;
-    uint32_t generation;
-    uint32_t instance : 30; /* place in `instances` */
-    uint32_t kind : 2;
-};
-_Static_assert(sizeof(struct watched) <= 88, "as series_watch.h says");
-
-struct instance {
-    char *name;                 /* owned; of the first one NULL: all series together */
-    uint32_t judged, anomalous; /* since the last report */
-    bool is_written;            /* its rate is alive in the store */
-};
-
-struct toc_series_watch {
-    struct toc_series_watch_options options;
-    struct toc_mutex mutex; /* the sweep holds it for one batch at a time */
-    struct watched **pages; /* by the low half of the reference */
-    size_t page_count;
-    TOC_VEC(struct instance) instances;
-    struct toc_map instance_places; /* name → place + 1 */
-    int64_t next_report_ms;
-    struct toc_series_watch_stats stats;
-    struct toc_series_watch_stats sweep; /* the gauges of the sweep under way */
-};
+enum { BATCH = 256 };
 
 struct toc_series_watch *toc_series_watch_new(const struct toc_series_watch_options *o) {
     struct toc_series_watch *w = TOC_NEW(struct toc_series_watch);
@@ -61,6 +31,7 @@ void toc_series_watch_free(struct toc_series_watch **wp) {
     toc_free(w->pages);
     for (size_t i = 0; i < w->instances.count; i++)
         toc_free(w->instances.items[i].name);
+    toc_free(w->kept);
     TOC_VEC_FINI(&w->instances);
     toc_map_fini(&w->instance_places);
     toc_mutex_fini(&w->mutex);
@@ -95,17 +66,29 @@ static struct watched *state_of(struct toc_series_watch *w, uint64_t ref) {
     return &w->pages[page][id % PAGE_SERIES];
 }
 
+static uint32_t take_place(struct toc_series_watch *w, size_t place, struct toc_sv name) {
+    w->instances.items[place] = (struct instance){.name = toc_sv_dup_cstr(name)};
+    w->free_places--;
+    toc_map_put(&w->instance_places, name, (void *)(uintptr_t)(place + 1));
+    return (uint32_t)place;
+}
+
 static uint32_t instance_place(struct toc_series_watch *w, struct toc_sv name) {
     uintptr_t place = (uintptr_t)toc_map_get(&w->instance_places, name);
     if (place || !name.n)
         return place ? (uint32_t)place - 1 : 0;
+    if (w->free_places) { /* of an instance that vanished */
+        for (size_t k = 1; k < w->instances.count; k++)
+            if (w->instances.items[k].is_free)
+                return take_place(w, k, name);
+    }
     if (w->instances.count > w->options.max_instances) {
         w->stats.series_without_rate_total++;
         return 0;
     }
-    TOC_VEC_PUSH(&w->instances, (struct instance){.name = toc_sv_dup_cstr(name)});
-    toc_map_put(&w->instance_places, name, (void *)w->instances.count);
-    return (uint32_t)w->instances.count - 1;
+    TOC_VEC_PUSH(&w->instances, (struct instance){.is_free = true});
+    w->free_places++;
+    return take_place(w, w->instances.count - 1, name);
 }
 
 static bool ends_with(struct toc_sv s, const char *end) {
@@ -136,6 +119,10 @@ static void begin(struct toc_series_watch *w, struct watched *s, uint64_t ref) {
         s->bit.is_counter = is_counter(metric);
         s->kind = is_output(metric) ? EXCLUDED : WATCHED;
         s->instance = instance_place(w, instance) & 0x3fffffffu;
+        const struct toc_anomaly_bit *kept =
+            toc_series_watch_take_kept(w, toc_labels_hash(labels), s->bit.is_counter);
+        if (kept && s->kind == WATCHED)
+            s->bit = *kept;
     }
     toc_arena_fini(&arena);
 }
@@ -198,6 +185,32 @@ static void add_rate(struct report *r, const struct instance *i, int64_t t_ms, d
         TOC_VEC_PUSH(&r->points, p);
 }
 
+/* Its series begin anew should they come back. */
+static void forget_instance(struct toc_series_watch *w, size_t place) {
+    struct instance *i = &w->instances.items[place];
+    for (size_t page = 0; page < w->page_count; page++)
+        for (size_t k = 0; w->pages[page] && k < PAGE_SERIES; k++)
+            if (w->pages[page][k].instance == place && w->pages[page][k].kind == WATCHED)
+                w->pages[page][k] = (struct watched){0};
+    (void)toc_map_remove(&w->instance_places, toc_sv_cstr(i->name));
+    toc_free(i->name);
+    *i = (struct instance){.is_free = true};
+    w->free_places++;
+}
+
+/* An instance without a sample for a day is gone: its name and its place go, too. */
+static void note_idle(struct toc_series_watch *w, size_t place, int64_t now_ms) {
+    struct instance *i = &w->instances.items[place];
+    if (i->is_free || place == 0)
+        return;
+    if (i->judged)
+        i->idle_since_ms = 0;
+    else if (i->idle_since_ms == 0)
+        i->idle_since_ms = now_ms;
+    else if (now_ms - i->idle_since_ms >= TOC_SERIES_WATCH_FORGET_MS)
+        forget_instance(w, place);
+}
+
 /* Takes the rates since the last report. */
 static void collect_rates(struct toc_series_watch *w, int64_t t_ms, struct report *out) {
     toc_arena_init(&out->arena, (size_t)64 << 20);
@@ -208,6 +221,7 @@ static void collect_rates(struct toc_series_watch *w, int64_t t_ms, struct repor
         else if (i->is_written)
             add_rate(out, i, t_ms, toc_stale_nan());
         i->is_written = i->judged > 0;
+        note_idle(w, k, t_ms);
         i->judged = i->anomalous = 0;
     }
 }
@@ -250,7 +264,8 @@ int toc_series_watch_sweep(struct toc_series_watch *w, struct toc_ts now, struct
     w->stats.series_unwatched = w->sweep.series_unwatched;
     w->stats.series_excluded = w->sweep.series_excluded;
     w->stats.series_anomalous = w->sweep.series_anomalous;
-    w->stats.instances = w->instances.count - 1;
+    w->stats.instances = w->instances.count - 1 - w->free_places;
+    toc_series_watch_drop_kept(w, now.ms);
     w->stats.sweeps_total++;
     toc_mutex_unlock(&w->mutex);
     return report(w, now.ms, err);

@@ -16,12 +16,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/time.h"
 #include "model/newest.h"
 #include "model/sink.h"
 
 struct toc_series_watch;
+
+/* An instance without samples for so long is forgotten. */
+#define TOC_SERIES_WATCH_FORGET_MS INT64_C(86400000)
+enum { TOC_SERIES_WATCH_STATE_BYTES_MAX = 32 << 20 }; /* kept over a restart */
 
 struct toc_series_watch_options {
     struct toc_newest_source *source;
@@ -37,6 +42,14 @@ void toc_series_watch_free(struct toc_series_watch **w);
 /* Judges every series that has a newer sample than at the last sweep; writes the rates when a
  * report is due. The error is that of writing. */
 int toc_series_watch_sweep(struct toc_series_watch *w, struct toc_ts now, struct toc_err *err);
+
+/* Appends the states of all series: letters and version, count, per series the hash of its labels
+ * and its anomaly bit, CRC-32C. At most TOC_SERIES_WATCH_STATE_BYTES_MAX; what is over is left out.
+ * Locks for a page of series at a time. */
+void toc_series_watch_encode(struct toc_series_watch *w, struct toc_buf *out);
+/* Before the first sweep: each series goes on from there when it is seen again, within an hour of
+ * sweeps. TOC_ECORRUPT, TOC_ETRUNCATED, TOC_EVERSION, TOC_ENOMEM; then everything begins anew. */
+int toc_series_watch_restore(struct toc_series_watch *w, struct toc_sv bytes) TOC_MUST_CHECK;
 
 /* Series whose newest sample is anomalous, as of the last sweep. Borrowed for the call. Takes as
  * long as a sweep. */

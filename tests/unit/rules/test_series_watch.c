@@ -225,6 +225,74 @@ static void a_store_that_refuses_is_counted_and_judging_goes_on(void **state) {
     toc_free(f);
 }
 
+/* References change over a restart; labels do not. */
+static void a_restart_goes_on_where_it_was(void **state) {
+    (void)state;
+    struct fake *f = fake_new(40, 2);
+    struct toc_series_watch *whole = watch(f, 0), *first = watch(f, 0);
+    struct toc_rng a, b;
+    struct toc_buf bytes = TOC_BUF_INIT;
+    toc_rng_seed(&a, 5);
+    toc_rng_seed(&b, 5);
+    for (int64_t s = 1; s <= 300; s++) {
+        step(f, whole, &a, s, 0);
+        step(f, first, &b, s, 0);
+    }
+    toc_series_watch_encode(first, &bytes);
+    toc_series_watch_free(&first);
+    struct toc_series_watch *second = watch(f, 0);
+    assert_int_equal(toc_series_watch_restore(second, toc_buf_sv(&bytes)), 0);
+    uint64_t before = toc_series_watch_stats(whole).anomalies_total;
+    for (int64_t s = 301; s <= 400; s++) {
+        step(f, whole, &a, s, s > 390 ? 20 : 0);
+        step(f, second, &b, s, s > 390 ? 20 : 0);
+    }
+    struct toc_series_watch_stats left = toc_series_watch_stats(whole),
+                                  right = toc_series_watch_stats(second);
+    assert_true(right.anomalies_total > 5);
+    assert_int_equal(right.anomalies_total, left.anomalies_total - before);
+    struct toc_buf x = TOC_BUF_INIT, y = TOC_BUF_INIT;
+    toc_series_watch_encode(whole, &x);
+    toc_series_watch_encode(second, &y);
+    assert_int_equal(x.n, y.n);
+    assert_memory_equal(x.p, y.p, x.n);
+    for (size_t i = 0; i < bytes.n; i += 7) { /* damaged bytes change nothing */
+        bytes.p[i] ^= 1;
+        assert_true(toc_series_watch_restore(second, toc_buf_sv(&bytes)) < 0);
+        bytes.p[i] ^= 1;
+    }
+    assert_true(toc_series_watch_restore(second, toc_sv_make(bytes.p, bytes.n - 1)) < 0);
+    toc_buf_fini(&bytes);
+    toc_buf_fini(&x);
+    toc_buf_fini(&y);
+    toc_series_watch_free(&whole);
+    toc_series_watch_free(&second);
+    toc_free(f);
+}
+
+static void a_vanished_instance_is_forgotten(void **state) {
+    (void)state;
+    struct fake *f = fake_new(4, 4);
+    struct toc_series_watch *w = watch(f, 0);
+    struct toc_rng rng;
+    toc_rng_seed(&rng, 6);
+    for (int64_t s = 1; s <= 100; s++)
+        step(f, w, &rng, s, 0);
+    assert_int_equal(toc_series_watch_stats(w).instances, 4);
+    f->count = 2; /* n2 and n3 are gone */
+    for (int64_t s = 100; s <= 100 + 90000; s += 100)
+        step(f, w, &rng, s, 0);
+    assert_int_equal(toc_series_watch_stats(w).instances, 2);
+    f->count = 4; /* their places are taken by others, and one comes back */
+    snprintf(f->instances[2], sizeof f->instances[2], "n5");
+    for (int64_t s = 90200; s <= 90400; s++)
+        step(f, w, &rng, s, 0);
+    assert_int_equal(toc_series_watch_stats(w).instances, 4);
+    assert_true(f->rate[6] >= 0 && f->rate[4] >= 0 && f->rate[3] == -1);
+    toc_series_watch_free(&w);
+    toc_free(f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rate_of_the_broken_instance_rises),
@@ -233,6 +301,8 @@ int main(void) {
         cmocka_unit_test(instances_over_the_limit_count_in_the_rate_of_all),
         cmocka_unit_test(a_reused_reference_is_another_series),
         cmocka_unit_test(a_store_that_refuses_is_counted_and_judging_goes_on),
+        cmocka_unit_test(a_restart_goes_on_where_it_was),
+        cmocka_unit_test(a_vanished_instance_is_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
