@@ -42,7 +42,10 @@
     X(TOC_DETECTOR_FLAT_LINE, "flat_line", "a value that changed and does not any more")         \
     X(TOC_DETECTOR_MISSING, "missing", "a series that had values and has none")                  \
     X(TOC_DETECTOR_ENSEMBLE, "ensemble",                                                         \
-      "windows, energy, seasons and residuals together, one series or several features")
+      "windows, energy, seasons and residuals together, one series or several features")         \
+    X(TOC_DETECTOR_LOSS_CURVE, "loss_curve", "the loss of a training: spikes, rises, plateaus")  \
+    X(TOC_DETECTOR_PACE_CURVE, "pace_curve",                                                     \
+      "the step time of a training, or its throughput (direction: down): slower, drift")
 
 /* X(enum, name) */
 #define TOC_DETECTOR_STATE_TABLE(X)                                  \

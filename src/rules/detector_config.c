@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/num.h"
+#include "rules/detector_curve.h"
 #include "rules/detector_priv.h"
 
 #define HOUR_MS 3600000.0
@@ -29,10 +30,10 @@ static const struct toc_schema_key g_keys[] = {
     {"features", TOC_SCHEMA_NODE, AT(features), false, NULL, 0, 0,
      "name: expr, several, joined by identical labels (isolation_forest, ensemble)"},
     {"method", TOC_SCHEMA_STRING, AT(method), false, "robust_z", 0, 0,
-     "robust_z, ensemble, isolation_forest, holt_winters, change_point, peers, flat_line or "
-     "missing"},
+     "robust_z, ensemble, isolation_forest, holt_winters, change_point, loss_curve, pace_curve, "
+     "peers, flat_line or missing"},
     {"budget", TOC_SCHEMA_STRING, AT(budget), false, "1/week", 0, 0,
-     "ensemble: alerts of a series, such as 1/day, 2/week or 1/month"},
+     "ensemble, loss_curve, pace_curve: alerts of a series, such as 1/day, 2/week or 1/month"},
     {"window", TOC_SCHEMA_DURATION, AT(window_ms), false, "1h", 10000, 30 * DAY_MS,
      "robust_z: span of the baseline; others: how long a series without values is remembered"},
     {"season", TOC_SCHEMA_STRING, AT(season), false, "none", 0, 0,
@@ -60,7 +61,7 @@ static const struct toc_schema_key g_keys[] = {
      "score over which a value is an anomaly; 6, peers 12, forest: from contamination, "
      "ensemble: of the surprise, instead of a budget"},
     {"direction", TOC_SCHEMA_STRING, AT(direction), false, "both", 0, 0,
-     "both, up or down (robust_z, ensemble, holt_winters, change_point, peers)"},
+     "both, up or down (robust_z, ensemble, holt_winters, change_point, peers, pace_curve)"},
     {"min_points", TOC_SCHEMA_INT, AT(min_points), false, "30", 8, TOC_DETECTOR_POINTS_MAX,
      "values needed before anything is judged"},
     {"normalise", TOC_SCHEMA_STRING, AT(normalise), false, "none", 0, 0,
@@ -210,7 +211,8 @@ static int read_contamination(const struct toc_yaml *n, double *out, struct toc_
 static int read_threshold(const struct toc_yaml *n, struct detector_config *c,
                           struct toc_err *err) {
     bool is_forest = c->method == TOC_DETECTOR_FOREST;
-    bool is_free = is_forest || c->method == TOC_DETECTOR_ENSEMBLE;
+    bool is_free =
+        is_forest || c->method == TOC_DETECTOR_ENSEMBLE || toc_detector_is_curve(c->method);
     c->threshold = is_free ? NAN : c->method == TOC_DETECTOR_PEERS ? 12 : 6;
     if (!n)
         return 0;
@@ -282,24 +284,24 @@ static int read_by(const struct toc_yaml *list, struct detector_config *c, struc
 
 /* X(key, methods that know it). Keys that are not here mean something to all. */
 #define FOR(method) (1u << TOC_DETECTOR_##method)
-#define KEY_TABLE(X)                                                                      \
-    X("features", FOR(FOREST) | FOR(ENSEMBLE))                                            \
-    X("normalise", FOR(FOREST))                                                           \
-    X("contamination", FOR(FOREST))                                                       \
-    X("n_estimators", FOR(FOREST))                                                        \
-    X("seed", FOR(FOREST))                                                                \
-    X("train_interval", FOR(FOREST) | FOR(ROBUST_Z))                                      \
-    X("denoise", FOR(FOREST) | FOR(ROBUST_Z))                                             \
-    X("window", ~FOR(FOREST))                                                             \
-    X("threshold", ~FOR(CHANGE_POINT))                                                    \
-    X("direction",                                                                        \
-      FOR(ROBUST_Z) | FOR(ENSEMBLE) | FOR(HOLT_WINTERS) | FOR(CHANGE_POINT) | FOR(PEERS)) \
-    X("budget", FOR(ENSEMBLE))                                                            \
-    X("season", FOR(HOLT_WINTERS))                                                        \
-    X("alpha", FOR(HOLT_WINTERS))                                                         \
-    X("beta", FOR(HOLT_WINTERS))                                                          \
-    X("gamma", FOR(HOLT_WINTERS))                                                         \
-    X("min_shift", FOR(CHANGE_POINT))                                                     \
+#define KEY_TABLE(X)                                                                       \
+    X("features", FOR(FOREST) | FOR(ENSEMBLE))                                             \
+    X("normalise", FOR(FOREST))                                                            \
+    X("contamination", FOR(FOREST))                                                        \
+    X("n_estimators", FOR(FOREST))                                                         \
+    X("seed", FOR(FOREST))                                                                 \
+    X("train_interval", FOR(FOREST) | FOR(ROBUST_Z))                                       \
+    X("denoise", FOR(FOREST) | FOR(ROBUST_Z))                                              \
+    X("window", ~FOR(FOREST))                                                              \
+    X("threshold", ~FOR(CHANGE_POINT))                                                     \
+    X("direction", FOR(ROBUST_Z) | FOR(ENSEMBLE) | FOR(HOLT_WINTERS) | FOR(CHANGE_POINT) | \
+                       FOR(PEERS) | FOR(PACE_CURVE))                                       \
+    X("budget", FOR(ENSEMBLE) | FOR(LOSS_CURVE) | FOR(PACE_CURVE))                         \
+    X("season", FOR(HOLT_WINTERS))                                                         \
+    X("alpha", FOR(HOLT_WINTERS))                                                          \
+    X("beta", FOR(HOLT_WINTERS))                                                           \
+    X("gamma", FOR(HOLT_WINTERS))                                                          \
+    X("min_shift", FOR(CHANGE_POINT))                                                      \
     X("by", FOR(PEERS))
 
 /* Keys that mean nothing for the method are refused instead of ignored. */
@@ -359,7 +361,7 @@ static void set_hashes(struct detector_config *c) {
     if (c->method > TOC_DETECTOR_FOREST)
         toc_buf_printf(&b, "|%lld|%.17g|%.17g|%.17g", (long long)c->season_ms, c->alpha, c->beta,
                        c->gamma);
-    if (c->method == TOC_DETECTOR_ENSEMBLE) /* they are part of its state */
+    if (c->method == TOC_DETECTOR_ENSEMBLE || toc_detector_is_curve(c->method)) /* of its state */
         toc_buf_printf(&b, "|%.17g|%.17g|%d", c->budget_seconds, c->threshold, (int)c->direction);
     for (size_t i = 0; i < c->by_count; i++)
         toc_buf_printf(&b, "|%zu:%.*s", c->by[i].n, TOC_SV_ARG(c->by[i]));

@@ -10,6 +10,7 @@
 #include "detect/peers.h"
 #include "detect/quiet.h"
 #include "detect/stream.h"
+#include "rules/detector_curve.h"
 
 enum {
     CHANGE_HOLD = 20, /* evaluations that a change stays an anomaly */
@@ -34,7 +35,8 @@ struct detector_stream {
     union {
         struct ensemble_state ensemble;
         struct toc_holt holt;
-        struct change_state *change; /* owned */
+        struct change_state *change;  /* owned */
+        struct detector_curve *curve; /* owned */
         struct toc_peer peer;
         struct flat_state flat; /* flat_line, missing */
     };
@@ -87,6 +89,8 @@ static int stream_new(const struct detector_config *c, uint32_t season, struct t
                           .alpha = c->alpha, .beta = c->beta, .gamma = c->gamma, .season = season});
     else if (c->method == TOC_DETECTOR_CHANGE_POINT)
         s->change = TOC_NEW(struct change_state);
+    else if (toc_detector_is_curve(c->method))
+        s->curve = toc_detector_curve_new();
     else if (c->method == TOC_DETECTOR_PEERS)
         s->group = group_of(c, labels);
     else if (c->method == TOC_DETECTOR_ENSEMBLE)
@@ -103,6 +107,8 @@ void toc_detector_stream_free(const struct detector_config *c, struct detector_s
         toc_holt_fini(&s->stream->holt);
     if (c->method == TOC_DETECTOR_CHANGE_POINT)
         toc_free(s->stream->change);
+    if (toc_detector_is_curve(c->method))
+        toc_detector_curve_free(&s->stream->curve);
     if (c->method == TOC_DETECTOR_ENSEMBLE)
         toc_stream_free(&s->stream->ensemble.stream);
     toc_free(s->stream);
@@ -117,6 +123,8 @@ size_t toc_detector_stream_bytes(const struct detector_config *c, const struct d
         bytes += s->stream->holt.options.season * sizeof(double);
     if (c->method == TOC_DETECTOR_CHANGE_POINT)
         bytes += sizeof *s->stream->change;
+    if (toc_detector_is_curve(c->method))
+        bytes += toc_detector_curve_bytes();
     if (c->method == TOC_DETECTOR_ENSEMBLE)
         bytes += toc_stream_bytes(s->stream->ensemble.stream);
     return bytes;
@@ -255,6 +263,8 @@ static void judge_one(const struct slot *t, struct detector_series *s, double va
         judge_holt(c, &s->stream->holt, value, out);
     } else if (c->method == TOC_DETECTOR_CHANGE_POINT) {
         judge_change(c, s->stream->change, value, out);
+    } else if (toc_detector_is_curve(c->method)) {
+        toc_detector_curve_judge(c, s->stream->curve, value, out);
     } else {
         judge_quiet(c, &s->stream->flat, value, out);
     }
@@ -441,6 +451,8 @@ static void encode_state(const struct detector_config *c, const struct detector_
     } else if (c->method == TOC_DETECTOR_CHANGE_POINT) {
         toc_change_point_encode(&s->change->point, out);
         toc_buf_append_varint(out, s->change->hold);
+    } else if (toc_detector_is_curve(c->method)) {
+        toc_detector_curve_encode(c, s->curve, out);
     } else if (c->method == TOC_DETECTOR_ENSEMBLE) {
         struct toc_buf bytes = TOC_BUF_INIT;
         toc_stream_state_encode(s->ensemble.stream, &bytes);
@@ -481,6 +493,8 @@ static int decode_state(const struct detector_config *c, struct toc_reader *r,
         uint64_t hold = rc == 0 ? toc_read_varint(r) : 0;
         rc = rc == 0 && hold > CHANGE_HOLD ? TOC_ECORRUPT : rc;
         s->change->hold = (uint32_t)TOC_MIN(hold, (uint64_t)CHANGE_HOLD);
+    } else if (rc == 0 && toc_detector_is_curve(c->method)) {
+        rc = toc_detector_curve_decode(c, r, s->curve);
     } else if (rc == 0 && c->method == TOC_DETECTOR_ENSEMBLE) {
         toc_stream_free(&s->ensemble.stream);
         s->ensemble.rows = toc_read_varint(r);

@@ -85,6 +85,42 @@ static void change_point_tells_a_longer_step(void **state) {
     world_fini(&w);
 }
 
+/* A loss that rises, steps longer by a tenth, throughput that fell by as much; a report seen twice
+ * is one. */
+static void curves_of_a_training_are_told(void **state) {
+    (void)state;
+    struct world w;
+    world_init(&w);
+    set(&w, NO_BUILTINS
+        "- {name: loss, expr: loss, method: loss_curve, interval: 5s}\n"
+        "- {name: pace, expr: step, method: pace_curve, interval: 5s}\n"
+        "- {name: rate, expr: tokens, method: pace_curve, interval: 5s, direction: down}\n");
+    int told_early = 0;
+    bool is_told[3] = {false};
+    for (int i = 0; i < 700; i++) {
+        double slow = i >= 600 ? 1.1 : 1,
+               loss = 2 + 6 / sqrt(i + 1) + (i >= 600 ? 0.02 * (i - 600) : 0);
+        put(&w, "loss", "run=r", loss * exp(0.02 * toc_rng_normal(&w.rng)));
+        put(&w, "step", "run=r", 0.5 * slow * exp(0.01 * toc_rng_normal(&w.rng)));
+        put(&w, "tokens", "run=r", 1000 / slow * exp(0.01 * toc_rng_normal(&w.rng)));
+        for (int again = 0; again < 2; again++) {
+            advance(&w, 5000);
+            catch_up(&w);
+        }
+        static const char *const outs[] = {"detector=loss,run=r", "detector=pace,run=r",
+                                           "detector=rate,run=r"};
+        for (int k = 0; k < 3; k++) {
+            bool is_anomaly = last_out(&w, "tocsin_anomaly", outs[k]) == 1;
+            told_early += is_anomaly && i < 600;
+            is_told[k] = is_told[k] || is_anomaly;
+        }
+    }
+    assert_int_equal(told_early, 0);
+    assert_true(is_told[0] && is_told[1] && is_told[2]);
+    assert_true(view_of(&w, "loss").view.state_bytes > 500);
+    world_fini(&w);
+}
+
 /* Hours of history, then a giant: told by the budget's bar in its direction only. */
 static void the_ensemble_tells_what_its_budget_allows(void **state) {
     (void)state;
@@ -189,6 +225,8 @@ static void a_missing_series_is_told_until_it_is_forgotten(void **state) {
     "- {name: auto, expr: v, method: holt_winters, interval: 5s, season: auto, window: 5m, "   \
     "history: 30m}\n"                                                                          \
     "- {name: change, expr: v, method: change_point, interval: 5s, window: 5m}\n"              \
+    "- {name: loss, expr: v, method: loss_curve, interval: 5s, window: 5m}\n"                  \
+    "- {name: pace, expr: v, method: pace_curve, interval: 5s, window: 5m}\n"                  \
     "- {name: peers, expr: v, method: peers, interval: 5s, window: 5m}\n"                      \
     "- {name: ens, expr: v, method: ensemble, interval: 5s, window: 5m, budget: 1/day}\n"      \
     "- {name: ens2, features: {a: v, b: v * v}, method: ensemble, interval: 5s, window: 5m}\n" \
@@ -387,6 +425,7 @@ int main(void) {
         cmocka_unit_test(holt_winters_with_a_given_season),
         cmocka_unit_test(holt_winters_finds_the_season),
         cmocka_unit_test(change_point_tells_a_longer_step),
+        cmocka_unit_test(curves_of_a_training_are_told),
         cmocka_unit_test(the_ensemble_tells_what_its_budget_allows),
         cmocka_unit_test(peers_name_one_of_its_stage),
         cmocka_unit_test(a_flat_line_is_told),
