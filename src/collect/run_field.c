@@ -411,6 +411,10 @@ int toc_run_add_label(const struct toc_run_decoder *d, struct toc_run_line *line
                             TOC_SV_ARG(name), TOC_RUN_LABEL_VALUE_MAX_BYTES);
     if (line->label_count == TOC_RUN_LABELS_MAX)
         return toc_run_fail(d, line->number, "more than %d labels", TOC_RUN_LABELS_MAX);
+    if (!line->labels)
+        line->labels = TOC_ARENA_NEW_ARRAY(d->arena, struct toc_label, TOC_RUN_LABELS_MAX);
+    if (!line->labels)
+        return toc_errf(d->err, TOC_ENOMEM, "line %d: out of memory", line->number);
     line->labels[line->label_count++] = (struct toc_label){name, value};
     return 0;
 }
@@ -492,8 +496,7 @@ int toc_run_line_init(const struct toc_run_decoder *d, int number, size_t values
     size_t layer_room = TOC_MIN(layers + 1, (size_t)TOC_RUN_LAYERS_MAX);
     out->values = TOC_ARENA_NEW_ARRAY(d->arena, struct toc_run_value, value_room);
     out->layers = TOC_ARENA_NEW_ARRAY(d->arena, struct toc_run_layer, layer_room);
-    out->labels = TOC_ARENA_NEW_ARRAY(d->arena, struct toc_label, TOC_RUN_LABELS_MAX);
-    return out->values && out->layers && out->labels
+    return out->values && out->layers
                ? 0
                : toc_errf(d->err, TOC_ENOMEM, "line %d: out of memory", number);
 }

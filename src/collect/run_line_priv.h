@@ -87,7 +87,7 @@ struct toc_run_line {
     size_t value_count;
     struct toc_run_layer *layers;
     size_t layer_count;
-    struct toc_label *labels;
+    struct toc_label *labels; /* NULL: none so far */
     size_t label_count;
     struct toc_run_scalar *scalars;
     size_t scalar_count;
