@@ -134,6 +134,8 @@ static struct toc_explain_cause cause_of(struct toc_explainer *e, enum toc_respe
         }
     }
     toc_robust_band(&usual, OUTSIDE_Z, &c.lower, &c.upper);
+    if (r == TOC_RESPECT_SPREAD)
+        c.lower = fmax(c.lower, 0);
     c.since = c.row;
     while (c.since > begin && c.since > first &&
            fabs(toc_robust_z(&usual, e->looked[c.since - 1 - begin])) > OUTSIDE_Z)

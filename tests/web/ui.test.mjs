@@ -185,6 +185,8 @@ async function detectorPage(page) {
   await page.goto(`${url}/#/detectors`);
   await page.click("a:has-text('queue')");
   await page.waitForSelector(".chart canvas", { timeout: 15000 });
+  await page.waitForSelector("text=Anomalous since", { timeout: 20000 });
+  if (screenshots) await page.screenshot({ path: join(screenshots, "detector-anomalous.png"), fullPage: true });
   check(await page.locator("select[name=series]").innerText().then((x) => x.includes("web")), "the judged series can be chosen");
   const why = await page.locator("section:has(h2:has-text('Why'))").innerText();
   check(/usual/.test(why) && /since/.test(why), `the page says how far outside and since when: ${why}`);
@@ -319,13 +321,16 @@ try {
     await page.waitForSelector(".charts canvas", { timeout: 10000 });
     if (screenshots) await Promise.all([takePictures(id), feed(8, 22)]); // a run that fell silent would hang
     await logIn(page);
-    await detectorPage(page);
     await handleIncident(page, id);
     await feed(1, 5);
     for (let i = 0; i < 100 && !(await api(`/incidents/${id}`)).resolved_at; i++) await sleep(200);
     await page.reload();
     await page.waitForSelector("[data-action=verdict]");
     await judge(page, id);
+    await feed(1, 12);
+    const feeding = feed(8, 15); /* below the threshold that was applied, far above what is usual */
+    await detectorPage(page);
+    await feeding;
     await importBacklog();
     await thresholdPage(page);
     await learningPage(page);

@@ -165,7 +165,7 @@ static void the_changed_column_is_named(void **state) {
     why = explain(first_calms_down, 900, 960);
     assert_int_equal(why.causes[0].column, 0);
     assert_int_equal(why.causes[0].respect, TOC_RESPECT_SPREAD);
-    assert_true(why.causes[0].z < 0);
+    assert_true(why.causes[0].z < 0 && why.causes[0].lower >= 0);
 }
 
 static void similar_windows_are_found(void **state) {

@@ -35,7 +35,7 @@ function Row(p: { detector: Detector }) {
     <tr>
       <th scope="row"><a href={`#/detectors/${encodeURIComponent(d.name)}`}>{d.name}</a></th>
       <td>{d.method}</td>
-      <td><StateBadge state={d.state} /> {d.last_error && <span class="error">{d.last_error}</span>}</td>
+      <td><StateBadge state={d.state} /> {d.last_error && <span class={d.state === "failing" ? "error" : "muted"}>{d.last_error}</span>}</td>
       <td>{d.series}</td>
       <td>{d.anomalies ? <strong class="error">{d.anomalies}</strong> : 0}</td>
     </tr>
@@ -126,7 +126,7 @@ function SeriesView(p: { detector: Detector; labels: LabelSet; windowS: number }
 function One(p: { name: string; query: URLSearchParams }) {
   const { value: list, error } = useLoad<{ detectors: Detector[] }>((abort) => get("/detectors", abort), [p.name], 15000);
   const { value: found } = useLoad((abort) => queryInstant(selector("tocsin_anomaly_score", p.name), abort), [p.name], 10000);
-  const [windowS, setWindow] = useState(3600);
+  const [windowS, setWindow] = useState(900);
   const d = list?.detectors.find((x) => x.name === p.name);
   if (!d) return <><h1>{p.name}</h1>{list ? <p>{t("notFound")}</p> : <Wait error={error} />}</>;
   const samples = ((found?.resultType === "vector" ? found.result : []) as Sample[])
