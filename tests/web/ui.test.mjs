@@ -48,7 +48,7 @@ discovery: {enabled: false}
 incident: {resolve_hold: 1s}
 global: {evaluation_interval: 1s}
 detectors:
-  - {name: queue, expr: train_queue_length, method: robust_z, window: 40s, interval: 1s, min_points: 15, threshold: 8, direction: up}
+  - {name: queue, expr: train_queue_length, method: robust_z, window: 30s, interval: 1s, min_points: 15, threshold: 8, direction: up}
 `);
 const daemon = spawn(binary, ["run", "--config", join(root, "tocsin.yml"), "--data", join(root, "data"), "--listen", "127.0.0.1:0"],
   { stdio: ["ignore", "ignore", "pipe"] });
@@ -327,7 +327,7 @@ try {
     await page.reload();
     await page.waitForSelector("[data-action=verdict]");
     await judge(page, id);
-    await feed(1, 12);
+    await feed(1, 32); /* all that the detector remembers */
     const feeding = feed(8, 15); /* below the threshold that was applied, far above what is usual */
     await detectorPage(page);
     await feeding;

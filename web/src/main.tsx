@@ -62,8 +62,7 @@ function useShortcuts() {
     const onKey = (e: KeyboardEvent) => {
       const target = e.target as HTMLElement;
       if (e.ctrlKey || e.metaKey || e.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName)) return;
-      const screens: Record<string, string> = { n: "now", i: "incidents", a: "alerts", r: "runs", d: "dashboards", e: "explore" };
-      const screens: Record<string, string> = { n: "now", i: "incidents", a: "alerts", d: "detectors", t: "thresholds", l: "learning", r: "runs", e: "explore" };
+      const screens: Record<string, string> = { n: "now", i: "incidents", a: "alerts", d: "detectors", t: "thresholds", l: "learning", r: "runs", b: "dashboards", e: "explore" };
       if (afterG && screens[e.key]) go(screens[e.key]);
       else if (e.key === "/") { e.preventDefault(); go("explore"); setTimeout(() => document.getElementById("expr")?.focus(), 50); }
       afterG = e.key === "g";
