@@ -14,6 +14,7 @@ struct asked {
     double budget_count, budget_period_s, history_s, interval_s;
     bool is_static;
     struct toc_buf found; /* the expression of the rule */
+    int64_t for_ms;       /* its own: a review changes the number alone */
     bool is_found;
 };
 
@@ -61,6 +62,7 @@ static void find_rule(void *ctx, const struct toc_rule_group_view *g) {
     for (size_t i = 0; i < g->rule_count && !a->is_found; i++)
         if (g->rules[i].rule->is_alert && toc_sv_eq(g->rules[i].rule->name, a->rule)) {
             toc_buf_append_sv(&a->found, g->rules[i].query);
+            a->for_ms = g->rules[i].rule->for_ms;
             a->is_found = true;
         }
 }
@@ -88,7 +90,7 @@ static struct toc_suggest_request request_of(struct toc_api_call *c, const struc
         .name = a->rule.n ? a->rule : TOC_SV("Suggested"),
         .is_down = toc_sv_eq(a->direction, TOC_SV("down")),
         .is_static = a->is_static,
-        .for_ms = -1,
+        .for_ms = a->is_found ? a->for_ms : -1,
         .from_ms = TOC_MIN(from_ms, to_ms - 1),
         .to_ms = to_ms,
         .interval_ms = (int64_t)(a->interval_s * 1000),

@@ -23,6 +23,9 @@ enum {
 #define SHAPE_MAX 0.5
 #define GAIN_MIN 0.3
 #define PROFILE_SHARE_MIN 0.3
+/* A longer `for` may lower the threshold, but not into what a series shows more than a twentieth of
+ * the time: an alert that never ends pages seldom, too. */
+#define USUAL_QUANTILE 0.95
 /* Aimed at: what is learnt from a history errs, and crossing more often than asked is the worse
  * error. */
 #define SAFETY 0.7
@@ -458,13 +461,14 @@ static int choose_for(const struct work *w, struct toc_budget_suggestion *s) {
     const int64_t *fors = w->r->fors_ms ? w->r->fors_ms : g_fors_ms;
     size_t count = w->r->fors_ms ? w->r->for_count : TOC_ARRAY_LEN(g_fors_ms);
     const struct hours all = {.is_all = true};
+    double usual = quantile(w->sorted, w->samples, USUAL_QUANTILE);
     int rc = 0;
     for (size_t i = 0; i < count && rc == 0; i++) {
         struct toc_budget_level l;
         rc = fit(w, fors[i], &all, false, &l);
-        bool is_first = i == 0, has_peaks = l.peaks >= TOC_BUDGET_PEAKS_MIN;
+        bool is_first = i == 0, is_rare = l.peaks >= TOC_BUDGET_PEAKS_MIN && l.threshold > usual;
         double now = s->level.threshold - w->median, then = l.threshold - w->median;
-        if (rc || (!is_first && (!has_peaks || then > (1 - GAIN_MIN) * now)))
+        if (rc || (!is_first && (!is_rare || then > (1 - GAIN_MIN) * now)))
             continue;
         s->for_ms = fors[i];
         s->level = l;

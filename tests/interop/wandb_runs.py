@@ -10,7 +10,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / 'e2e'))
-os.environ.setdefault('TOCSIN_BINARY', sys.argv[1])
+os.environ.setdefault('TOCSIN_BINARY', os.path.abspath(sys.argv[1]))
 from tocsin_test import BINARY, Checks, Daemon, wait_for  # noqa: E402
 
 JOB = '''

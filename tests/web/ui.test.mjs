@@ -48,7 +48,7 @@ discovery: {enabled: false}
 incident: {resolve_hold: 1s}
 global: {evaluation_interval: 1s}
 detectors:
-  - {name: queue, expr: train_queue_length, method: robust_z, window: 30s, interval: 1s, min_points: 15, threshold: 8, direction: up}
+  - {name: queue, expr: train_queue_length, method: robust_z, window: 30s, interval: 1s, min_points: 15, threshold: 3, direction: up}
 `);
 const daemon = spawn(binary, ["run", "--config", join(root, "tocsin.yml"), "--data", join(root, "data"), "--listen", "127.0.0.1:0"],
   { stdio: ["ignore", "ignore", "pipe"] });
@@ -224,7 +224,7 @@ async function learningPage(page) {
   const scope = { scope: "ml", mode: "enforce", version: 2, alerts: 90, true: 40, false: 50, ignored: 0, needed: 50, withheld: 38, versions: [1, 2].map((version) =>
     ({ version, mode: "enforce", model: "logistic", made_at: "2026-01-02T03:04:05Z", actor: "ada", labels: 90, level: 0.2, keep: 0.98, foretold: effect })) };
   const sent = [];
-  await page.route("**/api/tocsin/v1/learn**", async (route) => {
+  await page.route(/\/api\/tocsin\/v1\/learn/, async (route) => {
     const request = route.request(), path = new URL(request.url()).pathname;
     if (request.method() === "POST") sent.push([path.split("/").pop(), request.postDataJSON()]);
     const body = path.endsWith("preview") ? { scope: "ml", days: 90, model: "logistic", labels: 90, persons: 1, keep: 0.98, level: 0.2, effect, notes: ["one person gave all verdicts"] }
@@ -243,7 +243,7 @@ async function learningPage(page) {
   await page.click("[data-action=roll-back]");
   for (let i = 0; i < 50 && sent.length < 3; i++) await sleep(50);
   check(JSON.stringify(sent) === JSON.stringify([["apply", { mode: "shadow" }], ["rollback", { version: 1 }], ["rollback", {}]]), `requests: ${JSON.stringify(sent)}`);
-  await page.unroute("**/api/tocsin/v1/learn**");
+  await page.unroute(/\/api\/tocsin\/v1\/learn/);
 }
 
 async function keyboard(page) {

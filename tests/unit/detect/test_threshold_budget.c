@@ -19,7 +19,18 @@ enum {
 #define WEEK_MS (7 * INT64_C(86400000))
 #define T0 INT64_C(1767225600000)
 
-enum shape { WHITE, AUTOREGRESSIVE, EXPONENTIAL, HEAVY, DAILY, BURSTS, WEEKLY, OFFICE, SHAPES };
+enum shape {
+    WHITE,
+    AUTOREGRESSIVE,
+    EXPONENTIAL,
+    HEAVY,
+    DAILY,
+    BURSTS,
+    WEEKLY,
+    OFFICE,
+    SPIKES,
+    SHAPES
+};
 
 struct world {
     int64_t t_ms[DAYS * DAY];
@@ -47,6 +58,9 @@ static double next_value(enum shape shape, struct toc_rng *rng, size_t minute, d
         return (minute / DAY + 5) % 7 >= 2 && minute % DAY >= 480 && minute % DAY < 1080
                    ? 20 + noise
                    : noise;
+    case SPIKES: /* single minutes high, now and then, above noise with a floor */
+        return 20 + 10 * toc_rng_unit(rng) +
+               (toc_rng_below(rng, 300) ? 0 : 30 - 10 * log(1 - toc_rng_unit(rng)));
     default:
         return noise;
     }
@@ -166,6 +180,16 @@ static void short_peaks_get_a_longer_for(void **state) {
     toc_free(w);
 }
 
+static void a_longer_for_does_not_reach_into_what_is_usual(void **state) {
+    (void)state;
+    struct world *w = make(SPIKES, 3, 1);
+    struct toc_budget_suggestion s = learn(w, 10, true, 86400000);
+    assert_true(s.is_available);
+    assert_true(s.level.threshold >
+                30); /* else it would hold nearly all the time, which pages once */
+    toc_free(w);
+}
+
 static void too_little_is_refused(void **state) {
     (void)state;
     struct world *w = make(WHITE, 1, 1);
@@ -211,6 +235,7 @@ int main(void) {
         cmocka_unit_test(days_with_a_profile_get_two_thresholds),
         cmocka_unit_test(weeks_with_a_profile_get_two_thresholds),
         cmocka_unit_test(short_peaks_get_a_longer_for),
+        cmocka_unit_test(a_longer_for_does_not_reach_into_what_is_usual),
         cmocka_unit_test(too_little_is_refused),
         cmocka_unit_test(same_seed_same_answer),
         cmocka_unit_test(bad_requests_are_refused),

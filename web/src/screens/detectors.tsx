@@ -89,7 +89,7 @@ async function loadCharts(d: Detector, wanted: string, windowS: number, abort: A
 function Why(p: { detector: string; labels: LabelSet }) {
   const query = `labels=${encodeURIComponent(JSON.stringify(p.labels))}`;
   const { value: e, error } = useLoad<Explanation>((abort) =>
-    get(`/detectors/${encodeURIComponent(p.detector)}/explanation?${query}`, abort), [p.detector, query], 15000);
+    get(`/detectors/${encodeURIComponent(p.detector)}/explanation?${query}`, abort), [p.detector, query], 5000);
   if (!e) return <Wait error={error} />;
   if (!e.enough_data) return <p class="muted">{t("notEnoughData", { n: e.rows })}</p>;
   return (
