@@ -9,11 +9,13 @@
 #include "detect/anomaly_bit.h"
 #include "detect/change_point.h"
 #include "detect/holt_winters.h"
+#include "detect/loss_curve.h"
+#include "detect/pace_curve.h"
 #include "detect/peers.h"
 #include "detect/quiet.h"
 #include "sys/clock.h"
 
-enum { MEMBERS = 64 };
+enum { MEMBERS = 64, RUN_VALUES = 2000 };
 static double *g_values;
 static size_t g_count;
 static volatile double g_sink;
@@ -63,6 +65,25 @@ static void run_quiet(void) {
         g_sink += toc_quiet_step(&s, g_values[i] != g_values[i - 1]);
 }
 
+/* Trainings of 2000 reports: the course is looked at more often in short runs. */
+static void run_loss(void) {
+    struct toc_loss_curve s;
+    for (size_t i = 0; i < g_count; i++) {
+        if (i % RUN_VALUES == 0)
+            s = (struct toc_loss_curve){0};
+        double trend = log(20 + (double)(i % RUN_VALUES));
+        g_sink += toc_loss_curve_step(&s, exp(2 - 0.1 * trend + 0.003 * g_values[i]), 6).surprise;
+    }
+}
+static void run_pace(void) {
+    struct toc_pace_curve s;
+    for (size_t i = 0; i < g_count; i++) {
+        if (i % RUN_VALUES == 0)
+            s = (struct toc_pace_curve){0};
+        g_sink += toc_pace_curve_step(&s, exp(0.01 * g_values[i]), 6).surprise;
+    }
+}
+
 int main(int argc, char **argv) {
     static const struct {
         const char *name;
@@ -74,6 +95,8 @@ int main(int argc, char **argv) {
         {"holt_winters, season of 1440", run_daily, sizeof(struct toc_holt) + 1440 * 8},
         {"change_point", run_change, sizeof(struct toc_change_point)},
         {"peers, 64 members", run_peers, sizeof(struct toc_peer)},
+        {"loss_curve", run_loss, sizeof(struct toc_loss_curve)},
+        {"pace_curve", run_pace, sizeof(struct toc_pace_curve)},
         {"flat_line, missing", run_quiet, sizeof(struct toc_quiet)},
     };
     struct toc_rng rng;
