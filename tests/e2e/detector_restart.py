@@ -22,13 +22,15 @@ DETECTORS = '''
 detectors:
 - {name: holt, expr: load, method: holt_winters, interval: 1s, season: 30s, window: 10m, beta: 0.01}
 - {name: change, expr: load, method: change_point, interval: 1s, window: 10m}
+- {name: loss, expr: load, method: loss_curve, interval: 1s, window: 10m}
+- {name: pace, expr: load, method: pace_curve, interval: 1s, window: 10m}
 - {name: peers, expr: load, method: peers, interval: 1s, window: 10m}
 - {name: ensemble, expr: load, method: ensemble, interval: 1s, window: 10m, budget: 1/day}
 - {name: flat, expr: load, method: flat_line, interval: 1s, window: 10m}
 - {name: missing, expr: 'last_over_time(load[2s])', method: missing, interval: 1s, window: 10m}
 - {name: robust, expr: load, interval: 1s, window: 5m}
 '''
-NAMES = {'ensemble', 'holt', 'change', 'peers', 'flat', 'missing', 'robust'}
+NAMES = {'ensemble', 'holt', 'change', 'loss', 'pace', 'peers', 'flat', 'missing', 'robust'}
 PAST_S, FUTURE_S = 900, 150
 
 
