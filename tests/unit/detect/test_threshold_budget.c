@@ -116,8 +116,8 @@ static size_t alerts_of(const struct world *w, const struct toc_budget_suggestio
 
 static void budget_is_kept_on_history_not_learnt_from(void **state) {
     (void)state;
-    static const char *const names[] = {"white", "autoregressive", "exponential", "heavy",
-                                        "daily", "bursts",         "weekly",      "office"};
+    static const char *const names[] = {"white",  "autoregressive", "exponential", "heavy", "daily",
+                                        "bursts", "weekly",         "office",      "spikes"};
     enum { SEEDS = 6 };
     for (int shape = 0; shape < SHAPES; shape++) {
         size_t alerts = 0;
