@@ -186,7 +186,7 @@ static void a_longer_for_does_not_reach_into_what_is_usual(void **state) {
     struct toc_budget_suggestion s = learn(w, 10, true, 86400000);
     assert_true(s.is_available);
     assert_true(s.level.threshold >
-                30); /* else it would hold nearly all the time, which pages once */
+                30); /* below it would hold nearly all the time, which pages once */
     toc_free(w);
 }
 
