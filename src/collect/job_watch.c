@@ -334,18 +334,27 @@ static void put_job(const struct taking *t, const struct toc_job *job) {
                         (double)job->deadline_ms / 1000);
 }
 
-/* Each source has two groups: whether it answers, and its jobs, which stay when it does not. */
+/* Each source has two groups: whether it answers, and its jobs, which stay when it does not. Group
+ * 0 runs in every cycle of the emitter, that of other sources, too. */
+static unsigned up_group(unsigned source) {
+    return 2 * source + 1;
+}
+
+static unsigned jobs_group(unsigned source) {
+    return 2 * source + 2;
+}
+
 static void put_up(struct toc_job_watch *w, unsigned source, enum toc_scheduler s, bool is_up) {
     char number[12];
     snprintf(number, sizeof number, "%u", source);
     const struct toc_label l[] = {{TOC_SV("scheduler"), toc_sv_cstr(schedulers[s].label)},
                                   {TOC_SV("source"), toc_sv_cstr(number)}};
-    toc_emitter_group(&w->emitter, 2 * source);
+    toc_emitter_group(&w->emitter, up_group(source));
     toc_emitter_put(&w->emitter, "tocsin_job_source_up", TOC_METRIC_GAUGE, l, TOC_ARRAY_LEN(l),
                     is_up);
 }
 
-_Static_assert(2 * TOC_JOB_SOURCES_MAX <= TOC_EMITTER_GROUPS_MAX, "two groups for each source");
+_Static_assert(2 * TOC_JOB_SOURCES_MAX + 1 <= TOC_EMITTER_GROUPS_MAX, "two groups for each source");
 
 int toc_job_watch_take(struct toc_job_watch *w, unsigned source, enum toc_scheduler s,
                        const struct toc_jobs *jobs, struct toc_ts now, struct toc_err *err) {
@@ -358,7 +367,7 @@ int toc_job_watch_take(struct toc_job_watch *w, unsigned source, enum toc_schedu
     toc_job_links_init(&links, w->runs);
     toc_emitter_begin(&w->emitter, now);
     put_up(w, source, s, true);
-    toc_emitter_group(&w->emitter, 2 * source + 1);
+    toc_emitter_group(&w->emitter, jobs_group(source));
     for (size_t i = 0; i < jobs->count; i++)
         put_job(&t, &jobs->items[i]);
     int written = toc_emitter_flush(&w->emitter, w->sink, err);

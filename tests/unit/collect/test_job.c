@@ -448,6 +448,11 @@ static void a_source_that_fails_keeps_its_jobs(void **state) {
     assert_int_equal(f->sink.points.count, 1); /* no end of the job's series */
     assert_recorded(&f->sink, "tocsin_job_source_up{scheduler=\"slurm\", source=\"0\"}", 0);
     assert_int_equal(toc_job_watch_counters(f->watch).failures, 1);
+    recording_clear(&f->sink);
+    assert_int_equal(toc_job_watch_fail(f->watch, 1, TOC_SCHEDULER_KUBERNETES,
+                                        (struct toc_ts){f->now_ms + 1010}, &err),
+                     0);
+    assert_int_equal(f->sink.points.count, 1); /* nor that of another source */
 }
 
 int main(void) {
