@@ -40,7 +40,8 @@ struct toc_emitter {
 /* base: labels that every series gets (job, instance); copied. */
 void toc_emitter_init(struct toc_emitter *e, struct toc_labels base);
 void toc_emitter_fini(struct toc_emitter *e);
-/* Starts a cycle: all points get this time. */
+/* Starts a cycle: all points get this time. Group 0 runs in it, whether or not it is named: series
+ * that some cycles leave alone belong to another group. */
 void toc_emitter_begin(struct toc_emitter *e, struct toc_ts now);
 /* What follows belongs to `group` (< TOC_EMITTER_GROUPS_MAX); series of a group that runs in a
  * cycle without reporting them are ended, groups that do not run are left alone. */
