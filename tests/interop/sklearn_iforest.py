@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """tocsin detect beside scikit-learn's IsolationForest on 20 random data sets.
 
-    sklearn_iforest.py PATH_OF_TOCSIN [--seed N] [--sets N] [--repeats N]
+    sklearn_iforest.py PATH_OF_TOCSIN [--seed N] [--sets N] [--repeats N] [--quick]
 
 Both sides are averaged over several seeds. Demands, where n >= 256: Spearman correlation of the scores >= 0.98; and
 where outliers were planted: area under the ROC curve within 0.01. For smaller sets the difference of two
@@ -93,15 +93,19 @@ def main():
     a.add_argument("--seed", type=int, default=1)
     a.add_argument("--sets", type=int, default=len(SIZES))
     a.add_argument("--repeats", type=int, default=10, help="seeds on each side; 8 times as many for up to two columns")
+    a.add_argument("--quick", action="store_true", help="every other pair of sets: with and without planted rows, all sizes")
     o = a.parse_args()
     rng = np.random.default_rng(o.seed)
     print(f"seed {o.seed}, 100 trees, averaged over {o.repeats} seeds ({8 * o.repeats} for few rows or columns)")
     print(f"{'n':>5} {'d':>2} {'kind':11} {'spearman':>9} {'need':>5} {'auc ours':>9} {'sklearn':>8}")
-    failures = 0
+    compared = failures = 0
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "set.csv")
         for index, n in enumerate(SIZES[: o.sets]):
             x, planted, kind = make_set(rng, index, n)
+            if o.quick and index % 4 >= 2:
+                continue
+            compared += 1
             names = [f"c{i}" for i in range(x.shape[1])]
             np.savetxt(path, x, delimiter=",", header=",".join(names), comments="", fmt="%.17g")
             repeats = o.repeats if n >= 256 and x.shape[1] > 2 else 8 * o.repeats
@@ -115,8 +119,8 @@ def main():
                 good = good and abs(auc[0] - auc[1]) <= 0.01
             print(line if good else line + "  MISSED")
             failures += not good
-    print(f"{o.sets - failures} passed, {failures} failed")
-    return 1 if failures else 0
+    print(f"{compared - failures} passed, {failures} failed")
+    return 1 if failures or not compared else 0
 
 
 if __name__ == "__main__":
