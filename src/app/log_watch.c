@@ -180,6 +180,7 @@ static void put_kmsg(struct toc_log_watch *w) {
 
 static int tell(struct toc_log_watch *w, struct toc_err *err) {
     toc_emitter_begin(&w->emitter, w->now);
+    toc_emitter_group(&w->emitter, 0);
     for (size_t i = 0; i < w->counters.count; i++)
         put_counter(w, w->counters.items[i]);
     put_own(w);

@@ -39,7 +39,6 @@ void toc_emitter_begin(struct toc_emitter *e, struct toc_ts now) {
     e->cycle++;
     e->groups_run = 0;
     e->points.count = 0;
-    toc_emitter_group(e, 0);
 }
 
 void toc_emitter_group(struct toc_emitter *e, unsigned group) {

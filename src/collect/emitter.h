@@ -40,13 +40,12 @@ struct toc_emitter {
 /* base: labels that every series gets (job, instance); copied. */
 void toc_emitter_init(struct toc_emitter *e, struct toc_labels base);
 void toc_emitter_fini(struct toc_emitter *e);
-/* Starts a cycle: all points get this time. Group 0 runs in it, whether or not it is named: series
- * that some cycles leave alone belong to another group. */
+/* Starts a cycle: all points get this time. No group runs until it is named. */
 void toc_emitter_begin(struct toc_emitter *e, struct toc_ts now);
 /* What follows belongs to `group` (< TOC_EMITTER_GROUPS_MAX); series of a group that runs in a
  * cycle without reporting them are ended, groups that do not run are left alone. */
 void toc_emitter_group(struct toc_emitter *e, unsigned group);
-/* One sample. Labels always in the same order for a name; empty values are dropped. A second one
+/* One sample of the group named last. Labels always in the same order for a name; empty values are dropped. A second one
  * of the same series in a cycle is ignored. */
 void toc_emitter_put(struct toc_emitter *e, const char *name, enum toc_metric_type type,
                      const struct toc_label *labels, size_t count, double value);

@@ -334,14 +334,13 @@ static void put_job(const struct taking *t, const struct toc_job *job) {
                         (double)job->deadline_ms / 1000);
 }
 
-/* Each source has two groups: whether it answers, and its jobs, which stay when it does not. Group
- * 0 runs in every cycle of the emitter, that of other sources, too. */
+/* Each source has two groups: whether it answers, and its jobs, which stay when it does not. */
 static unsigned up_group(unsigned source) {
-    return 2 * source + 1;
+    return 2 * source;
 }
 
 static unsigned jobs_group(unsigned source) {
-    return 2 * source + 2;
+    return 2 * source + 1;
 }
 
 static void put_up(struct toc_job_watch *w, unsigned source, enum toc_scheduler s, bool is_up) {
@@ -354,7 +353,7 @@ static void put_up(struct toc_job_watch *w, unsigned source, enum toc_scheduler 
                     is_up);
 }
 
-_Static_assert(2 * TOC_JOB_SOURCES_MAX + 1 <= TOC_EMITTER_GROUPS_MAX, "two groups for each source");
+_Static_assert(2 * TOC_JOB_SOURCES_MAX <= TOC_EMITTER_GROUPS_MAX, "two groups for each source");
 
 int toc_job_watch_take(struct toc_job_watch *w, unsigned source, enum toc_scheduler s,
                        const struct toc_jobs *jobs, struct toc_ts now, struct toc_err *err) {

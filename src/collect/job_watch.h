@@ -25,7 +25,7 @@ enum toc_scheduler {
 };
 const char *toc_scheduler_text(enum toc_scheduler s);
 
-enum { TOC_JOB_SOURCES_MAX = 15 };
+enum { TOC_JOB_SOURCES_MAX = 16 };
 
 struct toc_job_watch; /* opaque */
 struct toc_job_watch *toc_job_watch_new(struct toc_run_receiver *runs, struct toc_sink *sink);

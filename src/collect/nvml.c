@@ -385,6 +385,7 @@ int toc_nvml_collect(struct toc_nvml *n, struct toc_ts now, struct toc_sink *sin
         return 0;
     }
     toc_emitter_begin(&n->out, now);
+    toc_emitter_group(&n->out, 0);
     take_events(n);
     for (unsigned i = 0; i < n->count; i++)
         collect_device(n, &n->devices[i]);

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Every built-in rule pack, without Tocsin's own keys, passes `promtool check rules`, and its unit tests pass `promtool test rules`;
-the same tests pass in ours. usage: packs.py TOCSIN"""
+the same tests pass in ours. The lists of XIDs are the catalogue's. usage: packs.py TOCSIN"""
 import concurrent.futures
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,20 @@ def promtool(what, path):
     return path.name, what, r.returncode, (r.stdout + r.stderr)[-2000:]
 
 
+def check_xid_lists():
+    """The rules about XIDs name exactly the codes that the catalogue gives to hardware or operator as critical."""
+    rows = [line.split('\t') for line in (ROOT / 'packs/xid.tsv').read_text().splitlines() if line and line[0] != '#']
+    wanted = {int(code) for code, _, _, severity, owner in rows if severity == 'critical' and owner in ('hardware', 'operator')}
+    text = (ROOT / 'packs/gpu.yml').read_text()
+    lists = [found.split('|') for found in re.findall(r'xid!?[=~]~?"([0-9|]+)"', text)]
+    lists += [re.findall(r'== (\d+)', line) for line in text.splitlines() if 'xid_last:max ==' in line]
+    check(len(lists) >= 5, f'{len(lists)} lists of XIDs in packs/gpu.yml')
+    for codes in lists:
+        check({int(code) for code in codes} == wanted, f'packs/gpu.yml against packs/xid.tsv: {sorted(codes)}')
+
+
 def main():
+    check_xid_lists()
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         subprocess.run([sys.executable, ROOT / 'tools/make_packs.py', '--tests', folder, '--prometheus'], check=True)

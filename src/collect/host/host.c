@@ -97,6 +97,7 @@ void toc_host_free(struct toc_host **h) {
 int toc_host_collect(struct toc_host *h, struct toc_ts now, struct toc_sink *sink,
                      struct toc_err *err) {
     toc_emitter_begin(&h->out, now);
+    toc_emitter_group(&h->out, 0);
     toc_host_put(h, "up", TOC_METRIC_GAUGE, 1);
     for (unsigned i = 0; i < TOC_ARRAY_LEN(collectors); i++) {
         if (h->cycle % collectors[i].every)
