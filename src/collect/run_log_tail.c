@@ -2,7 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
-#include "base/map.h"
+#include "collect/followed_files.h"
 #include "collect/report_queue_priv.h"
 #include "collect/sealed_state.h"
 #include "sys/thread.h"
@@ -16,19 +16,15 @@ enum {
 };
 
 struct log_file {
-    char *path;
-    struct toc_sv run; /* part of path */
+    struct toc_followed_file file;
+    struct toc_sv run; /* part of its path */
     struct toc_run_log_feed *feed;
-    uint64_t inode, at; /* at: bytes pushed */
-    bool is_seen;
+    uint64_t at; /* bytes pushed */
 };
 
 struct toc_run_log_tail {
     struct toc_run_log_tail_options o;
-    struct toc_map by_path; /* struct log_file */
-    struct {
-        TOC_VEC_FIELDS(struct log_file *)
-    } files;
+    struct toc_followed_files files; /* struct log_file */
     struct toc_report_queue queue;
     struct toc_buf chunk, saved;
     size_t budget;
@@ -56,22 +52,23 @@ static void add_counters(struct toc_run_log_counters *sum, const struct toc_run_
 #undef X
 }
 
-static void file_free(struct toc_run_log_tail *t, struct log_file *f) {
+static struct log_file *file_at(const struct toc_run_log_tail *t, size_t i) {
+    return (struct log_file *)t->files.items[i];
+}
+
+static bool file_close(void *tail, struct toc_followed_file *file) {
+    struct toc_run_log_tail *t = tail;
+    struct log_file *f = (struct log_file *)file;
     add_counters(&t->gone, f->feed);
-    toc_map_remove(&t->by_path, toc_sv_cstr(f->path));
     toc_run_log_feed_free(&f->feed);
-    toc_free(f->path);
-    toc_free(f);
+    return true;
 }
 
 void toc_run_log_tail_free(struct toc_run_log_tail **tail) {
     struct toc_run_log_tail *t = tail ? *tail : NULL;
     if (!t)
         return;
-    for (size_t i = 0; i < t->files.count; i++)
-        file_free(t, t->files.items[i]);
-    TOC_VEC_FINI(&t->files);
-    toc_map_fini(&t->by_path);
+    toc_followed_files_fini(&t->files, file_close, t);
     toc_report_queue_fini(&t->queue);
     toc_buf_fini(&t->chunk);
     toc_buf_fini(&t->saved);
@@ -104,20 +101,19 @@ static struct toc_run_log_feed *feed_new(struct toc_run_log_tail *t) {
         .table = t->o.table, .aliases = t->o.aliases, .taker = &t->queue.taker});
 }
 
-static struct log_file *file_add(struct toc_run_log_tail *t, struct toc_sv path, size_t name_at) {
+static struct log_file *file_add(struct toc_run_log_tail *t, struct toc_sv path, size_t name_at,
+                                 uint64_t inode) {
     struct log_file *f = TOC_NEW(struct log_file);
-    f->path = toc_sv_dup_cstr(path);
-    f->run = toc_sv_make(f->path + name_at, path.n - name_at - suffix_bytes(path));
+    toc_followed_files_add(&t->files, &f->file, path, inode);
+    f->run = toc_sv_sub(f->file.path, name_at, path.n - name_at - suffix_bytes(path));
     f->feed = feed_new(t);
-    TOC_VEC_PUSH(&t->files, f);
-    toc_map_put(&t->by_path, path, f);
     return f;
 }
 
 static struct log_file *file_of(struct toc_run_log_tail *t,
                                 const struct toc_run_dirs_file *listed) {
     struct toc_sv path = toc_sv_cstr(listed->path);
-    struct log_file *f = toc_map_get(&t->by_path, path);
+    struct log_file *f = (struct log_file *)toc_followed_files_get(&t->files, path);
     size_t name_at = path.n - listed->relative.n;
     struct toc_sv run = toc_sv_sub(path, name_at, listed->relative.n - 4);
     if (f)
@@ -126,9 +122,7 @@ static struct log_file *file_of(struct toc_run_log_tail *t,
         t->files_over_limit++;
         return NULL;
     }
-    f = file_add(t, path, name_at);
-    f->inode = listed->info.inode;
-    return f;
+    return file_add(t, path, name_at, listed->info.inode);
 }
 
 static int send(struct toc_run_log_tail *t, struct toc_ts now, struct toc_err *err) {
@@ -139,7 +133,7 @@ static int send(struct toc_run_log_tail *t, struct toc_ts now, struct toc_err *e
 static int read_file(struct toc_run_log_tail *t, struct log_file *f,
                      const struct toc_file_info *info, struct toc_ts now, struct toc_err *err) {
     struct toc_file *file = NULL;
-    if (toc_file_open(t->o.vfs, f->path, TOC_OPEN_READ, &file))
+    if (toc_file_open(t->o.vfs, f->file.path.p, TOC_OPEN_READ, &file))
         return 0;
     struct toc_ts written = {TOC_MIN(info->mtime_ms, now.ms)};
     int64_t got = 1;
@@ -171,7 +165,7 @@ static void begin_anew(struct toc_run_log_tail *t, struct log_file *f, uint64_t 
     int rc = toc_run_log_feed_restore(f->feed, toc_buf_sv(&state));
     TOC_ASSERT(rc == 0);
     toc_buf_fini(&state);
-    f->inode = inode;
+    f->file.inode = inode;
     f->at = 0;
     t->files_restarted++;
 }
@@ -179,26 +173,15 @@ static void begin_anew(struct toc_run_log_tail *t, struct log_file *f, uint64_t 
 static int follow(struct toc_run_log_tail *t, struct log_file *f, const struct toc_file_info *info,
                   struct toc_ts now, struct toc_err *err) {
     toc_report_queue_begin(&t->queue, f->run);
-    if (f->inode != info->inode || info->size_bytes < f->at)
+    if (f->file.inode != info->inode || info->size_bytes < f->at)
         begin_anew(t, f, info->inode);
     return info->size_bytes > f->at && t->budget ? read_file(t, f, info, now, err) : 0;
-}
-
-static void forget_unseen(struct toc_run_log_tail *t) {
-    size_t kept = 0;
-    for (size_t i = 0; i < t->files.count; i++) {
-        if (t->files.items[i]->is_seen)
-            t->files.items[kept++] = t->files.items[i];
-        else
-            file_free(t, t->files.items[i]);
-    }
-    t->files.count = kept;
 }
 
 static void tell_counters(struct toc_run_log_tail *t) {
     struct toc_run_log_counters sum = t->gone;
     for (size_t i = 0; i < t->files.count; i++)
-        add_counters(&sum, t->files.items[i]->feed);
+        add_counters(&sum, file_at(t, i)->feed);
     toc_mutex_lock(&t->mutex);
     t->told = (struct toc_run_log_tail_counters){
         .files = t->files.count,
@@ -228,8 +211,7 @@ struct toc_run_log_tail_counters toc_run_log_tail_counters(struct toc_run_log_ta
 
 int toc_run_log_tail_poll(struct toc_run_log_tail *t, const struct toc_run_dirs_listing *listing,
                           struct toc_ts now, struct toc_err *err) {
-    for (size_t i = 0; i < t->files.count; i++)
-        t->files.items[i]->is_seen = false;
+    toc_followed_files_begin(&t->files);
     t->files_over_limit = 0;
     t->budget = t->o.max_poll_bytes;
     int rc = send(t, now, err); /* what the store refused before */
@@ -238,30 +220,25 @@ int toc_run_log_tail_poll(struct toc_run_log_tail *t, const struct toc_run_dirs_
         struct log_file *f = suffix_bytes(listed->relative) ? file_of(t, listed) : NULL;
         if (!f)
             continue;
-        f->is_seen = true;
+        f->file.is_seen = true;
         rc = follow(t, f, &listed->info, now, err);
     }
     if (!rc && listing->is_complete)
-        forget_unseen(t);
+        toc_followed_files_forget(&t->files, file_close, t);
     tell_counters(t);
     return rc;
 }
 
 /* --------------------------------------------------------------------------------------- state */
 
-static void append_string(struct toc_sv s, struct toc_buf *out) {
-    toc_buf_append_varint(out, s.n);
-    toc_buf_append_sv(out, s);
-}
-
 static void save_file(const struct log_file *f, struct toc_buf *out) {
     struct toc_buf state = TOC_BUF_INIT;
-    append_string(toc_sv_cstr(f->path), out);
-    toc_buf_append_varint(out, (uint64_t)(f->run.p - f->path));
-    toc_buf_append_varint(out, f->inode);
+    toc_sealed_state_string(out, f->file.path);
+    toc_buf_append_varint(out, (uint64_t)(f->run.p - f->file.path.p));
+    toc_buf_append_varint(out, f->file.inode);
     toc_buf_append_varint(out, f->at - toc_run_log_feed_unfinished(f->feed));
     toc_run_log_feed_save(f->feed, &state);
-    append_string(toc_buf_sv(&state), out);
+    toc_sealed_state_string(out, toc_buf_sv(&state));
     toc_buf_fini(&state);
 }
 
@@ -272,7 +249,7 @@ void toc_run_log_tail_save(struct toc_run_log_tail *t, struct toc_buf *out) {
         toc_buf_append_u32(b, MAGIC);
         toc_buf_append_varint(b, t->files.count);
         for (size_t i = 0; i < t->files.count; i++)
-            save_file(t->files.items[i], b);
+            save_file(file_at(t, i), b);
         toc_sealed_state_end(b, 0);
     }
     if (!toc_buf_error(&t->saved))
@@ -284,12 +261,11 @@ static void restore_file(struct toc_run_log_tail *t, struct toc_reader *r) {
     uint64_t name_at = toc_read_varint(r), inode = toc_read_varint(r), at = toc_read_varint(r);
     struct toc_sv state = toc_read_string(r);
     if (r->error || !suffix_bytes(path) || name_at + 4 >= path.n ||
-        t->files.count >= t->o.max_files || toc_map_has(&t->by_path, path)) {
+        t->files.count >= t->o.max_files || toc_followed_files_get(&t->files, path)) {
         r->error = r->error ? r->error : TOC_ECORRUPT;
         return;
     }
-    struct log_file *f = file_add(t, path, (size_t)name_at);
-    f->inode = inode;
+    struct log_file *f = file_add(t, path, (size_t)name_at, inode);
     f->at = at;
     if (toc_run_log_feed_restore(f->feed, state) < 0)
         r->error = TOC_ECORRUPT;

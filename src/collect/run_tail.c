@@ -318,22 +318,17 @@ int toc_run_tail_poll(struct toc_run_tail *t, struct toc_ts now, struct toc_err 
     return l.rc;
 }
 
-static void append_string(struct toc_sv s, struct toc_buf *out) {
-    toc_buf_append_varint(out, s.n);
-    toc_buf_append_sv(out, s);
-}
-
 void toc_run_tail_save(const struct toc_run_tail *t, struct toc_buf *out) {
     size_t start = out->n;
     toc_buf_append_u32(out, MAGIC);
     toc_buf_append_varint(out, t->files.count);
     for (size_t i = 0; i < t->files.count; i++) {
         const struct tailed *f = t->files.items[i];
-        append_string(toc_sv_cstr(f->path), out);
+        toc_sealed_state_string(out, toc_sv_cstr(f->path));
         toc_buf_append_varint(out, f->inode);
         toc_buf_append_varint(out, f->offset);
         toc_buf_append_zigzag(out, f->line);
-        append_string(toc_buf_sv(&f->header), out);
+        toc_sealed_state_string(out, toc_buf_sv(&f->header));
     }
     toc_sealed_state_end(out, start);
 }

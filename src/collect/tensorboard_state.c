@@ -9,11 +9,6 @@
 
 enum { MAGIC = 0x314c4254 }; /* "TBL1" */
 
-static void append_string(struct toc_sv s, struct toc_buf *out) {
-    toc_buf_append_varint(out, s.n);
-    toc_buf_append_sv(out, s);
-}
-
 /* ---------------------------------------------------------------------------------------- feed */
 
 void toc_tensorboard_feed_save(const struct toc_tensorboard_feed *f, struct toc_buf *out) {
@@ -22,7 +17,7 @@ void toc_tensorboard_feed_save(const struct toc_tensorboard_feed *f, struct toc_
     toc_buf_append_varint(out, f->tags.count);
     for (size_t i = 0; i < f->tags.count; i++) {
         const struct toc_tensorboard_tag *tag = f->tags.items[i];
-        append_string(tag->name, out);
+        toc_sealed_state_string(out, tag->name);
         toc_buf_append_u8(out, (uint8_t)tag->kind);
         bool is_now = tag->last.generation == f->generation;
         toc_buf_append_zigzag(out, is_now ? tag->last.step : INT64_MIN);
@@ -51,7 +46,7 @@ uint64_t toc_tensorboard_stream_save(const struct toc_tensorboard_stream *s, str
     struct toc_buf tags = TOC_BUF_INIT;
     toc_buf_append_zigzag(out, s->start_ms);
     toc_tfevents_save_tags(s->codec, &tags);
-    append_string(toc_buf_sv(&tags), out);
+    toc_sealed_state_string(out, toc_buf_sv(&tags));
     toc_buf_fini(&tags);
     return s->gathered.is_open ? s->gathered.at : s->at + toc_tfevents_to_skip(s->codec);
 }
@@ -73,8 +68,8 @@ static void save_file(const struct toc_tb_file *f, struct toc_buf *out) {
     uint64_t at = f->at;
     if (f->stream)
         at = toc_tensorboard_stream_save(f->stream, &stream);
-    append_string(toc_sv_cstr(f->path), out);
-    toc_buf_append_varint(out, f->inode);
+    toc_sealed_state_string(out, f->file.path);
+    toc_buf_append_varint(out, f->file.inode);
     toc_buf_append_varint(out, at);
     toc_buf_append_u8(out, f->stream != NULL);
     toc_buf_append_sv(out, toc_buf_sv(&stream));
@@ -83,12 +78,14 @@ static void save_file(const struct toc_tb_file *f, struct toc_buf *out) {
 
 static void save_run(const struct toc_tensorboard_tail *t, const struct toc_tb_run *run,
                      struct toc_buf *out) {
-    append_string(toc_sv_cstr(run->name), out);
+    toc_sealed_state_string(out, toc_sv_cstr(run->name));
     toc_tensorboard_feed_save(run->feed, out);
     toc_buf_append_varint(out, run->files);
-    for (size_t i = 0; i < t->files.count; i++)
-        if (t->files.items[i]->run == run)
-            save_file(t->files.items[i], out);
+    for (size_t i = 0; i < t->files.count; i++) {
+        const struct toc_tb_file *f = (const struct toc_tb_file *)t->files.items[i];
+        if (f->run == run)
+            save_file(f, out);
+    }
 }
 
 void toc_tensorboard_tail_save(struct toc_tensorboard_tail *t, struct toc_buf *out) {

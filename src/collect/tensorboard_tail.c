@@ -42,25 +42,22 @@ static void run_free(struct toc_tensorboard_tail *t, struct toc_tb_run *run) {
     toc_free(run);
 }
 
-static void file_free(struct toc_tensorboard_tail *t, struct toc_tb_file *f) {
+static bool file_close(void *tail, struct toc_followed_file *file) {
+    struct toc_tb_file *f = (struct toc_tb_file *)file;
+    (void)tail;
     toc_tensorboard_stream_close(&f->stream);
     f->run->files--;
-    toc_map_remove(&t->by_path, toc_sv_cstr(f->path));
-    toc_free(f->path);
-    toc_free(f);
+    return true;
 }
 
 void toc_tensorboard_tail_free(struct toc_tensorboard_tail **tail) {
     struct toc_tensorboard_tail *t = tail ? *tail : NULL;
     if (!t)
         return;
-    for (size_t i = 0; i < t->files.count; i++)
-        file_free(t, t->files.items[i]);
+    toc_followed_files_fini(&t->files, file_close, t);
     for (size_t i = 0; i < t->runs.count; i++)
         run_free(t, t->runs.items[i]);
-    TOC_VEC_FINI(&t->files);
     TOC_VEC_FINI(&t->runs);
-    toc_map_fini(&t->by_path);
     toc_map_fini(&t->by_name);
     toc_report_queue_fini(&t->queue);
     toc_buf_fini(&t->chunk);
@@ -100,10 +97,9 @@ struct toc_tb_file *toc_tb_file_add(struct toc_tensorboard_tail *t, struct toc_t
     if (t->files.count >= t->o.max_files)
         return NULL;
     struct toc_tb_file *f = TOC_NEW(struct toc_tb_file);
-    *f = (struct toc_tb_file){.path = toc_sv_dup_cstr(path), .run = run, .inode = inode};
+    f->run = run;
     run->files++;
-    TOC_VEC_PUSH(&t->files, f);
-    toc_map_put(&t->by_path, path, f);
+    toc_followed_files_add(&t->files, &f->file, path, inode);
     return f;
 }
 
@@ -123,11 +119,12 @@ static bool is_event_file(struct toc_sv relative) {
 
 static struct toc_tb_file *file_of(struct toc_tensorboard_tail *t,
                                    const struct toc_run_dirs_file *listed) {
-    struct toc_tb_file *f = toc_map_get(&t->by_path, toc_sv_cstr(listed->path));
-    if (f)
-        return f;
+    struct toc_followed_file *known = toc_followed_files_get(&t->files, toc_sv_cstr(listed->path));
+    if (known)
+        return (struct toc_tb_file *)known;
     struct toc_tb_run *run = toc_tb_run_get(t, run_name(listed));
-    f = run ? toc_tb_file_add(t, run, toc_sv_cstr(listed->path), listed->info.inode) : NULL;
+    struct toc_tb_file *f =
+        run ? toc_tb_file_add(t, run, toc_sv_cstr(listed->path), listed->info.inode) : NULL;
     t->files_over_limit += !f;
     return f;
 }
@@ -147,7 +144,7 @@ static void tell_damage(struct toc_tb_file *f) {
     toc_log(TOC_LOG_WARN, "runs",
             "%s is damaged: records with a wrong checksum or of an absurd length are left out; the "
             "rest is read (tocsin_tensorboard_records_damaged_total)",
-            f->path);
+            f->file.path.p);
 }
 
 /* One chunk; true when another may follow at once. */
@@ -175,7 +172,7 @@ static int read_file(struct toc_tensorboard_tail *t, struct toc_tb_file *f,
     bool has_changed = f->seen_mtime_ms != info->mtime_ms || f->seen_bytes != info->size_bytes ||
                        f->seen_at_ms - info->mtime_ms < YOUNG_MS;
     struct toc_file *file = NULL;
-    if (toc_file_open(t->o.vfs, f->path, TOC_OPEN_READ, &file))
+    if (toc_file_open(t->o.vfs, f->file.path.p, TOC_OPEN_READ, &file))
         return 0;
     bool has_more =
         has_changed || info->size_bytes - f->at >= toc_tensorboard_stream_wanted(f->stream);
@@ -193,7 +190,7 @@ static int read_file(struct toc_tensorboard_tail *t, struct toc_tb_file *f,
 
 static void begin_anew(struct toc_tensorboard_tail *t, struct toc_tb_file *f, uint64_t inode) {
     toc_tensorboard_stream_close(&f->stream);
-    f->inode = inode;
+    f->file.inode = inode;
     f->at = f->seen_bytes = 0;
     f->is_blamed = false;
     t->files_restarted++;
@@ -203,7 +200,7 @@ static void begin_anew(struct toc_tensorboard_tail *t, struct toc_tb_file *f, ui
 static int follow(struct toc_tensorboard_tail *t, struct toc_tb_file *f,
                   const struct toc_file_info *info, struct toc_ts now, struct toc_err *err) {
     toc_report_queue_begin(&t->queue, toc_sv_cstr(f->run->name));
-    if (f->inode != info->inode || info->size_bytes < f->at)
+    if (f->file.inode != info->inode || info->size_bytes < f->at)
         begin_anew(t, f, info->inode);
     if (!f->stream)
         f->stream = toc_tensorboard_stream_open(f->run->feed);
@@ -226,22 +223,29 @@ static int follow(struct toc_tensorboard_tail *t, struct toc_tb_file *f,
     return rc ? rc : send(t, now, err);
 }
 
-/* Files that are gone; what was gathered of them is given. */
+struct forgetting {
+    struct toc_tensorboard_tail *t;
+    struct toc_ts now;
+    struct toc_err *err;
+    int rc;
+};
+
+/* What was gathered of the file is given; when the store refuses it, the others stay. */
+static bool give_and_close(void *context, struct toc_followed_file *file) {
+    struct forgetting *g = context;
+    if (g->rc)
+        return false;
+    toc_report_queue_begin(&g->t->queue, toc_sv_cstr(((struct toc_tb_file *)file)->run->name));
+    file_close(g->t, file);
+    g->rc = send(g->t, g->now, g->err);
+    return true;
+}
+
+/* Files that are gone. */
 static int forget_files(struct toc_tensorboard_tail *t, struct toc_ts now, struct toc_err *err) {
-    size_t kept = 0;
-    int rc = 0;
-    for (size_t i = 0; i < t->files.count; i++) {
-        struct toc_tb_file *f = t->files.items[i];
-        if (f->is_seen || rc) {
-            t->files.items[kept++] = f;
-            continue;
-        }
-        toc_report_queue_begin(&t->queue, toc_sv_cstr(f->run->name));
-        file_free(t, f);
-        rc = send(t, now, err);
-    }
-    t->files.count = kept;
-    return rc;
+    struct forgetting g = {t, now, err, 0};
+    toc_followed_files_forget(&t->files, give_and_close, &g);
+    return g.rc;
 }
 
 /* Runs without a file. */
@@ -301,7 +305,7 @@ static int poll_files(struct toc_tensorboard_tail *t, const struct toc_run_dirs_
         struct toc_tb_file *f = is_event_file(listed->relative) ? file_of(t, listed) : NULL;
         if (!f)
             continue;
-        f->is_seen = true;
+        f->file.is_seen = true;
         int rc = follow(t, f, &listed->info, now, err);
         if (rc)
             return rc;
@@ -312,8 +316,7 @@ static int poll_files(struct toc_tensorboard_tail *t, const struct toc_run_dirs_
 int toc_tensorboard_tail_poll(struct toc_tensorboard_tail *t,
                               const struct toc_run_dirs_listing *listing, struct toc_ts now,
                               struct toc_err *err) {
-    for (size_t i = 0; i < t->files.count; i++)
-        t->files.items[i]->is_seen = false;
+    toc_followed_files_begin(&t->files);
     t->files_over_limit = 0;
     t->budget = t->o.max_poll_bytes;
     int rc = send(t, now, err); /* what the store refused before */

@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "base/vec.h"
+#include "collect/followed_files.h"
 #include "collect/report_queue_priv.h"
 #include "collect/tensorboard_tail.h"
 #include "sys/thread.h"
@@ -11,13 +12,13 @@
 struct toc_tb_run;
 
 struct toc_tb_file {
-    char *path;
+    struct toc_followed_file file;
     struct toc_tb_run *run;
     struct toc_tensorboard_stream *stream;
-    uint64_t inode, at;                /* at: where to read on */
+    uint64_t at;                       /* where to read on */
     uint64_t seen_bytes;               /* its size when it was read last */
     int64_t seen_mtime_ms, seen_at_ms; /* at_ms: our time when it was seen so */
-    bool is_seen, is_blamed;           /* is_blamed: its damage was told */
+    bool is_blamed;                    /* its damage was told */
 };
 
 struct toc_tb_run {
@@ -28,10 +29,8 @@ struct toc_tb_run {
 
 struct toc_tensorboard_tail {
     struct toc_tensorboard_tail_options o;
-    struct toc_map by_path, by_name; /* struct toc_tb_file, struct toc_tb_run */
-    struct {
-        TOC_VEC_FIELDS(struct toc_tb_file *)
-    } files;
+    struct toc_followed_files files; /* struct toc_tb_file */
+    struct toc_map by_name;          /* struct toc_tb_run */
     struct {
         TOC_VEC_FIELDS(struct toc_tb_run *)
     } runs;

@@ -1,7 +1,7 @@
 #include "collect/wandb_tail.h"
 
 #include "base/alloc.h"
-#include "base/map.h"
+#include "collect/followed_files.h"
 #include "collect/report_queue_priv.h"
 #include "collect/sealed_state.h"
 #include "sys/log.h"
@@ -16,19 +16,16 @@ enum {
 };
 
 struct run_file {
-    struct toc_sv path; /* owned */
+    struct toc_followed_file file;
     char run[TOC_RUN_NAME_MAX_BYTES + 1];
     struct toc_wandb_feed *feed;
-    uint64_t inode, seen_bytes;
-    bool is_seen, is_blamed; /* is_blamed: its damage was told */
+    uint64_t seen_bytes;
+    bool is_blamed; /* its damage was told */
 };
 
 struct toc_wandb_tail {
     struct toc_wandb_tail_options o;
-    struct toc_map by_path; /* → struct run_file */
-    struct {
-        TOC_VEC_FIELDS(struct run_file *)
-    } files;
+    struct toc_followed_files files; /* struct run_file */
     struct toc_report_queue queue;
     struct toc_buf chunk, saved;
     size_t budget;                       /* bytes this poll may still read */
@@ -60,22 +57,23 @@ static void add_counts(struct toc_wandb_tail_counters *to, const struct toc_wand
     to->bytes_skipped += c.log.bytes_skipped;
 }
 
-static void file_free(struct toc_wandb_tail *t, struct run_file *f) {
+static struct run_file *file_at(const struct toc_wandb_tail *t, size_t i) {
+    return (struct run_file *)t->files.items[i];
+}
+
+static bool file_close(void *tail, struct toc_followed_file *file) {
+    struct toc_wandb_tail *t = tail;
+    struct run_file *f = (struct run_file *)file;
     add_counts(&t->sums, f->feed);
-    toc_map_remove(&t->by_path, f->path);
     toc_wandb_feed_free(&f->feed);
-    toc_free((void *)(uintptr_t)f->path.p);
-    toc_free(f);
+    return true;
 }
 
 void toc_wandb_tail_free(struct toc_wandb_tail **tail) {
     struct toc_wandb_tail *t = tail ? *tail : NULL;
     if (!t)
         return;
-    for (size_t i = 0; i < t->files.count; i++)
-        file_free(t, t->files.items[i]);
-    TOC_VEC_FINI(&t->files);
-    toc_map_fini(&t->by_path);
+    toc_followed_files_fini(&t->files, file_close, t);
     toc_report_queue_fini(&t->queue);
     toc_buf_fini(&t->chunk);
     toc_buf_fini(&t->saved);
@@ -100,12 +98,9 @@ static struct toc_wandb_feed *feed_new(struct toc_wandb_tail *t) {
 static struct run_file *file_add(struct toc_wandb_tail *t, struct toc_sv path, const char *run,
                                  uint64_t inode) {
     struct run_file *f = TOC_NEW(struct run_file);
-    f->path = toc_sv_make(toc_sv_dup_cstr(path), path.n);
+    toc_followed_files_add(&t->files, &f->file, path, inode);
     toc_sv_copy(toc_sv_cstr(run), f->run, sizeof f->run);
-    f->inode = inode;
     f->feed = feed_new(t);
-    TOC_VEC_PUSH(&t->files, f);
-    toc_map_put(&t->by_path, f->path, f);
     return f;
 }
 
@@ -124,9 +119,9 @@ static int64_t read_at(struct toc_wandb_tail *t, const char *path, uint64_t at, 
 
 /* A new file is followed from when its first records say whose it is. */
 static struct run_file *file_of(struct toc_wandb_tail *t, const struct toc_run_dirs_file *listed) {
-    struct run_file *f = toc_map_get(&t->by_path, toc_sv_cstr(listed->path));
-    if (f)
-        return f;
+    struct toc_followed_file *known = toc_followed_files_get(&t->files, toc_sv_cstr(listed->path));
+    if (known)
+        return (struct run_file *)known;
     struct toc_wandb_look look = {0};
     if (t->files.count < t->o.max_files && read_at(t, listed->path, 0, LOOK_BYTES) > 0)
         look = toc_wandb_look_at(toc_buf_sv(&t->chunk));
@@ -149,14 +144,14 @@ static void tell_damage(struct run_file *f) {
     toc_log(TOC_LOG_WARN, "runs",
             "%s is damaged: what is in the blocks with a wrong checksum is left out; the rest is "
             "read (tocsin_wandb_records_damaged_total)",
-            f->path.p);
+            f->file.path.p);
 }
 
 static void begin_anew(struct toc_wandb_tail *t, struct run_file *f, uint64_t inode) {
     add_counts(&t->sums, f->feed);
     toc_wandb_feed_free(&f->feed);
     f->feed = feed_new(t);
-    f->inode = inode;
+    f->file.inode = inode;
     f->seen_bytes = 0;
     f->is_blamed = false;
     t->sums.files_restarted++;
@@ -167,12 +162,12 @@ static void begin_anew(struct toc_wandb_tail *t, struct run_file *f, uint64_t in
 static int follow(struct toc_wandb_tail *t, struct run_file *f, const struct toc_file_info *info,
                   struct toc_ts now, struct toc_err *err) {
     toc_report_queue_begin(&t->queue, toc_sv_cstr(f->run));
-    if (f->inode != info->inode || info->size_bytes < toc_wandb_feed_at(f->feed))
+    if (f->file.inode != info->inode || info->size_bytes < toc_wandb_feed_at(f->feed))
         begin_anew(t, f, info->inode);
     int rc = 0;
     bool has_more = f->seen_bytes != info->size_bytes;
     while (!rc && has_more && t->budget) {
-        int64_t got = read_at(t, f->path.p, toc_wandb_feed_at(f->feed), CHUNK_BYTES);
+        int64_t got = read_at(t, f->file.path.p, toc_wandb_feed_at(f->feed), CHUNK_BYTES);
         size_t done = got > 0 ? toc_wandb_feed_push(f->feed, toc_buf_sv(&t->chunk)) : 0;
         t->sums.bytes += done;
         t->budget -= TOC_MIN(t->budget, got > 0 ? (size_t)got : 0);
@@ -185,21 +180,10 @@ static int follow(struct toc_wandb_tail *t, struct run_file *f, const struct toc
     return rc;
 }
 
-static void forget_files(struct toc_wandb_tail *t) {
-    size_t kept = 0;
-    for (size_t i = 0; i < t->files.count; i++) {
-        if (t->files.items[i]->is_seen)
-            t->files.items[kept++] = t->files.items[i];
-        else
-            file_free(t, t->files.items[i]);
-    }
-    t->files.count = kept;
-}
-
 static void tell_counters(struct toc_wandb_tail *t) {
     struct toc_wandb_tail_counters sum = t->sums;
     for (size_t i = 0; i < t->files.count; i++)
-        add_counts(&sum, t->files.items[i]->feed);
+        add_counts(&sum, file_at(t, i)->feed);
     sum.files = t->files.count;
     sum.reports_skipped = t->queue.lines_skipped;
     toc_mutex_lock(&t->mutex);
@@ -216,8 +200,7 @@ struct toc_wandb_tail_counters toc_wandb_tail_counters(struct toc_wandb_tail *t)
 
 int toc_wandb_tail_poll(struct toc_wandb_tail *t, const struct toc_run_dirs_listing *listing,
                         struct toc_ts now, struct toc_err *err) {
-    for (size_t i = 0; i < t->files.count; i++)
-        t->files.items[i]->is_seen = false;
+    toc_followed_files_begin(&t->files);
     t->sums.files_over_limit = 0;
     t->budget = t->o.max_poll_bytes;
     int rc = send(t, now, err); /* what the store refused before */
@@ -227,21 +210,16 @@ int toc_wandb_tail_poll(struct toc_wandb_tail *t, const struct toc_run_dirs_list
             toc_wandb_is_run_file(toc_sv_cstr(listed->path)) ? file_of(t, listed) : NULL;
         if (!f)
             continue;
-        f->is_seen = true;
+        f->file.is_seen = true;
         rc = follow(t, f, &listed->info, now, err);
     }
     if (!rc && listing->is_complete)
-        forget_files(t);
+        toc_followed_files_forget(&t->files, file_close, t);
     tell_counters(t);
     return rc;
 }
 
 /* --------------------------------------------------------------------------------------- state */
-
-static void append_string(struct toc_sv s, struct toc_buf *out) {
-    toc_buf_append_varint(out, s.n);
-    toc_buf_append_sv(out, s);
-}
 
 void toc_wandb_tail_save(struct toc_wandb_tail *t, struct toc_buf *out) {
     if (!toc_report_queue_is_empty(&t->queue)) { /* not stored yet: not behind us */
@@ -252,10 +230,10 @@ void toc_wandb_tail_save(struct toc_wandb_tail *t, struct toc_buf *out) {
     toc_buf_append_u32(&t->saved, MAGIC);
     toc_buf_append_varint(&t->saved, t->files.count);
     for (size_t i = 0; i < t->files.count; i++) {
-        const struct run_file *f = t->files.items[i];
-        append_string(f->path, &t->saved);
-        append_string(toc_sv_cstr(f->run), &t->saved);
-        toc_buf_append_varint(&t->saved, f->inode);
+        const struct run_file *f = file_at(t, i);
+        toc_sealed_state_string(&t->saved, f->file.path);
+        toc_sealed_state_string(&t->saved, toc_sv_cstr(f->run));
+        toc_buf_append_varint(&t->saved, f->file.inode);
         toc_wandb_feed_save(f->feed, &t->saved);
     }
     toc_sealed_state_end(&t->saved, 0);
@@ -272,7 +250,8 @@ int toc_wandb_tail_restore(struct toc_wandb_tail *t, struct toc_sv bytes) {
         struct toc_sv path = toc_read_string(&r), run = toc_read_string(&r);
         uint64_t inode = toc_read_varint(&r);
         char name[TOC_RUN_NAME_MAX_BYTES + 1];
-        if (r.error || !toc_sv_copy(run, name, sizeof name) || toc_map_has(&t->by_path, path))
+        if (r.error || !toc_sv_copy(run, name, sizeof name) ||
+            toc_followed_files_get(&t->files, path))
             break;
         toc_wandb_feed_restore(file_add(t, path, name, inode)->feed, &r);
     }
