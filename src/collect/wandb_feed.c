@@ -10,6 +10,7 @@
 #include "codec/json_writer.h"
 #include "codec/protobuf.h"
 #include "collect/report_field_priv.h"
+#include "collect/wandb_layers.h"
 
 enum { DEFAULT_KEYS = 512, MEANINGS_MAX = 10000, KEY_MAX = 256, MS_MAX_SHIFT = 46 };
 
@@ -45,6 +46,7 @@ struct toc_wandb_feed {
     struct {
         TOC_VEC_FIELDS(struct number)
     } row;
+    struct toc_wandb_layers layers; /* of the row */
     int64_t start_ms, last_ms, step;
     bool has_step;
     struct toc_wandb_feed_counters counters;
@@ -54,6 +56,7 @@ struct toc_wandb_feed *toc_wandb_feed_new(const struct toc_wandb_feed_options *o
     struct toc_wandb_feed *f = TOC_NEW(struct toc_wandb_feed);
     f->o = *o;
     f->o.max_keys = o->max_keys ? o->max_keys : DEFAULT_KEYS;
+    toc_wandb_layers_init(&f->layers, o->aliases);
     return f;
 }
 
@@ -67,6 +70,7 @@ void toc_wandb_feed_free(struct toc_wandb_feed **pf) {
     }
     TOC_VEC_FINI(&f->keys);
     TOC_VEC_FINI(&f->row);
+    toc_wandb_layers_fini(&f->layers);
     toc_map_fini(&f->by_name);
     toc_wandb_log_fini(&f->log);
     toc_free(f);
@@ -291,6 +295,18 @@ static void give(struct toc_wandb_feed *f) {
     f->counters.reports++;
 }
 
+/* Statistics of layers, of the same time and step as the row. */
+static void give_layers(struct toc_wandb_feed *f, bool has_step, int64_t step) {
+    for (size_t at = 0; at < f->layers.count;) {
+        begin(f, f->last_ms);
+        if (has_step)
+            toc_json_kv_int(&f->json, "step", step);
+        toc_json_key(&f->json, "layers");
+        toc_wandb_layers_write(&f->layers, &at, &f->json);
+        give(f);
+    }
+}
+
 static void give_row(struct toc_wandb_feed *f, const struct row *row) {
     double step = is_step(row->own_step) ? row->own_step : row->call_step;
     bool has_step = is_step(step);
@@ -306,6 +322,7 @@ static void give_row(struct toc_wandb_feed *f, const struct row *row) {
     }
     write_numbers(f);
     give(f);
+    give_layers(f, has_step, number);
     f->has_step |= has_step;
     f->step = has_step ? number : f->step;
 }
@@ -325,12 +342,15 @@ static bool take_history(struct toc_wandb_feed *f, struct toc_sv body) {
     struct row row = {NAN, NAN, NAN, NAN};
     double beside = NAN;
     f->row.count = 0;
+    toc_wandb_layers_reset(&f->layers);
     for (struct toc_pb_field field; toc_pb_next(&r, &field);) {
         struct item item;
         double value;
         if (field.number == HISTORY_STEP)
             beside = step_of(toc_pb_bytes(&r, &field));
         if (field.number != HISTORY_ITEM || !read_item(toc_pb_bytes(&r, &field), &item))
+            continue;
+        if (toc_wandb_layers_take(&f->layers, toc_sv_cstr(item.key), item.json))
             continue;
         if (number_of(item.json, &value))
             take_number(f, &row, item.key, value);
@@ -340,6 +360,8 @@ static bool take_history(struct toc_wandb_feed *f, struct toc_sv body) {
     if (r.error)
         return false;
     row.call_step = isnan(row.call_step) ? beside : row.call_step;
+    f->counters.values_ignored += toc_wandb_layers_finish(&f->layers);
+    f->counters.histograms += f->layers.count;
     f->counters.rows++;
     give_row(f, &row);
     return true;
@@ -353,7 +375,8 @@ static bool take_summary(struct toc_wandb_feed *f, struct toc_sv body) {
         struct item item;
         double value;
         if (field.number != SUMMARY_UPDATE || !read_item(toc_pb_bytes(&r, &field), &item) ||
-            item.key[0] == '_' || !number_of(item.json, &value))
+            item.key[0] == '_' || !number_of(item.json, &value) ||
+            toc_wandb_layers_is_part(&f->layers, toc_sv_cstr(item.key)))
             continue;
         struct key *k = key_of(f, item.key);
         if (!k)

@@ -4,7 +4,8 @@
  *
  * What is taken of its records (wandb_internal.proto): `run` (id, name, host, project, config),
  * `history` (each row is a report), `summary` (values that no row had, at the end), `exit`. A row's
- * keys with a meaning (model/alias.h) become fields, others `scalars`; the job's own count of steps
+ * keys with a meaning (model/alias.h) become fields, others `scalars`, histograms of gradients and
+ * parameters statistics of their layers (wandb_layers.h); the job's own count of steps
  * (`global_step`, `trainer/global_step`, …) goes before `_step`, which counts calls of log().
  */
 #ifndef TOC_COLLECT_WANDB_FEED_H
@@ -25,7 +26,8 @@ struct toc_wandb_feed_options {
     X(rows, "rows of history")                                            \
     X(restarts, "steps that went back")                                   \
     X(values, "numbers taken")                                            \
-    X(values_ignored, "texts, tables, images, histograms")                \
+    X(histograms, "histograms of layers taken")                           \
+    X(values_ignored, "texts, tables, images, other histograms")          \
     X(values_dropped, "numbers left out because there are too many keys") \
     X(records_malformed, "records that are no message")
 

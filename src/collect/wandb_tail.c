@@ -50,6 +50,7 @@ static void add_counts(struct toc_wandb_tail_counters *to, const struct toc_wand
     to->reports += c.reports;
     to->restarts += c.restarts;
     to->values += c.values;
+    to->histograms += c.histograms;
     to->values_ignored += c.values_ignored;
     to->values_dropped += c.values_dropped;
     to->records_damaged +=

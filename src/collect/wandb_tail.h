@@ -39,7 +39,8 @@ bool toc_wandb_is_run_file(struct toc_sv path);
     X(reports_skipped, "_total", "Reports of run files that were refused.")                     \
     X(restarts, "_total", "Steps in run files that went back.")                                 \
     X(values, "_total", "Numbers read.")                                                        \
-    X(values_ignored, "_total", "Texts, tables, images and histograms.")                        \
+    X(histograms, "_total", "Histograms of layers read.")                                       \
+    X(values_ignored, "_total", "Texts, tables, images and other histograms.")                  \
     X(values_dropped, "_total", "Numbers over the limit on keys.")                              \
     X(records_damaged, "_total", "Records left out because they are damaged or too long.")      \
     X(bytes_skipped, "_total", "Bytes passed over behind damage.")

@@ -22,7 +22,8 @@ print(run.id, flush=True)
 for step in range(60):
     loss = float('nan') if bad and step >= 40 else 2.0 / (step + 1)
     run.log({'train/loss': loss, 'lr': 1e-3, 'grad_norm': 0.5, 'nested': {'a': step}, 'text': 'no number',
-             'hist': wandb.Histogram(np_histogram=([1, 2], [0, 1, 2])), 'trainer/global_step': step * 10})
+             'hist': wandb.Histogram(np_histogram=([1, 2], [0, 1, 2])),
+             'gradients/fc.weight': wandb.Histogram(np_histogram=([1, 2, 1], [-3, -1, 1, 3])), 'trainer/global_step': step * 10})
     time.sleep(0.25 if bad else 0.05)
 run.summary['best'] = 0.25
 run.finish(exit_code=3 if bad else 0)
@@ -63,6 +64,9 @@ def followed(c, d, python, folder, runs, kind):
         c.equal([round(v, 9) for _, v in d.query(f'train_loss{at}')], [round(2 / 60, 9)], 'the last loss')
         c.equal([v for _, v in d.query(f'train_tb_scalar{{run="{name}",tag="nested.a"}}')], [59.0], 'a nested key')
         c.equal([v for _, v in d.query(f'train_tb_scalar{{run="{name}",tag="best"}}')], [0.25], 'a value of the summary alone')
+        layer = f'{{run="{name}",layer="fc.weight"}}'
+        c.equal([v for _, v in d.query('train_layer_grad_mean' + layer)], [0.0], 'the mean of a histogram of gradients')
+        c.equal([round(v, 9) for _, v in d.query('train_layer_grad_std' + layer)], [round(2 ** 0.5, 9)], 'its deviation')
     c.check(d.query(f'train_run_info{{run="{name}",model="tiny",wandb_project="lab"}}'), f'{kind}: labels of the run')
     return name
 

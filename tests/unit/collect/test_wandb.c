@@ -1,6 +1,8 @@
 /* Run files of Weights & Biases: framing, damage, what becomes of rows, and following them. */
 #include "recording_sink.h"
 
+#include <math.h>
+
 #include "../../wandb_writer.h"
 #include "collect/wandb_tail.h"
 #include "sys/env.h"
@@ -190,6 +192,49 @@ static void rows_become_reports_of_the_run(void **state) {
     assert_recorded(&f->sink, "train_run_state{run=\"nice-abc\"}", 3);
 }
 
+static void histograms_become_statistics_of_layers(void **state) {
+    struct fixture *f = *state;
+    struct toc_buf m = TOC_BUF_INIT;
+    wbw_run(&f->file, "abc", "", START_S);
+    wbw_item(&m, 1, "_step", "7");
+    wbw_item(&m, 1, "_timestamp", "1700000009");
+    wbw_item(&m, 1, "gradients/one.weight",
+             "{\"_type\":\"histogram\",\"values\":[1,2,1],\"bins\":[-3,-1,1,3]}");
+    wbw_item(&m, 1, "parameters/two.weight",
+             "{\"_type\":\"histogram\",\"values\":[4,0,0,4],"
+             "\"packedBins\":{\"min\":2,\"size\":0.5,\"count\":4}}");
+    wbw_item(&m, 1, "parameters/one.weight",
+             "{\"_type\":\"histogram\",\"values\":[2],\"bins\":[5,5]}");
+    wbw_item(&m, 1, "gradients/three._type", "\"histogram\"");
+    wbw_item(&m, 1, "gradients/three.packedBins.min", "0");
+    wbw_item(&m, 1, "gradients/three.packedBins.size", "1");
+    wbw_item(&m, 1, "gradients/three.packedBins.count", "2");
+    wbw_item(&m, 1, "gradients/three.values", "[1,1]");
+    /* What says nothing of a layer, and what is no histogram. */
+    wbw_item(&m, 1, "lengths", "{\"_type\":\"histogram\",\"values\":[1],\"bins\":[0,1]}");
+    wbw_item(&m, 1, "parameters/a", "{\"_type\":\"histogram\",\"values\":[1],\"bins\":[0]}");
+    wbw_item(&m, 1, "parameters/b", "{\"_type\":\"histogram\",\"values\":[1],\"bins\":[1,0]}");
+    wbw_item(&m, 1, "parameters/c", "{\"_type\":\"histogram\",\"values\":[-1],\"bins\":[0,1]}");
+    wbw_item(&m, 1, "parameters/d", "{\"_type\":\"histogram\",\"values\":[0],\"bins\":[0,1]}");
+    wbw_item(&m, 1, "parameters/e", "{\"_type\":\"histogram\"");
+    wbw_message(&f->file, 2, &m);
+    write_on(f, 0);
+    assert_int_equal(poll(f), 0);
+#define LAYER(name) "train_layer_" name "{layer=\"one.weight\", run=\"abc\"}"
+    assert_recorded(&f->sink, LAYER("grad_mean"), 0);
+    assert_recorded(&f->sink, LAYER("grad_std"), sqrt(2));
+    assert_recorded(&f->sink, LAYER("grad_max"), 3);
+    assert_recorded(&f->sink, LAYER("param_mean"), 5);
+    assert_recorded(&f->sink, "train_layer_param_mean{layer=\"two.weight\", run=\"abc\"}", 3);
+    assert_recorded(&f->sink, "train_layer_param_q50{layer=\"two.weight\", run=\"abc\"}", 2.5);
+    assert_null(recorded_last(&f->sink, LAYER("grad_norm")));
+    assert_null(recorded_last(&f->sink, LAYER("nonfinite_ratio")));
+    struct toc_wandb_tail_counters c = toc_wandb_tail_counters(f->tail);
+    assert_recorded(&f->sink, "train_layer_grad_mean{layer=\"three\", run=\"abc\"}", 1);
+    assert_int_equal(c.histograms, 4);
+    assert_int_equal(c.values_ignored, 6);
+}
+
 static void a_record_that_is_cut_waits_for_its_rest(void **state) {
     struct fixture *f = *state;
     wbw_run(&f->file, "abc", "", START_S);
@@ -287,6 +332,7 @@ int main(void) {
         cmocka_unit_test(damage_costs_its_block_and_nothing_behind),
         cmocka_unit_test(other_files_are_told_from_run_files),
         WITH(rows_become_reports_of_the_run),
+        WITH(histograms_become_statistics_of_layers),
         WITH(a_record_that_is_cut_waits_for_its_rest),
         WITH(a_restart_reads_on_where_it_ended),
         WITH(what_the_store_refuses_comes_again),
