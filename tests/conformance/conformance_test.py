@@ -1,12 +1,13 @@
-"""What the conformance programs share: where the shared files are, running the binary, counting checks."""
+"""What the conformance programs share: where the shared files are, running the binary; counting checks is that of the end-to-end tests."""
 import os
 import pathlib
 import re
 import subprocess
 import sys
 
-BINARY = os.environ.get('TOCSIN_BINARY', str(pathlib.Path(__file__).resolve().parents[2] / 'build/tocsin'))
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / 'e2e'))
+from tocsin_test import BINARY, Checks  # noqa: E402, F401
 
 
 def shared(name):
@@ -17,25 +18,6 @@ def shared(name):
         return folder
     print(f'{folder} is not here: those tests did not run')
     return None
-
-
-class Checks:
-    """Counts; the last line of the program says it."""
-
-    def __init__(self):
-        self.passed = self.failed = 0
-
-    def check(self, is_good, text):
-        if is_good:
-            self.passed += 1
-        else:
-            self.failed += 1
-            print(f'FAILED {text}', flush=True)
-        return is_good
-
-    def finish(self):
-        print(f'{self.passed} passed, {self.failed} failed')
-        sys.exit(1 if self.failed or not self.passed else 0)
 
 
 def run(*arguments, cwd=None, stdin=None, timeout=120):

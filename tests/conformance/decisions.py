@@ -4,7 +4,6 @@ import json
 import pathlib
 import random
 import shutil
-import sqlite3
 import sys
 import tempfile
 import time
@@ -15,20 +14,10 @@ import yaml
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'e2e'))
 from conformance_test import HERE, Checks  # noqa: E402
 from json_schema import Schemas  # noqa: E402
+from decision_test import T, audit_rows, write_config  # noqa: E402
 from tocsin_test import Daemon, wait_for  # noqa: E402
 
-T = '/api/tocsin/v1'
 DAY, DAYS = 86400, 10
-CONFIG = '''
-rule_files: [rules.yml]
-rules: {builtin: false}
-host: {enabled: false}
-discovery: {enabled: false}
-incident: {resolve_hold: 1s}
-global: {evaluation_interval: 1s}
-detectors:
-  - {name: strange, expr: train_signal, method: robust_z, window: 40s, interval: 1s, min_points: 20, threshold: 8}
-'''
 RULES = '''
 groups:
   - name: test
@@ -165,13 +154,7 @@ def verdicts(a, daemon):
 
 def audit(checks, daemon, kept, incident):
     """Who and what, also of what was refused."""
-    copy = pathlib.Path(tempfile.mkdtemp(prefix='tocsin-test-'))
-    for file in daemon.data.glob('state.db*'):
-        shutil.copy(file, copy)
-    with sqlite3.connect(copy / 'state.db') as db:
-        rows = {(route, object_, outcome): actor for actor, route, object_, outcome in
-                db.execute('SELECT actor, route, object, outcome FROM audit')}
-    shutil.rmtree(copy)
+    rows = {(route, object_, outcome): actor for actor, route, object_, outcome in audit_rows(daemon)}
 
     def entry(route, object_, outcome):
         actor = rows.get((f'POST {T}{route}', T + object_, str(outcome)))
@@ -188,10 +171,9 @@ def audit(checks, daemon, kept, incident):
 def main():
     checks = Checks()
     root = pathlib.Path(tempfile.mkdtemp(prefix='tocsin-test-'))
-    (root / 'tocsin.yml').write_text(CONFIG)
-    (root / 'rules.yml').write_text(RULES)
+    config = write_config(root, RULES)
     try:
-        with Daemon(config=root / 'tocsin.yml') as daemon:
+        with Daemon(config=config) as daemon:
             checks.check(write_history(daemon) in (200, 204), 'history is written')
             a = Contract(checks, daemon)
             kept = thresholds(a)

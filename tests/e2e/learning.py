@@ -2,27 +2,15 @@
 """Learning from verdicts: alerts of a detector, verdicts, preview, apply; a false alarm of the same kind is withheld and
 listed, a threshold still pages, a roll back lets it page again."""
 import json
-import pathlib
 import random
-import sqlite3
 import tempfile
 import threading
 import time
 
+from decision_test import T, audit_rows, write_config
 from tocsin_test import Checks, Daemon, wait_for
 
-T = '/api/tocsin/v1'
 RUNS = 56
-CONFIG = '''
-rule_files: [rules.yml]
-rules: {builtin: false}
-host: {enabled: false}
-discovery: {enabled: false}
-incident: {resolve_hold: 1s, reopen_window: 1s}
-global: {evaluation_interval: 1s}
-detectors:
-  - {name: strange, expr: train_signal, method: robust_z, window: 40s, interval: 1s, min_points: 20, threshold: 8}
-'''
 RULES = '''
 groups:
   - name: test
@@ -168,8 +156,7 @@ def restart_and_roll_back(c, d, feeder):
 def audit(c, d):
     """Application and roll back are in the audit log: who and what."""
     d.stop()
-    with sqlite3.connect(d.data / 'state.db') as db:
-        rows = db.execute('SELECT actor, route, object, outcome FROM audit').fetchall()
+    rows = audit_rows(d)
     for what in ('apply', 'rollback'):
         found = [r for r in rows if r[2] == f'{T}/learn/scopes/ml/{what}' and r[3] == '200']
         c.check(found and all('admin' in r[0] and r[1] == f'POST {T}/learn/scopes/{{}}/{what}' for r in found), f'{what}: {found}')
@@ -180,10 +167,7 @@ def audit(c, d):
 def main():
     c = Checks()
     with tempfile.TemporaryDirectory() as directory:
-        folder = pathlib.Path(directory)
-        (folder / 'rules.yml').write_text(RULES)
-        (folder / 'tocsin.yml').write_text(CONFIG)
-        with Daemon(config=folder / 'tocsin.yml') as d:
+        with Daemon(config=write_config(directory, RULES, ', reopen_window: 1s')) as d:
             feeder = Feeder(d)
             teach(c, d, feeder)
             learn(c, d)
