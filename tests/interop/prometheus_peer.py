@@ -13,8 +13,27 @@ import sys
 import tempfile
 import time
 import urllib.parse
+import urllib.request
 
 STALE = struct.unpack('<d', struct.pack('<Q', 0x7ff0000000000002))[0]
+
+failures = []  # of check
+
+
+def check(ok, what):
+    print(('ok      ' if ok else 'FAILED  ') + what, flush=True)
+    if not ok:
+        failures.append(what)
+
+
+def wait_for_http(url, seconds=30):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            return urllib.request.urlopen(url, timeout=2).read()
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit(f'{url} never answered')
 
 
 def is_stale(v):

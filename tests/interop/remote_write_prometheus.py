@@ -14,27 +14,11 @@ import urllib.parse
 import urllib.request
 
 import prometheus_peer as peer
+from prometheus_peer import check, failures, wait_for_http
 from twin_servers import free_port
 
 TOCSIN = os.path.abspath(sys.argv[1])
 QUIET = 'host: {enabled: false}\ngpu: {enabled: false}\ndiscovery: {enabled: false}\n'
-failures = []
-
-
-def check(ok, what):
-    print(('ok      ' if ok else 'FAILED  ') + what, flush=True)
-    if not ok:
-        failures.append(what)
-
-
-def wait_for_http(url, seconds=30):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            return urllib.request.urlopen(url, timeout=2).read()
-        except OSError:
-            time.sleep(0.1)
-    raise SystemExit(f'{url} never answered')
 
 
 def start_tocsin(folder, port):

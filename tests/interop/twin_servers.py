@@ -17,7 +17,10 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-BINARY = os.environ.get('TOCSIN_BINARY', str(pathlib.Path(__file__).resolve().parents[2] / 'build/tocsin'))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'e2e'))
+import tocsin_test  # noqa: E402
+from tocsin_test import BINARY  # noqa: E402
+
 PROMETHEUS = shutil.which('prometheus')
 CONFIG = '''
 global: {scrape_interval: 250ms, scrape_timeout: 250ms, evaluation_interval: 1m}
@@ -181,24 +184,9 @@ class Twins:
         return [s.call(path, parameters, method) for s in (self.prometheus, self.tocsin)]
 
 
-class Checks:
-    def __init__(self):
-        self.passed = self.failed = 0
-
-    def check(self, is_good, text):
-        if is_good:
-            self.passed += 1
-        else:
-            self.failed += 1
-            print(f'FAILED {text}', flush=True)
-        return is_good
-
+class Checks(tocsin_test.Checks):
     def equal(self, theirs, ours, text):
         return self.check(theirs == ours, f'{text}:\n  theirs {str(theirs)[:600]}\n  ours   {str(ours)[:600]}')
-
-    def finish(self):
-        print(f'{self.passed} passed, {self.failed} failed')
-        sys.exit(1 if self.failed or not self.passed else 0)
 
 
 def sorted_result(body):
