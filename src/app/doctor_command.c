@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "sys/clock.h"
 #include "sys/env.h"
+#include "sys/pool.h"
 
 const char toc_doctor_usage[] =
     "usage: tocsin doctor DIR [OPTIONS]\n"
@@ -33,6 +34,8 @@ const char toc_doctor_usage[] =
     "      --html FILE         write the report as one HTML page, too\n"
     "      --now T             judge as of T: for files that were copied from elsewhere\n"
     "      --thorough          judge every second of the data, also the calm ones\n"
+    "      --threads N         threads to read and judge with (as many as there are processors);\n"
+    "                          what is found is the same\n"
     "  -f, --follow            judge again every 5 s while a run goes on; report when there is "
     "news\n"
     "\n"
@@ -44,6 +47,8 @@ const char toc_doctor_usage[] =
 struct request {
     const char *run, *since, *until, *min_severity, *output, *html, *now;
     bool is_thorough, is_json, is_following;
+    int64_t threads;
+    struct toc_pool *pool;
     struct toc_replay_options replay;
     enum toc_severity severity;
 };
@@ -79,6 +84,7 @@ static int read_request(struct request *r) {
     r->replay.until_ms = INT64_MAX;
     r->replay.run = toc_sv_cstr(r->run);
     r->replay.is_thorough = r->is_thorough;
+    r->replay.executor = toc_pool_executor(r->pool);
     r->is_json = r->output && strcmp(r->output, "json") == 0;
     if (r->output && !r->is_json && strcmp(r->output, "table") != 0)
         return usage_error("output", "table or json", r->output);
@@ -90,6 +96,19 @@ static int read_request(struct request *r) {
     if (!rc)
         rc = read_time("until", r->until, &r->replay.until_ms);
     return rc ? rc : read_severity(r->min_severity, &r->severity);
+}
+
+static int make_pool(struct request *r) {
+    enum { THREADS_MAX = 64 };
+    struct toc_err err = {0};
+    char got[32];
+    snprintf(got, sizeof got, "%lld", (long long)r->threads);
+    if (r->threads < 0 || r->threads > THREADS_MAX)
+        return usage_error("threads", "a number from 1 to 64", got);
+    if (toc_pool_new((size_t)r->threads, &r->pool, &err) == 0)
+        return 0;
+    fprintf(stderr, "tocsin doctor: %s\n", err.message);
+    return TOC_EXIT_USAGE;
 }
 
 /* Name of the folder itself: "runs" of "./runs/". */
@@ -274,6 +293,7 @@ int toc_doctor_command(int argc, char **argv) {
         {"html", 0, TOC_OPTION_STRING, &r.html},
         {"now", 0, TOC_OPTION_STRING, &r.now},
         {"thorough", 0, TOC_OPTION_FLAG, &r.is_thorough},
+        {"threads", 0, TOC_OPTION_INT, &r.threads},
         {"follow", 'f', TOC_OPTION_FLAG, &r.is_following},
         {0},
     };
@@ -290,8 +310,11 @@ int toc_doctor_command(int argc, char **argv) {
                            : "one folder at a time");
         return TOC_EXIT_USAGE;
     }
-    rc = read_request(&r);
-    if (rc)
-        return rc;
-    return r.is_following ? follow(&r, argv[1]) : judge_once(&r, argv[1]);
+    rc = make_pool(&r);
+    if (!rc)
+        rc = read_request(&r);
+    if (!rc)
+        rc = r.is_following ? follow(&r, argv[1]) : judge_once(&r, argv[1]);
+    toc_pool_free(&r.pool);
+    return rc;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/doctor_log_parts.h"
 #include "base/alloc.h"
 
 /* --- names --- */
@@ -52,7 +53,7 @@ static void name_run(struct feed *f, const char *root_name) {
 
 /* --- what the readers share --- */
 
-int64_t toc_feed_read(struct toc_doctor_feeds *fs, const struct feed *f, struct toc_buf *out,
+int64_t toc_feed_read(const struct toc_doctor_feeds *fs, const struct feed *f, struct toc_buf *out,
                       size_t bytes) {
     struct toc_file *file = NULL;
     toc_buf_reset(out);
@@ -78,67 +79,63 @@ int64_t toc_feed_count_lines(struct toc_sv s) {
     return n;
 }
 
-int64_t toc_feed_lines_of_file(struct toc_doctor_feeds *fs, const struct feed *f) {
-    struct feed at = {.file = f->file};
-    int64_t lines = 0;
-    while (toc_feed_read(fs, &at, &fs->piece, TOC_FEED_SKIP_BYTES) > 0) {
-        lines += toc_feed_count_lines(toc_buf_sv(&fs->piece));
-        at.offset += fs->piece.n;
-    }
-    return lines;
+/* --- pieces --- */
+
+void toc_feed_note(struct feed_piece *p, int64_t line, const char *text) {
+    struct feed_note note = {.line = line};
+    toc_sv_copy(toc_sv_sub(toc_sv_cstr(text), 0, sizeof note.text - 1), note.text,
+                sizeof note.text);
+    TOC_VEC_PUSH(&p->notes, note);
 }
 
-void toc_feed_fail(struct toc_doctor_feeds *fs, struct feed *f, int rc) {
-    toc_doctor_note_unread_file(fs->scan, f->file->name, toc_strerror(rc));
+void toc_feed_note_count(struct feed_piece *p, uint64_t count, const char *what) {
+    char text[TOC_DOCTOR_REASON_MAX];
+    (void)snprintf(text, sizeof text, "%llu %s", (unsigned long long)count, what);
+    if (count)
+        toc_feed_note(p, 0, text);
+}
+
+void toc_feed_fail(struct feed *f, struct feed_piece *p, int rc) {
+    toc_feed_note(p, 0, toc_strerror(rc));
+    p->notes.items[p->notes.count - 1].is_whole_file = true;
     f->is_done = true;
+}
+
+void toc_feed_piece_reset(struct feed_piece *p) {
+    p->feed = NULL;
+    p->notes.count = 0;
+    p->lines = p->lines_skipped = 0;
+    toc_buf_reset(&p->bytes);
+    p->body = (struct toc_run_body){0};
+    p->is_rest = false;
+    toc_report_batch_reset(&p->reports);
+    p->to_ms = INT64_MIN;
+}
+
+void toc_feed_piece_fini(struct feed_piece *p) {
+    TOC_VEC_FINI(&p->notes);
+    toc_buf_fini(&p->bytes);
+    toc_report_batch_fini(&p->reports);
 }
 
 /* --- reports of event files and logs --- */
 
 static void gather_report(struct toc_report_taker *taker, const struct toc_run_report *report) {
     struct toc_doctor_feeds *fs = TOC_CONTAINER_OF(taker, struct toc_doctor_feeds, taker);
-    toc_report_batch_add(&fs->reports, report);
+    toc_report_batch_add(fs->reports, report);
 }
 
 size_t toc_feed_gathered(const struct toc_doctor_feeds *fs) {
-    return fs->reports.entries.count;
+    return fs->reports->entries.count;
 }
 
 int64_t toc_feed_first_ms(const struct toc_doctor_feeds *fs) {
-    return fs->reports.entries.count ? fs->reports.entries.items[0].report.t.ms : 0;
+    return fs->reports->entries.count ? fs->reports->entries.items[0].report.t.ms : 0;
 }
 
 int64_t toc_feed_last_ms(const struct toc_doctor_feeds *fs) {
-    size_t count = fs->reports.entries.count;
-    return count ? fs->reports.entries.items[count - 1].report.t.ms : 0;
-}
-
-struct refusal {
-    struct toc_doctor_feeds *fs;
-    const struct feed *feed;
-};
-
-static void note_refused(void *ctx, const char *why) {
-    const struct refusal *r = ctx;
-    r->fs->counts.lines_skipped++;
-    r->fs->counts.lines--;
-    toc_doctor_note_unread(r->fs->scan, r->feed->file->name, 0, why);
-}
-
-int toc_feed_put_reports(struct toc_doctor_feeds *fs, struct feed *f, struct toc_err *err) {
-    struct refusal refusal = {fs, f};
-    struct toc_run_reports reports = {toc_sv_cstr(f->run), &fs->reports, note_refused, &refusal};
-    struct toc_err why = {0};
-    size_t count = toc_feed_gathered(fs);
-    fs->counts.lines += count;
-    f->reports += (int64_t)count;
-    int rc = count ? toc_run_receiver_put_reports(fs->replay->receiver, &reports,
-                                                  (struct toc_ts){fs->replay->o.now_ms}, &why)
-                   : 0;
-    for (size_t i = 0; rc == TOC_EPARSE && i < count; i++)
-        note_refused(&refusal, why.message); /* the run's name: all of them */
-    toc_report_batch_reset(&fs->reports);
-    return rc && rc != TOC_EPARSE ? toc_errf(err, rc, "%s", why.message) : 0;
+    size_t count = fs->reports->entries.count;
+    return count ? fs->reports->entries.items[count - 1].report.t.ms : 0;
 }
 
 /* --- the order --- */
@@ -218,6 +215,18 @@ static struct feed *earliest(struct toc_doctor_feeds *fs) {
 
 /* --- failures in logs --- */
 
+struct searching {
+    struct toc_doctor_feeds *fs;
+    struct {
+        TOC_VEC_FIELDS(struct feed *)
+    } untimed; /* to be counted */
+    struct {
+        TOC_VEC_FIELDS(struct toc_log_hits_file)
+    } logs;
+    struct toc_err err; /* of the logs' tables */
+    int rc;
+};
+
 /* A file of reports beside the log. */
 static const struct feed *neighbour(const struct toc_doctor_feeds *fs, const struct feed *log) {
     for (size_t i = 0; i < fs->feeds.count; i++)
@@ -243,9 +252,9 @@ static struct toc_sv job_of(const struct toc_doctor_feeds *fs, const struct feed
     return folder.n ? folder : toc_sv_cstr(fs->root_name);
 }
 
-static void read_log(struct toc_doctor_feeds *fs, const struct toc_doctor_file *file) {
+static struct toc_log_hits_file log_of(const struct toc_doctor_feeds *fs,
+                                       const struct toc_doctor_file *file) {
     struct feed log = {.file = file};
-    struct toc_err why = {0};
     struct toc_log_hits_file f = {.path = file->path,
                                   .name = toc_sv_cstr(file->name),
                                   .sources = TOC_LOG_ANY,
@@ -253,30 +262,55 @@ static void read_log(struct toc_doctor_feeds *fs, const struct toc_doctor_file *
     f.labels.job = job_of(fs, &log);
     for (size_t i = 0; i < fs->feeds.count; i++)
         f.has_numbers |= fs->feeds.items[i]->file == file;
-    if (toc_log_hits_read(fs->replay->hits, &f, &why))
-        toc_doctor_note_unread_file(fs->scan, file->name, why.message);
+    return f;
+}
+
+static void note_unread_log(void *ctx, size_t file, const char *why) {
+    struct searching *s = ctx;
+    toc_doctor_note_unread_file(s->fs->scan, s->logs.items[file].name.p, why);
 }
 
 /* Error lines are looked for in every log, also where its numbers are left alone. */
-static int read_logs(struct toc_doctor_feeds *fs, struct toc_err *err) {
-    int rc = 0;
+static int read_logs(struct searching *s) {
+    struct toc_doctor_feeds *fs = s->fs;
     fs->replay->is_one_run = are_of_one_run(fs);
-    for (size_t i = 0; !rc && i < fs->scan->files.count; i++) {
-        const struct toc_doctor_file *file = &fs->scan->files.items[i];
-        if (file->type != TOC_DOCTOR_FILE_LOG)
-            continue;
-        if (!fs->replay->hits)
-            rc = toc_log_hits_new(&fs->replay->hits, err);
-        if (!rc)
-            read_log(fs, file);
-    }
-    if (rc || !fs->replay->hits)
+    for (size_t i = 0; i < fs->scan->files.count; i++)
+        if (fs->scan->files.items[i].type == TOC_DOCTOR_FILE_LOG)
+            TOC_VEC_PUSH(&s->logs, log_of(fs, &fs->scan->files.items[i]));
+    int rc = s->logs.count ? toc_log_hits_new(&fs->replay->hits, &s->err) : 0;
+    if (rc || !s->logs.count)
         return rc;
+    toc_log_hits_read_all(fs->replay->hits, s->logs.items, s->logs.count, fs->replay->o.executor,
+                          note_unread_log, s);
     toc_log_hits_sort(fs->replay->hits);
     fs->counts.logs = fs->replay->hits->totals.files;
     fs->counts.log_lines = fs->replay->hits->totals.lines;
     fs->counts.log_hits = fs->replay->hits->totals.hits;
     return 0;
+}
+
+/* --- what must be known before the first report is judged --- */
+
+static void search(void *arg, size_t task, size_t worker) {
+    struct searching *s = arg;
+    struct feed *f = task < s->untimed.count ? s->untimed.items[task] : NULL;
+    (void)worker;
+    if (f)
+        f->base_ms = f->next_ms -= f->form->count(s->fs, f) * TOC_FEED_UNTIMED_GAP_MS;
+    else
+        s->rc = read_logs(s);
+}
+
+/* Files without times are counted, and logs searched for known errors. */
+static int search_all(struct toc_doctor_feeds *fs, struct toc_err *err) {
+    struct searching s = {.fs = fs};
+    for (size_t i = 0; i < fs->feeds.count; i++)
+        if (!fs->feeds.items[i]->is_timed && fs->feeds.items[i]->form->count)
+            TOC_VEC_PUSH(&s.untimed, fs->feeds.items[i]);
+    toc_execute(fs->replay->o.executor, s.untimed.count + 1, search, &s);
+    TOC_VEC_FINI(&s.untimed);
+    TOC_VEC_FINI(&s.logs);
+    return s.rc ? toc_errf(err, s.rc, "%s", s.err.code ? s.err.message : toc_strerror(s.rc)) : 0;
 }
 
 static void note_untimed(struct toc_doctor_feeds *fs) {
@@ -293,19 +327,50 @@ static void note_untimed(struct toc_doctor_feeds *fs) {
     }
 }
 
+static int put_slot(void *ctx, size_t slot) {
+    struct toc_doctor_feeds *fs = ctx;
+    return toc_feed_put(fs, &fs->pieces[slot]);
+}
+
+static int failed(const struct toc_doctor_feeds *fs, int rc, struct toc_err *err) {
+    const struct toc_err *why = &fs->put_error;
+    return rc ? toc_errf(err, rc, "%s", why->code ? why->message : toc_strerror(rc)) : 0;
+}
+
+/* Reads the next piece of the feed and gives it away to be put. */
+static int read_piece(struct toc_doctor_feeds *fs, struct feed *f) {
+    struct feed_piece *p = &fs->pieces[toc_lane_slot(fs->lane)];
+    toc_feed_piece_reset(p);
+    p->feed = f;
+    fs->reports = &p->reports;
+    f->form->take(fs, f, p);
+    f->reports += (int64_t)p->reports.entries.count;
+    const struct feed *next = earliest(fs);
+    p->to_ms = next ? next->next_ms : INT64_MIN;
+    return toc_lane_give(fs->lane);
+}
+
+static int read_all(struct toc_doctor_feeds *fs, struct toc_progress *progress,
+                    struct toc_err *err) {
+    struct feed *f;
+    int rc = 0;
+    while (!rc && (f = earliest(fs))) {
+        rc = read_piece(fs, f);
+        toc_progress_at(progress, fs->bytes, "");
+    }
+    int drained = toc_lane_drain(fs->lane);
+    rc = failed(fs, rc ? rc : drained, err);
+    return rc ? rc : toc_replay_settle(fs->replay, err);
+}
+
 int toc_doctor_feeds_run(struct toc_doctor_feeds *fs, struct toc_progress *progress,
                          struct toc_err *err) {
-    struct feed *f;
     open_all(fs);
-    int rc = read_logs(fs, err);
-    while (!rc && (f = earliest(fs))) {
-        rc = f->form->take(fs, f, err);
-        const struct feed *next = earliest(fs);
-        if (!rc && next)
-            rc = toc_replay_advance(fs->replay, next->next_ms, err);
-        toc_progress_at(progress, fs->counts.bytes, "");
-    }
-    note_untimed(fs);
+    int rc = search_all(fs, err);
+    if (!rc)
+        rc = read_all(fs, progress, err);
+    if (!rc)
+        note_untimed(fs);
     toc_feed_note_damage(fs);
     return rc;
 }
@@ -324,7 +389,9 @@ int64_t toc_doctor_feeds_written_ms(void *feeds, struct toc_sv run) {
 }
 
 struct toc_doctor_feed_counts toc_doctor_feeds_counts(const struct toc_doctor_feeds *f) {
-    return f->counts;
+    struct toc_doctor_feed_counts counts = f->counts;
+    counts.bytes = f->bytes;
+    return counts;
 }
 
 int toc_doctor_feeds_new(struct toc_vfs *vfs, struct toc_doctor_scan *scan,
@@ -337,14 +404,27 @@ int toc_doctor_feeds_new(struct toc_vfs *vfs, struct toc_doctor_scan *scan,
     fs->replay = replay;
     fs->root_name = toc_xstrdup(root_name);
     *out = fs;
+    fs->reports = &fs->probed;
     int rc = toc_alias_table_builtin(&fs->aliases, err);
-    return rc ? rc : toc_run_log_table_builtin(&fs->log_table, err);
+    if (!rc)
+        rc = toc_run_log_table_builtin(&fs->log_table, err);
+    return rc ? rc
+              : toc_lane_new(&(struct toc_lane_options){.name = "put",
+                                                        .slots = TOC_FEED_PIECES,
+                                                        .has_thread = toc_executor_width(
+                                                                          replay->o.executor) > 1,
+                                                        .fn = put_slot,
+                                                        .ctx = fs},
+                             &fs->lane);
 }
 
 void toc_doctor_feeds_free(struct toc_doctor_feeds **pf) {
     struct toc_doctor_feeds *fs = pf ? *pf : NULL;
     if (!fs)
         return;
+    toc_lane_free(&fs->lane);
+    for (size_t i = 0; i < TOC_FEED_PIECES; i++)
+        toc_feed_piece_fini(&fs->pieces[i]);
     for (size_t i = 0; i < fs->feeds.count; i++)
         feed_free(fs, fs->feeds.items[i]);
     for (size_t i = 0; i < fs->folders.count; i++) {
@@ -356,7 +436,8 @@ void toc_doctor_feeds_free(struct toc_doctor_feeds **pf) {
     TOC_VEC_FINI(&fs->feeds);
     toc_alias_table_free(&fs->aliases);
     toc_run_log_table_free(&fs->log_table);
-    toc_report_batch_fini(&fs->reports);
+    toc_report_batch_fini(&fs->probed);
+    toc_buf_fini(&fs->put_body);
     toc_buf_fini(&fs->piece);
     toc_buf_fini(&fs->body);
     toc_free(fs->root_name);

@@ -12,132 +12,89 @@ static size_t whole_lines(struct toc_sv s) {
     return n;
 }
 
-static struct toc_run_body body_of(struct toc_doctor_feeds *fs, const struct feed *f,
-                                   struct toc_sv lines, int64_t line) {
-    struct toc_run_body body = {
+/* How the lines from there on are taken. */
+static struct toc_run_body body_of(const struct feed *f) {
+    return (struct toc_run_body){
         .run = toc_sv_cstr(f->run),
         .format = f->is_csv ? TOC_RUN_CSV : TOC_RUN_JSONL,
-        .bytes = lines,
         .is_file = true,
-        .first_line = (int)TOC_MIN(line, (int64_t)INT32_MAX),
+        .first_line = (int)TOC_MIN(f->line, (int64_t)INT32_MAX),
         .recorded_t = {f->next_ms},
         .recorded_gap_ms = f->is_timed ? 0 : TOC_FEED_UNTIMED_GAP_MS,
     };
-    if (f->is_csv) {
-        toc_buf_reset(&fs->body);
-        toc_buf_append_sv(&fs->body, toc_buf_sv(&f->header));
-        toc_buf_append_sv(&fs->body, lines);
-        body.bytes = toc_buf_sv(&fs->body);
-        body.first_line--;
-    }
-    return body;
 }
 
-static void skip_line(struct toc_doctor_feeds *fs, const struct feed *f, int64_t line,
-                      const char *reason) {
-    fs->counts.lines_skipped++;
-    toc_doctor_note_unread(fs->scan, f->file->name, line, reason);
+static void skip_line(struct feed_piece *p, int64_t line, const char *reason) {
+    p->lines_skipped++;
+    toc_feed_note(p, line, reason);
 }
 
-static int put(struct toc_doctor_feeds *fs, const struct feed *f, struct toc_sv lines, int64_t line,
-               struct toc_err *err) {
-    struct toc_run_body body = body_of(fs, f, lines, line);
-    return toc_run_receiver_put(fs->replay->receiver, &body, (struct toc_ts){fs->replay->o.now_ms},
-                                err);
-}
-
-static bool is_refusal(int rc) {
-    return rc == TOC_EPARSE || rc == TOC_ELIMIT;
-}
-
-/* One of the lines is bad: each by itself. */
-static int put_each(struct toc_doctor_feeds *fs, struct feed *f, struct toc_sv lines,
-                    struct toc_err *err) {
-    struct toc_sv text;
-    int64_t line = f->line;
-    int rc = 0;
-    for (; !rc && lines.n && toc_sv_split(&lines, '\n', &text); line++) {
-        struct toc_err why = {0};
-        rc = text.n ? put(fs, f, text, line, &why) : 0;
-        if (is_refusal(rc)) {
-            skip_line(fs, f, line, why.message);
-            rc = 0;
-        } else if (rc) {
-            return toc_errf(err, rc, "%s", why.message);
-        }
-        f->next_ms += f->is_timed ? 0 : TOC_FEED_UNTIMED_GAP_MS;
-    }
-    return rc;
-}
-
-static int take_lines(struct toc_doctor_feeds *fs, struct feed *f, struct toc_sv lines,
-                      struct toc_err *err) {
-    struct toc_err why = {0};
-    int64_t count = toc_feed_count_lines(lines), skipped_before = (int64_t)fs->counts.lines_skipped;
-    int rc = put(fs, f, lines, f->line, &why);
-    if (is_refusal(rc))
-        rc = put_each(fs, f, lines, err);
-    else if (rc)
-        rc = toc_errf(err, rc, "%s", why.message);
-    else
-        f->next_ms += f->is_timed ? 0 : count * TOC_FEED_UNTIMED_GAP_MS;
-    f->offset += lines.n;
+static void take_lines(struct toc_doctor_feeds *fs, struct feed *f, struct feed_piece *p,
+                       size_t whole) {
+    p->bytes.n = whole;
+    p->body = body_of(f);
+    int64_t count = toc_feed_count_lines(toc_buf_sv(&p->bytes));
+    p->lines = (uint64_t)count;
+    f->next_ms += f->is_timed ? 0 : count * TOC_FEED_UNTIMED_GAP_MS;
+    f->offset += whole;
     f->line += count;
-    fs->counts.bytes += lines.n;
-    fs->counts.lines += (uint64_t)(count - ((int64_t)fs->counts.lines_skipped - skipped_before));
-    return rc;
+    fs->bytes += whole;
 }
 
 /* The piece at the offset begins with a line longer than any may be. */
-static int leave_long_line(struct toc_doctor_feeds *fs, struct feed *f) {
+static void leave_long_line(struct toc_doctor_feeds *fs, struct feed *f, struct feed_piece *p) {
     size_t at = SIZE_MAX;
-    skip_line(fs, f, f->line, "longer than 262144 bytes");
+    toc_buf_reset(&p->bytes);
+    skip_line(p, f->line, "longer than 262144 bytes");
     while (at == SIZE_MAX) {
         int64_t got = toc_feed_read(fs, f, &fs->piece, TOC_FEED_SKIP_BYTES);
         if (got <= 0) {
             f->is_done = true;
-            return 0;
+            return;
         }
         at = toc_sv_find_char(toc_buf_sv(&fs->piece), '\n');
         uint64_t left = at == SIZE_MAX ? (uint64_t)got : at + 1;
         f->offset += left;
-        fs->counts.bytes += left;
+        fs->bytes += left;
     }
     f->line++;
-    return 0;
 }
 
 /* What stands behind the last newline: a JSON object may be whole, a row of CSV may be cut within a
  * number. */
-static int take_rest(struct toc_doctor_feeds *fs, struct feed *f, struct toc_sv rest,
-                     struct toc_err *err) {
+static void take_rest(struct toc_doctor_feeds *fs, struct feed *f, struct feed_piece *p) {
     f->is_done = true;
-    struct toc_sv text = toc_sv_trim(rest);
-    bool is_whole = !f->is_csv && toc_sv_ends_with(text, TOC_SV("}"));
-    fs->counts.bytes += rest.n;
-    if (is_whole)
-        return put_each(fs, f, text, err);
-    if (text.n)
-        skip_line(fs, f, f->line, "the last line has no end: cut off, or still being written");
-    return 0;
+    struct toc_sv text = toc_sv_trim(toc_buf_sv(&p->bytes));
+    p->is_rest = !f->is_csv && toc_sv_ends_with(text, TOC_SV("}"));
+    p->body = body_of(f);
+    fs->bytes += p->bytes.n;
+    if (!p->is_rest && text.n)
+        skip_line(p, f->line, "the last line has no end: cut off, or still being written");
+    if (!p->is_rest)
+        toc_buf_reset(&p->bytes);
 }
 
-static int take_lines_of_piece(struct toc_doctor_feeds *fs, struct feed *f, struct toc_err *err) {
+static void take_lines_of_piece(struct toc_doctor_feeds *fs, struct feed *f, struct feed_piece *p) {
     size_t bytes = TOC_FEED_PIECE_BYTES;
     for (;;) {
-        int64_t got = toc_feed_read(fs, f, &fs->piece, bytes);
+        int64_t got = toc_feed_read(fs, f, &p->bytes, bytes);
         if (got < 0) {
-            toc_feed_fail(fs, f, (int)got);
-            return 0;
+            toc_feed_fail(f, p, (int)got);
+            return;
         }
-        struct toc_sv piece = toc_buf_sv(&fs->piece);
-        size_t whole = whole_lines(piece);
-        if (whole)
-            return take_lines(fs, f, toc_sv_sub(piece, 0, whole), err);
-        if ((size_t)got < bytes)
-            return take_rest(fs, f, piece, err);
-        if (bytes > LINE_MAX_BYTES)
-            return leave_long_line(fs, f);
+        size_t whole = whole_lines(toc_buf_sv(&p->bytes));
+        if (whole) {
+            take_lines(fs, f, p, whole);
+            return;
+        }
+        if ((size_t)got < bytes) {
+            take_rest(fs, f, p);
+            return;
+        }
+        if (bytes > LINE_MAX_BYTES) {
+            leave_long_line(fs, f, p);
+            return;
+        }
         bytes = LINE_MAX_BYTES + 1024;
     }
 }
@@ -156,8 +113,8 @@ static struct toc_run_look look_ahead(struct toc_doctor_feeds *fs, struct feed *
         size_t whole = whole_lines(piece);
         bool is_last = (size_t)got < bytes;
         if (whole || is_last || bytes > LINE_MAX_BYTES) {
-            struct toc_run_body body =
-                body_of(fs, f, toc_sv_sub(piece, 0, whole ? whole : piece.n), f->line);
+            struct toc_run_body body = toc_feed_body(
+                f, body_of(f), toc_sv_sub(piece, 0, whole ? whole : piece.n), &fs->body);
             look = toc_run_look_at(&body);
             if (look.has_t)
                 f->next_ms = look.t.ms;
@@ -187,15 +144,26 @@ static bool open_lines(struct toc_doctor_feeds *fs, struct feed *f) {
         look = look_ahead(fs, f);
     f->is_timed = look.has_t;
     if (look.is_report && !f->is_timed)
-        f->next_ms = f->file->mtime_ms - toc_feed_lines_of_file(fs, f) * TOC_FEED_UNTIMED_GAP_MS;
+        f->next_ms = f->file->mtime_ms; /* until it is counted */
     return look.is_report;
 }
 
-static int take_piece(struct toc_doctor_feeds *fs, struct feed *f, struct toc_err *err) {
-    int rc = take_lines_of_piece(fs, f, err);
-    if (!rc && !f->is_done)
+static int64_t count_lines(const struct toc_doctor_feeds *fs, const struct feed *f) {
+    struct feed at = {.file = f->file};
+    struct toc_buf piece = TOC_BUF_INIT;
+    int64_t lines = 0;
+    while (toc_feed_read(fs, &at, &piece, TOC_FEED_SKIP_BYTES) > 0) {
+        lines += toc_feed_count_lines(toc_buf_sv(&piece));
+        at.offset += piece.n;
+    }
+    toc_buf_fini(&piece);
+    return lines;
+}
+
+static void take_piece(struct toc_doctor_feeds *fs, struct feed *f, struct feed_piece *p) {
+    take_lines_of_piece(fs, f, p);
+    if (!f->is_done)
         (void)look_ahead(fs, f);
-    return rc;
 }
 
 static void close_lines(struct toc_doctor_feeds *fs, struct feed *f) {
@@ -203,4 +171,4 @@ static void close_lines(struct toc_doctor_feeds *fs, struct feed *f) {
     toc_buf_fini(&f->header);
 }
 
-const struct feed_form toc_feed_lines = {open_lines, take_piece, close_lines};
+const struct feed_form toc_feed_lines = {open_lines, count_lines, take_piece, close_lines};

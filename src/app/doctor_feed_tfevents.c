@@ -99,31 +99,29 @@ static bool open_events(struct toc_doctor_feeds *fs, struct feed *f) {
 
 /* --- pieces --- */
 
-static void end(struct toc_doctor_feeds *fs, struct feed *f, size_t left) {
+static void end(struct feed *f, struct feed_piece *p, size_t left) {
     f->is_done = true;
     toc_tensorboard_stream_close(&f->stream);
     if (left)
-        toc_doctor_note_unread(fs->scan, f->file->name, 0,
-                               "the last record has no end: cut off, or still being written");
+        toc_feed_note(p, 0, "the last record has no end: cut off, or still being written");
 }
 
-static int take_piece(struct toc_doctor_feeds *fs, struct feed *f, struct toc_err *err) {
+static void take_piece(struct toc_doctor_feeds *fs, struct feed *f, struct feed_piece *p) {
     if (!f->stream)
         f->stream = toc_tensorboard_stream_open(f->folder->feed);
     size_t bytes = TOC_MAX((size_t)TOC_FEED_PIECE_BYTES, toc_tensorboard_stream_wanted(f->stream));
     int64_t got = toc_feed_read(fs, f, &fs->piece, bytes);
     if (got < 0) {
-        toc_feed_fail(fs, f, (int)got);
-        return 0;
+        toc_feed_fail(f, p, (int)got);
+        return;
     }
     size_t done = toc_tensorboard_stream_push(f->stream, toc_buf_sv(&fs->piece));
     f->offset += done;
-    fs->counts.bytes += done;
+    fs->bytes += done;
     if ((size_t)got < bytes)
-        end(fs, f, (size_t)got - done);
+        end(f, p, (size_t)got - done);
     if (toc_feed_gathered(fs))
         f->next_ms = TOC_MAX(f->next_ms, toc_feed_last_ms(fs));
-    return toc_feed_put_reports(fs, f, err);
 }
 
 /* --- what was damaged --- */
@@ -157,4 +155,4 @@ void toc_feed_note_damage(struct toc_doctor_feeds *fs) {
     }
 }
 
-const struct feed_form toc_feed_tfevents = {open_events, take_piece, close_events};
+const struct feed_form toc_feed_tfevents = {open_events, NULL, take_piece, close_events};

@@ -7,8 +7,11 @@
 
 enum { REPEAT_MS = 10000 };
 
-static struct toc_sv keep(struct toc_log_hits *s, struct toc_sv text) {
-    return toc_arena_dup_sv(&s->arena, text);
+void toc_log_hit_keep(struct toc_failure_hit *h, struct toc_arena *a) {
+    struct toc_sv *texts[] = {&h->host, &h->job,     &h->text, &h->device,
+                              &h->code, &h->process, &h->word, &h->operation};
+    for (size_t i = 0; i < TOC_ARRAY_LEN(texts); i++)
+        *texts[i] = toc_arena_dup_sv(a, *texts[i]);
 }
 
 /* The hit that this one repeats: same signature and place in the same file, a moment ago. */
@@ -38,52 +41,95 @@ static void collect(void *ctx, const struct toc_failure_hit *h) {
     } else {
         struct toc_failure_hit copy = *h;
         copy.count = 1;
-        copy.host = keep(s, h->host), copy.job = keep(s, h->job), copy.text = keep(s, h->text);
-        copy.device = keep(s, h->device), copy.code = keep(s, h->code);
-        copy.process = keep(s, h->process), copy.word = keep(s, h->word);
-        copy.operation = keep(s, h->operation);
+        toc_log_hit_keep(&copy, &s->arena);
         TOC_VEC_PUSH(&s->hits, copy);
         toc_map_put(&s->latest, toc_buf_sv(&key), (void *)(uintptr_t)s->hits.count);
     }
     toc_buf_fini(&key);
 }
 
+struct toc_log_stream_options
+toc_log_hits_stream_options(const struct toc_log_hits *s, const struct toc_log_hits_file *file,
+                            void (*on_hit)(void *ctx, const struct toc_failure_hit *hit),
+                            void *ctx) {
+    return (struct toc_log_stream_options){.table = s->signatures,
+                                           .redactor = s->redactor,
+                                           .places = s->places,
+                                           .sources = file->sources,
+                                           .job = file->labels.job,
+                                           .host = file->labels.host,
+                                           .rank = file->labels.rank,
+                                           .file = file->name,
+                                           .on_hit = on_hit,
+                                           .ctx = ctx};
+}
+
+/* --- one file --- */
+
 static void feed(void *ctx, struct toc_sv bytes) {
     struct toc_log_hits *s = ctx;
     toc_log_stream_feed(&s->stream, bytes, s->mtime, s->offset_ms);
 }
 
-static void add_totals(struct toc_log_hits *s) {
+static void add_totals(struct toc_log_hits *s, const struct toc_log_hits_part *p) {
+    s->totals.bytes += p->bytes;
+    s->totals.lines += p->lines;
+    s->totals.cut_lines += p->cut_lines;
+    s->totals.undated += p->undated;
+    s->totals.redacted += p->redacted;
+}
+
+struct toc_log_hits_part toc_log_hits_part_of(const struct toc_log_stream *stream) {
+    return (struct toc_log_hits_part){.bytes = stream->scan.bytes,
+                                      .lines = stream->scan.lines,
+                                      .cut_lines = stream->scan.cut_lines,
+                                      .undated = stream->undated,
+                                      .redacted = stream->redacted,
+                                      .last = stream->last,
+                                      .mtime = stream->arrived};
+}
+
+void toc_log_hits_end_file(struct toc_log_hits *s) {
     s->totals.files++;
-    s->totals.bytes += s->stream.scan.bytes;
-    s->totals.lines += s->stream.scan.lines;
-    s->totals.cut_lines += s->stream.scan.cut_lines;
-    s->totals.undated += s->stream.undated;
-    s->totals.redacted += s->stream.redacted;
+    s->lines_before = 0;
+    s->last = (struct toc_ts){0};
+    toc_map_fini(&s->latest);
 }
 
 int toc_log_hits_read(struct toc_log_hits *s, const struct toc_log_hits_file *file,
                       struct toc_err *err) {
-    const struct toc_log_stream_options o = {.table = s->signatures,
-                                             .redactor = s->redactor,
-                                             .places = s->places,
-                                             .sources = file->sources,
-                                             .job = file->labels.job,
-                                             .host = file->labels.host,
-                                             .rank = file->labels.rank,
-                                             .file = file->name,
-                                             .on_hit = collect,
-                                             .ctx = s};
+    struct toc_log_stream_options o = toc_log_hits_stream_options(s, file, collect, s);
     s->mtime = toc_doctor_log_mtime(file->path);
     s->offset_ms = file->utc_offset_ms;
     s->has_numbers = file->has_numbers;
     toc_log_stream_init(&s->stream, &o);
     int rc = toc_doctor_log_read(file->path, feed, s, err);
     toc_log_stream_finish(&s->stream);
-    add_totals(s);
+    struct toc_log_hits_part sums = toc_log_hits_part_of(&s->stream);
+    add_totals(s, &sums);
     toc_log_stream_fini(&s->stream);
-    toc_map_fini(&s->latest);
+    toc_log_hits_end_file(s);
     return rc;
+}
+
+/* --- parts of a file --- */
+
+void toc_log_hits_join(struct toc_log_hits *s, const struct toc_log_hits_file *file,
+                       const struct toc_log_hits_part *part, struct toc_failure_hit *hits,
+                       size_t count) {
+    s->has_numbers = file->has_numbers;
+    for (size_t i = 0; i < count; i++) {
+        struct toc_failure_hit *h = &hits[i];
+        bool is_undated = !h->at.ms && !s->last.ms;
+        s->totals.undated += is_undated;
+        if (!h->at.ms)
+            h->at = is_undated ? part->mtime : s->last;
+        h->line_number += s->lines_before;
+        collect(s, h);
+    }
+    add_totals(s, part);
+    s->lines_before += part->lines;
+    s->last = part->last.ms ? part->last : s->last;
 }
 
 static int by_time(const void *a, const void *b) {

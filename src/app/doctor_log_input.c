@@ -197,6 +197,18 @@ int toc_doctor_log_read(const char *path, toc_log_piece_fn *fn, void *ctx, struc
     return rc;
 }
 
+bool toc_doctor_log_is_plain(const char *path) {
+    enum { MARK_BYTES = 4 };
+    char first[MARK_BYTES];
+    struct source s = {.path = path, .vfs = toc_vfs_system()};
+    if (strcmp(path, "-") == 0 || toc_file_open(s.vfs, path, TOC_OPEN_READ, &s.file))
+        return false;
+    int64_t got = next(&s, first, sizeof first);
+    toc_file_close(s.vfs, &s.file);
+    enum mark mark = got > 0 ? mark_of(toc_sv_make(first, (size_t)got)) : MARK_NONE;
+    return got >= 0 && (mark == MARK_NONE || mark == MARK_UTF8);
+}
+
 struct toc_ts toc_doctor_log_mtime(const char *path) {
     struct toc_file_info info;
     struct toc_vfs *vfs = toc_vfs_system();

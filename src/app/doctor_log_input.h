@@ -6,6 +6,8 @@
 #ifndef TOC_APP_DOCTOR_LOG_INPUT_H
 #define TOC_APP_DOCTOR_LOG_INPUT_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 #include "base/sv.h"
 #include "base/time.h"
@@ -17,6 +19,8 @@ typedef void toc_log_piece_fn(void *ctx, struct toc_sv bytes);
 
 int toc_doctor_log_read(const char *path, toc_log_piece_fn *fn, void *ctx,
                         struct toc_err *err) TOC_MUST_CHECK;
+/* A file that may be read from any place: neither packed nor UTF-16. */
+bool toc_doctor_log_is_plain(const char *path);
 /* When the file was last written; now for standard input and what cannot be asked. */
 struct toc_ts toc_doctor_log_mtime(const char *path);
 

@@ -49,12 +49,6 @@ static void forget_places(struct toc_replay *r) {
     }
     toc_map_fini(&r->by_labels);
     r->latest_place = NULL;
-    r->are_places_stale = false;
-}
-
-static void note_forgotten(void *ctx) {
-    struct toc_replay *r = ctx;
-    r->are_places_stale = true;
 }
 
 static struct toc_replay_place *place_of(struct toc_replay *r, struct toc_labels labels) {
@@ -83,12 +77,7 @@ static const struct toc_replay_place *next_place(struct toc_replay *r, struct to
     return place;
 }
 
-static int take_points(struct toc_sink *sink, const struct toc_point *points, size_t count,
-                       struct toc_write_result *out_result, struct toc_err *err) {
-    struct toc_replay *r = TOC_CONTAINER_OF(sink, struct toc_replay, sink);
-    (void)err;
-    if (r->are_places_stale)
-        forget_places(r);
+static void deal_points(struct toc_replay *r, const struct toc_point *points, size_t count) {
     for (size_t i = 0; i < count; i++) {
         const struct toc_replay_place *place = next_place(r, points[i].labels);
         if (place->patient)
@@ -97,46 +86,23 @@ static int take_points(struct toc_sink *sink, const struct toc_point *points, si
             r->runs_dropped_samples +=
                 is_wanted(r, toc_labels_get(points[i].labels, TOC_SV("run")));
     }
-    out_result->accepted += count;
-    return r->error;
 }
 
-static void take_event(struct toc_run_listener *l, const struct toc_run_event *e) {
-    struct toc_replay *r = TOC_CONTAINER_OF(l, struct toc_replay, listener);
+static void deal_event(struct toc_replay *r, const struct toc_run_event *e) {
     struct toc_patient *p = patient_of(r, e->run);
     if (p)
         toc_patient_event(p, e);
 }
 
-int toc_replay_new(const struct toc_replay_options *o, struct toc_replay **out) {
-    struct toc_replay *r = TOC_NEW(struct toc_replay);
-    r->o = *o;
-    r->sink.write = take_points;
-    r->listener.on_event = take_event;
-    r->receiver = toc_run_receiver_new(
-        &(struct toc_run_receiver_options){.sink = &r->sink,
-                                           .listener = &r->listener,
-                                           .max_runs = 4 * TOC_REPLAY_RUNS_MAX,
-                                           .derived_every_ms = DERIVED_EVERY_MS,
-                                           .on_forgotten = note_forgotten,
-                                           .on_forgotten_ctx = r});
-    *out = r;
-    return 0;
-}
-
-void toc_replay_free(struct toc_replay **pr) {
-    struct toc_replay *r = pr ? *pr : NULL;
-    if (!r)
-        return;
-    for (size_t i = 0; i < r->patients.count; i++)
-        toc_patient_free(&r->patients.items[i]);
-    TOC_VEC_FINI(&r->patients);
-    toc_map_fini(&r->by_name);
-    forget_places(r);
-    toc_run_receiver_free(&r->receiver);
-    toc_log_hits_free(&r->hits);
-    toc_free(r);
-    *pr = NULL;
+static void deal(struct toc_replay *r, const struct toc_replay_batch *b) {
+    size_t at = 0;
+    for (size_t i = 0; i < b->events.count; i++) {
+        const struct toc_replay_event *e = &b->events.items[i];
+        deal_points(r, b->points.items + at, e->points - at);
+        deal_event(r, &e->event);
+        at = e->points;
+    }
+    deal_points(r, b->points.items + at, b->points.count - at);
 }
 
 /* The run that a log's line is of: its job is named by its folder's files, whose lines may name the
@@ -158,12 +124,115 @@ static void give_hits(struct toc_replay *r, int64_t to_ms) {
     }
 }
 
-int toc_replay_advance(struct toc_replay *r, int64_t to_ms, struct toc_err *err) {
+static int advance_patients(struct toc_replay *r, int64_t to_ms) {
     int rc = 0;
     give_hits(r, to_ms);
     for (size_t i = 0; !rc && i < r->patients.count; i++)
-        rc = toc_patient_advance(r->patients.items[i], to_ms, err);
+        rc = toc_patient_advance(r->patients.items[i], to_ms, &r->err);
     return rc;
+}
+
+static int judge_batch(void *ctx, size_t slot) {
+    struct toc_replay *r = ctx;
+    const struct toc_replay_batch *b = &r->batches[slot];
+    deal(r, b);
+    return r->error || b->to_ms == INT64_MIN ? r->error : advance_patients(r, b->to_ms);
+}
+
+/* --- what is put --- */
+
+static struct toc_replay_batch *open_batch(struct toc_replay *r) {
+    if (!r->open) {
+        r->open = &r->batches[toc_lane_slot(r->lane)];
+        toc_replay_batch_reset(r->open);
+    }
+    return r->open;
+}
+
+static int close_batch(struct toc_replay *r) {
+    r->open = NULL;
+    return toc_lane_give(r->lane);
+}
+
+static int put_points(struct toc_sink *sink, const struct toc_point *points, size_t count,
+                      struct toc_write_result *out_result, struct toc_err *err) {
+    struct toc_replay *r = TOC_CONTAINER_OF(sink, struct toc_replay, sink);
+    (void)err;
+    toc_replay_batch_add_points(open_batch(r), points, count);
+    out_result->accepted += count;
+    return 0;
+}
+
+static void put_event(struct toc_run_listener *l, const struct toc_run_event *e) {
+    struct toc_replay *r = TOC_CONTAINER_OF(l, struct toc_replay, listener);
+    int rc = toc_replay_batch_add_event(open_batch(r), e);
+    r->put_error = rc ? rc : r->put_error;
+}
+
+static int failed(const struct toc_replay *r, int rc, struct toc_err *err) {
+    return rc ? toc_errf(err, rc, "%s", r->err.code ? r->err.message : toc_strerror(rc)) : 0;
+}
+
+int toc_replay_advance(struct toc_replay *r, int64_t to_ms, struct toc_err *err) {
+    open_batch(r)->to_ms = to_ms;
+    int rc = close_batch(r);
+    return failed(r, rc ? rc : r->put_error, err);
+}
+
+int toc_replay_settle(struct toc_replay *r, struct toc_err *err) {
+    int rc = r->open ? close_batch(r) : 0, drained = toc_lane_drain(r->lane);
+    return failed(r, rc ? rc : drained ? drained : r->put_error, err);
+}
+
+/* Labels that points borrow are about to go: what is under way is dealt out first. Its failure is
+ * told to whoever gives or drains next. */
+static void end_labels(void *ctx) {
+    struct toc_replay *r = ctx;
+    int rc = r->open ? close_batch(r) : 0;
+    (void)(toc_lane_drain(r->lane) || rc);
+    forget_places(r);
+}
+
+/* --- life --- */
+
+int toc_replay_new(const struct toc_replay_options *o, struct toc_replay **out) {
+    struct toc_replay *r = TOC_NEW(struct toc_replay);
+    r->o = *o;
+    r->sink.write = put_points;
+    r->listener.on_event = put_event;
+    r->receiver = toc_run_receiver_new(
+        &(struct toc_run_receiver_options){.sink = &r->sink,
+                                           .listener = &r->listener,
+                                           .max_runs = 4 * TOC_REPLAY_RUNS_MAX,
+                                           .derived_every_ms = DERIVED_EVERY_MS,
+                                           .before_forgetting = end_labels,
+                                           .before_forgetting_ctx = r});
+    *out = r;
+    return toc_lane_new(
+        &(struct toc_lane_options){.name = "judge",
+                                   .slots = TOC_REPLAY_BATCHES,
+                                   .has_thread = toc_executor_width(o->executor) > 1,
+                                   .fn = judge_batch,
+                                   .ctx = r},
+        &r->lane);
+}
+
+void toc_replay_free(struct toc_replay **pr) {
+    struct toc_replay *r = pr ? *pr : NULL;
+    if (!r)
+        return;
+    toc_lane_free(&r->lane);
+    for (size_t i = 0; i < r->patients.count; i++)
+        toc_patient_free(&r->patients.items[i]);
+    TOC_VEC_FINI(&r->patients);
+    toc_map_fini(&r->by_name);
+    forget_places(r);
+    toc_run_receiver_free(&r->receiver);
+    for (size_t i = 0; i < TOC_REPLAY_BATCHES; i++)
+        toc_replay_batch_fini(&r->batches[i]);
+    toc_log_hits_free(&r->hits);
+    toc_free(r);
+    *pr = NULL;
 }
 
 struct finishing {
@@ -194,7 +263,9 @@ static void finish_known(void *ctx, const struct toc_run_info *info) {
 
 int toc_replay_finish(struct toc_replay *r, toc_replay_written *written_ms, void *ctx,
                       struct toc_err *err) {
-    struct finishing f = {r, written_ms, ctx, err, 0};
+    struct finishing f = {r, written_ms, ctx, err, toc_replay_settle(r, err)};
+    if (f.rc)
+        return f.rc;
     give_hits(r, INT64_MAX);
     toc_run_receiver_list(r->receiver, finish_known, &f);
     for (size_t i = 0; i < r->patients.count; i++)

@@ -51,6 +51,8 @@ void toc_run_receiver_free(struct toc_run_receiver **r) {
 }
 
 static void remove_run(struct toc_run_receiver *r, struct toc_run *run) {
+    if (r->o.before_forgetting)
+        r->o.before_forgetting(r->o.before_forgetting_ctx);
     for (size_t i = 0; i < r->runs.count; i++)
         if (r->runs.items[i] == run) {
             TOC_VEC_REMOVE(&r->runs, i);
@@ -60,8 +62,6 @@ static void remove_run(struct toc_run_receiver *r, struct toc_run *run) {
     if (r->latest == run)
         r->latest = NULL;
     toc_run_free(run);
-    if (r->o.on_forgotten)
-        r->o.on_forgotten(r->o.on_forgotten_ctx);
 }
 
 static bool is_touched(const struct toc_run_receiver *r, const struct toc_run *run) {

@@ -27,10 +27,10 @@ struct toc_run_receiver_options {
     size_t max_series_per_run;         /* 0: 100000 (4096 ranks with 20 each) */
     size_t max_scalar_tags;            /* per run, 0: 512; more are counted and dropped */
     int64_t derived_every_ms;          /* state and counters that do not change, 0: 5 s */
-    /* A run was forgotten: its labels, which points borrowed, are no more. Called within a call of
-     * the receiver, and may not call it. May be NULL. */
-    void (*on_forgotten)(void *ctx);
-    void *on_forgotten_ctx;
+    /* A run is about to be forgotten, and with it its labels, which points borrow. Called within a
+     * call of the receiver, and may not call it. May be NULL. */
+    void (*before_forgetting)(void *ctx);
+    void *before_forgetting_ctx;
 };
 
 struct toc_run_receiver; /* opaque */

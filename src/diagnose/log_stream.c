@@ -83,7 +83,7 @@ static struct toc_ts time_of(struct toc_log_stream *s, struct toc_sv line) {
         s->last = at;
         return at;
     }
-    if (s->last.ms)
+    if (s->last.ms || s->o.leaves_undated)
         return s->last;
     s->undated++;
     return s->arrived;

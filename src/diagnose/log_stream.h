@@ -20,6 +20,9 @@ struct toc_log_stream_options {
     int64_t rank; /* -1: as the lines say */
     size_t excerpt_bytes;
     bool uses_arrival; /* the time of a line is when it was read, whatever it says */
+    /* Of a part of a log: a line that nothing in the part dates is given the time 0, for whoever
+     * knows what came before. */
+    bool leaves_undated;
     /* Borrowed for the call. */
     void (*on_hit)(void *ctx, const struct toc_failure_hit *hit);
     void *ctx;

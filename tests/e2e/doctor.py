@@ -326,6 +326,36 @@ def coverage(c, d):
     c.check('failure modes watched' in html and 'train_loss_scale' in html, 'coverage on the page')
 
 
+def threads(c, d):
+    """Several threads find what one finds: in all the folders of this test, in all of them at once, and in logs of several parts."""
+    long = d / 'long' / 'job'
+    long.mkdir(parents=True)
+    lines = [x for x in runs.run(20000) if 'loss' in x]
+    text = []
+    for k, x in enumerate(lines):
+        text.append(f"[{stamp(x['t'])}] [INFO] step={x['step']} loss={x['loss']:.4f} " + 'x' * 150)
+        if k % 1500 == 1499:
+            text.append(f'[rank{k % 7}]: torch.cuda.OutOfMemoryError: CUDA out of memory. Tried to allocate {k}.00 GiB.')
+    (long / 'train.log').write_text('\n'.join(text) + '\n')
+    bare = [line.split('] ', 2)[2] if line[0] == '[' and 'INFO' in line else line for line in text]
+    (long / 'bare').mkdir()
+    (long / 'bare' / 'train.log').write_text('\n'.join(bare))
+    folders = [d] + sorted(x for x in d.iterdir() if x.is_dir())
+    for folder in folders:
+        one, many = ([doctor(folder, '-o', 'json', '--now', NOW, '--threads', n).stdout for n in ('1', '4')])
+        c.check(one == many, f'{folder.name}: 1 and 4 threads differ')
+    hits = json.loads(doctor(d / 'long', '-o', 'json', '--now', NOW, '--threads', '4').stdout)
+    hits = hits[0] if isinstance(hits, list) else hits
+    logs = subprocess.run([BINARY, 'doctor', 'log', str(long / 'train.log'), str(long / 'bare' / 'train.log'), '-o', 'json'],
+                          capture_output=True, text=True, timeout=60)
+    alone = json.loads(logs.stdout)
+    for key, of in (('log_lines', 'lines'), ('log_signs', 'hits')):
+        c.equal(hits['sources'][key], alone[of], f'parts of a log: {of}')
+    c.check(alone['hits'] > 0, 'parts of a log: no hits')
+    doctor(d / 'ok', '--threads', '65', code=2, c=c, what='too many threads')
+    doctor(d / 'ok', '--threads', '-1', code=2, c=c, what='a negative number of threads')
+
+
 def main():
     c = Checks()
     with tempfile.TemporaryDirectory(prefix='tocsin-doctor-') as name:
@@ -339,6 +369,7 @@ def main():
         thorough(c, d)
         logs(c, d)
         coverage(c, d)
+        threads(c, d)
         follow(c, d)
     c.finish()
 
