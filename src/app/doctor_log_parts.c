@@ -60,10 +60,11 @@ static int64_t read_at(struct reading *r, uint64_t at) {
     return got;
 }
 
-/* Behind the first newline at or after the place; UINT64_MAX when there is none. */
+/* Behind the first newline at or after the place; UINT64_MAX when no line begins in the part: a
+ * line longer than many parts is looked through once, not by each of them. */
 static uint64_t line_after(struct reading *r, uint64_t at) {
     int64_t got;
-    for (; (got = read_at(r, at)) > 0; at += (uint64_t)got) {
+    for (; at < r->part->to && (got = read_at(r, at)) > 0; at += (uint64_t)got) {
         const char *newline = memchr(r->piece, '\n', (size_t)got);
         if (newline)
             return at + (uint64_t)(newline - r->piece) + 1;
