@@ -10,6 +10,7 @@ enum {
     ENGINE_TICK_MS = 200,
     LOGS_EVERY_MS = 250,
     SECOND_MS = 1000,
+    LOOK_MS = 100,
     SERIES_SAVE_MS = 600000, /* states of the watch over every series */
     SAVE_EVERY_MS = 10 * 1000,
     SELF_EVERY_MS = 5 * 1000,
@@ -189,6 +190,17 @@ static void check_thresholds(struct toc_daemon *d, struct toc_ts now, int64_t *c
     toc_buf_fini(&routing);
 }
 
+/* A second, less when much is written. True: the daemon stops. */
+static bool rest(struct toc_daemon *d) {
+    for (int left_ms = SECOND_MS; left_ms > 0; left_ms -= LOOK_MS) {
+        if (toc_event_wait_ms(&d->stopping, LOOK_MS))
+            return true;
+        if (toc_metricdb_wants_checkpoint(d->metrics))
+            return false;
+    }
+    return false;
+}
+
 static void keep_house(void *ctx) {
     struct toc_daemon *d = ctx;
     int64_t next_self = 0, next_prune = 0, complained = 0, complained_thresholds = 0;
@@ -215,7 +227,7 @@ static void keep_house(void *ctx) {
                                  &err) < 0)
                 complain("state", &complained, mono, &err);
         }
-    } while (!toc_event_wait_ms(&d->stopping, SECOND_MS));
+    } while (!rest(d));
 }
 
 /* ------------------------------------------------------------------------------- state of

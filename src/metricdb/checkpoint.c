@@ -11,10 +11,12 @@
 
 enum {
     PLACES_PER_LOCK = 256, /* series that are copied under one lock of their shard */
-    FULL_PAUSE_MS = 10000,
     /* Of many series the open parts are most of a checkpoint: then they are to be worth it. */
     MANY_SERIES = 10000,
     SAMPLES_PER_SERIES = 10,
+    /* What may be written without being asked for: so much at once, and as time goes by. */
+    FREE_BYTES = 1 << 20,
+    BYTES_PER_MS = 4 << 10,
 };
 
 /* --- sets of ids --- */
@@ -280,6 +282,7 @@ static int write_files(struct taking *t, struct toc_checkpoint_end *end, const c
 static void note_taken(struct taking *t, const struct toc_checkpoint_end *end, uint64_t number) {
     struct toc_checkpoints *c = t->c;
     c->written_bytes += t->open.at + t->chunks.at - (t->is_full ? 0 : c->chain_bytes);
+    c->step_bytes = t->open.at + (t->is_full ? 0 : t->chunks.at - c->chain_bytes);
     c->before = c->is_outdated ? 0 : c->newest;
     c->before_chain = c->is_outdated ? 0 : c->chain;
     c->newest = number;
@@ -287,8 +290,6 @@ static void note_taken(struct taking *t, const struct toc_checkpoint_end *end, u
     c->chain_bytes = t->chunks.at;
     c->chain_sequence = t->chunks.sequence;
     c->chain_salt_crc = t->chunks.salt_crc;
-    if (t->is_full)
-        c->next_full_ns = toc_clock_mono(t->db->clock).ns + (int64_t)FULL_PAUSE_MS * 1000000;
     c->has_chain = true;
     c->taken++;
 }
@@ -321,12 +322,15 @@ int toc_checkpoints_take(struct toc_metricdb *db) {
     struct toc_checkpoints *c = &db->checkpoints;
     struct taking t = {.db = db, .c = c};
     struct toc_checkpoint_end end = {0};
-    uint64_t total = atomic_load_explicit(&db->samples_total, memory_order_relaxed);
+    uint64_t total = toc_wal_written_samples(db->wal);
+    c->has_begun = true;
+    c->begun_ns = toc_clock_mono(db->clock).ns;
+    c->bytes_before = toc_wal_written_bytes(db->wal);
     /* The position first: what older segments hold is in the head before it is copied. */
     end.position = toc_wal_position(db->wal, &end.segments, &end.segment_count, &end.last_sequence);
     int rc = take(&t, &end);
     c->samples_before = total;
-    c->tail_samples = 0;
+    c->tail_samples = c->tail_bytes = 0;
     c->has_failed = rc != 0;
     if (rc) { /* parts of the chain may be marked as saved that are not */
         forget_chain(c);
@@ -347,36 +351,57 @@ int toc_checkpoints_take(struct toc_metricdb *db) {
 /* Samples that a start would read from the log. */
 static uint64_t unsaved_samples(struct toc_metricdb *db) {
     const struct toc_checkpoints *c = &db->checkpoints;
-    uint64_t total = atomic_load_explicit(&db->samples_total, memory_order_relaxed);
+    uint64_t total = toc_wal_written_samples(db->wal);
     uint64_t since = total - c->samples_before + c->tail_samples;
     if (c->newest || c->has_failed)
         return since;
     return toc_head_bounds(&db->head).samples;
 }
 
-/* What the head holds must be what log and blocks say, no more and no less. */
+/* What the head holds must be what log and blocks say, or what a block holds already. */
 static bool is_possible(const struct toc_metricdb *db) {
-    return !db->untrimmed && !toc_metricdb_is_partial(db) && !toc_wal_is_in_doubt(db->wal);
+    return !toc_metricdb_is_partial(db) && !toc_wal_is_in_doubt(db->wal);
+}
+
+static uint64_t wanted_samples(const struct toc_metricdb *db) {
+    uint64_t series = atomic_load_explicit(&db->head.series_count, memory_order_relaxed);
+    uint64_t wanted = db->limits.checkpoint_samples;
+    return series > MANY_SERIES ? TOC_MAX(wanted, series * SAMPLES_PER_SERIES) : wanted;
+}
+
+/* One writes no more than was logged since the one before began, and a little as time goes by. So
+ * what they cost is bounded by what writing costs, and the log that a start reads by what one
+ * checkpoint is large. */
+static bool is_paid(struct toc_metricdb *db) {
+    const struct toc_checkpoints *c = &db->checkpoints;
+    int64_t since_ms = (toc_clock_mono(db->clock).ns - c->begun_ns) / 1000000;
+    uint64_t logged = toc_wal_written_bytes(db->wal) - c->bytes_before + c->tail_bytes;
+    uint64_t cost = c->has_chain ? c->step_bytes : toc_head_bounds(&db->head).chunk_bytes;
+    return !c->has_begun || cost <= FREE_BYTES + logged + (uint64_t)since_ms * BYTES_PER_MS;
 }
 
 void toc_checkpoints_maintain(struct toc_metricdb *db) {
-    uint64_t series = atomic_load_explicit(&db->head.series_count, memory_order_relaxed);
-    uint64_t wanted = db->limits.checkpoint_samples;
-    if (series > MANY_SERIES)
-        wanted = TOC_MAX(wanted, series * SAMPLES_PER_SERIES);
-    /* Deletions end a chain each time. */
-    const struct toc_checkpoints *c = &db->checkpoints;
-    if (!c->has_chain && toc_clock_mono(db->clock).ns < c->next_full_ns)
-        return;
-    if (unsaved_samples(db) >= wanted && is_possible(db))
+    struct toc_checkpoints *c = &db->checkpoints;
+    uint64_t wanted = wanted_samples(db), unsaved = unsaved_samples(db);
+    if (unsaved >= wanted && is_paid(db) && is_possible(db)) {
         (void)!toc_checkpoints_take(db);
+        unsaved = unsaved_samples(db);
+    }
+    uint64_t total = toc_wal_written_samples(db->wal);
+    uint64_t left = unsaved < wanted ? wanted - unsaved : wanted / 4;
+    atomic_store_explicit(&c->wake_samples, total + left, memory_order_relaxed);
+}
+
+bool toc_metricdb_wants_checkpoint(struct toc_metricdb *db) {
+    uint64_t total = toc_wal_written_samples(db->wal);
+    return total >= atomic_load_explicit(&db->checkpoints.wake_samples, memory_order_relaxed);
 }
 
 int toc_checkpoints_renew(struct toc_metricdb *db) {
     struct toc_checkpoints *c = &db->checkpoints;
     if (!c->is_outdated)
         return 0;
-    if (is_possible(db) && toc_checkpoints_take(db) == 0)
+    if (!db->untrimmed && is_possible(db) && toc_checkpoints_take(db) == 0)
         return 0;
     return toc_checkpoints_drop(db);
 }

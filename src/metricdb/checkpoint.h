@@ -37,23 +37,30 @@ struct toc_checkpoints {
     bool has_files;   /* there may be some */
     bool is_outdated; /* sealed since the newest one: it may not outlive any segment of the log */
     bool has_failed;  /* the last try: the next one waits for as many samples again */
-    int64_t next_full_ns; /* a chain begins at most so often, unless the log is to be shortened */
-    uint64_t samples_before; /* samples_total when the last one began */
-    uint64_t tail_samples;   /* that the start read from the log */
-    uint64_t loaded_samples; /* that it found in one */
+    /* When the last one began: monotonic time, and what the log had written. */
+    bool has_begun; /* one since the start */
+    int64_t begun_ns;
+    uint64_t samples_before, bytes_before;
+    uint64_t step_bytes;               /* what the next one of the chain will write, about */
+    uint64_t tail_samples, tail_bytes; /* that the start read from the log */
+    uint64_t loaded_samples;           /* that it found in one */
+    atomic_uint_fast64_t wake_samples; /* of the log, at which to look again */
     atomic_uint_fast64_t taken, failures, refused, written_bytes; /* read without the mutex */
 };
 
 void toc_checkpoints_init(struct toc_metricdb *db);
 void toc_checkpoints_fini(struct toc_metricdb *db);
 
-/* Takes a checkpoint when enough was logged since the last one. A failure costs nothing but a
- * slower start: it is logged and counted. */
+/* Takes a checkpoint when enough was logged since the last one. Long steps of maintenance call it
+ * after so many series, as samples come meanwhile. A failure costs nothing but a slower start: it
+ * is logged and counted. */
+enum { TOC_SERIES_PER_LOOK = 256 };
 void toc_checkpoints_maintain(struct toc_metricdb *db);
 /* Takes one now. */
 int toc_checkpoints_take(struct toc_metricdb *db) TOC_MUST_CHECK;
-/* A block was written: no checkpoint can be added to, and before anything of the log goes a new one
- * is due (toc_checkpoints_renew: it replaces all others, or there is none). */
+/* A block was written, or what is in one was taken out of the head: no checkpoint can be added to,
+ * and before anything of the log goes a new one is due (toc_checkpoints_renew: it replaces all
+ * others, or there is none). */
 void toc_checkpoints_outdate(struct toc_metricdb *db);
 int toc_checkpoints_renew(struct toc_metricdb *db) TOC_MUST_CHECK;
 /* Removes all of them, durably: what comes next would make them tell too much. */

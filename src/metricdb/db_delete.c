@@ -216,8 +216,11 @@ static int write_copy(struct toc_metricdb *db, struct toc_block *b, const struct
     if (rc)
         return rc;
     toc_metricdb_name_replaced(db, TOC_METRICDB_RAW, w, &b, 1);
-    for (uint32_t i = 0; i < b->meta.series && !rc; i++)
+    for (uint32_t i = 0; i < b->meta.series && !rc; i++) {
+        if (i % TOC_SERIES_PER_LOOK == TOC_SERIES_PER_LOOK - 1)
+            toc_checkpoints_maintain(db);
         rc = copy_series(x, t, i, &buffer, w);
+    }
     toc_series_buffer_fini(&buffer);
     if (rc || toc_block_writer_is_empty(w)) {
         toc_block_writer_abort(&w);

@@ -69,8 +69,10 @@ static int relog(struct toc_metricdb *db) {
             shards++;
             if (s)
                 rc = relog_series(&r, &h->shards[i], s);
-            if (!rc && r.entries.count >= RELOG_ENTRIES)
+            if (!rc && r.entries.count >= RELOG_ENTRIES) {
                 rc = relog_write(&r);
+                toc_checkpoints_maintain(db); /* a start would read all of it again */
+            }
         }
     }
     if (!rc)

@@ -94,7 +94,9 @@ static int take_series(struct merge *m, struct toc_labels labels) {
 static int merge_series(struct merge *m) {
     const struct toc_walk_source *s;
     int rc = toc_block_walk_begin(&m->walk);
-    while (!rc && (s = toc_block_walk_smallest(&m->walk))) {
+    for (size_t i = 1; !rc && (s = toc_block_walk_smallest(&m->walk)); i++) {
+        if (i % TOC_SERIES_PER_LOOK == 0)
+            toc_checkpoints_maintain(m->db);
         rc = take_series(m, s->labels);
         if (!rc)
             rc = toc_block_walk_next(&m->walk, s);

@@ -199,7 +199,9 @@ static int publish(struct rolling *r, int store) {
 static int write_all(struct rolling *r) {
     const struct toc_walk_source *s;
     int rc = toc_block_walk_begin(&r->walk);
-    while (!rc && (s = toc_block_walk_smallest(&r->walk))) {
+    for (size_t i = 1; !rc && (s = toc_block_walk_smallest(&r->walk)); i++) {
+        if (i % TOC_SERIES_PER_LOOK == 0)
+            toc_checkpoints_maintain(r->db);
         rc = roll_series(r, s->labels);
         if (!rc)
             rc = toc_block_walk_next(&r->walk, s);

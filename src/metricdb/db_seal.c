@@ -68,6 +68,8 @@ static int write_rows(struct toc_seal *s, struct toc_block_writer *w) {
     for (size_t i = 0; i < s->rows.count && !rc; i++) {
         struct row *row = &s->rows.items[i];
         struct toc_head_shard *shard = toc_head_shard_of_id(&s->db->head, row->series->id);
+        if (i % TOC_SERIES_PER_LOOK == TOC_SERIES_PER_LOOK - 1)
+            toc_checkpoints_maintain(s->db);
         toc_series_buffer_reset(&c);
         toc_mutex_lock(&shard->mutex);
         rc = toc_series_read(row->series, s->min_ms, s->max_ms, &c);
@@ -175,6 +177,7 @@ bool toc_metricdb_finish_trim(struct toc_metricdb *db) {
         if (!toc_head_drain_selects(&db->head, DRAIN_MS))
             return false;
         trim(db->untrimmed);
+        toc_checkpoints_outdate(db); /* one may have been taken since the block was written */
         toc_metricdb_free_seal(&db->untrimmed);
     }
     return true;

@@ -184,6 +184,9 @@ int toc_metricdb_wait(struct toc_metricdb *db, uint64_t ticket, struct toc_err *
  * are no longer needed, forgets series without samples. Call it about once a second; cheap when
  * there is nothing to do. */
 int toc_metricdb_maintain(struct toc_metricdb *db, struct toc_err *err);
+/* Has so much been logged since that a step should come at once, so that a start would not have to
+ * read it? Any thread, cheap. */
+bool toc_metricdb_wants_checkpoint(struct toc_metricdb *db);
 
 /* Moves everything from memory and log to blocks, works deletions in and merges as far as can be.
  * Takes seconds per hundred million samples; writers and readers go on. TOC_EBUSY when a select

@@ -1,5 +1,6 @@
 #include "metricdb/wal.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
@@ -44,6 +45,7 @@ struct toc_wal {
     TOC_VEC(struct toc_wal_segment) segments; /* the current one is last while file is open */
     bool has_unsynced_removals;               /* of segments */
     uint64_t fsyncs, records;
+    atomic_uint_fast64_t written_samples, written_bytes;
     uint64_t unused_number; /* no segment has it or a later one */
     /* Owned by the leader. */
     struct toc_file *file;
@@ -252,11 +254,12 @@ static int sync_file(struct toc_wal *w) {
  */
 static int write_records(struct toc_wal *w, bool sync) {
     struct toc_wal_record_builder builder = {0};
-    uint64_t at = w->current.bytes, sequence = w->next_sequence;
+    uint64_t at = w->current.bytes, sequence = w->next_sequence, bytes = 0;
     toc_buf_reset(&w->out);
     int rc = 0;
     for (size_t i = 0; i < w->batch.count && !rc;) {
         i += put_record(w, w->batch.items + i, w->batch.count - i, &builder);
+        bytes += builder.body.n;
         rc = builder.error ? builder.error : w->out.error;
         if (!rc && w->out.n >= WRITE_BYTES)
             rc = write_out(w, &at);
@@ -270,6 +273,8 @@ static int write_records(struct toc_wal *w, bool sync) {
     if (rc)
         return rc;
     w->current.bytes = at;
+    atomic_fetch_add_explicit(&w->written_samples, w->batch.count, memory_order_relaxed);
+    atomic_fetch_add_explicit(&w->written_bytes, bytes, memory_order_relaxed);
     toc_mutex_lock(&w->mutex);
     w->records += w->next_sequence - sequence;
     toc_mutex_unlock(&w->mutex);
@@ -667,6 +672,14 @@ uint64_t toc_wal_next_number(struct toc_wal *w) {
     uint64_t next = w->unused_number;
     toc_mutex_unlock(&w->mutex);
     return next;
+}
+
+uint64_t toc_wal_written_samples(const struct toc_wal *w) {
+    return atomic_load_explicit(&w->written_samples, memory_order_relaxed);
+}
+
+uint64_t toc_wal_written_bytes(const struct toc_wal *w) {
+    return atomic_load_explicit(&w->written_bytes, memory_order_relaxed);
 }
 
 void toc_wal_stats(struct toc_wal *w, struct toc_metricdb_stats *out) {

@@ -143,6 +143,9 @@ struct toc_wal_extent {
 bool toc_wal_find(struct toc_wal *w, uint64_t number, struct toc_wal_extent *out);
 /* No segment so far has this number or a later one. */
 uint64_t toc_wal_next_number(struct toc_wal *w);
+/* Entries ever written, and their bytes without headers and definitions of series. Any thread. */
+uint64_t toc_wal_written_samples(const struct toc_wal *w);
+uint64_t toc_wal_written_bytes(const struct toc_wal *w);
 /* Fills the wal_* members and the degraded state. */
 void toc_wal_stats(struct toc_wal *w, struct toc_metricdb_stats *out);
 
@@ -186,6 +189,8 @@ void toc_wal_reader_close(struct toc_wal_reader **r);
  * is_final: nothing will follow, what is left is damage. */
 int toc_wal_reader_next(struct toc_wal_reader *r, uint64_t limit, bool is_final,
                         bool *out_took) TOC_MUST_CHECK;
+/* Nothing follows: what is left is told as a torn end. */
+void toc_wal_reader_finish(struct toc_wal_reader *r);
 /* Of what was taken so far. */
 struct toc_wal_summary toc_wal_reader_summary(const struct toc_wal_reader *r);
 uint64_t toc_wal_reader_offset(const struct toc_wal_reader *r);

@@ -209,6 +209,10 @@ int toc_wal_reader_open(struct toc_vfs *vfs, const char *path, const struct toc_
     return rc;
 }
 
+void toc_wal_reader_finish(struct toc_wal_reader *s) {
+    end_damage(s, s->window_at + s->have, true, 0, 0);
+}
+
 struct toc_wal_summary toc_wal_reader_summary(const struct toc_wal_reader *s) {
     struct toc_wal_summary sum = s->sum;
     sum.bytes = s->window_at + s->have;
@@ -246,7 +250,7 @@ int toc_wal_read(struct toc_vfs *vfs, const char *path, const struct toc_wal_vis
         rc = toc_wal_reader_next(s, UINT64_MAX, true, &took);
     *out = toc_wal_reader_summary(s);
     if (!rc)
-        end_damage(s, out->bytes, true, 0, 0);
+        toc_wal_reader_finish(s);
     toc_wal_reader_close(&s);
     return rc;
 }

@@ -198,6 +198,117 @@ static void a_seal_between_is_not_counted_twice(void **state) {
     }
 }
 
+/* --- long logs, long steps --- */
+
+struct row {
+    struct toc_label items[2];
+    char name[16];
+};
+
+/* `rounds` samples of each of many series, 15 s apart, in one batch a round and no housekeeping. */
+static void write_many(struct fixture *f, struct toc_rng *rng, int series, int rounds) {
+    struct toc_point *points = TOC_NEW_ARRAY(struct toc_point, series);
+    struct row *rows = TOC_NEW_ARRAY(struct row, series);
+    struct toc_sink *sink = toc_metricdb_sink(f->db);
+    for (int k = 0; k < rounds; k++) {
+        struct toc_write_result r;
+        for (int i = 0; i < series; i++) {
+            snprintf(rows[i].name, sizeof rows[i].name, "%d", i);
+            rows[i].items[0] = (struct toc_label){TOC_METRIC_NAME, TOC_SV("many")};
+            rows[i].items[1] = (struct toc_label){TOC_SV("i"), toc_sv_cstr(rows[i].name)};
+            points[i] = toc_float_point((struct toc_labels){rows[i].items, 2}, f->clock.wall.ms,
+                                        (double)toc_rng_below(rng, 1000));
+        }
+        assert_int_equal(sink->write(sink, points, (size_t)series, &r, NULL), 0);
+        assert_int_equal(r.accepted, series);
+        toc_clock_virtual_step_wall(&f->clock, 15000); /* all come at once */
+    }
+    toc_free(points);
+    toc_free(rows);
+}
+
+static void delete_some(struct fixture *f, int64_t max_ms) {
+    struct toc_matcher m;
+    uint64_t touched;
+    assert_int_equal(toc_matcher_init(&m, TOC_MATCH_RE, TOC_SV("i"), TOC_SV("7.*"), NULL), 0);
+    struct toc_select s = {
+        .matchers = &m, .matcher_count = 1, .min_ms = INT64_MIN, .max_ms = max_ms};
+    assert_int_equal(toc_metricdb_delete(f->db, &s, &touched, NULL), 0);
+    assert_true(touched > 0);
+    toc_matcher_fini(&m);
+}
+
+/* Several batches of the start, with a deletion and histograms in between. */
+static void a_long_log_alone_shows_what_was_there(void **state) {
+    (void)state;
+    struct fixture f;
+    struct toc_rng rng;
+    toc_rng_seed(&rng, 21);
+    init(&f, 21, UINT64_MAX);
+    for (int part = 0; part < 3; part++) {
+        write_many(&f, &rng, 1000, 90);
+        write_histogram(&f, "7", f.clock.wall.ms, part + 1);
+        if (part == 1)
+            delete_some(&f, f.clock.wall.ms);
+    }
+    uint64_t before = digest(&f);
+    struct toc_metricdb_stats had = fixture_stats(&f);
+    lose_power(&f);
+    struct toc_metricdb_stats s = fixture_stats(&f);
+    assert_int_equal(s.checkpoint_samples, 0);
+    assert_int_equal(s.replay_samples, 3 * (1000 * 90 + 1));
+    assert_int_equal(s.head_samples, had.head_samples);
+    assert_int_equal(s.series, had.series);
+    assert_int_equal(s.corruptions, 0);
+    assert_true(digest(&f) == before);
+    fixture_fini(&f);
+}
+
+/* Checkpoints that are taken while a block is written hold what the block holds, too. */
+static void a_checkpoint_in_the_middle_of_a_seal_costs_nothing(void **state) {
+    (void)state;
+    unsigned in_the_middle = 0;
+    for (uint64_t cut = 1; cut < 260; cut += 4) {
+        struct fixture f;
+        struct toc_rng rng;
+        toc_rng_seed(&rng, 31);
+        init(&f, 31, 1000);
+        write_many(&f, &rng, 700, 30);
+        uint64_t before = digest(&f), samples = fixture_stats(&f).head_samples;
+        toc_clock_virtual_advance(&f.clock, 2 * 3600000);
+        toc_vfs_sim_cut_power_after(f.disk, cut);
+        (void)!toc_metricdb_compact(f.db, NULL);
+        in_the_middle += fixture_stats(&f).checkpoints > 1;
+        lose_power(&f);
+        assert_true(digest(&f) == before);
+        assert_int_equal(fixture_stats(&f).corruptions, 0);
+        assert_int_equal(toc_metricdb_compact(f.db, NULL), 0);
+        assert_true(digest(&f) == before);
+        struct toc_metricdb_stats s = fixture_stats(&f);
+        assert_int_equal(s.head_samples + s.block_samples, samples);
+        assert_int_equal(s.blocks, 1);
+        fixture_fini(&f);
+    }
+    assert_true(in_the_middle > 0);
+}
+
+/* A megabyte each is free, the rest was logged before. */
+static void checkpoints_cost_no_more_than_the_log(void **state) {
+    (void)state;
+    struct fixture f;
+    struct toc_rng rng;
+    toc_rng_seed(&rng, 41);
+    init(&f, 41, 1000);
+    for (int k = 0; k < 200; k++) {
+        write_many(&f, &rng, 9000, 1);
+        assert_int_equal(toc_metricdb_maintain(f.db, NULL), 0);
+    }
+    struct toc_metricdb_stats s = fixture_stats(&f);
+    assert_true(s.checkpoints > 3);
+    assert_true(s.checkpoint_bytes <= (s.checkpoints << 20) + s.wal_bytes);
+    fixture_fini(&f);
+}
+
 /* --- damage --- */
 
 struct target {
@@ -316,6 +427,9 @@ int main(void) {
         cmocka_unit_test(the_log_alone_says_the_same),
         cmocka_unit_test(a_deletion_is_not_undone),
         cmocka_unit_test(a_seal_between_is_not_counted_twice),
+        cmocka_unit_test(a_long_log_alone_shows_what_was_there),
+        cmocka_unit_test(a_checkpoint_in_the_middle_of_a_seal_costs_nothing),
+        cmocka_unit_test(checkpoints_cost_no_more_than_the_log),
         cmocka_unit_test(a_flipped_bit_costs_nothing_but_time),
         cmocka_unit_test(verify_finds_whole_files_sound),
         cmocka_unit_test(the_worked_example_is_right),
