@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 
 enum { REPEAT_MS = 10000 };
+static const struct toc_sv numerics = {"numerics", 8};
 
 void toc_log_hit_keep(struct toc_failure_hit *h, struct toc_arena *a) {
     struct toc_sv *texts[] = {&h->host, &h->job,     &h->text, &h->device,
@@ -25,10 +26,8 @@ static struct toc_failure_hit *repeated(struct toc_log_hits *s, const struct toc
 static void collect(void *ctx, const struct toc_failure_hit *h) {
     struct toc_log_hits *s = ctx;
     struct toc_buf key = TOC_BUF_INIT;
-    if (s->has_numbers && toc_sv_eq_cstr(h->signature->class_name, "numerics")) {
-        s->totals.hits_of_numbers++;
+    if (s->has_numbers && toc_sv_eq(h->signature->class_name, numerics))
         return;
-    }
     toc_buf_printf(&key, "%.*s %lld %lld %lld %.*s %.*s %.*s", TOC_SV_ARG(h->signature->id),
                    (long long)h->rank, (long long)h->pid, (long long)h->sequence,
                    TOC_SV_ARG(h->host), TOC_SV_ARG(h->device), TOC_SV_ARG(h->code));
@@ -60,6 +59,7 @@ toc_log_hits_stream_options(const struct toc_log_hits *s, const struct toc_log_h
                                            .host = file->labels.host,
                                            .rank = file->labels.rank,
                                            .file = file->name,
+                                           .beside = file->has_numbers ? &s->numerics : NULL,
                                            .on_hit = on_hit,
                                            .ctx = ctx};
 }
@@ -154,6 +154,8 @@ int toc_log_hits_new(struct toc_log_hits **out, struct toc_err *err) {
         rc = toc_xid_table_builtin(&s->xids, err);
     if (rc == 0)
         rc = toc_redactor_builtin(&s->redactor, err);
+    if (rc == 0)
+        s->numerics = toc_signature_table_class(s->signatures, numerics);
     s->places = toc_log_places_new();
     if (rc)
         toc_log_hits_free(&s);

@@ -14,6 +14,7 @@ enum { TOC_LOG_HITS_MAX = 1 << 20 /* more are counted in totals.hits_left_out */
 
 struct toc_log_hits {
     struct toc_signature_table *signatures;
+    struct toc_signature_set numerics; /* left to the judges where numbers are judged themselves */
     struct toc_failure_rules *rules;
     struct toc_xid_table *xids;
     struct toc_redactor *redactor;

@@ -10,8 +10,7 @@ struct toc_doctor_log_totals {
     size_t files;
     uint64_t bytes, lines, hits, cut_lines, undated, redacted;
     uint64_t failures, unexplained;
-    uint64_t hits_left_out;   /* beyond what is kept */
-    uint64_t hits_of_numbers; /* left to the judges of the numbers of the same log */
+    uint64_t hits_left_out; /* beyond what is kept */
 };
 
 void toc_doctor_log_print(const struct toc_failure *f, size_t number, struct toc_buf *out);

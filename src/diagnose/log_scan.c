@@ -20,7 +20,7 @@ static void judge(struct toc_log_scan *s, struct toc_sv line) {
     } else if (line.n && line.p[line.n - 1] == '\r') {
         line.n--;
     }
-    size_t hits = toc_signature_match(s->table, line, s->sources, forward, s);
+    size_t hits = toc_signature_match_beside(s->table, line, s->sources, s->beside, forward, s);
     s->hits += hits;
     if (hits && s->end_line)
         s->end_line(s->ctx);

@@ -217,6 +217,7 @@ void toc_log_stream_init(struct toc_log_stream *s, const struct toc_log_stream_o
     s->o.excerpt_bytes = o->excerpt_bytes ? o->excerpt_bytes : 300;
     toc_log_scan_init(&s->scan, o->table, o->sources, note, s);
     s->scan.end_line = end_line;
+    s->scan.beside = o->beside;
 }
 
 void toc_log_stream_feed(struct toc_log_stream *s, struct toc_sv bytes, struct toc_ts arrived,

@@ -19,6 +19,7 @@ struct toc_log_stream_options {
     struct toc_sv job, host, file;
     int64_t rank; /* -1: as the lines say */
     size_t excerpt_bytes;
+    const struct toc_signature_set *beside; /* NULL, or those that count beside others alone */
     bool uses_arrival; /* the time of a line is when it was read, whatever it says */
     /* Of a part of a log: a line that nothing in the part dates is given the time 0, for whoever
      * knows what came before. */

@@ -302,18 +302,59 @@ static bool try_one(const struct toc_signature *s, struct toc_sv line, unsigned 
     return true;
 }
 
-size_t toc_signature_match(const struct toc_signature_table *t, struct toc_sv line,
-                           unsigned sources, toc_signature_fn *fn, void *ctx) {
+/* Signatures whose literals the line has; false when there are none. */
+static bool candidates_of(const struct toc_signature_table *t, struct toc_sv line,
+                          struct toc_signature_set *out) {
     struct toc_literal_hits found;
-    size_t hits = 0;
+    uint64_t any = 0;
     if (!toc_literal_set_search(t->literals, line, &found))
-        return 0;
+        return false;
     for (unsigned w = 0; w < TOC_SIGNATURES_MAX / 64; w++) {
         uint64_t second = found.words[w + TOC_SIGNATURES_MAX / 64] | ~t->has_second[w];
-        for (uint64_t bits = found.words[w] & second; bits; bits &= bits - 1) {
+        out->words[w] = found.words[w] & second;
+        any |= out->words[w];
+    }
+    return any != 0;
+}
+
+static bool shows_one_outside(const struct toc_signature_table *t, struct toc_sv line,
+                              unsigned sources, const struct toc_signature_set *candidates,
+                              const struct toc_signature_set *set) {
+    for (unsigned w = 0; w < TOC_SIGNATURES_MAX / 64; w++)
+        for (uint64_t bits = candidates->words[w] & ~set->words[w]; bits; bits &= bits - 1) {
+            const struct toc_signature *s = &t->items[w * 64 + (unsigned)__builtin_ctzll(bits)];
+            if ((s->sources & sources) && toc_regex_matches(s->regex, line))
+                return true;
+        }
+    return false;
+}
+
+size_t toc_signature_match_beside(const struct toc_signature_table *t, struct toc_sv line,
+                                  unsigned sources, const struct toc_signature_set *beside,
+                                  toc_signature_fn *fn, void *ctx) {
+    struct toc_signature_set candidates;
+    size_t hits = 0;
+    if (!candidates_of(t, line, &candidates) ||
+        (beside && !shows_one_outside(t, line, sources, &candidates, beside)))
+        return 0;
+    for (unsigned w = 0; w < TOC_SIGNATURES_MAX / 64; w++)
+        for (uint64_t bits = candidates.words[w]; bits; bits &= bits - 1) {
             unsigned i = w * 64 + (unsigned)__builtin_ctzll(bits);
             hits += try_one(&t->items[i], line, sources, fn, ctx);
         }
-    }
     return hits;
+}
+
+size_t toc_signature_match(const struct toc_signature_table *t, struct toc_sv line,
+                           unsigned sources, toc_signature_fn *fn, void *ctx) {
+    return toc_signature_match_beside(t, line, sources, NULL, fn, ctx);
+}
+
+struct toc_signature_set toc_signature_table_class(const struct toc_signature_table *t,
+                                                   struct toc_sv class_name) {
+    struct toc_signature_set set = {0};
+    for (size_t i = 0; i < t->count; i++)
+        if (toc_sv_eq(t->items[i].class_name, class_name))
+            set.words[i / 64] |= (uint64_t)1 << i % 64;
+    return set;
 }

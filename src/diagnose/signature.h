@@ -124,6 +124,19 @@ const char *toc_signature_field_name(enum toc_signature_field field);
 size_t toc_signature_match(const struct toc_signature_table *t, struct toc_sv line,
                            unsigned sources, toc_signature_fn *fn, void *ctx);
 
+/* Signatures of a table by their places. */
+struct toc_signature_set {
+    uint64_t words[TOC_SIGNATURES_MAX / 64];
+};
+/* Those of a class. */
+struct toc_signature_set toc_signature_table_class(const struct toc_signature_table *t,
+                                                   struct toc_sv class_name);
+/* The same, but a line that shows only signatures of the set shows nothing: they count beside
+ * others alone, and mostly need not be looked for. NULL: as toc_signature_match. */
+size_t toc_signature_match_beside(const struct toc_signature_table *t, struct toc_sv line,
+                                  unsigned sources, const struct toc_signature_set *beside,
+                                  toc_signature_fn *fn, void *ctx);
+
 /*
  * Scans a log that comes in pieces of any size; the hits do not depend on how it is cut. Memory is
  * bounded by the longest line judged. One thread.
@@ -138,6 +151,7 @@ struct toc_log_scan {
     void (*end_line)(void *ctx); /* NULL, or called after the hits of a line that has any */
     struct toc_buf partial;      /* the line begun */
     bool is_in_line;             /* a line has begun */
+    const struct toc_signature_set *beside; /* NULL, or those that count beside others alone */
 };
 
 void toc_log_scan_init(struct toc_log_scan *s, const struct toc_signature_table *table,

@@ -63,6 +63,30 @@ static void every_sample_of_the_table_is_told_apart(void **state) {
     assert_int_equal(wrong, 0);
 }
 
+static size_t count_beside(struct toc_sv line, const struct toc_signature_set *beside) {
+    struct seen seen = {0};
+    size_t hits = toc_signature_match_beside(g_table, line, TOC_LOG_ANY, beside, note, &seen);
+    toc_buf_fini(&seen.log);
+    return hits;
+}
+
+static void what_counts_beside_others_alone_is_not_shown_alone(void **state) {
+    struct toc_signature_set numerics = toc_signature_table_class(g_table, TOC_SV("numerics"));
+    struct toc_signature_set none = {0};
+    struct toc_sv loss = toc_signature_table_get(g_table, index_of(TOC_SV("nan_loss")))->positive;
+    struct toc_buf both = TOC_BUF_INIT;
+    (void)state;
+    assert_int_equal(count_beside(loss, NULL), 1);
+    assert_int_equal(count_beside(loss, &none), 1);
+    assert_int_equal(count_beside(loss, &numerics), 0);
+    toc_buf_append_sv(&both, loss);
+    toc_buf_append_cstr(&both, " torch.cuda.OutOfMemoryError: CUDA out of memory.");
+    size_t all = count_beside(toc_buf_sv(&both), NULL);
+    assert_true(all >= 2);
+    assert_int_equal(count_beside(toc_buf_sv(&both), &numerics), all);
+    toc_buf_fini(&both);
+}
+
 /* Rows "id, match or no, text": how many, and how many wrong. */
 static void classify(struct toc_sv rest, size_t *cases, size_t *wrong) {
     struct toc_sv line, id, expect;
@@ -298,6 +322,7 @@ static void a_bad_table_is_refused_with_row_and_column(void **state) {
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_sample_of_the_table_is_told_apart),
+        cmocka_unit_test(what_counts_beside_others_alone_is_not_shown_alone),
         cmocka_unit_test(every_case_is_classified),
         cmocka_unit_test(every_shared_case_is_classified),
         cmocka_unit_test(every_shared_sample_is_told_apart),
