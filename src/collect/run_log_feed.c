@@ -123,35 +123,59 @@ static void take_plain(struct toc_run_log_feed *f, struct toc_sv s) {
     toc_buf_append_sv(&f->line, toc_sv_sub(s, 0, room));
 }
 
-/* Most lines come whole and are plain: then they need not be gathered. */
-static bool take_whole(struct toc_run_log_feed *f, struct toc_sv bytes, size_t i, size_t n) {
-    if (!n || i + n == bytes.n || (bytes.p[i + n] != '\n' && bytes.p[i + n] != '\r') ||
-        f->unfinished || n > f->o.max_line_bytes)
-        return false;
+/* Backspaces that come one after the other: bars that write over themselves send a line of them. */
+static size_t backspace_run(struct toc_sv s) {
+    static const uint64_t eight = 0x0808080808080808;
+    uint64_t bytes;
+    size_t n = 0;
+    for (; n + sizeof bytes <= s.n; n += sizeof bytes) {
+        memcpy(&bytes, s.p + n, sizeof bytes);
+        if (bytes != eight)
+            break;
+    }
+    while (n < s.n && s.p[n] == '\b')
+        n++;
+    return n;
+}
+
+/* Most lines come whole and are plain, but for backspaces behind them: then they need not be
+ * gathered. The bytes that are done with, 0 when it is no such line. */
+static size_t take_whole(struct toc_run_log_feed *f, struct toc_sv rest, size_t plain) {
+    if (!plain || f->unfinished || plain > f->o.max_line_bytes)
+        return 0;
+    size_t n = plain + backspace_run(toc_sv_sub(rest, plain, SIZE_MAX));
+    if (n == rest.n || (rest.p[n] != '\n' && rest.p[n] != '\r'))
+        return 0;
     f->counters.lines++;
-    toc_run_log_take(f, toc_sv_sub(bytes, i, n));
-    return true;
+    toc_run_log_take(f, toc_sv_sub(rest, 0, plain));
+    return n + 1;
+}
+
+/* The bytes behind the plain ones: backspaces, the end of the line, or one that needs a look. */
+static size_t take_special(struct toc_run_log_feed *f, struct toc_sv rest) {
+    size_t n = f->escape == ESCAPE_NONE ? backspace_run(rest) : 0;
+    f->unfinished += n;
+    if (n)
+        return n;
+    if (rest.p[0] == '\n' || rest.p[0] == '\r')
+        end_line(f);
+    else
+        take_byte(f, rest.p[0]);
+    return 1;
 }
 
 void toc_run_log_feed_push(struct toc_run_log_feed *f, struct toc_sv bytes, struct toc_ts t) {
     f->t = t;
     f->counters.bytes += bytes.n;
-    for (size_t i = 0; i < bytes.n;) {
-        size_t n = f->escape == ESCAPE_NONE ? plain_run(toc_sv_sub(bytes, i, SIZE_MAX)) : 0;
-        if (take_whole(f, bytes, i, n)) {
-            i += n + 1;
-            continue;
-        }
-        if (n)
-            take_plain(f, toc_sv_sub(bytes, i, n));
-        i += n;
-        if (i == bytes.n)
-            break;
-        if (bytes.p[i] == '\n' || bytes.p[i] == '\r')
-            end_line(f);
-        else
-            take_byte(f, bytes.p[i]);
-        i++;
+    while (bytes.n) {
+        size_t plain = f->escape == ESCAPE_NONE ? plain_run(bytes) : 0;
+        size_t n = take_whole(f, bytes, plain);
+        if (!n && plain)
+            take_plain(f, toc_sv_sub(bytes, 0, plain));
+        n = n ? n : plain;
+        bytes = toc_sv_sub(bytes, n, SIZE_MAX);
+        if (n == plain && bytes.n)
+            bytes = toc_sv_sub(bytes, take_special(f, bytes), SIZE_MAX);
     }
     toc_run_log_give_progress(f);
 }

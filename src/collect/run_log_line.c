@@ -54,10 +54,8 @@ static double add_up(struct toc_run_log_feed *f, struct toc_sv field, double val
     return s->sums[i].value;
 }
 
-static void take_pair(void *ctx, struct toc_sv name, struct toc_sv text) {
+static void take_pair(void *ctx, struct toc_run_log_meaning m, struct toc_sv text) {
     struct taking *t = ctx;
-    bool is_eval = t->line->row->kind == TOC_RUN_LOG_EVAL;
-    struct toc_run_log_meaning m = toc_run_log_name_get(t->f->names, name, is_eval);
     double value;
     if (!toc_run_log_number(text, &value)) {
         t->f->counters.values_bad += m.alias != NULL;
@@ -122,8 +120,10 @@ static bool is_counted(const struct taking *t) {
             r->kind == TOC_RUN_LOG_EVAL);
 }
 
-static void take_groups(struct taking *t, const struct toc_sv *groups) {
+static void take_groups(struct taking *t, const struct toc_run_log_matched *m) {
     const struct toc_run_log_row *r = t->line->row;
+    const struct toc_sv *groups = m->groups;
+    bool is_eval = r->kind == TOC_RUN_LOG_EVAL;
     for (int i = 1; i < r->group_count; i++) {
         double v;
         if (r->groups[i].kind == TOC_RUN_LOG_GROUP_FIELD && is_counted(t))
@@ -139,7 +139,8 @@ static void take_groups(struct taking *t, const struct toc_sv *groups) {
     }
     for (int i = 1; i < r->group_count; i++)
         if (r->groups[i].kind == TOC_RUN_LOG_GROUP_PAIRS)
-            toc_run_log_pairs(r->pairs, groups[i], take_pair, t);
+            toc_run_log_cut_pairs(m->cuts, r->pairs, t->line->text, groups[i], t->f->names, is_eval,
+                                  take_pair, t);
     for (size_t i = 0; i < r->add_count; i++)
         push_value(t, toc_report_field_value(&t->f->fields, r->adds[i].field),
                    add_up(t->f, r->adds[i].field, r->adds[i].value), false);
@@ -325,7 +326,7 @@ void toc_run_log_take(struct toc_run_log_feed *f, struct toc_sv text) {
     struct toc_run_log_line line;
     begin_line(&line, &m, text);
     struct taking taking = {f, &line};
-    take_groups(&taking, m.groups);
+    take_groups(&taking, &m);
     if (is_empty_prose(&line))
         return;
     f->counters.lines_matched++;

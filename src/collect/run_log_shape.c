@@ -22,6 +22,7 @@ struct shape {
     const struct toc_run_log_row *row;
     bool may_show_time;
     struct span groups[TOC_RUN_LOG_GROUPS_MAX];
+    struct toc_run_log_cuts cuts;
 };
 
 struct toc_run_log_shapes {
@@ -35,12 +36,17 @@ struct toc_run_log_shapes *toc_run_log_shapes_new(void) {
     return TOC_NEW(struct toc_run_log_shapes);
 }
 
+static void shape_fini(struct shape *shape) {
+    toc_buf_fini(&shape->text);
+    toc_run_log_cuts_fini(&shape->cuts);
+}
+
 void toc_run_log_shapes_free(struct toc_run_log_shapes **s) {
     if (!s || !*s)
         return;
     for (size_t i = 0; i < SETS; i++)
         for (size_t k = 0; k < WAYS; k++)
-            toc_buf_fini(&(*s)->kept[i][k].text);
+            shape_fini(&(*s)->kept[i][k]);
     toc_free(*s);
     *s = NULL;
 }
@@ -100,17 +106,20 @@ static void learn(struct toc_run_log_shapes *s, struct shape *shape, uint64_t ha
     toc_buf_reset(&shape->text);
     toc_buf_append(&shape->text, s->words, line.n);
     shape->row = out->row;
+    toc_run_log_cuts_reset(&shape->cuts);
     for (int i = 0; out->row && i < out->row->group_count; i++) {
         struct toc_sv g = out->groups[i];
         shape->groups[i] = (struct span){.is_set = g.p != NULL, .n = (uint32_t)g.n};
         if (g.p)
             shape->groups[i].from = (uint32_t)(g.p - line.p);
     }
+    out->cuts = &shape->cuts;
     out->may_show_time = shape->may_show_time = may_show_time(toc_buf_sv(&shape->text));
 }
 
-static void tell(const struct shape *shape, struct toc_sv line, struct toc_run_log_matched *out) {
+static void tell(struct shape *shape, struct toc_sv line, struct toc_run_log_matched *out) {
     out->row = shape->row;
+    out->cuts = &shape->cuts;
     out->may_show_time = shape->may_show_time;
     for (int i = 0; out->row && i < out->row->group_count; i++) {
         const struct span *g = &shape->groups[i];
@@ -148,6 +157,7 @@ void toc_run_log_shapes_match(struct toc_run_log_shapes *s, const struct toc_run
     memset(out->groups, 0, sizeof out->groups);
     out->row = toc_run_log_match(t, line, out->groups);
     out->may_show_time = true;
+    out->cuts = NULL;
     if (is_usable)
         learn(s, shape, hash, line, out);
 }

@@ -6,7 +6,7 @@
 #ifndef TOC_COLLECT_RUN_LOG_SHAPE_PRIV_H
 #define TOC_COLLECT_RUN_LOG_SHAPE_PRIV_H
 
-#include "collect/run_log_priv.h"
+#include "collect/run_log_cut_priv.h"
 
 struct toc_run_log_shapes; /* opaque; one feed's, one thread at a time */
 struct toc_run_log_shapes *toc_run_log_shapes_new(void);
@@ -16,7 +16,8 @@ void toc_run_log_shapes_free(struct toc_run_log_shapes **s);
 struct toc_run_log_matched {
     const struct toc_run_log_row *row; /* NULL: no row knows the line */
     struct toc_sv groups[TOC_RUN_LOG_GROUPS_MAX];
-    bool may_show_time; /* false: toc_run_log_time finds none */
+    bool may_show_time;            /* false: toc_run_log_time finds none */
+    struct toc_run_log_cuts *cuts; /* of the shape, until the next line; NULL: it is not kept */
 };
 
 /* The row of a line and its groups, as toc_run_log_match gives them. */

@@ -143,6 +143,31 @@ static void a_megatron_line_without_a_loss_says_that_it_is_missing(void **state)
     assert_null(strstr(f->reports.items[1], "\"loss\""));
 }
 
+/* Such lines are cut alike, and yet their names may differ. */
+static void names_with_digits_are_each_lines_own(void **state) {
+    struct fixture *f = *state;
+    push(f, " iteration 10/ 100 | lm loss: 2.5E+00 | head 1: 1.5 |\n"
+            " iteration 11/ 100 | lm loss: 2.4E+00 | head 2: 2.5 |\n"
+            " iteration 12/ 100 | lm loss: 2.3E+00 | head 1: 3.5 |\n");
+    assert_int_equal(f->reports.count, 3);
+    assert_report(f, 0, "\"loss\":2.5,\"scalars\":{\"head 1\":1.5}");
+    assert_report(f, 1, "\"loss\":2.4,\"scalars\":{\"head 2\":2.5}");
+    assert_report(f, 2, "\"loss\":2.3,\"scalars\":{\"head 1\":3.5}");
+}
+
+static void backspaces_are_no_part_of_a_line(void **state) {
+    struct fixture *f = *state;
+    push(f, "{'loss': 2.5}\b\b\b\b\b\b\b\b\b\b\b\n{'lo\bss': 2.25}\b\r{'loss': 2.125}\b\b");
+    push(f, "\b\b\n\b\b{'loss': 2.0}\n");
+    assert_int_equal(f->reports.count, 4);
+    assert_report(f, 0, "\"loss\":2.5");
+    assert_report(f, 1, "\"loss\":2.25");
+    assert_report(f, 2, "\"loss\":2.125");
+    assert_report(f, 3, "\"loss\":2");
+    assert_int_equal(counters(f).lines_binary, 0);
+    assert_int_equal(counters(f).lines, 4);
+}
+
 static void numbers_are_read_as_programs_print_them(void **state) {
     struct fixture *f = *state;
     push(f, "{'loss': '2.31', 'grad_norm': tensor(nan, device='cuda:0'), 'learning_rate': "
@@ -276,6 +301,8 @@ int main(void) {
         TEST(each_row_gives_what_its_example_says),
         TEST(the_result_does_not_depend_on_how_the_bytes_are_cut),
         TEST(a_megatron_line_without_a_loss_says_that_it_is_missing),
+        TEST(names_with_digits_are_each_lines_own),
+        TEST(backspaces_are_no_part_of_a_line),
         TEST(numbers_are_read_as_programs_print_them),
         TEST(times_of_the_line_are_kept_and_others_follow_each_other),
         TEST(epochs_and_their_steps_are_one_count),
