@@ -228,7 +228,7 @@ static int read_unit(struct parse *p, struct toc_exposition_meta *m) {
 
 static int read_help(struct parse *p, struct toc_exposition_meta *m) {
     struct toc_sv raw = toc_sv_make(p->c.p, (size_t)(p->c.eol - p->c.p));
-    if (!p->c.is_ascii && !toc_sv_is_utf8(raw))
+    if (!toc_exposition_is_utf8(&p->c, raw))
         return fail(p, TOC_EPARSE, "this help text is not valid UTF-8");
     m->help = raw;
     bool has_escape = raw.n && memchr(raw.p, '\\', raw.n);
@@ -334,7 +334,7 @@ int toc_exposition_parse(enum toc_exposition_format format, struct toc_sv text,
     struct parse p = {.handler = handler};
     p.c = (struct toc_exposition_cursor){
         .is_openmetrics = format == TOC_EXPOSITION_OPENMETRICS,
-        .is_ascii = toc_sv_is_ascii(text),
+        .text = text,
         .limits = limits,
         .err = err,
     };

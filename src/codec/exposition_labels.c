@@ -53,6 +53,13 @@ int toc_exposition_unescape(struct toc_exposition_cursor *c, struct toc_sv raw, 
     return 0;
 }
 
+bool toc_exposition_is_utf8(struct toc_exposition_cursor *c, struct toc_sv part) {
+    if (!c->is_looked_through)
+        c->is_ascii = toc_sv_is_ascii(c->text);
+    c->is_looked_through = true;
+    return c->is_ascii || toc_sv_is_utf8(part);
+}
+
 int toc_exposition_quoted(struct toc_exposition_cursor *c, struct toc_sv *out) {
     const char *start = c->p + 1, *q = start;
     bool has_escape = false;
@@ -63,7 +70,7 @@ int toc_exposition_quoted(struct toc_exposition_cursor *c, struct toc_sv *out) {
     if (q >= c->eol)
         return toc_exposition_fail(c, TOC_EPARSE, "this quoted string is never closed");
     struct toc_sv raw = toc_sv_make(start, (size_t)(q - start));
-    if (!c->is_ascii && !toc_sv_is_utf8(raw))
+    if (!toc_exposition_is_utf8(c, raw))
         return toc_exposition_fail(c, TOC_EPARSE, "this string is not valid UTF-8");
     c->p = q + 1;
     *out = raw;

@@ -10,7 +10,9 @@ struct toc_exposition_cursor {
     const char *line_start;
     int line;
     bool is_openmetrics;
-    bool is_ascii; /* the whole text: no UTF-8 check needed */
+    struct toc_sv text; /* the whole text */
+    /* The whole text needs no UTF-8 check. Found out when a line is read that nobody knows. */
+    bool is_ascii, is_looked_through;
     const struct toc_exposition_limits *limits;
     struct toc_err *err;
     struct toc_buf scratch; /* unescaped strings of this line; never moves while the line is read */
@@ -22,6 +24,8 @@ struct toc_exposition_labels {
     struct toc_sv metric; /* a quoted name found between the braces */
 };
 
+/* Is a part of the text, unescaped so far, UTF-8? */
+bool toc_exposition_is_utf8(struct toc_exposition_cursor *c, struct toc_sv part);
 /* An error at the cursor. */
 int toc_exposition_fail(struct toc_exposition_cursor *c, int code, const char *what);
 /* A quoted string, cursor on the quote. */

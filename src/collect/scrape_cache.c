@@ -368,12 +368,12 @@ static enum toc_metric_type parse_type(struct toc_sv text) {
     return TOC_METRIC_UNKNOWN;
 }
 
-static void replace_text(char **field, struct toc_sv text, bool *is_changed) {
+static bool replace_text(char **field, struct toc_sv text) {
     if (*field && toc_sv_eq_cstr(text, *field))
-        return;
+        return false;
     toc_free(*field);
     *field = toc_sv_dup_cstr(text);
-    *is_changed = true;
+    return true;
 }
 
 static void record_comment(struct ingest *g, const struct toc_exposition_meta *m) {
@@ -411,14 +411,18 @@ static int on_meta(void *ctx, const struct toc_exposition_meta *m) {
         meta->is_changed = true;
     }
     if (m->help.p)
-        replace_text(&meta->help, m->help, &meta->is_changed);
+        meta->is_changed |= replace_text(&meta->help, m->help);
     if (m->unit.p)
-        replace_text(&meta->unit, m->unit, &meta->is_changed);
+        meta->is_changed |= replace_text(&meta->unit, m->unit);
+    g->c->has_changed_metas |= meta->is_changed;
     return 0;
 }
 
 void toc_scrape_cache_send_metadata(struct scrape_cache *c, struct toc_sink *sink) {
     size_t at = 0;
+    if (!c->has_changed_metas)
+        return;
+    c->has_changed_metas = false;
     for (const struct toc_map_entry *e; (e = toc_map_next(&c->metas, &at));) {
         struct scrape_meta *m = e->value;
         if (m->is_changed && sink->metadata)
@@ -527,6 +531,7 @@ int toc_scrape_cache_ingest(struct scrape_cache *c, const struct scrape_input *i
         handler.histogram = on_histogram;
     handler.wants_classic = in->config->classic_histograms;
     toc_scrape_script_begin(&c->script);
+    TOC_VEC_RESERVE(&c->points, c->alive_count + REPORT_COUNT); /* mostly the same again */
     int rc = refuse_flood(&g);
     if (!rc)
         rc = g.is_text ? toc_exposition_parse(in->format, in->body, &limits, &handler, err)

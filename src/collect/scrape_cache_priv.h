@@ -50,7 +50,8 @@ struct scrape_cache {
     struct scrape_script script; /* the lines of the last good answer */
     struct toc_map
         texts; /* of protobuf, which has no lines: text → series or a mark as in a line */
-    struct toc_map metas; /* metric → struct scrape_meta */
+    struct toc_map metas;   /* metric → struct scrape_meta */
+    bool has_changed_metas; /* some are to be sent */
     struct scrape_series_set series;
     struct {
         TOC_VEC_FIELDS(struct scrape_point)

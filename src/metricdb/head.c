@@ -126,7 +126,7 @@ static uint32_t take_slot(struct toc_head_shard *shard) {
     if (shard->free_slots.count)
         return shard->free_slots.items[--shard->free_slots.count];
     /* Generations start at 1, so that no reference is 0. */
-    TOC_VEC_PUSH(&shard->slots, ((struct toc_head_slot){NULL, 1, false}));
+    TOC_VEC_PUSH(&shard->slots, ((struct toc_head_slot){NULL, 1, false, false}));
     return (uint32_t)shard->slots.count - 1;
 }
 

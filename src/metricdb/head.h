@@ -57,6 +57,7 @@ struct toc_head_slot {
     struct toc_series *series;
     uint32_t generation;
     atomic_bool is_dead; /* the series is unlinked; its successor may exist */
+    bool is_written;     /* since somebody looked for the newest samples (newest.h) */
 };
 
 /* The hash stands here so that a probe looks at a series only when it is the one. */

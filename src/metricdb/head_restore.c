@@ -29,7 +29,7 @@ static void set_slot(struct toc_head_shard *shard, struct toc_series *s) {
     size_t slot = s->id / TOC_HEAD_SHARDS;
     TOC_VEC_RESERVE(&shard->slots, slot + 1);
     while (shard->slots.count <= slot)
-        TOC_VEC_PUSH(&shard->slots, ((struct toc_head_slot){NULL, 1, false}));
+        TOC_VEC_PUSH(&shard->slots, ((struct toc_head_slot){NULL, 1, false, false}));
     shard->slots.items[slot].series = s;
 }
 

@@ -224,9 +224,13 @@ static void insert_id(struct toc_ids *ids, uint32_t id) {
     if (ids->count == ids->capacity && !ids->count)
         TOC_VEC_RESERVE(ids, 1);
     TOC_VEC_PUSH(ids, id);
-    size_t low = 0, high = ids->count - 1;
+    size_t low, high = ids->count - 1, step = 1;
     if (!high || ids->items[high - 1] < id)
         return;
+    /* Shards fill about evenly, so it is near: doubling steps back from the end. */
+    while (step < high && ids->items[high - step] > id)
+        step *= 2;
+    low = step < high ? high - step : 0;
     while (low < high) {
         size_t middle = (low + high) / 2;
         if (ids->items[middle] < id)

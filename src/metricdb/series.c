@@ -200,7 +200,8 @@ static bool is_latest(const struct toc_series *s, int64_t t_ms) {
     return !s->chunk_count || t_ms > s->closed_max_ms;
 }
 
-static void note_sample(struct toc_head_shard *shard, int64_t t_ms) {
+static void note_sample(struct toc_head_shard *shard, const struct toc_series *s, int64_t t_ms) {
+    shard->slots.items[s->id / TOC_HEAD_SHARDS].is_written = true;
     shard->samples++;
     shard->min_ms = TOC_MIN(shard->min_ms, t_ms);
     shard->max_ms = TOC_MAX(shard->max_ms, t_ms);
@@ -238,7 +239,7 @@ enum toc_append toc_series_append(struct toc_head *h, struct toc_head_shard *sha
         if (result != TOC_APPEND_DONE)
             return result;
     }
-    note_sample(shard, t_ms);
+    note_sample(shard, s, t_ms);
     return TOC_APPEND_DONE;
 }
 
@@ -253,7 +254,7 @@ enum toc_append toc_series_append_histogram(struct toc_head *h, struct toc_head_
     enum toc_append result =
         toc_histogram_track_append(h, shard, s->histograms, t_ms, histogram, encoded);
     if (result == TOC_APPEND_DONE)
-        note_sample(shard, t_ms);
+        note_sample(shard, s, t_ms);
     return result;
 }
 

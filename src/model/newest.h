@@ -28,6 +28,10 @@ struct toc_newest_source {
     /* Labels of a series, in the arena; false when it is gone or the arena full. */
     bool (*labels)(struct toc_newest_source *s, uint64_t ref, struct toc_arena *arena,
                    struct toc_labels *out);
+    /* The same, but only of series that were written to since a walk of either kind met them last.
+     * One walker at a time. NULL: the source does not know. */
+    size_t (*next_written)(struct toc_newest_source *s, uint64_t *cursor,
+                           struct toc_newest_sample *out, size_t max);
 };
 
 #endif

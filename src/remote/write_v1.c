@@ -93,6 +93,8 @@ static bool has_labels(struct toc_sv rest) {
     while (r.end - r.p >= 2 && r.p[0] == (SAMPLES << 3 | TOC_PB_LEN) && r.p[1] < 0x80 &&
            r.end - r.p >= 2 + r.p[1])
         r.p += 2 + r.p[1];
+    if (toc_pb_is_at_end(&r)) /* nearly always */
+        return false;
     for (struct toc_pb_field f; toc_pb_next(&r, &f);)
         if (f.number == LABELS)
             return true;
@@ -131,7 +133,7 @@ static int take_ahead(struct write_batch *b, const struct write_ahead *x, uint64
     for (struct toc_pb_field f; !rc;) {
         if (take_plain_sample(b, ref, &r))
             continue;
-        if (!toc_pb_next(&r, &f))
+        if (toc_pb_is_at_end(&r) || !toc_pb_next(&r, &f))
             break;
         rc = take_field(b, ref, &r, &f);
     }

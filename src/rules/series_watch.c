@@ -3,10 +3,11 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/attrs.h"
 #include "model/sample.h"
 #include "rules/series_watch_priv.h"
 
-enum { BATCH = 256 };
+enum { BATCH = 256, AHEAD = 4, COUNT_EVERY_MS = 60000 };
 
 struct toc_series_watch *toc_series_watch_new(const struct toc_series_watch_options *o) {
     struct toc_series_watch *w = TOC_NEW(struct toc_series_watch);
@@ -148,12 +149,22 @@ static void judge(struct toc_series_watch *w, struct watched *s,
     }
 }
 
+/* Of a series that was counted before. One that vanished was not: never below 0. */
+static void uncount(struct toc_series_watch_stats *gauges, const struct watched *s) {
+    bool is_watched = s->kind == WATCHED, is_excluded = s->kind == EXCLUDED;
+    gauges->series -= is_watched && gauges->series;
+    gauges->series_excluded -= is_excluded && gauges->series_excluded;
+    gauges->series_anomalous -= is_watched && s->bit.is_anomaly && gauges->series_anomalous;
+}
+
 static void look_at(struct toc_series_watch *w, const struct toc_newest_sample *sample) {
     struct watched *s = state_of(w, sample->ref);
     if (!s) {
-        w->sweep.series_unwatched++;
+        w->sweep.series_unwatched += w->is_counting;
         return;
     }
+    if (!w->is_counting)
+        uncount(&w->sweep, s);
     if (s->kind == UNKNOWN || s->generation != (uint32_t)(sample->ref >> 32))
         begin(w, s, sample->ref);
     if (s->kind == EXCLUDED) {
@@ -163,6 +174,27 @@ static void look_at(struct toc_series_watch *w, const struct toc_newest_sample *
     judge(w, s, sample);
     w->sweep.series++;
     w->sweep.series_anomalous += s->bit.is_anomaly;
+}
+
+/* Brings the state of a series towards the cache. */
+TOC_PREFETCHING void fetch(const struct toc_series_watch *w, uint64_t ref) {
+    size_t id = (uint32_t)ref, page = id / PAGE_SERIES;
+    if (page >= w->page_count || !w->pages[page])
+        return;
+    const struct watched *s = &w->pages[page][id % PAGE_SERIES];
+    __builtin_prefetch(s, 1);
+    __builtin_prefetch((const char *)s + 64, 1);
+}
+
+static void look_at_batch(struct toc_series_watch *w, const struct toc_newest_sample *batch,
+                          size_t count) {
+    toc_mutex_lock(&w->mutex);
+    for (size_t i = 0; i < count; i++) {
+        if (i + AHEAD < count)
+            fetch(w, batch[i + AHEAD].ref);
+        look_at(w, &batch[i]);
+    }
+    toc_mutex_unlock(&w->mutex);
 }
 
 /* ---- reports ---- */
@@ -248,17 +280,31 @@ static int report(struct toc_series_watch *w, int64_t now_ms, struct toc_err *er
     return rc;
 }
 
-int toc_series_watch_sweep(struct toc_series_watch *w, struct toc_ts now, struct toc_err *err) {
+/* Is it time to look at all series, so that those that vanished no longer count? Else those that
+ * were written to are enough. */
+static bool is_count_due(struct toc_series_watch *w, int64_t now_ms) {
+    if (w->options.source->next_written && now_ms < w->next_count_ms &&
+        w->next_count_ms - now_ms <= COUNT_EVERY_MS)
+        return false;
+    w->next_count_ms = now_ms + COUNT_EVERY_MS;
+    return true;
+}
+
+static void look_at_all(struct toc_series_watch *w) {
     struct toc_newest_sample batch[BATCH];
+    struct toc_newest_source *source = w->options.source;
     uint64_t cursor = 0;
-    w->sweep = (struct toc_series_watch_stats){0};
     while (cursor != UINT64_MAX) {
-        size_t count = w->options.source->next(w->options.source, &cursor, batch, BATCH);
-        toc_mutex_lock(&w->mutex);
-        for (size_t i = 0; i < count; i++)
-            look_at(w, &batch[i]);
-        toc_mutex_unlock(&w->mutex);
+        size_t count =
+            (w->is_counting ? source->next : source->next_written)(source, &cursor, batch, BATCH);
+        look_at_batch(w, batch, count);
     }
+}
+
+int toc_series_watch_sweep(struct toc_series_watch *w, struct toc_ts now, struct toc_err *err) {
+    w->is_counting = is_count_due(w, now.ms);
+    w->sweep = w->is_counting ? (struct toc_series_watch_stats){0} : toc_series_watch_stats(w);
+    look_at_all(w);
     toc_mutex_lock(&w->mutex);
     w->stats.series = w->sweep.series;
     w->stats.series_unwatched = w->sweep.series_unwatched;

@@ -48,6 +48,8 @@ struct toc_series_watch {
     int64_t kept_until_ms; /* 0: counted from the first sweep */
     struct toc_series_watch_stats stats;
     struct toc_series_watch_stats sweep; /* the gauges of the sweep under way */
+    bool is_counting;                    /* it looks at all series */
+    int64_t next_count_ms;
 };
 
 /* The state that was kept of a series with these labels; NULL when there is none. Once. */

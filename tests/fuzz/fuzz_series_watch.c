@@ -44,7 +44,7 @@ static void check_bit(struct toc_sv bytes) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    struct toc_newest_source source = {no_series, no_labels};
+    struct toc_newest_source source = {no_series, no_labels, NULL};
     const struct toc_series_watch_options o = {.source = &source};
     struct toc_series_watch *w = toc_series_watch_new(&o), *again = toc_series_watch_new(&o);
     struct toc_buf first = TOC_BUF_INIT, second = TOC_BUF_INIT;

@@ -83,10 +83,59 @@ static void an_ended_series_and_an_unknown_reference_are_not_there(void **state)
     fixture_fini(&f);
 }
 
+static size_t walk_written(struct fixture *f, struct toc_newest_sample *out, size_t max) {
+    struct toc_metricdb_newest n;
+    toc_metricdb_newest_init(&n, f->db);
+    size_t count = 0, calls = 0;
+    for (uint64_t cursor = 0; cursor != UINT64_MAX; calls++) {
+        assert_true(calls < 10000);
+        count +=
+            n.base.next_written(&n.base, &cursor, out + count, TOC_MIN(max - count, (size_t)3));
+    }
+    return count;
+}
+
+static void write_of(struct fixture *f, int series, int64_t t_ms) {
+    char text[16];
+    double value = series * 1000 + (double)(t_ms - T0) / 1000;
+    snprintf(text, sizeof text, "s%03d", series);
+    assert_int_equal(fixture_write(f, "m", text, t_ms, value, NULL), 0);
+}
+
+/* Whatever is written between two walks is met by the next one, and by no other. */
+static void a_walk_over_what_was_written_meets_exactly_that(void **state) {
+    (void)state;
+    enum { SERIES = 300 };
+    static struct toc_newest_sample out[SERIES + 64];
+    struct fixture f;
+    fixture_init(&f, 1);
+    for (int i = 0; i < SERIES; i++)
+        write_of(&f, i, T0);
+    assert_int_equal(walk_written(&f, out, TOC_ARRAY_LEN(out)), SERIES);
+    assert_int_equal(walk_written(&f, out, TOC_ARRAY_LEN(out)), 0);
+    for (int round = 1; round < 20; round++) {
+        int step = round % 7 + 1;
+        for (int i = 0; i < SERIES; i += step)
+            write_of(&f, i, T0 + round * 1000);
+        size_t n = walk_written(&f, out, TOC_ARRAY_LEN(out));
+        assert_int_equal(n, (SERIES + step - 1) / step);
+        for (size_t i = 0; i < n; i++) {
+            assert_int_equal(out[i].t_ms, T0 + round * 1000);
+            assert_int_equal((int)out[i].value % 1000, round);
+            assert_int_equal((int)out[i].value / 1000 % step, 0);
+        }
+    }
+    write_of(&f, 5, T0 + 30000);
+    assert_int_equal(walk(&f, out, TOC_ARRAY_LEN(out)), SERIES); /* that one has seen it */
+    assert_int_equal(walk_written(&f, out, TOC_ARRAY_LEN(out)), 0);
+    fixture_fini(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_series_comes_once_with_its_newest_sample),
         cmocka_unit_test(the_last_sample_of_a_full_chunk_is_there),
+        cmocka_unit_test(a_walk_over_what_was_written_meets_exactly_that),
         cmocka_unit_test(an_ended_series_and_an_unknown_reference_are_not_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@ enum { SERIES_MAX = 5000 };
 struct fake {
     struct toc_newest_source source;
     struct toc_newest_sample samples[SERIES_MAX];
+    int64_t seen_ms[SERIES_MAX];
     char metrics[SERIES_MAX][24], instances[SERIES_MAX][16];
     size_t count, label_reads;
     struct toc_sink sink;
@@ -28,6 +29,21 @@ static size_t fake_next(struct toc_newest_source *s, uint64_t *cursor,
     size_t n = 0;
     for (; *cursor < f->count && n < max; (*cursor)++)
         out[n++] = f->samples[*cursor];
+    if (*cursor >= f->count)
+        *cursor = UINT64_MAX;
+    return n;
+}
+
+/* Those whose time is not the one that a walk saw last. */
+static size_t fake_next_written(struct toc_newest_source *s, uint64_t *cursor,
+                                struct toc_newest_sample *out, size_t max) {
+    struct fake *f = (struct fake *)s;
+    size_t n = 0;
+    for (; *cursor < f->count && n < max; (*cursor)++) {
+        if (f->samples[*cursor].t_ms != f->seen_ms[*cursor])
+            out[n++] = f->samples[*cursor];
+        f->seen_ms[*cursor] = f->samples[*cursor].t_ms;
+    }
     if (*cursor >= f->count)
         *cursor = UINT64_MAX;
     return n;
@@ -69,7 +85,7 @@ static int fake_write(struct toc_sink *sink, const struct toc_point *points, siz
 
 static struct fake *fake_new(size_t series, size_t instances) {
     struct fake *f = TOC_NEW(struct fake);
-    f->source = (struct toc_newest_source){fake_next, fake_labels};
+    f->source = (struct toc_newest_source){fake_next, fake_labels, NULL};
     f->sink.write = fake_write;
     f->count = series;
     for (size_t i = 0; i < series; i++) {
@@ -125,6 +141,41 @@ static void rate_of_the_broken_instance_rises(void **state) {
     assert_int_equal(f->label_reads, 200);
     toc_series_watch_free(&w);
     toc_free(f);
+}
+
+/* Two watches over the same samples, of which one is told what was written: the same bits, rates
+ * and counts; and series that vanished do not count for longer than a minute. */
+static void looking_at_what_was_written_finds_the_same(void **state) {
+    (void)state;
+    struct fake *f = fake_new(200, 3), *g = fake_new(200, 3);
+    g->source.next_written = fake_next_written;
+    struct toc_series_watch *all = watch(f, 0), *written = watch(g, 0);
+    struct toc_rng rng;
+    toc_rng_seed(&rng, 11);
+    for (int64_t s = 1; s <= 900; s++) {
+        for (size_t i = 0; i < f->count; i++) {
+            if ((s + (int64_t)i) % 3)
+                continue; /* each has a sample every three seconds */
+            f->samples[i].t_ms = g->samples[i].t_ms = s * 1000;
+            f->samples[i].value = g->samples[i].value =
+                toc_rng_normal(&rng) + (s > 700 && i % 5 == 0 ? 30 : 0);
+        }
+        assert_int_equal(toc_series_watch_sweep(all, (struct toc_ts){s * 1000}, NULL), 0);
+        assert_int_equal(toc_series_watch_sweep(written, (struct toc_ts){s * 1000}, NULL), 0);
+        struct toc_series_watch_stats a = toc_series_watch_stats(all),
+                                      b = toc_series_watch_stats(written);
+        assert_memory_equal(&a, &b, sizeof a);
+        assert_memory_equal(f->rate, g->rate, sizeof f->rate);
+    }
+    assert_true(toc_series_watch_stats(written).anomalies_total > 0);
+    g->count = 150;
+    for (int64_t s = 901; s <= 961; s++)
+        assert_int_equal(toc_series_watch_sweep(written, (struct toc_ts){s * 1000}, NULL), 0);
+    assert_int_equal(toc_series_watch_stats(written).series, 150);
+    toc_series_watch_free(&all);
+    toc_series_watch_free(&written);
+    toc_free(f);
+    toc_free(g);
 }
 
 static void a_sample_is_judged_once_and_a_silent_instance_goes_stale(void **state) {
@@ -296,6 +347,7 @@ static void a_vanished_instance_is_forgotten(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rate_of_the_broken_instance_rises),
+        cmocka_unit_test(looking_at_what_was_written_finds_the_same),
         cmocka_unit_test(a_sample_is_judged_once_and_a_silent_instance_goes_stale),
         cmocka_unit_test(series_over_the_limit_and_outputs_are_counted),
         cmocka_unit_test(instances_over_the_limit_count_in_the_rate_of_all),
