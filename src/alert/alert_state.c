@@ -13,13 +13,14 @@ static void store_key(uint64_t fingerprint, char out[17]) {
     out[16] = '\0';
 }
 
-static void save(struct toc_alert_manager *m, uint64_t fingerprint, struct toc_sv value) {
+static bool save(struct toc_alert_manager *m, uint64_t fingerprint, struct toc_sv value) {
     char key[17];
     struct toc_blob_store *store = m->options.store;
     store_key(fingerprint, key);
-    if (store && (value.n ? store->put(store, ALERT_NS, toc_sv_cstr(key), value, NULL)
-                          : store->remove(store, ALERT_NS, toc_sv_cstr(key), NULL)))
-        m->stats.store_failures++;
+    bool has_failed = store && (value.n ? store->put(store, ALERT_NS, toc_sv_cstr(key), value, NULL)
+                                        : store->remove(store, ALERT_NS, toc_sv_cstr(key), NULL));
+    m->stats.store_failures += has_failed;
+    return !has_failed;
 }
 
 static bool overlaps(const struct toc_alert *old, const struct toc_alert *a) {
@@ -81,6 +82,10 @@ static int assign(struct alert_entry *e, const struct toc_alert *a, unsigned fla
     return 0;
 }
 
+static void save_entry(struct toc_alert_manager *m, struct alert_entry *e, struct toc_ts now) {
+    e->saved_ms = save(m, e->fingerprint, toc_buf_sv(&e->bytes)) ? now.ms : 0;
+}
+
 static struct alert_entry *find_or_add(struct toc_alert_manager *m, uint64_t fingerprint,
                                        bool may_add) {
     struct alert_entry *e = toc_map_get(&m->alerts, toc_map_u64(&fingerprint));
@@ -102,6 +107,19 @@ static void forget(struct toc_alert_manager *m, struct alert_entry *e) {
     toc_alert_entry_free(e);
 }
 
+enum { REFRESH_SAVE_MS = 60000 };
+
+/* A firing alert that is told again with other numbers, as most are several times a minute, needs
+ * no commit each time: after a crash whoever tells it tells it once more. Beginning, end, the time
+ * when it ends by itself and flags are durable at once. */
+static bool is_mere_refresh(const struct alert_entry *e, const struct toc_alert *a, unsigned flags,
+                            struct toc_ts now) {
+    return e->is_firing && !toc_alert_is_resolved(a, now) &&
+           a->starts_at.ms == e->alert.starts_at.ms && a->ends_at.ms == e->alert.ends_at.ms &&
+           flags == e->flags && e->saved_ms && now.ms >= e->saved_ms &&
+           now.ms - e->saved_ms < REFRESH_SAVE_MS;
+}
+
 void toc_alert_take(struct toc_alert_manager *m, const struct toc_alert *a, bool ends_by_timeout,
                     struct toc_ts now) {
     struct toc_alert merged = *a;
@@ -118,6 +136,7 @@ void toc_alert_take(struct toc_alert_manager *m, const struct toc_alert *a, bool
     uint64_t hash = content_hash(&merged);
     unsigned flags =
         (e->flags & ENTRY_SUPPRESSED) | (ends_by_timeout ? (unsigned)ENTRY_ENDS_BY_TIMEOUT : 0);
+    bool is_refresh = !is_new && is_mere_refresh(e, &merged, flags, now);
     if (assign(e, &merged, flags)) {
         m->stats.alerts_dropped_limit++;
         if (is_new)
@@ -132,7 +151,8 @@ void toc_alert_take(struct toc_alert_manager *m, const struct toc_alert *a, bool
     e->is_unseen = false;
     m->is_stale |= e->pending == CHANGE_FIRING || (is_resolved && e->is_firing);
     e->content_hash = hash;
-    save(m, e->fingerprint, toc_buf_sv(&e->bytes));
+    if (!is_refresh)
+        save_entry(m, e, now);
     toc_group_dispatch(m, e, now);
 }
 
@@ -153,7 +173,7 @@ static void note(struct toc_alert_manager *m, struct alert_entry *e, unsigned fl
     struct toc_alert copy = e->alert;
     copy.updated_at = updated_at;
     if (!assign(e, &copy, flags))
-        save(m, e->fingerprint, toc_buf_sv(&e->bytes));
+        save_entry(m, e, (struct toc_ts){e->saved_ms});
 }
 
 /* Was the end told? It is when it came with the last update. */

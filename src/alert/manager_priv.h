@@ -28,6 +28,7 @@ struct alert_entry {
     unsigned flags;             /* ENTRY_… */
     enum entry_change pending;  /* to be told once suppression is known again */
     uint64_t content_hash;      /* of all but ends_at and updated_at */
+    int64_t saved_ms;           /* when the store got it last; 0: it has not */
     bool is_firing;             /* as last told to the observer */
     bool is_unseen;             /* since the start; the observer waits for it to be seen again */
     size_t group_count;         /* groups that hold it */

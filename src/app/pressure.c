@@ -10,7 +10,9 @@
 enum {
     PIECE_BYTES = 1 << 20,
     ROOM_KEPT = 4,     /* ballasts that are free when it is first made */
-    LOOKS_TO_TRIM = 5, /* of one a second */
+    LOOKS_TO_TRIM = 5, /* of one a second, when more memory is in use than at the last one */
+    LOOKS_TO_TRIM_ANYWAY = 30, /* a look walks over all free pieces: milliseconds */
+    RISE_BYTES = 1 << 20,
     UNUSED_BYTES_MAX = 4 << 20
 };
 
@@ -116,10 +118,13 @@ static unsigned look_at_memory(struct toc_pressure *p, const struct toc_pressure
 }
 
 /* A heap of many threads keeps a tenth and more of what it once had. */
-static void look_at_heap(struct toc_pressure *p) {
-    if (++p->looks < LOOKS_TO_TRIM)
+static void look_at_heap(struct toc_pressure *p, uint64_t rss_bytes) {
+    p->least_rss_bytes = TOC_MIN(p->least_rss_bytes, rss_bytes);
+    bool has_risen = rss_bytes - p->least_rss_bytes >= RISE_BYTES;
+    if (++p->looks < (has_risen ? LOOKS_TO_TRIM : LOOKS_TO_TRIM_ANYWAY))
         return;
     p->looks = 0;
+    p->least_rss_bytes = rss_bytes;
     if (toc_alloc_unused_bytes() >= UNUSED_BYTES_MAX)
         toc_alloc_trim();
 }
@@ -127,7 +132,7 @@ static void look_at_heap(struct toc_pressure *p) {
 bool toc_pressure_step(struct toc_pressure *p, const struct toc_pressure_input *in) {
     unsigned before = p->shortage;
     unsigned memory = look_at_memory(p, in);
-    look_at_heap(p);
+    look_at_heap(p, in->rss_bytes);
     look_at_disk(p, in);
     p->shortage = memory | (p->is_disk_full ? TOC_SHORT_OF_DISK : 0);
     return p->shortage != before;

@@ -37,8 +37,9 @@ struct toc_pressure {
     char path[640]; /* of the ballast */
     struct toc_pressure_limits limits;
     bool is_disk_full, has_ballast;
-    unsigned looks;       /* since freed memory went back last */
-    atomic_uint shortage; /* bits of enum toc_metricdb_shortage */
+    unsigned looks;           /* since the heap was looked at last */
+    uint64_t least_rss_bytes; /* since then, or then */
+    atomic_uint shortage;     /* bits of enum toc_metricdb_shortage */
     atomic_ullong ballast_releases;
 };
 

@@ -11,6 +11,7 @@
 struct memory_blobs {
     struct toc_blob_store base;
     struct toc_map map; /* "ns\0key" → struct toc_buf * */
+    size_t puts;
 };
 
 static inline struct toc_buf memory_key(const char *ns, struct toc_sv key) {
@@ -33,6 +34,7 @@ static inline int memory_put(struct toc_blob_store *s, const char *ns, struct to
     struct toc_buf full = memory_key(ns, key);
     struct toc_buf *copy = TOC_NEW(struct toc_buf);
     toc_buf_append_sv(copy, value);
+    m->puts++;
     memory_drop(toc_map_put(&m->map, toc_buf_sv(&full), copy));
     toc_buf_fini(&full);
     return 0;

@@ -3,6 +3,8 @@
  * repeating, silences and restarts in milliseconds. Each notification is written to a journal which
  * is compared with what Alertmanager's rules say.
  */
+#include <stdio.h>
+
 #include "../unit/cmocka_prelude.h"
 
 #include "alert/alert_manager.h"
@@ -149,6 +151,34 @@ static void an_alert_that_is_seen_again_after_a_restart_is_told_once(void **stat
     send(&w, "b", false);
     run_to(&w, 140);
     assert_string_equal(toc_buf_cstr(&w.events), "120 updated a\n130 resolved b\n");
+    world_fini(&w);
+}
+
+/* Four times a minute with other numbers: the store gets it once a minute, its end at once; who
+ * crashes in between hears of it again from whoever tells it. */
+static void numbers_that_move_are_stored_once_a_minute(void **state) {
+    struct world w;
+    char text[16];
+    (void)state;
+    world_init(&w, "route: {receiver: ops, group_wait: 10h}\n"
+                   "receivers: [{name: ops, webhook_configs: [{url: 'http://x'}]}]\n");
+    for (int second = 0; second < 600; second += 15) {
+        run_to(&w, second);
+        size_t before = w.blobs.puts;
+        snprintf(text, sizeof text, "%d", second);
+        send_extra(&w, "a", "warning", true, text);
+        if (second > 0)
+            assert_int_equal(w.blobs.puts - before, second % 60 == 0);
+    }
+    restart(&w);
+    toc_buf_reset(&w.events);
+    send_extra(&w, "a", "warning", true, "585");
+    size_t before = w.blobs.puts;
+    send(&w, "a", false);
+    assert_int_equal(w.blobs.puts - before, 1);
+    restart(&w);
+    send(&w, "a", false);
+    assert_string_equal(toc_buf_cstr(&w.events), "585 updated a\n585 resolved a\n");
     world_fini(&w);
 }
 
@@ -379,6 +409,7 @@ int main(void) {
         cmocka_unit_test(refused_notification_is_offered_again),
         cmocka_unit_test(restart_anywhere_changes_no_notification),
         cmocka_unit_test(an_alert_that_is_seen_again_after_a_restart_is_told_once),
+        cmocka_unit_test(numbers_that_move_are_stored_once_a_minute),
         cmocka_unit_test(critical_inhibits_warning),
         cmocka_unit_test(silence_holds_back_and_lets_go),
         cmocka_unit_test(silence_until_resolved_ends_with_the_alert),
