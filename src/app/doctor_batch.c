@@ -2,26 +2,26 @@
 
 #include <string.h>
 
-void toc_replay_batch_reset(struct toc_replay_batch *b) {
+void toc_doctor_batch_reset(struct toc_doctor_batch *b) {
     b->points.count = b->events.count = 0;
     toc_arena_reset(&b->texts);
     b->to_ms = INT64_MIN;
 }
 
-void toc_replay_batch_fini(struct toc_replay_batch *b) {
+void toc_doctor_batch_fini(struct toc_doctor_batch *b) {
     TOC_VEC_FINI(&b->points);
     TOC_VEC_FINI(&b->events);
     toc_arena_fini(&b->texts);
 }
 
-void toc_replay_batch_add_points(struct toc_replay_batch *b, const struct toc_point *points,
+void toc_doctor_batch_add_points(struct toc_doctor_batch *b, const struct toc_point *points,
                                  size_t count) {
     TOC_VEC_RESERVE(&b->points, b->points.count + count);
     memcpy(b->points.items + b->points.count, points, count * sizeof *points);
     b->points.count += count;
 }
 
-int toc_replay_batch_add_event(struct toc_replay_batch *b, const struct toc_run_event *e) {
+int toc_doctor_batch_add_event(struct toc_doctor_batch *b, const struct toc_run_event *e) {
     struct toc_run_event copy = *e;
     struct toc_sv *layers = NULL;
     bool is_whole = true;

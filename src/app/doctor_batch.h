@@ -15,7 +15,7 @@ struct toc_replay_event {
     size_t points;              /* samples of the batch that come before it */
 };
 
-struct toc_replay_batch {
+struct toc_doctor_batch {
     struct {
         TOC_VEC_FIELDS(struct toc_point)
     } points; /* labels are the receiver's, as long as it knows the run */
@@ -26,12 +26,12 @@ struct toc_replay_batch {
     int64_t to_ms; /* all before it has been put; INT64_MIN: not yet known */
 };
 
-void toc_replay_batch_reset(struct toc_replay_batch *b);
-void toc_replay_batch_fini(struct toc_replay_batch *b);
-void toc_replay_batch_add_points(struct toc_replay_batch *b, const struct toc_point *points,
+void toc_doctor_batch_reset(struct toc_doctor_batch *b);
+void toc_doctor_batch_fini(struct toc_doctor_batch *b);
+void toc_doctor_batch_add_points(struct toc_doctor_batch *b, const struct toc_point *points,
                                  size_t count);
 /* 0 or TOC_ENOMEM. */
-int toc_replay_batch_add_event(struct toc_replay_batch *b,
+int toc_doctor_batch_add_event(struct toc_doctor_batch *b,
                                const struct toc_run_event *e) TOC_MUST_CHECK;
 
 #endif

@@ -94,7 +94,7 @@ static void deal_event(struct toc_replay *r, const struct toc_run_event *e) {
         toc_patient_event(p, e);
 }
 
-static void deal(struct toc_replay *r, const struct toc_replay_batch *b) {
+static void deal(struct toc_replay *r, const struct toc_doctor_batch *b) {
     size_t at = 0;
     for (size_t i = 0; i < b->events.count; i++) {
         const struct toc_replay_event *e = &b->events.items[i];
@@ -134,17 +134,17 @@ static int advance_patients(struct toc_replay *r, int64_t to_ms) {
 
 static int judge_batch(void *ctx, size_t slot) {
     struct toc_replay *r = ctx;
-    const struct toc_replay_batch *b = &r->batches[slot];
+    const struct toc_doctor_batch *b = &r->batches[slot];
     deal(r, b);
     return r->error || b->to_ms == INT64_MIN ? r->error : advance_patients(r, b->to_ms);
 }
 
 /* --- what is put --- */
 
-static struct toc_replay_batch *open_batch(struct toc_replay *r) {
+static struct toc_doctor_batch *open_batch(struct toc_replay *r) {
     if (!r->open) {
         r->open = &r->batches[toc_lane_slot(r->lane)];
-        toc_replay_batch_reset(r->open);
+        toc_doctor_batch_reset(r->open);
     }
     return r->open;
 }
@@ -158,14 +158,14 @@ static int put_points(struct toc_sink *sink, const struct toc_point *points, siz
                       struct toc_write_result *out_result, struct toc_err *err) {
     struct toc_replay *r = TOC_CONTAINER_OF(sink, struct toc_replay, sink);
     (void)err;
-    toc_replay_batch_add_points(open_batch(r), points, count);
+    toc_doctor_batch_add_points(open_batch(r), points, count);
     out_result->accepted += count;
     return 0;
 }
 
 static void put_event(struct toc_run_listener *l, const struct toc_run_event *e) {
     struct toc_replay *r = TOC_CONTAINER_OF(l, struct toc_replay, listener);
-    int rc = toc_replay_batch_add_event(open_batch(r), e);
+    int rc = toc_doctor_batch_add_event(open_batch(r), e);
     r->put_error = rc ? rc : r->put_error;
 }
 
@@ -229,7 +229,7 @@ void toc_replay_free(struct toc_replay **pr) {
     forget_places(r);
     toc_run_receiver_free(&r->receiver);
     for (size_t i = 0; i < TOC_REPLAY_BATCHES; i++)
-        toc_replay_batch_fini(&r->batches[i]);
+        toc_doctor_batch_fini(&r->batches[i]);
     toc_log_hits_free(&r->hits);
     toc_free(r);
     *pr = NULL;

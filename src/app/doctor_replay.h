@@ -27,8 +27,8 @@ struct toc_replay {
     struct toc_sink sink;
     struct toc_run_listener listener;
     struct toc_run_receiver *receiver;
-    struct toc_replay_batch batches[TOC_REPLAY_BATCHES];
-    struct toc_replay_batch *open; /* that is being filled; NULL: none */
+    struct toc_doctor_batch batches[TOC_REPLAY_BATCHES];
+    struct toc_doctor_batch *open; /* that is being filled; NULL: none */
     struct toc_lane *lane;
     struct toc_err err; /* what the lane failed with */
     int put_error;      /* of an event that could not be kept */
