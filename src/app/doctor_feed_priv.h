@@ -20,7 +20,7 @@ enum {
     TOC_FEED_UNTIMED_GAP_MS = 1000, /* a file without times is taken as a report a second */
 };
 
-enum { TOC_FEED_PIECES = 8 };
+enum { TOC_FEED_PIECES = 4 };
 
 struct feed;
 

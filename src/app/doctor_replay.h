@@ -11,7 +11,7 @@
 #include "app/doctor_patient.h"
 #include "base/executor.h"
 
-enum { TOC_REPLAY_RUNS_MAX = 256, TOC_REPLAY_BATCHES = 8 };
+enum { TOC_REPLAY_RUNS_MAX = 256, TOC_REPLAY_BATCHES = 4 };
 
 struct toc_replay_options {
     struct toc_sv run; /* only this one; empty: all */

@@ -32,7 +32,10 @@ static int plain_field(struct record *c, struct toc_sv *out) {
     size_t start = r->at, at = start, n = r->text.n;
     const char *p = r->text.p;
     const char separator = r->separator;
-    while (at < n && p[at] != separator && p[at] != '\n' && p[at] != '"')
+    /* Most bytes are digits and letters: above all that ends a field. */
+    const unsigned char last = (unsigned char)TOC_MAX(separator, '"');
+    while (at < n &&
+           ((unsigned char)p[at] > last || (p[at] != separator && p[at] != '\n' && p[at] != '"')))
         at++;
     r->at = at;
     if (r->at < r->text.n && r->text.p[r->at] == '"')

@@ -222,10 +222,10 @@ static int take_csv_rows(struct toc_run_receiver *r, const struct toc_run_body *
                          struct toc_err *err) {
     struct toc_run_decoder d = {&r->line_arena, err, body->is_file, body->run, NULL};
     int offset = body->first_line ? body->first_line - 1 : 0;
+    struct toc_err why = {0}; /* large: not anew for each row */
     for (;;) {
         const struct toc_sv *cells;
         size_t count;
-        struct toc_err why = {0};
         int rc = toc_csv_read(csv, &r->line_arena, &cells, &count, &why);
         if (rc == TOC_EEND)
             return 0;
@@ -329,14 +329,15 @@ static int put_report(struct toc_run_receiver *r, const struct toc_run_body *bod
 static int take_reports(struct toc_run_receiver *r, const struct toc_run_reports *reports,
                         struct toc_err *err) {
     struct toc_run_body body = {.run = reports->run};
+    struct toc_err why = {0}; /* large: not anew for each report */
     for (size_t i = 0; i < reports->batch->entries.count; i++) {
-        struct toc_err why = {0};
         int rc = put_report(r, &body, i, reports->batch, &why);
         if (rc && rc != TOC_EPARSE)
             return toc_errf(err, rc, "%s", why.message);
         if (!rc)
             continue;
         reports->on_refused(reports->ctx, why.message);
+        why = (struct toc_err){0};
         toc_arena_reset(&r->line_arena);
     }
     return 0;

@@ -153,6 +153,11 @@ void toc_time_index_fini(struct toc_time_index *x) {
     TOC_VEC_FINI(&x->v);
 }
 
+static double value_before(const struct toc_time_index *x, int64_t t_ms) {
+    size_t n = x->t.count; /* what is added comes mostly after all that is there */
+    return n && x->t.items[n - 1] < t_ms ? x->v.items[n - 1] : toc_time_index_at(x, t_ms - 1);
+}
+
 void toc_learn_index(struct toc_learn_model *l, struct toc_sv metric,
                      const struct toc_series_view *s) {
     bool is_step = toc_sv_eq_cstr(metric, number_names[NUMBER_STEP]);
@@ -162,8 +167,7 @@ void toc_learn_index(struct toc_learn_model *l, struct toc_sv metric,
     for (size_t i = 0; i < s->count; i++) {
         if (toc_is_stale_nan(s->values[i]) || !isfinite(s->values[i]))
             continue;
-        if (is_step && s->t_ms[i] > x->before_ms &&
-            s->values[i] < toc_time_index_at(x, s->t_ms[i] - 1))
+        if (is_step && s->t_ms[i] > x->before_ms && s->values[i] < value_before(x, s->t_ms[i]))
             l->rewound_ms = TOC_MAX(l->rewound_ms, s->t_ms[i]);
         toc_time_index_add(x, s->t_ms[i], s->values[i]);
     }
