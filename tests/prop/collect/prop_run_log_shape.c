@@ -1,6 +1,6 @@
 /*
- * Log lines known by their shape give the row and the groups that the expressions give; a feed that
- * only counts finds as many reports as one that gives them, however the bytes are cut.
+ * Log lines known by their shape give the row, the groups and the pairs that looking at them gives;
+ * a feed that only counts finds as many reports as one that gives them, however the bytes are cut.
  *
  *   prop_run_log_shape [--seed FIRST] [--ops LOGS]
  */
@@ -41,8 +41,43 @@ static void fail(uint64_t seed, struct toc_sv line, const char *what) {
     exit(1);
 }
 
+struct pairs {
+    struct toc_run_log_names *names;
+    bool is_eval;
+    struct toc_buf text;
+};
+
+static void note_meant(void *ctx, struct toc_run_log_meaning m, struct toc_sv number) {
+    struct pairs *p = ctx;
+    toc_buf_printf(&p->text, "%p %p %.*s;", (const void *)m.alias, (const void *)m.field,
+                   TOC_SV_ARG(number));
+}
+
+static void note_pair(void *ctx, struct toc_sv name, struct toc_sv number) {
+    struct pairs *p = ctx;
+    note_meant(p, toc_run_log_name_get(p->names, name, p->is_eval), number);
+}
+
+static void check_pairs(uint64_t seed, const struct toc_run_log_matched *m, struct toc_sv line,
+                        struct toc_run_log_names *names) {
+    bool is_eval = m->row->kind == TOC_RUN_LOG_EVAL;
+    struct pairs looked = {names, is_eval, TOC_BUF_INIT}, cut = {names, is_eval, TOC_BUF_INIT};
+    for (int i = 1; i < m->row->group_count; i++) {
+        if (m->row->groups[i].kind != TOC_RUN_LOG_GROUP_PAIRS)
+            continue;
+        toc_run_log_pairs(m->row->pairs, m->groups[i], note_pair, &looked);
+        toc_run_log_cut_pairs(m->cuts, m->row->pairs, line, m->groups[i], names, is_eval,
+                              note_meant, &cut);
+    }
+    if (!toc_sv_eq(toc_buf_sv(&looked.text), toc_buf_sv(&cut.text)))
+        fail(seed, line, "other pairs");
+    toc_buf_fini(&looked.text);
+    toc_buf_fini(&cut.text);
+}
+
 static void check_line(uint64_t seed, const struct toc_run_log_table *t,
-                       struct toc_run_log_shapes *shapes, struct toc_sv line) {
+                       struct toc_run_log_shapes *shapes, struct toc_run_log_names *names,
+                       struct toc_sv line) {
     struct toc_sv groups[TOC_RUN_LOG_GROUPS_MAX] = {TOC_SV_NULL};
     struct toc_run_log_matched m;
     struct toc_ts at;
@@ -53,6 +88,8 @@ static void check_line(uint64_t seed, const struct toc_run_log_table *t,
     for (int i = 0; row && i < row->group_count; i++)
         if (m.groups[i].n != groups[i].n || m.groups[i].p != groups[i].p)
             fail(seed, line, "another group");
+    if (m.row)
+        check_pairs(seed, &m, line, names);
     if (!m.may_show_time && toc_run_log_time(line, 0, &at))
         fail(seed, line, "a time was passed over");
 }
@@ -81,6 +118,8 @@ static uint64_t reports_of(const struct toc_run_log_table *t, const struct toc_a
 static uint64_t check_log(uint64_t seed, const struct toc_run_log_table *t,
                           const struct toc_alias_table *aliases) {
     struct toc_run_log_shapes *shapes = toc_run_log_shapes_new();
+    struct toc_report_fields fields = {0};
+    struct toc_run_log_names *names = toc_run_log_names_new(aliases, &fields);
     struct toc_buf forms[FORMS] = {0}, log = TOC_BUF_INIT;
     struct toc_rng rng;
     bool has_bar = false;
@@ -94,7 +133,7 @@ static uint64_t check_log(uint64_t seed, const struct toc_run_log_table *t,
     for (int i = 0; i < LINES; i++) {
         size_t from = log.n;
         write_line(&rng, toc_buf_sv(&forms[toc_rng_below(&rng, FORMS)]), &log);
-        check_line(seed, t, shapes, toc_sv_sub(toc_buf_sv(&log), from, SIZE_MAX));
+        check_line(seed, t, shapes, names, toc_sv_sub(toc_buf_sv(&log), from, SIZE_MAX));
         toc_buf_append_char(&log, '\n');
     }
     uint64_t known = toc_run_log_shapes_known(shapes);
@@ -105,6 +144,8 @@ static uint64_t check_log(uint64_t seed, const struct toc_run_log_table *t,
         toc_buf_fini(&forms[i]);
     toc_buf_fini(&log);
     toc_run_log_shapes_free(&shapes);
+    toc_run_log_names_free(&names);
+    toc_report_fields_fini(&fields);
     return known;
 }
 
