@@ -51,25 +51,44 @@ static void ballast_is_released_and_made_anew(void **state) {
     toc_vfs_sim_free(&w.disk);
 }
 
-/* Freed pieces between kept ones: the allocator gives none of their pages back by itself. */
+enum { PIECES = 4000, PIECE_BYTES = 8192, KEPT_EVERY = 16 };
+
+/* Freed pieces between kept ones: the allocator gives none of their pages back by itself. Bytes in
+ * use at most. */
+static uint64_t burst(void **pieces) {
+    for (size_t i = 0; i < PIECES; i++)
+        pieces[i] = memset(toc_xalloc(PIECE_BYTES), 1, PIECE_BYTES);
+    uint64_t full = toc_process_rss_bytes();
+    for (size_t i = 0; i < PIECES; i++)
+        if (i % KEPT_EVERY)
+            toc_free(pieces[i]);
+    assert_true(toc_alloc_unused_bytes() > 20 * MIB);
+    return full;
+}
+
+static void end_burst(void **pieces) {
+    for (size_t i = 0; i < PIECES; i += KEPT_EVERY)
+        toc_free(pieces[i]);
+}
+
 static void what_a_burst_needed_goes_back(void **state) {
-    enum { PIECES = 4000, BYTES = 8192 };
     static void *pieces[PIECES];
     struct world w;
     (void)state;
     init(&w, 0, 1000 * MIB);
-    for (size_t i = 0; i < PIECES; i++)
-        pieces[i] = memset(toc_xalloc(BYTES), 1, BYTES);
-    uint64_t full = toc_process_rss_bytes();
-    for (size_t i = 0; i < PIECES; i++)
-        if (i % 16)
-            toc_free(pieces[i]);
-    assert_true(toc_alloc_unused_bytes() > 20 * MIB);
     for (int i = 0; i < 5; i++)
-        step(&w, false, 0, 0);
+        step(&w, false, 0, toc_process_rss_bytes());
+    uint64_t full = burst(pieces);
+    for (int i = 0; i < 5; i++)
+        step(&w, false, 0, full);
     assert_true(toc_process_rss_bytes() < full - 20 * MIB);
-    for (size_t i = 0; i < PIECES; i += 16)
-        toc_free(pieces[i]);
+    end_burst(pieces);
+    /* What came into use between two looks and is free again is found in half a minute. */
+    full = burst(pieces);
+    for (int i = 0; i < 30; i++)
+        step(&w, false, 0, full - 30 * MIB);
+    assert_true(toc_process_rss_bytes() < full - 20 * MIB);
+    end_burst(pieces);
     toc_vfs_sim_free(&w.disk);
 }
 
