@@ -71,9 +71,34 @@ static size_t byte_coded_size(const int64_t *v, size_t n, size_t most) {
     return size;
 }
 
+enum { NARROW = 56 }; /* with up to seven bits that are held back it fits a word */
+
+/* Room is made once, and what a value adds is written with the word it is in. */
+static void put_narrow(const int64_t *v, size_t n, struct range r, struct toc_buf *out) {
+    size_t bytes = (n * r.width + 7) / 8;
+    char *to = toc_buf_reserve(out, bytes + sizeof(uint64_t));
+    uint64_t word = 0;
+    unsigned held = 0;
+    for (size_t i = 0; to && i < n; i++) {
+        word |= ((uint64_t)v[i] - (uint64_t)r.min) << held;
+        held += r.width;
+        memcpy(to, &word, sizeof word);
+        to += held / 8;
+        word >>= held & ~7u;
+        held &= 7;
+    }
+    if (held)
+        *to = (char)word;
+    out->n += to ? bytes : 0;
+}
+
 static void put_packed(const int64_t *v, size_t n, struct range r, struct toc_buf *out) {
     toc_buf_append_zigzag(out, r.min);
     toc_buf_append_u8(out, (uint8_t)r.width);
+    if (r.width <= NARROW) {
+        put_narrow(v, n, r, out);
+        return;
+    }
     struct toc_bit_writer w = {.out = out};
     for (size_t i = 0; i < n; i++)
         toc_bits_put(&w, (uint64_t)v[i] - (uint64_t)r.min, r.width);

@@ -157,14 +157,36 @@ void toc_labels_format(struct toc_labels l, struct toc_buf *out) {
     toc_buf_append_char(out, '}');
 }
 
+enum { VARINT_BYTES_MAX = 10 };
+
+static char *put_varint(char *p, uint64_t u) {
+    for (; u >= 0x80; u >>= 7)
+        *p++ = (char)(u | 0x80);
+    *p++ = (char)u;
+    return p;
+}
+
+static char *put_text(char *p, struct toc_sv text) {
+    p = put_varint(p, text.n);
+    if (text.n)
+        memcpy(p, text.p, text.n);
+    return p + text.n;
+}
+
+/* Room is made once: the log does this for every series and segment. */
 void toc_labels_encode(struct toc_labels l, struct toc_buf *out) {
-    toc_buf_append_varint(out, l.count);
+    size_t most = VARINT_BYTES_MAX;
+    for (size_t i = 0; i < l.count; i++)
+        most += 2 * (size_t)VARINT_BYTES_MAX + l.items[i].name.n + l.items[i].value.n;
+    char *start = toc_buf_reserve(out, most), *p = start;
+    if (!start)
+        return;
+    p = put_varint(p, l.count);
     for (size_t i = 0; i < l.count; i++) {
-        toc_buf_append_varint(out, l.items[i].name.n);
-        toc_buf_append_sv(out, l.items[i].name);
-        toc_buf_append_varint(out, l.items[i].value.n);
-        toc_buf_append_sv(out, l.items[i].value);
+        p = put_text(p, l.items[i].name);
+        p = put_text(p, l.items[i].value);
     }
+    out->n += (size_t)(p - start);
 }
 
 int toc_labels_decode(struct toc_reader *r, struct toc_arena *a, struct toc_labels *out) {
