@@ -144,8 +144,10 @@ static void insert(struct toc_alert_manager *m, struct alert_group *g, struct al
         TOC_VEC_PUSH(&g->alerts, e);
         e->group_count++;
     }
-    bool is_late = !g->has_flushed && e->alert.starts_at.ms + r->group_wait_ms < now.ms;
-    if (is_late && g->next_flush.ms > now.ms)
+    /* Once: later ones find the flush due already. */
+    bool is_late = !g->has_flushed && e->alert.starts_at.ms + r->group_wait_ms < now.ms &&
+                   g->next_flush.ms > now.ms;
+    if (is_late)
         g->next_flush = now;
     if (is_new || is_late)
         save(m, g, false);
