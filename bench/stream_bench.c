@@ -37,8 +37,10 @@ static double seconds_of_round(struct toc_stream **streams, size_t count, size_t
     double start = cpu_seconds();
     for (size_t i = 0; i < count; i++) {
         row_of(i, row, columns, values);
+        if (i + 3 < count)
+            toc_stream_prefetch(streams[i + 3]);
         if (i + 2 < count)
-            toc_stream_prefetch(streams[i + 2]);
+            toc_stream_prefetch_rest(streams[i + 2]);
         *alerts += toc_stream_step(streams[i], (double)row * 60, values).is_alert;
     }
     return cpu_seconds() - start;

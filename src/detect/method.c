@@ -153,9 +153,9 @@ static void take_column(struct row_verdict *row, size_t column, struct method_co
                         struct method_verdict v) {
     if (v.score < 0)
         return;
-    double surprise = v.surprise >= 0 ? v.surprise : toc_tail_surprise(&c->tail, v.score);
-    double rank = v.surprise >= 0 ? v.score : toc_tail_excess(&c->tail, v.score);
-    toc_tail_learn(&c->tail, v.score);
+    double surprise = v.surprise >= 0 ? v.surprise : toc_tail_surprise(&c->tail.tail, v.score);
+    double rank = v.surprise >= 0 ? v.score : toc_tail_excess(&c->tail.tail, v.score);
+    toc_tail_learn(&c->tail.tail, v.score);
     if (!row->is_judged || surprise > row->surprise) {
         row->surprise = surprise;
         row->column = column;
@@ -205,10 +205,10 @@ static struct row_verdict judge_forest(struct toc_judge *j, const double *values
     if (f->trees && toc_iforest_score(f->trees, x, &score, &ignored) == 0) {
         /* The score is bounded, a tail is not: the usual path length over the row's own. */
         double strange = -1 / log2(fmin(fmax(-score, 1e-3), 0.999));
-        row.surprise = toc_tail_surprise(&f->tail, strange);
-        row.rank = toc_tail_excess(&f->tail, strange);
+        row.surprise = toc_tail_surprise(&f->tail.tail, strange);
+        row.rank = toc_tail_excess(&f->tail.tail, strange);
         row.is_judged = true;
-        toc_tail_learn(&f->tail, strange);
+        toc_tail_learn(&f->tail.tail, strange);
     }
     memcpy(f->rows + f->next * count, j->filled, count * sizeof *j->filled);
     f->next = (f->next + 1) % FOREST_ROWS;

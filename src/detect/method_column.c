@@ -82,7 +82,7 @@ static struct method_verdict of_score(double score) {
 static struct method_verdict of_residual(const struct method_column *c, enum toc_stream_direction d,
                                          double value, double residual) {
     struct method_verdict v = of_score(watched(d, residual));
-    double usual = c->tail.threshold > 0 ? (double)c->tail.threshold : NAN;
+    double usual = c->tail.tail.threshold > 0 ? (double)c->tail.tail.threshold : NAN;
     v.lower = value - residual - usual;
     v.upper = value - residual + usual;
     return v;

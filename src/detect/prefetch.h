@@ -4,7 +4,9 @@
 
 #include <stddef.h>
 
-static inline void toc_prefetch(const void *from, size_t bytes) {
+#include "base/attrs.h"
+
+TOC_PREFETCHING void toc_prefetch(const void *from, size_t bytes) {
     enum { LINE = 64 };
     const char *p = from, *end = p + bytes;
     for (; p < end; p += LINE)

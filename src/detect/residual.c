@@ -73,7 +73,8 @@ double toc_block_sum_add(struct toc_block_sum *s, double v) {
 
 static int slot_of(double seconds, double period, int slots) {
     double phase = seconds / period;
-    phase -= floor(phase);
+    phase -= (double)(int64_t)phase; /* towards 0, and so in (-1, 1) */
+    phase += phase < 0;
     int at = (int)(phase * slots);
     return at < slots ? at : slots - 1;
 }

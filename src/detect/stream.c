@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/attrs.h"
 #include "detect/prefetch.h"
 #include "detect/quick_log.h"
 #include "detect/stream_priv.h"
@@ -18,22 +19,6 @@ enum {
 };
 
 static const double SURPRISE_OF_INFINITY = 100, SCORE_OF_INFINITY = 0.98;
-
-double toc_scored_excess(struct toc_tail_sketch *s, double score) {
-    if (score < 0)
-        return 0;
-    double excess = toc_tail_excess(s, score);
-    toc_tail_learn(s, score);
-    return excess;
-}
-
-double toc_scored_surprise(struct toc_tail_sketch *s, double score) {
-    if (score < 0)
-        return 0;
-    double surprise = toc_tail_surprise(s, score);
-    toc_tail_learn(s, score);
-    return surprise;
-}
 
 double toc_row_surprise(double surprise) {
     return surprise + 0.15;
@@ -121,6 +106,11 @@ void toc_stream_prefetch(const struct toc_stream *s) {
     toc_stream_metric_prefetch(s->values + 1); /* not read: whether it is one is not known yet */
 }
 
+void toc_stream_prefetch_rest(const struct toc_stream *s) {
+    if (s->metric)
+        toc_stream_metric_prefetch_rest(s->metric);
+}
+
 /* A missing value repeats the column's last one; false when all are missing. */
 static bool fill(struct toc_stream *s, const double *values) {
     bool any = false;
@@ -150,13 +140,15 @@ static void note_alert(struct toc_stream *s, struct toc_verdict *v, bool is_firs
 /* The usual distance of rows: a mean of logarithms in which one row moves it by an octave at most.
  */
 static void learn_interval(struct toc_stream *s, double seconds) {
-    double since = fmin(fmax(seconds - s->last_seconds, 1e-9), 1e12);
+    double since = seconds - s->last_seconds;
+    since = TOC_MIN(TOC_MAX(since, 1e-9), 1e12);
     float off = toc_quick_log2((float)since) - s->log_interval;
     s->intervals += s->intervals < UINT32_MAX;
     if (s->intervals == 1)
         s->log_interval += off;
     else
-        s->log_interval += fminf(fmaxf(off, -1), 1) * fmaxf(1.0f / 64, 1.0f / (float)s->intervals);
+        s->log_interval += TOC_MIN(TOC_MAX(off, -1.0f), 1.0f) *
+                           (s->intervals < 64 ? 1.0f / (float)s->intervals : 1.0f / 64);
     if (s->intervals < 64 || s->intervals % 16 == 0)
         s->interval = exp2f(s->log_interval);
 }
@@ -211,9 +203,10 @@ struct toc_stream_result toc_stream_step(struct toc_stream *s, double seconds,
         return without_row(s);
     double since = s->has_row ? seconds - s->last_seconds : 0;
     note_time(s, seconds);
-    struct toc_verdict v =
-        s->metric ? toc_stream_metric_step(s->metric, s->options.direction, seconds, s->values[0])
-                  : toc_stream_entity_step(s->entity, s->values);
+    struct toc_metric_seen seen;
+    struct toc_verdict v = s->metric ? toc_stream_metric_step(s->metric, s->options.direction,
+                                                              seconds, s->values[0], &seen)
+                                     : toc_stream_entity_step(s->entity, s->values);
     double interval = s->interval > 0 ? s->interval : 1;
     s->was_alert = s->last.is_alert;
     bool is_open = toc_budget_step(&s->alert, &s->alert_options, v.surprise, since, interval);
@@ -223,6 +216,8 @@ struct toc_stream_result toc_stream_step(struct toc_stream *s, double seconds,
                                          v.lower,
                                          v.upper,
                                          is_open};
+    if (is_open && s->metric)
+        toc_stream_metric_features(s->metric, &seen, v.features);
     if (is_open)
         note_alert(s, &v, !s->was_alert);
     return s->last;

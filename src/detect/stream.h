@@ -47,9 +47,12 @@ size_t toc_stream_columns(const struct toc_stream *s);
  */
 struct toc_stream_result toc_stream_step(struct toc_stream *s, double seconds,
                                          const double *values);
-/* Brings the state of a metric into the caches without waiting for any of it: for the stream after
- * the next before the step of this one, where many take their rows in turn. */
+/* Where many metrics take their rows in turn: before the step of one, brings into the caches what
+ * every step touches, without waiting for any of it, of the third stream after it; then what only
+ * the next step needs, of the second, whose state is there by now. An entity is left alone by the
+ * latter. */
 void toc_stream_prefetch(const struct toc_stream *s);
+void toc_stream_prefetch_rest(const struct toc_stream *s);
 /* Bytes of state. */
 size_t toc_stream_bytes(const struct toc_stream *s);
 

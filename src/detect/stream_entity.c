@@ -137,20 +137,20 @@ static void step_columns(struct toc_stream_entity *m, const double *values, doub
         double off = toc_line_residual(&c->line, values[i]);
         double still = stillness(c, values[i]);
         if (c->still == 0) { /* of a value that comes now and then the rows between are no news */
-            double row = toc_row_surprise(toc_scored_surprise(&c->row_score, off));
+            double row = toc_row_surprise(toc_tail_take_surprise(&c->row_score.tail, off));
             *out_row = fmax(*out_row, row);
         }
         *out_row = fmax(*out_row, still);
         double rms = sqrt(toc_sliding_sum_add(&c->residual, off * off) / RESIDUAL_POINTS);
-        *out_residual += toc_scored_excess(&c->residual_score, rms);
+        *out_residual += toc_tail_take_excess(&c->residual_score.tail, rms);
         double distance = toc_window_memory_step(c->windows, &raw).squared;
-        *out_windows += toc_scored_excess(&c->window_score, distance);
+        *out_windows += toc_tail_take_excess(&c->window_score.tail, distance);
     }
     *out_residual /= (double)m->count;
     *out_windows /= (double)m->count;
 }
 
-static float surprise_of(const struct toc_tail_sketch *s, double score) {
+static float surprise_of(const struct toc_tail *s, double score) {
     return score < 0 ? 0 : (float)toc_tail_surprise(s, score);
 }
 
@@ -162,18 +162,18 @@ struct toc_verdict toc_stream_entity_step(struct toc_stream_entity *m, const dou
     double e_long = sqrt(toc_sliding_sum_add(&m->energy_long, energy) / 16);
     struct toc_window_distance far = toc_window_memory_step(m->long_windows, m->point);
     struct toc_window_distance near = toc_window_memory_step(m->short_windows, m->point);
-    out.features[TOC_STREAM_LONG_WINDOW] = surprise_of(&m->long_squared, far.squared);
-    out.features[TOC_STREAM_SHORT_WINDOW] = surprise_of(&m->short_absolute, near.absolute);
-    out.features[TOC_STREAM_ENERGY] = surprise_of(&m->energy_short_score, e_short);
-    out.features[TOC_STREAM_LINE] = surprise_of(&m->residual_score, residual);
-    out.rank = toc_scored_excess(&m->long_squared, far.squared) +
-               toc_scored_excess(&m->long_absolute, far.absolute) +
-               toc_scored_excess(&m->short_absolute, near.absolute) +
-               toc_scored_excess(&m->energy_short_score, e_short) +
-               0.5 * toc_scored_excess(&m->energy_long_score, e_long) +
-               toc_scored_excess(&m->residual_score, residual) + 0.5 * windows;
+    out.features[TOC_STREAM_LONG_WINDOW] = surprise_of(&m->long_squared.tail, far.squared);
+    out.features[TOC_STREAM_SHORT_WINDOW] = surprise_of(&m->short_absolute.tail, near.absolute);
+    out.features[TOC_STREAM_ENERGY] = surprise_of(&m->energy_short_score.tail, e_short);
+    out.features[TOC_STREAM_LINE] = surprise_of(&m->residual_score.tail, residual);
+    out.rank = toc_tail_take_excess(&m->long_squared.tail, far.squared) +
+               toc_tail_take_excess(&m->long_absolute.tail, far.absolute) +
+               toc_tail_take_excess(&m->short_absolute.tail, near.absolute) +
+               toc_tail_take_excess(&m->energy_short_score.tail, e_short) +
+               0.5 * toc_tail_take_excess(&m->energy_long_score.tail, e_long) +
+               toc_tail_take_excess(&m->residual_score.tail, residual) + 0.5 * windows;
     out.features[TOC_STREAM_RESIDUAL] = (float)fmin(row, 1e6);
-    double joint = toc_scored_surprise(&m->all_score, out.rank);
+    double joint = toc_tail_take_surprise(&m->all_score.tail, out.rank);
     out.surprise = fmax(joint, row - log10((double)m->count)); /* the strangest of so many */
     return out;
 }
@@ -218,14 +218,15 @@ static int decode_line(struct toc_line *l, struct toc_reader *r) {
 }
 
 /* The joint scores, in the order of the bytes. */
-#define JOINT_SCORES(m)                                                                          \
-    {                                                                                            \
-        &(m)->long_squared, &(m)->long_absolute, &(m)->short_absolute, &(m)->energy_short_score, \
-            &(m)->energy_long_score, &(m)->residual_score, &(m)->all_score                       \
+#define JOINT_SCORES(m)                                                               \
+    {                                                                                 \
+        &(m)->long_squared.tail, &(m)->long_absolute.tail, &(m)->short_absolute.tail, \
+            &(m)->energy_short_score.tail, &(m)->energy_long_score.tail,              \
+            &(m)->residual_score.tail, &(m)->all_score.tail                           \
     }
 
 void toc_stream_entity_encode(const struct toc_stream_entity *m, struct toc_buf *out) {
-    const struct toc_tail_sketch *joint[] = JOINT_SCORES(m);
+    const struct toc_tail *joint[] = JOINT_SCORES(m);
     for (size_t i = 0; i < TOC_ARRAY_LEN(joint); i++)
         toc_tail_encode(joint[i], out);
     encode_sum(&m->energy_short, out);
@@ -237,9 +238,9 @@ void toc_stream_entity_encode(const struct toc_stream_entity *m, struct toc_buf 
         toc_moments_encode(&c->moments, out);
         encode_line(&c->line, out);
         encode_sum(&c->residual, out);
-        toc_tail_encode(&c->residual_score, out);
-        toc_tail_encode(&c->window_score, out);
-        toc_tail_encode(&c->row_score, out);
+        toc_tail_encode(&c->residual_score.tail, out);
+        toc_tail_encode(&c->window_score.tail, out);
+        toc_tail_encode(&c->row_score.tail, out);
         toc_buf_append_f64(out, c->last);
         toc_buf_append_varint(out, c->rows);
         toc_buf_append_varint(out, c->repeats);
@@ -253,9 +254,9 @@ static int decode_column(struct column *c, struct toc_reader *r) {
     int rc = toc_moments_decode(&c->moments, r);
     rc = rc ? rc : decode_line(&c->line, r);
     rc = rc ? rc : decode_sum(&c->residual, r);
-    rc = rc ? rc : toc_tail_decode(&c->residual_score, r);
-    rc = rc ? rc : toc_tail_decode(&c->window_score, r);
-    rc = rc ? rc : toc_tail_decode(&c->row_score, r);
+    rc = rc ? rc : toc_tail_decode(&c->residual_score.tail, r);
+    rc = rc ? rc : toc_tail_decode(&c->window_score.tail, r);
+    rc = rc ? rc : toc_tail_decode(&c->row_score.tail, r);
     rc = rc ? rc : toc_read_number(r, 1e30, &c->last);
     uint64_t rows = toc_read_varint(r), repeats = toc_read_varint(r), still = toc_read_varint(r),
              longest = toc_read_varint(r);
@@ -269,7 +270,7 @@ static int decode_column(struct column *c, struct toc_reader *r) {
 }
 
 int toc_stream_entity_decode(struct toc_stream_entity *m, struct toc_reader *r) {
-    struct toc_tail_sketch *joint[] = JOINT_SCORES(m);
+    struct toc_tail *joint[] = JOINT_SCORES(m);
     int rc = 0;
     for (size_t i = 0; i < TOC_ARRAY_LEN(joint) && rc == 0; i++)
         rc = toc_tail_decode(joint[i], r);

@@ -8,11 +8,15 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "base/assert.h"
 #include "base/attrs.h"
 #include "detect/prefetch.h"
 #include "detect/stream_priv.h"
 
 static const double SHORT_WEIGHT = 0.25;
+
+/* Scores, in the order of their bytes. */
+enum { LONG, ENERGY, SHORT, ROW, SMOOTH, SCORES };
 
 /* What every row touches comes first, in the order of prefetch; the windows follow the struct. */
 struct toc_stream_metric {
@@ -23,9 +27,13 @@ struct toc_stream_metric {
     struct toc_level level;
     struct toc_block_sum energy;
     bool has_reference;
+    struct toc_tail tails[SCORES]; /* of scores, their counts below */
     struct toc_seasons seasons;
-    struct toc_tail_sketch long_score, energy_score, short_score, row_score, smooth_score;
+    uint16_t counts[SCORES][TOC_TAIL_BINS];
 };
+
+/* What every row touches of the windows: the short ones, and the head of the long ones. */
+enum { HOT_WINDOW_BYTES = 1448 };
 
 /* Three eighths more of the long ones: they are looked at with every fourth row only. */
 static struct toc_window_shape_options long_shape(size_t windows) {
@@ -47,28 +55,28 @@ struct toc_stream_metric *toc_stream_metric_place(size_t windows, void *place) {
     struct toc_stream_metric *m = place;
     struct toc_window_shape_options l = long_shape(windows), s = short_shape(windows);
     char *at = (char *)(m + 1);
+    for (size_t i = 0; i < SCORES; i++) {
+        size_t gap = (size_t)((char *)m->counts[i] - (char *)&m->tails[i + 1]);
+        m->tails[i].counts_at = gap / 8 & 1023;
+    }
     m->short_windows = toc_window_memory_place(&s, at);
     m->long_windows = toc_window_memory_place(&l, at + toc_window_memory_bytes_of(&s));
+    TOC_ASSERT(windows != TOC_STREAM_WINDOWS ||
+               toc_window_memory_bytes_of(&s) + toc_window_memory_hot_bytes(&l) ==
+                   HOT_WINDOW_BYTES);
     return m;
 }
 
 void toc_stream_metric_prefetch(const void *place) {
-    enum { HEAD = offsetof(struct toc_tail_sketch, counts) };
     const struct toc_stream_metric *m = place;
-    struct toc_window_shape_options l = long_shape(TOC_STREAM_WINDOWS),
-                                    s = short_shape(TOC_STREAM_WINDOWS);
-    size_t short_bytes = toc_window_memory_bytes_of(&s);
     toc_prefetch(m, offsetof(struct toc_stream_metric, seasons.day));
-    for (const struct toc_tail_sketch *t = &m->long_score; t <= &m->smooth_score; t++)
-        toc_prefetch(t, HEAD);
-    toc_prefetch(m + 1, short_bytes + toc_window_memory_hot_bytes(&l));
+    toc_prefetch(m + 1, HOT_WINDOW_BYTES);
 }
 
-/* What is known to be needed only now that the heads are here. */
-static void prefetch_rest(const struct toc_stream_metric *m) {
+void toc_stream_metric_prefetch_rest(const struct toc_stream_metric *m) {
     toc_window_memory_prefetch_rest(m->long_windows);
-    for (const struct toc_tail_sketch *t = &m->long_score; t <= &m->smooth_score; t++)
-        toc_tail_prefetch(t);
+    for (size_t i = 0; i < SCORES; i++)
+        toc_tail_prefetch(&m->tails[i]);
 }
 
 void toc_stream_metric_break(struct toc_stream_metric *m) {
@@ -76,20 +84,16 @@ void toc_stream_metric_break(struct toc_stream_metric *m) {
     toc_window_memory_break(m->short_windows);
 }
 
-/* What the value is off from level, day and week, and the smallest of the three. */
-struct residuals {
-    double level, smallest;
-    struct toc_season_residuals season;
-};
-
-static struct residuals residuals_of(struct toc_stream_metric *m, double seconds, double v) {
-    struct residuals r = {.season = toc_seasons_step(&m->seasons, seconds, v)};
-    r.smallest = r.level = toc_level_residual(&m->level, v);
-    if (r.season.has_day && fabs(r.season.day) < fabs(r.smallest))
-        r.smallest = r.season.day;
-    if (r.season.has_week && fabs(r.season.week) < fabs(r.smallest))
-        r.smallest = r.season.week;
-    return r;
+/* What the value is off from level, day and week; the smallest of the three. */
+static double smallest_residual(struct toc_stream_metric *m, double seconds, double v,
+                                struct toc_metric_seen *seen) {
+    seen->season = toc_seasons_step(&m->seasons, seconds, v);
+    double level = seen->level = toc_level_residual(&m->level, v);
+    double day = seen->season.has_day ? seen->season.day : level;
+    double smallest = fabs(day) < fabs(level) ? day : level;
+    double week = seen->season.has_week ? seen->season.week : level;
+    smallest = fabs(week) < fabs(smallest) ? week : smallest;
+    return smallest;
 }
 
 static double spread_of(const struct toc_stream_metric *m) {
@@ -103,8 +107,9 @@ static float ratio(double residual, double spread) {
 
 /* Short windows move with every row, where long ones and the energy are slow. */
 static double rank_of(struct toc_stream_metric *m, double far, double energy, double near) {
-    return toc_scored_excess(&m->long_score, far) + toc_scored_excess(&m->energy_score, energy) +
-           (near < 0 ? 0 : SHORT_WEIGHT * toc_tail_excess(&m->short_score, near));
+    return toc_tail_take_excess(&m->tails[LONG], far) +
+           toc_tail_take_excess(&m->tails[ENERGY], energy) +
+           (near < 0 ? 0 : SHORT_WEIGHT * toc_tail_excess(&m->tails[SHORT], near));
 }
 
 static bool is_watched(enum toc_stream_direction direction, double off) {
@@ -113,39 +118,49 @@ static bool is_watched(enum toc_stream_direction direction, double off) {
 
 struct toc_verdict toc_stream_metric_step(struct toc_stream_metric *m,
                                           enum toc_stream_direction direction, double seconds,
-                                          double v) {
+                                          double v, struct toc_metric_seen *seen) {
     struct toc_verdict out = {0};
-    float *f = out.features;
-    prefetch_rest(m);
     if (!m->has_reference)
         m->reference = v;
     m->has_reference = true;
     float point = (float)(v - m->reference);
-    double spread = spread_of(m), z = toc_moments_z(&m->moments, v, 20);
-    double energy = sqrt(toc_block_sum_add(&m->energy, z * z) / 200);
+    seen->spread = spread_of(m);
+    seen->z = toc_moments_z(&m->moments, v, 20);
+    seen->energy = sqrt(toc_block_sum_add(&m->energy, seen->z * seen->z) / 200);
     double near = toc_window_memory_step(m->short_windows, &point).squared;
-    struct residuals r = residuals_of(m, seconds, v);
-    m->smooth += 0.2 * (r.smallest - m->smooth);
-    double far = toc_window_memory_step(m->long_windows, &point).squared;
-    out.rank = rank_of(m, far, energy, near);
-    f[TOC_STREAM_NOISE] = ratio(m->row_score.threshold, spread);
-    out.lower = (float)(v - r.smallest - m->row_score.threshold);
-    out.upper = (float)(v - r.smallest + m->row_score.threshold);
-    f[TOC_STREAM_RESIDUAL] = (float)toc_scored_surprise(&m->row_score, fabs(r.smallest));
-    f[TOC_STREAM_SMOOTH] = (float)toc_scored_surprise(&m->smooth_score, fabs(m->smooth));
-    f[TOC_STREAM_SHORT_WINDOW] = (float)toc_scored_surprise(&m->short_score, near);
-    f[TOC_STREAM_LONG_WINDOW] = far < 0 ? 0 : (float)toc_tail_surprise(&m->long_score, far);
-    f[TOC_STREAM_ENERGY] = (float)toc_tail_surprise(&m->energy_score, energy);
-    f[TOC_STREAM_LEVEL_RATIO] = ratio(r.level, spread);
-    f[TOC_STREAM_DAY_RATIO] = r.season.has_day ? ratio(r.season.day, spread) : 0;
-    f[TOC_STREAM_WEEK_RATIO] = r.season.has_week ? ratio(r.season.week, spread) : 0;
-    f[TOC_STREAM_SIGNED_Z] = (float)z;
-    if (is_watched(direction, r.smallest))
-        out.surprise = toc_row_surprise(f[TOC_STREAM_RESIDUAL]);
-    if (is_watched(direction, m->smooth))
-        out.surprise = fmax(out.surprise,
-                            toc_stretch_surprise(f[TOC_STREAM_SHORT_WINDOW], f[TOC_STREAM_SMOOTH]));
+    double off = smallest_residual(m, seconds, v, seen);
+    m->smooth += 0.2 * (off - m->smooth);
+    seen->far = toc_window_memory_step(m->long_windows, &point).squared;
+    out.rank = rank_of(m, seen->far, seen->energy, near);
+    seen->noise = m->tails[ROW].threshold;
+    out.lower = (float)(v - off - seen->noise);
+    out.upper = (float)(v - off + seen->noise);
+    seen->residual = (float)toc_tail_take_surprise(&m->tails[ROW], fabs(off));
+    seen->smooth = (float)toc_tail_take_surprise(&m->tails[SMOOTH], fabs(m->smooth));
+    seen->short_window = (float)toc_tail_take_surprise(&m->tails[SHORT], near);
+    if (is_watched(direction, off))
+        out.surprise = toc_row_surprise(seen->residual);
+    if (is_watched(direction, m->smooth)) {
+        double stretch = toc_stretch_surprise(seen->short_window, seen->smooth);
+        out.surprise = TOC_MAX(out.surprise, stretch);
+    }
     return out;
+}
+
+void toc_stream_metric_features(const struct toc_stream_metric *m,
+                                const struct toc_metric_seen *seen, float *f) {
+    const struct toc_season_residuals *season = &seen->season;
+    f[TOC_STREAM_NOISE] = ratio(seen->noise, seen->spread);
+    f[TOC_STREAM_RESIDUAL] = seen->residual;
+    f[TOC_STREAM_SMOOTH] = seen->smooth;
+    f[TOC_STREAM_SHORT_WINDOW] = seen->short_window;
+    f[TOC_STREAM_LONG_WINDOW] =
+        seen->far < 0 ? 0 : (float)toc_tail_surprise(&m->tails[LONG], seen->far);
+    f[TOC_STREAM_ENERGY] = (float)toc_tail_surprise(&m->tails[ENERGY], seen->energy);
+    f[TOC_STREAM_LEVEL_RATIO] = ratio(seen->level, seen->spread);
+    f[TOC_STREAM_DAY_RATIO] = season->has_day ? ratio(season->day, seen->spread) : 0;
+    f[TOC_STREAM_WEEK_RATIO] = season->has_week ? ratio(season->week, seen->spread) : 0;
+    f[TOC_STREAM_SIGNED_Z] = (float)seen->z;
 }
 
 /* ---------------------------------------------------------------------------------------- bytes */
@@ -212,11 +227,8 @@ void toc_stream_metric_encode(const struct toc_stream_metric *m, struct toc_buf 
     encode_slot(&m->seasons.week_slot, out);
     encode_levels(m->seasons.day, m->seasons.day_visits, TOC_DAY_SLOTS, out);
     encode_levels(m->seasons.week, m->seasons.week_visits, TOC_WEEK_SLOTS, out);
-    toc_tail_encode(&m->long_score, out);
-    toc_tail_encode(&m->energy_score, out);
-    toc_tail_encode(&m->short_score, out);
-    toc_tail_encode(&m->row_score, out);
-    toc_tail_encode(&m->smooth_score, out);
+    for (size_t i = 0; i < SCORES; i++)
+        toc_tail_encode(&m->tails[i], out);
     toc_window_memory_encode(m->long_windows, out);
     toc_window_memory_encode(m->short_windows, out);
 }
@@ -246,10 +258,8 @@ int toc_stream_metric_decode(struct toc_stream_metric *m, struct toc_reader *r) 
     rc = rc ? rc : toc_moments_decode(&m->moments, r);
     rc = rc ? rc : decode_energy(&m->energy, r);
     rc = rc ? rc : decode_seasons(&m->seasons, r);
-    struct toc_tail_sketch *sketches[] = {&m->long_score, &m->energy_score, &m->short_score,
-                                          &m->row_score, &m->smooth_score};
-    for (size_t i = 0; i < TOC_ARRAY_LEN(sketches) && rc == 0; i++)
-        rc = toc_tail_decode(sketches[i], r);
+    for (size_t i = 0; i < SCORES && rc == 0; i++)
+        rc = toc_tail_decode(&m->tails[i], r);
     rc = rc ? rc : toc_window_memory_decode(m->long_windows, r);
     return rc ? rc : toc_window_memory_decode(m->short_windows, r);
 }

@@ -28,16 +28,12 @@ struct toc_stream {
 };
 
 struct toc_verdict {
-    double rank;        /* ≥ 0, for the score */
-    double surprise;    /* ≥ 0, on the scale of the bar */
-    float lower, upper; /* where the value was expected; a metric's only */
-    float features[TOC_STREAM_FEATURES];
+    double rank;                         /* ≥ 0, for the score */
+    double surprise;                     /* ≥ 0, on the scale of the bar */
+    float lower, upper;                  /* where the value was expected; a metric's only */
+    float features[TOC_STREAM_FEATURES]; /* of an entity */
 };
 
-/* The excess, or the surprise, of a score against its own past; then it is learnt. A negative score
- * says that there is none yet: nothing to judge, nothing to learn. */
-double toc_scored_excess(struct toc_tail_sketch *s, double score);
-double toc_scored_surprise(struct toc_tail_sketch *s, double score);
 /*
  * Surprises of two sorts on the scale of the bar, which is -log10 of the share of rows: a residual
  * of a single row, and the geometric mean of (1 + surprise) of two scores over a stretch, which is
@@ -57,11 +53,22 @@ struct toc_stream_metric;
 size_t toc_stream_metric_bytes(size_t windows);
 /* In zeroed memory of the caller. */
 struct toc_stream_metric *toc_stream_metric_place(size_t windows, void *place);
+/* What a row looked like: its features are worked out from this when an alert is open only. */
+struct toc_metric_seen {
+    double spread, z, energy, far, level, noise;
+    struct toc_season_residuals season;
+    float residual, smooth, short_window; /* surprises */
+};
 struct toc_verdict toc_stream_metric_step(struct toc_stream_metric *m,
                                           enum toc_stream_direction direction, double seconds,
-                                          double v);
-/* What a step touches of a metric at this place. Nothing is read there. */
+                                          double v, struct toc_metric_seen *seen);
+/* Right after the step that saw it. Those of the whole stream are left alone. */
+void toc_stream_metric_features(const struct toc_stream_metric *m,
+                                const struct toc_metric_seen *seen, float *f);
+/* What every step touches of a metric at this place. Nothing is read there. */
 void toc_stream_metric_prefetch(const void *place);
+/* What only the next step touches. */
+void toc_stream_metric_prefetch_rest(const struct toc_stream_metric *m);
 void toc_stream_metric_break(struct toc_stream_metric *m);
 void toc_stream_metric_encode(const struct toc_stream_metric *m, struct toc_buf *out);
 int toc_stream_metric_decode(struct toc_stream_metric *m, struct toc_reader *r) TOC_MUST_CHECK;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/attrs.h"
+#include "detect/prefetch.h"
 #include "detect/quick_log.h"
 
 enum {
@@ -20,52 +21,81 @@ enum {
 static const double TAIL_SHARE = 0.02, HALF_CONFIDENCE = 300;
 static const double SHAPE_MAX = 0.5, SHAPE_VALUES_MIN = 400, SHAPE_TRUST = 3000;
 static const double KNOT_SHARES[TOC_TAIL_KNOTS] = {0.5, 0.2, 0.1, 0.05};
-static const double KNOT_SURPRISES[TOC_TAIL_KNOTS] = {0.30103, 0.69897, 1, 1.30103};
-static const double TAIL_SURPRISE = 1.69897;
+#define TAIL_SURPRISE 1.69897
+/* Of the knots, between nothing and the threshold. */
+static const double SURPRISES[TOC_TAIL_KNOTS + 2] = {0, 0.30103, 0.69897,
+                                                     1, 1.30103, TAIL_SURPRISE};
 
-/* Whole part: the bin counted from the smallest float on; 0 for what is no positive number. */
-static double position_of(double score) {
+static uint16_t *counts_of(const struct toc_tail *s) {
+    enum { UNIT = 8 };
+    return (uint16_t *)((char *)(struct toc_tail *)s + sizeof *s + (size_t)s->counts_at * UNIT);
+}
+
+/* The bin counted from the smallest float on; 0 for what is no positive number. */
+static int bin_of(double score) {
     float v = score > 0 && score < 1e38 ? (float)score : 0;
     uint32_t bits;
     memcpy(&bits, &v, sizeof bits);
-    return bits / (double)(1 << FRACTION_BITS);
+    return (int)(bits >> FRACTION_BITS);
+}
+
+/* The place of a bin among the counts; outside of the span the outermost. */
+static size_t place_of(const struct toc_tail *s, int bin) {
+    int at = bin - s->base;
+    at = at < 0 ? 0 : at;
+    return (size_t)TOC_MIN(at, BINS - 1);
 }
 
 static double value_at(double position) {
-    uint32_t bits = (uint32_t)(fmin(fmax(position, 0), 2039) * (1 << FRACTION_BITS));
+    const double highest = 2039;
+    position = position > 0 ? TOC_MIN(position, highest) : 0;
+    uint32_t bits = (uint32_t)(position * (1 << FRACTION_BITS));
     float v;
     memcpy(&v, &bits, sizeof v);
     return v;
 }
 
-static void halve(struct toc_tail_sketch *s) {
+static void halve(struct toc_tail *s) {
+    uint16_t *counts = counts_of(s);
     s->total = s->zeros /= 2;
     for (size_t i = 0; i < BINS; i++) {
-        s->counts[i] = (uint16_t)(s->counts[i] / 2);
-        s->total += s->counts[i];
+        counts[i] /= 2;
+        s->total += counts[i];
     }
 }
 
+static uint32_t sum_of(const uint16_t *counts, size_t n) {
+    uint32_t sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += counts[i];
+    return sum;
+}
+
+static uint32_t needed_for(const struct toc_tail *s, double share) {
+    double values = share * s->total;
+    uint32_t whole = (uint32_t)values;
+    whole += (double)whole < values;
+    return TOC_MAX(whole, 1u);
+}
+
 /* The values that the shares, falling, of all values exceed. Sums of blocks first: the walk over
- * single bins then is short. */
-static void upper_values(const struct toc_tail_sketch *s, const double *shares, size_t n,
-                         double *out) {
+ * single bins then is short. A share is reached with its whole number of values. */
+static void upper_values(const struct toc_tail *s, const double *shares, size_t n, double *out) {
     enum { BLOCK = 16, BLOCKS = BINS / BLOCK };
-    uint32_t above = 0;
+    uint32_t above = 0, needed = needed_for(s, shares[n - 1]);
     size_t k = n;
     for (size_t b = BLOCKS; b-- > 0 && k > 0;) {
-        const uint16_t *counts = s->counts + b * BLOCK;
-        uint32_t sum = 0;
-        for (size_t i = 0; i < BLOCK; i++)
-            sum += counts[i];
-        if (!sum || above + sum < shares[k - 1] * s->total) {
+        const uint16_t *counts = counts_of(s) + b * BLOCK;
+        uint32_t sum = sum_of(counts, BLOCK);
+        if (above + sum < needed) {
             above += sum;
             continue;
         }
         for (size_t i = BLOCK; i-- > 0 && k > 0;) {
-            while (k > 0 && counts[i] && above + counts[i] >= shares[k - 1] * s->total) {
+            while (above + counts[i] >= needed && k > 0) {
                 double into = (shares[k - 1] * s->total - above) / counts[i];
                 out[--k] = value_at(s->base + (double)(b * BLOCK + i + 1) - into);
+                needed = k > 0 ? needed_for(s, shares[k - 1]) : UINT32_MAX;
             }
             above += counts[i];
         }
@@ -74,32 +104,33 @@ static void upper_values(const struct toc_tail_sketch *s, const double *shares, 
         out[--k] = 0;
 }
 
-double toc_tail_upper(const struct toc_tail_sketch *s, double share) {
+double toc_tail_upper(const struct toc_tail *s, double share) {
     double v;
     upper_values(s, &share, 1, &v);
     return v;
 }
 
 /* Moves the span by `by` bins; what leaves it joins the outermost bin. */
-static void move_span(struct toc_tail_sketch *s, int by) {
+static void move_span(struct toc_tail *s, int by) {
     uint32_t moved[BINS] = {0};
+    uint16_t *counts = counts_of(s);
     for (int i = 0; i < BINS; i++) {
         int to = i - by;
-        moved[to < 0 ? 0 : to >= BINS ? BINS - 1 : to] += s->counts[i];
+        moved[to < 0 ? 0 : to >= BINS ? BINS - 1 : to] += counts[i];
     }
     s->total = s->zeros;
     for (int i = 0; i < BINS; i++) {
-        s->counts[i] = (uint16_t)(moved[i] > UINT16_MAX ? UINT16_MAX : moved[i]);
-        s->total += s->counts[i];
+        counts[i] = (uint16_t)(moved[i] > UINT16_MAX ? UINT16_MAX : moved[i]);
+        s->total += counts[i];
     }
     s->base = (int16_t)(s->base + by);
 }
 
 /* The threshold stays away from both ends of the span. */
-static void follow_values(struct toc_tail_sketch *s) {
+static void follow_values(struct toc_tail *s) {
     if (s->zeros == s->total)
         return;
-    int at = (int)position_of(s->threshold) - s->base;
+    int at = bin_of(s->threshold) - s->base;
     if (at > BINS - SHIFT && s->base + BINS + SHIFT < POSITIONS)
         move_span(s, SHIFT);
     else if (s->threshold > 0 && at < SHIFT && s->base >= SHIFT)
@@ -115,7 +146,7 @@ static double shape_of(double median, double eighth, double n) {
     return (seen * n + SHAPE_MAX * SHAPE_TRUST) / (n + SHAPE_TRUST);
 }
 
-static void estimate(struct toc_tail_sketch *s) {
+static void estimate(struct toc_tail *s) {
     double shares[TOC_TAIL_KNOTS + 3], values[TOC_TAIL_KNOTS + 3];
     memcpy(shares, KNOT_SHARES, sizeof KNOT_SHARES);
     shares[TOC_TAIL_KNOTS] = TAIL_SHARE;
@@ -134,46 +165,45 @@ static void estimate(struct toc_tail_sketch *s) {
     follow_values(s);
 }
 
-void toc_tail_learn(struct toc_tail_sketch *s, double score) {
-    int at = (int)position_of(score);
+void toc_tail_learn(struct toc_tail *s, double score) {
+    int at = bin_of(score);
     if (at == 0)
         s->zeros++;
     else {
         if (s->total == s->zeros) /* the first number: in the middle */
             s->base = (int16_t)(at > BINS / 2 ? at - BINS / 2 : 0);
-        at -= s->base;
-        uint16_t *count = &s->counts[at < 0 ? 0 : at >= BINS ? BINS - 1 : at];
+        uint16_t *count = &counts_of(s)[place_of(s, at)];
         if (*count == UINT16_MAX)
             halve(s);
         ++*count;
     }
     if (++s->total >= UINT32_MAX / 2)
         halve(s);
-    if (++s->since_estimate >= ESTIMATE_EVERY || s->total < EVERY_VALUE)
+    s->since_estimate++;
+    if (s->since_estimate >= ESTIMATE_EVERY || s->total < EVERY_VALUE)
         estimate(s);
 }
 
-void toc_tail_prefetch(const struct toc_tail_sketch *s) {
-    int at = (int)position_of(s->knots[0]) - s->base;
-    __builtin_prefetch(&s->counts[at < 0 ? 0 : at >= BINS ? BINS - 1 : at]);
+void toc_tail_prefetch(const struct toc_tail *s) {
+    if (s->since_estimate + 1 >= ESTIMATE_EVERY)
+        toc_prefetch(counts_of(s), BINS * sizeof(uint16_t));
+    else
+        __builtin_prefetch(&counts_of(s)[place_of(s, bin_of(s->knots[0]))]);
 }
 
-/* Between the quantiles on a straight line; from nothing at 0. */
-static double surprise_below(const struct toc_tail_sketch *s, double score) {
-    double low = 0, low_surprise = 0;
-    for (size_t k = 0; k <= TOC_TAIL_KNOTS; k++) {
-        double high = k < TOC_TAIL_KNOTS ? s->knots[k] : s->threshold;
-        double high_surprise = k < TOC_TAIL_KNOTS ? KNOT_SURPRISES[k] : TAIL_SURPRISE;
-        if (score <= high && high > low)
-            return low_surprise +
-                   (high_surprise - low_surprise) * TOC_MAX(score - low, 0.0) / (high - low);
-        low = high;
-        low_surprise = high_surprise;
-    }
-    return TAIL_SURPRISE;
+/* Between the quantiles on a straight line; from nothing at 0. Where values fall is a matter of
+ * chance: their place is counted, not branched upon. */
+static double surprise_below(const struct toc_tail *s, double score) {
+    size_t k = 0; /* knots below */
+    for (size_t i = 0; i < TOC_TAIL_KNOTS; i++)
+        k += score > (double)s->knots[i];
+    double low = k > 0 ? s->knots[k - 1] : 0;
+    double high = k < TOC_TAIL_KNOTS ? s->knots[k] : s->threshold, wide = high - low;
+    return wide > 0 ? SURPRISES[k] + (SURPRISES[k + 1] - SURPRISES[k]) * (score - low) / wide
+                    : SURPRISES[k];
 }
 
-static double surprise_above(const struct toc_tail_sketch *s, double excess) {
+static double surprise_above(const struct toc_tail *s, double excess) {
     if (!(s->shape > 1e-3F))
         return TAIL_SURPRISE + excess * M_LOG10E;
     float inside = (float)TOC_MIN(s->shape * excess, 1e30);
@@ -183,15 +213,13 @@ static double surprise_above(const struct toc_tail_sketch *s, double excess) {
 /* What the ranks alone say: the share of values that lay in the same bin or above, this one counted
  * (a conformal p-value; Vovk, Gammerman, Shafer 2005). It needs no form of the tail: where a tail
  * is bounded, the fitted one, which is not, takes the highest value ever for an ordinary one. */
-static double surprise_of_rank(const struct toc_tail_sketch *s, double score) {
-    int at = (int)position_of(score) - s->base;
-    uint32_t above = 1;
-    for (size_t i = at < 0 ? 0 : TOC_MIN((size_t)at, (size_t)(BINS - 1)); i < BINS; i++)
-        above += s->counts[i];
+static double surprise_of_rank(const struct toc_tail *s, double score) {
+    size_t at = place_of(s, bin_of(score));
+    uint32_t above = 1 + sum_of(counts_of(s) + at, BINS - at);
     return log10((s->total + 1.0) / above);
 }
 
-double toc_tail_surprise(const struct toc_tail_sketch *s, double score) {
+double toc_tail_surprise(const struct toc_tail *s, double score) {
     if (s->total < VALUES_MIN || !(score > 0))
         return 0;
     if (!(s->threshold > 0)) /* nearly always 0: any number is as rare as numbers are */
@@ -202,16 +230,32 @@ double toc_tail_surprise(const struct toc_tail_sketch *s, double score) {
     return surprise_below(s, score);
 }
 
-double toc_tail_excess(const struct toc_tail_sketch *s, double score) {
+double toc_tail_excess(const struct toc_tail *s, double score) {
     if (s->total < VALUES_MIN || !(s->threshold > 0))
         return 0;
     double ratio = TOC_MIN(score / s->threshold, 1e30);
     return (double)toc_quick_log1p((float)ratio) * s->total / (s->total + HALF_CONFIDENCE);
 }
 
+double toc_tail_take_excess(struct toc_tail *s, double score) {
+    if (score < 0)
+        return 0;
+    double excess = toc_tail_excess(s, score);
+    toc_tail_learn(s, score);
+    return excess;
+}
+
+double toc_tail_take_surprise(struct toc_tail *s, double score) {
+    if (score < 0)
+        return 0;
+    double surprise = toc_tail_surprise(s, score);
+    toc_tail_learn(s, score);
+    return surprise;
+}
+
 /* ---------------------------------------------------------------------------------------- bytes */
 
-void toc_tail_encode(const struct toc_tail_sketch *s, struct toc_buf *out) {
+void toc_tail_encode(const struct toc_tail *s, struct toc_buf *out) {
     toc_buf_append_varint(out, s->zeros);
     toc_buf_append_zigzag(out, s->base);
     toc_buf_append_varint(out, s->since_estimate);
@@ -221,7 +265,7 @@ void toc_tail_encode(const struct toc_tail_sketch *s, struct toc_buf *out) {
     toc_buf_append_f64(out, s->scale);
     toc_buf_append_f64(out, s->shape);
     for (size_t i = 0; i < BINS; i++)
-        toc_buf_append_varint(out, s->counts[i]);
+        toc_buf_append_varint(out, counts_of(s)[i]);
 }
 
 static bool read_positive(struct toc_reader *r, float *out) {
@@ -231,7 +275,7 @@ static bool read_positive(struct toc_reader *r, float *out) {
     return is_sound;
 }
 
-int toc_tail_decode(struct toc_tail_sketch *s, struct toc_reader *r) {
+int toc_tail_decode(struct toc_tail *s, struct toc_reader *r) {
     uint64_t zeros = toc_read_varint(r), total = zeros;
     int64_t base = toc_read_zigzag(r);
     uint64_t since = toc_read_varint(r);
@@ -240,6 +284,9 @@ int toc_tail_decode(struct toc_tail_sketch *s, struct toc_reader *r) {
     for (size_t k = 0; k < TOC_TAIL_KNOTS; k++)
         is_sound &= read_positive(r, &s->knots[k]);
     is_sound &= read_positive(r, &s->threshold);
+    for (size_t k = 1; k < TOC_TAIL_KNOTS; k++)
+        is_sound &= s->knots[k - 1] <= s->knots[k];
+    is_sound &= s->knots[TOC_TAIL_KNOTS - 1] <= s->threshold;
     is_sound &= read_positive(r, &s->scale);
     is_sound &= read_positive(r, &s->shape);
     is_sound &= s->shape <= SHAPE_MAX;
@@ -247,8 +294,8 @@ int toc_tail_decode(struct toc_tail_sketch *s, struct toc_reader *r) {
     for (size_t i = 0; i < BINS; i++) {
         uint64_t count = toc_read_varint(r);
         is_sound &= count <= UINT16_MAX;
-        s->counts[i] = (uint16_t)count;
-        total += s->counts[i];
+        counts_of(s)[i] = (uint16_t)count;
+        total += (uint16_t)count;
     }
     if (r->error)
         return r->error;
@@ -257,6 +304,6 @@ int toc_tail_decode(struct toc_tail_sketch *s, struct toc_reader *r) {
     s->zeros = (uint32_t)zeros;
     s->total = (uint32_t)total;
     s->base = (int16_t)base;
-    s->since_estimate = (uint16_t)since;
+    s->since_estimate = since & 63;
     return 0;
 }

@@ -20,31 +20,41 @@
 
 enum { TOC_TAIL_BINS = 176, TOC_TAIL_KNOTS = 4 };
 
-struct toc_tail_sketch {
+/* What a value is judged by. The counts lie elsewhere, so that several heads may lie side by side.
+ */
+struct toc_tail {
     uint32_t total; /* zeros and the sum of counts */
     uint32_t zeros;
     float knots[TOC_TAIL_KNOTS];   /* exceeded by 50, 20, 10 and 5 % of the values */
     float threshold, scale, shape; /* exceeded by 2 %; scale and shape of the tail */
     int16_t base;                  /* position of the first bin */
-    uint16_t since_estimate;       /* values learnt since */
+    uint16_t since_estimate : 6;   /* values learnt since */
+    uint16_t counts_at : 10;       /* the counts follow so many times 8 bytes behind this head */
+};
+struct toc_tail_sketch {
+    struct toc_tail tail;
     uint16_t counts[TOC_TAIL_BINS];
 };
 
-/* Starts zeroed. Scores are finite and not negative; others are taken as 0. */
-void toc_tail_learn(struct toc_tail_sketch *s, double score);
+/* Starts zeroed but for counts_at. Scores are finite and not negative; others are taken as 0. */
+void toc_tail_learn(struct toc_tail *s, double score);
 /* Brings the place of a usual value into the caches: some work before learning. */
-void toc_tail_prefetch(const struct toc_tail_sketch *s);
+void toc_tail_prefetch(const struct toc_tail *s);
 /* The value that a share of all values exceeds; 0 when nothing was learnt. */
-double toc_tail_upper(const struct toc_tail_sketch *s, double share);
+double toc_tail_upper(const struct toc_tail *s, double share);
 /* -log10 of the estimated probability of a value at least as large; 0 before 20 values. The score
  * itself must be learnt afterwards. */
-double toc_tail_surprise(const struct toc_tail_sketch *s, double score);
+double toc_tail_surprise(const struct toc_tail *s, double score);
 /* log(1 + score / threshold), less while few values are known: times n / (n + 300). */
-double toc_tail_excess(const struct toc_tail_sketch *s, double score);
+double toc_tail_excess(const struct toc_tail *s, double score);
+/* The excess, or the surprise, of a score against its own past; then it is learnt. A negative score
+ * says that there is none yet: nothing to judge, nothing to learn. */
+double toc_tail_take_excess(struct toc_tail *s, double score);
+double toc_tail_take_surprise(struct toc_tail *s, double score);
 
 /* Appends the sketch; decoding gives TOC_ECORRUPT or TOC_ETRUNCATED for what learning cannot make.
  */
-void toc_tail_encode(const struct toc_tail_sketch *s, struct toc_buf *out);
-int toc_tail_decode(struct toc_tail_sketch *s, struct toc_reader *r) TOC_MUST_CHECK;
+void toc_tail_encode(const struct toc_tail *s, struct toc_buf *out);
+int toc_tail_decode(struct toc_tail *s, struct toc_reader *r) TOC_MUST_CHECK;
 
 #endif

@@ -19,10 +19,16 @@ enum {
     FEW = 64 /* numbers of a window that fit on the stack */
 };
 
+/* What every point goes through is made twice, for one channel and for several: with one there are
+ * no loops over channels. */
+#define INLINED static inline __attribute__((always_inline))
+
 struct toc_window_memory {
     uint64_t points;  /* since the last break */
     uint64_t offered; /* windows that could have been remembered */
     uint32_t at;      /* points modulo width */
+    uint32_t phase;   /* points modulo piece */
+    uint32_t next;    /* place of the next unit among the recent ones */
     toc_window_search *search;
     float center, scale;
     struct toc_window_distance last; /* held between answers */
@@ -30,7 +36,8 @@ struct toc_window_memory {
     uint32_t dimensions, piece;  /* channels · pieces; points in a piece */
     uint32_t groups;             /* of eight windows */
     uint32_t unit, recent_units; /* points in a unit; units in three windows */
-    uint32_t filling_bytes;      /* of what every point changes, behind this head */
+    /* Bytes behind this head where the parts begin: worked out once. */
+    uint32_t means_at, recent_at, windows_at;
 };
 
 /*
@@ -87,8 +94,12 @@ static size_t current_count(const struct toc_window_shape_options *s) {
     return dimensions_of(s) > FEW ? dimensions_of(s) : 0;
 }
 
+static void *part_at(const struct toc_window_memory *m, size_t bytes) {
+    return (char *)(struct toc_window_memory *)m + sizeof *m + bytes;
+}
+
 static double *sums_of(struct toc_window_memory *m) {
-    return (double *)(m + 1);
+    return part_at(m, 0);
 }
 
 static float *points_of(struct toc_window_memory *m) {
@@ -96,11 +107,11 @@ static float *points_of(struct toc_window_memory *m) {
 }
 
 static float *means_of(struct toc_window_memory *m) {
-    return points_of(m) + point_count(&m->shape);
+    return part_at(m, m->means_at);
 }
 
 static float *recent_of(struct toc_window_memory *m) {
-    return (float *)((char *)(m + 1) + m->filling_bytes);
+    return part_at(m, m->recent_at);
 }
 
 static float *current_of(struct toc_window_memory *m) {
@@ -108,8 +119,7 @@ static float *current_of(struct toc_window_memory *m) {
 }
 
 static uint16_t *windows_of(const struct toc_window_memory *m) {
-    struct toc_window_memory *mutable = (struct toc_window_memory *)m;
-    return (uint16_t *)(current_of(mutable) + current_count(&m->shape));
+    return part_at(m, m->windows_at);
 }
 
 static size_t filling_bytes(const struct toc_window_shape_options *s) {
@@ -145,7 +155,10 @@ struct toc_window_memory *toc_window_memory_place(const struct toc_window_shape_
     m->groups = (shape->capacity + LANES - 1) / LANES;
     m->unit = (uint32_t)unit_of(shape);
     m->recent_units = 3 * shape->width / m->unit;
-    m->filling_bytes = (uint32_t)filling_bytes(shape);
+    m->means_at = (uint32_t)(shape->channels * sizeof(double) + point_count(shape) * sizeof(float));
+    m->recent_at = (uint32_t)filling_bytes(shape);
+    m->windows_at =
+        (uint32_t)(m->recent_at + (recent_count(shape) + current_count(shape)) * sizeof(float));
     m->scale = 1;
     m->last = (struct toc_window_distance){-1, -1};
     toc_window_memory_set_portable(m, false);
@@ -164,15 +177,24 @@ void toc_window_memory_set_portable(struct toc_window_memory *m, bool is_portabl
     m->search = fast && !is_portable ? fast : toc_window_search_portable;
 }
 
+/* Places that follow from the number of points. */
+static void find_places(struct toc_window_memory *m) {
+    m->at = (uint32_t)(m->points % m->shape.width);
+    m->phase = (uint32_t)(m->points % m->piece);
+    m->next = (uint32_t)(m->points / m->unit % m->recent_units);
+}
+
 void toc_window_memory_break(struct toc_window_memory *m) {
-    m->points = m->at = 0;
+    m->points = 0;
+    find_places(m);
     m->last = (struct toc_window_distance){-1, -1};
 }
 
 void toc_window_memory_prefetch_rest(const struct toc_window_memory *m) {
-    if (m->shape.is_per_unit && (m->at + 1) % m->unit == 0)
-        toc_prefetch((const char *)(m + 1) + m->filling_bytes,
-                     toc_window_memory_bytes(m) - sizeof *m - m->filling_bytes);
+    if (!m->shape.is_per_unit || m->phase + 1 < m->piece)
+        return;
+    size_t windows = (size_t)m->groups * LANES * m->dimensions * sizeof(uint16_t);
+    toc_prefetch(part_at(m, m->recent_at), m->windows_at + windows - m->recent_at);
 }
 
 size_t toc_window_memory_bytes(const struct toc_window_memory *m) {
@@ -291,16 +313,12 @@ static void remember(struct toc_window_memory *m, size_t newest_unit) {
         rescale(m, m->offered < m->shape.capacity ? m->offered : m->shape.capacity);
 }
 
-static size_t newest_unit(const struct toc_window_memory *m) {
-    return (size_t)((m->points / m->unit - 1) % m->recent_units);
-}
-
 /* A unit is whole with this point: its mean is kept, and an older window offered. A unit is a
  * piece, or the sum of the newest points of one. */
-static void end_unit(struct toc_window_memory *m) {
-    size_t at = newest_unit(m), channels = m->shape.channels;
+INLINED void end_unit(struct toc_window_memory *m, size_t channels) {
+    size_t at = m->next;
     float *recent = recent_of(m) + at * channels;
-    const float *newest = points_of(m) + (m->at + m->piece - m->unit) % m->piece * channels;
+    const float *newest = points_of(m) + ((m->phase ? m->phase : m->piece) - m->unit) * channels;
     for (size_t c = 0; c < channels; c++) {
         double sum = sums_of(m)[c];
         if (m->unit < m->piece) {
@@ -310,14 +328,14 @@ static void end_unit(struct toc_window_memory *m) {
         }
         recent[c] = (float)(sum / (double)m->unit);
     }
+    m->next = m->next + 1 < m->recent_units ? m->next + 1 : 0;
     if (m->points >= 3 * (uint64_t)m->shape.width)
         remember(m, at);
 }
 
 /* Sums anew from the points, once per piece: rounding adds up. */
-static void add_up(struct toc_window_memory *m) {
+INLINED void add_up(struct toc_window_memory *m, size_t channels) {
     const float *points = points_of(m);
-    size_t channels = m->shape.channels;
     for (size_t c = 0; c < channels; c++) {
         double sum = 0;
         for (size_t i = 0; i < m->piece; i++)
@@ -327,29 +345,29 @@ static void add_up(struct toc_window_memory *m) {
 }
 
 /* The piece that ends with the new point. */
-static void slide_piece(struct toc_window_memory *m, const float *point) {
-    size_t channels = m->shape.channels, phase = m->at % m->piece;
-    float *oldest = points_of(m) + phase * channels, *means = means_of(m) + m->at * channels;
+INLINED void slide_piece(struct toc_window_memory *m, const float *point, size_t channels) {
+    float *oldest = points_of(m) + m->phase * channels, *means = means_of(m) + m->at * channels;
     double *sums = sums_of(m), share = 1 / (double)m->piece;
     for (size_t c = 0; c < channels; c++) {
         sums[c] += (double)point[c] - oldest[c];
         oldest[c] = point[c];
     }
-    if (phase + 1 == m->piece)
-        add_up(m);
+    if (m->phase + 1 == m->piece)
+        add_up(m, channels);
     for (size_t c = 0; c < channels; c++)
         means[c] = (float)(sums[c] * share);
 }
 
-static void fill_unit(struct toc_window_memory *m, const float *point) {
+/* Per unit a piece is one. */
+INLINED void fill_unit(struct toc_window_memory *m, const float *point, size_t channels) {
     double *sums = sums_of(m);
-    bool is_first = m->at % m->unit == 0;
-    for (size_t c = 0; c < m->shape.channels; c++)
+    bool is_first = m->phase == 0;
+    for (size_t c = 0; c < channels; c++)
         sums[c] = (is_first ? 0 : sums[c]) + point[c];
 }
 
 /* A mean in the unit of what is stored; its square still is a float. */
-static float as_stored(double mean, double per_scale, double center) {
+INLINED float as_stored(double mean, double per_scale, double center) {
     const double far = 1e15;
     double v = mean * per_scale - center;
     v = v > far ? far : v;
@@ -358,52 +376,56 @@ static float as_stored(double mean, double per_scale, double center) {
 
 /* The means of the last `width` points, oldest piece first, as they are stored. Per unit a piece is
  * one unit, and the recent ones are at hand. */
-static void find_current(struct toc_window_memory *m, float *current) {
-    size_t channels = m->shape.channels, step = m->piece, count = m->shape.width, at = m->at;
+INLINED void find_current(struct toc_window_memory *m, float *current, size_t channels) {
     const float *means = means_of(m);
+    size_t step = m->piece, count = m->shape.width, at = m->at + step - 1;
     if (m->shape.is_per_unit) {
         means = recent_of(m);
         step = 1;
         count = m->recent_units;
-        at = newest_unit(m) + 1 + count - m->shape.pieces;
-    } else {
-        at += step - 1;
+        at = m->next + count - m->shape.pieces;
     }
     double per_scale = 1 / (double)m->scale, center = m->center * per_scale;
     for (size_t p = 0; p < m->shape.pieces; p++, at += step) {
-        at -= at >= count ? count : 0;
+        at = at >= count ? at - count : at;
         for (size_t c = 0; c < channels; c++)
             current[p * channels + c] =
                 as_stored((double)means[at * channels + c], per_scale, center);
     }
 }
 
-static struct toc_window_distance search(struct toc_window_memory *m) {
+INLINED struct toc_window_distance search(struct toc_window_memory *m, size_t channels) {
     float few[FEW], *current = m->dimensions > FEW ? current_of(m) : few;
-    find_current(m, current);
+    find_current(m, current, channels);
     struct toc_window_nearest n = m->search(current, windows_of(m), m->groups, m->dimensions);
     double width = (double)m->shape.width, pieces = (double)m->shape.pieces;
-    double absolute = m->shape.channels > 1 ? n.absolute : -1;
+    double absolute = channels > 1 ? n.absolute : -1;
     return (struct toc_window_distance){m->scale * sqrt(n.squared * width / pieces), absolute};
 }
 
-struct toc_window_distance toc_window_memory_step(struct toc_window_memory *m, const float *point) {
+INLINED struct toc_window_distance step(struct toc_window_memory *m, const float *point,
+                                        size_t channels) {
     if (m->points == 0) /* sums begin as of zeros before the first point */
-        memset(sums_of(m), 0, m->filling_bytes);
+        memset(sums_of(m), 0, m->recent_at);
     if (m->shape.is_per_unit)
-        fill_unit(m, point);
+        fill_unit(m, point, channels);
     else
-        slide_piece(m, point);
+        slide_piece(m, point, channels);
     m->points++;
     m->at = m->at + 1 < m->shape.width ? m->at + 1 : 0;
-    bool is_whole = m->at % m->unit == 0;
+    m->phase = m->phase + 1 < m->piece ? m->phase + 1 : 0;
+    bool is_whole = (m->phase & (m->unit - 1)) == 0; /* a power of two that divides the piece */
     if (is_whole)
-        end_unit(m);
+        end_unit(m, channels);
     if (m->points < m->shape.width || !m->offered)
         m->last = (struct toc_window_distance){-1, -1};
     else if (is_whole || !m->shape.is_per_unit)
-        m->last = search(m);
+        m->last = search(m, channels);
     return m->last;
+}
+
+struct toc_window_distance toc_window_memory_step(struct toc_window_memory *m, const float *point) {
+    return m->shape.channels == 1 ? step(m, point, 1) : step(m, point, m->shape.channels);
 }
 
 /* ---------------------------------------------------------------------------------------- bytes */
@@ -468,7 +490,7 @@ static int decode_windows(struct toc_window_memory *m, struct toc_reader *r) {
 int toc_window_memory_decode(struct toc_window_memory *m, struct toc_reader *r) {
     m->points = toc_read_varint(r);
     m->offered = toc_read_varint(r);
-    m->at = (uint32_t)(m->points % m->shape.width);
+    find_places(m);
     int rc = get_float(r, &m->center) < 0 || get_float(r, &m->scale) < 0 ? TOC_ECORRUPT : 0;
     if (m->points >> 62 || m->offered >> 62 || !(m->scale > 1e-38f) || m->scale > 2e30f)
         rc = TOC_ECORRUPT;

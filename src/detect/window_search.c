@@ -38,13 +38,15 @@ TARGET static inline float lowest_lane(__m256 v) {
     return _mm_cvtss_f32(a);
 }
 
-TARGET static inline struct toc_window_nearest search(bool wants_absolute, const float *current,
-                                                      const uint16_t *windows, size_t groups,
-                                                      size_t dimensions) {
+/* Inlined, so that a number of dimensions that is known leaves no inner loop. */
+TARGET static inline __attribute__((always_inline)) struct toc_window_nearest
+search(bool wants_absolute, const float *current, const uint16_t *windows, size_t groups,
+       size_t dimensions) {
     const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
     __m256 best_squared = _mm256_set1_ps(INFINITY), best_absolute = best_squared;
     for (size_t g = 0; g < groups; g++, windows += dimensions * TOC_WINDOW_LANES) {
         __m256 squared = _mm256_setzero_ps(), absolute = squared;
+#pragma GCC unroll 16
         for (size_t d = 0; d < dimensions; d++) {
             const void *eight = windows + d * TOC_WINDOW_LANES;
             __m256 off = _mm256_sub_ps(_mm256_broadcast_ss(current + d),
@@ -54,9 +56,11 @@ TARGET static inline struct toc_window_nearest search(bool wants_absolute, const
                 absolute = _mm256_add_ps(absolute, _mm256_and_ps(off, magnitude));
         }
         best_squared = _mm256_min_ps(best_squared, squared);
-        best_absolute = _mm256_min_ps(best_absolute, absolute);
+        if (wants_absolute)
+            best_absolute = _mm256_min_ps(best_absolute, absolute);
     }
-    return (struct toc_window_nearest){lowest_lane(best_squared), lowest_lane(best_absolute)};
+    return (struct toc_window_nearest){lowest_lane(best_squared),
+                                       wants_absolute ? lowest_lane(best_absolute) : 0};
 }
 
 TARGET static struct toc_window_nearest search_both(const float *current, const uint16_t *windows,
@@ -64,12 +68,14 @@ TARGET static struct toc_window_nearest search_both(const float *current, const 
     return search(true, current, windows, groups, dimensions);
 }
 
-/* Without the absolute differences, for those who do not look at them. */
+/* Without the absolute differences, for those who do not look at them: the windows of a metric. */
 TARGET static struct toc_window_nearest
 search_squared(const float *current, const uint16_t *windows, size_t groups, size_t dimensions) {
-    struct toc_window_nearest n = search(false, current, windows, groups, dimensions);
-    n.absolute = n.squared;
-    return n;
+    if (dimensions == 8)
+        return search(false, current, windows, groups, 8);
+    if (dimensions == 16)
+        return search(false, current, windows, groups, 16);
+    return search(false, current, windows, groups, dimensions);
 }
 
 toc_window_search *toc_window_search_avx2(bool wants_absolute) {

@@ -302,7 +302,7 @@ static void judge_row(const struct slot *t, const struct detector_row_set *row,
 /* Series first, then their states: the ensemble's are large, and those of the next rows come into
  * the caches while one is worked on. */
 static void judge_rows(const struct slot *t) {
-    enum { BLOCK = 64, AHEAD = 2 };
+    enum { BLOCK = 64, AHEAD = 3, REST_AHEAD = 2 };
     struct detector_series *series[BLOCK];
     bool is_ensemble = t->x->config.method == TOC_DETECTOR_ENSEMBLE;
     for (size_t first = 0; first < t->grid->series.count; first += BLOCK) {
@@ -311,6 +311,8 @@ static void judge_rows(const struct slot *t) {
         for (size_t i = 0; i < count; i++) {
             if (is_ensemble && i + AHEAD < count && series[i + AHEAD])
                 toc_stream_prefetch(series[i + AHEAD]->stream->ensemble.stream);
+            if (is_ensemble && i + REST_AHEAD < count && series[i + REST_AHEAD])
+                toc_stream_prefetch_rest(series[i + REST_AHEAD]->stream->ensemble.stream);
             if (series[i])
                 judge_row(t, &t->grid->series.items[first + i], series[i]);
         }

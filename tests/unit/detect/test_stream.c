@@ -165,11 +165,11 @@ static void the_sketch_knows_the_tail(void **state) {
     struct toc_rng r;
     toc_rng_seed(&r, 17);
     for (size_t i = 0; i < 100000; i++) /* exponential: P(x > t) = exp(-t) */
-        toc_tail_learn(&s, -log(1 - toc_rng_unit(&r)));
-    assert_true(fabs(toc_tail_upper(&s, 0.02) + log(0.02)) < 0.15);
+        toc_tail_learn(&s.tail, -log(1 - toc_rng_unit(&r)));
+    assert_true(fabs(toc_tail_upper(&s.tail, 0.02) + log(0.02)) < 0.15);
     for (double t = 1; t < 12; t += 1) {
         double truth = t * M_LOG10E;
-        assert_true(fabs(toc_tail_surprise(&s, t) - truth) < 0.08 * truth + 0.05);
+        assert_true(fabs(toc_tail_surprise(&s.tail, t) - truth) < 0.08 * truth + 0.05);
     }
 }
 
@@ -187,10 +187,10 @@ static void the_highest_ever_is_as_rare_as_its_rank(void **state) {
     for (size_t i = 0; i < N; i++) {
         double v = 10 + toc_rng_unit(&r);
         for (size_t k = 1; k < 4; k++)
-            above[k] += toc_tail_surprise(&s, v) >= (double)k;
-        toc_tail_learn(&s, v);
+            above[k] += toc_tail_surprise(&s.tail, v) >= (double)k;
+        toc_tail_learn(&s.tail, v);
     }
-    assert_true(toc_tail_surprise(&s, 13) >= log10(N + 1) - 1e-9);
+    assert_true(toc_tail_surprise(&s.tail, 13) >= log10(N + 1) - 1e-9);
     for (size_t k = 1; k < 4; k++)
         assert_true((double)above[k] <= 1.5 * N * pow(10, -(double)k) + 3);
 }
