@@ -56,8 +56,7 @@ struct toc_stream_metric *toc_stream_metric_place(size_t windows, void *place) {
     struct toc_window_shape_options l = long_shape(windows), s = short_shape(windows);
     char *at = (char *)(m + 1);
     for (size_t i = 0; i < SCORES; i++) {
-        size_t gap = (size_t)((char *)m->counts[i] - (char *)&m->tails[i + 1]);
-        m->tails[i].counts_at = gap / 8 & 1023;
+        m->tails[i].counts_at = (uint16_t)((char *)m->counts[i] - (char *)&m->tails[i + 1]);
     }
     m->short_windows = toc_window_memory_place(&s, at);
     m->long_windows = toc_window_memory_place(&l, at + toc_window_memory_bytes_of(&s));

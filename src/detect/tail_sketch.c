@@ -27,8 +27,7 @@ static const double SURPRISES[TOC_TAIL_KNOTS + 2] = {0, 0.30103, 0.69897,
                                                      1, 1.30103, TAIL_SURPRISE};
 
 static uint16_t *counts_of(const struct toc_tail *s) {
-    enum { UNIT = 8 };
-    return (uint16_t *)((char *)(struct toc_tail *)s + sizeof *s + (size_t)s->counts_at * UNIT);
+    return (uint16_t *)((char *)(struct toc_tail *)s + sizeof *s + s->counts_at);
 }
 
 /* The bin counted from the smallest float on; 0 for what is no positive number. */
@@ -55,7 +54,7 @@ static double value_at(double position) {
     return v;
 }
 
-static void halve(struct toc_tail *s) {
+__attribute__((noinline)) static void halve(struct toc_tail *s) {
     uint16_t *counts = counts_of(s);
     s->total = s->zeros /= 2;
     for (size_t i = 0; i < BINS; i++) {
@@ -146,7 +145,8 @@ static double shape_of(double median, double eighth, double n) {
     return (seen * n + SHAPE_MAX * SHAPE_TRUST) / (n + SHAPE_TRUST);
 }
 
-static void estimate(struct toc_tail *s) {
+/* Apart, so that what every value goes through needs no stack of its own. */
+__attribute__((noinline)) static void estimate(struct toc_tail *s) {
     double shares[TOC_TAIL_KNOTS + 3], values[TOC_TAIL_KNOTS + 3];
     memcpy(shares, KNOT_SHARES, sizeof KNOT_SHARES);
     shares[TOC_TAIL_KNOTS] = TAIL_SHARE;
@@ -194,11 +194,12 @@ void toc_tail_prefetch(const struct toc_tail *s) {
 /* Between the quantiles on a straight line; from nothing at 0. Where values fall is a matter of
  * chance: their place is counted, not branched upon. */
 static double surprise_below(const struct toc_tail *s, double score) {
-    size_t k = 0; /* knots below */
-    for (size_t i = 0; i < TOC_TAIL_KNOTS; i++)
-        k += score > (double)s->knots[i];
-    double low = k > 0 ? s->knots[k - 1] : 0;
-    double high = k < TOC_TAIL_KNOTS ? s->knots[k] : s->threshold, wide = high - low;
+    const float *knots = s->knots;
+    _Static_assert(TOC_TAIL_KNOTS == 4, "as many comparisons");
+    size_t k = (size_t)(score > knots[0]) + (score > knots[1]) + (score > knots[2]) +
+               (score > knots[3]); /* knots below */
+    double low = k > 0 ? knots[k - 1] : 0;
+    double high = k < TOC_TAIL_KNOTS ? knots[k] : s->threshold, wide = high - low;
     return wide > 0 ? SURPRISES[k] + (SURPRISES[k + 1] - SURPRISES[k]) * (score - low) / wide
                     : SURPRISES[k];
 }
@@ -304,6 +305,6 @@ int toc_tail_decode(struct toc_tail *s, struct toc_reader *r) {
     s->zeros = (uint32_t)zeros;
     s->total = (uint32_t)total;
     s->base = (int16_t)base;
-    s->since_estimate = since & 63;
+    s->since_estimate = (uint16_t)since;
     return 0;
 }

@@ -28,8 +28,8 @@ struct toc_tail {
     float knots[TOC_TAIL_KNOTS];   /* exceeded by 50, 20, 10 and 5 % of the values */
     float threshold, scale, shape; /* exceeded by 2 %; scale and shape of the tail */
     int16_t base;                  /* position of the first bin */
-    uint16_t since_estimate : 6;   /* values learnt since */
-    uint16_t counts_at : 10;       /* the counts follow so many times 8 bytes behind this head */
+    uint16_t since_estimate;       /* values learnt since */
+    uint16_t counts_at;            /* the counts follow so many bytes behind this head */
 };
 struct toc_tail_sketch {
     struct toc_tail tail;

@@ -228,7 +228,7 @@ static void measure(const struct toc_window_memory *m, uint64_t kept, double *ou
 }
 
 static float clip_half(double v) {
-    return (float)fmin(fmax(v, -TOC_HALF_MAX), TOC_HALF_MAX);
+    return (float)TOC_MIN(TOC_MAX(v, -TOC_HALF_MAX), TOC_HALF_MAX);
 }
 
 /* A scale fits while the numbers stay far from the ends of binary16 and the center near them. */
