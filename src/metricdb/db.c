@@ -46,6 +46,7 @@ static struct toc_metricdb *make(const struct toc_metricdb_options *o) {
     for (int k = 0; k < 2; k++)
         toc_blocks_init(&db->rollups[k], db->limits.index_cache_bytes / 4);
     toc_exemplars_init(&db->exemplars, (size_t)db->limits.max_exemplars);
+    toc_exemplar_log_init(&db->exemplar_log);
     toc_checkpoints_init(db);
     toc_admission_init(&db->admission);
     toc_metricdb_init_sink(db);
@@ -221,6 +222,7 @@ static void destroy(struct toc_metricdb **out) {
     toc_blocks_fini(&db->blocks);
     for (int k = 0; k < 2; k++)
         toc_blocks_fini(&db->rollups[k]);
+    toc_exemplar_log_fini(db);
     toc_exemplars_fini(&db->exemplars);
     toc_head_fini(&db->head);
     toc_metricdb_fini_notes(db);
@@ -262,6 +264,7 @@ int toc_metricdb_open(const struct toc_metricdb_options *options, struct toc_met
     toc_admission_tick(db); /* what was replayed is no churn */
     db->head.growth = &db->admission.growth;
     toc_metricdb_load_metadata(db);
+    toc_exemplar_log_load(db);
     toc_metricdb_clean_snapshots(db);
     *out = db;
     return 0;
@@ -274,5 +277,6 @@ void toc_metricdb_close(struct toc_metricdb **db) {
     if (toc_metricdb_flush(*db, &err) || toc_metricdb_save_metadata(*db))
         toc_log(TOC_LOG_WARN, "metricdb", "not everything could be written at the end: %s",
                 err.message);
+    toc_exemplar_log_maintain(*db);
     destroy(db);
 }

@@ -185,6 +185,7 @@ static int step(struct toc_metricdb *db, struct toc_err *err) {
 
 int toc_metricdb_maintain(struct toc_metricdb *db, struct toc_err *err) {
     toc_admission_tick(db);
+    toc_exemplar_log_maintain(db);
     toc_mutex_lock(&db->maintain_mutex);
     int64_t now = toc_clock_mono(db->clock).ns;
     int rc = db->failed_code;

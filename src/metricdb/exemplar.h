@@ -1,6 +1,6 @@
 /*
- * Exemplars: samples with a trace id or the like beside a series. Kept in memory only, the newest
- * `max_exemplars` of all series; an older one goes when a new one needs its place.
+ * Exemplars: samples with a trace id or the like beside a series. Kept in memory and in a file, the
+ * newest `max_exemplars` of all series; an older one goes when a new one needs its place.
  */
 #ifndef TOC_METRICDB_EXEMPLAR_H
 #define TOC_METRICDB_EXEMPLAR_H
@@ -41,6 +41,9 @@ enum toc_exemplar_verdict {
 enum toc_exemplar_verdict toc_metricdb_exemplar_add(struct toc_metricdb *db,
                                                     struct toc_labels series,
                                                     const struct toc_exemplar *exemplar);
+/* Writes those added since the last time to disk, so that they survive the end of the process
+ * (exemplar_log.h). A failure is logged, tried again by maintenance, and costs nobody else. */
+void toc_metricdb_exemplars_save(struct toc_metricdb *db);
 
 /* Exemplars of one series in rising time order, borrowed for the call. Non-zero stops. */
 typedef int toc_on_exemplars(void *ctx, struct toc_labels series,

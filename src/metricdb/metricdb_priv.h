@@ -8,6 +8,7 @@
 #include "metricdb/admission.h"
 #include "metricdb/block.h"
 #include "metricdb/checkpoint.h"
+#include "metricdb/exemplar_log.h"
 #include "metricdb/exemplar_priv.h"
 #include "metricdb/head.h"
 #include "metricdb/metricdb.h"
@@ -61,6 +62,7 @@ struct toc_metricdb {
     struct toc_blocks blocks;     /* raw samples */
     struct toc_blocks rollups[2]; /* of 5 minutes, of one hour */
     struct toc_exemplars exemplars;
+    struct toc_exemplar_log exemplar_log;
     /* Samples at or before it are in blocks; INT64_MIN before the first block. */
     _Atomic int64_t sealed_ms;
 

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "metricdb/block_format.h"
+#include "metricdb/exemplar_log.h"
 #include "metricdb/histogram_code.h"
 #include "metricdb/rollup_chunk.h"
 #include "metricdb/rollups.h"
@@ -316,6 +317,33 @@ static int on_block(void *ctx, const char *name) {
     return 0;
 }
 
+/* --- exemplars --- */
+
+static void on_whole_exemplar(void *ctx, struct toc_labels series, const struct toc_exemplar *e) {
+    (void)ctx;
+    (void)series;
+    (void)e;
+}
+
+static void on_bad_exemplars(void *ctx, uint64_t offset, uint64_t bytes) {
+    struct toc_metricdb_loss loss = {.offset = offset, .bytes = bytes};
+    report(ctx, &loss, "saved exemplars");
+}
+
+/* A torn end is what a crash leaves. */
+static int verify_exemplars(struct verify *v) {
+    struct toc_exemplar_visitor visitor = {v, on_whole_exemplar, on_bad_exemplars};
+    char path[4096];
+    uint32_t salt_crc;
+    uint64_t end, bytes;
+    snprintf(path, sizeof path, "%.4000s/exemplars", v->dir);
+    v->file = "exemplars";
+    int rc = toc_exemplar_log_read(v->vfs, path, &visitor, &salt_crc, &end, &bytes);
+    if (rc == TOC_ECORRUPT)
+        on_bad_exemplars(v, 0, bytes);
+    return rc == TOC_ENOENT || rc == TOC_ECORRUPT ? 0 : rc;
+}
+
 int toc_metricdb_verify(struct toc_vfs *vfs, const char *dir, toc_on_damage *fn, void *ctx,
                         struct toc_metricdb_verdict *out, struct toc_err *err) {
     struct verify v = {.vfs = vfs, .dir = dir, .fn = fn, .ctx = ctx, .out = out};
@@ -323,6 +351,8 @@ int toc_metricdb_verify(struct toc_vfs *vfs, const char *dir, toc_on_damage *fn,
     int rc = verify_wal(&v);
     if (!rc)
         rc = verify_head(&v);
+    if (!rc)
+        rc = verify_exemplars(&v);
     for (int k = 0; k < TOC_METRICDB_STORE_COUNT && !rc; k++) {
         char blocks[4096];
         snprintf(blocks, sizeof blocks, "%s/%s", dir, toc_metricdb_store_dir(k));

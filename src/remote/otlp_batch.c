@@ -183,6 +183,8 @@ static void write_exemplars(struct otlp_batch *b) {
         else
             b->out->rejected_exemplars++;
     }
+    if (b->exemplars.count)
+        toc_metricdb_exemplars_save(b->db);
 }
 
 int otlp_batch_write(struct otlp_batch *b, struct toc_err *err) {

@@ -284,6 +284,8 @@ static void add_exemplars(struct write_batch *b) {
         else
             b->out->rejected_exemplars++;
     }
+    if (b->exemplars.count)
+        toc_metricdb_exemplars_save(b->db);
 }
 
 int toc_write_commit(struct write_batch *b, struct toc_err *err) {
