@@ -366,16 +366,8 @@ INLINED void fill_unit(struct toc_window_memory *m, const float *point, size_t c
         sums[c] = (is_first ? 0 : sums[c]) + point[c];
 }
 
-/* A mean in the unit of what is stored; its square still is a float. */
-INLINED float as_stored(double mean, double per_scale, double center) {
-    const double far = 1e15;
-    double v = mean * per_scale - center;
-    v = v > far ? far : v;
-    return (float)(v < -far ? -far : v);
-}
-
-/* The means of the last `width` points, oldest piece first, as they are stored. Per unit a piece is
- * one unit, and the recent ones are at hand. */
+/* The means of the last `width` points, oldest piece first. Per unit a piece is one unit, and the
+ * recent ones are at hand. */
 INLINED void find_current(struct toc_window_memory *m, float *current, size_t channels) {
     const float *means = means_of(m);
     size_t step = m->piece, count = m->shape.width, at = m->at + step - 1;
@@ -385,19 +377,20 @@ INLINED void find_current(struct toc_window_memory *m, float *current, size_t ch
         count = m->recent_units;
         at = m->next + count - m->shape.pieces;
     }
-    double per_scale = 1 / (double)m->scale, center = m->center * per_scale;
     for (size_t p = 0; p < m->shape.pieces; p++, at += step) {
         at = at >= count ? at - count : at;
         for (size_t c = 0; c < channels; c++)
-            current[p * channels + c] =
-                as_stored((double)means[at * channels + c], per_scale, center);
+            current[p * channels + c] = means[at * channels + c];
     }
 }
 
 INLINED struct toc_window_distance search(struct toc_window_memory *m, size_t channels) {
     float few[FEW], *current = m->dimensions > FEW ? current_of(m) : few;
     find_current(m, current, channels);
-    struct toc_window_nearest n = m->search(current, windows_of(m), m->groups, m->dimensions);
+    double per_scale = 1 / (double)m->scale;
+    struct toc_window_unit unit = {per_scale, m->center * per_scale};
+    struct toc_window_nearest n =
+        m->search(&unit, current, windows_of(m), m->groups, m->dimensions);
     double width = (double)m->shape.width, pieces = (double)m->shape.pieces;
     double absolute = channels > 1 ? n.absolute : -1;
     return (struct toc_window_distance){m->scale * sqrt(n.squared * width / pieces), absolute};

@@ -7,8 +7,19 @@
 #include "detect/half.h"
 #include "detect/window_memory_priv.h"
 
-struct toc_window_nearest toc_window_search_portable(const float *current, const uint16_t *windows,
+static const double FAR = 1e15; /* its square still is a float */
+
+static inline float as_stored(const struct toc_window_unit *unit, float mean) {
+    double v = (double)mean * unit->per_scale - unit->center;
+    v = v > FAR ? FAR : v;
+    return (float)(v < -FAR ? -FAR : v);
+}
+
+struct toc_window_nearest toc_window_search_portable(const struct toc_window_unit *unit,
+                                                     float *current, const uint16_t *windows,
                                                      size_t groups, size_t dimensions) {
+    for (size_t d = 0; d < dimensions; d++)
+        current[d] = as_stored(unit, current[d]);
     struct toc_window_nearest best = {INFINITY, INFINITY};
     for (size_t g = 0; g < groups; g++, windows += dimensions * TOC_WINDOW_LANES) {
         float squared[TOC_WINDOW_LANES] = {0}, absolute[TOC_WINDOW_LANES] = {0};
@@ -38,10 +49,28 @@ TARGET static inline float lowest_lane(__m256 v) {
     return _mm_cvtss_f32(a);
 }
 
+/* The same four at a time. */
+TARGET static inline __attribute__((always_inline)) void
+store_units(const struct toc_window_unit *unit, float *current, size_t dimensions) {
+    const __m256d per_scale = _mm256_set1_pd(unit->per_scale),
+                  center = _mm256_set1_pd(unit->center), far = _mm256_set1_pd(FAR);
+    size_t d = 0;
+#pragma GCC unroll 4
+    for (; d + 4 <= dimensions; d += 4) {
+        __m256d v = _mm256_cvtps_pd(_mm_loadu_ps(current + d));
+        v = _mm256_min_pd(_mm256_sub_pd(_mm256_mul_pd(v, per_scale), center), far);
+        v = _mm256_max_pd(v, _mm256_sub_pd(_mm256_setzero_pd(), far));
+        _mm_storeu_ps(current + d, _mm256_cvtpd_ps(v));
+    }
+    for (; d < dimensions; d++)
+        current[d] = as_stored(unit, current[d]);
+}
+
 /* Inlined, so that a number of dimensions that is known leaves no inner loop. */
 TARGET static inline __attribute__((always_inline)) struct toc_window_nearest
-search(bool wants_absolute, const float *current, const uint16_t *windows, size_t groups,
-       size_t dimensions) {
+search(bool wants_absolute, const struct toc_window_unit *unit, float *current,
+       const uint16_t *windows, size_t groups, size_t dimensions) {
+    store_units(unit, current, dimensions);
     const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
     __m256 best_squared = _mm256_set1_ps(INFINITY), best_absolute = best_squared;
     for (size_t g = 0; g < groups; g++, windows += dimensions * TOC_WINDOW_LANES) {
@@ -63,19 +92,21 @@ search(bool wants_absolute, const float *current, const uint16_t *windows, size_
                                        wants_absolute ? lowest_lane(best_absolute) : 0};
 }
 
-TARGET static struct toc_window_nearest search_both(const float *current, const uint16_t *windows,
+TARGET static struct toc_window_nearest search_both(const struct toc_window_unit *unit,
+                                                    float *current, const uint16_t *windows,
                                                     size_t groups, size_t dimensions) {
-    return search(true, current, windows, groups, dimensions);
+    return search(true, unit, current, windows, groups, dimensions);
 }
 
 /* Without the absolute differences, for those who do not look at them: the windows of a metric. */
-TARGET static struct toc_window_nearest
-search_squared(const float *current, const uint16_t *windows, size_t groups, size_t dimensions) {
+TARGET static struct toc_window_nearest search_squared(const struct toc_window_unit *unit,
+                                                       float *current, const uint16_t *windows,
+                                                       size_t groups, size_t dimensions) {
     if (dimensions == 8)
-        return search(false, current, windows, groups, 8);
+        return search(false, unit, current, windows, groups, 8);
     if (dimensions == 16)
-        return search(false, current, windows, groups, 16);
-    return search(false, current, windows, groups, dimensions);
+        return search(false, unit, current, windows, groups, 16);
+    return search(false, unit, current, windows, groups, dimensions);
 }
 
 toc_window_search *toc_window_search_avx2(bool wants_absolute) {
