@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/num.h"
 #include "codec/json_writer.h"
+#include "incident/learn_forecast.h"
 #include "sys/vfs.h"
 
 enum { MODEL_BYTES_MAX = 64 << 20 };
@@ -100,17 +101,6 @@ int toc_learn_score(const struct toc_learn_offline *o) {
     return complain(o->rows_path, &err);
 }
 
-static void write_effect(struct toc_json_writer *w, double level, const struct toc_gate_effect *f) {
-    toc_json_kv_double(w, "level", level);
-    toc_json_kv_int(w, "alerts", (int64_t)f->alerts);
-    toc_json_kv_int(w, "true_alerts", (int64_t)f->true_alerts);
-    toc_json_kv_int(w, "withheld", (int64_t)f->withheld);
-    toc_json_kv_int(w, "true_withheld", (int64_t)f->true_withheld);
-    toc_json_kv_double(w, "precision_before", f->precision_before);
-    toc_json_kv_double(w, "precision_after", f->precision_after);
-    toc_json_kv_double(w, "recall", f->recall);
-}
-
 int toc_learn_validate(const struct toc_learn_offline *o) {
     struct toc_learn_rows rows;
     struct toc_buf out = TOC_BUF_INIT;
@@ -121,14 +111,18 @@ int toc_learn_validate(const struct toc_learn_offline *o) {
     double *p = toc_try_calloc(rows.rows + 1, sizeof *p);
     if (rc == 0 && !p)
         rc = toc_errf(&err, TOC_ENOMEM, "no memory for %zu rows", rows.rows);
+    struct toc_gate_question q = {o->keep, rows.series, rows.score};
+    struct toc_gate_forecast f;
     if (rc == 0)
-        rc = toc_classifier_cross_validate(&e, p, &err);
+        rc = toc_gate_foretell(&e, &q, p, &f, &err);
     if (rc == 0) {
-        double level = toc_gate_level(&e, p, o->keep);
-        struct toc_gate_effect f = toc_gate_effect(&e, p, level);
         toc_json_writer_init(&w, &out);
         toc_json_begin_object(&w);
-        write_effect(&w, level, &f);
+        toc_json_kv_double(&w, "level", f.level);
+        toc_json_key(&w, "effect");
+        toc_learn_write_effect(&w, &f.effect);
+        toc_json_key(&w, "forecast");
+        toc_learn_write_forecast(&w, &f);
         toc_json_end_object(&w);
         toc_buf_append_char(&out, '\n');
     }

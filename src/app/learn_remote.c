@@ -65,19 +65,36 @@ static double number(const struct toc_json *o, const char *key) {
     return toc_json_get_double(o, key, 0, &v, NULL) < 0 ? 0 : v;
 }
 
+static void print_foretold(const struct toc_json *forecast, const char *key, double unit,
+                           const char *text) {
+    const struct toc_json *x = toc_json_get(forecast, key);
+    int digits = unit > 1 ? 1 : 2;
+    printf("  %-32s %.*f (%.*f to %.*f)\n", text, digits, unit * number(x, "value"), digits,
+           unit * number(x, "low"), digits, unit * number(x, "high"));
+}
+
+static void print_forecast(const struct toc_json *p, const struct toc_json *told) {
+    const struct toc_json *e = toc_json_get(p, "effect");
+    printf("Foretold from %.0f judged alerts of the last %.0f days (and 90 %% of what may come):\n",
+           number(e, "alerts"), number(p, "days"));
+    print_foretold(told, "withheld", 100, "alerts withheld, %");
+    print_foretold(told, "recall", 100, "true alerts that still page, %");
+    print_foretold(told, "lift", 1, "precision, times");
+    print_foretold(told, "precision", 100, "precision, %");
+    printf("Precision without it: %.1f %%. Of all %.0f remembered alerts %.0f would be withheld.\n",
+           100 * number(e, "precision_before"), number(p, "remembered_alerts"),
+           number(p, "remembered_withheld"));
+}
+
 static void print_preview(const struct toc_json *p) {
-    const struct toc_json *e = toc_json_get(p, "effect"), *f = toc_json_get(p, "features");
-    const struct toc_json *notes = toc_json_get(p, "notes");
+    const struct toc_json *f = toc_json_get(p, "features"), *notes = toc_json_get(p, "notes");
+    const struct toc_json *told = toc_json_get(p, "forecast");
     printf("%.0f verdicts, model %.*s, level %.3f\n", number(p, "labels"),
            TOC_SV_ARG(toc_json_get(p, "model")->string), number(p, "level"));
-    printf("Of %.0f judged alerts of the last %.0f days %.0f would have been withheld, %.0f of "
-           "them true.\n",
-           number(e, "alerts"), number(p, "days"), number(e, "withheld"),
-           number(e, "true_withheld"));
-    printf("Precision %.3f -> %.3f; %.1f %% of the true alerts still page.\n",
-           number(e, "precision_before"), number(e, "precision_after"), 100 * number(e, "recall"));
-    printf("Of all %.0f remembered alerts: %.0f withheld.\n", number(p, "remembered_alerts"),
-           number(p, "remembered_withheld"));
+    if (toc_sv_eq(toc_json_get(told, "verdict")->string, TOC_SV("unknown")))
+        printf("Not enough data to foretell the effect.\n");
+    else
+        print_forecast(p, told);
     printf("Weighs most:");
     for (size_t i = 0; f && i < f->count && i < 5; i++)
         printf(" %.*s %.0f %%", TOC_SV_ARG(toc_json_get(&f->items[i], "name")->string),

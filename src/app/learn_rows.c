@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/alloc.h"
+#include "base/map.h"
 #include "base/num.h"
 
 static size_t column_named(const struct toc_detect_input *in, const char *name) {
@@ -13,7 +14,7 @@ static size_t column_named(const struct toc_detect_input *in, const char *name) 
 }
 
 static bool is_feature(const struct toc_detect_input *in, size_t column) {
-    static const char *const others[] = {"alert",     "label", "weight",
+    static const char *const others[] = {"alert",     "label", "weight",  "series",
                                          "first_row", "row",   "last_row"};
     if (column == in->columns.time)
         return false;
@@ -51,6 +52,22 @@ static void set_group(struct toc_learn_rows *r, size_t row, size_t column) {
     r->groups[row] = row == 0 ? 0 : r->groups[row - 1] + !is_same;
 }
 
+/* The first row of a series is its number. */
+static void set_series(struct toc_learn_rows *r, size_t column) {
+    struct toc_map first = TOC_MAP_INIT;
+    for (size_t row = 0; row < r->rows; row++) {
+        if (column == SIZE_MAX) {
+            r->series[row] = r->groups[row];
+            continue;
+        }
+        void *known = toc_map_get(&first, r->in.rows.items[row][column]);
+        r->series[row] = known ? (uint32_t)((uintptr_t)known - 1) : (uint32_t)row;
+        if (!known)
+            toc_map_put(&first, r->in.rows.items[row][column], (void *)((uintptr_t)row + 1));
+    }
+    toc_map_fini(&first);
+}
+
 static int fill(struct toc_learn_rows *r, struct toc_err *err) {
     size_t alert = column_named(&r->in, "alert"), label = column_named(&r->in, "label"),
            weight = column_named(&r->in, "weight"), at = 0;
@@ -65,6 +82,7 @@ static int fill(struct toc_learn_rows *r, struct toc_err *err) {
         if (rc == 0)
             rc = read_weight(r, row, weight, err);
     }
+    set_series(r, column_named(&r->in, "series"));
     return rc;
 }
 
@@ -74,15 +92,20 @@ int toc_learn_rows_read(struct toc_learn_rows *r, const char *path, struct toc_e
     if (rc < 0)
         return rc;
     r->rows = r->in.rows.count;
-    for (size_t c = 0; c < r->in.columns.header_count; c++)
+    r->score = SIZE_MAX;
+    for (size_t c = 0; c < r->in.columns.header_count; c++) {
+        if (is_feature(&r->in, c) && c == column_named(&r->in, "peak"))
+            r->score = r->columns;
         r->columns += is_feature(&r->in, c);
+    }
     if (r->columns == 0)
         return toc_errf(err, TOC_EPARSE, "the header names no feature");
     r->values = toc_try_calloc(r->rows * r->columns + 1, sizeof *r->values);
     r->labels = toc_try_calloc(r->rows + 1, sizeof *r->labels);
     r->groups = toc_try_calloc(r->rows + 1, sizeof *r->groups);
     r->weights = toc_try_calloc(r->rows + 1, sizeof *r->weights);
-    if (!r->values || !r->labels || !r->groups || !r->weights)
+    r->series = toc_try_calloc(r->rows + 1, sizeof *r->series);
+    if (!r->values || !r->labels || !r->groups || !r->weights || !r->series)
         return toc_errf(err, TOC_ENOMEM, "no memory for %zu rows", r->rows);
     return fill(r, err);
 }
@@ -93,6 +116,7 @@ void toc_learn_rows_fini(struct toc_learn_rows *r) {
     toc_free(r->labels);
     toc_free(r->groups);
     toc_free(r->weights);
+    toc_free(r->series);
     *r = (struct toc_learn_rows){0};
 }
 

@@ -13,11 +13,14 @@ struct toc_learn_rows {
     uint8_t *labels;  /* 0 where there is no column `label` */
     uint32_t *groups; /* number of the alert, from the column `alert`; else of the row */
     double *weights;  /* column `weight`, else 1 */
+    uint32_t *series; /* number of the first row of the series that the column `series` numbers; else that of the alert */
+    size_t score;     /* feature `peak`; SIZE_MAX: there is none */
     bool has_labels;
 };
 
-/* Columns `alert`, `label`, `weight`, `first_row`, `row`, `last_row` and the time are no features.
- * An empty cell is a missing value. TOC_EPARSE with line and column. Fini it in any case. */
+/* Columns `alert`, `label`, `weight`, `series`, `first_row`, `row`, `last_row` and the time are no
+ * features. An empty cell is a missing value. TOC_EPARSE with line and column. Fini it in any case.
+ */
 int toc_learn_rows_read(struct toc_learn_rows *r, const char *path,
                         struct toc_err *err) TOC_MUST_CHECK;
 void toc_learn_rows_fini(struct toc_learn_rows *r);

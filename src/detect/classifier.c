@@ -7,7 +7,7 @@
 #include "detect/gboost.h"
 #include "detect/logistic.h"
 
-static const double L2 = 0.1, LEVEL_MAX = 0.5;
+static const double L2 = 0.1;
 
 struct toc_classifier {
     struct toc_gboost *trees;      /* NULL: a logistic regression alone */
@@ -69,7 +69,7 @@ void toc_classifier_importance(const struct toc_classifier *c, double *out_share
 
 /* --- examples --- */
 
-static size_t group_end(const struct toc_examples *e, size_t row) {
+size_t toc_examples_alert_end(const struct toc_examples *e, size_t row) {
     size_t end = row + 1;
     while (end < e->x.rows && e->groups[end] == e->groups[row])
         end++;
@@ -82,7 +82,7 @@ struct counts {
 
 static struct counts count(const struct toc_examples *e) {
     struct counts n = {0};
-    for (size_t r = 0; r < e->x.rows; r = group_end(e, r)) {
+    for (size_t r = 0; r < e->x.rows; r = toc_examples_alert_end(e, r)) {
         n.alerts++;
         n.of[e->labels[r] != 0]++;
     }
@@ -104,7 +104,7 @@ static int check_enough(const struct counts *n, struct toc_err *err) {
 static double *row_weights(const struct toc_examples *e) {
     double *w = toc_try_calloc(e->x.rows + 1, sizeof *w);
     for (size_t r = 0; w && r < e->x.rows;) {
-        size_t end = group_end(e, r), looks = end - r;
+        size_t end = toc_examples_alert_end(e, r), looks = end - r;
         double whole = e->weights ? e->weights[r] : 1;
         for (; r < end; r++)
             w[r] = whole / (double)looks;
@@ -120,8 +120,8 @@ static struct toc_gboost_params tree_params(size_t columns) {
     return p;
 }
 
-static int fit_as(const struct toc_examples *e, enum toc_classifier_type type,
-                  struct toc_classifier **out, struct toc_err *err) {
+int toc_classifier_fit_as(const struct toc_examples *e, enum toc_classifier_type type,
+                          struct toc_classifier **out, struct toc_err *err) {
     struct toc_classifier *c = TOC_NEW(struct toc_classifier);
     struct toc_gboost_params p = tree_params(e->x.columns);
     double *weights = row_weights(e);
@@ -137,16 +137,22 @@ static int fit_as(const struct toc_examples *e, enum toc_classifier_type type,
     return rc;
 }
 
-static enum toc_classifier_type type_for(size_t alerts) {
+enum toc_classifier_type toc_classifier_type_for(size_t alerts) {
     return alerts >= TOC_CLASSIFIER_TREES_MIN ? TOC_CLASSIFIER_TREES : TOC_CLASSIFIER_LOGISTIC;
+}
+
+int toc_examples_check(const struct toc_examples *e, size_t *out_alerts, struct toc_err *err) {
+    struct counts n = count(e);
+    *out_alerts = n.alerts;
+    return check_enough(&n, err);
 }
 
 int toc_classifier_fit(const struct toc_examples *e, struct toc_classifier **out,
                        struct toc_err *err) {
-    struct counts n = count(e);
+    size_t alerts;
     *out = NULL;
-    int rc = check_enough(&n, err);
-    return rc < 0 ? rc : fit_as(e, type_for(n.alerts), out, err);
+    int rc = toc_examples_check(e, &alerts, err);
+    return rc < 0 ? rc : toc_classifier_fit_as(e, toc_classifier_type_for(alerts), out, err);
 }
 
 /* --- cross-validation --- */
@@ -186,87 +192,46 @@ static void rest_fini(struct rest *r) {
     toc_free(r->groups);
 }
 
+static size_t true_rows(const struct rest *r) {
+    size_t n = 0;
+    for (size_t i = 0; i < r->rows; i++)
+        n += r->labels[i] != 0;
+    return n;
+}
+
 static int judge_fold(const struct toc_examples *e, enum toc_classifier_type type, size_t first,
                       size_t end, double *out_p, struct toc_err *err) {
     struct rest rest;
     struct toc_classifier *c = NULL;
     int rc = rest_make(e, first, end, &rest, err);
-    if (rc == 0) {
+    size_t right = rc == 0 ? true_rows(&rest) : 0;
+    bool has_both = right > 0 && right < rest.rows;
+    if (rc == 0 && has_both) {
         struct toc_examples others = {
             {rest.values, rest.rows, e->x.columns}, rest.labels, rest.weights, rest.groups};
-        rc = fit_as(&others, type, &c, err);
+        rc = toc_classifier_fit_as(&others, type, &c, err);
     }
     for (size_t r = first; rc == 0 && r < end; r++)
-        out_p[r] = toc_classifier_probability(c, e->x.values + r * e->x.columns);
+        out_p[r] = c ? toc_classifier_probability(c, e->x.values + r * e->x.columns) : right > 0;
     toc_classifier_free(&c);
     rest_fini(&rest);
     return rc;
 }
 
-int toc_classifier_cross_validate(const struct toc_examples *e, double *out_p,
-                                  struct toc_err *err) {
+int toc_classifier_cross_validate(const struct toc_examples *e, enum toc_classifier_type type,
+                                  double *out_p, struct toc_err *err) {
     struct counts n = count(e);
-    int rc = check_enough(&n, err);
+    int rc = 0;
     size_t first = 0, seen = 0;
     for (size_t fold = 1; rc == 0 && fold <= TOC_CLASSIFIER_FOLDS; fold++) {
         size_t end = first;
         for (; end < e->x.rows && seen < n.alerts * fold / TOC_CLASSIFIER_FOLDS; seen++)
-            end = group_end(e, end);
+            end = toc_examples_alert_end(e, end);
         if (end > first)
-            rc = judge_fold(e, type_for(n.alerts), first, end, out_p, err);
+            rc = judge_fold(e, type, first, end, out_p, err);
         first = end;
     }
     return rc;
-}
-
-/* --- the gate --- */
-
-static double best_look(const double *p, size_t row, size_t end) {
-    double best = 0;
-    for (; row < end; row++)
-        best = fmax(best, p[row]);
-    return best;
-}
-
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double toc_gate_level(const struct toc_examples *e, const double *p, double keep) {
-    double *best = toc_try_calloc(e->x.rows + 1, sizeof *best), level = 0;
-    size_t n = 0;
-    if (!best)
-        return 0; /* withholds nothing */
-    for (size_t r = 0, end; r < e->x.rows; r = end) {
-        end = group_end(e, r);
-        if (e->labels[r])
-            best[n++] = best_look(p, r, end);
-    }
-    qsort(best, n, sizeof *best, by_value);
-    size_t lost = (size_t)floor((1 - keep) * (double)n + 1e-9);
-    if (lost < n)
-        level = best[lost];
-    toc_free(best);
-    return fmin(level, LEVEL_MAX);
-}
-
-struct toc_gate_effect toc_gate_effect(const struct toc_examples *e, const double *p,
-                                       double level) {
-    struct toc_gate_effect f = {0};
-    for (size_t r = 0, end; r < e->x.rows; r = end) {
-        end = group_end(e, r);
-        bool is_true = e->labels[r] != 0, is_withheld = best_look(p, r, end) < level;
-        f.alerts++;
-        f.true_alerts += is_true;
-        f.withheld += is_withheld;
-        f.true_withheld += is_true && is_withheld;
-    }
-    size_t paged = f.alerts - f.withheld, right = f.true_alerts - f.true_withheld;
-    f.precision_before = f.alerts ? (double)f.true_alerts / (double)f.alerts : NAN;
-    f.precision_after = paged ? (double)right / (double)paged : NAN;
-    f.recall = f.true_alerts ? (double)right / (double)f.true_alerts : NAN;
-    return f;
 }
 
 /* --- bytes: "TCL1", u8 type, the logistic regression's bytes as a string, then those of the trees

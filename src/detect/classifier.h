@@ -4,9 +4,7 @@
  * boosted trees. Rows of one group (the looks at one alert) share a label and count as one alert
  * together.
  *
- * What a model would do is told by cross-validation over the labelled past: each alert is judged by
- * a model that has seen no row of its own fold, folds being blocks in the order given (time), so
- * that neighbours in time do not vouch for each other.
+ * What a model would do is told by detect/gate.h.
  */
 #ifndef TOC_DETECT_CLASSIFIER_H
 #define TOC_DETECT_CLASSIFIER_H
@@ -55,20 +53,20 @@ double toc_classifier_probability(const struct toc_classifier *c, const double *
 /* What each column counts for: shares that sum to 1 (or 0). */
 void toc_classifier_importance(const struct toc_classifier *c, double *out_shares);
 
-/* P(true) per row by models that have not seen the row's fold. TOC_ENODATA as for the fit. */
-int toc_classifier_cross_validate(const struct toc_examples *e, double *out_p,
-                                  struct toc_err *err) TOC_MUST_CHECK;
-
-/* An alert pages at its first look with P(true) >= level; until then it is withheld. */
-struct toc_gate_effect {
-    size_t alerts, true_alerts; /* without the gate */
-    size_t withheld, true_withheld;
-    double precision_before, precision_after; /* NaN when there is nothing */
-    double recall;                            /* share of the true alerts that still page */
-};
-/* The highest level that still pages at least `keep` of the true alerts, at most 0.5. */
-double toc_gate_level(const struct toc_examples *e, const double *p, double keep);
-struct toc_gate_effect toc_gate_effect(const struct toc_examples *e, const double *p, double level);
+enum toc_classifier_type toc_classifier_type_for(size_t alerts);
+/* Of the given type, however few the verdicts are: for judging what verdicts can teach. TOC_EINVAL
+ * when all are of one class. */
+int toc_classifier_fit_as(const struct toc_examples *e, enum toc_classifier_type type,
+                          struct toc_classifier **out, struct toc_err *err) TOC_MUST_CHECK;
+/* P(true) per row by models that have not seen the row's fold; folds are blocks in the order given.
+ * A fold whose rest is of one class gets the rest's share of true alerts. */
+int toc_classifier_cross_validate(const struct toc_examples *e, enum toc_classifier_type type,
+                                  double *out_p, struct toc_err *err) TOC_MUST_CHECK;
+/* The row after the last look at the alert that begins at `row`. */
+size_t toc_examples_alert_end(const struct toc_examples *e, size_t row);
+/* TOC_ENODATA when they are too few to learn from. */
+int toc_examples_check(const struct toc_examples *e, size_t *out_alerts,
+                       struct toc_err *err) TOC_MUST_CHECK;
 
 /* Versioned bytes with the checksum of the model inside. */
 void toc_classifier_encode(const struct toc_classifier *c, struct toc_buf *out);

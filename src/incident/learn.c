@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "incident/learn_forecast.h"
 #include "incident/learn_priv.h"
 #include "promql/promql.h"
 
@@ -249,18 +250,6 @@ int toc_learn_verdict_alert(struct toc_learn *l, uint64_t id, enum toc_verdict v
 
 /* --- views --- */
 
-static void write_effect(struct toc_json_writer *w, const struct toc_gate_effect *f) {
-    toc_json_begin_object(w);
-    toc_json_kv_int(w, "alerts", (int64_t)f->alerts);
-    toc_json_kv_int(w, "true_alerts", (int64_t)f->true_alerts);
-    toc_json_kv_int(w, "withheld", (int64_t)f->withheld);
-    toc_json_kv_int(w, "true_withheld", (int64_t)f->true_withheld);
-    toc_json_kv_double(w, "precision_before", f->precision_before);
-    toc_json_kv_double(w, "precision_after", f->precision_after);
-    toc_json_kv_double(w, "recall", f->recall);
-    toc_json_end_object(w);
-}
-
 static void write_version(struct toc_json_writer *w, const struct learn_version *v) {
     toc_json_begin_object(w);
     toc_json_kv_int(w, "version", v->number);
@@ -272,7 +261,7 @@ static void write_version(struct toc_json_writer *w, const struct learn_version 
     toc_json_kv_double(w, "level", v->level);
     toc_json_kv_double(w, "keep", v->keep);
     toc_json_key(w, "foretold");
-    write_effect(w, &v->foretold);
+    toc_learn_write_effect(w, &v->foretold);
     toc_json_end_object(w);
 }
 

@@ -20,7 +20,7 @@
 #include "base/error.h"
 #include "codec/json_writer.h"
 #include "detect/alert_features.h"
-#include "detect/classifier.h"
+#include "detect/gate.h"
 #include "model/alert.h"
 #include "model/blob_store.h"
 #include "model/incident.h"
@@ -33,7 +33,7 @@ enum {
     TOC_LEARN_NAME_MAX = 128, /* bytes of a scope's or person's name */
 };
 
-/* Below it, what cross-validation foretells does not hold any more (docs/quality.md). */
+/* Below it forecasts were not tried (docs/quality.md). */
 #define TOC_LEARN_KEEP_MIN 0.8
 
 /* What is known around an alert; rows up to now. */
@@ -93,14 +93,15 @@ struct toc_learn_plan {
     enum toc_learn_mode mode;   /* of apply */
     struct toc_sv actor;        /* of apply */
 };
-/* Trains on the labels of the last 90 days and writes what would have been: labels, type, level,
- * foretold effect by cross-validation, alerts of these days that would have been withheld (with
- * those whose verdict is "true" named), what weighs most, and notes. Changes nothing.
- * TOC_ENODATA "not enough verdicts yet (n of 50)", TOC_ECONFLICT naming the person whose recent
- * verdicts contradict the others, TOC_ENOENT. */
+/* Trains on the labels of the last 90 days and writes what is foretold: labels, type, level, effect
+ * with its intervals (detect/gate.h), alerts of these days that would have been withheld (with
+ * those whose verdict is "true" named), what weighs most, and notes. Changes nothing. TOC_ENODATA
+ * "not enough verdicts yet (n of 50)", TOC_ECONFLICT naming the person whose recent verdicts
+ * contradict the others, TOC_ENOENT. */
 int toc_learn_preview(struct toc_learn *l, const struct toc_learn_plan *p, struct toc_ts now,
                       struct toc_json_writer *w, struct toc_err *err) TOC_MUST_CHECK;
-/* Trains the same, stores it as a new version and puts it in force. */
+/* Trains the same, stores it as a new version and puts it in force. To enforce what shows no effect
+ * is refused: TOC_ECONFLICT, TOC_ENODATA when that cannot be foretold. */
 int toc_learn_apply(struct toc_learn *l, const struct toc_learn_plan *p, struct toc_ts now,
                     uint32_t *out_version, struct toc_err *err) TOC_MUST_CHECK;
 /* Back to an earlier version in its mode; 0: to the one before, or off when there is none. What is

@@ -18,7 +18,8 @@ static bool teaches(const struct learn_alert *a, const struct toc_learn_plan *p,
            toc_sv_eq_cstr(p->scope, a->scope);
 }
 
-static void add(struct learn_set *s, const struct learn_alert *a) {
+/* `first`: fingerprint to the first row of the series + 1. */
+static void add(struct learn_set *s, const struct learn_alert *a, struct toc_map *first) {
     struct learn_item item = {.id = a->id,
                               .labelled_at = a->labelled_at,
                               .first_row = s->rows,
@@ -26,12 +27,17 @@ static void add(struct learn_set *s, const struct learn_alert *a) {
                               .is_true = a->label == LEARN_TRUE};
     toc_sv_copy(toc_sv_cstr(a->actor), item.actor, sizeof item.actor);
     toc_sv_copy(toc_sv_cstr(a->incident), item.incident, sizeof item.incident);
+    void *known = toc_map_get(first, toc_map_u64(&a->fingerprint));
+    uint32_t series = known ? (uint32_t)((uintptr_t)known - 1) : (uint32_t)s->rows;
+    if (!known)
+        toc_map_put(first, toc_map_u64(&a->fingerprint), (void *)((uintptr_t)s->rows + 1));
     for (size_t k = 0; k < a->look_count; k++) {
         double *to = s->values + s->rows * TOC_ALERT_FEATURES;
         for (size_t i = 0; i < TOC_ALERT_FEATURES; i++)
             to[i] = (double)a->looks[k * TOC_ALERT_FEATURES + i];
         s->labels[s->rows] = item.is_true;
         s->weights[s->rows] = 1;
+        s->series[s->rows] = series;
         s->groups[s->rows++] = (uint32_t)s->items.count;
     }
     TOC_VEC_PUSH(&s->items, item);
@@ -69,7 +75,8 @@ static bool set_alloc(struct learn_set *s, size_t rows) {
     s->labels = toc_try_calloc(rows + 1, sizeof *s->labels);
     s->weights = toc_try_calloc(rows + 1, sizeof *s->weights);
     s->groups = toc_try_calloc(rows + 1, sizeof *s->groups);
-    return s->values && s->labels && s->weights && s->groups;
+    s->series = toc_try_calloc(rows + 1, sizeof *s->series);
+    return s->values && s->labels && s->weights && s->groups && s->series;
 }
 
 int toc_learn_set_make(struct toc_learn *l, const struct toc_learn_plan *p, struct toc_ts since,
@@ -80,9 +87,11 @@ int toc_learn_set_make(struct toc_learn *l, const struct toc_learn_plan *p, stru
         rows += teaches(l->alerts.items[i], p, since) ? l->alerts.items[i]->look_count : 0;
     if (!set_alloc(out, rows))
         return toc_errf(err, TOC_ENOMEM, "no memory for %zu looks", rows);
+    struct toc_map first = TOC_MAP_INIT;
     for (size_t i = 0; i < l->alerts.count; i++)
         if (teaches(l->alerts.items[i], p, since))
-            add(out, l->alerts.items[i]);
+            add(out, l->alerts.items[i], &first);
+    toc_map_fini(&first);
     count_persons(out);
     toc_learn_set_bound(out);
     return 0;
@@ -93,6 +102,7 @@ void toc_learn_set_fini(struct learn_set *s) {
     toc_free(s->labels);
     toc_free(s->weights);
     toc_free(s->groups);
+    toc_free(s->series);
     TOC_VEC_FINI(&s->items);
     *s = (struct learn_set){0};
 }

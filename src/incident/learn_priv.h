@@ -99,7 +99,7 @@ struct learn_set {
     double *values; /* rows x TOC_ALERT_FEATURES */
     uint8_t *labels;
     double *weights;
-    uint32_t *groups;
+    uint32_t *groups, *series; /* alerts of the same labels are one series */
     size_t rows;
     TOC_VEC(struct learn_item) items; /* alerts in the order of time: the groups */
     size_t persons;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "incident/learn_forecast.h"
 #include "incident/learn_priv.h"
 
 enum { EXAMPLES = 20, TOP_FEATURES = 8 };
@@ -14,8 +15,8 @@ struct outcome {
     struct learn_set set;
     struct toc_classifier *classifier;
     double *p; /* out of fold, per row */
-    double keep, level;
-    struct toc_gate_effect foretold;
+    double keep;
+    struct toc_gate_forecast forecast;
 };
 
 static void outcome_fini(struct outcome *o) {
@@ -58,12 +59,9 @@ static int train(struct toc_learn *l, const struct toc_learn_plan *p, struct toc
     o->p = toc_try_calloc(o->set.rows + 1, sizeof *o->p);
     if (rc == 0 && !o->p)
         rc = toc_errf(err, TOC_ENOMEM, "no memory for %zu looks", o->set.rows);
+    const struct toc_gate_question q = {o->keep, o->set.series, TOC_ALERT_FEATURE_PEAK};
     if (rc == 0)
-        rc = toc_classifier_cross_validate(&e, o->p, err);
-    if (rc == 0) {
-        o->level = toc_gate_level(&e, o->p, o->keep);
-        o->foretold = toc_gate_effect(&e, o->p, o->level);
-    }
+        rc = toc_gate_foretell(&e, &q, o->p, &o->forecast, err);
     count(l, rc);
     return rc;
 }
@@ -72,20 +70,6 @@ static int train(struct toc_learn *l, const struct toc_learn_plan *p, struct toc
 
 static void write_number(struct toc_json_writer *w, const char *key, size_t n) {
     toc_json_kv_int(w, key, (int64_t)n);
-}
-
-static void write_effect(const struct outcome *o, struct toc_json_writer *w) {
-    const struct toc_gate_effect *f = &o->foretold;
-    toc_json_key(w, "effect");
-    toc_json_begin_object(w);
-    write_number(w, "alerts", f->alerts);
-    write_number(w, "true_alerts", f->true_alerts);
-    write_number(w, "withheld", f->withheld);
-    write_number(w, "true_withheld", f->true_withheld);
-    toc_json_kv_double(w, "precision_before", f->precision_before);
-    toc_json_kv_double(w, "precision_after", f->precision_after);
-    toc_json_kv_double(w, "recall", f->recall);
-    toc_json_end_object(w);
 }
 
 static double best_of(const struct outcome *o, const struct learn_item *item) {
@@ -103,7 +87,7 @@ static void write_lost(const struct outcome *o, struct toc_json_writer *w) {
     for (size_t i = 0; i < o->set.items.count && left; i++) {
         const struct learn_item *item = &o->set.items.items[i];
         double p = best_of(o, item);
-        if (!item->is_true || p >= o->level)
+        if (!item->is_true || p >= o->forecast.level)
             continue;
         toc_json_begin_object(w);
         toc_json_kv_int(w, "id", (int64_t)item->id);
@@ -146,7 +130,8 @@ static void write_all_alerts(struct toc_learn *l, const struct toc_learn_plan *p
         if (!toc_sv_eq_cstr(p->scope, a->scope) || now.ms - a->first.ms > PREVIEW_MS)
             continue;
         alerts++;
-        withheld += a->look_count > 0 && toc_learn_probability(o->classifier, a) < o->level;
+        withheld +=
+            a->look_count > 0 && toc_learn_probability(o->classifier, a) < o->forecast.level;
     }
     toc_mutex_unlock(&l->mutex);
     write_number(w, "remembered_alerts", alerts);
@@ -155,8 +140,11 @@ static void write_all_alerts(struct toc_learn *l, const struct toc_learn_plan *p
 
 static void write_notes(const struct outcome *o, struct toc_json_writer *w) {
     struct toc_buf text = TOC_BUF_INIT;
+    struct toc_err why = {0};
     toc_json_key(w, "notes");
     toc_json_begin_array(w);
+    if (toc_learn_check_forecast(&o->forecast, &why) < 0)
+        toc_json_string(w, toc_sv_cstr(why.message));
     if (o->set.persons == 1)
         toc_buf_printf(&text, "all verdicts are by one person, %s", o->set.busiest);
     else if (2 * o->set.busiest_count > o->set.items.count)
@@ -180,8 +168,11 @@ int toc_learn_preview(struct toc_learn *l, const struct toc_learn_plan *p, struc
         write_number(w, "labels", o.set.items.count);
         write_number(w, "persons", o.set.persons);
         toc_json_kv_double(w, "keep", o.keep);
-        toc_json_kv_double(w, "level", o.level);
-        write_effect(&o, w);
+        toc_json_kv_double(w, "level", o.forecast.level);
+        toc_json_key(w, "effect");
+        toc_learn_write_effect(w, &o.forecast.effect);
+        toc_json_key(w, "forecast");
+        toc_learn_write_forecast(w, &o.forecast);
         write_all_alerts(l, p, &o, now, w);
         write_lost(&o, w);
         write_importance(&o, w);
@@ -212,10 +203,10 @@ static int install(struct toc_learn *l, const struct toc_learn_plan *p, struct o
                               .mode = p->mode,
                               .made_at = now,
                               .actor = toc_sv_dup_cstr(p->actor),
-                              .level = o->level,
+                              .level = o->forecast.level,
                               .keep = o->keep,
                               .labels = o->set.items.count,
-                              .foretold = o->foretold,
+                              .foretold = o->forecast.effect,
                               .classifier = o->classifier};
     int rc = toc_learn_version_save(l, s, &v, err);
     s->last_number = s->active = v.number;
@@ -240,6 +231,11 @@ int toc_learn_apply(struct toc_learn *l, const struct toc_learn_plan *p, struct 
     if (p->mode != TOC_LEARN_SHADOW && p->mode != TOC_LEARN_ENFORCE)
         return toc_errf(err, TOC_EINVAL, "mode: shadow or enforce");
     int rc = train(l, p, now, &o, err);
+    if (rc == 0 && p->mode == TOC_LEARN_ENFORCE) {
+        rc = toc_learn_check_forecast(&o.forecast, err);
+        if (rc < 0)
+            count(l, rc);
+    }
     if (rc == 0) {
         toc_mutex_lock(&l->mutex);
         rc = install(l, p, &o, now, out_version, err);

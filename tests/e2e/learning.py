@@ -63,10 +63,12 @@ def scope(d):
 
 
 def teach(c, d, feeder):
-    """Even runs get a blip that nobody wants to hear of, odd ones a lasting break."""
+    """Even runs get a blip that nobody wants to hear of, odd ones a lasting break: half of both first, then the others. A
+    preview tries itself on what came later, so verdicts of both kinds must be early and late."""
     time.sleep(28)
-    feeder.shake([r for r in range(RUNS) if r % 2 == 0], 25, 2.5)
-    feeder.shake([r for r in range(RUNS) if r % 2 == 1], 3000, 6)
+    for half in (0, 1):
+        feeder.shake([r for r in range(RUNS) if r % 4 == 2 * half], 25, 2.5)
+        feeder.shake([r for r in range(RUNS) if r % 4 == 2 * half + 1], 3000, 6)
     found = wait_for(lambda: len(d.incidents()) >= RUNS and d.incidents(), 20) or d.incidents()
     c.check(len(found) >= RUNS, f'an incident for each run: {len(found)} of {RUNS}')
     code, out, err = d.command('learn', 'preview', 'ml')
@@ -79,13 +81,19 @@ def teach(c, d, feeder):
 
 
 def learn(c, d):
-    code, out, err = d.command('learn', 'preview', 'ml', '--output', 'json')
+    code, out, err = d.command('learn', 'preview', 'ml', '--keep', '0.9', '--output', 'json')
     if not c.equal(code, 0, f'preview {err}'):
         return
     p = json.loads(out)
     c.check(p['effect']['withheld'] > 10 and p['effect']['precision_after'] > p['effect']['precision_before'] + 0.2,
             f"the preview foretells fewer false alarms: {p['effect']}")
     c.check(p['effect']['recall'] >= 0.9, 'and that true ones still page')
+    told = p['forecast']
+    c.check(all(told[k]['low'] <= told[k]['value'] <= told[k]['high'] for k in ('withheld', 'lift', 'recall', 'precision')),
+            f'each number with its interval: {told}')
+    c.equal((told['verdict'], told['moments']), ('shown', 3), 'an effect is shown, tried at three earlier moments')
+    code, out, err = d.command('learn', 'preview', 'ml', '--keep', '0.9')
+    c.check(code == 0 and 'true alerts that still page, %' in out, f'the preview as text: {out} {err}')
     c.check(any('one person' in n for n in p['notes']), f"it says that one person gave all verdicts: {p['notes']}")
     c.equal(scope(d)['mode'], 'off', 'a preview changes nothing')
     viewer = d.post(f'{T}/tokens', {'name': 'eve', 'role': 'viewer'}).json['token']

@@ -223,11 +223,12 @@ async function learningPage(page) {
   const effect = { alerts: 90, true_alerts: 40, withheld: 38, true_withheld: 1, precision_before: 0.44, precision_after: 0.77, recall: 0.97 };
   const scope = { scope: "ml", mode: "enforce", version: 2, alerts: 90, true: 40, false: 50, ignored: 0, needed: 50, withheld: 38, versions: [1, 2].map((version) =>
     ({ version, mode: "enforce", model: "logistic", made_at: "2026-01-02T03:04:05Z", actor: "ada", labels: 90, level: 0.2, keep: 0.98, foretold: effect })) };
-  const sent = [];
+  const foretold = (value) => ({ value, low: value * 0.9, high: value * 1.02 }), sent = [];
+  const forecast = { verdict: "shown", withheld: foretold(0.42), lift: foretold(1.75), recall: foretold(0.97), precision: foretold(0.77) };
   await page.route(/\/api\/tocsin\/v1\/learn/, async (route) => {
     const request = route.request(), path = new URL(request.url()).pathname;
     if (request.method() === "POST") sent.push([path.split("/").pop(), request.postDataJSON()]);
-    const body = path.endsWith("preview") ? { scope: "ml", days: 90, model: "logistic", labels: 90, persons: 1, keep: 0.98, level: 0.2, effect, notes: ["one person gave all verdicts"] }
+    const body = path.endsWith("preview") ? { scope: "ml", days: 90, model: "logistic", labels: 90, persons: 1, keep: 0.98, level: 0.2, effect, forecast, notes: ["one person gave all verdicts"] }
       : { scopes: [scope] };
     await route.fulfill({ json: body });
   });
@@ -235,10 +236,15 @@ async function learningPage(page) {
   await page.click("[data-action=preview]");
   await page.waitForSelector("text=one person gave all verdicts");
   check((await page.locator(".confirm").innerText()).includes("44 % → 77 %"), "the preview says what would become of the precision");
+  check((await page.locator(".confirm").innerText()).includes("97 % (87.3 % to 98.9 %)"), "and between what its numbers may lie");
   if (screenshots) await page.screenshot({ path: join(screenshots, "learning.png"), fullPage: true });
   await axe(page, "learning with a preview");
-  await page.click("[data-action=shadow-learning]");
+  forecast.verdict = "not_shown";
+  await page.click("[data-action=preview]");
   await page.waitForSelector("[data-action=apply-learning]", { state: "detached" });
+  check(await page.locator("[data-action=shadow-learning]").count() === 1, "what shows no effect can only be watched");
+  await page.click("[data-action=shadow-learning]");
+  await page.waitForSelector("[data-action=shadow-learning]", { state: "detached" });
   await page.click("button:has-text('Back to 1')");
   await page.click("[data-action=roll-back]");
   for (let i = 0; i < 50 && sent.length < 3; i++) await sleep(50);

@@ -54,7 +54,9 @@ export interface LearnScope {
   scope: string; mode: string; version: number; alerts: number; true: number; false: number; needed: number; withheld: number;
   versions: { version: number; mode: string; made_at: string; actor: string; foretold: LearnEffect }[];
 }
-export interface LearnPreview { scope: string; days: number; labels: number; effect: LearnEffect; notes: string[] }
+interface Foretold { value: Num; low: Num; high: Num }
+export interface LearnForecast { verdict: "shown" | "not_shown" | "threshold_better" | "unknown"; withheld: Foretold; lift: Foretold; recall: Foretold; precision: Foretold }
+export interface LearnPreview { scope: string; days: number; labels: number; effect: LearnEffect; forecast: LearnForecast; notes: string[] }
 export interface Status {
   version: string; started_at: string; now: string; health: "ok" | "degraded" | "failing";
   problems: { kind: string; text: string; since: string }[];

@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "detect/alert_features.h"
-#include "detect/classifier.h"
+#include "detect/gate.h"
 #include "detect/gboost.h"
 #include "detect/iforest_feedback.h"
 #include "detect/logistic.h"
@@ -290,45 +290,150 @@ static void looks_at_one_alert_count_once(void **state) {
     toc_free(s);
 }
 
-static void a_gate_keeps_the_share_it_was_told(void **state) {
-    (void)state;
-    const uint8_t y[] = {1, 1, 1, 1, 0, 0, 0, 0, 0};
-    const uint32_t groups[] = {0, 0, 1, 2, 3, 4, 5, 6, 6};
-    const double p[] = {0.1, 0.9, 0.3, 0.8, 0.2, 0.05, 0.35, 0.1, 0.15};
-    struct toc_examples e = {{p, 9, 1}, y, NULL, groups};
-    double all = toc_gate_level(&e, p, 1);
-    assert_near(all, 0.3, 1e-12);
-    struct toc_gate_effect f = toc_gate_effect(&e, p, all);
-    assert_int_equal(f.alerts, 7);
-    assert_int_equal(f.true_alerts, 3);
-    assert_int_equal(f.withheld, 3);
-    assert_int_equal(f.true_withheld, 0);
-    assert_near(f.precision_before, 3.0 / 7, 1e-12);
-    assert_near(f.precision_after, 3.0 / 4, 1e-12);
-    assert_near(f.recall, 1, 1e-12);
-    assert_near(toc_gate_level(&e, p, 0.6), 0.5, 1e-12); /* never above one half */
-    assert_int_equal(toc_gate_effect(&e, p, 0).withheld, 0);
+/* Alerts in the order of time. Column 0 says which are true until `habit` of all, and nothing from
+ * then on; column 1, the detector's score, says it always when asked. */
+static struct set *habits(uint64_t seed, double habit, bool score_tells) {
+    struct set *s = line_set(seed);
+    struct toc_rng rng;
+    toc_rng_seed(&rng, seed + 1000);
+    for (size_t r = 0; r < ROWS; r++) {
+        bool is_true = toc_rng_unit(&rng) < 0.3, tells = (double)r < habit * ROWS;
+        s->y[r] = is_true;
+        for (size_t c = 0; c < COLUMNS; c++)
+            s->x[r * COLUMNS + c] = toc_rng_normal(&rng);
+        s->x[r * COLUMNS] += tells && is_true ? 2 : 0;
+        s->x[r * COLUMNS + 1] += score_tells && is_true ? 4 : 0;
+    }
+    return s;
 }
 
-static void what_cross_validation_foretells_comes_true(void **state) {
-    (void)state;
-    struct set *past = line_set(9), *future = line_set(10);
-    struct toc_examples before = {matrix_of(past, ROWS), past->y, NULL, past->groups};
-    struct toc_examples after = {matrix_of(future, ROWS), future->y, NULL, future->groups};
+static const struct toc_gate_question KEEP_90 = {0.9, NULL, SIZE_MAX};
+
+static struct toc_gate_forecast foretell(struct set *s, size_t rows,
+                                         const struct toc_gate_question *q) {
+    struct toc_examples e = {matrix_of(s, rows), s->y, NULL, s->groups};
+    struct toc_gate_forecast f;
+    struct toc_err err = {0};
+    if (toc_gate_foretell(&e, q, s->p, &f, &err) < 0)
+        fail_msg("%s", err.message);
+    return f;
+}
+
+/* What the classifier of the first half does to the second one at the level. */
+static void judge_second_half(struct set *s, double level, double *out_kept, double *out_withheld) {
+    struct toc_examples e = {matrix_of(s, ROWS / 2), s->y, NULL, s->groups};
     struct toc_classifier *c;
-    assert_int_equal(toc_classifier_cross_validate(&before, past->p, NULL), 0);
-    double level = toc_gate_level(&before, past->p, 0.95);
-    struct toc_gate_effect told = toc_gate_effect(&before, past->p, level);
-    assert_int_equal(toc_classifier_fit(&before, &c, NULL), 0);
-    for (size_t r = 0; r < ROWS; r++)
-        future->p[r] = toc_classifier_probability(c, future->x + r * COLUMNS);
-    struct toc_gate_effect came = toc_gate_effect(&after, future->p, level);
-    assert_near(told.precision_after, came.precision_after, 0.1 * came.precision_after);
-    assert_near(told.recall, came.recall, 0.1 * came.recall);
-    assert_near((double)told.withheld, (double)came.withheld, 0.1 * (double)came.withheld);
+    double all = 0, kept = 0, withheld = 0;
+    assert_int_equal(toc_classifier_fit(&e, &c, NULL), 0);
+    for (size_t r = ROWS / 2; r < ROWS; r++) {
+        bool pages = toc_classifier_probability(c, s->x + r * COLUMNS) >= level;
+        all += s->y[r];
+        kept += s->y[r] && pages;
+        withheld += !pages;
+    }
     toc_classifier_free(&c);
-    toc_free(past);
-    toc_free(future);
+    *out_kept = kept / all;
+    *out_withheld = withheld / (ROWS - ROWS / 2);
+}
+
+static void what_is_foretold_comes_true(void **state) {
+    (void)state;
+    struct set *s = habits(9, 1, false);
+    double kept, withheld;
+    struct toc_gate_forecast f = foretell(s, ROWS / 2, &KEEP_90);
+    judge_second_half(s, f.level, &kept, &withheld);
+    assert_int_equal(f.verdict, TOC_GATE_SHOWN);
+    assert_int_equal(f.moments, 3);
+    assert_near(f.effect.recall, kept, 0.1 * kept);
+    assert_near(f.withheld_share, withheld, 0.15 * withheld);
+    assert_true(f.effect.recall >= 0.9 && f.recall.low < 0.9 && f.recall.high > 0.9);
+    assert_true(f.withheld.low <= withheld && withheld <= f.withheld.high);
+    assert_true(f.lift > 1.2 && f.lifted.low > 1);
+    toc_free(s);
+}
+
+/* Habits change within the period: cross-validation, which has seen both sides of an alert,
+ * promises more than can come; the earlier moments tell. */
+static void what_stopped_holding_earlier_is_told(void **state) {
+    (void)state;
+    struct set *stays = habits(10, 1, false), *changes = habits(10, 0.55, false);
+    struct toc_gate_forecast same = foretell(stays, ROWS, &KEEP_90);
+    struct toc_gate_forecast f = foretell(changes, ROWS, &KEEP_90);
+    assert_true(f.slip[true] > same.slip[true] + 0.2);
+    assert_true(f.level < same.level);
+    assert_true(f.withheld_share < same.withheld_share);
+    toc_free(stays);
+    toc_free(changes);
+}
+
+static void noise_shows_no_effect(void **state) {
+    (void)state;
+    for (uint64_t seed = 20; seed < 25; seed++) {
+        struct set *s = habits(seed, 0, false);
+        assert_int_equal(foretell(s, 300, &KEEP_90).verdict, TOC_GATE_NOT_SHOWN);
+        toc_free(s);
+    }
+}
+
+/* Other columns tell early and mislead later; the score is right all the time. */
+static void a_better_threshold_is_told(void **state) {
+    (void)state;
+    struct set *s = habits(11, 0, true);
+    for (size_t r = 0; r < 400; r++)
+        s->x[r * COLUMNS] = (s->y[r] != 0) == (r < 160) ? 9 : -9;
+    struct toc_gate_question q = {0.9, NULL, 1};
+    struct toc_gate_forecast f = foretell(s, 400, &q);
+    assert_true(f.threshold_precision > f.learnt_precision);
+    assert_int_equal(f.verdict, TOC_GATE_WORSE);
+    toc_free(s);
+}
+
+static void alerts_of_one_series_are_no_independent_witnesses(void **state) {
+    (void)state;
+    struct set *s = habits(12, 1, false);
+    uint32_t series[ROWS];
+    struct toc_gate_question q = KEEP_90;
+    /* The same alerts ten times over, each ten of one series: no more is known than before. */
+    struct set *ten = habits(12, 1, false);
+    for (size_t r = 0; r < ROWS; r++) {
+        memcpy(ten->x + r * COLUMNS, s->x + r / 10 * COLUMNS, COLUMNS * sizeof *s->x);
+        ten->y[r] = s->y[r / 10];
+        series[r] = (uint32_t)(r / 10 * 10);
+    }
+    q.series = series;
+    struct toc_gate_forecast together = foretell(ten, ROWS, &q);
+    q.series = NULL;
+    struct toc_gate_forecast apart = foretell(ten, ROWS, &q);
+    double wide = together.withheld.high - together.withheld.low;
+    assert_true(wide > 2 * (apart.withheld.high - apart.withheld.low));
+    toc_free(s);
+    toc_free(ten);
+}
+
+static void verdicts_of_one_kind_first_tell_nothing(void **state) {
+    (void)state;
+    struct set *s = habits(13, 1, false);
+    for (size_t r = 0; r < 100; r++)
+        s->y[r] = r >= 60;
+    struct toc_gate_forecast f = foretell(s, 100, &KEEP_90);
+    assert_int_equal(f.moments, 0);
+    assert_int_equal(f.verdict, TOC_GATE_UNKNOWN);
+    toc_free(s);
+}
+
+static void few_true_alerts_are_never_certain(void **state) {
+    (void)state;
+    struct set *s = habits(14, 1, false);
+    for (size_t r = 0; r < 60; r++) {
+        s->y[r] = r % 3 == 0;
+        s->x[r * COLUMNS] = s->y[r] ? 5 : -5;
+    }
+    struct toc_gate_forecast f = foretell(s, 60, &KEEP_90);
+    assert_int_equal(f.verdict, TOC_GATE_SHOWN);
+    assert_true(f.effect.recall > 0.9 && f.effect.recall < 1 && f.recall.low < 0.95);
+    struct toc_gate_question nearly_all = {0.99, NULL, SIZE_MAX};
+    assert_true(foretell(s, 60, &nearly_all).level == 0); /* twenty cannot tell one of a hundred */
+    toc_free(s);
 }
 
 /* --- feedback of a forest --- */
@@ -499,8 +604,13 @@ int main(void) {
         cmocka_unit_test(too_few_verdicts_are_told_with_numbers),
         cmocka_unit_test(lines_from_fifty_trees_from_five_hundred),
         cmocka_unit_test(looks_at_one_alert_count_once),
-        cmocka_unit_test(a_gate_keeps_the_share_it_was_told),
-        cmocka_unit_test(what_cross_validation_foretells_comes_true),
+        cmocka_unit_test(what_is_foretold_comes_true),
+        cmocka_unit_test(what_stopped_holding_earlier_is_told),
+        cmocka_unit_test(noise_shows_no_effect),
+        cmocka_unit_test(a_better_threshold_is_told),
+        cmocka_unit_test(alerts_of_one_series_are_no_independent_witnesses),
+        cmocka_unit_test(verdicts_of_one_kind_first_tell_nothing),
+        cmocka_unit_test(few_true_alerts_are_never_certain),
         cmocka_unit_test(without_verdicts_both_scores_are_the_forests),
         cmocka_unit_test(false_alarms_calm_and_true_ones_alarm_more),
         cmocka_unit_test(features_say_what_happened),

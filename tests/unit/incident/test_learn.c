@@ -211,19 +211,21 @@ static void judge_as(struct world *w, uint64_t fingerprint, enum toc_verdict v, 
     toc_incident_fini(&i);
 }
 
+static void teach_one(struct world *w, bool is_step, bool is_true, const char *actor) {
+    static int serial;
+    char run[32], id[32];
+    snprintf(run, sizeof run, "r%d", serial);
+    snprintf(id, sizeof id, "I-%d", serial++);
+    w->now.ms += MINUTE;
+    uint64_t f = send(w, run, is_step ? "step" : "spike", SCORE, NULL, false);
+    judge_as(w, f, is_true ? TOC_VERDICT_TRUE : TOC_VERDICT_FALSE, actor, id);
+    send(w, run, is_step ? "step" : "spike", SCORE, NULL, true);
+}
+
 /* n alerts, every other one a true step, judged (the other way round when asked). */
 static void teach(struct world *w, int n, const char *actor, bool inverted) {
-    static int serial;
-    for (int i = 0; i < n; i++) {
-        char run[32], id[32];
-        bool is_step = i % 2;
-        snprintf(run, sizeof run, "r%d", serial);
-        snprintf(id, sizeof id, "I-%d", serial++);
-        w->now.ms += MINUTE;
-        uint64_t f = send(w, run, is_step ? "step" : "spike", SCORE, NULL, false);
-        judge_as(w, f, is_step != inverted ? TOC_VERDICT_TRUE : TOC_VERDICT_FALSE, actor, id);
-        send(w, run, is_step ? "step" : "spike", SCORE, NULL, true);
-    }
+    for (int i = 0; i < n; i++)
+        teach_one(w, i % 2, (i % 2 != 0) != inverted, actor);
 }
 
 static const struct toc_learn_plan PLAN = {
@@ -286,6 +288,42 @@ static void only_what_detectors_alone_said_is_withheld(void **state) {
     send(w, "a", "spike", SCORE, NULL, true);
     assert_int_equal(w->passed_resolved, ended); /* what never paged need not end */
     assert_int_equal(toc_learn_stats(w->learn).withheld_now, 0);
+}
+
+/* What nobody can tell from the alerts, the gate must not pretend to know. */
+static void what_shows_no_effect_is_not_enforced(void **state) {
+    struct world *w = *state;
+    struct toc_learn_plan p = PLAN;
+    struct toc_buf out = TOC_BUF_INIT;
+    struct toc_json_writer j;
+    struct toc_err err = {0};
+    struct toc_rng rng;
+    uint32_t version;
+    toc_rng_seed(&rng, 5);
+    for (int i = 0; i < 60; i++)
+        teach_one(w, toc_rng_below(&rng, 2), toc_rng_below(&rng, 2), "ada");
+    toc_json_writer_init(&j, &out);
+    if (toc_learn_preview(w->learn, &p, w->now, &j, &err) < 0)
+        fail_msg("%s", err.message);
+    assert_non_null(strstr(toc_buf_cstr(&out), "\"verdict\":\"not_shown\""));
+    assert_non_null(strstr(toc_buf_cstr(&out), "no effect shown: "));
+    assert_int_equal(toc_learn_apply(w->learn, &p, w->now, &version, &err), TOC_ECONFLICT);
+    assert_non_null(strstr(err.message, "no effect shown: "));
+    assert_int_equal(toc_learn_stats(w->learn).refused, 1);
+    assert_true(pages(w, "a", "spike", SCORE, NULL));
+    p.mode = TOC_LEARN_SHADOW;
+    assert_int_equal(toc_learn_apply(w->learn, &p, w->now, &version, NULL), 0);
+    toc_buf_fini(&out);
+}
+
+static void verdicts_of_one_kind_first_are_not_enforced(void **state) {
+    struct world *w = *state;
+    struct toc_err err = {0};
+    uint32_t version;
+    for (int i = 0; i < 60; i++)
+        teach_one(w, i >= 30, i >= 30, "ada");
+    assert_int_equal(toc_learn_apply(w->learn, &PLAN, w->now, &version, &err), TOC_ENODATA);
+    assert_non_null(strstr(err.message, "not enough verdicts to foretell the effect"));
 }
 
 static void hard_kinds_page_whatever_was_learnt(void **state) {
@@ -388,7 +426,11 @@ static void sudden_contradiction_is_refused_and_named(void **state) {
     assert_int_equal(toc_learn_apply(w->learn, &p, w->now, &version, NULL), 0);
     assert_int_equal(version, 1);
     p.without = TOC_SV_NULL;
-    p.accepts_contradiction = true;
+    err = (struct toc_err){0};
+    p.accepts_contradiction = true; /* trains, but what has just stopped holding is not enforced */
+    assert_int_equal(toc_learn_apply(w->learn, &p, w->now, &version, &err), TOC_ECONFLICT);
+    assert_non_null(strstr(err.message, "no effect shown"));
+    p.mode = TOC_LEARN_SHADOW;
     assert_int_equal(toc_learn_apply(w->learn, &p, w->now, &version, NULL), 0);
     assert_int_equal(version, 2);
 }
@@ -460,6 +502,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(nothing_is_withheld_before_it_is_applied),
         T(only_what_detectors_alone_said_is_withheld),
+        T(what_shows_no_effect_is_not_enforced),
+        T(verdicts_of_one_kind_first_are_not_enforced),
         T(hard_kinds_page_whatever_was_learnt),
         T(shadow_counts_and_withholds_nothing),
         T(rolled_back_what_is_withheld_pages),

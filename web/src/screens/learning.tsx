@@ -5,22 +5,32 @@ import { number, time, toNumber } from "../format";
 import { useLoad } from "../hooks";
 import { t, tValue } from "../i18n";
 import { Panel, Wait } from "../parts";
-import type { LearnEffect, LearnPreview, LearnScope, Num } from "../types";
+import type { LearnEffect, LearnForecast, LearnPreview, LearnScope, Num } from "../types";
 
 function percent(v: Num): string {
   const n = toNumber(v);
   return Number.isFinite(n) ? `${Math.round(n * 1000) / 10} %` : "–";
 }
 
-function Effect(p: { effect: LearnEffect }) {
-  const e = p.effect;
+function times(v: Num): string {
+  const n = toNumber(v);
+  return Number.isFinite(n) ? `× ${n.toFixed(2)}` : "–";
+}
+
+function Range(p: { title: string; of: LearnForecast["lift"]; text: (v: Num) => string }) {
+  return <div><dt>{p.title}</dt><dd>{t("rangeText", { value: p.text(p.of.value), low: p.text(p.of.low), high: p.text(p.of.high) })}</dd></div>;
+}
+
+function Effect(p: { effect: LearnEffect; forecast: LearnForecast }) {
+  const e = p.effect, f = p.forecast;
   return (
     <dl class="counts">
       <div><dt>{t("alertsCount")}</dt><dd>{e.alerts}</dd></div>
-      <div><dt>{t("withheld")}</dt><dd>{e.withheld}</dd></div>
+      <Range title={t("withheld")} of={f.withheld} text={percent} />
       <div><dt>{t("trueWithheld")}</dt><dd>{e.true_withheld ? <strong class="error">{e.true_withheld}</strong> : 0}</dd></div>
       <div><dt>{t("precision")}</dt><dd>{percent(e.precision_before)} → {percent(e.precision_after)}</dd></div>
-      <div><dt>{t("recall")}</dt><dd>{percent(e.recall)}</dd></div>
+      <Range title={t("precisionTimes")} of={f.lift} text={times} />
+      <Range title={t("recall")} of={f.recall} text={percent} />
     </dl>
   );
 }
@@ -37,10 +47,11 @@ function Preview(p: { scope: string; reload: () => void }) {
       <button type="button" data-action="preview" onClick={show}>{t("previewEffect")}</button>
       {preview && <div class="confirm" role="group" aria-label={t("previewEffect")}>
         <p>{t("previewText", { days: preview.days, labels: preview.labels })}</p>
-        <Effect effect={preview.effect} />
+        {preview.forecast.verdict !== "unknown" && <Effect effect={preview.effect} forecast={preview.forecast} />}
         {preview.notes.map((n) => <p key={n} class="muted">{n}</p>)}
+        {preview.forecast.verdict !== "shown" && <p class="muted">{t("notInForce")}</p>}
         <div class="row">
-          <button type="button" data-action="apply-learning" onClick={() => apply("enforce")}>{t("putInForce")}</button>
+          {preview.forecast.verdict === "shown" && <button type="button" data-action="apply-learning" onClick={() => apply("enforce")}>{t("putInForce")}</button>}
           <button type="button" class="quiet" data-action="shadow-learning" onClick={() => apply("shadow")}>{t("onlyWatch")}</button>
           <button type="button" class="quiet" onClick={() => setPreview(null)}>{t("cancel")}</button>
         </div>
