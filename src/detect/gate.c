@@ -10,6 +10,8 @@
 
 enum { DRAWS = 400, SEED = 20260001 };
 static const double LEVEL_MAX = 0.5, TAIL = 0.05;
+/* Of the share to be kept, what the lower end of the forecast must reach. */
+static const double ASSURED = 0.75;
 /* Shares of the alerts after which what was promised is compared with what came. */
 static const double MOMENT[TOC_GATE_MOMENTS] = {0.4, 0.5, 0.6};
 /* Shares kept at which they are compared. */
@@ -219,12 +221,15 @@ static void one_draw(const struct toc_gate_material *g, double level, double kee
     }
 }
 
-static enum toc_gate_verdict decide(const struct toc_gate_material *g, const struct spread *s) {
+static enum toc_gate_verdict decide(const struct toc_gate_material *g, const struct spread *s,
+                                    double assured) {
     if (g->moment_count == 0)
         return TOC_GATE_UNKNOWN;
     if ((double)s->falls >= (1 - TAIL) * DRAWS)
         return TOC_GATE_WORSE;
-    return (double)s->rises >= (1 - TAIL) * DRAWS ? TOC_GATE_SHOWN : TOC_GATE_NOT_SHOWN;
+    if ((double)s->rises < (1 - TAIL) * DRAWS)
+        return TOC_GATE_NOT_SHOWN;
+    return assured < ASSURED ? TOC_GATE_UNCERTAIN : TOC_GATE_SHOWN;
 }
 
 static void measure_spread(const struct toc_gate_material *g, double keep,
@@ -244,7 +249,7 @@ static void measure_spread(const struct toc_gate_material *g, double keep,
     f->recall = interval(s->kept);
     f->precision = interval(s->precision);
     f->lifted = interval(s->lift);
-    f->verdict = decide(g, s);
+    f->verdict = decide(g, s, f->recall.low / keep);
     toc_free(weights);
     toc_free(s);
 }

@@ -29,7 +29,8 @@ struct toc_interval {
 #define TOC_GATE_VERDICT_TABLE(X)                                                                 \
     X(TOC_GATE_SHOWN, "shown")                                                                    \
     X(TOC_GATE_NOT_SHOWN, "not_shown")    /* precision rises by no more than chance */            \
-    X(TOC_GATE_WORSE, "threshold_better") /* a higher one of the detector, by more than chance */ \
+    X(TOC_GATE_WORSE, "threshold_better") /* a higher one of the detector, beyond chance */       \
+    X(TOC_GATE_UNCERTAIN, "uncertain")    /* may keep less than three quarters of what it must */ \
     X(TOC_GATE_UNKNOWN, "unknown")        /* too few verdicts of both kinds, early and late */
 #define X(name, text) name,
 enum toc_gate_verdict { TOC_GATE_VERDICT_TABLE(X) TOC_GATE_VERDICT_COUNT };

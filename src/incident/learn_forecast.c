@@ -51,6 +51,11 @@ int toc_learn_check_forecast(const struct toc_gate_forecast *f, struct toc_err *
                         "no effect shown: at the same share of true alerts a higher threshold of "
                         "the detector is more precise (%.3f, learnt %.3f)",
                         f->threshold_precision, f->learnt_precision);
+    case TOC_GATE_UNCERTAIN:
+        return toc_errf(err, TOC_ECONFLICT,
+                        "the effect is uncertain: of the true alerts only %.0f %% may still page "
+                        "(more verdicts, or a larger share kept, may settle it)",
+                        100 * f->recall.low);
     default:
         return toc_errf(
             err, TOC_ECONFLICT,

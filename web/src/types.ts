@@ -55,7 +55,7 @@ export interface LearnScope {
   versions: { version: number; mode: string; made_at: string; actor: string; foretold: LearnEffect }[];
 }
 interface Foretold { value: Num; low: Num; high: Num }
-export interface LearnForecast { verdict: "shown" | "not_shown" | "threshold_better" | "unknown"; withheld: Foretold; lift: Foretold; recall: Foretold; precision: Foretold }
+export interface LearnForecast { verdict: "shown" | "not_shown" | "threshold_better" | "uncertain" | "unknown"; withheld: Foretold; lift: Foretold; recall: Foretold; precision: Foretold }
 export interface LearnPreview { scope: string; days: number; labels: number; effect: LearnEffect; forecast: LearnForecast; notes: string[] }
 export interface Status {
   version: string; started_at: string; now: string; health: "ok" | "degraded" | "failing";

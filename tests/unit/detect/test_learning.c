@@ -366,6 +366,25 @@ static void what_stopped_holding_earlier_is_told(void **state) {
     toc_free(changes);
 }
 
+/* One series of six has true alerts that nothing tells from false ones: precision rises, but how
+ * many of the next true alerts will be lost hangs on who has them. */
+static void what_hangs_on_few_series_is_uncertain(void **state) {
+    (void)state;
+    struct set *s = habits(15, 1, false);
+    uint32_t series[ROWS];
+    for (size_t r = 0; r < ROWS; r++) {
+        series[r] = (uint32_t)(r % 6);
+        s->x[r * COLUMNS] = s->y[r] && r % 6 ? 5 : -5;
+    }
+    struct toc_gate_question q = {0.8, series, SIZE_MAX};
+    struct toc_gate_forecast f = foretell(s, 600, &q);
+    assert_int_equal(f.verdict, TOC_GATE_UNCERTAIN);
+    assert_true(f.recall.low < 0.75 * 0.8 && f.lift > 1.5);
+    q.series = NULL;
+    assert_int_equal(foretell(s, 600, &q).verdict, TOC_GATE_SHOWN);
+    toc_free(s);
+}
+
 static void noise_shows_no_effect(void **state) {
     (void)state;
     for (uint64_t seed = 20; seed < 25; seed++) {
@@ -606,6 +625,7 @@ int main(void) {
         cmocka_unit_test(looks_at_one_alert_count_once),
         cmocka_unit_test(what_is_foretold_comes_true),
         cmocka_unit_test(what_stopped_holding_earlier_is_told),
+        cmocka_unit_test(what_hangs_on_few_series_is_uncertain),
         cmocka_unit_test(noise_shows_no_effect),
         cmocka_unit_test(a_better_threshold_is_told),
         cmocka_unit_test(alerts_of_one_series_are_no_independent_witnesses),
