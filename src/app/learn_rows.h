@@ -13,7 +13,7 @@ struct toc_learn_rows {
     uint8_t *labels;  /* 0 where there is no column `label` */
     uint32_t *groups; /* number of the alert, from the column `alert`; else of the row */
     double *weights;  /* column `weight`, else 1 */
-    uint32_t *series; /* number of the first row of the series that the column `series` numbers; else that of the alert */
+    uint32_t *series; /* its first row, by the column `series`; else the number of the alert */
     size_t score;     /* feature `peak`; SIZE_MAX: there is none */
     bool has_labels;
 };
