@@ -250,7 +250,23 @@ int toc_learn_verdict_alert(struct toc_learn *l, uint64_t id, enum toc_verdict v
 
 /* --- views --- */
 
-static void write_version(struct toc_json_writer *w, const struct learn_version *v) {
+/* What a version has done to the alerts that are still remembered: beside what was foretold. */
+static void write_came(const struct toc_learn *l, const struct learn_scope *s,
+                       const struct learn_version *v, struct toc_json_writer *w) {
+    int64_t judged = 0, withheld = 0;
+    for (size_t i = 0; i < l->alerts.count; i++) {
+        const struct learn_alert *a = l->alerts.items[i];
+        if (a->version != v->number || strcmp(a->scope, s->name) != 0)
+            continue;
+        judged++;
+        withheld += a->probability < v->level;
+    }
+    toc_json_kv_int(w, "judged", judged);
+    toc_json_kv_int(w, "judged_withheld", withheld);
+}
+
+static void write_version(const struct toc_learn *l, const struct learn_scope *s,
+                          const struct learn_version *v, struct toc_json_writer *w) {
     toc_json_begin_object(w);
     toc_json_kv_int(w, "version", v->number);
     toc_json_kv_cstr(w, "mode", toc_learn_mode_text(v->mode));
@@ -262,6 +278,7 @@ static void write_version(struct toc_json_writer *w, const struct learn_version 
     toc_json_kv_double(w, "keep", v->keep);
     toc_json_key(w, "foretold");
     toc_learn_write_effect(w, &v->foretold);
+    write_came(l, s, v, w);
     toc_json_end_object(w);
 }
 
@@ -299,7 +316,7 @@ static void write_scope(const struct toc_learn *l, const struct learn_scope *s,
     toc_json_key(w, "versions");
     toc_json_begin_array(w);
     for (size_t i = s->versions.count; i-- > 0;)
-        write_version(w, &s->versions.items[i]);
+        write_version(l, s, &s->versions.items[i], w);
     toc_json_end_array(w);
     toc_json_end_object(w);
 }

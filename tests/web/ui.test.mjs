@@ -222,7 +222,7 @@ async function thresholdPage(page) {
 async function learningPage(page) {
   const effect = { alerts: 90, true_alerts: 40, withheld: 38, true_withheld: 1, precision_before: 0.44, precision_after: 0.77, recall: 0.97 };
   const scope = { scope: "ml", mode: "enforce", version: 2, alerts: 90, true: 40, false: 50, ignored: 0, needed: 50, withheld: 38, versions: [1, 2].map((version) =>
-    ({ version, mode: "enforce", model: "logistic", made_at: "2026-01-02T03:04:05Z", actor: "ada", labels: 90, level: 0.2, keep: 0.98, foretold: effect })) };
+    ({ version, mode: "enforce", model: "logistic", made_at: "2026-01-02T03:04:05Z", actor: "ada", labels: 90, level: 0.2, keep: 0.98, foretold: effect, judged: 20, judged_withheld: 11 })) };
   const foretold = (value) => ({ value, low: value * 0.9, high: value * 1.02 }), sent = [];
   const forecast = { verdict: "shown", withheld: foretold(0.42), lift: foretold(1.75), recall: foretold(0.97), precision: foretold(0.77) };
   await page.route(/\/api\/tocsin\/v1\/learn/, async (route) => {
@@ -233,6 +233,7 @@ async function learningPage(page) {
     await route.fulfill({ json: body });
   });
   await page.goto(`${url}/#/learning`);
+  await page.waitForSelector("text=42.2 %, 55 % (11 / 20)"); /* foretold, and what came since */
   await page.click("[data-action=preview]");
   await page.waitForSelector("text=one person gave all verdicts");
   check((await page.locator(".confirm").innerText()).includes("44 % → 77 %"), "the preview says what would become of the precision");

@@ -219,6 +219,7 @@ const messages = {
   noScopes: ["No alert of a detector has been seen yet.", "还没有出现过检测器的告警。"],
   verdictsNeeded: ["{have} of {needed} verdicts; give more at the incidents.", "已有 {have} 个结论，需要 {needed} 个；请在事件页面给出。"],
   withheld: ["Withheld", "不通知"],
+  withheldForetold: ["Withheld: foretold, since", "不通知：预计、至今"],
   trueWithheld: ["True ones among them", "其中的真实告警"],
   precision: ["True among what pages", "通知中真实的比例"],
   recall: ["True ones that still page", "真实告警仍通知的比例"],

@@ -52,7 +52,7 @@ export interface LearnEffect {
 }
 export interface LearnScope {
   scope: string; mode: string; version: number; alerts: number; true: number; false: number; needed: number; withheld: number;
-  versions: { version: number; mode: string; made_at: string; actor: string; foretold: LearnEffect }[];
+  versions: { version: number; mode: string; made_at: string; actor: string; foretold: LearnEffect; judged: number; judged_withheld: number }[];
 }
 interface Foretold { value: Num; low: Num; high: Num }
 export interface LearnForecast { verdict: "shown" | "not_shown" | "threshold_better" | "uncertain" | "unknown"; withheld: Foretold; lift: Foretold; recall: Foretold; precision: Foretold }

@@ -352,6 +352,12 @@ static void shadow_counts_and_withholds_nothing(void **state) {
     assert_true(pages(w, "a", "spike", SCORE, NULL));
     assert_true(pages(w, "b", "step", SCORE, NULL));
     assert_int_equal(toc_learn_stats(w->learn).shadow_withheld, 1);
+    struct toc_buf out = TOC_BUF_INIT;
+    struct toc_json_writer j;
+    toc_json_writer_init(&j, &out);
+    toc_learn_write_scopes(w->learn, &j);
+    assert_non_null(strstr(toc_buf_cstr(&out), "\"judged\":2,\"judged_withheld\":1"));
+    toc_buf_fini(&out);
     assert_int_equal(toc_learn_stats(w->learn).withheld, 0);
 }
 
