@@ -45,8 +45,8 @@ void toc_emitter_begin(struct toc_emitter *e, struct toc_ts now);
 /* What follows belongs to `group` (< TOC_EMITTER_GROUPS_MAX); series of a group that runs in a
  * cycle without reporting them are ended, groups that do not run are left alone. */
 void toc_emitter_group(struct toc_emitter *e, unsigned group);
-/* One sample of the group named last. Labels always in the same order for a name; empty values are dropped. A second one
- * of the same series in a cycle is ignored. */
+/* One sample of the group named last. Labels always in the same order for a name; empty values are
+ * dropped. A second one of the same series in a cycle is ignored. */
 void toc_emitter_put(struct toc_emitter *e, const char *name, enum toc_metric_type type,
                      const struct toc_label *labels, size_t count, double value);
 /* Hands the cycle to the sink, with staleness markers and the metadata of new metrics. */
