@@ -31,6 +31,7 @@ struct toc_stream_metric {
     struct toc_seasons seasons;
     uint16_t counts[SCORES][TOC_TAIL_BINS];
 };
+_Static_assert(sizeof(struct toc_stream_metric) <= UINT16_MAX, "counts_at reaches every count");
 
 /* What every row touches of the windows: the short ones, and the head of the long ones. */
 enum { HOT_WINDOW_BYTES = 1448 };
@@ -55,9 +56,8 @@ struct toc_stream_metric *toc_stream_metric_place(size_t windows, void *place) {
     struct toc_stream_metric *m = place;
     struct toc_window_shape_options l = long_shape(windows), s = short_shape(windows);
     char *at = (char *)(m + 1);
-    for (size_t i = 0; i < SCORES; i++) {
+    for (size_t i = 0; i < SCORES; i++)
         m->tails[i].counts_at = (uint16_t)((char *)m->counts[i] - (char *)&m->tails[i + 1]);
-    }
     m->short_windows = toc_window_memory_place(&s, at);
     m->long_windows = toc_window_memory_place(&l, at + toc_window_memory_bytes_of(&s));
     TOC_ASSERT(windows != TOC_STREAM_WINDOWS ||
