@@ -121,9 +121,11 @@ static unsigned look_at_memory(struct toc_pressure *p, const struct toc_pressure
 static void look_at_heap(struct toc_pressure *p, uint64_t rss_bytes) {
     p->least_rss_bytes = TOC_MIN(p->least_rss_bytes, rss_bytes);
     bool has_risen = rss_bytes - p->least_rss_bytes >= RISE_BYTES;
-    if (++p->looks < (has_risen ? LOOKS_TO_TRIM : LOOKS_TO_TRIM_ANYWAY))
+    bool is_soon = has_risen || p->has_risen;
+    if (++p->looks < (is_soon ? LOOKS_TO_TRIM : LOOKS_TO_TRIM_ANYWAY))
         return;
     p->looks = 0;
+    p->has_risen = has_risen; /* a look may fall into the burst: what it frees is met by the next */
     p->least_rss_bytes = rss_bytes;
     if (toc_alloc_unused_bytes() >= UNUSED_BYTES_MAX)
         toc_alloc_trim();

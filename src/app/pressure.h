@@ -39,6 +39,7 @@ struct toc_pressure {
     bool is_disk_full, has_ballast;
     unsigned looks;           /* since the heap was looked at last */
     uint64_t least_rss_bytes; /* since then, or then */
+    bool has_risen;           /* memory in use had, at that look */
     atomic_uint shortage;     /* bits of enum toc_metricdb_shortage */
     atomic_ullong ballast_releases;
 };

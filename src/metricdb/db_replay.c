@@ -57,8 +57,8 @@ static int find_last_held(struct toc_metricdb *db, uint64_t *out) {
 /* --- reading and applying side by side --- */
 
 struct pipeline {
-    struct toc_replay *replay;
-    struct toc_replay_batch *full; /* goes into the head while the other one is filled */
+    struct toc_log_replay *replay;
+    struct toc_log_replay_batch *full; /* goes into the head while the other one is filled */
 };
 
 /* Task 0 reads, the others have a shard each. */
@@ -66,29 +66,29 @@ static void run_task(void *arg, size_t task, size_t worker) {
     struct pipeline *p = arg;
     (void)worker;
     if (task)
-        toc_replay_batch_apply(p->full, &p->replay->db->head, task - 1);
+        toc_log_replay_batch_apply(p->full, &p->replay->db->head, task - 1);
     else
-        toc_replay_read(p->replay);
+        toc_log_replay_read(p->replay);
 }
 
-static void run_pipeline(struct toc_replay *r, struct toc_executor *x) {
-    struct toc_replay_batch batches[2] = {0};
+static void run_pipeline(struct toc_log_replay *r, struct toc_executor *x) {
+    struct toc_log_replay_batch batches[2] = {0};
     struct pipeline p = {.replay = r, .full = &batches[1]};
     r->batch = &batches[0];
     while (!r->is_done || p.full->count) {
         toc_execute(x, 1 + TOC_HEAD_SHARDS, run_task, &p);
         for (int i = 0; i < TOC_HEAD_SHARDS; i++)
             r->db->replay_samples += p.full->samples[i];
-        toc_replay_batch_reset(p.full);
-        struct toc_replay_batch *swap = r->batch;
+        toc_log_replay_batch_reset(p.full);
+        struct toc_log_replay_batch *swap = r->batch;
         r->batch = p.full;
         p.full = swap;
     }
-    toc_replay_batch_fini(&batches[0]);
-    toc_replay_batch_fini(&batches[1]);
+    toc_log_replay_batch_fini(&batches[0]);
+    toc_log_replay_batch_fini(&batches[1]);
 }
 
-static void read_log(struct toc_replay *r) {
+static void read_log(struct toc_log_replay *r) {
     struct toc_pool *pool = NULL;
     struct toc_executor *x = NULL;
     if (toc_pool_new(WORKERS, &pool, NULL) == 0)
@@ -108,11 +108,11 @@ static void replay(struct toc_metricdb *db, const uint64_t *numbers, size_t coun
     struct toc_mono start = toc_clock_mono(db->clock);
     struct toc_checkpoint_end end;
     load_checkpoint(db, &end);
-    struct toc_replay r = {.db = db,
-                           .numbers = numbers,
-                           .count = count,
-                           .end = &end,
-                           .last_sequence = end.last_sequence};
+    struct toc_log_replay r = {.db = db,
+                               .numbers = numbers,
+                               .count = count,
+                               .end = &end,
+                               .last_sequence = end.last_sequence};
     r.segments = TOC_NEW_ARRAY(struct toc_wal_segment, count + 1);
     read_log(&r);
     uint64_t next = TOC_MAX(first_free_number(db, numbers, count, last_held), end.position);
@@ -121,7 +121,7 @@ static void replay(struct toc_metricdb *db, const uint64_t *numbers, size_t coun
     db->checkpoints.tail_bytes = r.bytes;
     db->replay_seconds = (double)(toc_clock_mono(db->clock).ns - start.ns) / 1e9;
     toc_free(r.segments);
-    toc_replay_fini(&r);
+    toc_log_replay_fini(&r);
     toc_checkpoint_fini_end(&end);
 }
 

@@ -154,8 +154,9 @@ void toc_exemplar_log_load(struct toc_metricdb *db) {
                 toc_strerror(rc));
     l->cursor = toc_metricdb_exemplars_added(db);
     l->bytes_at_first = l->bytes;
-    if (!rc && end == l->bytes && !x.is_damaged) /* what is not whole is written anew */
-        rc = toc_file_open(db->vfs, path, TOC_OPEN_WRITE, &l->file);
+    bool is_whole = !rc && end == l->bytes && !x.is_damaged;
+    if (!is_whole || toc_file_open(db->vfs, path, TOC_OPEN_WRITE, &l->file))
+        l->file = NULL; /* maintenance writes it anew */
 }
 
 /* --- writing --- */

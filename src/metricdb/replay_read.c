@@ -9,7 +9,7 @@
 /* --- what a record holds --- */
 
 static void on_series(void *ctx, uint32_t id, struct toc_labels labels) {
-    struct toc_replay *r = ctx;
+    struct toc_log_replay *r = ctx;
     if (id >= r->ref_capacity) {
         size_t capacity = (size_t)id + id / 2 + 1024;
         r->refs = toc_xrealloc(r->refs, capacity * sizeof *r->refs);
@@ -23,7 +23,7 @@ static void on_series(void *ctx, uint32_t id, struct toc_labels labels) {
 }
 
 /* Is the sample in a block? Remembers the gap between blocks that it lies in. */
-static bool is_sealed(struct toc_replay *r, int64_t t_ms) {
+static bool is_sealed(struct toc_log_replay *r, int64_t t_ms) {
     int64_t from = INT64_MIN, to = INT64_MAX;
     if (t_ms >= r->free_from_ms && t_ms <= r->free_to_ms)
         return false;
@@ -41,7 +41,7 @@ static bool is_sealed(struct toc_replay *r, int64_t t_ms) {
     return false;
 }
 
-static void note_orphan(struct toc_replay *r, int64_t t_ms) {
+static void note_orphan(struct toc_log_replay *r, int64_t t_ms) {
     struct toc_metricdb_loss *o = &r->orphans;
     o->min_ms = o->samples ? TOC_MIN(o->min_ms, t_ms) : t_ms;
     o->max_ms = o->samples ? TOC_MAX(o->max_ms, t_ms) : t_ms;
@@ -49,7 +49,7 @@ static void note_orphan(struct toc_replay *r, int64_t t_ms) {
 }
 
 /* The reference of the series; 0: it is not known, which is noted. */
-static uint64_t ref_of(struct toc_replay *r, uint32_t id, int64_t t_ms) {
+static uint64_t ref_of(struct toc_log_replay *r, uint32_t id, int64_t t_ms) {
     uint64_t ref = id < r->ref_capacity ? r->refs[id] : 0;
     if (!ref)
         note_orphan(r, t_ms);
@@ -57,26 +57,27 @@ static uint64_t ref_of(struct toc_replay *r, uint32_t id, int64_t t_ms) {
 }
 
 static void on_sample(void *ctx, uint32_t id, int64_t t_ms, double value) {
-    struct toc_replay *r = ctx;
+    struct toc_log_replay *r = ctx;
     uint64_t ref = ref_of(r, id, t_ms);
     if (ref && !is_sealed(r, t_ms))
-        toc_replay_batch_put(r->batch, (struct toc_replay_entry){ref, t_ms, .value = value});
+        toc_log_replay_batch_put(r->batch,
+                                 (struct toc_log_replay_entry){ref, t_ms, .value = value});
 }
 
-static void put_extra(struct toc_replay *r, uint64_t ref, int64_t t_ms,
-                      struct toc_replay_extra what) {
-    struct toc_replay_extra *x = TOC_ARENA_NEW(&r->batch->arena, struct toc_replay_extra);
+static void put_extra(struct toc_log_replay *r, uint64_t ref, int64_t t_ms,
+                      struct toc_log_replay_extra what) {
+    struct toc_log_replay_extra *x = TOC_ARENA_NEW(&r->batch->arena, struct toc_log_replay_extra);
     if (!x) {
         r->lacked_memory = true;
         return;
     }
     *x = what;
-    toc_replay_batch_put(r->batch,
-                         (struct toc_replay_entry){ref | TOC_REPLAY_HAS_EXTRA, t_ms, .extra = x});
+    toc_log_replay_batch_put(
+        r->batch, (struct toc_log_replay_entry){ref | TOC_LOG_REPLAY_HAS_EXTRA, t_ms, .extra = x});
 }
 
 static void on_histogram(void *ctx, uint32_t id, int64_t t_ms, struct toc_sv bytes) {
-    struct toc_replay *r = ctx;
+    struct toc_log_replay *r = ctx;
     struct toc_histogram *h;
     struct toc_arena *arena = &r->batch->arena;
     int rc = toc_histogram_decode(bytes, arena, &h);
@@ -91,24 +92,24 @@ static void on_histogram(void *ctx, uint32_t id, int64_t t_ms, struct toc_sv byt
     struct toc_sv kept = toc_arena_dup_sv(arena, bytes);
     r->lacked_memory |= !kept.p;
     if (kept.p)
-        put_extra(r, ref, t_ms, (struct toc_replay_extra){.histogram = h, .encoded = kept});
+        put_extra(r, ref, t_ms, (struct toc_log_replay_extra){.histogram = h, .encoded = kept});
 }
 
 static void on_deletion(void *ctx, uint32_t id, int64_t min_ms, int64_t max_ms) {
-    struct toc_replay *r = ctx;
+    struct toc_log_replay *r = ctx;
     uint64_t ref = ref_of(r, id, max_ms);
     if (ref)
-        put_extra(r, ref, max_ms, (struct toc_replay_extra){.min_ms = min_ms});
+        put_extra(r, ref, max_ms, (struct toc_log_replay_extra){.min_ms = min_ms});
 }
 
 static void on_damage(void *ctx, uint64_t offset, uint64_t bytes, bool is_tail, int64_t min_ms,
                       int64_t max_ms) {
-    struct toc_replay *r = ctx;
+    struct toc_log_replay *r = ctx;
     struct toc_metricdb_loss loss = {
         .offset = offset, .bytes = bytes, .min_ms = min_ms, .max_ms = max_ms};
     memcpy(loss.path, r->path, sizeof loss.path);
     if (is_tail) /* judged when the next segment's sequence is known */
-        r->tail = (struct toc_replay_tail){true, loss};
+        r->tail = (struct toc_log_replay_tail){true, loss};
     else
         toc_metricdb_note_loss(r->db, &loss);
 }
@@ -116,7 +117,7 @@ static void on_damage(void *ctx, uint64_t offset, uint64_t bytes, bool is_tail, 
 /* --- segments --- */
 
 /* Blocks sealed after this segment was finished. */
-static void choose_blocks(struct toc_replay *r) {
+static void choose_blocks(struct toc_log_replay *r) {
     struct toc_blocks *set = &r->db->blocks;
     if (!r->blocks)
         r->blocks = TOC_NEW_ARRAY(struct toc_block *, set->list.count + 1);
@@ -130,7 +131,7 @@ static void choose_blocks(struct toc_replay *r) {
 
 /* A torn end is what a crash leaves. It is a loss when the log went on behind it with a later
  * sequence; next_first 0 when that cannot be told. */
-static void judge_tail(const struct toc_replay *r, const struct toc_replay_tail *tail,
+static void judge_tail(const struct toc_log_replay *r, const struct toc_log_replay_tail *tail,
                        uint64_t next_first) {
     if (!tail->is_there)
         return;
@@ -167,7 +168,7 @@ static struct toc_wal_segment known_segment(const struct toc_checkpoint_end *end
 }
 
 /* What was read of the segment, and whether it could be. */
-static void note_segment(struct toc_replay *r, int rc, struct toc_wal_summary *sum) {
+static void note_segment(struct toc_log_replay *r, int rc, struct toc_wal_summary *sum) {
     struct toc_metricdb *db = r->db;
     rc = !rc && r->lacked_memory ? TOC_ENOMEM : rc;
     db->replay_records += sum->records;
@@ -186,7 +187,7 @@ static void note_segment(struct toc_replay *r, int rc, struct toc_wal_summary *s
     }
 }
 
-static void end_segment(struct toc_replay *r, int rc, struct toc_wal_summary *sum) {
+static void end_segment(struct toc_log_replay *r, int rc, struct toc_wal_summary *sum) {
     size_t i = r->next - 1;
     toc_wal_reader_close(&r->reader);
     note_segment(r, rc, sum);
@@ -200,7 +201,7 @@ static void end_segment(struct toc_replay *r, int rc, struct toc_wal_summary *su
                                               sum->deletions > 0};
 }
 
-static void begin_segment(struct toc_replay *r) {
+static void begin_segment(struct toc_log_replay *r) {
     static const struct toc_wal_visitor visitor = {.series = on_series,
                                                    .sample = on_sample,
                                                    .histogram = on_histogram,
@@ -222,7 +223,7 @@ static void begin_segment(struct toc_replay *r) {
     choose_blocks(r);
     r->orphans = (struct toc_metricdb_loss){0};
     r->tail_before = r->tail;
-    r->tail = (struct toc_replay_tail){0};
+    r->tail = (struct toc_log_replay_tail){0};
     r->lacked_memory = false;
     v.ctx = r;
     int rc = toc_wal_reader_open(r->db->vfs, path, &v, &r->reader, &sum);
@@ -230,7 +231,7 @@ static void begin_segment(struct toc_replay *r) {
         end_segment(r, rc, &sum);
 }
 
-static void read_record(struct toc_replay *r) {
+static void read_record(struct toc_log_replay *r) {
     bool took;
     int rc = toc_wal_reader_next(r->reader, UINT64_MAX, true, &took);
     if (!rc && took)
@@ -241,8 +242,8 @@ static void read_record(struct toc_replay *r) {
     end_segment(r, rc, &sum);
 }
 
-void toc_replay_read(struct toc_replay *r) {
-    while (!r->is_done && !toc_replay_batch_is_full(r->batch)) {
+void toc_log_replay_read(struct toc_log_replay *r) {
+    while (!r->is_done && !toc_log_replay_batch_is_full(r->batch)) {
         if (r->reader) {
             read_record(r);
         } else if (r->next < r->count) {
@@ -254,7 +255,7 @@ void toc_replay_read(struct toc_replay *r) {
     }
 }
 
-void toc_replay_fini(struct toc_replay *r) {
+void toc_log_replay_fini(struct toc_log_replay *r) {
     toc_wal_reader_close(&r->reader);
     toc_free(r->refs);
     toc_free(r->blocks);

@@ -83,6 +83,14 @@ static void what_a_burst_needed_goes_back(void **state) {
         step(&w, false, 0, full);
     assert_true(toc_process_rss_bytes() < full - 20 * MIB);
     end_burst(pieces);
+    /* The look fell into the burst: what is free only afterwards is found as soon. */
+    full = burst(pieces);
+    for (int i = 0; i < 5; i++)
+        step(&w, false, 0, full);
+    assert_true(toc_process_rss_bytes() < full - 20 * MIB);
+    end_burst(pieces);
+    for (int i = 0; i < 5; i++) /* nothing rose: the next one is an ordinary one */
+        step(&w, false, 0, full - 30 * MIB);
     /* What came into use between two looks and is free again is found in half a minute. */
     full = burst(pieces);
     for (int i = 0; i < 30; i++)

@@ -5,15 +5,29 @@
 
 #define T0 FIXTURE_START_MS
 
-static size_t walk(struct fixture *f, struct toc_newest_sample *out, size_t max) {
-    struct toc_metricdb_newest n;
-    toc_metricdb_newest_init(&n, f->db);
+typedef size_t next_fn(struct toc_newest_source *s, uint64_t *cursor, struct toc_newest_sample *out,
+                       size_t max);
+
+static size_t walk_by(struct toc_metricdb_newest *n, next_fn *next, size_t at_once,
+                      struct toc_newest_sample *out, size_t max) {
     size_t count = 0, calls = 0;
     for (uint64_t cursor = 0; cursor != UINT64_MAX; calls++) {
         assert_true(calls < 10000);
-        count += n.base.next(&n.base, &cursor, out + count, TOC_MIN(max - count, (size_t)64));
+        count += next(&n->base, &cursor, out + count, TOC_MIN(max - count, at_once));
     }
     return count;
+}
+
+static size_t walk(struct fixture *f, struct toc_newest_sample *out, size_t max) {
+    struct toc_metricdb_newest n;
+    toc_metricdb_newest_init(&n, f->db);
+    return walk_by(&n, n.base.next, 64, out, max);
+}
+
+static size_t walk_written(struct fixture *f, struct toc_newest_sample *out, size_t max) {
+    struct toc_metricdb_newest n;
+    toc_metricdb_newest_init(&n, f->db);
+    return walk_by(&n, n.base.next_written, 3, out, max);
 }
 
 /* 700 series, 300 samples each: more than a batch, more than an open chunk. */
@@ -81,18 +95,6 @@ static void an_ended_series_and_an_unknown_reference_are_not_there(void **state)
     assert_false(n.base.labels(&n.base, out[0].ref + ((uint64_t)1 << 32), &arena, &labels));
     toc_arena_fini(&arena);
     fixture_fini(&f);
-}
-
-static size_t walk_written(struct fixture *f, struct toc_newest_sample *out, size_t max) {
-    struct toc_metricdb_newest n;
-    toc_metricdb_newest_init(&n, f->db);
-    size_t count = 0, calls = 0;
-    for (uint64_t cursor = 0; cursor != UINT64_MAX; calls++) {
-        assert_true(calls < 10000);
-        count +=
-            n.base.next_written(&n.base, &cursor, out + count, TOC_MIN(max - count, (size_t)3));
-    }
-    return count;
 }
 
 static void write_of(struct fixture *f, int series, int64_t t_ms) {
