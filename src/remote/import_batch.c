@@ -1,9 +1,9 @@
 #include "remote/import_batch.h"
 
 #include "base/alloc.h"
+#include "remote/ref_write.h"
 
 enum {
-    ROUNDS_MAX = 3,
     PIECE_LINES = 65536,
     LINE_ARENA_BYTES = 32 << 20,
     ARENA_BYTES = 64 << 20,
@@ -66,8 +66,9 @@ void import_batch_refuse(struct import_batch *b, enum toc_import_refusal reason,
     va_end(ap);
 }
 
-static void reject(struct import_batch *b, const struct import_origin *origin,
-                   enum toc_reject_reason reason) {
+static void reject(void *owner, const void *of, enum toc_reject_reason reason) {
+    struct import_batch *b = owner;
+    const struct import_origin *origin = of;
     b->out->rejected[reason]++;
     mark_rejected(b, origin->line);
     if (!begin_told(b, origin->line))
@@ -78,7 +79,9 @@ static void reject(struct import_batch *b, const struct import_origin *origin,
 
 /* --- series and samples --- */
 
-static uint64_t reference(struct import_batch *b, const struct import_origin *origin) {
+static uint64_t reference(void *owner, const void *of) {
+    struct import_batch *b = owner;
+    const struct import_origin *origin = of;
     enum toc_reject_reason reason = TOC_REJECT_INVALID_LABELS;
     uint64_t ref = 0;
     if (toc_metricdb_series_ref(b->db, origin->labels, &ref, &reason)) {
@@ -123,33 +126,6 @@ void import_batch_add(struct import_batch *b, uint64_t ref, struct toc_labels la
 
 /* --- writing --- */
 
-static void tally(struct import_batch *b) {
-    for (size_t i = 0; i < b->samples.count; i++) {
-        const struct toc_metricdb_sample *s = &b->samples.items[i];
-        if (!s->ref)
-            continue;
-        if (s->refused)
-            reject(b, &b->origins.items[i], (enum toc_reject_reason)(s->refused - 1));
-        else
-            b->out->samples++;
-    }
-}
-
-/* The store forgot some series meanwhile: their samples stay, under new references. */
-static void resolve_again(struct import_batch *b) {
-    size_t kept = 0;
-    for (size_t i = 0; i < b->samples.count; i++) {
-        struct toc_metricdb_sample s = b->samples.items[i];
-        struct import_origin origin = b->origins.items[i];
-        if (s.ref || !(s.ref = reference(b, &origin)))
-            continue;
-        s.refused = 0;
-        b->samples.items[kept] = s;
-        b->origins.items[kept++] = origin;
-    }
-    b->samples.count = b->origins.count = kept;
-}
-
 int import_batch_write(struct import_batch *b, bool is_last, struct toc_err *err) {
     bool is_full = b->samples.count >= IMPORT_PIECE_SAMPLES || b->lines.count >= PIECE_LINES ||
                    b->arena.used_bytes > FULL_BYTES;
@@ -158,20 +134,17 @@ int import_batch_write(struct import_batch *b, bool is_last, struct toc_err *err
     if (b->arena.overflowed)
         return toc_errf(err, TOC_ELIMIT, "line %d: its series need more than 64 MiB",
                         b->lines.items[current(b)].number);
-    for (int round = 0; b->samples.count; round++) {
-        struct toc_write_result result;
-        size_t unknown;
-        if (round == ROUNDS_MAX)
-            return toc_errf(err, TOC_EBUSY, "series were forgotten while they were written");
-        int rc = toc_metricdb_write_refs(b->db, b->samples.items, b->samples.count, &result,
-                                         &unknown, err);
-        if (rc)
-            return rc;
-        tally(b);
-        if (!unknown)
-            break;
-        resolve_again(b);
-    }
+    struct ref_write w = {.db = b->db,
+                          .samples = b->samples.items,
+                          .origins = b->origins.items,
+                          .origin_bytes = sizeof b->origins.items[0],
+                          .count = b->samples.count,
+                          .owner = b,
+                          .resolve = reference,
+                          .reject = reject};
+    int rc = ref_write(&w, &b->out->samples, err);
+    if (rc)
+        return rc;
     b->samples.count = b->origins.count = b->lines.count = 0;
     toc_arena_reset(&b->arena);
     return 0;

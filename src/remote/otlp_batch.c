@@ -1,8 +1,9 @@
 #include "remote/otlp_batch.h"
 
 #include "base/alloc.h"
+#include "remote/ref_write.h"
 
-enum { ROUNDS_MAX = 3, ARENA_BYTES = 64 << 20 };
+enum { ARENA_BYTES = 64 << 20 };
 
 void otlp_batch_init(struct otlp_batch *b, struct toc_metricdb *db, struct toc_label_cache *cache,
                      struct otlp_series *series, struct toc_otlp_outcome *out) {
@@ -62,8 +63,9 @@ static struct toc_labels labels_of(struct otlp_batch *b, const struct otlp_origi
     return otlp_series_labels(b->series, o->context, o->point, o->number, &b->arena);
 }
 
-static void reject(struct otlp_batch *b, const struct otlp_origin *origin,
-                   enum toc_reject_reason reason) {
+static void reject(void *owner, const void *of, enum toc_reject_reason reason) {
+    struct otlp_batch *b = owner;
+    const struct otlp_origin *origin = of;
     b->out->rejected[reason]++;
     if (origin->point)
         mark_rejected(b, origin->place);
@@ -76,7 +78,9 @@ static void reject(struct otlp_batch *b, const struct otlp_origin *origin,
 /* --- samples --- */
 
 /* By its labels; the cache learns it. 0: refused, and told so. */
-static uint64_t resolve(struct otlp_batch *b, const struct otlp_origin *origin) {
+static uint64_t resolve(void *owner, const void *of) {
+    struct otlp_batch *b = owner;
+    const struct otlp_origin *origin = of;
     enum toc_reject_reason reason = TOC_REJECT_INVALID_LABELS;
     struct toc_label_cache_entry entry = {.key = origin->key};
     struct toc_labels labels = labels_of(b, origin);
@@ -129,49 +133,16 @@ void otlp_batch_add_exemplar(struct otlp_batch *b, struct toc_labels series,
 
 /* --- writing --- */
 
-static void tally(struct otlp_batch *b) {
-    for (size_t i = 0; i < b->samples.count; i++) {
-        const struct toc_metricdb_sample *s = &b->samples.items[i];
-        if (!s->ref)
-            continue;
-        if (s->refused)
-            reject(b, &b->origins.items[i], (enum toc_reject_reason)(s->refused - 1));
-        else
-            b->out->samples++;
-    }
-}
-
-/* The store forgot some series meanwhile: their samples stay, under new references. */
-static void resolve_again(struct otlp_batch *b) {
-    size_t kept = 0;
-    for (size_t i = 0; i < b->samples.count; i++) {
-        struct toc_metricdb_sample s = b->samples.items[i];
-        struct otlp_origin origin = b->origins.items[i];
-        if (s.ref || !(s.ref = resolve(b, &origin)))
-            continue;
-        s.refused = 0;
-        b->samples.items[kept] = s;
-        b->origins.items[kept++] = origin;
-    }
-    b->samples.count = b->origins.count = kept;
-}
-
 static int write_samples(struct otlp_batch *b, struct toc_err *err) {
-    for (int round = 0; b->samples.count; round++) {
-        struct toc_write_result result;
-        size_t unknown;
-        if (round == ROUNDS_MAX)
-            return toc_errf(err, TOC_EBUSY, "series were forgotten while they were written");
-        int rc = toc_metricdb_write_refs(b->db, b->samples.items, b->samples.count, &result,
-                                         &unknown, err);
-        if (rc)
-            return rc;
-        tally(b);
-        if (!unknown)
-            break;
-        resolve_again(b);
-    }
-    return 0;
+    struct ref_write w = {.db = b->db,
+                          .samples = b->samples.items,
+                          .origins = b->origins.items,
+                          .origin_bytes = sizeof b->origins.items[0],
+                          .count = b->samples.count,
+                          .owner = b,
+                          .resolve = resolve,
+                          .reject = reject};
+    return ref_write(&w, &b->out->samples, err);
 }
 
 static void write_exemplars(struct otlp_batch *b) {
