@@ -254,95 +254,150 @@ static bool is_settled(struct batch *b, const struct toc_metricdb_sample *x) {
     return is_late && settle_late_ref(b, x);
 }
 
-/* Places in the batch by shard, in the order of the batch: those of shard i end at ends[i]. */
-static void sort_by_shard(struct batch *b, struct toc_metricdb_sample *samples, size_t count,
-                          uint32_t *order, size_t ends[TOC_HEAD_SHARDS]) {
-    size_t at[TOC_HEAD_SHARDS] = {0}, sum = 0;
-    uint8_t *shards = (uint8_t *)(order + count);
+/* Samples of one series that stand side by side in the batch. */
+struct run {
+    uint32_t first, count;
+};
+
+static unsigned shard_of(uint64_t ref) {
+    return (uint32_t)ref % TOC_HEAD_SHARDS;
+}
+
+/* The runs of what is not settled yet, in the order of the batch; how many of each shard. */
+static size_t find_runs(struct batch *b, struct toc_metricdb_sample *samples, size_t count,
+                        struct run *out, size_t by_shard[TOC_HEAD_SHARDS]) {
+    size_t n = 0, end = SIZE_MAX; /* of the last run */
     for (size_t i = 0; i < count; i++) {
-        b->refused = 0;
-        shards[i] = is_settled(b, &samples[i])
-                        ? TOC_HEAD_SHARDS
-                        : (uint8_t)((uint32_t)samples[i].ref % TOC_HEAD_SHARDS);
-        if (shards[i] < TOC_HEAD_SHARDS)
-            at[shards[i]]++;
-        samples[i].refused = b->refused;
+        struct toc_metricdb_sample *x = &samples[i];
+        bool is_plain = !x->histogram && x->t_ms > b->sealed_ms && x->t_ms <= b->ceiling_ms;
+        x->refused = b->refused = 0;
+        if (!is_plain && is_settled(b, x)) {
+            x->refused = b->refused;
+            continue;
+        }
+        if (end == i && samples[i - 1].ref == x->ref) {
+            out[n - 1].count++;
+        } else {
+            out[n++] = (struct run){(uint32_t)i, 1};
+            by_shard[shard_of(x->ref)]++;
+        }
+        end = i + 1;
     }
+    return n;
+}
+
+/* Runs by shard, else in their order: those of shard i end at ends[i]. */
+static void sort_by_shard(const struct toc_metricdb_sample *samples, const struct run *runs,
+                          size_t count, const size_t by_shard[TOC_HEAD_SHARDS], struct run *out,
+                          size_t ends[TOC_HEAD_SHARDS]) {
+    size_t at[TOC_HEAD_SHARDS], sum = 0;
     for (int s = 0; s < TOC_HEAD_SHARDS; s++) {
-        size_t n = at[s];
         at[s] = sum;
-        ends[s] = sum += n;
+        ends[s] = sum += by_shard[s];
     }
     for (size_t i = 0; i < count; i++)
-        if (shards[i] < TOC_HEAD_SHARDS)
-            order[at[shards[i]]++] = (uint32_t)i;
+        out[at[shard_of(samples[runs[i].first].ref)]++] = runs[i];
 }
 
 enum { SLOT_AHEAD = 16, SERIES_AHEAD = 8, TAIL_AHEAD = 4 };
 
-/* What comes after place i on its way to the cache, unless it belongs to the same series. */
+/* What comes after run i on its way to the cache. */
 TOC_PREFETCHING void fetch_ahead(const struct toc_head_shard *shard,
-                                 const struct toc_metricdb_sample *samples, const uint32_t *order,
+                                 const struct toc_metricdb_sample *samples, const struct run *runs,
                                  size_t i, size_t count) {
-    uint64_t ref = samples[order[i]].ref;
-    if (i + SLOT_AHEAD < count && samples[order[i + SLOT_AHEAD]].ref != ref)
-        toc_head_prefetch_slot(shard, samples[order[i + SLOT_AHEAD]].ref);
-    if (i + SERIES_AHEAD < count && samples[order[i + SERIES_AHEAD]].ref != ref)
-        toc_head_prefetch(shard, samples[order[i + SERIES_AHEAD]].ref);
-    if (i + TAIL_AHEAD < count && samples[order[i + TAIL_AHEAD]].ref != ref)
-        toc_head_prefetch_tail(shard, samples[order[i + TAIL_AHEAD]].ref);
+    if (i + SLOT_AHEAD < count)
+        toc_head_prefetch_slot(shard, samples[runs[i + SLOT_AHEAD].first].ref);
+    if (i + SERIES_AHEAD < count)
+        toc_head_prefetch(shard, samples[runs[i + SERIES_AHEAD].first].ref);
+    if (i + TAIL_AHEAD < count)
+        toc_head_prefetch_tail(shard, samples[runs[i + TAIL_AHEAD].first].ref);
+}
+
+/* Puts what can be put without a look at anything that is there; how many from the front. */
+static size_t put_front(struct batch *b, struct toc_head_shard *shard, struct toc_series *s,
+                        const struct toc_metricdb_sample *x, size_t n) {
+    int64_t from_ms = TOC_MAX(b->floor_ms + 1, b->late_ms), until_ms = INT64_MAX;
+    if (x->t_ms > b->floor_ms && x->t_ms < b->late_ms) {
+        note_late(b, x->t_ms);
+        from_ms = x->t_ms;
+        until_ms = TOC_MIN(b->late_ms, b->noted_ms + b->db->limits.block_span_ms);
+    }
+    size_t put = toc_series_append_latest(&b->db->head, shard, s, x, n, from_ms, until_ms);
+    struct toc_wal_entry *entries = b->entries + b->count;
+    uint64_t ref = toc_series_ref(s);
+    for (size_t i = 0; i < put; i++)
+        entries[i] = (struct toc_wal_entry){ref, x[i].t_ms, toc_f64_bits(x[i].value)};
+    b->count += put;
+    return put;
+}
+
+static void put_run(struct batch *b, struct toc_head_shard *shard, struct toc_series *s,
+                    struct toc_metricdb_sample *x, size_t n) {
+    for (size_t i = 0; i < n;) {
+        i += put_front(b, shard, s, x + i, n - i);
+        if (i == n)
+            return;
+        if (x[i].histogram)
+            (void)encode_histogram(b, x[i].histogram); /* it was valid before */
+        b->refused = 0;
+        put_sample(b, shard, s, x[i].t_ms, x[i].value, x[i].histogram);
+        x[i++].refused = b->refused;
+    }
 }
 
 /* The samples of one shard under one lock. */
 static void put_shard(struct batch *b, struct toc_head_shard *shard,
-                      struct toc_metricdb_sample *samples, const uint32_t *order, size_t count,
+                      struct toc_metricdb_sample *samples, const struct run *runs, size_t count,
                       size_t *io_unknown) {
-    struct toc_series *s = NULL;
-    uint64_t last = 0;
     toc_mutex_lock(&shard->mutex);
     for (size_t i = 0; i < count; i++) {
-        struct toc_metricdb_sample *x = &samples[order[i]];
-        fetch_ahead(shard, samples, order, i, count);
-        if (x->ref != last)
-            s = toc_head_find_ref(shard, x->ref);
-        last = x->ref;
-        if (!s) {
-            x->ref = 0;
-            ++*io_unknown;
+        struct toc_metricdb_sample *x = &samples[runs[i].first];
+        fetch_ahead(shard, samples, runs, i, count);
+        struct toc_series *s = toc_head_find_ref(shard, x->ref);
+        if (s) {
+            put_run(b, shard, s, x, runs[i].count);
             continue;
         }
-        if (x->histogram)
-            (void)encode_histogram(b, x->histogram); /* it was valid before */
-        b->refused = 0;
-        put_sample(b, shard, s, x->t_ms, x->value, x->histogram);
-        x->refused = b->refused;
+        for (size_t k = 0; k < runs[i].count; k++)
+            x[k].ref = 0;
+        *io_unknown += runs[i].count;
     }
     toc_mutex_unlock(&shard->mutex);
+}
+
+/* Writers begin at different shards, so that they do not wait for each other at each. */
+static void put_shards(struct batch *b, struct toc_metricdb_sample *samples, const struct run *runs,
+                       const size_t ends[TOC_HEAD_SHARDS], unsigned first, size_t *out_unknown) {
+    for (unsigned i = 0; i < TOC_HEAD_SHARDS; i++) {
+        unsigned s = (first + i) % TOC_HEAD_SHARDS;
+        size_t from = s ? ends[s - 1] : 0;
+        if (ends[s] > from)
+            put_shard(b, &b->db->head.shards[s], samples, runs + from, ends[s] - from, out_unknown);
+    }
 }
 
 static int write_refs(struct toc_metricdb *db, bool is_echo, struct toc_metricdb_sample *samples,
                       size_t count, struct toc_write_result *out_result, size_t *out_unknown,
                       uint64_t *out_ticket, struct toc_err *err) {
     struct batch b;
-    size_t ends[TOC_HEAD_SHARDS], from = 0;
+    size_t by_shard[TOC_HEAD_SHARDS] = {0}, ends[TOC_HEAD_SHARDS];
     *out_unknown = 0;
     *out_result = (struct toc_write_result){0};
     int rc = begin(db, count, out_ticket != NULL, &b, err);
     if (rc)
         return rc;
     b.is_echo = is_echo;
-    uint32_t *order = count > UINT32_MAX / 8 ? NULL : toc_try_alloc(count * 5 + 1);
-    if (!order) {
+    struct run *runs =
+        count > UINT32_MAX / 16 ? NULL : toc_try_alloc(2 * (count + 1) * sizeof *runs);
+    if (!runs) {
         toc_free(b.entries);
         return toc_errf(err, TOC_ENOMEM, "no memory for a batch of %zu samples", count);
     }
-    sort_by_shard(&b, samples, count, order, ends);
-    for (int s = 0; s < TOC_HEAD_SHARDS; s++) {
-        if (ends[s] > from)
-            put_shard(&b, &db->head.shards[s], samples, order + from, ends[s] - from, out_unknown);
-        from = ends[s];
-    }
-    toc_free(order);
+    size_t n = find_runs(&b, samples, count, runs, by_shard);
+    sort_by_shard(samples, runs, n, by_shard, runs + n, ends);
+    if (n)
+        put_shards(&b, samples, runs + n, ends, shard_of(samples[runs[0].first].ref), out_unknown);
+    toc_free(runs);
     return finish(&b, out_ticket, out_result, err);
 }
 

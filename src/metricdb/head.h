@@ -39,6 +39,7 @@ static inline void toc_head_chunks_moved(struct toc_head_chunk **chunks, size_t 
 }
 
 struct toc_histogram_track; /* histogram_track.h */
+struct toc_metricdb_sample; /* metricdb.h */
 
 struct toc_series {
     uint64_t hash;
@@ -150,6 +151,11 @@ enum toc_append {
 /* Under the shard lock. Any t; out of order costs a re-encoding of one chunk. */
 enum toc_append toc_series_append(struct toc_head *h, struct toc_head_shard *shard,
                                   struct toc_series *s, int64_t t_ms, double value);
+/* Appends floats from the front of x for as long as each lies in [from_ms, until_ms) and behind all
+ * that the series has; returns how many. The others are for the function above, one by one. */
+size_t toc_series_append_latest(struct toc_head *h, struct toc_head_shard *shard,
+                                struct toc_series *s, const struct toc_metricdb_sample *x, size_t n,
+                                int64_t from_ms, int64_t until_ms);
 /* The same with a histogram and its bytes (toc_histogram_encode). */
 enum toc_append toc_series_append_histogram(struct toc_head *h, struct toc_head_shard *shard,
                                             struct toc_series *s, int64_t t_ms,

@@ -6,6 +6,7 @@
 #include "metricdb/chunk.h"
 #include "metricdb/head.h"
 #include "metricdb/histogram_track.h"
+#include "metricdb/metricdb.h"
 #include "model/sample.h"
 
 enum { CHUNK_SPLIT = 2 * TOC_HEAD_CHUNK_SAMPLES, OPEN_KEEP_BYTES = 192, SCRATCH_BYTES = 1000 };
@@ -200,11 +201,16 @@ static bool is_latest(const struct toc_series *s, int64_t t_ms) {
     return !s->chunk_count || t_ms > s->closed_max_ms;
 }
 
-static void note_sample(struct toc_head_shard *shard, const struct toc_series *s, int64_t t_ms) {
+static void note_samples(struct toc_head_shard *shard, const struct toc_series *s, size_t count,
+                         int64_t first_ms, int64_t last_ms) {
     shard->slots.items[s->id / TOC_HEAD_SHARDS].is_written = true;
-    shard->samples++;
-    shard->min_ms = TOC_MIN(shard->min_ms, t_ms);
-    shard->max_ms = TOC_MAX(shard->max_ms, t_ms);
+    shard->samples += count;
+    shard->min_ms = TOC_MIN(shard->min_ms, first_ms);
+    shard->max_ms = TOC_MAX(shard->max_ms, last_ms);
+}
+
+static void note_sample(struct toc_head_shard *shard, const struct toc_series *s, int64_t t_ms) {
+    note_samples(shard, s, 1, t_ms, t_ms);
 }
 
 static bool has_float(const struct toc_series *s, int64_t t_ms) {
@@ -241,6 +247,21 @@ enum toc_append toc_series_append(struct toc_head *h, struct toc_head_shard *sha
     }
     note_sample(shard, s, t_ms);
     return TOC_APPEND_DONE;
+}
+
+size_t toc_series_append_latest(struct toc_head *h, struct toc_head_shard *shard,
+                                struct toc_series *s, const struct toc_metricdb_sample *x, size_t n,
+                                int64_t from_ms, int64_t until_ms) {
+    size_t i = 0;
+    if (s->histograms)
+        return 0;
+    for (; i < n && !x[i].histogram && x[i].t_ms >= from_ms && x[i].t_ms < until_ms &&
+           is_latest(s, x[i].t_ms);
+         i++)
+        append_last(h, shard, s, x[i].t_ms, x[i].value);
+    if (i)
+        note_samples(shard, s, i, x[0].t_ms, x[i - 1].t_ms);
+    return i;
 }
 
 enum toc_append toc_series_append_histogram(struct toc_head *h, struct toc_head_shard *shard,

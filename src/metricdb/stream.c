@@ -48,8 +48,9 @@ static void put_varint(struct toc_stream *s, uint64_t u) {
     s->p[s->n++] = (uint8_t)u;
 }
 
+/* The first n of eight bytes: the slack has room for the others. */
 static void put_bytes(struct toc_stream *s, uint64_t u, unsigned n) {
-    memcpy(s->p + s->n, &u, n);
+    memcpy(s->p + s->n, &u, sizeof u);
     s->n = (uint16_t)(s->n + n);
 }
 

@@ -135,7 +135,7 @@ void toc_wal_record_sample(struct toc_wal_record_builder *b, uint32_t id, int64_
     p = put_varint(p, zigzag((int64_t)id - (int64_t)b->last_id));
     if (!same_time)
         p = put_varint(p, zigzag((int64_t)((uint64_t)t_ms - (uint64_t)b->last_ms)));
-    memcpy(p, &payload, n);
+    memcpy(p, &payload, sizeof payload); /* n bytes count; there is room for all */
     b->body.n += (size_t)(p - start) + n;
     b->last_id = id;
     b->last_ms = t_ms;

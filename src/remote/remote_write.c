@@ -74,6 +74,7 @@ static struct write_batch *take_batch(struct toc_remote_write *rw) {
     b->told = 0;
     b->parse_error = 0;
     b->ahead_count = 0;
+    b->has_histograms = false;
     b->series.count = b->samples.count = b->exemplars.count = 0;
     b->symbols.count = b->symbol_hashes.count = 0;
     return b;

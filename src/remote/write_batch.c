@@ -1,12 +1,10 @@
 #include "remote/write_batch_priv.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "codec/protobuf.h"
 #include "metricdb/exemplar.h"
-#include "model/sample.h"
 #include "remote/histogram_proto.h"
 
 enum { ROUNDS_MAX = 3 };
@@ -164,24 +162,6 @@ uint64_t toc_write_begin_known(struct write_batch *b, struct toc_hash128 key, st
     return ref;
 }
 
-static void add(struct write_batch *b, const struct toc_metricdb_sample *x) {
-    struct write_series *s = &b->series.items[b->series.count - 1];
-    if (x->t_ms > b->latest_ms) {
-        toc_write_refuse(b, TOC_REJECT_TOO_FAR_IN_FUTURE, s->raw, 1);
-        return;
-    }
-    TOC_VEC_PUSH(&b->samples, *x);
-    s->sample_count++;
-}
-
-/* A NaN other than the staleness marker has one form. */
-void toc_write_add_float(struct write_batch *b, uint64_t ref, int64_t t_ms, double value) {
-    struct toc_metricdb_sample x = {.ref = ref, .t_ms = t_ms, .value = value};
-    if (isnan(value) && !toc_is_stale_nan(value))
-        x.value = toc_f64_from_bits(TOC_NORMAL_NAN_BITS);
-    add(b, &x);
-}
-
 /* A Sample message: value and timestamp have the same numbers in both versions. */
 int toc_write_add_sample(struct write_batch *b, uint64_t ref, struct toc_sv body) {
     struct toc_pb_reader r = toc_pb_reader_make(body);
@@ -200,8 +180,8 @@ int toc_write_add_sample(struct write_batch *b, uint64_t ref, struct toc_sv body
 
 int toc_write_add_histogram(struct write_batch *b, uint64_t ref, struct toc_sv body) {
     struct toc_histogram *h;
-    struct toc_metricdb_sample x = {.ref = ref};
-    int rc = toc_remote_histogram_decode(body, &b->arena, &h, &x.t_ms);
+    int64_t t_ms = 0;
+    int rc = toc_remote_histogram_decode(body, &b->arena, &h, &t_ms);
     if (rc == TOC_EINVAL) {
         toc_write_refuse(b, TOC_REJECT_INVALID_HISTOGRAM, b->series.items[b->series.count - 1].raw,
                          1);
@@ -209,17 +189,21 @@ int toc_write_add_histogram(struct write_batch *b, uint64_t ref, struct toc_sv b
     }
     if (rc)
         return rc;
-    x.histogram = h;
-    add(b, &x);
+    b->has_histograms = true;
+    toc_write_add(b, ref, t_ms, 0, h);
     return 0;
 }
 
 /* --- commit --- */
 
-static void tally(struct write_batch *b, const struct toc_write_result *result) {
+static void tally(struct write_batch *b, const struct toc_write_result *result, size_t unknown) {
     size_t refused = 0;
     for (size_t i = 0; i < TOC_REJECT_REASON_COUNT; i++)
         refused += result->rejected[i];
+    if (!refused && !unknown && !b->has_histograms) {
+        b->out->samples += b->samples.count;
+        return;
+    }
     for (size_t i = 0; i < b->series.count; i++) {
         const struct write_series *s = &b->series.items[i];
         for (size_t k = s->first_sample; k < s->first_sample + s->sample_count; k++) {
@@ -298,7 +282,7 @@ int toc_write_commit(struct write_batch *b, struct toc_err *err) {
             b->db, b->samples.items, b->samples.count, &result, &unknown, err);
         if (rc)
             return rc;
-        tally(b, &result);
+        tally(b, &result, unknown);
         if (!unknown)
             break;
         resolve_again(b);

@@ -6,8 +6,11 @@
 #ifndef TOC_REMOTE_WRITE_BATCH_PRIV_H
 #define TOC_REMOTE_WRITE_BATCH_PRIV_H
 
+#include <math.h>
+
 #include "base/arena.h"
 #include "base/vec.h"
+#include "model/sample.h"
 #include "remote/label_cache.h"
 #include "remote/remote_write.h"
 
@@ -41,7 +44,9 @@ struct write_batch {
     struct toc_label_cache *cache;
     enum toc_remote_message message;
     bool is_echo;
+    bool has_histograms;
     int64_t latest_ms;
+    const uint8_t *message_end; /* 1.0: bytes before it may be read */
     struct toc_remote_outcome *out;
     int parse_error; /* of the labels read last: the message is broken */
     size_t told;     /* lines of out->text */
@@ -76,13 +81,31 @@ uint64_t toc_write_begin_series(struct write_batch *b, struct toc_hash128 key, s
 /* The same when the cache was asked already; known_ref 0: it does not know the key. */
 uint64_t toc_write_begin_known(struct write_batch *b, struct toc_hash128 key, struct toc_sv raw,
                                uint64_t known_ref);
-/* Samples of the series begun last. */
-void toc_write_add_float(struct write_batch *b, uint64_t ref, int64_t t_ms, double value);
-int toc_write_add_sample(struct write_batch *b, uint64_t ref, struct toc_sv body) TOC_MUST_CHECK;
-int toc_write_add_histogram(struct write_batch *b, uint64_t ref, struct toc_sv body) TOC_MUST_CHECK;
 /* Counts `count` samples of a series as refused and tells why, with its labels. */
 void toc_write_refuse(struct write_batch *b, enum toc_reject_reason reason, struct toc_sv raw,
                       size_t count);
+/* Samples of the series begun last. */
+static inline void toc_write_add(struct write_batch *b, uint64_t ref, int64_t t_ms, double value,
+                                 const struct toc_histogram *histogram) {
+    struct write_series *s = &b->series.items[b->series.count - 1];
+    if (t_ms > b->latest_ms) {
+        toc_write_refuse(b, TOC_REJECT_TOO_FAR_IN_FUTURE, s->raw, 1);
+        return;
+    }
+    TOC_VEC_RESERVE(&b->samples, b->samples.count + 1);
+    struct toc_metricdb_sample *x = &b->samples.items[b->samples.count++];
+    *x = (struct toc_metricdb_sample){ref, t_ms, value, histogram, 0};
+    s->sample_count++;
+}
+/* A NaN other than the staleness marker has one form. */
+static inline void toc_write_add_float(struct write_batch *b, uint64_t ref, int64_t t_ms,
+                                       double value) {
+    if (isnan(value) && !toc_is_stale_nan(value))
+        value = toc_f64_from_bits(TOC_NORMAL_NAN_BITS);
+    toc_write_add(b, ref, t_ms, value, NULL);
+}
+int toc_write_add_sample(struct write_batch *b, uint64_t ref, struct toc_sv body) TOC_MUST_CHECK;
+int toc_write_add_histogram(struct write_batch *b, uint64_t ref, struct toc_sv body) TOC_MUST_CHECK;
 /* Tells of a series in words; counted as invalid. */
 void toc_write_refuse_text(struct write_batch *b, struct toc_sv raw, size_t count,
                            const char *text);

@@ -101,27 +101,37 @@ static bool has_labels(struct toc_sv rest) {
     return false;
 }
 
-/* A sample as every sender writes it: value, then time. False: read it field by field. */
-static bool take_plain_sample(struct write_batch *b, uint64_t ref, struct toc_pb_reader *r) {
-    const uint8_t *p = r->p;
-    size_t left = (size_t)(r->end - p);
-    enum { HEAD = 12, VALUE_TAG = 1 << 3 | TOC_PB_I64, TIME_TAG = 2 << 3 | TOC_PB_VARINT };
-    if (left < HEAD || p[0] != (SAMPLES << 3 | TOC_PB_LEN) || p[1] >= 0x80 || p[1] < HEAD - 1 ||
-        left < 2 + (size_t)p[1] || p[2] != VALUE_TAG || p[11] != TIME_TAG)
+/* A varint of n bytes, 1…8, all of which are readable as one word; false when it is none. */
+static inline bool read_varint(const uint8_t *p, unsigned n, uint64_t *out) {
+    const uint64_t more = 0x8080808080808080;
+    uint64_t w;
+    memcpy(&w, p, sizeof w);
+    w &= ~0ULL >> (64 - 8 * n);
+    if ((w & more) != (more & (~0ULL >> (64 - 8 * n)) >> 8))
         return false;
-    const uint8_t *end = p + 2 + p[1], *at = p + HEAD;
-    uint64_t bits, t_ms = 0;
-    for (unsigned shift = 0; at < end && shift < 63; shift += 7) {
-        t_ms |= (uint64_t)(*at & 0x7f) << shift;
-        if (*at++ < 0x80)
-            break;
-    }
-    if (at != end || end[-1] >= 0x80) /* a negative time, too */
-        return false;
-    memcpy(&bits, p + 3, sizeof bits);
-    r->p = end;
-    toc_write_add_float(b, ref, (int64_t)t_ms, toc_pb_double_of(bits));
+    w = (w & 0x007f007f007f007f) | (w & 0x7f007f007f007f00) >> 1;
+    w = (w & 0x00003fff00003fff) | (w & 0x3fff00003fff0000) >> 2;
+    *out = (w & 0x000000000fffffff) | (w & 0x0fffffff00000000) >> 4;
     return true;
+}
+
+/* Samples as every sender writes them: value, then time. Ends where one must be read field by
+ * field: one at the end of the message or before the epoch, too. */
+static void take_plain_samples(struct write_batch *b, uint64_t ref, struct toc_pb_reader *r) {
+    enum { HEAD = 12, TIME_MAX = 8, VALUE_TAG = 1 << 3 | TOC_PB_I64 };
+    enum { TIME_TAG = 2 << 3 | TOC_PB_VARINT };
+    const uint8_t *p = r->p;
+    while (p < r->end && b->message_end - p >= HEAD + TIME_MAX) {
+        uint64_t bits, t_ms;
+        unsigned n = p[1] - (HEAD - 2u);
+        if (p[0] != (SAMPLES << 3 | TOC_PB_LEN) || n - 1u >= TIME_MAX || p[2] != VALUE_TAG ||
+            p[11] != TIME_TAG || p + HEAD + n > r->end || !read_varint(p + HEAD, n, &t_ms))
+            break;
+        memcpy(&bits, p + 3, sizeof bits);
+        p += HEAD + n;
+        toc_write_add_float(b, ref, (int64_t)t_ms, toc_pb_double_of(bits));
+    }
+    r->p = p;
 }
 
 static int take_ahead(struct write_batch *b, const struct write_ahead *x, uint64_t known_ref) {
@@ -131,8 +141,7 @@ static int take_ahead(struct write_batch *b, const struct write_ahead *x, uint64
         return b->parse_error;
     int rc = 0;
     for (struct toc_pb_field f; !rc;) {
-        if (take_plain_sample(b, ref, &r))
-            continue;
+        take_plain_samples(b, ref, &r);
         if (toc_pb_is_at_end(&r) || !toc_pb_next(&r, &f))
             break;
         rc = take_field(b, ref, &r, &f);
@@ -201,6 +210,7 @@ static int take_metadata(struct write_batch *b, struct toc_sv body) {
 int toc_write_parse_1(struct write_batch *b, struct toc_sv body) {
     struct toc_pb_reader r = toc_pb_reader_make(body);
     int rc = 0;
+    b->message_end = r.end;
     for (struct toc_pb_field f; !rc && toc_pb_next(&r, &f);) {
         if (f.number == TIMESERIES && b->series.count < TOC_REMOTE_SERIES_MAX)
             rc = take_series(b, toc_pb_bytes(&r, &f));
