@@ -64,7 +64,11 @@ void toc_buf_printf(struct toc_buf *b, const char *fmt, ...) {
 }
 
 void toc_buf_append_u8(struct toc_buf *b, uint8_t v) {
-    toc_buf_append(b, &v, 1);
+    char *to = toc_buf_reserve(b, 1);
+    if (!to)
+        return;
+    *to = (char)v;
+    b->n++;
 }
 
 static void append_le(struct toc_buf *b, uint64_t v, size_t bytes) {
@@ -90,6 +94,10 @@ void toc_buf_append_f64(struct toc_buf *b, double v) {
 void toc_buf_append_varint(struct toc_buf *b, uint64_t v) {
     uint8_t raw[10];
     size_t n = 0;
+    if (v < 0x80) {
+        toc_buf_append_u8(b, (uint8_t)v);
+        return;
+    }
     do {
         uint8_t low = (uint8_t)(v & 0x7f);
         v >>= 7;

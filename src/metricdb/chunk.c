@@ -36,30 +36,35 @@ struct decimals {
     uint16_t exception_at[TOC_CHUNK_SAMPLES_MAX];
 };
 
-/* The smallest scale at which most of a few samples are exact. */
-static bool guess_scale(const double *v, size_t n, unsigned *out_scale) {
+/* The smallest scale at which most samples are exact. The integers of samples from *out_from on are
+ * left in d, if there is no odd one. */
+static bool guess_scale(const double *v, size_t n, struct decimals *d, size_t *out_from,
+                        size_t *out_odd) {
     unsigned scale = 0;
-    size_t odd = 0;
-    int64_t ignored;
+    *out_from = *out_odd = 0;
     for (size_t i = 0; i < n; i++) {
         unsigned k = scale;
-        while (k <= SCALE_MAX && !to_decimal(v[i], k, &ignored))
+        while (k <= SCALE_MAX && !to_decimal(v[i], k, &d->integers[i]))
             k++;
-        if (k <= SCALE_MAX)
+        if (k > SCALE_MAX) {
+            if (++*out_odd > 1 + n / 16)
+                return false;
+        } else if (k > scale) {
             scale = k;
-        else if (++odd > 1 + n / 16)
-            return false;
+            *out_from = i;
+        }
     }
-    *out_scale = scale;
+    d->scale = scale;
     return true;
 }
 
 static bool make_decimals(const double *v, size_t n, struct decimals *d) {
-    if (!guess_scale(v, n, &d->scale))
+    size_t from, odd;
+    if (!guess_scale(v, n, d, &from, &odd))
         return false;
     d->exceptions = 0;
     int64_t last = 0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < (odd ? n : from); i++) {
         if (to_decimal(v[i], d->scale, &d->integers[i])) {
             last = d->integers[i];
             continue;

@@ -18,31 +18,28 @@ static unsigned bit_width(uint64_t u) {
     return u ? 64 - (unsigned)__builtin_clzll(u) : 0;
 }
 
-/* What is left of v after differencing `order` times; n - order values. */
-static size_t difference(const int64_t *v, size_t n, unsigned order, int64_t *out) {
-    for (size_t i = order; i < n; i++) {
-        uint64_t x = (uint64_t)v[i];
-        if (order == 1)
-            x -= (uint64_t)v[i - 1];
-        else if (order == 2)
-            x = x - 2 * (uint64_t)v[i - 1] + (uint64_t)v[i - 2];
-        out[i - order] = (int64_t)x;
-    }
-    return n - order;
-}
-
 struct range {
     int64_t min;
     unsigned width;
+    size_t zeros;
 };
 
 static struct range range_of(const int64_t *v, size_t n) {
     int64_t min = n ? v[0] : 0, max = min;
-    for (size_t i = 1; i < n; i++) {
+    size_t zeros = 0;
+    for (size_t i = 0; i < n; i++) {
         min = v[i] < min ? v[i] : min;
         max = v[i] > max ? v[i] : max;
+        zeros += v[i] == 0;
     }
-    return (struct range){min, bit_width((uint64_t)max - (uint64_t)min)};
+    return (struct range){min, bit_width((uint64_t)max - (uint64_t)min), zeros};
+}
+
+/* What is left of v after differencing once more; n - 1 values. */
+static size_t difference(const int64_t *v, size_t n, int64_t *out) {
+    for (size_t i = 1; i < n; i++)
+        out[i - 1] = (int64_t)((uint64_t)v[i] - (uint64_t)v[i - 1]);
+    return n - 1;
 }
 
 static size_t packed_size(struct range r, size_t n) {
@@ -57,8 +54,10 @@ static size_t zeros_at(const int64_t *v, size_t n, size_t at) {
 }
 
 /* Or `most` or more when it is not smaller than that. */
-static size_t byte_coded_size(const int64_t *v, size_t n, size_t most) {
+static size_t byte_coded_size(const int64_t *v, size_t n, struct range r, size_t most) {
     size_t size = 0;
+    if (n - r.zeros >= most) /* a byte each at least */
+        return most;
     for (size_t i = 0; i < n && size < most; i++) {
         if (v[i]) {
             size += varint_bytes(zigzag(v[i]));
@@ -115,22 +114,44 @@ static void put_byte_coded(const int64_t *v, size_t n, struct toc_buf *out) {
     }
 }
 
+/* The step of what rises evenly, as times do; 0 when it does not. So many that no other coding
+ * could be as small as one difference. */
+static int64_t even_step(const int64_t *v, size_t n) {
+    enum { MANY = 32 };
+    uint64_t step = n >= MANY ? (uint64_t)v[1] - (uint64_t)v[0] : 0, other = 0;
+    for (size_t i = 1; i < n && step; i++)
+        other |= ((uint64_t)v[i] - (uint64_t)v[i - 1]) ^ step;
+    return other ? 0 : (int64_t)step;
+}
+
+static void put_even(int64_t first, int64_t step, struct toc_buf *out) {
+    toc_buf_append_u8(out, 1);
+    toc_buf_append_zigzag(out, first);
+    put_packed(NULL, 0, (struct range){.min = step}, out);
+}
+
 void toc_ints_encode(const int64_t *v, size_t n, struct toc_buf *out) {
-    int64_t left[ORDERS][TOC_CHUNK_SAMPLES_MAX];
+    int64_t left[ORDERS - 1][TOC_CHUNK_SAMPLES_MAX];
+    const int64_t *of_order[ORDERS] = {v, left[0], left[1]};
     struct range ranges[ORDERS];
     unsigned best = 0;
-    size_t best_size = SIZE_MAX;
+    size_t best_size = SIZE_MAX, head = 0;
+    int64_t step = even_step(v, n);
+    if (step) {
+        put_even(v[0], step, out);
+        return;
+    }
     for (unsigned order = 0; order < ORDERS && order <= n; order++) {
-        size_t m = difference(v, n, order, left[order]), head = 0;
-        for (unsigned i = 0; i < order; i++)
-            head += varint_bytes(zigzag(v[i]));
-        ranges[order] = range_of(left[order], m);
+        size_t m = order ? difference(of_order[order - 1], n - order + 1, left[order - 1]) : n;
+        head += order ? varint_bytes(zigzag(v[order - 1])) : 0;
+        ranges[order] = range_of(of_order[order], m);
         size_t packed = head + packed_size(ranges[order], m);
         if (packed < best_size) {
             best_size = packed;
             best = order;
         }
-        size_t coded = byte_coded_size(left[order], m, best_size - TOC_MIN(head, best_size));
+        size_t coded = byte_coded_size(of_order[order], m, ranges[order],
+                                       best_size - TOC_MIN(head, best_size));
         if (head + coded < best_size) {
             best_size = head + coded;
             best = order | BYTE_CODED;
@@ -143,9 +164,9 @@ void toc_ints_encode(const int64_t *v, size_t n, struct toc_buf *out) {
     for (unsigned i = 0; i < order; i++)
         toc_buf_append_zigzag(out, v[i]);
     if (best & BYTE_CODED)
-        put_byte_coded(left[order], n - order, out);
+        put_byte_coded(of_order[order], n - order, out);
     else
-        put_packed(left[order], n - order, ranges[order], out);
+        put_packed(of_order[order], n - order, ranges[order], out);
 }
 
 /* All the same: an arithmetic sequence of order 0, 1 or 2 without a look at any bit. */

@@ -39,6 +39,7 @@ void toc_head_fini(struct toc_head *h) {
         TOC_VEC_FINI(&shard->slots);
         TOC_VEC_FINI(&shard->free_slots);
         toc_free(shard->table);
+        toc_buf_fini(&shard->scratch);
         toc_mutex_fini(&shard->mutex);
     }
     toc_index_fini(&h->index);

@@ -76,6 +76,7 @@ struct toc_head_shard {
     uint64_t samples, chunks, chunk_bytes; /* held now; closed chunks */
     int64_t min_ms, max_ms;                /* bounds of what is held; min > max when empty */
     int64_t window_ms, window_end_ms;      /* the block window that was asked for last */
+    struct toc_buf scratch;                /* of a chunk that is being closed */
 };
 
 struct toc_head {

@@ -9,7 +9,7 @@
 #include "metricdb/metricdb.h"
 #include "model/sample.h"
 
-enum { CHUNK_SPLIT = 2 * TOC_HEAD_CHUNK_SAMPLES, OPEN_KEEP_BYTES = 192, SCRATCH_BYTES = 1000 };
+enum { CHUNK_SPLIT = 2 * TOC_HEAD_CHUNK_SAMPLES, OPEN_KEEP_BYTES = 192 };
 
 /* --- chunks --- */
 
@@ -17,14 +17,14 @@ static size_t chunk_bytes(const struct toc_head_chunk *c) {
     return sizeof *c + c->n;
 }
 
-static struct toc_head_chunk *make_chunk(const int64_t *t, const double *v, size_t n) {
-    struct toc_buf scratch = TOC_BUF_INIT;
-    toc_buf_reserve(&scratch, SCRATCH_BYTES); /* most chunks are smaller */
-    toc_chunk_encode(t, v, n, &scratch);
-    struct toc_head_chunk *c = toc_xalloc(sizeof *c + scratch.n);
-    *c = (struct toc_head_chunk){t[0], t[n - 1], (uint32_t)scratch.n, (uint16_t)n, false};
-    memcpy(c->bytes, scratch.p, scratch.n);
-    toc_buf_fini(&scratch);
+static struct toc_head_chunk *make_chunk(struct toc_head_shard *shard, const int64_t *t,
+                                         const double *v, size_t n) {
+    struct toc_buf *scratch = &shard->scratch;
+    toc_buf_reset(scratch);
+    toc_chunk_encode(t, v, n, scratch);
+    struct toc_head_chunk *c = toc_xalloc(sizeof *c + scratch->n);
+    *c = (struct toc_head_chunk){t[0], t[n - 1], (uint32_t)scratch->n, (uint16_t)n, false};
+    memcpy(c->bytes, scratch->p, scratch->n);
     return c;
 }
 
@@ -66,7 +66,7 @@ static void close_open(struct toc_head_shard *shard, struct toc_series *s) {
     int64_t t[TOC_CHUNK_SAMPLES_MAX];
     double v[TOC_CHUNK_SAMPLES_MAX];
     size_t n = toc_stream_decode(&s->open, t, v);
-    put_chunk(shard, s, s->chunk_count, make_chunk(t, v, n));
+    put_chunk(shard, s, s->chunk_count, make_chunk(shard, t, v, n));
     shard->chunk_bytes -= s->open.capacity;
     toc_stream_reset(&s->open, OPEN_KEEP_BYTES);
     shard->chunk_bytes += s->open.capacity;
@@ -87,9 +87,9 @@ static void set_chunk(struct toc_head_shard *shard, struct toc_series *s, size_t
     drop_chunk(shard, s, at);
     size_t first = n > CHUNK_SPLIT ? n / 2 : n;
     if (first < n)
-        put_chunk(shard, s, at, make_chunk(t + first, v + first, n - first));
+        put_chunk(shard, s, at, make_chunk(shard, t + first, v + first, n - first));
     if (first)
-        put_chunk(shard, s, at, make_chunk(t, v, first));
+        put_chunk(shard, s, at, make_chunk(shard, t, v, first));
 }
 
 size_t toc_series_chunk_place(const struct toc_series *s, int64_t t_ms) {
@@ -188,7 +188,7 @@ static enum toc_append insert_late(struct toc_head_shard *shard, struct toc_seri
         v[n++] = value;
         set_chunk(shard, s, at - 1, t, v, n);
     } else {
-        put_chunk(shard, s, at, make_chunk(&t_ms, &value, 1));
+        put_chunk(shard, s, at, make_chunk(shard, &t_ms, &value, 1));
     }
     if (s->open.count >= CHUNK_SPLIT)
         close_open(shard, s);

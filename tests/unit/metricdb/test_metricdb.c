@@ -1,6 +1,10 @@
 #include "fixture.h"
 
 #include <math.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "model/histogram.h"
 
 #define T0 FIXTURE_START_MS
 
@@ -206,6 +210,81 @@ static void an_echo_is_accepted_but_not_logged_again(void **state) {
     fixture_fini(&f);
 }
 
+enum { BATCH_SERIES = 5, BATCH_SAMPLES = 400, BATCHES = 30 };
+
+/* Mostly a little behind the one before of its series; else anywhere from too old to too new. */
+static void make_batch(struct toc_rng *rng, int64_t newest_ms[BATCH_SERIES],
+                       const uint64_t refs[BATCH_SERIES], const struct toc_histogram *histogram,
+                       struct toc_metricdb_sample out[BATCH_SAMPLES]) {
+    for (size_t i = 0, of = 0; i < BATCH_SAMPLES; i++) {
+        of = toc_rng_below(rng, 8) ? of : toc_rng_below(rng, BATCH_SERIES);
+        int64_t *t = &newest_ms[of];
+        if (toc_rng_below(rng, 12))
+            *t += 1000 * (1 + (int64_t)toc_rng_below(rng, 20));
+        else
+            *t = T0 + ((int64_t)toc_rng_below(rng, 400) - 380) * 3600 * 1000;
+        out[i] = (struct toc_metricdb_sample){refs[of], *t, (double)toc_rng_below(rng, 3), NULL, 7};
+        if (of == 1 && !toc_rng_below(rng, 4))
+            out[i].histogram = histogram;
+    }
+}
+
+static void assert_same_content(struct fixture *a, struct fixture *b) {
+    struct fixture_found x = fixture_select(a, "m", INT64_MIN, INT64_MAX);
+    struct fixture_found y = fixture_select(b, "m", INT64_MIN, INT64_MAX);
+    assert_int_equal(x.samples, y.samples);
+    assert_true(x.first_ms == y.first_ms && x.last_ms == y.last_ms && x.sum == y.sum);
+}
+
+static void a_batch_does_what_its_samples_do_one_by_one(void **state) {
+    (void)state;
+    struct fixture together, apart;
+    uint64_t refs[2][BATCH_SERIES];
+    int64_t newest_ms[BATCH_SERIES] = {T0, T0, T0, T0, T0};
+    struct toc_rng rng;
+    struct toc_histogram histogram = {0};
+    enum toc_reject_reason reason;
+    toc_rng_seed(&rng, 11);
+    fixture_init(&together, 1);
+    fixture_init(&apart, 1);
+    for (size_t i = 0; i < BATCH_SERIES; i++) {
+        char text[] = {(char)('a' + i), 0};
+        struct toc_label l[] = {{TOC_METRIC_NAME, TOC_SV("m")}, {TOC_SV("i"), toc_sv_cstr(text)}};
+        struct toc_labels labels = {l, 2};
+        assert_int_equal(toc_metricdb_series_ref(together.db, labels, &refs[0][i], &reason), 0);
+        assert_int_equal(toc_metricdb_series_ref(apart.db, labels, &refs[1][i], &reason), 0);
+        assert_int_equal(refs[0][i], refs[1][i]);
+    }
+    size_t refused = 0;
+    for (int k = 0; k < BATCHES; k++) {
+        struct toc_metricdb_sample x[BATCH_SAMPLES], y[BATCH_SAMPLES];
+        struct toc_write_result sum = {0}, r;
+        size_t unknown;
+        make_batch(&rng, newest_ms, refs[0], &histogram, x);
+        memcpy(y, x, sizeof y);
+        assert_int_equal(toc_metricdb_write_refs(together.db, x, BATCH_SAMPLES, &r, &unknown, NULL),
+                         0);
+        for (size_t i = 0; i < BATCH_SAMPLES; i++) {
+            struct toc_write_result one;
+            assert_int_equal(toc_metricdb_write_refs(apart.db, &y[i], 1, &one, &unknown, NULL), 0);
+            sum.accepted += one.accepted;
+            for (size_t w = 0; w < TOC_REJECT_REASON_COUNT; w++)
+                sum.rejected[w] += one.rejected[w];
+            assert_int_equal(x[i].refused, y[i].refused);
+            refused += y[i].refused != 0;
+        }
+        assert_memory_equal(&r, &sum, sizeof r);
+        toc_clock_virtual_advance(&together.clock, 60 * 1000);
+        toc_clock_virtual_advance(&apart.clock, 60 * 1000);
+    }
+    assert_true(refused > BATCHES);
+    assert_same_content(&together, &apart);
+    fixture_reopen(&together);
+    assert_same_content(&together, &apart);
+    fixture_fini(&together);
+    fixture_fini(&apart);
+}
+
 static void series_without_samples_are_forgotten_and_references_refused(void **state) {
     (void)state;
     struct fixture f;
@@ -318,6 +397,7 @@ int main(void) {
         cmocka_unit_test(retention_deletes_whole_blocks),
         cmocka_unit_test(a_clock_jump_deletes_nothing_and_blinds_nobody),
         cmocka_unit_test(an_echo_is_accepted_but_not_logged_again),
+        cmocka_unit_test(a_batch_does_what_its_samples_do_one_by_one),
         cmocka_unit_test(series_without_samples_are_forgotten_and_references_refused),
         cmocka_unit_test(names_values_and_order),
         cmocka_unit_test(metadata_survives),
