@@ -6,7 +6,6 @@
 
 #include "base/alloc.h"
 #include "base/attrs.h"
-#include "detect/prefetch.h"
 #include "detect/quick_log.h"
 #include "detect/stream_priv.h"
 
@@ -101,16 +100,6 @@ size_t toc_stream_bytes(const struct toc_stream *s) {
     return block_bytes(&s->options) + (s->entity ? toc_stream_entity_bytes(s->entity) : 0);
 }
 
-void toc_stream_prefetch(const struct toc_stream *s) {
-    toc_prefetch(s, offsetof(struct toc_stream, alert.peaks));
-    toc_stream_metric_prefetch(s->values + 1); /* not read: whether it is one is not known yet */
-}
-
-void toc_stream_prefetch_rest(const struct toc_stream *s) {
-    if (s->metric)
-        toc_stream_metric_prefetch_rest(s->metric);
-}
-
 /* A missing value repeats the column's last one; false when all are missing. */
 static bool fill(struct toc_stream *s, const double *values) {
     bool any = false;
@@ -194,8 +183,8 @@ static void note_time(struct toc_stream *s, double seconds) {
     s->last_seconds = seconds;
 }
 
-struct toc_stream_result toc_stream_step(struct toc_stream *s, double seconds,
-                                         const double *values) {
+static struct toc_stream_result step(struct toc_stream *s, double seconds, const double *values,
+                                     const struct toc_stream_ahead *ahead) {
     bool is_late = s->has_row && !(seconds > s->last_seconds);
     if (!is_late && fabs(seconds) < 1e15 && has_infinity(s, values))
         return take_infinity(s, seconds);
@@ -205,7 +194,7 @@ struct toc_stream_result toc_stream_step(struct toc_stream *s, double seconds,
     note_time(s, seconds);
     struct toc_metric_seen seen;
     struct toc_verdict v = s->metric ? toc_stream_metric_step(s->metric, s->options.direction,
-                                                              seconds, s->values[0], &seen)
+                                                              seconds, s->values[0], ahead, &seen)
                                      : toc_stream_entity_step(s->entity, s->values);
     double interval = s->interval > 0 ? s->interval : 1;
     s->was_alert = s->last.is_alert;
@@ -221,6 +210,31 @@ struct toc_stream_result toc_stream_step(struct toc_stream *s, double seconds,
     if (is_open)
         note_alert(s, &v, !s->was_alert);
     return s->last;
+}
+
+struct toc_stream_result toc_stream_step(struct toc_stream *s, double seconds,
+                                         const double *values) {
+    return step(s, seconds, values, NULL);
+}
+
+/* Of the stream after the next the address alone is known, which is enough for what every step
+ * touches; the next one's state is there by now and says what only its next step needs. */
+static struct toc_stream_ahead look_ahead(struct toc_stream *const *streams, size_t left) {
+    struct toc_stream_ahead a = {0};
+    a.all = (const char *)streams[left > 2 ? 2 : 0];
+    if (left > 1 && streams[1]->metric)
+        toc_stream_metric_look_ahead(streams[1]->metric, &a);
+    return a;
+}
+
+void toc_stream_step_many(struct toc_stream *const *streams, size_t count, double seconds,
+                          const double *const *values, struct toc_stream_result *results) {
+    for (size_t i = 0; i < count && i < 2; i++)
+        toc_stream_metric_prefetch((const char *)streams[i]);
+    for (size_t i = 0; i < count; i++) {
+        struct toc_stream_ahead ahead = look_ahead(streams + i, count - i);
+        results[i] = step(streams[i], seconds, values[i], &ahead);
+    }
 }
 
 const char *toc_stream_feature_name(enum toc_stream_feature f) {

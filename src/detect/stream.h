@@ -47,12 +47,11 @@ size_t toc_stream_columns(const struct toc_stream *s);
  */
 struct toc_stream_result toc_stream_step(struct toc_stream *s, double seconds,
                                          const double *values);
-/* Where many metrics take their rows in turn: before the step of one, brings into the caches what
- * every step touches, without waiting for any of it, of the third stream after it; then what only
- * the next step needs, of the second, whose state is there by now. An entity is left alone by the
- * latter. */
-void toc_stream_prefetch(const struct toc_stream *s);
-void toc_stream_prefetch_rest(const struct toc_stream *s);
+/* Rows of one time of many streams: results[i] is what toc_stream_step would have said for
+ * streams[i] and values[i]. States come into the caches while those before are worked on. No stream
+ * twice. */
+void toc_stream_step_many(struct toc_stream *const *streams, size_t count, double seconds,
+                          const double *const *values, struct toc_stream_result *results);
 /* Bytes of state. */
 size_t toc_stream_bytes(const struct toc_stream *s);
 

@@ -66,21 +66,62 @@ struct toc_stream_metric *toc_stream_metric_place(size_t windows, void *place) {
     return m;
 }
 
-void toc_stream_metric_prefetch(const void *place) {
-    const struct toc_stream_metric *m = place;
-    toc_prefetch(m, offsetof(struct toc_stream_metric, seasons.day));
-    toc_prefetch(m + 1, HOT_WINDOW_BYTES);
+/* Lines of memory of a stream: its head with the metric's, then the windows. Blocks do not begin
+ * with a line, so they may reach into one more. */
+enum {
+    LINE = 64,
+    METRIC_AT = sizeof(struct toc_stream) + sizeof(double),
+    HEAD_LINES =
+        (METRIC_AT + offsetof(struct toc_stream_metric, seasons.day) + 2 * LINE - 2) / LINE,
+    WINDOWS_AT = METRIC_AT + sizeof(struct toc_stream_metric),
+    WINDOW_LINES = (HOT_WINDOW_BYTES + 2 * LINE - 2) / LINE,
+};
+
+/* A part of what every step touches: two of the head, three of the windows. */
+TOC_PREFETCHING void ask_for_all(const char *stream, size_t part) {
+    enum { OF_HEAD = (HEAD_LINES + 1) / 2, OF_WINDOWS = (WINDOW_LINES + 2) / 3 };
+    if (part < 2)
+        toc_prefetch_lines(stream + part * OF_HEAD * LINE, OF_HEAD);
+    else
+        toc_prefetch_lines(stream + WINDOWS_AT + (part - 2) * OF_WINDOWS * LINE, OF_WINDOWS);
 }
 
-void toc_stream_metric_prefetch_rest(const struct toc_stream_metric *m) {
-    toc_window_memory_prefetch_rest(m->long_windows);
+void toc_stream_metric_prefetch(const char *stream) {
+    for (size_t part = 0; part < 5; part++)
+        ask_for_all(stream, part);
+}
+
+/* A quarter of the long windows. */
+TOC_PREFETCHING void ask_for_windows(const struct toc_stream_ahead *ahead, size_t part) {
+    enum { LINES = 12 };
+    if (ahead->windows)
+        toc_prefetch_lines(ahead->windows + part * LINES * LINE, LINES);
+}
+
+static void ask_for_counts(const struct toc_stream_metric *m) {
     for (size_t i = 0; i < SCORES; i++)
         toc_tail_prefetch(&m->tails[i]);
+}
+
+void toc_stream_metric_look_ahead(const struct toc_stream_metric *m, struct toc_stream_ahead *out) {
+    out->next = m;
+    out->windows = toc_window_memory_due(m->long_windows);
 }
 
 void toc_stream_metric_break(struct toc_stream_metric *m) {
     toc_window_memory_break(m->long_windows);
     toc_window_memory_break(m->short_windows);
+}
+
+/* The part-th few lines of what comes next, of five. */
+TOC_PREFETCHING void ask(const struct toc_stream_ahead *ahead, size_t part) {
+    if (!ahead)
+        return;
+    if (part < 4)
+        ask_for_windows(ahead, part);
+    else if (ahead->next)
+        ask_for_counts(ahead->next);
+    ask_for_all(ahead->all, part);
 }
 
 /* What the value is off from level, day and week; the smallest of the three. */
@@ -117,7 +158,8 @@ static bool is_watched(enum toc_stream_direction direction, double off) {
 
 struct toc_verdict toc_stream_metric_step(struct toc_stream_metric *m,
                                           enum toc_stream_direction direction, double seconds,
-                                          double v, struct toc_metric_seen *seen) {
+                                          double v, const struct toc_stream_ahead *ahead,
+                                          struct toc_metric_seen *seen) {
     struct toc_verdict out = {0};
     if (!m->has_reference)
         m->reference = v;
@@ -126,14 +168,19 @@ struct toc_verdict toc_stream_metric_step(struct toc_stream_metric *m,
     seen->spread = spread_of(m);
     seen->z = toc_moments_z(&m->moments, v, 20);
     seen->energy = sqrt(toc_block_sum_add(&m->energy, seen->z * seen->z) / 200);
+    ask(ahead, 0);
     double near = toc_window_memory_step(m->short_windows, &point).squared;
+    ask(ahead, 1);
     double off = smallest_residual(m, seconds, v, seen);
     m->smooth += 0.2 * (off - m->smooth);
+    ask(ahead, 2);
     seen->far = toc_window_memory_step(m->long_windows, &point).squared;
+    ask(ahead, 3);
     out.rank = rank_of(m, seen->far, seen->energy, near);
     seen->noise = m->tails[ROW].threshold;
     out.lower = (float)(v - off - seen->noise);
     out.upper = (float)(v - off + seen->noise);
+    ask(ahead, 4);
     seen->residual = (float)toc_tail_take_surprise(&m->tails[ROW], fabs(off));
     seen->smooth = (float)toc_tail_take_surprise(&m->tails[SMOOTH], fabs(m->smooth));
     seen->short_window = (float)toc_tail_take_surprise(&m->tails[SHORT], near);

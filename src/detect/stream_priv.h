@@ -59,16 +59,26 @@ struct toc_metric_seen {
     struct toc_season_residuals season;
     float residual, smooth, short_window; /* surprises */
 };
+/* What the steps after this one will touch. A core has a dozen or two lines of memory under way, no
+ * more: asked for at once, they would make this step wait; so it asks for a few at a time. */
+struct toc_stream_ahead {
+    const char *all;     /* a stream of which every step touches the same places */
+    const char *windows; /* of the next: the long windows, when its step looks at them; or NULL */
+    const struct toc_stream_metric *next; /* or NULL */
+};
+/* ahead: NULL when nothing is known to follow. */
 struct toc_verdict toc_stream_metric_step(struct toc_stream_metric *m,
                                           enum toc_stream_direction direction, double seconds,
-                                          double v, struct toc_metric_seen *seen);
+                                          double v, const struct toc_stream_ahead *ahead,
+                                          struct toc_metric_seen *seen);
 /* Right after the step that saw it. Those of the whole stream are left alone. */
 void toc_stream_metric_features(const struct toc_stream_metric *m,
                                 const struct toc_metric_seen *seen, float *f);
-/* What every step touches of a metric at this place. Nothing is read there. */
-void toc_stream_metric_prefetch(const void *place);
-/* What only the next step touches. */
-void toc_stream_metric_prefetch_rest(const struct toc_stream_metric *m);
+/* All that every step touches of a stream of one column. Nothing is read there: of another stream
+ * it asks in vain. */
+void toc_stream_metric_prefetch(const char *stream);
+/* What the next step of m will touch beyond that. */
+void toc_stream_metric_look_ahead(const struct toc_stream_metric *m, struct toc_stream_ahead *out);
 void toc_stream_metric_break(struct toc_stream_metric *m);
 void toc_stream_metric_encode(const struct toc_stream_metric *m, struct toc_buf *out);
 int toc_stream_metric_decode(struct toc_stream_metric *m, struct toc_reader *r) TOC_MUST_CHECK;

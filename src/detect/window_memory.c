@@ -7,7 +7,6 @@
 #include "base/alloc.h"
 #include "base/attrs.h"
 #include "detect/half.h"
-#include "detect/prefetch.h"
 #include "detect/window_memory_priv.h"
 
 enum {
@@ -190,11 +189,9 @@ void toc_window_memory_break(struct toc_window_memory *m) {
     m->last = (struct toc_window_distance){-1, -1};
 }
 
-void toc_window_memory_prefetch_rest(const struct toc_window_memory *m) {
-    if (!m->shape.is_per_unit || m->phase + 1 < m->piece)
-        return;
-    size_t windows = (size_t)m->groups * LANES * m->dimensions * sizeof(uint16_t);
-    toc_prefetch(part_at(m, m->recent_at), m->windows_at + windows - m->recent_at);
+const void *toc_window_memory_due(const struct toc_window_memory *m) {
+    bool is_due = m->shape.is_per_unit && m->phase + 1 == m->piece;
+    return is_due ? part_at(m, m->recent_at) : NULL;
 }
 
 size_t toc_window_memory_bytes(const struct toc_window_memory *m) {

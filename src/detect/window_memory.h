@@ -56,9 +56,8 @@ struct toc_window_distance {
 struct toc_window_distance toc_window_memory_step(struct toc_window_memory *m, const float *point);
 /* Forgets the points that were not remembered yet, as after a gap; the memory stays. */
 void toc_window_memory_break(struct toc_window_memory *m);
-/* Brings into the caches what the next step touches beyond those: at the start of work that comes
- * before it. */
-void toc_window_memory_prefetch_rest(const struct toc_window_memory *m);
+/* Where the part begins that the next step touches beyond those; NULL when it does not. */
+const void *toc_window_memory_due(const struct toc_window_memory *m);
 /* Bytes from the start of the memory that every step touches. */
 size_t toc_window_memory_hot_bytes(const struct toc_window_shape_options *shape);
 /* Bytes of state. */

@@ -186,14 +186,13 @@ static void judge_quiet(const struct detector_config *c, struct flat_state *s, d
         s->last = value;
 }
 
-static void judge_ensemble(const struct detector_config *c, struct ensemble_state *s, int64_t at_ms,
-                           const double *values, struct judgement *out) {
-    struct toc_stream_result r = toc_stream_step(s->stream, (double)at_ms / 1000, values);
+static void judge_ensemble(const struct detector_config *c, struct ensemble_state *s,
+                           const struct toc_stream_result *r, struct judgement *out) {
     out->is_judged = ++s->rows > (uint64_t)c->min_points;
-    out->score = r.score;
-    out->is_anomaly = r.is_alert;
-    out->lower[0] = c->feature_count == 1 ? (double)r.lower : NAN;
-    out->upper[0] = c->feature_count == 1 ? (double)r.upper : NAN;
+    out->score = r->score;
+    out->is_anomaly = r->is_alert;
+    out->lower[0] = c->feature_count == 1 ? (double)r->lower : NAN;
+    out->upper[0] = c->feature_count == 1 ? (double)r->upper : NAN;
 }
 
 static void note(struct detector_series *s, const struct judgement *j) {
@@ -276,46 +275,65 @@ static void tell(const struct slot *t, struct detector_series *s, const struct j
         t->fn(t->ctx, s, j);
 }
 
-/* The series that have something to judge; absence is an event of its own for `missing` only. */
-static void find_block(const struct slot *t, size_t first, size_t count,
-                       struct detector_series **out) {
+/* Series of a block of rows that have something to judge. */
+enum { BLOCK = 64 };
+struct block {
+    size_t count;
+    struct detector_series *series[BLOCK];
+    const struct detector_row_set *rows[BLOCK];
+};
+
+/* Absence is an event of its own for `missing` only. */
+static void find_block(const struct slot *t, size_t first, size_t count, struct block *out) {
     bool is_missing = t->x->config.method == TOC_DETECTOR_MISSING;
-    for (size_t i = 0; i < count; i++) {
-        bool has_value = !isnan(cell_of(t, &t->grid->series.items[first + i]));
+    out->count = 0;
+    for (size_t i = first; i < first + count; i++) {
+        const struct detector_row_set *row = &t->grid->series.items[i];
+        bool has_value = !isnan(cell_of(t, row));
         t->d->stats.values_skipped += !has_value && t->fn && !is_missing;
-        out[i] = has_value ? series_of(t, first + i) : NULL;
+        struct detector_series *s = has_value ? series_of(t, i) : NULL;
+        if (!s)
+            continue;
+        out->series[out->count] = s;
+        out->rows[out->count++] = row;
     }
 }
 
 static void judge_row(const struct slot *t, const struct detector_row_set *row,
                       struct detector_series *s) {
-    struct judgement j = {0};
-    if (t->x->config.method == TOC_DETECTOR_ENSEMBLE)
-        judge_ensemble(&t->x->config, &s->stream->ensemble, t->at_ms,
-                       row->cells + t->step * t->grid->features, &j);
-    else
-        judge_one(t, s, cell_of(t, row), &j);
+    struct judgement j;
+    judge_one(t, s, cell_of(t, row), &j);
     s->seen_ms = t->at_ms;
     tell(t, s, &j);
 }
 
-/* Series first, then their states: the ensemble's are large, and those of the next rows come into
- * the caches while one is worked on. */
+/* Together: their states are large, and those of the next come into the caches meanwhile. */
+static void judge_ensembles(const struct slot *t, const struct block *b) {
+    struct toc_stream *streams[BLOCK];
+    const double *values[BLOCK];
+    struct toc_stream_result results[BLOCK];
+    for (size_t i = 0; i < b->count; i++) {
+        streams[i] = b->series[i]->stream->ensemble.stream;
+        values[i] = b->rows[i]->cells + t->step * t->grid->features;
+    }
+    toc_stream_step_many(streams, b->count, (double)t->at_ms / 1000, values, results);
+    for (size_t i = 0; i < b->count; i++) {
+        struct judgement j = {0};
+        judge_ensemble(&t->x->config, &b->series[i]->stream->ensemble, &results[i], &j);
+        b->series[i]->seen_ms = t->at_ms;
+        tell(t, b->series[i], &j);
+    }
+}
+
 static void judge_rows(const struct slot *t) {
-    enum { BLOCK = 64, AHEAD = 3, REST_AHEAD = 2 };
-    struct detector_series *series[BLOCK];
-    bool is_ensemble = t->x->config.method == TOC_DETECTOR_ENSEMBLE;
+    struct block b;
     for (size_t first = 0; first < t->grid->series.count; first += BLOCK) {
-        size_t count = TOC_MIN(t->grid->series.count - first, (size_t)BLOCK);
-        find_block(t, first, count, series);
-        for (size_t i = 0; i < count; i++) {
-            if (is_ensemble && i + AHEAD < count && series[i + AHEAD])
-                toc_stream_prefetch(series[i + AHEAD]->stream->ensemble.stream);
-            if (is_ensemble && i + REST_AHEAD < count && series[i + REST_AHEAD])
-                toc_stream_prefetch_rest(series[i + REST_AHEAD]->stream->ensemble.stream);
-            if (series[i])
-                judge_row(t, &t->grid->series.items[first + i], series[i]);
-        }
+        find_block(t, first, TOC_MIN(t->grid->series.count - first, (size_t)BLOCK), &b);
+        if (t->x->config.method == TOC_DETECTOR_ENSEMBLE)
+            judge_ensembles(t, &b);
+        else
+            for (size_t i = 0; i < b.count; i++)
+                judge_row(t, b.rows[i], b.series[i]);
     }
 }
 

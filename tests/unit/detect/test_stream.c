@@ -72,6 +72,39 @@ static void a_score_depends_on_the_past_alone(void **state) {
     }
 }
 
+/* Metrics and entities in turn, so that each kind looks ahead at both. */
+static void many_streams_step_as_one_by_one(void **state) {
+    (void)state;
+    enum { STREAMS = 9 };
+    struct toc_stream *together[STREAMS], *alone[STREAMS];
+    double numbers[STREAMS][2];
+    const double *values[STREAMS];
+    for (size_t i = 0; i < STREAMS; i++) {
+        together[i] = new_stream(i % 3 == 2 ? 2 : 1);
+        alone[i] = new_stream(i % 3 == 2 ? 2 : 1);
+        values[i] = numbers[i];
+    }
+    struct toc_rng r;
+    toc_rng_seed(&r, 3);
+    for (size_t row = 0; row < 700; row++) {
+        for (size_t i = 0; i < STREAMS; i++)
+            numbers[i][0] = numbers[i][1] = row % 50 == i ? NAN : wave(&r, row);
+        struct toc_stream_result results[STREAMS];
+        size_t count = row % (STREAMS + 1);
+        toc_stream_step_many(together, count, (double)row * 60, values, results);
+        for (size_t i = 0; i < count; i++) {
+            struct toc_stream_result x = toc_stream_step(alone[i], (double)row * 60, values[i]);
+            assert_true(x.score == results[i].score && x.surprise == results[i].surprise);
+            assert_true(x.bar == results[i].bar && x.is_alert == results[i].is_alert);
+            assert_true(x.lower == results[i].lower && x.upper == results[i].upper);
+        }
+    }
+    for (size_t i = 0; i < STREAMS; i++) {
+        toc_stream_free(&together[i]);
+        toc_stream_free(&alone[i]);
+    }
+}
+
 static void a_constant_series_is_quiet(void **state) {
     (void)state;
     struct toc_stream *s = new_stream(1);
@@ -510,6 +543,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_spike_is_an_alert_and_ranks_first),
         cmocka_unit_test(a_score_depends_on_the_past_alone),
+        cmocka_unit_test(many_streams_step_as_one_by_one),
         cmocka_unit_test(a_constant_series_is_quiet),
         cmocka_unit_test(scores_are_finite_whatever_comes),
         cmocka_unit_test(a_missing_row_repeats_the_score),
