@@ -203,8 +203,12 @@ static bool copy_places(struct taking *t, size_t place) {
         int64_t first, last;
         if (i + 4 < end)
             __builtin_prefetch(shard->slots.items[i + 4].series);
-        if (!s || s->is_dead || !toc_series_bounds(s, &first, &last))
+        if (!s || s->is_dead)
             continue;
+        if (!toc_series_bounds(s, &first, &last)) {
+            toc_wal_undefine(t->db->wal, s->id); /* a start would not know it */
+            continue;
+        }
         put_closed(t, s);
         put_open(t, s);
     }
@@ -327,8 +331,10 @@ int toc_checkpoints_take(struct toc_metricdb *db) {
     c->begun_ns = toc_clock_mono(db->clock).ns;
     c->bytes_before = toc_wal_written_bytes(db->wal);
     /* The position first: what older segments hold is in the head before it is copied. */
-    end.position = toc_wal_position(db->wal, &end.segments, &end.segment_count, &end.last_sequence);
-    int rc = take(&t, &end);
+    /* Behind the position there must be nothing of a series that is gone by now. */
+    int rc = toc_wal_flush(db->wal, NULL);
+    toc_wal_position(db->wal, &end.position);
+    rc = rc ? rc : take(&t, &end);
     c->samples_before = total;
     c->tail_samples = c->tail_bytes = 0;
     c->has_failed = rc != 0;
@@ -443,16 +449,21 @@ static void cut_range(struct toc_metricdb *db, int64_t min_ms, int64_t max_ms) {
     }
 }
 
+/* Was the block there before the checkpoint, or in the making? A seal begins a segment. */
+static bool is_known(const struct toc_block_meta *m, const struct toc_wal_position *at) {
+    return m->first_unsealed < at->segment || (m->first_unsealed == at->segment && at->offset);
+}
+
 /* What was sealed after the checkpoint. With the same position nothing was logged between the two,
  * and the head had nothing that the block has not. */
 static void cut_sealed(struct toc_metricdb *db, const struct toc_checkpoint_end *end) {
     bool has_cut = false;
     for (size_t i = 0; i < db->blocks.list.count; i++) {
         const struct toc_block_meta *m = &db->blocks.list.items[i]->meta;
-        if (m->first_unsealed < end->position)
+        if (is_known(m, &end->position))
             continue;
         cut_range(db, m->range_min, m->range_max);
-        db->checkpoints.is_outdated |= m->first_unsealed > end->position;
+        db->checkpoints.is_outdated |= m->first_unsealed > end->position.segment;
         has_cut = true;
     }
     if (has_cut)

@@ -178,42 +178,47 @@ void toc_checkpoint_close(struct toc_checkpoint_reader *r) {
 /* --- the last record --- */
 
 void toc_checkpoint_put_end(struct toc_buf *record, const struct toc_checkpoint_end *end) {
+    const struct toc_wal_position *at = &end->position;
     toc_buf_append_varint(record, end->chain);
     toc_buf_append_varint(record, end->chain_bytes);
     toc_buf_append_varint(record, end->series);
-    toc_buf_append_varint(record, end->position);
-    toc_buf_append_varint(record, end->last_sequence);
-    toc_buf_append_varint(record, end->segment_count);
-    for (size_t i = 0; i < end->segment_count; i++) {
-        const struct toc_wal_segment *s = &end->segments[i];
+    toc_buf_append_varint(record, at->segment);
+    toc_buf_append_varint(record, at->last_sequence);
+    toc_buf_append_varint(record, at->segment_count);
+    for (size_t i = 0; i < at->segment_count; i++) {
+        const struct toc_wal_segment *s = &at->segments[i];
         toc_buf_append_varint(record, s->number);
         toc_buf_append_varint(record, s->bytes);
         toc_buf_append_zigzag(record, s->min_ms);
         toc_buf_append_zigzag(record, s->max_ms);
         toc_buf_append_u8(record, s->has_deletions);
     }
+    toc_buf_append_varint(record, at->offset);
 }
 
 int toc_checkpoint_get_end(struct toc_sv payload, struct toc_checkpoint_end *out) {
     struct toc_reader r = toc_reader_make(payload);
     struct toc_checkpoint_end end = {0};
+    struct toc_wal_position *at = &end.position;
     end.chain = toc_read_varint(&r);
     end.chain_bytes = toc_read_varint(&r);
     end.series = toc_read_varint(&r);
-    end.position = toc_read_varint(&r);
-    end.last_sequence = toc_read_varint(&r);
+    at->segment = toc_read_varint(&r);
+    at->last_sequence = toc_read_varint(&r);
     uint64_t count = toc_read_varint(&r);
     if (r.error || count > toc_reader_left(&r))
         return TOC_ECORRUPT;
-    end.segments = TOC_NEW_ARRAY(struct toc_wal_segment, count + 1);
+    at->segments = TOC_NEW_ARRAY(struct toc_wal_segment, count + 1);
     for (uint64_t i = 0; i < count; i++) {
-        struct toc_wal_segment *s = &end.segments[end.segment_count++];
+        struct toc_wal_segment *s = &at->segments[at->segment_count++];
         s->number = toc_read_varint(&r);
         s->bytes = toc_read_varint(&r);
         s->min_ms = toc_read_zigzag(&r);
         s->max_ms = toc_read_zigzag(&r);
         s->has_deletions = toc_read_u8(&r) != 0;
     }
+    if (!r.error && toc_reader_left(&r)) /* earlier versions began a segment with each checkpoint */
+        at->offset = toc_read_varint(&r);
     if (r.error || toc_reader_left(&r)) {
         toc_checkpoint_fini_end(&end);
         return TOC_ECORRUPT;
@@ -223,6 +228,6 @@ int toc_checkpoint_get_end(struct toc_sv payload, struct toc_checkpoint_end *out
 }
 
 void toc_checkpoint_fini_end(struct toc_checkpoint_end *end) {
-    toc_free(end->segments);
+    toc_free(end->position.segments);
     *end = (struct toc_checkpoint_end){0};
 }

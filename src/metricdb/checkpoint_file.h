@@ -19,8 +19,9 @@
  *     chunk   zigzag first ms, varint last - first ms, varint samples, string bytes (chunk.h)
  *   3 open    one after the other: varint id, varint samples, string bytes (stream.h), varint
  *             samples, string bytes (histogram_track.h)
- *   4 end     varint number of the chunks file, varint bytes of it, varint series, varint position,
- *             varint last sequence of the log, varint s, s times segment
+ *   4 end     varint number of the chunks file, varint bytes of it, varint series, varint log
+ * segment of the position, varint last sequence of the log, varint s, s times segment, varint
+ *             offset of the position in its segment (not there in files of earlier versions: 0)
  *     segment varint number, varint bytes, zigzag first ms, zigzag last ms, u8 has deletions
  *
  * Example, the payload of type 2 of a new series 5 of pairs 0 and 3 with one chunk of two samples
@@ -33,6 +34,7 @@
 
 #include "base/buf.h"
 #include "base/vec.h"
+#include "metricdb/wal.h"
 #include "sys/vfs.h"
 
 enum toc_checkpoint_type {
@@ -94,13 +96,9 @@ void toc_checkpoint_close(struct toc_checkpoint_reader *r);
 
 /* --- what the last record says --- */
 
-struct toc_wal_segment;
 struct toc_checkpoint_end {
     uint64_t chain, chain_bytes, series;
-    uint64_t position;                /* a log segment; what older ones hold is in the checkpoint */
-    uint64_t last_sequence;           /* of the log before the position */
-    struct toc_wal_segment *segments; /* older than the position; owned */
-    size_t segment_count;
+    struct toc_wal_position position; /* what lies before it is in the checkpoint; owned */
 };
 void toc_checkpoint_put_end(struct toc_buf *record, const struct toc_checkpoint_end *end);
 int toc_checkpoint_get_end(struct toc_sv payload, struct toc_checkpoint_end *out) TOC_MUST_CHECK;

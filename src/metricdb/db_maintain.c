@@ -89,15 +89,20 @@ static int relog(struct toc_metricdb *db) {
     return rc ? rc : toc_wal_drop_before(db->wal, number);
 }
 
+static int64_t sealed_until(const struct toc_head_bounds *b) {
+    return b->samples ? b->min_ms - 1 : INT64_MAX - 1;
+}
+
 /* What lies before the oldest sample of the head is in blocks. When some old samples keep a long
  * log, as backfill beside live data does, they are logged again. */
 static int shorten_log(struct toc_metricdb *db, bool to_the_end) {
     int rc = toc_checkpoints_renew(db);
     if (rc)
         return rc;
-    uint64_t current = toc_wal_rotate(db->wal);
     struct toc_head_bounds b = toc_head_bounds(&db->head);
-    rc = toc_wal_drop(db->wal, current, b.samples ? b.min_ms - 1 : INT64_MAX - 1);
+    uint64_t number = toc_wal_rotate_old(db->wal, sealed_until(&b));
+    b = toc_head_bounds(&db->head); /* now that nothing is added to what may go */
+    rc = toc_wal_drop(db->wal, number, sealed_until(&b));
     struct toc_metricdb_stats stats = {0};
     toc_wal_stats(db->wal, &stats);
     bool is_long = stats.wal_bytes > db->limits.wal_segment_bytes &&
@@ -142,6 +147,15 @@ static int flush_log(struct toc_metricdb *db, struct toc_err *err) {
     return rc && toc_wal_is_in_doubt(db->wal) ? relog(db) : rc;
 }
 
+/* What a writer that was slow still hands over of them is in a block: before another series gets
+ * such an id the log knows. */
+static void forget_empty(struct toc_metricdb *db) {
+    toc_head_unlink_empty(&db->head, &db->dead_series);
+    for (size_t i = 0; i < db->dead_series.count; i++)
+        toc_wal_undefine(db->wal, db->dead_series.items[i]);
+    toc_head_free_unlinked(&db->head, &db->dead_series);
+}
+
 static int step(struct toc_metricdb *db, struct toc_err *err) {
     int rc = flush_log(db, err);
     if (rc) {
@@ -166,7 +180,7 @@ static int step(struct toc_metricdb *db, struct toc_err *err) {
     bool has_sealed = sealed != atomic_load_explicit(&db->blocks_sealed, memory_order_relaxed);
     rc = expire_now_and_then(db, has_sealed);
     if (has_sealed || db->dead_series.count || db->has_deleted)
-        toc_head_forget_empty(&db->head, &db->dead_series);
+        forget_empty(db);
     db->has_deleted = false;
     rc = rc ? rc : toc_metricdb_sweep(db);
     if (!rc)

@@ -112,10 +112,12 @@ static void replay(struct toc_metricdb *db, const uint64_t *numbers, size_t coun
                                .numbers = numbers,
                                .count = count,
                                .end = &end,
-                               .last_sequence = end.last_sequence};
+                               .last_sequence = end.position.last_sequence};
     r.segments = TOC_NEW_ARRAY(struct toc_wal_segment, count + 1);
     read_log(&r);
-    uint64_t next = TOC_MAX(first_free_number(db, numbers, count, last_held), end.position);
+    /* The segment of the position may be gone; no other may be taken for it. */
+    uint64_t next = TOC_MAX(first_free_number(db, numbers, count, last_held),
+                            end.position.segment + (end.position.offset > 0));
     make_wal(db, r.segments, count, next, r.last_sequence + 1);
     db->checkpoints.tail_samples = db->replay_samples;
     db->checkpoints.tail_bytes = r.bytes;

@@ -328,9 +328,12 @@ static void free_dead(struct toc_head *h, struct toc_ids *dead) {
     TOC_VEC_FINI(dead);
 }
 
-void toc_head_forget_empty(struct toc_head *h, struct toc_ids *dead) {
+void toc_head_unlink_empty(struct toc_head *h, struct toc_ids *dead) {
     for (int i = 0; i < TOC_HEAD_SHARDS; i++)
         unlink_empty(&h->shards[i], dead);
+}
+
+void toc_head_free_unlinked(struct toc_head *h, struct toc_ids *dead) {
     if (!dead->count)
         return;
     toc_rwlock_write(&h->index_lock);

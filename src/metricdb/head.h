@@ -207,7 +207,9 @@ void toc_head_rebound_all(struct toc_head *h);
 int64_t toc_head_next_sample(struct toc_head *h, int64_t from_ms);
 /* Walks over the places of a shard: false behind the last; *out NULL where no live series is. */
 bool toc_head_series_at(struct toc_head *h, uint32_t shard, size_t place, struct toc_series **out);
-/* Forgets series without samples; `dead` carries those that wait for selects to end. */
-void toc_head_forget_empty(struct toc_head *h, struct toc_ids *dead);
+/* Forgets series without samples, in two steps: they cannot be found any more, and `dead` gets
+ * their ids; when no select runs they are freed, and `dead` is empty then. */
+void toc_head_unlink_empty(struct toc_head *h, struct toc_ids *dead);
+void toc_head_free_unlinked(struct toc_head *h, struct toc_ids *dead);
 
 #endif

@@ -8,17 +8,21 @@
 
 /* --- what a record holds --- */
 
-static void on_series(void *ctx, uint32_t id, struct toc_labels labels) {
-    struct toc_log_replay *r = ctx;
+static void set_ref(struct toc_log_replay *r, uint32_t id, uint64_t ref) {
     if (id >= r->ref_capacity) {
         size_t capacity = (size_t)id + id / 2 + 1024;
         r->refs = toc_xrealloc(r->refs, capacity * sizeof *r->refs);
         memset(r->refs + r->ref_capacity, 0, (capacity - r->ref_capacity) * sizeof *r->refs);
         r->ref_capacity = capacity;
     }
+    r->refs[id] = ref;
+}
+
+static void on_series(void *ctx, uint32_t id, struct toc_labels labels) {
+    struct toc_log_replay *r = ctx;
     struct toc_head_shard *shard;
     struct toc_series *s = toc_head_series_lock(&r->db->head, labels, UINT32_MAX, &shard);
-    r->refs[id] = toc_series_ref(s);
+    set_ref(r, id, toc_series_ref(s));
     toc_mutex_unlock(&shard->mutex);
 }
 
@@ -161,10 +165,27 @@ static void sync_segment(struct toc_metricdb *db, uint64_t number) {
 /* What the checkpoint says of a segment that it stands for. One that it does not know was deleted
  * before, and the disk forgot that: there is nothing in it any more. */
 static struct toc_wal_segment known_segment(const struct toc_checkpoint_end *end, uint64_t number) {
-    for (size_t i = 0; i < end->segment_count; i++)
-        if (end->segments[i].number == number)
-            return end->segments[i];
+    const struct toc_wal_position *at = &end->position;
+    for (size_t i = 0; i < at->segment_count; i++)
+        if (at->segments[i].number == number)
+            return at->segments[i];
     return (struct toc_wal_segment){number, 0, INT64_MAX, INT64_MIN, true};
+}
+
+/* Is the front of the segment in the checkpoint? */
+static bool begins_within(const struct toc_log_replay *r) {
+    return r->number == r->end->position.segment && r->end->position.offset;
+}
+
+/* Series of the checkpoint have the ids that they had in the log. */
+static void know_series(struct toc_log_replay *r) {
+    for (int i = 0; i < TOC_HEAD_SHARDS; i++) {
+        const struct toc_head_shard *shard = &r->db->head.shards[i];
+        for (size_t k = 0; k < shard->slots.count; k++)
+            if (shard->slots.items[k].series)
+                set_ref(r, shard->slots.items[k].series->id,
+                        toc_series_ref(shard->slots.items[k].series));
+    }
 }
 
 /* What was read of the segment, and whether it could be. */
@@ -194,11 +215,19 @@ static void end_segment(struct toc_log_replay *r, int rc, struct toc_wal_summary
     if (r->db->durability == TOC_DURABILITY_OS)
         sync_segment(r->db, r->number);
     /* A segment in between that was deleted took its numbers along. */
-    bool is_next = i && r->number == r->numbers[i - 1] + 1 && r->numbers[i - 1] >= r->end->position;
+    bool is_next =
+        i && r->number == r->numbers[i - 1] + 1 && r->numbers[i - 1] >= r->end->position.segment;
     judge_tail(r, &r->tail_before, is_next ? sum->first_sequence : 0);
     r->last_sequence = TOC_MAX(r->last_sequence, sum->last_sequence);
-    r->segments[i] = (struct toc_wal_segment){r->number, sum->bytes, sum->min_ms, sum->max_ms,
-                                              sum->deletions > 0};
+    struct toc_wal_segment *s = &r->segments[i];
+    *s = (struct toc_wal_segment){r->number, sum->bytes, sum->min_ms, sum->max_ms,
+                                  sum->deletions > 0};
+    if (!begins_within(r))
+        return;
+    struct toc_wal_segment before = known_segment(r->end, r->number);
+    s->min_ms = TOC_MIN(s->min_ms, before.min_ms);
+    s->max_ms = TOC_MAX(s->max_ms, before.max_ms);
+    s->has_deletions |= before.has_deletions;
 }
 
 static void begin_segment(struct toc_log_replay *r) {
@@ -211,7 +240,7 @@ static void begin_segment(struct toc_log_replay *r) {
     struct toc_wal_summary sum;
     char path[4096];
     r->number = r->numbers[r->next];
-    if (r->number < r->end->position) {
+    if (r->number < r->end->position.segment) {
         r->segments[r->next++] = known_segment(r->end, r->number);
         return;
     }
@@ -227,8 +256,12 @@ static void begin_segment(struct toc_log_replay *r) {
     r->lacked_memory = false;
     v.ctx = r;
     int rc = toc_wal_reader_open(r->db->vfs, path, &v, &r->reader, &sum);
-    if (rc)
+    if (rc) {
         end_segment(r, rc, &sum);
+    } else if (begins_within(r)) {
+        toc_wal_reader_seek(r->reader, r->end->position.offset);
+        know_series(r);
+    }
 }
 
 static void read_record(struct toc_log_replay *r) {

@@ -12,7 +12,14 @@
 #include "sys/log.h"
 #include "sys/random.h"
 
-enum { WRITE_BYTES = 1 << 20, KEEP_ENTRIES = 16384, DEFINITIONS = 2 };
+enum {
+    WRITE_BYTES = 1 << 20,
+    KEEP_ENTRIES = 16384,
+    DEFINITIONS = 2,
+    /* A segment ends when its entries fill it: if definitions did, those of very many series would
+     * come again and again. But it does end some time. */
+    DEFINITION_SHARE = 8,
+};
 
 struct entries {
     TOC_VEC_FIELDS(struct toc_wal_entry)
@@ -41,6 +48,7 @@ struct toc_wal {
     bool is_in_doubt;  /* the log lacks what it should hold: a file was given up un-synced (`os`
                           only), or entries found no room */
     uint64_t unlogged; /* entries that found no room in `pending` */
+    struct toc_ids undefined; /* ids that are to be defined again */
     char degraded_text[TOC_METRICDB_TEXT_MAX];
     TOC_VEC(struct toc_wal_segment) segments; /* the current one is last while file is open */
     bool has_unsynced_removals;               /* of segments */
@@ -50,12 +58,14 @@ struct toc_wal {
     /* Owned by the leader. */
     struct toc_file *file;
     struct toc_wal_segment current;
+    uint64_t entry_bytes; /* of it: without headers and definitions */
     uint32_t salt_crc;
     uint64_t next_number, next_sequence, durable_sequence;
     bool has_unsynced;
     struct definition *definitions;
     size_t definition_capacity;
     struct entries batch;
+    struct toc_ids undefined_now; /* with the batch */
     struct toc_buf out;
 };
 
@@ -91,6 +101,8 @@ void toc_wal_free(struct toc_wal **wal) {
     free_blobs(&w->pending);
     TOC_VEC_FINI(&w->pending);
     TOC_VEC_FINI(&w->batch);
+    TOC_VEC_FINI(&w->undefined);
+    TOC_VEC_FINI(&w->undefined_now);
     TOC_VEC_FINI(&w->segments);
     toc_buf_fini(&w->out);
     toc_free(w->definitions);
@@ -134,6 +146,7 @@ static int open_segment(struct toc_wal *w) {
     char path[4096];
     uint64_t salt = 0;
     w->current = (struct toc_wal_segment){w->next_number++, 0, INT64_MAX, INT64_MIN, false};
+    w->entry_bytes = 0;
     toc_wal_path(w->o.dir, w->current.number, path, sizeof path);
     int rc = w->o.vfs->open(w->o.vfs, path, TOC_OPEN_WRITE | TOC_OPEN_CREATE | TOC_OPEN_EXCLUSIVE,
                             &w->file);
@@ -273,6 +286,7 @@ static int write_records(struct toc_wal *w, bool sync) {
     if (rc)
         return rc;
     w->current.bytes = at;
+    w->entry_bytes += bytes;
     atomic_fetch_add_explicit(&w->written_samples, w->batch.count, memory_order_relaxed);
     atomic_fetch_add_explicit(&w->written_bytes, bytes, memory_order_relaxed);
     toc_mutex_lock(&w->mutex);
@@ -282,8 +296,21 @@ static int write_records(struct toc_wal *w, bool sync) {
     return 0;
 }
 
+static bool is_segment_full(const struct toc_wal *w) {
+    return w->entry_bytes >= w->o.segment_bytes ||
+           w->current.bytes / DEFINITION_SHARE >= w->o.segment_bytes;
+}
+
+static void forget_definitions(struct toc_wal *w) {
+    for (size_t i = 0; i < w->undefined_now.count; i++)
+        if (w->undefined_now.items[i] < w->definition_capacity)
+            w->definitions[w->undefined_now.items[i]] = (struct definition){0};
+    w->undefined_now.count = 0;
+}
+
 static int write_batch(struct toc_wal *w, bool sync) {
-    if (w->file && w->current.bytes >= w->o.segment_bytes) {
+    forget_definitions(w);
+    if (w->file && is_segment_full(w)) {
         int rc = w->has_unsynced ? sync_file(w) : 0;
         toc_file_close(w->o.vfs, &w->file);
         if (rc)
@@ -337,6 +364,9 @@ static int lead(struct toc_wal *w, bool sync) {
     w->batch = w->pending;
     w->pending = swap;
     w->pending.count = 0;
+    for (size_t i = 0; i < w->undefined.count; i++)
+        TOC_VEC_PUSH(&w->undefined_now, w->undefined.items[i]);
+    w->undefined.count = 0;
     uint64_t covered = w->pushed;
     bool is_held = w->is_held;
     toc_mutex_unlock(&w->mutex);
@@ -515,6 +545,15 @@ int toc_wal_settle(struct toc_wal *w, struct toc_err *err) {
     return explain(w, rc, err);
 }
 
+uint64_t toc_wal_rotate_old(struct toc_wal *w, int64_t boundary_ms) {
+    toc_mutex_lock(&w->mutex);
+    wait_turn(w);
+    bool goes_on = w->file && w->current.max_ms > boundary_ms;
+    uint64_t number = w->current.number;
+    toc_mutex_unlock(&w->mutex);
+    return goes_on ? number : toc_wal_rotate(w);
+}
+
 uint64_t toc_wal_rotate(struct toc_wal *w) {
     toc_mutex_lock(&w->mutex);
     wait_turn(w);
@@ -533,19 +572,23 @@ uint64_t toc_wal_rotate(struct toc_wal *w) {
     return next;
 }
 
-uint64_t toc_wal_position(struct toc_wal *w, struct toc_wal_segment **out_segments,
-                          size_t *out_count, uint64_t *out_last_sequence) {
-    uint64_t number = toc_wal_rotate(w);
+void toc_wal_position(struct toc_wal *w, struct toc_wal_position *out) {
+    *out = (struct toc_wal_position){0};
     toc_mutex_lock(&w->mutex);
     wait_turn(w);
-    *out_segments = TOC_NEW_ARRAY(struct toc_wal_segment, w->segments.count + 1);
-    *out_count = 0;
-    *out_last_sequence = w->durable_sequence;
+    out->segment = w->file ? w->current.number : w->next_number;
+    out->offset = w->file ? w->current.bytes : 0;
+    out->last_sequence = w->durable_sequence;
+    out->segments = TOC_NEW_ARRAY(struct toc_wal_segment, w->segments.count + 1);
     for (size_t i = 0; i < w->segments.count; i++)
-        if (w->segments.items[i].number < number)
-            (*out_segments)[(*out_count)++] = w->segments.items[i];
+        out->segments[out->segment_count++] = w->segments.items[i];
     toc_mutex_unlock(&w->mutex);
-    return number;
+}
+
+void toc_wal_undefine(struct toc_wal *w, uint32_t id) {
+    toc_mutex_lock(&w->mutex);
+    TOC_VEC_PUSH(&w->undefined, id);
+    toc_mutex_unlock(&w->mutex);
 }
 
 /* The next segment that may be deleted. One with deletions may only when every older one is gone.

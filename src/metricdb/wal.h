@@ -12,7 +12,8 @@
  * series from t - varint to t that was logged before is deleted
  *
  * Ids mean something within one segment only. A series is defined by the first two records that use
- * it in a segment, so that any one damaged record costs the samples in it and nothing else. The
+ * it in a segment, so that any one damaged record costs the samples in it and nothing else. Whoever
+ * begins in the middle of a segment knows the series from a checkpoint, whose ids are the same. The
  * salt keeps label bytes that look like a record from being taken for one after damage.
  *
  * Group commit: writers put their samples into a pending list; one of them becomes the leader,
@@ -28,6 +29,7 @@
 
 #include "base/error.h"
 #include "base/vec.h"
+#include "metricdb/match.h"
 #include "metricdb/metricdb.h"
 #include "sys/thread.h"
 #include "sys/vfs.h"
@@ -126,9 +128,21 @@ bool toc_wal_is_in_doubt(struct toc_wal *w);
 int toc_wal_settle(struct toc_wal *w, struct toc_err *err) TOC_MUST_CHECK;
 /* What follows goes to a new segment, whose number is returned. */
 uint64_t toc_wal_rotate(struct toc_wal *w);
-/* The same, and what is known of the segments before: to be freed, and the last sequence number. */
-uint64_t toc_wal_position(struct toc_wal *w, struct toc_wal_segment **out_segments,
-                          size_t *out_count, uint64_t *out_last_sequence);
+/* The same if the segment that is written has nothing behind boundary_ms, so that it can go; else
+ * that one goes on, and its number is returned. */
+uint64_t toc_wal_rotate_old(struct toc_wal *w, int64_t boundary_ms);
+/* Where the log ends now: what is logged from here on lies behind it. A segment that is not there
+ * yet begins at offset 0. */
+struct toc_wal_position {
+    uint64_t segment, offset;
+    uint64_t last_sequence;           /* before it */
+    struct toc_wal_segment *segments; /* those before, and the one it lies in; to be freed */
+    size_t segment_count;
+};
+void toc_wal_position(struct toc_wal *w, struct toc_wal_position *out);
+/* What is handed over from now on defines the series of this id again, or is left out when there is
+ * none any more. Waits for no write, so it may be called under the lock of a shard. */
+void toc_wal_undefine(struct toc_wal *w, uint32_t id);
 /* Deletes segments below `number` whose samples are all at or before boundary_ms. */
 int toc_wal_drop(struct toc_wal *w, uint64_t number, int64_t boundary_ms) TOC_MUST_CHECK;
 /* Deletes segments below `number`, whatever they hold: it was logged again or is in blocks. */
@@ -185,6 +199,8 @@ int toc_wal_reader_open(struct toc_vfs *vfs, const char *path, const struct toc_
                         struct toc_wal_reader **out,
                         struct toc_wal_summary *out_summary) TOC_MUST_CHECK;
 void toc_wal_reader_close(struct toc_wal_reader **r);
+/* What comes next lies at `offset`, where a record begins. */
+void toc_wal_reader_seek(struct toc_wal_reader *r, uint64_t offset);
 /* Takes one record that ends at or before the offset `limit`; *out_took false: there is none now.
  * is_final: nothing will follow, what is left is damage. */
 int toc_wal_reader_next(struct toc_wal_reader *r, uint64_t limit, bool is_final,

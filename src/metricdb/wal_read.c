@@ -209,6 +209,11 @@ int toc_wal_reader_open(struct toc_vfs *vfs, const char *path, const struct toc_
     return rc;
 }
 
+void toc_wal_reader_seek(struct toc_wal_reader *s, uint64_t offset) {
+    s->window_at = offset;
+    s->have = s->used = 0;
+}
+
 void toc_wal_reader_finish(struct toc_wal_reader *s) {
     end_damage(s, s->window_at + s->have, true, 0, 0);
 }

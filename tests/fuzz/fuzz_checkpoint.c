@@ -35,7 +35,7 @@ static void write_whole(struct toc_vfs *vfs, unsigned shard, uint64_t series,
     put_record(&w, TOC_CHECKPOINT_SERIES, shard, parts[1]);
     must(!w.error);
     struct toc_checkpoint_end end = {
-        .chain = 1, .chain_bytes = w.at, .series = series, .position = 1};
+        .chain = 1, .chain_bytes = w.at, .series = series, .position = {.segment = 1}};
     vfs->close(vfs, &w.file);
     toc_checkpoint_create(&w, vfs, "/0000000002.open", 2);
     put_record(&w, TOC_CHECKPOINT_OPEN, shard, parts[2]);

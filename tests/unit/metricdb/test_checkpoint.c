@@ -124,6 +124,55 @@ static void a_start_with_a_checkpoint_shows_what_was_there(void **state) {
     }
 }
 
+/* Behind the position a record need not say again which series it is about. */
+static void checkpoints_do_not_begin_segments(void **state) {
+    (void)state;
+    struct fixture f;
+    struct toc_rng rng;
+    toc_rng_seed(&rng, 5);
+    init(&f, 5, 300);
+    live(&f, &rng, 100);
+    struct toc_metricdb_stats had = fixture_stats(&f);
+    assert_true(had.checkpoints > 5);
+    assert_int_equal(had.wal_segments, 1);
+    uint64_t before = digest(&f);
+    lose_power(&f);
+    struct toc_metricdb_stats s = fixture_stats(&f);
+    assert_true(s.checkpoint_samples > 0);
+    assert_true(s.replay_samples > 0 && s.replay_samples < 1000);
+    assert_int_equal(s.corruptions, 0);
+    assert_true(digest(&f) == before);
+    fixture_fini(&f);
+}
+
+/* Series go, come back, and others get their places, while the log goes on in one segment. */
+static void a_series_that_a_checkpoint_lacks_is_defined_again(void **state) {
+    (void)state;
+    struct fixture f;
+    init(&f, 6, 1);
+    int64_t t0 = f.clock.wall.ms;
+    assert_int_equal(fixture_write(&f, "m", "goes", t0, 1, NULL), 0);
+    assert_int_equal(fixture_write(&f, "m", "goes", t0 + 1, 2, NULL), 0);
+    for (int i = 0; i < 4; i++) { /* what is old is sealed; the segment of the seal goes on */
+        fixture_advance(&f, 3600000);
+        assert_int_equal(fixture_write(&f, "m", "stays", f.clock.wall.ms, i, NULL), 0);
+    }
+    fixture_advance(&f, 1000);
+    assert_true(fixture_stats(&f).blocks > 0);
+    assert_int_equal(fixture_write(&f, "m", "other", f.clock.wall.ms, 3, NULL), 0);
+    fixture_advance(&f, 1000);
+    assert_int_equal(fixture_write(&f, "m", "goes", f.clock.wall.ms, 4, NULL), 0);
+    assert_int_equal(fixture_write(&f, "m", "stays", f.clock.wall.ms, 5, NULL), 0);
+    assert_int_equal(fixture_write(&f, "m", "other", f.clock.wall.ms, 6, NULL), 0);
+    uint64_t before = digest(&f);
+    lose_power(&f);
+    assert_true(fixture_stats(&f).checkpoint_samples > 0);
+    assert_int_equal(fixture_stats(&f).replay_samples, 3);
+    assert_int_equal(fixture_stats(&f).corruptions, 0);
+    assert_true(digest(&f) == before);
+    fixture_fini(&f);
+}
+
 static void the_log_alone_says_the_same(void **state) {
     (void)state;
     struct fixture f;
@@ -411,11 +460,19 @@ static void the_worked_example_is_right(void **state) {
     assert_int_equal(payload.n, 8);
     assert_memory_equal(payload.p + 1, "\x02\x00\x01\x00\x00\x00\x00", 7);
     struct toc_checkpoint_end end = {
-        .chain = 1, .chain_bytes = 1000, .series = 2, .position = 7, .last_sequence = 40};
+        .chain = 1,
+        .chain_bytes = 1000,
+        .series = 2,
+        .position = {.segment = 7, .offset = 5000, .last_sequence = 40}};
     toc_buf_reset(&payload);
     toc_checkpoint_put_end(&payload, &end); /* as docs/design/metricdb.md has it */
-    assert_int_equal(payload.n, 7);
-    assert_memory_equal(payload.p, "\x01\xe8\x07\x02\x07\x28\x00", 7);
+    assert_int_equal(payload.n, 9);
+    assert_memory_equal(payload.p, "\x01\xe8\x07\x02\x07\x28\x00\x88\x27", 9);
+    struct toc_checkpoint_end got; /* the same as an earlier version wrote it */
+    assert_int_equal(toc_checkpoint_get_end(toc_sv_make(payload.p, 7), &got), 0);
+    assert_int_equal(got.position.segment, 7);
+    assert_int_equal(got.position.offset, 0);
+    toc_checkpoint_fini_end(&got);
     toc_buf_fini(&payload);
     toc_checkpoint_close(&r);
     fixture_fini(&f);
@@ -424,6 +481,8 @@ static void the_worked_example_is_right(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_start_with_a_checkpoint_shows_what_was_there),
+        cmocka_unit_test(checkpoints_do_not_begin_segments),
+        cmocka_unit_test(a_series_that_a_checkpoint_lacks_is_defined_again),
         cmocka_unit_test(the_log_alone_says_the_same),
         cmocka_unit_test(a_deletion_is_not_undone),
         cmocka_unit_test(a_seal_between_is_not_counted_twice),
