@@ -223,6 +223,7 @@ static size_t put_record(struct toc_wal *w, const struct toc_wal_entry *e, size_
     toc_wal_record_begin(b);
     size_t taken = 0;
     uint64_t defined = 0; /* the series of the entry before */
+    int64_t min_ms = w->current.min_ms, max_ms = w->current.max_ms;
     for (; taken < count && !toc_wal_record_is_full(b); taken++) {
         if (e[taken].ref != defined && !define(w, e[taken].ref, b))
             continue;
@@ -233,9 +234,11 @@ static size_t put_record(struct toc_wal *w, const struct toc_wal_entry *e, size_
         else
             toc_wal_record_sample(b, (uint32_t)e[taken].ref, e[taken].t_ms, e[taken].bits);
         w->current.has_deletions |= blob && blob->kind == TOC_WAL_DELETION;
-        w->current.min_ms = TOC_MIN(w->current.min_ms, e[taken].t_ms);
-        w->current.max_ms = TOC_MAX(w->current.max_ms, e[taken].t_ms);
+        min_ms = TOC_MIN(min_ms, e[taken].t_ms);
+        max_ms = TOC_MAX(max_ms, e[taken].t_ms);
     }
+    w->current.min_ms = min_ms;
+    w->current.max_ms = max_ms;
     if (b->samples)
         toc_wal_record_finish(b, w->salt_crc, w->next_sequence++, &w->out);
     return taken;

@@ -4,8 +4,9 @@
 #include "base/hash.h"
 #include "model/sample.h"
 
-enum { VERSION = 1, TYPE_SAMPLES = 1, TARGET_BYTES = 32 * 1024, CRC_AT = 20 };
-enum { TAG_SAME_TIME = 0x80, TAG_DOUBLE = 8, TAG_HISTOGRAM = 17, TAG_DELETION = 18 };
+enum { VERSION = 1, TYPE_SAMPLES = 1, CRC_AT = 20 };
+enum { TAG_SAME_TIME = 0x80, TAG_NEXT = 0x40, TAG_KIND = 0x3f };
+enum { TAG_DOUBLE = 8, TAG_HISTOGRAM = 17, TAG_DELETION = 18 };
 
 /* --- headers --- */
 
@@ -64,16 +65,13 @@ void toc_wal_record_begin(struct toc_wal_record_builder *b) {
     b->samples = 0;
     b->last_id = 0;
     b->last_ms = 0;
+    b->step_ms = 0;
 }
 
 static void note_error(struct toc_wal_record_builder *b) {
     int rc = b->labels.error ? b->labels.error : b->definitions.error;
     rc = rc ? rc : b->body.error;
     b->error = b->error ? b->error : rc;
-}
-
-bool toc_wal_record_is_full(const struct toc_wal_record_builder *b) {
-    return b->definitions.n + b->body.n >= TARGET_BYTES;
 }
 
 void toc_wal_record_define(struct toc_wal_record_builder *b, uint32_t id) {
@@ -130,30 +128,38 @@ void toc_wal_record_sample(struct toc_wal_record_builder *b, uint32_t id, int64_
     }
     uint64_t payload;
     unsigned n, tag = value_tag(bits, &payload, &n);
-    bool same_time = b->samples && t_ms == b->last_ms;
-    *p++ = (char)(tag | (same_time ? TAG_SAME_TIME : 0));
-    p = put_varint(p, zigzag((int64_t)id - (int64_t)b->last_id));
-    if (!same_time)
-        p = put_varint(p, zigzag((int64_t)((uint64_t)t_ms - (uint64_t)b->last_ms)));
+    int64_t step_ms = (int64_t)((uint64_t)t_ms - (uint64_t)b->last_ms);
+    if (b->samples && id == b->last_id && step_ms == b->step_ms) {
+        *p++ = (char)(tag | TAG_NEXT);
+    } else {
+        bool same_time = b->samples && !step_ms;
+        *p++ = (char)(tag | (same_time ? TAG_SAME_TIME : 0));
+        p = put_varint(p, zigzag((int64_t)id - (int64_t)b->last_id));
+        if (!same_time)
+            p = put_varint(p, zigzag(step_ms));
+    }
     memcpy(p, &payload, sizeof payload); /* n bytes count; there is room for all */
     b->body.n += (size_t)(p - start) + n;
     b->last_id = id;
     b->last_ms = t_ms;
+    b->step_ms = step_ms;
     b->samples++;
 }
 
 void toc_wal_record_blob(struct toc_wal_record_builder *b, uint32_t id, int64_t t_ms,
                          const struct toc_wal_blob *blob) {
     bool is_histogram = blob->kind == TOC_WAL_HISTOGRAM;
+    int64_t step_ms = (int64_t)((uint64_t)t_ms - (uint64_t)b->last_ms);
     toc_buf_append_u8(&b->body, is_histogram ? TAG_HISTOGRAM : TAG_DELETION);
     toc_buf_append_zigzag(&b->body, (int64_t)id - (int64_t)b->last_id);
-    toc_buf_append_zigzag(&b->body, (int64_t)((uint64_t)t_ms - (uint64_t)b->last_ms));
+    toc_buf_append_zigzag(&b->body, step_ms);
     toc_buf_append_varint(&b->body, is_histogram ? blob->n : blob->span_ms);
     if (is_histogram)
         toc_buf_append(&b->body, blob->bytes, blob->n);
     note_error(b);
     b->last_id = id;
     b->last_ms = t_ms;
+    b->step_ms = step_ms;
     b->samples++;
 }
 
@@ -295,15 +301,17 @@ int toc_wal_payload_visit(struct toc_sv payload, struct toc_arena *scratch,
     int rc = visit_definitions(&r, scratch, v);
     if (rc)
         return rc;
-    uint64_t count = toc_read_varint(&r), id = 0, t = 0;
+    uint64_t count = toc_read_varint(&r), id = 0, t = 0, step = 0;
     for (uint64_t i = 0; i < count; i++) {
         unsigned tag = toc_read_u8(&r);
-        id += (uint64_t)toc_read_zigzag(&r);
-        if (!(tag & TAG_SAME_TIME))
-            t += (uint64_t)toc_read_zigzag(&r);
+        if (!(tag & TAG_NEXT)) {
+            id += (uint64_t)toc_read_zigzag(&r);
+            step = tag & TAG_SAME_TIME ? 0 : (uint64_t)toc_read_zigzag(&r);
+        }
+        t += step;
         if (r.error || id >= TOC_WAL_ID_MAX)
             return TOC_ECORRUPT;
-        visit_entry(&r, tag & 0x7f, (uint32_t)id, (int64_t)t, v, io);
+        visit_entry(&r, tag & TAG_KIND, (uint32_t)id, (int64_t)t, v, io);
         if (r.error)
             return TOC_ECORRUPT;
     }

@@ -26,11 +26,14 @@ struct toc_wal_record_builder {
     struct toc_buf labels; /* in: encoded labels for the next define */
     uint32_t definition_count, samples;
     uint32_t last_id;
-    int64_t last_ms;
-    int error; /* TOC_ENOMEM: a record was not built in full */
+    int64_t last_ms, step_ms; /* from the entry before the last one to the last one */
+    int error;                /* TOC_ENOMEM: a record was not built in full */
 };
 void toc_wal_record_begin(struct toc_wal_record_builder *b);
-bool toc_wal_record_is_full(const struct toc_wal_record_builder *b);
+enum { TOC_WAL_RECORD_TARGET_BYTES = 32 * 1024 };
+static inline bool toc_wal_record_is_full(const struct toc_wal_record_builder *b) {
+    return b->definitions.n + b->body.n >= TOC_WAL_RECORD_TARGET_BYTES;
+}
 void toc_wal_record_define(struct toc_wal_record_builder *b, uint32_t id);
 void toc_wal_record_sample(struct toc_wal_record_builder *b, uint32_t id, int64_t t_ms,
                            uint64_t bits);
