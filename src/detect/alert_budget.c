@@ -93,8 +93,11 @@ static void follow_stretch(struct toc_budget_state *s, double surprise) {
 
 /* ----------------------------------------------------------------------------------- the alert */
 
-static uint32_t ones(uint32_t v) {
-    return (uint32_t)__builtin_popcount(v);
+static bool has_ones(uint32_t bits, uint32_t wanted) {
+    uint32_t n = 0;
+    for (; bits && n < wanted; bits &= bits - 1)
+        n++;
+    return n >= wanted;
 }
 
 static bool decide(struct toc_budget_state *s, const struct toc_budget_options *o, double surprise,
@@ -104,7 +107,7 @@ static bool decide(struct toc_budget_state *s, const struct toc_budget_options *
     if (s->is_open) {
         s->below_rows = surprise < bar - CLOSE_BELOW ? s->below_rows + 1 : 0;
         s->is_open = s->below_rows < CLOSE_ROWS;
-    } else if (ones(s->passed & seen) >= o->k) {
+    } else if (has_ones(s->passed & seen, o->k)) {
         s->is_open = true;
         s->below_rows = 0;
     }

@@ -81,8 +81,6 @@ static int slot_of(double seconds, double period, int slots) {
 
 /* A slot that is left hands its mean to its level. */
 static void enter_slot(struct toc_season_slot *s, int at, float *levels, uint8_t *visits) {
-    if (s->at == at + 1)
-        return;
     if (s->at > 0) {
         int left = s->at - 1;
         double share = fmax(0.2, 1.0 / (visits[left] + 1)), mean = s->sum / s->count;
@@ -101,8 +99,10 @@ static void learn(struct toc_season_slot *s, double v) {
 struct toc_season_residuals toc_seasons_step(struct toc_seasons *s, double seconds, double v) {
     int day = slot_of(seconds, 86400, TOC_DAY_SLOTS);
     int week = slot_of(seconds, 604800, TOC_WEEK_SLOTS);
-    enter_slot(&s->day_slot, day, s->day, s->day_visits);
-    enter_slot(&s->week_slot, week, s->week, s->week_visits);
+    if (s->day_slot.at != day + 1)
+        enter_slot(&s->day_slot, day, s->day, s->day_visits);
+    if (s->week_slot.at != week + 1)
+        enter_slot(&s->week_slot, week, s->week, s->week_visits);
     struct toc_season_residuals r = {v - s->day_slot.level, v - s->week_slot.level,
                                      s->day_slot.visits > 0, s->week_slot.visits > 0};
     learn(&s->day_slot, v);

@@ -73,6 +73,7 @@ enum {
     METRIC_AT = sizeof(struct toc_stream) + sizeof(double),
     HEAD_LINES =
         (METRIC_AT + offsetof(struct toc_stream_metric, seasons.day) + 2 * LINE - 2) / LINE,
+    COUNT_LINES = (TOC_TAIL_BINS * sizeof(uint16_t) + 2 * LINE - 2) / LINE,
     WINDOWS_AT = METRIC_AT + sizeof(struct toc_stream_metric),
     WINDOW_LINES = (HOT_WINDOW_BYTES + 2 * LINE - 2) / LINE,
 };
@@ -98,9 +99,13 @@ TOC_PREFETCHING void ask_for_windows(const struct toc_stream_ahead *ahead, size_
         toc_prefetch_lines(ahead->windows + part * LINES * LINE, LINES);
 }
 
-static void ask_for_counts(const struct toc_stream_metric *m) {
-    for (size_t i = 0; i < SCORES; i++)
-        toc_tail_prefetch(&m->tails[i]);
+/* The bins of usual scores; all of them when quantiles are due. */
+TOC_PREFETCHING void ask_for_counts(const struct toc_stream_metric *m) {
+    for (size_t i = 0; i < SCORES; i++) {
+        __builtin_prefetch(toc_tail_usual(&m->tails[i]));
+        if (toc_tail_is_due(&m->tails[i]))
+            toc_prefetch_lines(toc_tail_counts(&m->tails[i]), COUNT_LINES);
+    }
 }
 
 void toc_stream_metric_look_ahead(const struct toc_stream_metric *m, struct toc_stream_ahead *out) {

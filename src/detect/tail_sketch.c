@@ -6,18 +6,19 @@
 #include <string.h>
 
 #include "base/attrs.h"
-#include "detect/prefetch.h"
 #include "detect/quick_log.h"
 
 enum {
     BINS = TOC_TAIL_BINS,
     VALUES_MIN = 20,
     EVERY_VALUE = 200,
-    ESTIMATE_EVERY = 32,
+    ESTIMATE_EVERY = TOC_TAIL_ESTIMATE_EVERY,
     FRACTION_BITS = 20, /* of a float's 23 below a bin's three */
     POSITIONS = 2048,   /* exponent and three bits */
     SHIFT = BINS / 4,
 };
+/* What every value goes through: of one piece each for those who take a value. */
+#define INLINED static inline __attribute__((always_inline))
 static const double TAIL_SHARE = 0.02, HALF_CONFIDENCE = 300;
 static const double SHAPE_MAX = 0.5, SHAPE_VALUES_MIN = 400, SHAPE_TRUST = 3000;
 static const double KNOT_SHARES[TOC_TAIL_KNOTS] = {0.5, 0.2, 0.1, 0.05};
@@ -145,6 +146,10 @@ static double shape_of(double median, double eighth, double n) {
     return (seen * n + SHAPE_MAX * SHAPE_TRUST) / (n + SHAPE_TRUST);
 }
 
+static void note_usual(struct toc_tail *s) {
+    s->usual_at = (uint16_t)place_of(s, bin_of(s->knots[0]));
+}
+
 /* Apart, so that what every value goes through needs no stack of its own. */
 __attribute__((noinline)) static void estimate(struct toc_tail *s) {
     double shares[TOC_TAIL_KNOTS + 3], values[TOC_TAIL_KNOTS + 3];
@@ -163,9 +168,10 @@ __attribute__((noinline)) static void estimate(struct toc_tail *s) {
     s->scale = (float)(median_excess / log(2));
     s->since_estimate = 0;
     follow_values(s);
+    note_usual(s);
 }
 
-void toc_tail_learn(struct toc_tail *s, double score) {
+INLINED void learn(struct toc_tail *s, double score) {
     int at = bin_of(score);
     if (at == 0)
         s->zeros++;
@@ -184,11 +190,8 @@ void toc_tail_learn(struct toc_tail *s, double score) {
         estimate(s);
 }
 
-void toc_tail_prefetch(const struct toc_tail *s) {
-    if (s->since_estimate + 1 >= ESTIMATE_EVERY)
-        toc_prefetch(counts_of(s), BINS * sizeof(uint16_t));
-    else
-        __builtin_prefetch(&counts_of(s)[place_of(s, bin_of(s->knots[0]))]);
+void toc_tail_learn(struct toc_tail *s, double score) {
+    learn(s, score);
 }
 
 /* Between the quantiles on a straight line; from nothing at 0. Where values fall is a matter of
@@ -204,23 +207,23 @@ static double surprise_below(const struct toc_tail *s, double score) {
                     : SURPRISES[k];
 }
 
-static double surprise_above(const struct toc_tail *s, double excess) {
+static double surprise_above(const struct toc_tail *s, double over) {
     if (!(s->shape > 1e-3F))
-        return TAIL_SURPRISE + excess * M_LOG10E;
-    float inside = (float)TOC_MIN(s->shape * excess, 1e30);
+        return TAIL_SURPRISE + over * M_LOG10E;
+    float inside = (float)TOC_MIN(s->shape * over, 1e30);
     return TAIL_SURPRISE + (double)toc_quick_log1p(inside) * M_LOG10E / s->shape;
 }
 
 /* What the ranks alone say: the share of values that lay in the same bin or above, this one counted
  * (a conformal p-value; Vovk, Gammerman, Shafer 2005). It needs no form of the tail: where a tail
  * is bounded, the fitted one, which is not, takes the highest value ever for an ordinary one. */
-static double surprise_of_rank(const struct toc_tail *s, double score) {
+__attribute__((noinline)) static double surprise_of_rank(const struct toc_tail *s, double score) {
     size_t at = place_of(s, bin_of(score));
     uint32_t above = 1 + sum_of(counts_of(s) + at, BINS - at);
     return log10((s->total + 1.0) / above);
 }
 
-double toc_tail_surprise(const struct toc_tail *s, double score) {
+INLINED double surprise(const struct toc_tail *s, double score) {
     if (s->total < VALUES_MIN || !(score > 0))
         return 0;
     if (!(s->threshold > 0)) /* nearly always 0: any number is as rare as numbers are */
@@ -231,27 +234,35 @@ double toc_tail_surprise(const struct toc_tail *s, double score) {
     return surprise_below(s, score);
 }
 
-double toc_tail_excess(const struct toc_tail *s, double score) {
+double toc_tail_surprise(const struct toc_tail *s, double score) {
+    return surprise(s, score);
+}
+
+INLINED double excess(const struct toc_tail *s, double score) {
     if (s->total < VALUES_MIN || !(s->threshold > 0))
         return 0;
     double ratio = TOC_MIN(score / s->threshold, 1e30);
     return (double)toc_quick_log1p((float)ratio) * s->total / (s->total + HALF_CONFIDENCE);
 }
 
+double toc_tail_excess(const struct toc_tail *s, double score) {
+    return excess(s, score);
+}
+
 double toc_tail_take_excess(struct toc_tail *s, double score) {
     if (score < 0)
         return 0;
-    double excess = toc_tail_excess(s, score);
-    toc_tail_learn(s, score);
-    return excess;
+    double e = excess(s, score);
+    learn(s, score);
+    return e;
 }
 
 double toc_tail_take_surprise(struct toc_tail *s, double score) {
     if (score < 0)
         return 0;
-    double surprise = toc_tail_surprise(s, score);
-    toc_tail_learn(s, score);
-    return surprise;
+    double u = surprise(s, score);
+    learn(s, score);
+    return u;
 }
 
 /* ---------------------------------------------------------------------------------------- bytes */
@@ -306,5 +317,6 @@ int toc_tail_decode(struct toc_tail *s, struct toc_reader *r) {
     s->total = (uint32_t)total;
     s->base = (int16_t)base;
     s->since_estimate = (uint16_t)since;
+    note_usual(s);
     return 0;
 }

@@ -14,11 +14,12 @@
 #ifndef TOC_DETECT_TAIL_SKETCH_H
 #define TOC_DETECT_TAIL_SKETCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
 
-enum { TOC_TAIL_BINS = 176, TOC_TAIL_KNOTS = 4 };
+enum { TOC_TAIL_BINS = 176, TOC_TAIL_KNOTS = 4, TOC_TAIL_ESTIMATE_EVERY = 32 };
 
 /* What a value is judged by. The counts lie elsewhere, so that several heads may lie side by side.
  */
@@ -30,6 +31,7 @@ struct toc_tail {
     int16_t base;                  /* position of the first bin */
     uint16_t since_estimate;       /* values learnt since */
     uint16_t counts_at;            /* the counts follow so many bytes behind this head */
+    uint16_t usual_at;             /* the median's place among them at the last estimate */
 };
 struct toc_tail_sketch {
     struct toc_tail tail;
@@ -38,8 +40,18 @@ struct toc_tail_sketch {
 
 /* Starts zeroed but for counts_at. Scores are finite and not negative; others are taken as 0. */
 void toc_tail_learn(struct toc_tail *s, double score);
-/* Brings the place of a usual value into the caches: some work before learning. */
-void toc_tail_prefetch(const struct toc_tail *s);
+/* Where among the counts the next value will be learnt, most likely: to bring it into the caches
+ * some work before. */
+static inline const void *toc_tail_usual(const struct toc_tail *s) {
+    return (const char *)s + sizeof *s + s->counts_at + s->usual_at * sizeof(uint16_t);
+}
+/* The next value has threshold and quantiles worked out again from all counts: where they begin. */
+static inline bool toc_tail_is_due(const struct toc_tail *s) {
+    return s->since_estimate + 1 >= TOC_TAIL_ESTIMATE_EVERY;
+}
+static inline const void *toc_tail_counts(const struct toc_tail *s) {
+    return (const char *)s + sizeof *s + s->counts_at;
+}
 /* The value that a share of all values exceeds; 0 when nothing was learnt. */
 double toc_tail_upper(const struct toc_tail *s, double share);
 /* -log10 of the estimated probability of a value at least as large; 0 before 20 values. The score

@@ -18,8 +18,7 @@ enum {
     FEW = 64 /* numbers of a window that fit on the stack */
 };
 
-/* What every point goes through is made twice, for one channel and for several: with one there are
- * no loops over channels. */
+/* What every point goes through is made for each of the shapes that matter. */
 #define INLINED static inline __attribute__((always_inline))
 
 struct toc_window_memory {
@@ -267,155 +266,194 @@ static uint64_t scramble(uint64_t x) { /* splitmix64 */
     return x ^ (x >> 31);
 }
 
-static bool has_scale(const struct toc_window_memory *m) {
-    return m->shape.channels == 1;
+/* The numbers of a shape that every point goes through: known to the compiler for the two shapes of
+ * a metric, so that their loops have no counters and their places wrap without a branch. */
+struct measures {
+    size_t channels, width, pieces, piece, unit, recent_units;
+    bool is_per_unit;
+};
+
+static struct measures measures_of(const struct toc_window_memory *m) {
+    return (struct measures){m->shape.channels, m->shape.width,  m->shape.pieces,     m->piece,
+                             m->unit,           m->recent_units, m->shape.is_per_unit};
 }
 
 /* Mean over a piece that begins `from` units after the oldest of the recent ones. */
-static double mean_of_piece(struct toc_window_memory *m, size_t newest_unit, size_t from,
-                            size_t channel) {
+INLINED double mean_of_piece(struct toc_window_memory *m, const struct measures *is,
+                             size_t newest_unit, size_t from, size_t channel) {
     const float *recent = recent_of(m);
-    size_t units = m->piece / m->unit, at = newest_unit + 1 + from;
+    size_t units = is->piece / is->unit, at = newest_unit + 1 + from;
     double sum = 0;
     for (size_t u = 0; u < units; u++, at++) {
-        while (at >= m->recent_units)
-            at -= m->recent_units;
-        sum += recent[at * m->shape.channels + channel];
+        while (at >= is->recent_units)
+            at -= is->recent_units;
+        sum += recent[at * is->channels + channel];
     }
-    return sum / (double)units;
+    return units == 1 ? sum : sum / (double)units;
 }
 
 /* The oldest of all windows that the recent units make up goes to a slot. */
-static void store(struct toc_window_memory *m, uint64_t slot, size_t newest_unit) {
-    size_t channels = m->shape.channels, units = m->piece / m->unit;
-    for (size_t p = 0; p < m->shape.pieces; p++)
-        for (size_t c = 0; c < channels; c++) {
-            double mean = mean_of_piece(m, newest_unit, p * units, c);
-            *stored(m, slot, p * channels + c) =
+INLINED void store(struct toc_window_memory *m, const struct measures *is, uint64_t slot,
+                   size_t newest_unit) {
+    size_t units = is->piece / is->unit;
+    for (size_t p = 0; p < is->pieces; p++)
+        for (size_t c = 0; c < is->channels; c++) {
+            double mean = mean_of_piece(m, is, newest_unit, p * units, c);
+            *stored(m, slot, p * is->channels + c) =
                 toc_half_from_float(clip_half((mean - m->center) / m->scale));
         }
 }
 
 /* The m-th window offered replaces a random one with probability capacity / m. */
-static void remember(struct toc_window_memory *m, size_t newest_unit) {
+INLINED void remember(struct toc_window_memory *m, const struct measures *is, size_t newest_unit) {
     uint64_t slot = m->offered++;
     if (slot >= m->shape.capacity)
-        slot = scramble(m->offered * 7919 + m->shape.width) % m->offered;
-    if (m->offered == 1 && has_scale(m))
+        slot = scramble(m->offered * 7919 + is->width) % m->offered;
+    if (m->offered == 1 && is->channels == 1)
         first_scale(m);
     if (slot < m->shape.capacity)
-        store(m, slot, newest_unit);
+        store(m, is, slot, newest_unit);
     bool has_doubled = m->offered >= LANES && (m->offered & (m->offered - 1)) == 0;
-    if (has_scale(m) && has_doubled)
+    if (is->channels == 1 && has_doubled)
         rescale(m, m->offered < m->shape.capacity ? m->offered : m->shape.capacity);
 }
 
 /* A unit is whole with this point: its mean is kept, and an older window offered. A unit is a
  * piece, or the sum of the newest points of one. */
-INLINED void end_unit(struct toc_window_memory *m, size_t channels) {
+INLINED void end_unit(struct toc_window_memory *m, const struct measures *is) {
     size_t at = m->next;
-    float *recent = recent_of(m) + at * channels;
-    const float *newest = points_of(m) + ((m->phase ? m->phase : m->piece) - m->unit) * channels;
-    for (size_t c = 0; c < channels; c++) {
+    float *recent = recent_of(m) + at * is->channels;
+    const float *newest =
+        points_of(m) + ((m->phase ? m->phase : is->piece) - is->unit) * is->channels;
+    for (size_t c = 0; c < is->channels; c++) {
         double sum = sums_of(m)[c];
-        if (m->unit < m->piece) {
+        if (is->unit < is->piece) {
             sum = 0;
-            for (size_t i = 0; i < m->unit; i++)
-                sum += newest[i * channels + c];
+            for (size_t i = 0; i < is->unit; i++)
+                sum += newest[i * is->channels + c];
         }
-        recent[c] = (float)(sum / (double)m->unit);
+        recent[c] = (float)(sum / (double)is->unit);
     }
-    m->next = m->next + 1 < m->recent_units ? m->next + 1 : 0;
-    if (m->points >= 3 * (uint64_t)m->shape.width)
-        remember(m, at);
+    m->next = m->next + 1 < is->recent_units ? m->next + 1 : 0;
+    if (m->points >= 3 * (uint64_t)is->width)
+        remember(m, is, at);
 }
 
 /* Sums anew from the points, once per piece: rounding adds up. */
-INLINED void add_up(struct toc_window_memory *m, size_t channels) {
+INLINED void add_up(struct toc_window_memory *m, const struct measures *is) {
     const float *points = points_of(m);
-    for (size_t c = 0; c < channels; c++) {
+    for (size_t c = 0; c < is->channels; c++) {
         double sum = 0;
-        for (size_t i = 0; i < m->piece; i++)
-            sum += points[i * channels + c];
+        for (size_t i = 0; i < is->piece; i++)
+            sum += points[i * is->channels + c];
         sums_of(m)[c] = sum;
     }
 }
 
 /* The piece that ends with the new point. */
-INLINED void slide_piece(struct toc_window_memory *m, const float *point, size_t channels) {
-    float *oldest = points_of(m) + m->phase * channels, *means = means_of(m) + m->at * channels;
-    double *sums = sums_of(m), share = 1 / (double)m->piece;
-    for (size_t c = 0; c < channels; c++) {
+INLINED void slide_piece(struct toc_window_memory *m, const struct measures *is,
+                         const float *point) {
+    float *oldest = points_of(m) + m->phase * is->channels,
+          *means = means_of(m) + m->at * is->channels;
+    double *sums = sums_of(m), share = 1 / (double)is->piece;
+    for (size_t c = 0; c < is->channels; c++) {
         sums[c] += (double)point[c] - oldest[c];
         oldest[c] = point[c];
     }
-    if (m->phase + 1 == m->piece)
-        add_up(m, channels);
-    for (size_t c = 0; c < channels; c++)
+    if (m->phase + 1 == is->piece)
+        add_up(m, is);
+    for (size_t c = 0; c < is->channels; c++)
         means[c] = (float)(sums[c] * share);
 }
 
 /* Per unit a piece is one. */
-INLINED void fill_unit(struct toc_window_memory *m, const float *point, size_t channels) {
+INLINED void fill_unit(struct toc_window_memory *m, const struct measures *is, const float *point) {
     double *sums = sums_of(m);
     bool is_first = m->phase == 0;
-    for (size_t c = 0; c < channels; c++)
+    for (size_t c = 0; c < is->channels; c++)
         sums[c] = (is_first ? 0 : sums[c]) + point[c];
 }
 
 /* The means of the last `width` points, oldest piece first. Per unit a piece is one unit, and the
  * recent ones are at hand. */
-INLINED void find_current(struct toc_window_memory *m, float *current, size_t channels) {
+INLINED void find_current(struct toc_window_memory *m, const struct measures *is, float *current) {
     const float *means = means_of(m);
-    size_t step = m->piece, count = m->shape.width, at = m->at + step - 1;
-    if (m->shape.is_per_unit) {
+    size_t step = is->piece, count = is->width, at = m->at + step - 1;
+    if (is->is_per_unit) {
         means = recent_of(m);
         step = 1;
-        count = m->recent_units;
-        at = m->next + count - m->shape.pieces;
+        count = is->recent_units;
+        at = m->next + count - is->pieces;
     }
-    for (size_t p = 0; p < m->shape.pieces; p++, at += step) {
+#pragma GCC unroll 16
+    for (size_t p = 0; p < is->pieces; p++, at += step) {
         at = at >= count ? at - count : at;
-        for (size_t c = 0; c < channels; c++)
-            current[p * channels + c] = means[at * channels + c];
+        for (size_t c = 0; c < is->channels; c++)
+            current[p * is->channels + c] = means[at * is->channels + c];
     }
 }
 
-INLINED struct toc_window_distance search(struct toc_window_memory *m, size_t channels) {
-    float few[FEW], *current = m->dimensions > FEW ? current_of(m) : few;
-    find_current(m, current, channels);
+INLINED struct toc_window_distance search(struct toc_window_memory *m, const struct measures *is) {
+    const size_t dimensions = is->channels * is->pieces;
+    float few[FEW], *current = dimensions > FEW ? current_of(m) : few;
+    find_current(m, is, current);
     double per_scale = 1 / (double)m->scale;
     struct toc_window_unit unit = {per_scale, m->center * per_scale};
-    struct toc_window_nearest n =
-        m->search(&unit, current, windows_of(m), m->groups, m->dimensions);
-    double width = (double)m->shape.width, pieces = (double)m->shape.pieces;
-    double absolute = channels > 1 ? n.absolute : -1;
+    struct toc_window_nearest n = m->search(&unit, current, windows_of(m), m->groups, dimensions);
+    double width = (double)is->width, pieces = (double)is->pieces;
+    double absolute = is->channels > 1 ? n.absolute : -1;
     return (struct toc_window_distance){m->scale * sqrt(n.squared * width / pieces), absolute};
 }
 
-INLINED struct toc_window_distance step(struct toc_window_memory *m, const float *point,
-                                        size_t channels) {
+INLINED struct toc_window_distance step(struct toc_window_memory *m, const struct measures *is,
+                                        const float *point) {
     if (m->points == 0) /* sums begin as of zeros before the first point */
         memset(sums_of(m), 0, m->recent_at);
-    if (m->shape.is_per_unit)
-        fill_unit(m, point, channels);
+    if (is->is_per_unit)
+        fill_unit(m, is, point);
     else
-        slide_piece(m, point, channels);
+        slide_piece(m, is, point);
     m->points++;
-    m->at = m->at + 1 < m->shape.width ? m->at + 1 : 0;
-    m->phase = m->phase + 1 < m->piece ? m->phase + 1 : 0;
-    bool is_whole = (m->phase & (m->unit - 1)) == 0; /* a power of two that divides the piece */
+    m->at = m->at + 1 < is->width ? m->at + 1 : 0;
+    m->phase = m->phase + 1 < is->piece ? m->phase + 1 : 0;
+    bool is_whole = (m->phase & (is->unit - 1)) == 0; /* a power of two that divides the piece */
     if (is_whole)
-        end_unit(m, channels);
-    if (m->points < m->shape.width || !m->offered)
+        end_unit(m, is);
+    if (m->points < is->width || !m->offered)
         m->last = (struct toc_window_distance){-1, -1};
-    else if (is_whole || !m->shape.is_per_unit)
-        m->last = search(m, channels);
+    else if (is_whole || !is->is_per_unit)
+        m->last = search(m, is);
     return m->last;
 }
 
+/* The windows of a metric: 64 points in pieces of 4, looked at per piece; 16 in pieces of 2. */
+static struct toc_window_distance step_long(struct toc_window_memory *m, const float *point) {
+    static const struct measures is = {1, 64, 16, 4, 4, 48, true};
+    return step(m, &is, point);
+}
+
+static struct toc_window_distance step_short(struct toc_window_memory *m, const float *point) {
+    static const struct measures is = {1, 16, 8, 2, 2, 24, false};
+    return step(m, &is, point);
+}
+
+static struct toc_window_distance step_any(struct toc_window_memory *m, const float *point) {
+    struct measures is = measures_of(m);
+    return step(m, &is, point);
+}
+
+static bool is_shape(const struct toc_window_shape_options *s, uint32_t width, uint32_t pieces,
+                     bool is_per_unit) {
+    return s->channels == 1 && s->width == width && s->pieces == pieces &&
+           s->is_per_unit == is_per_unit;
+}
+
 struct toc_window_distance toc_window_memory_step(struct toc_window_memory *m, const float *point) {
-    return m->shape.channels == 1 ? step(m, point, 1) : step(m, point, m->shape.channels);
+    if (is_shape(&m->shape, 64, 16, true))
+        return step_long(m, point);
+    if (is_shape(&m->shape, 16, 8, false))
+        return step_short(m, point);
+    return step_any(m, point);
 }
 
 /* ---------------------------------------------------------------------------------------- bytes */
