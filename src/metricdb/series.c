@@ -76,8 +76,7 @@ static void set_open(struct toc_head_shard *shard, struct toc_series *s, const i
                      const double *v, size_t n) {
     shard->chunk_bytes -= s->open.capacity;
     toc_stream_reset(&s->open, OPEN_KEEP_BYTES);
-    for (size_t i = 0; i < n; i++)
-        toc_stream_append(&s->open, t[i], v[i]);
+    toc_stream_append_many(&s->open, t, v, n);
     shard->chunk_bytes += s->open.capacity;
 }
 
@@ -140,11 +139,18 @@ static bool share_window(const struct toc_head *h, struct toc_head_shard *shard,
     return window_of(first_ms, h->block_span_ms) == window;
 }
 
+/* Makes the open chunk one that a sample at t_ms may go to: not full, and of the window that the
+ * shard remembers from here on. */
+static void make_room(struct toc_head *h, struct toc_head_shard *shard, struct toc_series *s,
+                      int64_t t_ms) {
+    bool shares = share_window(h, shard, s->open.count ? s->open.first_ms : t_ms, t_ms);
+    if (!shares || s->open.count >= TOC_HEAD_CHUNK_SAMPLES)
+        close_open(shard, s);
+}
+
 static void append_last(struct toc_head *h, struct toc_head_shard *shard, struct toc_series *s,
                         int64_t t_ms, double value) {
-    if (s->open.count >= TOC_HEAD_CHUNK_SAMPLES ||
-        (s->open.count && !share_window(h, shard, s->open.first_ms, t_ms)))
-        close_open(shard, s);
+    make_room(h, shard, s, t_ms);
     size_t before = s->open.capacity;
     toc_stream_append(&s->open, t_ms, value);
     shard->chunk_bytes += s->open.capacity - before;
@@ -249,19 +255,38 @@ enum toc_append toc_series_append(struct toc_head *h, struct toc_head_shard *sha
     return TOC_APPEND_DONE;
 }
 
+enum { TOGETHER = 32 };
+
+/* Floats from the front of x that rise from the first on and lie before until_ms; how many. */
+static size_t gather(const struct toc_metricdb_sample *x, size_t n, int64_t until_ms, int64_t *t,
+                     double *v) {
+    size_t i = 0;
+    for (; i < n && !x[i].histogram && x[i].t_ms < until_ms && (!i || x[i].t_ms > t[i - 1]); i++) {
+        t[i] = x[i].t_ms;
+        v[i] = x[i].value;
+    }
+    return i;
+}
+
 size_t toc_series_append_latest(struct toc_head *h, struct toc_head_shard *shard,
                                 struct toc_series *s, const struct toc_metricdb_sample *x, size_t n,
                                 int64_t from_ms, int64_t until_ms) {
-    size_t i = 0;
-    if (s->histograms)
-        return 0;
-    for (; i < n && !x[i].histogram && x[i].t_ms >= from_ms && x[i].t_ms < until_ms &&
-           is_latest(s, x[i].t_ms);
-         i++)
-        append_last(h, shard, s, x[i].t_ms, x[i].value);
-    if (i)
-        note_samples(shard, s, i, x[0].t_ms, x[i - 1].t_ms);
-    return i;
+    int64_t t[TOGETHER];
+    double v[TOGETHER];
+    size_t done = 0;
+    while (done < n && !s->histograms && !x[done].histogram && x[done].t_ms >= from_ms &&
+           x[done].t_ms < until_ms && is_latest(s, x[done].t_ms)) {
+        make_room(h, shard, s, x[done].t_ms);
+        size_t room = TOC_MIN((size_t)TOGETHER, (size_t)TOC_HEAD_CHUNK_SAMPLES - s->open.count);
+        size_t before = s->open.capacity, some = TOC_MIN(n - done, room);
+        some = gather(x + done, some, TOC_MIN(until_ms, shard->window_end_ms), t, v);
+        toc_stream_append_many(&s->open, t, v, some);
+        shard->chunk_bytes += s->open.capacity - before;
+        done += some;
+    }
+    if (done)
+        note_samples(shard, s, done, x[0].t_ms, x[done - 1].t_ms);
+    return done;
 }
 
 enum toc_append toc_series_append_histogram(struct toc_head *h, struct toc_head_shard *shard,

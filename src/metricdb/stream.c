@@ -30,28 +30,32 @@ static int as_integer(uint64_t bits, int64_t *out) {
     return toc_f64_bits((double)*out) == bits;
 }
 
-static void reserve(struct toc_stream *s, unsigned more) {
+/* Room for the next sample, and for about as many as will come with it. */
+static void reserve(struct toc_stream *s, unsigned more, size_t coming) {
     more += TOC_STREAM_SLACK;
     if (s->n + more <= s->capacity)
         return;
-    unsigned grown = s->capacity + s->capacity / 4u + 40u;
+    size_t each = s->count ? s->n / s->count + 1u : 0;
+    size_t grown = s->capacity + s->capacity / 4u + 40u;
+    grown = TOC_MAX(grown, s->n + coming * each + more);
     TOC_ASSERT(grown <= UINT16_MAX);
     s->p = toc_xrealloc(s->p, grown);
     s->capacity = (uint16_t)grown;
 }
 
-static void put_varint(struct toc_stream *s, uint64_t u) {
+static uint8_t *put_varint(uint8_t *p, uint64_t u) {
     while (u >= 0x80) {
-        s->p[s->n++] = (uint8_t)(u | 0x80);
+        *p++ = (uint8_t)(u | 0x80);
         u >>= 7;
     }
-    s->p[s->n++] = (uint8_t)u;
+    *p++ = (uint8_t)u;
+    return p;
 }
 
 /* The first n of eight bytes: the slack has room for the others. */
-static void put_bytes(struct toc_stream *s, uint64_t u, unsigned n) {
-    memcpy(s->p + s->n, &u, sizeof u);
-    s->n = (uint16_t)(s->n + n);
+static uint8_t *put_bytes(uint8_t *p, uint64_t u, unsigned n) {
+    memcpy(p, &u, sizeof u);
+    return p + n;
 }
 
 /* Code of the value (low 7 bits of the control byte) and its bytes. */
@@ -79,37 +83,45 @@ static unsigned value_code(uint64_t last, uint64_t bits, uint64_t *out_payload, 
     return XOR_BASE + 8 * zeros + xor_n - 1;
 }
 
-static void put_restart(struct toc_stream *s, int64_t t_ms, int64_t delta_ms, uint64_t bits) {
+static uint8_t *put_restart(struct toc_stream *s, int64_t t_ms, int64_t delta_ms, uint64_t bits) {
     unsigned place = s->count / TOC_STREAM_RESTART;
+    if (!s->count)
+        s->first_ms = t_ms;
     if (place && place <= TOC_STREAM_RESTARTS)
         s->restarts[place - 1] = s->n;
-    put_varint(s, zigzag(t_ms));
-    put_varint(s, zigzag(delta_ms));
-    put_bytes(s, bits, 8);
+    uint8_t *p = put_varint(s->p + s->n, zigzag(t_ms));
+    return put_bytes(put_varint(p, zigzag(delta_ms)), bits, 8);
+}
+
+static uint8_t *put_sample(uint8_t *p, int64_t dod_ms, uint64_t last, uint64_t bits) {
+    uint64_t payload = 0;
+    unsigned n, code = value_code(last, bits, &payload, &n);
+    *p++ = (uint8_t)(code | (dod_ms ? HAS_DOD : 0));
+    if (dod_ms)
+        p = put_varint(p, zigzag(dod_ms));
+    return put_bytes(p, payload, n);
+}
+
+void toc_stream_append_many(struct toc_stream *s, const int64_t *t_ms, const double *values,
+                            size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        uint64_t bits = toc_f64_bits(values[i]);
+        bool restarts = s->count % TOC_STREAM_RESTART == 0;
+        reserve(s, restarts ? TOC_STREAM_RESTART_MAX : TOC_STREAM_SAMPLE_MAX, n - i);
+        int64_t delta = s->count ? (int64_t)((uint64_t)t_ms[i] - (uint64_t)s->last_ms) : 0;
+        int64_t dod = (int64_t)((uint64_t)delta - (uint64_t)s->delta_ms);
+        uint8_t *end = restarts ? put_restart(s, t_ms[i], delta, bits)
+                                : put_sample(s->p + s->n, dod, s->value_bits, bits);
+        s->n = (uint16_t)(end - s->p);
+        s->delta_ms = delta;
+        s->last_ms = t_ms[i];
+        s->value_bits = bits;
+        s->count++;
+    }
 }
 
 void toc_stream_append(struct toc_stream *s, int64_t t_ms, double value) {
-    uint64_t bits = toc_f64_bits(value);
-    bool restarts = s->count % TOC_STREAM_RESTART == 0;
-    reserve(s, restarts ? TOC_STREAM_RESTART_MAX : TOC_STREAM_SAMPLE_MAX);
-    int64_t delta = s->count ? (int64_t)((uint64_t)t_ms - (uint64_t)s->last_ms) : 0;
-    if (restarts) {
-        if (!s->count)
-            s->first_ms = t_ms;
-        put_restart(s, t_ms, delta, bits);
-    } else {
-        int64_t dod = (int64_t)((uint64_t)delta - (uint64_t)s->delta_ms);
-        uint64_t payload = 0;
-        unsigned n, code = value_code(s->value_bits, bits, &payload, &n);
-        s->p[s->n++] = (uint8_t)(code | (dod ? HAS_DOD : 0));
-        if (dod)
-            put_varint(s, zigzag(dod));
-        put_bytes(s, payload, n);
-    }
-    s->delta_ms = delta;
-    s->last_ms = t_ms;
-    s->value_bits = bits;
-    s->count++;
+    toc_stream_append_many(s, &t_ms, &value, 1);
 }
 
 /* --- reading --- */

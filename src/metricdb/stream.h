@@ -39,6 +39,9 @@ struct toc_stream {
 
 /* t_ms must lie after last_ms when count > 0. */
 void toc_stream_append(struct toc_stream *s, int64_t t_ms, double value);
+/* The same for several, whose times rise. */
+void toc_stream_append_many(struct toc_stream *s, const int64_t *t_ms, const double *values,
+                            size_t n);
 /* Where to begin in order to get everything at or after min_ms: the offset, and how many samples
  * lie before it. */
 size_t toc_stream_seek(const struct toc_stream *s, int64_t min_ms, size_t *out_skipped);

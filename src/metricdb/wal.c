@@ -66,6 +66,7 @@ struct toc_wal {
     size_t definition_capacity;
     struct entries batch;
     struct toc_ids undefined_now; /* with the batch */
+    bool has_blobs;               /* among those of the batch that were encoded */
     struct toc_buf out;
 };
 
@@ -225,10 +226,11 @@ static size_t put_record(struct toc_wal *w, const struct toc_wal_entry *e, size_
     uint64_t defined = 0; /* the series of the entry before */
     int64_t min_ms = w->current.min_ms, max_ms = w->current.max_ms;
     for (; taken < count && !toc_wal_record_is_full(b); taken++) {
+        const struct toc_wal_blob *blob = toc_wal_entry_blob(&e[taken]);
+        w->has_blobs |= blob != NULL;
         if (e[taken].ref != defined && !define(w, e[taken].ref, b))
             continue;
         defined = e[taken].ref;
-        const struct toc_wal_blob *blob = toc_wal_entry_blob(&e[taken]);
         if (blob)
             toc_wal_record_blob(b, (uint32_t)e[taken].ref, e[taken].t_ms, blob);
         else
@@ -373,13 +375,15 @@ static int lead(struct toc_wal *w, bool sync) {
     uint64_t covered = w->pushed;
     bool is_held = w->is_held;
     toc_mutex_unlock(&w->mutex);
+    w->has_blobs = false;
     int rc = is_held ? TOC_ENOSPC : write_batch(w, sync);
+    if (!rc && w->has_blobs) /* then all were encoded */
+        free_blobs(&w->batch);
     toc_mutex_lock(&w->mutex);
     if (rc)
         put_back(w);
     else
         w->durable = covered;
-    free_blobs(&w->batch);
     if (w->batch.capacity > KEEP_ENTRIES)
         TOC_VEC_FINI(&w->batch);
     w->batch.count = 0;
