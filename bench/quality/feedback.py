@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Learning from verdicts, measured on the labelled development series.
 
-usage: bench/quality/feedback.py [--build build] [--threshold 2.0] [--level 3.3] [--keep 0.8,0.9,0.95,0.98] [--sets nab,msft,smd,asd,jumpstarter] [--work DIR]
+usage: bench/quality/feedback.py [--build build] [--threshold 2.0] [--level 3.3] [--keep 0.8,0.9,0.95,0.98] [--sets nab,msft,smd,asd,jumpstarter]
+       [--cut 0.5] [--series all|odd|even] [--work DIR]
 
-The labelled part of every series is cut in two by time. `tocsin detect --stream --output features` gives the candidate
+The labelled part of every series is cut in two by time (--cut: where, for other pairs of before and after). `tocsin detect --stream --output features` gives the candidate
 alerts at a low threshold with their features at each look; a verdict is whether the alert overlaps a labelled event.
 Verdicts of the first halves train one classifier over all sets (`tocsin learn fit`), the second halves judge it:
 
@@ -13,10 +14,11 @@ Verdicts of the first halves train one classifier over all sets (`tocsin learn f
 
 Precision = right alerts / alerts, recall = events found / events, as the scorers count. They are compared at equal
 recall: that of the detector at a surprise of --level. The preview is what `tocsin learn validate` foretells from the first halves
-alone; beside it what then happens on the second halves at the same level.
+alone; beside it what then happens on the second halves at the same level, with one standard error of that (1,000 draws
+of whole series), and the precision that the same forecast gives when the share of true alerts among those to come is known.
 tsbad_u and tsbad_m hold the series of nab and smd again and are left out.
 """
-import argparse, csv, json, os, subprocess, sys, tempfile
+import argparse, csv, json, os, random, statistics, subprocess, sys, tempfile
 
 root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 shared = os.path.join(os.path.dirname(root), "shared")
@@ -29,12 +31,12 @@ META = ("alert", "first_row", "row", "last_row")
 class Labelled:
     """One series: labelled events, the row that cuts its labelled part in two, its looks at alerts."""
 
-    def __init__(self, set_name, path, protocol):
+    def __init__(self, set_name, path, protocol, cut=0.5):
         s = Series(path)
         rows = s.labelled()
         rows = rows[int(len(rows) * float(protocol["burn"])):]
         self.set, self.name, self.path = set_name, s.name, path
-        self.first, self.cut, self.end = rows[0], rows[len(rows) // 2], rows[-1] + 1
+        self.first, self.cut, self.end = rows[0], rows[int(len(rows) * cut)], rows[-1] + 1
         self.tol = int(protocol["tol"])
         self.events = merged([x or 0 for x in s.label], int(protocol["gap"]))
         self.weeks = (self.end - self.cut) * s.step() / 604800.0
@@ -68,6 +70,16 @@ class Alert:
         self.peak = max(float(r["peak"]) for r in looks)
         self.p = None
         self.place = (int(looks[0]["first_row"]) - series.first) / (series.cut - series.first)
+
+
+def read_protocols():
+    with open(os.path.join(shared, "quality", "sets.csv")) as f:
+        return {r["set"]: r for r in csv.DictReader(f)}
+
+
+def files_of(name):
+    folder = os.path.join(shared, "data", name)
+    return [os.path.join(folder, x) for x in sorted(os.listdir(folder)) if x.endswith(".csv.gz")]
 
 
 def run(command, **more):
@@ -158,24 +170,51 @@ def came_of(test, level):
 
 
 QUANTITIES = ("withheld", "lift", "recall", "precision")
+DRAWS = 1000
+
+
+def errors_of(test, level):
+    """One standard error of each number of came_of, alerts of one series being no independent witnesses."""
+    by_series, rng, seen = {}, random.Random(1), []
+    for a in test:
+        by_series.setdefault(a.series.path, []).append(a)
+    groups = list(by_series.values())
+    for _ in range(DRAWS):
+        drawn = [a for g in rng.choices(groups, k=len(groups)) for a in g]
+        if any(a.right for a in drawn):
+            seen.append(came_of(drawn, level))
+    return {q: statistics.pstdev([x[q] for x in seen]) for q in QUANTITIES}
+
+
+def with_known_base(forecast, train, test):
+    """Precision foretold, had the share of true alerts among those to come been known."""
+    base = sum(a.right for a in train) / len(train)
+    kept, pages = forecast["recall"]["value"], 1 - forecast["withheld"]["value"]
+    fallout = (pages - base * kept) / (1 - base)
+    known = sum(a.right for a in test) / len(test)
+    return known * kept / (known * kept + (1 - known) * fallout)
 
 
 def preview(name, learner, train, test, keep):
     """One row of the table of forecasts. True when withheld, lift and recall came within a tenth."""
     told = learner.validate(train, keep)
     if isinstance(told, str):
-        print("| %s | %.2f | not enough data: %s | | | | |" % (name, keep, told))
+        print("| %s | %.2f | not enough data: %s | | | | | |" % (name, keep, told))
         return True
     came, f, cells, good = came_of(test, told["level"]), told["forecast"], [], True
+    error = errors_of(test, told["level"])
     if f["verdict"] == "unknown":
-        print("| %s | %.2f | not enough data | | | | |" % (name, keep))
+        print("| %s | %.2f | not enough data | | | | | |" % (name, keep))
         return True
     for what in QUANTITIES:
         x = f[what]
         off = x["value"] / came[what] - 1 if came[what] else 0.0 if x["value"] == 0 else float("inf")
         good &= what == "precision" or abs(off) <= 0.1
-        cells.append("%.3f (%.3f to %.3f) / %.3f, %+.0f %%%s" % (
-            x["value"], x["low"], x["high"], came[what], 100 * off, "" if x["low"] <= came[what] <= x["high"] else " !"))
+        cells.append("%.3f (%.3f to %.3f) / %.3f ± %.0f %%, %+.0f %%%s" % (
+            x["value"], x["low"], x["high"], came[what], 100 * error[what] / came[what] if came[what] else 0, 100 * off,
+            "" if x["low"] <= came[what] <= x["high"] else " !"))
+    known = with_known_base(f, train, test)
+    cells.append("%.3f, %+.0f %%" % (known, 100 * (known / came["precision"] - 1) if came["precision"] else 0))
     print("| %s | %.2f | %s | %s |" % (name, keep, f["verdict"], " | ".join(cells)))
     return good
 
@@ -188,19 +227,17 @@ def main():
     ap.add_argument("--level", type=float, default=3.3, help="of surprise for an alert: one a week of rows 5 minutes apart")
     ap.add_argument("--keep", default="0.8,0.9,0.95,0.98")
     ap.add_argument("--sets", default="nab,msft,smd,asd,jumpstarter")
+    ap.add_argument("--cut", type=float, default=0.5, help="share of the labelled part before the cut")
+    ap.add_argument("--series", choices=("all", "odd", "even"), default="all")
     ap.add_argument("--work")
     o = ap.parse_args()
     tocsin = o.tocsin or os.path.join(root, o.build, "tocsin")
     work = o.work or tempfile.mkdtemp(prefix="feedback-")
     os.makedirs(work, exist_ok=True)
-    with open(os.path.join(shared, "quality", "sets.csv")) as f:
-        protocols = {r["set"]: r for r in csv.DictReader(f)}
-    series = []
-    for name in o.sets.split(","):
-        folder = os.path.join(shared, "data", name)
-        for file in sorted(os.listdir(folder)):
-            if file.endswith(".csv.gz"):
-                series.append(Labelled(name, os.path.join(folder, file), protocols[name]))
+    protocols = read_protocols()
+    series = [Labelled(name, path, protocols[name], o.cut) for name in o.sets.split(",") for path in files_of(name)]
+    first, step = {"all": (0, 1), "even": (0, 2), "odd": (1, 2)}[o.series]
+    series = series[first::step]
     for number, s in enumerate(series):
         s.number = number
         kept = os.path.join(work, "%s-%s.features" % (s.set, s.name))
@@ -231,8 +268,10 @@ def main():
     print("%d series, %d verdicts of the first halves (%d true) -> %s" % (
         len(series), len(train), sum(a.right for a in train), said))
     recall, before, after = table("Precision at equal recall, second halves:", series, test, unseen)
-    print("\nPreview from the first halves: foretold (90 % interval) / what then happened, how far off; ! outside the interval.")
-    print("| scope | keep | verdict | withheld | precision, times | true alerts that still page | precision |\n|---|---|---|---|---|---|---|")
+    print("\nPreview from the first halves: foretold (90 % interval) / what then happened ± one standard error, how far off; "
+          "! outside the interval.")
+    print("| scope | keep | verdict | withheld | precision, times | true alerts that still page | precision | with the later base |\n"
+          "|---|---|---|---|---|---|---|---|")
     keeps = [float(k) for k in o.keep.split(",")]
     holds = all([preview("all", learner, train, test, k) for k in keeps])
     for name in sorted({s.set for s in series}):
@@ -241,7 +280,7 @@ def main():
         try:
             learner.train_and_judge(*mine)
         except subprocess.CalledProcessError:
-            print("| %s | | not enough verdicts | | | | |" % name)
+            print("| %s | | not enough verdicts | | | | | |" % name)
         else:
             for k in keeps:
                 preview(name, learner, mine[0], mine[1], k)
@@ -263,10 +302,11 @@ def main():
     sys.exit(0 if after - before >= 0.08 else 1)
 
 
+if not os.path.isdir(os.path.join(shared, "data")):
+    print("no labelled series: %s is not there" % shared)
+    sys.exit(77)
+sys.path.insert(0, os.path.join(shared, "quality"))
+from common import Series, merged
+
 if __name__ == "__main__":
-    if not os.path.isdir(os.path.join(shared, "data")):
-        print("no labelled series: %s is not there" % shared)
-        sys.exit(77)
-    sys.path.insert(0, os.path.join(shared, "quality"))
-    from common import Series, merged
     main()

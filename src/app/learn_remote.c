@@ -73,6 +73,13 @@ static void print_foretold(const struct toc_json *forecast, const char *key, dou
            unit * number(x, "low"), digits, unit * number(x, "high"));
 }
 
+/* How many of the coming alerts are true moves it as much as the gate does: no single number. */
+static void print_precision(const struct toc_json *told) {
+    const struct toc_json *x = toc_json_get(told, "precision");
+    printf("  %-32s %.1f to %.1f, by how many of the coming alerts are true\n", "precision, %",
+           100 * number(x, "low"), 100 * number(x, "high"));
+}
+
 static void print_forecast(const struct toc_json *p, const struct toc_json *told) {
     const struct toc_json *e = toc_json_get(p, "effect");
     printf("Foretold from %.0f judged alerts of the last %.0f days (and 90 %% of what may come):\n",
@@ -80,7 +87,7 @@ static void print_forecast(const struct toc_json *p, const struct toc_json *told
     print_foretold(told, "withheld", 100, "alerts withheld, %");
     print_foretold(told, "recall", 100, "true alerts that still page, %");
     print_foretold(told, "lift", 1, "precision, times");
-    print_foretold(told, "precision", 100, "precision, %");
+    print_precision(told);
     printf("Precision without it: %.1f %%. Of all %.0f remembered alerts %.0f would be withheld.\n",
            100 * number(e, "precision_before"), number(p, "remembered_alerts"),
            number(p, "remembered_withheld"));

@@ -227,6 +227,7 @@ const messages = {
   previewText: ["What it will do, from {labels} verdicts of the last {days} days (and 90 % of what may come):", "根据最近 {days} 天的 {labels} 个结论，预计影响（及 90 % 的可能范围）："],
   precisionTimes: ["Precision, times", "准确率倍数"],
   rangeText: ["{value} ({low} to {high})", "{value}（{low} 至 {high}）"],
+  precisionRange: ["{before} → {low} to {high}, by how many of the coming alerts are true", "{before} → {low} 至 {high}，取决于今后告警中真实的比例"],
   notInForce: ["What shows no certain effect can only be watched.", "未显示出确定的效果，只能观察。"],
   putInForce: ["Put in force", "启用"],
   onlyWatch: ["Only watch (shadow)", "仅观察（影子模式）"],

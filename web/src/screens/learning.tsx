@@ -28,7 +28,7 @@ function Effect(p: { effect: LearnEffect; forecast: LearnForecast }) {
       <div><dt>{t("alertsCount")}</dt><dd>{e.alerts}</dd></div>
       <Range title={t("withheld")} of={f.withheld} text={percent} />
       <div><dt>{t("trueWithheld")}</dt><dd>{e.true_withheld ? <strong class="error">{e.true_withheld}</strong> : 0}</dd></div>
-      <div><dt>{t("precision")}</dt><dd>{percent(e.precision_before)} → {percent(e.precision_after)}</dd></div>
+      <div><dt>{t("precision")}</dt><dd>{t("precisionRange", { before: percent(e.precision_before), low: percent(f.precision.low), high: percent(f.precision.high) })}</dd></div>
       <Range title={t("precisionTimes")} of={f.lift} text={times} />
       <Range title={t("recall")} of={f.recall} text={percent} />
     </dl>
@@ -71,11 +71,11 @@ function Versions(p: { scope: LearnScope; reload: () => void }) {
     <>
       <div class="scroll" tabIndex={0} role="region" aria-label={`${t("versions")} ${s.scope}`}><table>
         <caption>{t("versions")}</caption>
-        <thead><tr><th scope="col">{t("version")}</th><th scope="col">{t("state")}</th><th scope="col">{t("createdBy")}</th><th scope="col">{t("precision")}</th><th scope="col">{t("withheldForetold")}</th><th scope="col" /></tr></thead>
+        <thead><tr><th scope="col">{t("version")}</th><th scope="col">{t("state")}</th><th scope="col">{t("createdBy")}</th><th scope="col">{t("precisionTimes")}</th><th scope="col">{t("withheldForetold")}</th><th scope="col" /></tr></thead>
         <tbody>{[...s.versions].reverse().map((v) => <tr key={v.version}>
           <th scope="row">{v.version}{v.version === s.version && ` (${t("inForce")})`}</th>
           <td>{tValue("mode", v.mode)}</td><td>{v.actor} {time(v.made_at)}</td>
-          <td>{percent(v.foretold.precision_before)} → {percent(v.foretold.precision_after)}</td><td>{percent(v.foretold.withheld / v.foretold.alerts)}, {v.judged ? `${percent(v.judged_withheld / v.judged)} (${v.judged_withheld} / ${v.judged})` : "–"}</td>
+          <td>{times(toNumber(v.foretold.precision_after) / toNumber(v.foretold.precision_before))}</td><td>{percent(v.foretold.withheld / v.foretold.alerts)}, {v.judged ? `${percent(v.judged_withheld / v.judged)} (${v.judged_withheld} / ${v.judged})` : "–"}</td>
           <td>{v.version < s.version && <button type="button" class="quiet" onClick={() => back(v.version)}>{t("backTo", { version: v.version })}</button>}</td></tr>)}</tbody>
       </table></div>
       {s.version > 0 && <p><button type="button" class="quiet" data-action="roll-back" onClick={() => back(0)}>{t("rollBack")}</button></p>}
