@@ -14,21 +14,8 @@
 
 enum { GROUP_VERSION = 1 };
 
-static void group_store_key(const struct alert_group *g, char out[17]) {
-    static const char digits[] = "0123456789abcdef";
-    uint64_t hash = toc_hash64(g->id.p, g->id.n, 0);
-    for (int i = 15; i >= 0; i--, hash >>= 4)
-        out[i] = digits[hash & 15];
-    out[16] = '\0';
-}
-
 static void save(struct toc_alert_manager *m, const struct alert_group *g, bool is_gone) {
-    char key[17];
     struct toc_buf value = TOC_BUF_INIT;
-    struct toc_blob_store *store = m->options.store;
-    if (!store)
-        return;
-    group_store_key(g, key);
     if (!is_gone) {
         toc_buf_append_u8(&value, GROUP_VERSION);
         toc_buf_append_varint(&value, g->id.n);
@@ -38,12 +25,10 @@ static void save(struct toc_alert_manager *m, const struct alert_group *g, bool 
         toc_buf_append_zigzag(&value, g->next_flush.ms);
         toc_notified_encode(&g->log, &value);
     }
-    struct toc_sv name = toc_sv_cstr(key);
-    int rc = toc_buf_error(&value);
-    if (!rc)
-        rc = is_gone ? store->remove(store, GROUP_NS, name, NULL)
-                     : store->put(store, GROUP_NS, name, toc_buf_sv(&value), NULL);
-    m->stats.store_failures += rc != 0;
+    if (toc_buf_error(&value))
+        m->stats.store_failures++;
+    else
+        toc_alert_store_put(m, GROUP_NS, toc_hash64(g->id.p, g->id.n, 0), toc_buf_sv(&value));
     toc_buf_fini(&value);
 }
 
@@ -292,6 +277,8 @@ static void flush(struct toc_alert_manager *m, struct alert_group *g, struct toc
     if (is_done)
         drop_ended(m, g, now);
     save(m, g, false);
+    /* Not with the other groups: a crash repeats at most one notification. */
+    toc_alert_store_commit(m);
 }
 
 static int by_due_then_id(const void *a, const void *b) {
@@ -367,5 +354,6 @@ void toc_group_sweep(struct toc_alert_manager *m, struct toc_ts now) {
         toc_map_remove(&m->groups, gone.items[i]->id);
         toc_group_free(gone.items[i]);
     }
+    toc_alert_store_commit(m);
     TOC_VEC_FINI(&gone);
 }

@@ -48,6 +48,7 @@ void toc_alert_manager_free(struct toc_alert_manager **manager) {
     const struct toc_map_entry *slot;
     if (!m)
         return;
+    toc_alert_store_fini(m);
     for (size_t at = 0; (slot = toc_map_next(&m->groups, &at));)
         toc_group_free(slot->value);
     for (size_t at = 0; (slot = toc_map_next(&m->alerts, &at));)
@@ -106,6 +107,7 @@ int toc_alert_manager_load(struct toc_alert_manager *m, struct toc_ts now, struc
         (void)toc_errf(err, rc, "alert state cannot be read: %s", toc_strerror(rc));
     bind_alerts(&l, now);
     toc_group_close_unbound(m);
+    toc_alert_store_commit(m);
     toc_mutex_unlock(&m->mutex);
     return rc;
 }

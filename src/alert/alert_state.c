@@ -6,23 +6,6 @@
 
 #define ALERT_NS "alert"
 
-static void store_key(uint64_t fingerprint, char out[17]) {
-    static const char digits[] = "0123456789abcdef";
-    for (int i = 15; i >= 0; i--, fingerprint >>= 4)
-        out[i] = digits[fingerprint & 15];
-    out[16] = '\0';
-}
-
-static bool save(struct toc_alert_manager *m, uint64_t fingerprint, struct toc_sv value) {
-    char key[17];
-    struct toc_blob_store *store = m->options.store;
-    store_key(fingerprint, key);
-    bool has_failed = store && (value.n ? store->put(store, ALERT_NS, toc_sv_cstr(key), value, NULL)
-                                        : store->remove(store, ALERT_NS, toc_sv_cstr(key), NULL));
-    m->stats.store_failures += has_failed;
-    return !has_failed;
-}
-
 static bool overlaps(const struct toc_alert *old, const struct toc_alert *a) {
     int64_t old_end = old->ends_at.ms ? old->ends_at.ms : INT64_MAX;
     int64_t end = a->ends_at.ms ? a->ends_at.ms : INT64_MAX;
@@ -83,7 +66,8 @@ static int assign(struct alert_entry *e, const struct toc_alert *a, unsigned fla
 }
 
 static void save_entry(struct toc_alert_manager *m, struct alert_entry *e, struct toc_ts now) {
-    e->saved_ms = save(m, e->fingerprint, toc_buf_sv(&e->bytes)) ? now.ms : 0;
+    e->saved_ms = now.ms;
+    toc_alert_store_put(m, ALERT_NS, e->fingerprint, toc_buf_sv(&e->bytes));
 }
 
 static struct alert_entry *find_or_add(struct toc_alert_manager *m, uint64_t fingerprint,
@@ -102,7 +86,7 @@ static struct alert_entry *find_or_add(struct toc_alert_manager *m, uint64_t fin
 }
 
 static void forget(struct toc_alert_manager *m, struct alert_entry *e) {
-    save(m, e->fingerprint, TOC_SV(""));
+    toc_alert_store_put(m, ALERT_NS, e->fingerprint, TOC_SV(""));
     toc_map_remove(&m->alerts, toc_map_u64(&e->fingerprint));
     toc_alert_entry_free(e);
 }
@@ -149,6 +133,7 @@ void toc_alert_take(struct toc_alert_manager *m, const struct toc_alert *a, bool
     else if (!is_resolved && (hash != e->content_hash || e->is_unseen) && e->pending == CHANGE_NONE)
         e->pending = CHANGE_UPDATED;
     e->is_unseen = false;
+    e->arrival = ++m->arrivals;
     m->is_stale |= e->pending == CHANGE_FIRING || (is_resolved && e->is_firing);
     e->content_hash = hash;
     if (!is_refresh)
@@ -185,45 +170,51 @@ static bool is_muted(const struct alert_entry *e) {
     return e->silenced_count || e->inhibited_count;
 }
 
+/* Before anybody is told: what is to be told is in the store. */
+static void note_change(struct toc_alert_manager *m, struct alert_entry *e, bool is_end,
+                        struct toc_ts now) {
+    bool is_switched = ((e->flags & ENTRY_SUPPRESSED) != 0) != is_muted(e);
+    if (is_end && e->is_firing && !is_end_known(e))
+        note(m, e, e->flags, now);
+    else if (!is_end && is_switched)
+        note(m, e, e->flags ^ ENTRY_SUPPRESSED, e->alert.updated_at);
+}
+
 static void tell_end(struct toc_alert_manager *m, struct alert_entry *e, struct toc_ts now) {
     e->pending = CHANGE_NONE;
     if (!e->is_firing)
         return;
     e->is_firing = false;
-    if (!is_end_known(e))
-        note(m, e, e->flags, now);
     tell(m, TOC_ALERT_RESOLVED, e, now);
 }
 
-static void tell_changes(struct toc_alert_manager *m, struct alert_entry *e, struct toc_ts now) {
-    if (toc_alert_is_resolved(&e->alert, now)) {
-        tell_end(m, e, now);
-        return;
-    }
+static void tell_changes(struct toc_alert_manager *m, struct alert_entry *e, bool is_switched,
+                         struct toc_ts now) {
     bool is_new = e->pending == CHANGE_FIRING, is_changed = e->pending == CHANGE_UPDATED;
-    bool was_suppressed = (e->flags & ENTRY_SUPPRESSED) != 0, is_suppressed = is_muted(e);
     e->pending = CHANGE_NONE;
     e->is_firing = true;
-    if (was_suppressed != is_suppressed)
-        note(m, e, e->flags ^ ENTRY_SUPPRESSED, e->alert.updated_at);
     if (is_new)
         tell(m, TOC_ALERT_FIRING, e, now);
     else if (is_changed)
         tell(m, TOC_ALERT_UPDATED, e, now);
-    if (!is_new && was_suppressed != is_suppressed)
-        tell(m, is_suppressed ? TOC_ALERT_SUPPRESSED : TOC_ALERT_UNSUPPRESSED, e, now);
+    if (!is_new && is_switched)
+        tell(m, is_muted(e) ? TOC_ALERT_SUPPRESSED : TOC_ALERT_UNSUPPRESSED, e, now);
 }
 
 struct change {
     struct alert_entry *entry;
-    bool is_end;
+    bool is_end, is_switched; /* switched: from suppressed to not, or back */
+    uint32_t arrival;
 };
 
-/* Ends first, then by fingerprint, so that two runs tell the same story. */
+/* Ends first, then as they came, then by fingerprint, so that two runs tell the same story. */
 static int compare_changes(const void *a, const void *b) {
     const struct change *x = a, *y = b;
     if (x->is_end != y->is_end)
         return x->is_end ? -1 : 1;
+    /* Those that nobody named come last: 0 - 1. */
+    if (x->arrival != y->arrival)
+        return x->arrival - 1 < y->arrival - 1 ? -1 : 1;
     return x->entry->fingerprint < y->entry->fingerprint ? -1 : 1;
 }
 
@@ -239,19 +230,29 @@ void toc_alert_settle(struct toc_alert_manager *m, struct toc_ts now) {
         toc_inhibit_refresh(m, now);
     }
     m->is_stale = false;
+    m->arrivals = 0;
     for (size_t at = 0; (slot = toc_map_next(&m->alerts, &at));) {
         struct alert_entry *e = slot->value;
         bool is_end = toc_alert_is_resolved(&e->alert, now);
-        bool was_suppressed = (e->flags & ENTRY_SUPPRESSED) != 0;
-        if (e->pending != CHANGE_NONE || is_end || was_suppressed != is_muted(e))
-            TOC_VEC_PUSH(&changes, ((struct change){e, is_end}));
+        bool is_switched = ((e->flags & ENTRY_SUPPRESSED) != 0) != is_muted(e);
+        if (e->pending != CHANGE_NONE || is_end || is_switched)
+            TOC_VEC_PUSH(&changes, ((struct change){e, is_end, is_switched, e->arrival}));
+        e->arrival = 0;
     }
     if (changes.count)
         qsort(changes.items, changes.count, sizeof *changes.items, compare_changes);
+    for (size_t i = 0; i < changes.count; i++)
+        note_change(m, changes.items[i].entry, changes.items[i].is_end, now);
+    toc_alert_store_commit(m);
     for (size_t i = 0; i < changes.count; i++) {
-        tell_changes(m, changes.items[i].entry, now);
-        toc_alert_release(m, changes.items[i].entry, now);
+        const struct change *c = &changes.items[i];
+        if (c->is_end)
+            tell_end(m, c->entry, now);
+        else
+            tell_changes(m, c->entry, c->is_switched, now);
+        toc_alert_release(m, c->entry, now);
     }
+    toc_alert_store_commit(m);
     TOC_VEC_FINI(&changes);
 }
 

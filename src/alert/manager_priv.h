@@ -27,8 +27,9 @@ struct alert_entry {
     struct toc_finding finding; /* alert.finding points here when there is one */
     unsigned flags;             /* ENTRY_… */
     enum entry_change pending;  /* to be told once suppression is known again */
+    uint32_t arrival;           /* place among those taken since the last settling, from 1 */
     uint64_t content_hash;      /* of all but ends_at and updated_at */
-    int64_t saved_ms;           /* when the store got it last; 0: it has not */
+    int64_t saved_ms;           /* when it was last to be stored; 0: it is not */
     bool is_firing;             /* as last told to the observer */
     bool is_unseen;             /* since the start; the observer waits for it to be seen again */
     size_t group_count;         /* groups that hold it */
@@ -77,14 +78,29 @@ struct toc_alert_manager {
     TOC_VEC(struct silence *) silences;
     int64_t silence_edge_ms; /* next start or end of a silence */
     struct toc_ts last_tick;
-    bool is_stale; /* suppression has to be computed anew */
+    bool is_stale;     /* suppression has to be computed anew */
+    uint32_t arrivals; /* since the last settling */
     struct toc_alert_stats stats;
+    struct {
+        TOC_VEC_FIELDS(struct toc_blob_change)
+    } unsaved;                     /* since the last commit; keys and values are owned */
+    TOC_VEC(uint64_t) unsaved_ids; /* of what they say something, one for one */
 };
 
 /* alert_codec.c */
 void toc_alert_encode(const struct toc_alert *a, unsigned flags, struct toc_buf *out);
 int toc_alert_decode(struct alert_entry *e) TOC_MUST_CHECK;
 void toc_alert_entry_free(struct alert_entry *e);
+
+/* alert_store.c */
+
+/* Gathers one change; an empty value removes. */
+void toc_alert_store_put(struct toc_alert_manager *m, const char *ns, uint64_t id,
+                         struct toc_sv value);
+/* What was gathered is durable when it returns; what is not is counted, and alerts are stored anew
+ * when they are told again. */
+void toc_alert_store_commit(struct toc_alert_manager *m);
+void toc_alert_store_fini(struct toc_alert_manager *m);
 
 /* alert_state.c */
 void toc_alert_take(struct toc_alert_manager *m, const struct toc_alert *a, bool ends_by_timeout,

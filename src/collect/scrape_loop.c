@@ -7,8 +7,10 @@
 
 enum {
     LONGEST_WAIT_MS = 1000,
-    /* Nobody waits for the fsync of a scrape; fifty targets a second need not have one each. */
-    SETTLE_DELAY_MS = 100,
+    /* Nobody waits for the fsync of a scrape, so those of several beats share one: answers wait a
+     * tenth of their interval, at most this long. */
+    SETTLE_SHARE = 10,
+    LONGEST_SETTLE_MS = 500,
 };
 
 /* Mutex held; let go while requests are made. */
@@ -75,6 +77,16 @@ static void settle_all(struct toc_scraper *s) {
     s->unsettled.count = 0;
 }
 
+/* Those that have just come, from place `from` on, may have less time than those before. */
+static void note_unsettled(struct toc_scraper *s, size_t from) {
+    int64_t now = toc_scrape_mono_ms(s);
+    for (size_t i = from; i < s->unsettled.count; i++) {
+        int64_t delay = TOC_MIN(s->unsettled.items[i]->spec->interval_ms / SETTLE_SHARE,
+                                (int64_t)LONGEST_SETTLE_MS);
+        s->settle_due_ms = i ? TOC_MIN(s->settle_due_ms, now + delay) : now + delay;
+    }
+}
+
 void toc_scrape_loop(void *scraper) {
     struct toc_scraper *s = scraper;
     toc_mutex_lock(&s->mutex);
@@ -84,8 +96,8 @@ void toc_scrape_loop(void *scraper) {
         toc_mutex_unlock(&s->mutex);
         size_t before = s->unsettled.count;
         toc_http_multi_poll(s->multi, wait_ms);
-        if (!before && s->unsettled.count)
-            s->settle_due_ms = toc_scrape_mono_ms(s) + SETTLE_DELAY_MS;
+        if (s->unsettled.count > before)
+            note_unsettled(s, before);
         toc_mutex_lock(&s->mutex);
         bool is_due = s->is_stopping || !s->metrics || s->settle_due_ms <= toc_scrape_mono_ms(s);
         toc_mutex_unlock(&s->mutex);

@@ -146,14 +146,16 @@ void toc_case_evidence(struct toc_case *c, const char *title, const char *unit,
     va_end(ap);
 }
 
-/* Labels and annotations of one message to the sink. */
-struct message {
+/* What the sink is told of one case. Waits for those of the other cases: the alerts of a tick are
+ * one write of their store. */
+struct toc_case_message {
     struct toc_labels_builder labels, annotations;
+    struct toc_alert alert; /* its finding is the case's */
     char step[24], rank[24], runbook[320];
 };
 
-static void add_labels(struct message *m, enum toc_kind kind, const struct toc_label *subject,
-                       size_t count) {
+static void add_labels(struct toc_case_message *m, enum toc_kind kind,
+                       const struct toc_label *subject, size_t count) {
     const struct toc_kind_info *info = toc_kind_info(kind);
     toc_labels_builder_set(&m->labels, TOC_SV("alertname"), toc_sv_cstr(info->name));
     toc_labels_builder_set(&m->labels, TOC_SV("kind"), toc_sv_cstr(info->name));
@@ -163,8 +165,8 @@ static void add_labels(struct message *m, enum toc_kind kind, const struct toc_l
         toc_labels_builder_set(&m->labels, subject[i].name, subject[i].value);
 }
 
-static void add_annotations(struct message *m, const struct toc_doctor *d, const struct toc_case *c,
-                            enum toc_kind kind) {
+static void add_annotations(struct toc_case_message *m, const struct toc_doctor *d,
+                            const struct toc_case *c, enum toc_kind kind) {
     const struct toc_finding *f = &c->finding;
     snprintf(m->runbook, sizeof m->runbook, "%s%s.md", d->runbook_base, toc_kind_info(kind)->name);
     snprintf(m->step, sizeof m->step, "%lld", (long long)f->step);
@@ -191,24 +193,39 @@ static uint64_t mark(const struct toc_case *c) {
 
 static void tell(struct toc_doctor *d, struct toc_case *c, enum toc_case_id id, int64_t ends_ms,
                  const struct toc_label *subject, size_t count) {
-    struct message m = {0};
-    add_labels(&m, kinds[id], subject, count);
-    add_annotations(&m, d, c, kinds[id]);
-    struct toc_alert alert = {
-        .labels = toc_labels_builder_finish(&m.labels),
-        .annotations = toc_labels_builder_finish(&m.annotations),
+    struct toc_case_message *m = TOC_NEW(struct toc_case_message);
+    add_labels(m, kinds[id], subject, count);
+    add_annotations(m, d, c, kinds[id]);
+    m->alert = (struct toc_alert){
+        .labels = toc_labels_builder_finish(&m->labels),
+        .annotations = toc_labels_builder_finish(&m->annotations),
         .starts_at = {c->started_ms},
         .ends_at = {ends_ms},
         .updated_at = {d->now_ms},
         .value = c->finding.evidence_count ? c->evidence[0].value : NAN,
         .finding = c->finding.title.n ? &c->finding : NULL,
     };
-    if (d->o.alerts)
-        d->o.alerts->put(d->o.alerts, &alert, 1, (struct toc_ts){d->now_ms});
+    TOC_VEC_PUSH(&d->messages, m);
     c->told_ms = d->now_ms;
     c->told_mark = mark(c);
-    toc_labels_builder_fini(&m.labels);
-    toc_labels_builder_fini(&m.annotations);
+}
+
+void toc_cases_send(struct toc_doctor *d) {
+    size_t n = d->messages.count;
+    if (!n)
+        return;
+    struct toc_alert *alerts = TOC_NEW_ARRAY(struct toc_alert, n);
+    for (size_t i = 0; i < n; i++)
+        alerts[i] = d->messages.items[i]->alert;
+    if (d->o.alerts)
+        d->o.alerts->put(d->o.alerts, alerts, n, (struct toc_ts){d->now_ms});
+    for (size_t i = 0; i < n; i++) {
+        toc_labels_builder_fini(&d->messages.items[i]->labels);
+        toc_labels_builder_fini(&d->messages.items[i]->annotations);
+        toc_free(d->messages.items[i]);
+    }
+    toc_free(alerts);
+    d->messages.count = 0;
 }
 
 static void settle_ill(struct toc_doctor *d, struct toc_case *c, enum toc_case_id id,

@@ -72,6 +72,7 @@ void toc_doctor_free(struct toc_doctor **pd) {
     TOC_VEC_FINI(&d->runs);
     TOC_VEC_FINI(&d->servers);
     TOC_VEC_FINI(&d->queue);
+    TOC_VEC_FINI(&d->messages);
     toc_map_fini(&d->run_by_name);
     toc_map_fini(&d->server_by_key);
     toc_map_fini(&d->learn_ids);
@@ -281,6 +282,7 @@ static int tick_locked(struct toc_doctor *d, struct toc_err *err) {
         judge_run(d, d->runs.items[i]);
     for (size_t i = 0; i < d->servers.count; i++)
         judge_server(d, d->servers.items[i]);
+    toc_cases_send(d);
     d->last_tick_ms = d->now_ms;
     return 0;
 }

@@ -229,6 +229,9 @@ struct toc_doctor {
         TOC_VEC_FIELDS(struct toc_server_model *)
     } servers;
     struct toc_map server_by_key;
+    struct {
+        TOC_VEC_FIELDS(struct toc_case_message *)
+    } messages; /* of this tick, not sent yet */
     struct toc_matcher run_metrics, rank_metrics, gpu_metrics, ras_metrics, server_metrics,
         pressure_metrics;
     struct toc_map learn_ids; /* of toc_learn_metric_ids */
@@ -311,6 +314,9 @@ void toc_case_evidence(struct toc_case *c, const char *title, const char *unit,
  * ill. */
 void toc_case_settle(struct toc_doctor *d, struct toc_case *c, enum toc_case_id id,
                      enum toc_verdict v, const struct toc_label *subject, size_t subject_count);
+/* Tells the sink what the cases settled in this tick have to say, all at once. Runs, servers and
+ * their cases stay meanwhile. */
+void toc_cases_send(struct toc_doctor *d);
 void toc_case_fini(struct toc_case *c);
 /* Open, and opened by us: what was adopted after a restart has neither finding nor reference
  * yet. */

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/num.h"
 #include "diagnose/doctor_priv.h"
@@ -69,17 +70,20 @@ static struct toc_sv own(struct toc_sv s) {
 
 struct toc_server_model *toc_doctor_server(struct toc_doctor *d, struct toc_sv job,
                                            struct toc_sv instance) {
-    char key[600];
-    if (snprintf(key, sizeof key, "%.*s\n%.*s", TOC_SV_ARG(job), TOC_SV_ARG(instance)) >=
-        (int)sizeof key)
+    char bytes[600];
+    if (job.n + instance.n + 1 > sizeof bytes)
         return NULL;
-    struct toc_server_model *m = toc_map_get(&d->server_by_key, toc_sv_cstr(key));
+    memcpy(bytes, job.n ? job.p : "", job.n);
+    bytes[job.n] = '\n';
+    memcpy(bytes + job.n + 1, instance.n ? instance.p : "", instance.n);
+    struct toc_sv key = toc_sv_make(bytes, job.n + instance.n + 1);
+    struct toc_server_model *m = toc_map_get(&d->server_by_key, key);
     if (m || d->servers.count >= TOC_DOCTOR_SERVERS_MAX)
         return m;
     m = TOC_NEW(struct toc_server_model);
     m->job = own(job);
     m->instance = own(instance);
-    toc_map_put(&d->server_by_key, toc_sv_cstr(key), m);
+    toc_map_put(&d->server_by_key, key, m);
     TOC_VEC_PUSH(&d->servers, m);
     return m;
 }

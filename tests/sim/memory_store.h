@@ -11,7 +11,8 @@
 struct memory_blobs {
     struct toc_blob_store base;
     struct toc_map map; /* "ns\0key" → struct toc_buf * */
-    size_t puts;
+    size_t puts, commits;
+    int refuse; /* code with which commits are refused; 0: they are not */
 };
 
 static inline struct toc_buf memory_key(const char *ns, struct toc_sv key) {
@@ -80,6 +81,10 @@ static inline int memory_each(struct toc_blob_store *s, const char *ns,
 
 static inline int memory_apply(struct toc_blob_store *s, const struct toc_blob_change *changes,
                                size_t count, struct toc_err *err) {
+    struct memory_blobs *m = (struct memory_blobs *)s;
+    m->commits++;
+    if (m->refuse)
+        return m->refuse;
     for (size_t i = 0; i < count; i++) {
         const struct toc_blob_change *c = &changes[i];
         if (c->value.n)

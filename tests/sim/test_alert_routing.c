@@ -23,7 +23,8 @@ struct world {
     const char *yaml;
     struct toc_ts now;
     struct toc_buf journal, events;
-    int refuse; /* so many flushes are refused */
+    int refuse;               /* so many flushes are refused */
+    size_t commits_when_told; /* of the store, at the first event since it was set to 0 */
 };
 
 static bool on_flush(void *ctx, const struct toc_alert_flush *f) {
@@ -46,6 +47,8 @@ static void on_change(struct toc_alert_observer *o, enum toc_alert_event event,
     static const char *const names[] = {"firing", "updated", "resolved", "suppressed",
                                         "unsuppressed"};
     struct world *w = TOC_CONTAINER_OF(o, struct world, observer);
+    if (!w->commits_when_told)
+        w->commits_when_told = w->blobs.commits;
     toc_buf_printf(&w->events, "%lld %s %.*s%s\n", (long long)(now.ms - T0) / 1000, names[event],
                    TOC_SV_ARG(toc_labels_get(v->alert->labels, TOC_SV("inst"))),
                    toc_alert_view_is_suppressed(v) ? " muted" : "");
@@ -180,6 +183,72 @@ static void numbers_that_move_are_stored_once_a_minute(void **state) {
     send(&w, "a", false);
     assert_string_equal(toc_buf_cstr(&w.events), "585 updated a\n585 resolved a\n");
     world_fini(&w);
+}
+
+enum { STORM = 500 };
+
+/* All of a storm with one call, as rules and the doctor send what one evaluation found. */
+static void send_storm(struct world *w, bool is_firing) {
+    static char names[STORM][8];
+    static struct toc_label labels[STORM][2];
+    static struct toc_alert alerts[STORM];
+    for (int i = 0; i < STORM; i++) {
+        snprintf(names[i], sizeof names[i], "%d", i);
+        labels[i][0] = (struct toc_label){TOC_SV("alertname"), TOC_SV("Hot")};
+        labels[i][1] = (struct toc_label){TOC_SV("inst"), toc_sv_cstr(names[i])};
+        alerts[i] = (struct toc_alert){
+            .labels = {labels[i], 2}, .starts_at = w->now, .ends_at = {is_firing ? 0 : w->now.ms}};
+    }
+    struct toc_alert_sink *sink = toc_alert_manager_sink(w->m);
+    sink->put(sink, alerts, STORM, w->now);
+}
+
+/* Beginnings and ends are durable before anybody is told, with one commit for all of them. */
+static void a_storm_is_one_commit(void **state) {
+    struct world w;
+    (void)state;
+    world_init(&w, plain);
+    size_t before = w.blobs.commits;
+    send_storm(&w, true);
+    assert_int_equal(w.blobs.commits - before, 1);
+    assert_int_equal(w.commits_when_told, before + 1);
+    assert_int_equal(w.blobs.puts, STORM + 1); /* and their group */
+    assert_true(toc_sv_starts_with(toc_buf_sv(&w.events), TOC_SV("0 firing 0\n0 firing 1\n")));
+    run_to(&w, 60);
+    before = w.blobs.commits;
+    w.commits_when_told = 0;
+    send_storm(&w, false);
+    assert_int_equal(w.commits_when_told, before + 1);
+    run_to(&w, 400);
+    /* The notification of the end, with which all of them are forgotten. */
+    assert_int_equal(w.blobs.commits - before, 2);
+    restart(&w);
+    assert_int_equal(toc_alert_manager_stats(w.m).alerts_firing, 0);
+    world_fini(&w);
+}
+
+/* With code `refusal` the first commit of a storm fails. */
+static void storm_after_refusal(int refusal, size_t commits) {
+    struct world w;
+    world_init(&w, plain);
+    w.blobs.refuse = refusal;
+    send_storm(&w, true);
+    assert_int_equal(w.blobs.commits, commits);
+    assert_int_equal(toc_alert_manager_stats(w.m).store_failures, STORM + 1);
+    w.blobs.refuse = 0;
+    send_storm(&w, true); /* the same again: it would need no commit within a minute */
+    assert_int_equal(w.blobs.puts, STORM);
+    restart(&w);
+    toc_buf_reset(&w.events);
+    send_storm(&w, false);
+    assert_true(toc_sv_ends_with(toc_buf_sv(&w.events), TOC_SV("0 resolved 499\n")));
+    world_fini(&w);
+}
+
+static void what_could_not_be_stored_is_stored_when_it_is_told_again(void **state) {
+    (void)state;
+    storm_after_refusal(TOC_ENOSPC, 1);
+    storm_after_refusal(TOC_ELIMIT, 1 + STORM + 1); /* one by one, for the sake of the others */
 }
 
 static void wait_interval_and_repeat_are_exact(void **state) {
@@ -410,6 +479,8 @@ int main(void) {
         cmocka_unit_test(restart_anywhere_changes_no_notification),
         cmocka_unit_test(an_alert_that_is_seen_again_after_a_restart_is_told_once),
         cmocka_unit_test(numbers_that_move_are_stored_once_a_minute),
+        cmocka_unit_test(a_storm_is_one_commit),
+        cmocka_unit_test(what_could_not_be_stored_is_stored_when_it_is_told_again),
         cmocka_unit_test(critical_inhibits_warning),
         cmocka_unit_test(silence_holds_back_and_lets_go),
         cmocka_unit_test(silence_until_resolved_ends_with_the_alert),
