@@ -313,6 +313,18 @@ TOC_PREFETCHING void fetch_ahead(const struct toc_head_shard *shard,
         toc_head_prefetch_tail(shard, samples[runs[i + TAIL_AHEAD].first].ref);
 }
 
+/* The first ones of a shard, which nothing fetched ahead of: a scrape has some twenty for each. */
+TOC_PREFETCHING void fetch_first(const struct toc_head_shard *shard,
+                                 const struct toc_metricdb_sample *samples, const struct run *runs,
+                                 size_t count) {
+    for (size_t i = 0; i < count && i < SLOT_AHEAD; i++)
+        toc_head_prefetch_slot(shard, samples[runs[i].first].ref);
+    for (size_t i = 0; i < count && i < SERIES_AHEAD; i++)
+        toc_head_prefetch(shard, samples[runs[i].first].ref);
+    for (size_t i = 0; i < count && i < TAIL_AHEAD; i++)
+        toc_head_prefetch_tail(shard, samples[runs[i].first].ref);
+}
+
 /* Puts what can be put without a look at anything that is there; how many from the front. */
 static size_t put_front(struct batch *b, struct toc_head_shard *shard, struct toc_series *s,
                         const struct toc_metricdb_sample *x, size_t n) {
@@ -350,6 +362,7 @@ static void put_shard(struct batch *b, struct toc_head_shard *shard,
                       struct toc_metricdb_sample *samples, const struct run *runs, size_t count,
                       size_t *io_unknown) {
     toc_mutex_lock(&shard->mutex);
+    fetch_first(shard, samples, runs, count);
     for (size_t i = 0; i < count; i++) {
         struct toc_metricdb_sample *x = &samples[runs[i].first];
         fetch_ahead(shard, samples, runs, i, count);
