@@ -81,6 +81,9 @@ enum toc_alert_event {
 struct toc_alert_observer {
     void (*on_change)(struct toc_alert_observer *o, enum toc_alert_event event,
                       const struct toc_alert_view *view, struct toc_ts now);
+    /* All changes of this step were told; until it returns the alerts of their views stay as they
+     * are. May be NULL. */
+    void (*settled)(struct toc_alert_observer *o, struct toc_ts now);
 };
 
 struct toc_alert_manager_options {

@@ -250,8 +250,11 @@ void toc_alert_settle(struct toc_alert_manager *m, struct toc_ts now) {
             tell_end(m, c->entry, now);
         else
             tell_changes(m, c->entry, c->is_switched, now);
-        toc_alert_release(m, c->entry, now);
     }
+    if (changes.count && m->options.observer && m->options.observer->settled)
+        m->options.observer->settled(m->options.observer, now);
+    for (size_t i = 0; i < changes.count; i++)
+        toc_alert_release(m, changes.items[i].entry, now);
     toc_alert_store_commit(m);
     TOC_VEC_FINI(&changes);
 }

@@ -49,6 +49,7 @@ static void on_alert(struct toc_alert_observer *o, enum toc_alert_event event,
     r->last_change_ms = r->view.now_ms; /* `now` may lie back by the query offset */
     fail(r, toc_replay_record_alert(r->record, event, v, now));
     r->to_incidents.base.on_change(&r->to_incidents.base, event, v, now);
+    r->to_incidents.base.settled(&r->to_incidents.base, now); /* the record wants to know at once */
     if (event == TOC_ALERT_FIRING) {
         char id[TOC_INCIDENT_ID_MAX];
         uintptr_t n = (uintptr_t)toc_map_get(&r->record->open, toc_map_u64(&v->fingerprint));
@@ -321,7 +322,7 @@ static int make_alerts(struct replay *r, struct toc_alert_config *config, struct
     const struct toc_alert_manager_options alerts = {
         .flush = on_flush, .flush_ctx = r, .observer = &r->observer, .zones = o->zones};
     r->store = (struct toc_incident_store){.save = save, .load_live = load_live};
-    r->observer = (struct toc_alert_observer){on_alert};
+    r->observer = (struct toc_alert_observer){.on_change = on_alert};
     r->alerts = toc_alert_manager_new(&alerts, config);
     int rc = toc_incident_manager_new(&incidents, (struct toc_ts){o->from_ms}, &r->incidents, err);
     toc_incident_observer_init(&r->to_incidents, r->incidents);

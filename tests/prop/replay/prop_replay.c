@@ -130,6 +130,12 @@ static void on_change(struct toc_alert_observer *o, enum toc_alert_event event,
     l->to_incidents.base.on_change(&l->to_incidents.base, event, v, now);
 }
 
+/* As in the daemon, where incidents hear of a step's alerts together. */
+static void on_settled(struct toc_alert_observer *o, struct toc_ts now) {
+    struct live *l = TOC_CONTAINER_OF(o, struct live, observer);
+    l->to_incidents.base.settled(&l->to_incidents.base, now);
+}
+
 static bool on_flush(void *ctx, const struct toc_alert_flush *f) {
     struct live *l = ctx;
     note_flush(&l->w->live, f);
@@ -210,7 +216,7 @@ static void start_live(struct live *l) {
     struct toc_ts start = {l->w->from_ms};
     struct toc_err err = {0};
     l->sink = (struct toc_sink){.write = write_points};
-    l->observer = (struct toc_alert_observer){on_change};
+    l->observer = (struct toc_alert_observer){on_change, on_settled};
     l->store = (struct toc_incident_store){.save = save, .load_live = load_live};
     toc_memory_querier_init(&l->db);
     const struct toc_alert_manager_options alerts = {
@@ -284,7 +290,7 @@ struct totals {
 
 static void run_replay(struct world *w, struct toc_executor *executor, bool runs_each_query,
                        struct totals *io_totals) {
-    struct replayed ctx = {w, {on_replayed_change}};
+    struct replayed ctx = {w, {.on_change = on_replayed_change}};
     struct toc_memory_querier db;
     struct toc_replay_record record;
     struct toc_rule_file *f = parse_rules(w);
