@@ -19,6 +19,7 @@ struct parse {
     struct toc_exposition_labels labels;
     struct toc_exposition_labels exemplar_labels;
     bool saw_eof;
+    bool has_tails; /* a known series had more than a value behind it */
 };
 
 static int fail(struct parse *p, int code, const char *what) {
@@ -176,6 +177,17 @@ static int read_sample(struct parse *p) {
     return rc ? rc : read_measurement(p, &s);
 }
 
+/* Is one blank and a number all that is left of the line? So it is mostly; an answer whose lines
+ * have more, such as timestamps, is not asked again. */
+static bool is_value_alone(struct parse *p, double *out) {
+    const char *number = p->c.p + 1;
+    if (p->has_tails || number >= p->c.eol || p->c.p[0] != ' ')
+        return false;
+    bool is_alone = parse_number(toc_sv_make(number, (size_t)(p->c.eol - number)), out);
+    p->has_tails = !is_alone;
+    return is_alone;
+}
+
 /* The first n bytes of the line are known to the handler. */
 static int read_known(struct parse *p, size_t n) {
     if (*p->c.p == '#')
@@ -183,6 +195,8 @@ static int read_known(struct parse *p, size_t n) {
     struct toc_exposition_sample s = {
         .line = p->c.line, .is_known = true, .series_text = {p->c.p, n}};
     p->c.p += n;
+    if (is_value_alone(p, &s.value))
+        return p->handler->sample(p->handler->ctx, &s);
     return read_measurement(p, &s);
 }
 

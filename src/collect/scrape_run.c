@@ -45,7 +45,8 @@ static int dress(struct toc_scraper *s, struct scrape_target *t, struct scrape_t
     set_call(t, &x->call);
     toc_buf_reset(&x->accept);
     toc_buf_reset(&x->timeout);
-    toc_buf_printf(&x->accept, "Accept: %s", c->accept);
+    toc_buf_append_cstr(&x->accept, "Accept: ");
+    toc_buf_append_cstr(&x->accept, c->accept);
     toc_buf_printf(&x->timeout, "X-Prometheus-Scrape-Timeout-Seconds: %g",
                    (double)t->spec->timeout_ms / 1000);
     const char *const own[] = {toc_buf_cstr(&x->accept), toc_buf_cstr(&x->timeout),
