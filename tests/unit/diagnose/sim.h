@@ -188,11 +188,8 @@ static inline void sim_copy_finding(struct sim_told *t, const struct toc_alert *
         toc_sv_copy(f->causes[1].text, t->second_cause, sizeof t->second_cause);
 }
 
-static inline void sim_take_alert(struct toc_alert_sink *sink, const struct toc_alert *a,
-                                  size_t count, struct toc_ts now) {
-    struct sim *s = TOC_CONTAINER_OF(sink, struct sim, sink);
+static inline void sim_take_alert(struct sim *s, const struct toc_alert *a, struct toc_ts now) {
     char kind[32];
-    (void)count;
     toc_sv_copy(toc_labels_get(a->labels, TOC_SV("alertname")), kind, sizeof kind);
     struct sim_told *t = NULL;
     for (size_t i = 0; i < s->told_count; i++)
@@ -212,10 +209,16 @@ static inline void sim_take_alert(struct toc_alert_sink *sink, const struct toc_
         t->closed_ms = now.ms;
 }
 
+static inline void sim_take_alerts(struct toc_alert_sink *sink, const struct toc_alert *alerts,
+                                   size_t count, struct toc_ts now) {
+    for (size_t i = 0; i < count; i++)
+        sim_take_alert(TOC_CONTAINER_OF(sink, struct sim, sink), &alerts[i], now);
+}
+
 static inline void sim_init(struct sim *s, uint64_t seed) {
     *s = (struct sim){0};
     s->querier = (struct toc_querier){.select = sim_select, .label_values = sim_label_values};
-    s->sink.put = sim_take_alert;
+    s->sink.put = sim_take_alerts;
     toc_rng_seed(&s->rng, seed);
     s->doctor =
         toc_doctor_new(&(struct toc_doctor_options){.querier = &s->querier, .alerts = &s->sink});

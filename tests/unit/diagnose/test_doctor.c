@@ -556,7 +556,7 @@ static void an_adopted_alert_can_end(void **state) {
     struct toc_alert alert = {.labels = {labels, 3}, .starts_at = {s->now_ms - 5000}};
     toc_doctor_adopt(s->doctor, &alert);
     assert_true(toc_doctor_is_open(s->doctor, TOC_SV("r"), TOC_KIND_DIVERGENCE));
-    sim_take_alert(&s->sink, &alert, 1, (struct toc_ts){s->now_ms});
+    sim_take_alert(s, &alert, (struct toc_ts){s->now_ms});
     sim_run(s, 60);
     expect_closed(s, "divergence");
     assert_false(toc_doctor_is_open(s->doctor, TOC_SV("r"), TOC_KIND_DIVERGENCE));
