@@ -33,6 +33,7 @@ struct toc_budget_options {
 };
 
 struct toc_budget_state {
+    uint16_t peaks[TOC_BUDGET_BINS]; /* first: most rows do not touch them */
     uint32_t peak_count, rows, quiet_rows,
         below_rows;               /* rows since the last high, since the last alert */
     uint32_t passed;              /* the last 32 rows, newest in the lowest bit */
@@ -42,7 +43,6 @@ struct toc_budget_state {
     uint32_t alerts, since_alert; /* begun so far; rows since one was open */
     float spent;                  /* the bar's part for those: higher after too many */
     bool is_open;
-    uint16_t peaks[TOC_BUDGET_BINS]; /* last: most rows do not touch them */
 };
 
 /* Where the bar is after the last row. */

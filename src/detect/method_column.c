@@ -89,7 +89,7 @@ static struct method_verdict of_residual(const struct method_column *c, enum toc
 }
 
 static struct method_verdict step_energy(struct method_column *c, double value) {
-    double z = toc_moments_z(&c->moments, value, Z_CLIP);
+    double z = toc_moments_z(&c->moments, value, toc_moments_spread(&c->moments), Z_CLIP);
     double sum = toc_block_sum_add(&c->energy, z * z);
     return of_score(c->moments.count <= TOC_BLOCK_VALUES ? -1 : sqrt(sum));
 }

@@ -2,9 +2,12 @@
 
 #include <math.h>
 
-double toc_moments_z(struct toc_moments *m, double v, double clip) {
-    double sd = m->count > 1 ? sqrt(m->squares / (double)m->count) : 0;
-    double z = m->count > 5 && sd > 0 ? (v - m->mean) / sd : 0;
+double toc_moments_spread(const struct toc_moments *m) {
+    return m->count > 1 ? sqrt(m->squares / (double)m->count) : 0;
+}
+
+double toc_moments_z(struct toc_moments *m, double v, double spread, double clip) {
+    double z = m->count > 5 && spread > 0 ? (v - m->mean) / spread : 0;
     double delta = v - m->mean;
     m->count++;
     m->mean += delta / (double)m->count;

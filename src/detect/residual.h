@@ -11,9 +11,11 @@ struct toc_moments {
     double mean, squares;
     uint64_t count;
 };
-/* The z-score of v against what came before, clipped to ±clip; then v is learnt. 0 for the first
- * six values and for a constant history. */
-double toc_moments_z(struct toc_moments *m, double v, double clip);
+/* Standard deviation; 0 of fewer than two values. */
+double toc_moments_spread(const struct toc_moments *m);
+/* The z-score of v against what came before, whose spread that is, clipped to ±clip; then v is
+ * learnt. 0 for the first six values and for a constant history. */
+double toc_moments_z(struct toc_moments *m, double v, double spread, double clip);
 
 /* Straight line through the past, discounted least squares (Brown 1963) with span 32. */
 struct toc_line {

@@ -131,7 +131,7 @@ static void step_columns(struct toc_stream_entity *m, const double *values, doub
     for (size_t i = 0; i < m->count; i++) {
         struct column *c = &m->columns[i];
         float raw = (float)values[i];
-        double z = toc_moments_z(&c->moments, values[i], 20);
+        double z = toc_moments_z(&c->moments, values[i], toc_moments_spread(&c->moments), 20);
         m->point[i] = (float)z;
         *out_energy += z * z;
         double off = toc_line_residual(&c->line, values[i]);

@@ -2,6 +2,8 @@
 #ifndef TOC_DETECT_STREAM_PRIV_H
 #define TOC_DETECT_STREAM_PRIV_H
 
+#include <stddef.h>
+
 #include "detect/alert_budget.h"
 #include "detect/residual.h"
 #include "detect/stream.h"
@@ -11,6 +13,11 @@
 enum { TOC_STREAM_WINDOWS = 64 }; /* remembered of a metric, per length */
 
 struct toc_stream {
+    /* Most rows do not touch these, nor the budget's peaks, which come first there: what they touch
+     * lies together with the head of the metric behind. */
+    float features[TOC_STREAM_FEATURES]; /* of the alert that is open, or ended with the row before
+                                          * the last one */
+    struct toc_budget_state alert;
     struct toc_stream_options options;
     struct toc_budget_options alert_options;
     struct toc_stream_metric *metric; /* one column: behind the values, in the same block */
@@ -18,14 +25,14 @@ struct toc_stream {
     double last_seconds;
     float log_interval, interval; /* the usual seconds between rows, and their log2 */
     uint32_t intervals;
+    uint32_t alert_rows;
     struct toc_stream_result last;
     bool has_row, was_alert; /* was_alert: at the row before the last one */
-    uint32_t alert_rows;
-    struct toc_budget_state alert;
-    /* The alert that is open, or ended with the row before the last one. */
-    float features[TOC_STREAM_FEATURES];
-    double values[]; /* the row with missing values filled */
+    double values[];         /* the row with missing values filled */
 };
+/* Bytes of a stream in front of what every row touches. */
+#define TOC_STREAM_COLD_BYTES \
+    (offsetof(struct toc_stream, alert) + sizeof(((struct toc_budget_state *)0)->peaks))
 
 struct toc_verdict {
     double rank;                         /* ≥ 0, for the score */

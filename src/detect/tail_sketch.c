@@ -195,14 +195,17 @@ void toc_tail_learn(struct toc_tail *s, double score) {
 }
 
 /* Between the quantiles on a straight line; from nothing at 0. Where values fall is a matter of
- * chance: their place is counted, not branched upon. */
-static double surprise_below(const struct toc_tail *s, double score) {
+ * chance: their place is counted and looked up, not branched upon. */
+INLINED double surprise_below(const struct toc_tail *s, double score) {
     const float *knots = s->knots;
+    float edges[TOC_TAIL_KNOTS + 2];
+    edges[0] = 0;
+    memcpy(edges + 1, knots, sizeof s->knots);
+    edges[TOC_TAIL_KNOTS + 1] = s->threshold;
     _Static_assert(TOC_TAIL_KNOTS == 4, "as many comparisons");
     size_t k = (size_t)(score > knots[0]) + (score > knots[1]) + (score > knots[2]) +
                (score > knots[3]); /* knots below */
-    double low = k > 0 ? knots[k - 1] : 0;
-    double high = k < TOC_TAIL_KNOTS ? knots[k] : s->threshold, wide = high - low;
+    double low = edges[k], wide = edges[k + 1] - low;
     return wide > 0 ? SURPRISES[k] + (SURPRISES[k + 1] - SURPRISES[k]) * (score - low) / wide
                     : SURPRISES[k];
 }

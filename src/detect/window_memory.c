@@ -21,12 +21,15 @@ enum {
 /* What every point goes through is made for each of the shapes that matter. */
 #define INLINED static inline __attribute__((always_inline))
 
+typedef struct toc_window_distance toc_window_step(struct toc_window_memory *m, const float *point);
+
 struct toc_window_memory {
     uint64_t points;  /* since the last break */
     uint64_t offered; /* windows that could have been remembered */
     uint32_t at;      /* points modulo width */
     uint32_t phase;   /* points modulo piece */
     uint32_t next;    /* place of the next unit among the recent ones */
+    toc_window_step *step;
     toc_window_search *search;
     float center, scale;
     struct toc_window_distance last; /* held between answers */
@@ -37,6 +40,8 @@ struct toc_window_memory {
     /* Bytes behind this head where the parts begin: worked out once. */
     uint32_t means_at, recent_at, windows_at;
 };
+
+static toc_window_step *step_for(const struct toc_window_memory *m);
 
 /*
  * Behind the head, each part only where it is needed:
@@ -157,6 +162,7 @@ struct toc_window_memory *toc_window_memory_place(const struct toc_window_shape_
     m->recent_at = (uint32_t)filling_bytes(shape);
     m->windows_at =
         (uint32_t)(m->recent_at + (recent_count(shape) + current_count(shape)) * sizeof(float));
+    m->step = step_for(m);
     m->scale = 1;
     m->last = (struct toc_window_distance){-1, -1};
     toc_window_memory_set_portable(m, false);
@@ -427,14 +433,15 @@ INLINED struct toc_window_distance step(struct toc_window_memory *m, const struc
 }
 
 /* The windows of a metric: 64 points in pieces of 4, looked at per piece; 16 in pieces of 2. */
+static const struct measures LONG = {1, 64, 16, 4, 4, 48, true},
+                             SHORT = {1, 16, 8, 2, 2, 24, false};
+
 static struct toc_window_distance step_long(struct toc_window_memory *m, const float *point) {
-    static const struct measures is = {1, 64, 16, 4, 4, 48, true};
-    return step(m, &is, point);
+    return step(m, &LONG, point);
 }
 
 static struct toc_window_distance step_short(struct toc_window_memory *m, const float *point) {
-    static const struct measures is = {1, 16, 8, 2, 2, 24, false};
-    return step(m, &is, point);
+    return step(m, &SHORT, point);
 }
 
 static struct toc_window_distance step_any(struct toc_window_memory *m, const float *point) {
@@ -442,18 +449,17 @@ static struct toc_window_distance step_any(struct toc_window_memory *m, const fl
     return step(m, &is, point);
 }
 
-static bool is_shape(const struct toc_window_shape_options *s, uint32_t width, uint32_t pieces,
-                     bool is_per_unit) {
-    return s->channels == 1 && s->width == width && s->pieces == pieces &&
-           s->is_per_unit == is_per_unit;
+static bool has_shape(const struct toc_window_memory *m, const struct measures *is) {
+    return m->shape.channels == is->channels && m->shape.width == is->width &&
+           m->shape.pieces == is->pieces && m->shape.is_per_unit == is->is_per_unit;
+}
+
+static toc_window_step *step_for(const struct toc_window_memory *m) {
+    return has_shape(m, &LONG) ? step_long : has_shape(m, &SHORT) ? step_short : step_any;
 }
 
 struct toc_window_distance toc_window_memory_step(struct toc_window_memory *m, const float *point) {
-    if (is_shape(&m->shape, 64, 16, true))
-        return step_long(m, point);
-    if (is_shape(&m->shape, 16, 8, false))
-        return step_short(m, point);
-    return step_any(m, point);
+    return m->step(m, point);
 }
 
 /* ---------------------------------------------------------------------------------------- bytes */

@@ -78,8 +78,9 @@ search(bool wants_absolute, const struct toc_window_unit *unit, float *current,
 #pragma GCC unroll 16
         for (size_t d = 0; d < dimensions; d++) {
             const void *eight = windows + d * TOC_WINDOW_LANES;
-            __m256 off = _mm256_sub_ps(_mm256_broadcast_ss(current + d),
-                                       _mm256_cvtph_ps(_mm_loadu_si128(eight)));
+            /* This way round the one that may not fit a register can come from memory. */
+            __m256 off = _mm256_sub_ps(_mm256_cvtph_ps(_mm_loadu_si128(eight)),
+                                       _mm256_broadcast_ss(current + d));
             squared = _mm256_add_ps(squared, _mm256_mul_ps(off, off));
             if (wants_absolute)
                 absolute = _mm256_add_ps(absolute, _mm256_and_ps(off, magnitude));
