@@ -167,14 +167,29 @@ static double luck_of(const struct toc_gate_material *g, bool is_true, double le
                      : 0;
 }
 
-/* What may come: the promise of one draw of series if things move as they did at one of the earlier
- * moments, for better or worse, and the luck of another draw. */
+/* How the share of true alerts moved after an earlier moment, as log odds. */
+static double base_move(const struct toc_gate_moment *m) {
+    double before = base_of(&m->promised, &AS_IT_IS), after = base_of(&m->came, &AS_IT_IS);
+    return log(after / (1 - after)) - log(before / (1 - before));
+}
+
+/* What may come: the promise of one draw of series if things move as far as they did at one of the
+ * earlier moments, and the luck of another draw. The moments look at much the same later alerts:
+ * they tell how far false alerts and the share of true ones move, hardly which way. So `is_turned`,
+ * in every other draw, lets these move the other way; true alerts are not promised to do better. */
 static struct promise may_come(const struct toc_gate_material *g, double level,
-                               const struct drawn *drawn, const struct drawn *luck, size_t moment) {
-    double slips[2] = {0};
-    for (int k = 0; k < 2 && moment < g->moment_count; k++)
-        slips[k] = slip_at(&g->moments[moment], k, drawn);
-    double base = base_of(&g->all, drawn) + base_of(&g->all, luck) - base_of(&g->all, &AS_IT_IS);
+                               const struct drawn *drawn, const struct drawn *luck, size_t moment,
+                               bool is_turned) {
+    double slips[2] = {0}, moved = 0, turn = is_turned ? -1 : 1;
+    if (moment < g->moment_count) {
+        const struct toc_gate_moment *m = &g->moments[moment];
+        slips[true] = slip_at(m, true, drawn);
+        slips[false] = turn * slip_at(m, false, drawn);
+        moved = turn * base_move(m);
+    }
+    double start = base_of(&g->all, drawn);
+    double base = share(start / (1 - start) * exp(moved)) + base_of(&g->all, luck) -
+                  base_of(&g->all, &AS_IT_IS);
     double kept = pages(g, true, level, slips[true], drawn) + luck_of(g, true, level, luck);
     double fallout = pages(g, false, level, slips[false], drawn) + luck_of(g, false, level, luck);
     return combine(within(base), within(kept), within(fallout));
@@ -209,7 +224,8 @@ struct spread {
 static void one_draw(const struct toc_gate_material *g, double level, double keep, size_t d,
                      const struct drawn *drawn, const struct drawn *luck, struct spread *s) {
     struct promise p = promise(g, level, drawn);
-    struct promise may = may_come(g, level, drawn, luck, g->moment_count ? d % g->moment_count : 0);
+    size_t moments = TOC_MAX(g->moment_count, (size_t)1);
+    struct promise may = may_come(g, level, drawn, luck, d % moments, d / moments % 2 == 1);
     s->withheld[d] = may.withheld;
     s->kept[d] = may.kept;
     s->precision[d] = may.precision;
