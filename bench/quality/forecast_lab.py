@@ -202,7 +202,7 @@ def compare_bases(materials):
         for m in materials:
             w = ((np.arange(len(m.all.p)) + 0.5) / len(m.all.p)) ** power
             off.append((w * m.all.true).sum() / w.sum() / m.future.true.mean() - 1)
-        print("| age^%d | %.3f | %+.3f |" % (power, np.abs(off).mean(), np.mean(off)))
+        print("| place^%d | %.3f | %+.3f |" % (power, np.abs(off).mean(), np.mean(off)))
 
 
 def try_intervals(learner, found, keeps):
