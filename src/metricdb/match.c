@@ -236,15 +236,45 @@ static uint64_t entries_of(const struct toc_postings *p, const struct toc_matche
     return entries;
 }
 
+/* Rising and without repetition, by a bit per possible id. */
+static void put_in_order(struct toc_ids *a, uint32_t limit) {
+    if (is_sorted(a))
+        return;
+    size_t words = (size_t)limit / 64 + 1, kept = 0;
+    uint64_t *bits = toc_xcalloc(words, sizeof *bits);
+    for (size_t i = 0; i < a->count; i++)
+        bits[a->items[i] / 64] |= 1ULL << a->items[i] % 64;
+    for (size_t i = 0; i < words; i++)
+        for (uint64_t word = bits[i]; word; word &= word - 1)
+            a->items[kept++] = (uint32_t)(i * 64 + (size_t)__builtin_ctzll(word));
+    a->count = kept;
+    toc_free(bits);
+}
+
+/* Without an equality: what the first matcher accepts that wants a value, or all series. Returns
+ * the matcher that needs no more to be applied, SIZE_MAX: none. */
+static size_t start_without_pair(const struct toc_postings *p, const struct toc_matcher *m,
+                                 size_t count, struct toc_ids *out) {
+    for (size_t i = 0; i < count; i++) {
+        if (toc_matcher_matches(&m[i], TOC_SV_NULL))
+            continue;
+        collect(p, &m[i], true, out);
+        put_in_order(out, p->limit);
+        return i;
+    }
+    p->append_all(p->x, out);
+    return SIZE_MAX;
+}
+
 void toc_postings_match(const struct toc_postings *p, const struct toc_matcher *m, size_t count,
                         struct toc_ids *out) {
-    size_t start = best_start(p, m, count);
+    size_t pair = best_start(p, m, count), start = pair;
     struct toc_ids found = {0};
-    if (start == SIZE_MAX)
-        p->append_all(p->x, &found);
+    if (pair == SIZE_MAX)
+        start = start_without_pair(p, m, count, &found);
     else
-        p->append_pair(p->x, m[start].name, m[start].value, &found);
-    bool looks = p->keep_fitting && start != SIZE_MAX && count > 1 &&
+        p->append_pair(p->x, m[pair].name, m[pair].value, &found);
+    bool looks = p->keep_fitting && pair != SIZE_MAX && count > 1 &&
                  (uint64_t)found.count * ENTRIES_PER_LOOK < entries_of(p, m, count, start);
     if (looks)
         p->keep_fitting(p->x, m, count, &found);
