@@ -22,6 +22,8 @@ int toc_run_log_table_parse(struct toc_sv text, struct toc_run_log_table **out_t
                             struct toc_err *err) TOC_MUST_CHECK;
 int toc_run_log_table_builtin(struct toc_run_log_table **out_table,
                               struct toc_err *err) TOC_MUST_CHECK;
+/* Its text, which a test parses: samples are tried there only. */
+struct toc_sv toc_run_log_table_text(void);
 void toc_run_log_table_free(struct toc_run_log_table **table);
 
 /* The example of a row and a part of the report it gives; false behind the last row. */

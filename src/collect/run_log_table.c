@@ -156,7 +156,7 @@ static int add_row(void *table, struct toc_sv line, int row, struct toc_err *err
     /* Counted before it is filled: what a bad row has made is freed with the table. */
     struct toc_run_log_row *r = &t->rows[t->count++];
     rc = fill(r, fields, row, err);
-    if (rc < 0)
+    if (rc < 0 || t->is_checked)
         return rc;
     return toc_run_log_match(t, r->sample, groups) == r
                ? 0
@@ -193,9 +193,10 @@ static int build_literals(struct toc_run_log_table *t, struct toc_err *err) {
     return rc ? toc_errf(err, rc, "column prefilter: %s", toc_strerror(rc)) : 0;
 }
 
-int toc_run_log_table_parse(struct toc_sv text, struct toc_run_log_table **out_table,
-                            struct toc_err *err) {
+static int parse(struct toc_sv text, bool is_checked, struct toc_run_log_table **out_table,
+                 struct toc_err *err) {
     struct toc_run_log_table *t = TOC_NEW(struct toc_run_log_table);
+    t->is_checked = is_checked;
     t->text = toc_sv_dup_cstr(text);
     t->rows = TOC_NEW_ARRAY(struct toc_run_log_row, TOC_RUN_LOG_ROWS_MAX);
     int rc = toc_table_each(toc_sv_make(t->text, text.n), add_row, t, err);
@@ -208,9 +209,17 @@ int toc_run_log_table_parse(struct toc_sv text, struct toc_run_log_table **out_t
     return rc;
 }
 
+int toc_run_log_table_parse(struct toc_sv text, struct toc_run_log_table **out_table,
+                            struct toc_err *err) {
+    return parse(text, false, out_table, err);
+}
+
 int toc_run_log_table_builtin(struct toc_run_log_table **out_table, struct toc_err *err) {
-    return toc_run_log_table_parse(
-        toc_sv_make((const char *)toc_log_metrics_bytes, toc_log_metrics_size), out_table, err);
+    return parse(toc_run_log_table_text(), true, out_table, err);
+}
+
+struct toc_sv toc_run_log_table_text(void) {
+    return toc_sv_make((const char *)toc_log_metrics_bytes, toc_log_metrics_size);
 }
 
 void toc_run_log_table_free(struct toc_run_log_table **table) {

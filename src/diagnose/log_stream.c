@@ -33,7 +33,8 @@ struct toc_log_places *toc_log_places_new(void) {
     struct toc_log_places *p = TOC_NEW(struct toc_log_places);
     for (int i = 0; i < PLACE_COUNT; i++) {
         struct toc_err err = {0};
-        int rc = toc_regex_new(toc_sv_cstr(expressions[i]), TOC_REGEX_SEARCH, &p->regex[i], &err);
+        int rc = toc_regex_new(toc_sv_cstr(expressions[i]), TOC_REGEX_SEARCH | TOC_REGEX_LATE,
+                               &p->regex[i], &err);
         TOC_ASSERT(rc == 0);
     }
     return p;

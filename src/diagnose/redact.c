@@ -17,7 +17,8 @@ struct rule {
 };
 
 struct toc_redactor {
-    char *text; /* the views point here */
+    char *text;      /* the views point here */
+    bool is_checked; /* by a test: expressions wait until a line needs them */
     struct rule items[TOC_REDACT_RULES_MAX];
     size_t count;
 };
@@ -77,19 +78,20 @@ static int parse_check(struct toc_sv text, struct rule *r) {
     return r->is_valid || !text.n ? 0 : TOC_EPARSE;
 }
 
-static int compile(struct rule *r, struct toc_sv pattern, bool ignores_case, int row,
+static int compile(const struct toc_redactor *t, struct rule *r, const struct toc_sv *f, int row,
                    struct toc_err *err) {
+    unsigned flags = TOC_REGEX_SEARCH | (t->is_checked ? TOC_REGEX_LATE : 0);
     struct toc_buf text = TOC_BUF_INIT;
     struct toc_err why = {0};
-    toc_buf_append_cstr(&text, ignores_case ? "(?i)" : "");
-    toc_buf_append_sv(&text, pattern);
-    int rc = toc_regex_new(toc_buf_sv(&text), TOC_REGEX_SEARCH, &r->regex, &why);
+    toc_buf_append_cstr(&text, f[ICASE].n ? "(?i)" : "");
+    toc_buf_append_sv(&text, f[PATTERN]);
+    int rc = toc_regex_new(toc_buf_sv(&text), flags, &r->regex, &why);
     toc_buf_fini(&text);
     if (rc < 0)
         return toc_err_at(err, rc, row, PATTERN + 1, "column pattern: %s", why.message);
-    int groups = toc_regex_group_count(r->regex);
+    int groups = t->is_checked ? r->group : toc_regex_group_count(r->regex);
     if (groups >= GROUPS_MAX || r->group > groups)
-        return bad(err, row, PART, "no such group in the expression", pattern);
+        return bad(err, row, PART, "no such group in the expression", f[PATTERN]);
     return 0;
 }
 
@@ -111,7 +113,7 @@ static int add_row(void *table, struct toc_sv line, int row, struct toc_err *err
         return bad(err, row, PART, "expected all, g1 to g9 or block", f[PART]);
     if (parse_check(f[CHECK], r) < 0)
         return bad(err, row, CHECK, "expected luhn, cn_id18 or nothing", f[CHECK]);
-    return compile(r, f[PATTERN], f[ICASE].n > 0, row, err);
+    return compile(t, r, f, row, err);
 }
 
 static size_t apply(const struct rule *r, struct toc_sv line, struct toc_buf *out);
@@ -132,11 +134,13 @@ static int check_samples(const struct toc_redactor *t, struct toc_err *err) {
     return rc;
 }
 
-int toc_redactor_parse(struct toc_sv text, struct toc_redactor **out, struct toc_err *err) {
+static int parse(struct toc_sv text, bool is_checked, struct toc_redactor **out,
+                 struct toc_err *err) {
     struct toc_redactor *t = TOC_NEW(struct toc_redactor);
+    t->is_checked = is_checked;
     t->text = toc_sv_dup_cstr(text);
     int rc = toc_table_each(toc_sv_make(t->text, text.n), add_row, t, err);
-    if (rc == 0)
+    if (rc == 0 && !is_checked)
         rc = check_samples(t, err);
     if (rc < 0)
         toc_redactor_free(&t);
@@ -144,9 +148,16 @@ int toc_redactor_parse(struct toc_sv text, struct toc_redactor **out, struct toc
     return rc;
 }
 
+int toc_redactor_parse(struct toc_sv text, struct toc_redactor **out, struct toc_err *err) {
+    return parse(text, false, out, err);
+}
+
 int toc_redactor_builtin(struct toc_redactor **out, struct toc_err *err) {
-    return toc_redactor_parse(
-        toc_sv_make((const char *)toc_redact_table_bytes, toc_redact_table_size), out, err);
+    return parse(toc_redactor_text(), true, out, err);
+}
+
+struct toc_sv toc_redactor_text(void) {
+    return toc_sv_make((const char *)toc_redact_table_bytes, toc_redact_table_size);
 }
 
 void toc_redactor_free(struct toc_redactor **r) {

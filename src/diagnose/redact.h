@@ -19,7 +19,10 @@ struct toc_redactor; /* opaque */
 /* Checks every sample; errors carry row and column. */
 int toc_redactor_parse(struct toc_sv text, struct toc_redactor **out,
                        struct toc_err *err) TOC_MUST_CHECK;
+/* The table of packs/redact.tsv. A test parses its text; here expressions are compiled when a line
+ * needs them, and the samples are not tried. */
 int toc_redactor_builtin(struct toc_redactor **out, struct toc_err *err) TOC_MUST_CHECK;
+struct toc_sv toc_redactor_text(void);
 void toc_redactor_free(struct toc_redactor **r);
 size_t toc_redactor_count(const struct toc_redactor *r);
 

@@ -1,6 +1,7 @@
 #include <re2/re2.h>
 
 #include <algorithm>
+#include <atomic>
 #include <new>
 #include <string>
 
@@ -8,32 +9,65 @@ extern "C" {
 #include "shim/regex.h"
 }
 
+/* A late expression is compiled by whoever needs it first; of several the first to be done counts. */
 struct toc_regex {
-    RE2 re;
+    std::string pattern; /* of a late one */
     bool anchored;
-    toc_regex(re2::StringPiece pattern, const RE2::Options &options, bool is_anchored)
-        : re(pattern, options), anchored(is_anchored) {}
+    mutable std::atomic<const RE2 *> made{nullptr};
+
+    toc_regex(std::string text, bool is_anchored) : pattern(std::move(text)), anchored(is_anchored) {}
+    toc_regex(const toc_regex &) = delete;
+    toc_regex &operator=(const toc_regex &) = delete;
+    ~toc_regex() { delete made.load(std::memory_order_relaxed); }
+
+    static RE2 *compile(re2::StringPiece text, bool is_anchored) {
+        RE2::Options options;
+        options.set_log_errors(false);
+        options.set_max_mem(8 << 20);
+        options.set_dot_nl(is_anchored);
+        return new (std::nothrow) RE2(text, options);
+    }
+
+    /* nullptr: no memory. Acquire pairs with the release below. */
+    const RE2 *get() const {
+        const RE2 *known = made.load(std::memory_order_acquire);
+        if (known)
+            return known;
+        const RE2 *mine = compile(pattern, anchored);
+        if (mine && !made.compare_exchange_strong(known, mine, std::memory_order_acq_rel,
+                                                  std::memory_order_acquire)) {
+            delete mine;
+            return known;
+        }
+        return mine;
+    }
 };
 
 static re2::StringPiece piece(struct toc_sv s) { return re2::StringPiece(s.p ? s.p : "", s.n); }
 
-extern "C" int toc_regex_new(struct toc_sv pattern, enum toc_regex_flags flags,
-                             struct toc_regex **out, struct toc_err *err) {
-    RE2::Options options;
-    options.set_log_errors(false);
-    options.set_max_mem(8 << 20);
-    options.set_dot_nl(flags == TOC_REGEX_ANCHORED);
-    auto *made = new (std::nothrow) toc_regex(piece(pattern), options, flags == TOC_REGEX_ANCHORED);
-    if (!made)
+static int compile_now(struct toc_regex *regex, struct toc_sv pattern, struct toc_err *err) {
+    const RE2 *re = toc_regex::compile(piece(pattern), regex->anchored);
+    regex->made.store(re, std::memory_order_relaxed); /* nobody else knows it yet */
+    if (!re)
         return TOC_ENOMEM;
-    if (!made->re.ok()) {
-        toc_errf(err, TOC_EPARSE, "bad regular expression \"%.*s\": %s", (int)std::min<size_t>(pattern.n, 200),
-                 pattern.p ? pattern.p : "", made->re.error().c_str());
+    return re->ok() ? 0
+                    : toc_errf(err, TOC_EPARSE, "bad regular expression \"%.*s\": %s",
+                               (int)std::min<size_t>(pattern.n, 200), pattern.p ? pattern.p : "",
+                               re->error().c_str());
+}
+
+extern "C" int toc_regex_new(struct toc_sv pattern, unsigned flags, struct toc_regex **out,
+                             struct toc_err *err) {
+    bool is_late = flags & TOC_REGEX_LATE;
+    re2::StringPiece kept = is_late ? piece(pattern) : re2::StringPiece();
+    auto *made = new (std::nothrow)
+        toc_regex(std::string(kept.data() ? kept.data() : "", kept.size()), flags & TOC_REGEX_ANCHORED);
+    int rc = !made ? TOC_ENOMEM : is_late ? 0 : compile_now(made, pattern, err);
+    if (rc)
         delete made;
-        return TOC_EPARSE;
-    }
-    *out = made;
-    return 0;
+    else
+        *out = made;
+    return rc;
 }
 
 extern "C" void toc_regex_free(struct toc_regex **re) {
@@ -45,8 +79,9 @@ extern "C" void toc_regex_free(struct toc_regex **re) {
 
 static bool match(const struct toc_regex *re, struct toc_sv text, size_t from,
                   re2::StringPiece *groups, int n) {
-    return re->re.Match(piece(text), from, text.n, re->anchored ? RE2::ANCHOR_BOTH : RE2::UNANCHORED,
-                        groups, n);
+    const RE2 *made = re->get();
+    return made && made->Match(piece(text), from, text.n,
+                               re->anchored ? RE2::ANCHOR_BOTH : RE2::UNANCHORED, groups, n);
 }
 
 extern "C" bool toc_regex_matches(const struct toc_regex *re, struct toc_sv text) {
@@ -62,7 +97,7 @@ extern "C" int toc_regex_capture_from(const struct toc_regex *re, struct toc_sv 
                                       struct toc_sv *groups, int max) {
     enum { MAX_GROUPS = 64 };
     re2::StringPiece found[MAX_GROUPS];
-    int want = std::min({max, re->re.NumberOfCapturingGroups() + 1, (int)MAX_GROUPS});
+    int want = std::min({max, toc_regex_group_count(re) + 1, (int)MAX_GROUPS});
     if (from > text.n || !match(re, text, from, found, want))
         return 0;
     for (int i = 0; i < want; i++)
@@ -71,11 +106,15 @@ extern "C" int toc_regex_capture_from(const struct toc_regex *re, struct toc_sv 
 }
 
 extern "C" int toc_regex_group_count(const struct toc_regex *re) {
-    return re->re.NumberOfCapturingGroups();
+    const RE2 *made = re->get();
+    return made ? made->NumberOfCapturingGroups() : 0;
 }
 
 extern "C" const char *toc_regex_group_name(const struct toc_regex *re, int i) {
-    const auto &names = re->re.CapturingGroupNames();
+    const RE2 *made = re->get();
+    if (!made)
+        return "";
+    const auto &names = made->CapturingGroupNames();
     auto it = names.find(i);
     return it == names.end() ? "" : it->second.c_str();
 }

@@ -295,9 +295,20 @@ static void a_bad_table_is_refused_with_row_and_column(void **state) {
     }
 }
 
+/* The built-in table is used without these checks. */
+static void the_built_in_table_passes_all_checks(void **state) {
+    struct toc_run_log_table *t;
+    struct toc_err err = {0};
+    (void)state;
+    if (toc_run_log_table_parse(toc_run_log_table_text(), &t, &err))
+        fail_msg("row %d column %d: %s", err.line, err.column, err.message);
+    toc_run_log_table_free(&t);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(the_built_in_table_passes_all_checks),
         TEST(each_row_gives_what_its_example_says),
         TEST(the_result_does_not_depend_on_how_the_bytes_are_cut),
         TEST(a_megatron_line_without_a_loss_says_that_it_is_missing),

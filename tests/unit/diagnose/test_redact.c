@@ -17,6 +17,17 @@ static int teardown(void **state) {
     return 0;
 }
 
+/* The built-in table is used without these checks. */
+static void the_built_in_table_passes_all_checks(void **state) {
+    struct toc_redactor *r;
+    struct toc_err err = {0};
+    (void)state;
+    if (toc_redactor_parse(toc_redactor_text(), &r, &err) < 0)
+        fail_msg("%d:%d: %s", err.line, err.column, err.message);
+    assert_int_equal(toc_redactor_count(r), toc_redactor_count(g_redactor));
+    toc_redactor_free(&r);
+}
+
 static void secrets_leave_nothing_behind(void **state) {
     static const struct {
         const char *line, *expect;
@@ -98,6 +109,7 @@ static void a_bad_table_is_refused_with_row_and_column(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_built_in_table_passes_all_checks),
         cmocka_unit_test(secrets_leave_nothing_behind),
         cmocka_unit_test(a_private_key_goes_line_by_line),
         cmocka_unit_test(an_excerpt_is_short_clean_and_whole_utf8),

@@ -50,6 +50,17 @@ static bool shows(struct toc_sv line, unsigned sources, size_t i) {
     return seen.ids[i];
 }
 
+/* The built-in table is used without these checks. */
+static void the_built_in_table_passes_all_checks(void **state) {
+    struct toc_signature_table *t;
+    struct toc_err err = {0};
+    (void)state;
+    if (toc_signature_table_parse(toc_signature_table_text(), &t, &err) < 0)
+        fail_msg("%d:%d: %s", err.line, err.column, err.message);
+    assert_int_equal(toc_signature_table_count(t), toc_signature_table_count(g_table));
+    toc_signature_table_free(&t);
+}
+
 static void every_sample_of_the_table_is_told_apart(void **state) {
     size_t wrong = 0, count = toc_signature_table_count(g_table);
     (void)state;
@@ -321,6 +332,7 @@ static void a_bad_table_is_refused_with_row_and_column(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_built_in_table_passes_all_checks),
         cmocka_unit_test(every_sample_of_the_table_is_told_apart),
         cmocka_unit_test(what_counts_beside_others_alone_is_not_shown_alone),
         cmocka_unit_test(every_case_is_classified),
