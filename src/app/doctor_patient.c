@@ -145,6 +145,8 @@ void toc_patient_note(struct toc_patient *p, const char *text) {
 static struct toc_patient_second *second_of(struct toc_patient *p, int64_t t_ms) {
     int64_t s = t_ms / 1000;
     size_t at = p->seconds.count;
+    if (at > p->judged && p->seconds.items[at - 1].s == s) /* mostly */
+        return &p->seconds.items[at - 1];
     while (at > p->judged && p->seconds.items[at - 1].s > s)
         at--;
     if (at == p->judged || p->seconds.items[at - 1].s != s) {

@@ -17,7 +17,8 @@ struct toc_run_columns {
     size_t count;
     struct toc_sv *layers;
     size_t layer_count;
-    struct toc_map by_name; /* layer → its place in layers; only while the header is read */
+    struct toc_map by_name;       /* layer → its place in layers; only while the header is read */
+    struct toc_run_value *values; /* room for those of one row */
 };
 
 static size_t layer_index(struct toc_run_columns *c, struct toc_sv name) {
@@ -91,8 +92,10 @@ int toc_run_columns_parse(const struct toc_run_decoder *d, const struct toc_sv *
     if (c) {
         c->items = TOC_ARENA_NEW_ARRAY(d->arena, struct column, count + 1);
         c->layers = TOC_ARENA_NEW_ARRAY(d->arena, struct toc_sv, count + 1);
+        c->values = TOC_ARENA_NEW_ARRAY(d->arena, struct toc_run_value,
+                                        TOC_MIN(count + 1, (size_t)TOC_RUN_VALUES_MAX));
     }
-    if (!c || !c->items || !c->layers)
+    if (!c || !c->items || !c->layers || !c->values)
         return toc_errf(d->err, TOC_ENOMEM, "line %d: out of memory", number);
     int rc = refuse_twins(d, names, count, number);
     for (size_t i = 0; !rc && i < count; i++)
@@ -157,13 +160,22 @@ static int row_cell(const struct toc_run_decoder *d, const struct column *column
     return toc_run_set_meant(d, line, column->name, &column->meaning, &raw);
 }
 
+/* A row is applied before the next one is read: without layers they share one room. */
+static int begin_row(const struct toc_run_decoder *d, const struct toc_run_columns *c, int number,
+                     struct toc_run_line *out) {
+    if (c->layer_count)
+        return toc_run_line_init(d, number, c->count, c->layer_count, out);
+    *out = (struct toc_run_line){.number = number, .values = c->values};
+    return 0;
+}
+
 int toc_run_line_csv(const struct toc_run_decoder *d, const struct toc_run_columns *columns,
                      const struct toc_sv *cells, size_t count, int number,
                      struct toc_run_line *out) {
     if (count != columns->count)
         return toc_run_fail(d, number, "%zu cells, but the header has %zu columns", count,
                             columns->count);
-    int rc = toc_run_line_init(d, number, count, columns->layer_count, out);
+    int rc = begin_row(d, columns, number, out);
     for (size_t i = 0; !rc && i < count; i++)
         rc = row_cell(d, &columns->items[i], cells[i], out);
     return rc ? rc : row_layers(d, columns, cells, out);

@@ -133,6 +133,9 @@ static bool raw_value(const struct toc_run_raw *raw, double *out) {
         *out = raw->number;
         return true;
     }
+    struct toc_sv text = raw->text;
+    if (raw->is_csv && text.n && text.p[0] != '-' && toc_read_json_number(text, out) == text.n)
+        return true; /* as most cells are */
     if (raw->type != TOC_RUN_RAW_TEXT || toc_parse_f64(toc_sv_trim(raw->text), out))
         return false;
     return raw->is_csv || !isfinite(*out);
