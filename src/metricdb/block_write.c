@@ -4,7 +4,6 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/hash.h"
-#include "base/map.h"
 #include "codec/compress.h"
 #include "metricdb/block.h"
 #include "metricdb/block_format.h"
@@ -17,6 +16,7 @@ struct pair {
     struct toc_sv name, value; /* owned copies in one block at name.p */
     struct toc_buf postings;
     uint32_t series, last;
+    uint32_t hash;
 };
 
 struct toc_block_writer {
@@ -26,8 +26,9 @@ struct toc_block_writer {
     struct toc_file *file;
     uint64_t file_at; /* bytes of the chunks file that were written */
     struct toc_buf out;
-    struct toc_map pair_numbers; /* name 0xff value → number + 1 */
     TOC_VEC(struct pair) pairs;
+    uint32_t *numbers; /* hash table of number + 1 of a pair; 0: free */
+    size_t number_capacity;
     struct toc_buf entries;
     TOC_VEC(uint32_t) entry_at;
     struct toc_buf key;
@@ -52,7 +53,7 @@ static void free_writer(struct toc_block_writer **writer) {
     }
     TOC_VEC_FINI(&w->pairs);
     TOC_VEC_FINI(&w->entry_at);
-    toc_map_fini(&w->pair_numbers);
+    toc_free(w->numbers);
     toc_buf_fini(&w->out);
     toc_buf_fini(&w->entries);
     toc_buf_fini(&w->key);
@@ -141,19 +142,41 @@ static size_t run_end(const struct toc_series_buffer *b, size_t from) {
 
 /* --- entries --- */
 
-static uint32_t pair_number(struct toc_block_writer *w, struct toc_label l) {
-    toc_buf_reset(&w->key);
-    toc_buf_append_sv(&w->key, l.name);
-    toc_buf_append_char(&w->key, (char)0xff); /* in no UTF-8 text */
-    toc_buf_append_sv(&w->key, l.value);
-    uintptr_t number = (uintptr_t)toc_map_get(&w->pair_numbers, toc_buf_sv(&w->key));
-    if (number)
-        return (uint32_t)number - 1;
-    char *copy = toc_xmemdup(w->key.p, w->key.n);
-    struct pair p = {.name = {copy, l.name.n}, .value = {copy + l.name.n + 1, l.value.n}};
+static void grow_numbers(struct toc_block_writer *w) {
+    size_t capacity = w->number_capacity ? w->number_capacity * 2 : 256;
+    toc_free(w->numbers);
+    w->numbers = TOC_NEW_ARRAY(uint32_t, capacity);
+    w->number_capacity = capacity;
+    for (size_t i = 0; i < w->pairs.count; i++) {
+        size_t at = w->pairs.items[i].hash & (capacity - 1);
+        while (w->numbers[at])
+            at = (at + 1) & (capacity - 1);
+        w->numbers[at] = (uint32_t)i + 1;
+    }
+}
+
+static uint32_t add_pair(struct toc_block_writer *w, struct toc_label l, uint32_t hash) {
+    char *copy = toc_xalloc(l.name.n + l.value.n);
+    memcpy(copy, l.name.p, l.name.n);
+    if (l.value.n)
+        memcpy(copy + l.name.n, l.value.p, l.value.n);
+    struct pair p = {.name = {copy, l.name.n}, .value = {copy + l.name.n, l.value.n}, .hash = hash};
     TOC_VEC_PUSH(&w->pairs, p);
-    toc_map_put(&w->pair_numbers, toc_buf_sv(&w->key), (void *)(uintptr_t)w->pairs.count);
-    return (uint32_t)w->pairs.count - 1;
+    return (uint32_t)w->pairs.count;
+}
+
+static uint32_t pair_number(struct toc_block_writer *w, struct toc_label l) {
+    uint32_t hash = (uint32_t)toc_hash64(l.value.p, l.value.n, toc_hash64(l.name.p, l.name.n, 0));
+    if (w->pairs.count * 4 >= w->number_capacity * 3)
+        grow_numbers(w);
+    size_t mask = w->number_capacity - 1, at = hash & mask;
+    for (; w->numbers[at]; at = (at + 1) & mask) {
+        const struct pair *p = &w->pairs.items[w->numbers[at] - 1];
+        if (p->hash == hash && toc_sv_eq(p->value, l.value) && toc_sv_eq(p->name, l.name))
+            return w->numbers[at] - 1;
+    }
+    w->numbers[at] = add_pair(w, l, hash);
+    return w->numbers[at] - 1;
 }
 
 static void put_labels(struct toc_block_writer *w, struct toc_labels labels) {
@@ -266,13 +289,25 @@ static int by_label(const void *a, const void *b) {
     return c ? c : toc_sv_cmp(x->value, y->value);
 }
 
-static void put_pair(struct toc_block_writer *w, const struct pair *p, struct toc_buf *out) {
+/* Its list is not needed any more. */
+static void put_pair(struct toc_block_writer *w, struct pair *p, struct toc_buf *out) {
     toc_buf_append_varint(out, (uint64_t)(p - w->pairs.items));
     toc_buf_append_varint(out, p->value.n);
     toc_buf_append_sv(out, p->value);
     toc_buf_append_varint(out, p->series);
     toc_buf_append_varint(out, p->postings.n);
     toc_buf_append_sv(out, toc_buf_sv(&p->postings));
+    toc_buf_fini(&p->postings);
+}
+
+/* About what the names take, and what follows them. */
+static size_t body_bytes(const struct toc_block_writer *w) {
+    size_t n = w->entries.n + w->entry_at.count * 4 + 64;
+    for (size_t i = 0; i < w->pairs.count; i++) {
+        const struct pair *p = &w->pairs.items[i];
+        n += p->name.n + p->value.n + p->postings.n + 20;
+    }
+    return n;
 }
 
 static void put_names(struct toc_block_writer *w, struct toc_buf *out) {
@@ -300,9 +335,11 @@ static void put_names(struct toc_block_writer *w, struct toc_buf *out) {
 
 static void put_index(struct toc_block_writer *w, struct toc_buf *out) {
     struct toc_buf body = TOC_BUF_INIT;
+    toc_buf_reserve(&body, body_bytes(w)); /* growing would have it twice */
     put_names(w, &body);
     size_t entries = body.n;
     toc_buf_append_sv(&body, toc_buf_sv(&w->entries));
+    toc_buf_fini(&w->entries);
     for (size_t i = 0; i < w->entry_at.count; i++)
         toc_buf_append_u32(&body, w->entry_at.items[i]);
     toc_buf_append_u32(&body, (uint32_t)entries);

@@ -15,7 +15,7 @@ enum {
 
 /* --- the log --- */
 
-enum { RELOG_ENTRIES = 16384, RELOG_SAMPLE_BYTES = 8, RELOG_GAIN = 3 };
+enum { RELOG_ENTRIES = 16384, RELOG_SAMPLE_BYTES = 8, RELOG_SERIES_BYTES = 300, RELOG_GAIN = 3 };
 
 struct relog {
     struct toc_metricdb *db;
@@ -105,8 +105,10 @@ static int shorten_log(struct toc_metricdb *db, bool to_the_end) {
     rc = toc_wal_drop(db->wal, number, sealed_until(&b));
     struct toc_metricdb_stats stats = {0};
     toc_wal_stats(db->wal, &stats);
-    bool is_long = stats.wal_bytes > db->limits.wal_segment_bytes &&
-                   stats.wal_bytes > b.samples * RELOG_SAMPLE_BYTES * RELOG_GAIN;
+    uint64_t series = atomic_load_explicit(&db->head.series_count, memory_order_relaxed);
+    uint64_t relogged = b.samples * RELOG_SAMPLE_BYTES + series * RELOG_SERIES_BYTES;
+    bool is_long =
+        stats.wal_bytes > db->limits.wal_segment_bytes && stats.wal_bytes > relogged * RELOG_GAIN;
     return rc || !(is_long || to_the_end) ? rc : relog(db);
 }
 

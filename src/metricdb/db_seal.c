@@ -244,10 +244,51 @@ static bool is_busy(struct toc_metricdb *db, int64_t start_ms, bool is_full) {
     return toc_clock_mono(db->clock).ns - touched < wait_ms * 1000000;
 }
 
+struct times {
+    TOC_VEC_FIELDS(int64_t)
+};
+
+/* Where the series that have samples in the range end there. */
+static void find_ends(struct toc_head *h, int64_t min_ms, int64_t max_ms, struct times *out) {
+    for (int i = 0; i < TOC_HEAD_SHARDS; i++) {
+        struct toc_head_shard *shard = &h->shards[i];
+        toc_mutex_lock(&shard->mutex);
+        for (size_t k = 0; k < shard->slots.count; k++) {
+            const struct toc_series *s = shard->slots.items[k].series;
+            int64_t last_ms = s ? toc_series_last_sample(s, max_ms) : INT64_MIN;
+            if (last_ms >= min_ms)
+                TOC_VEC_PUSH(out, last_ms);
+        }
+        toc_mutex_unlock(&shard->mutex);
+    }
+}
+
+static int by_time(const void *a, const void *b) {
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* A window that is being filled is sealed as far as nearly all series have come: what they get next
+ * is new then, and need not be looked up in the block. Unless that would leave most of it. */
+static int64_t filled_until(struct toc_metricdb *db, int64_t min_ms, int64_t max_ms) {
+    struct times ends = {0};
+    int64_t until_ms = max_ms;
+    find_ends(&db->head, min_ms, max_ms, &ends);
+    if (ends.count) {
+        qsort(ends.items, ends.count, sizeof *ends.items, by_time);
+        int64_t early_ms = ends.items[ends.count / 20], last_ms = ends.items[ends.count - 1];
+        until_ms = early_ms - min_ms >= (last_ms - min_ms) / 2 ? early_ms : last_ms;
+    }
+    TOC_VEC_FINI(&ends);
+    return until_ms;
+}
+
 /* --- the loop --- */
 
 static int seal_window(struct toc_metricdb *db, int64_t min_ms, int64_t max_ms) {
     struct toc_seal *s = TOC_NEW(struct toc_seal);
+    if (is_busy(db, min_ms, false))
+        max_ms = filled_until(db, min_ms, max_ms);
     *s = (struct toc_seal){.db = db, .min_ms = min_ms, .max_ms = max_ms};
     if (atomic_load_explicit(&db->sealed_ms, memory_order_relaxed) < max_ms)
         atomic_store_explicit(&db->sealed_ms, max_ms, memory_order_release);

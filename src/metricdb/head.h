@@ -169,6 +169,9 @@ int toc_series_read(const struct toc_series *s, int64_t min_ms, int64_t max_ms,
 /* Start of the first chunk that ends at or after from_ms, or from_ms when it begins before;
  * INT64_MAX when there is none. Under the shard lock. */
 int64_t toc_series_next_sample(const struct toc_series *s, int64_t from_ms);
+/* End of the last chunk that begins at or before to_ms, or to_ms when it ends behind; INT64_MIN
+ * when there is none. Under the shard lock. */
+int64_t toc_series_last_sample(const struct toc_series *s, int64_t to_ms);
 /* First and last time; false when the series is empty. Under the shard lock. */
 bool toc_series_bounds(const struct toc_series *s, int64_t *out_min_ms, int64_t *out_max_ms);
 /* First closed chunk that ends at or after t_ms; chunk_count when there is none. */

@@ -9,7 +9,12 @@
 #include "metricdb/metricdb.h"
 #include "model/sample.h"
 
-enum { CHUNK_SPLIT = 2 * TOC_HEAD_CHUNK_SAMPLES, OPEN_KEEP_BYTES = 192 };
+enum {
+    CHUNK_SPLIT = 2 * TOC_HEAD_CHUNK_SAMPLES,
+    CHUNK_JOINED = TOC_HEAD_CHUNK_SAMPLES * 5 / 4,
+    OPEN_KEEP_BYTES = TOC_STREAM_FULL_BYTES,
+    MANY = 8 /* samples of a series at once: it catches up */
+};
 
 /* --- chunks --- */
 
@@ -61,11 +66,33 @@ static void drop_chunk(struct toc_head_shard *shard, struct toc_series *s, size_
     s->closed_max_ms = s->chunk_count ? s->chunks[s->chunk_count - 1]->max_ms : INT64_MIN;
 }
 
-/* The open samples become a closed chunk. */
-static void close_open(struct toc_head_shard *shard, struct toc_series *s) {
+static int64_t window_of(int64_t t, int64_t span) {
+    return t >= 0 ? t / span : -((-(t + 1)) / span) - 1;
+}
+
+/* Should n samples from first_ms on join the last chunk? Some of about the same size do, so that
+ * the many small ones of values that take much room cost little memory; each sample is encoded
+ * twice then. */
+static bool should_join(const struct toc_head *h, const struct toc_series *s, int64_t first_ms,
+                        size_t n) {
+    if (!s->chunk_count)
+        return false;
+    const struct toc_head_chunk *last = s->chunks[s->chunk_count - 1];
+    return last->count <= 2 * n + n / 4 && last->count + n <= CHUNK_JOINED &&
+           window_of(last->min_ms, h->block_span_ms) == window_of(first_ms, h->block_span_ms);
+}
+
+/* The open samples become a closed chunk, or part of one. */
+static void close_open(const struct toc_head *h, struct toc_head_shard *shard,
+                       struct toc_series *s) {
     int64_t t[TOC_CHUNK_SAMPLES_MAX];
     double v[TOC_CHUNK_SAMPLES_MAX];
-    size_t n = toc_stream_decode(&s->open, t, v);
+    size_t n = 0;
+    if (should_join(h, s, s->open.first_ms, s->open.count)) {
+        n = decode_chunk(s->chunks[s->chunk_count - 1], t, v);
+        drop_chunk(shard, s, s->chunk_count - 1u);
+    }
+    n += toc_stream_decode(&s->open, t + n, v + n);
     put_chunk(shard, s, s->chunk_count, make_chunk(shard, t, v, n));
     shard->chunk_bytes -= s->open.capacity;
     toc_stream_reset(&s->open, OPEN_KEEP_BYTES);
@@ -123,10 +150,6 @@ static void read_floats(const struct toc_series *s, int64_t min_ms, int64_t max_
 
 /* --- append --- */
 
-static int64_t window_of(int64_t t, int64_t span) {
-    return t >= 0 ? t / span : -((-(t + 1)) / span) - 1;
-}
-
 /* Do both lie in one block window? Mostly in the one of the last question, so that nothing need be
  * divided. */
 static bool share_window(const struct toc_head *h, struct toc_head_shard *shard, int64_t first_ms,
@@ -139,18 +162,20 @@ static bool share_window(const struct toc_head *h, struct toc_head_shard *shard,
     return window_of(first_ms, h->block_span_ms) == window;
 }
 
-/* Makes the open chunk one that a sample at t_ms may go to: not full, and of the window that the
- * shard remembers from here on. */
+/* Makes the open chunk one that a sample at t_ms may go to, of `coming` that are there: not full,
+ * and of the window that the shard remembers from here on. Where many come at once coding them
+ * twice would cost more than the room that they take until the chunk is closed. */
 static void make_room(struct toc_head *h, struct toc_head_shard *shard, struct toc_series *s,
-                      int64_t t_ms) {
+                      int64_t t_ms, size_t coming) {
     bool shares = share_window(h, shard, s->open.count ? s->open.first_ms : t_ms, t_ms);
-    if (!shares || s->open.count >= TOC_HEAD_CHUNK_SAMPLES)
-        close_open(shard, s);
+    bool is_full = coming < MANY && toc_stream_is_full(&s->open);
+    if (!shares || is_full || s->open.count >= TOC_HEAD_CHUNK_SAMPLES)
+        close_open(h, shard, s);
 }
 
 static void append_last(struct toc_head *h, struct toc_head_shard *shard, struct toc_series *s,
                         int64_t t_ms, double value) {
-    make_room(h, shard, s, t_ms);
+    make_room(h, shard, s, t_ms, 1);
     size_t before = s->open.capacity;
     toc_stream_append(&s->open, t_ms, value);
     shard->chunk_bytes += s->open.capacity - before;
@@ -171,8 +196,8 @@ static enum toc_append insert_sample(int64_t *t, double *v, size_t *n, int64_t t
     return TOC_APPEND_DONE;
 }
 
-static enum toc_append insert_late(struct toc_head_shard *shard, struct toc_series *s, int64_t t_ms,
-                                   double value) {
+static enum toc_append insert_late(const struct toc_head *h, struct toc_head_shard *shard,
+                                   struct toc_series *s, int64_t t_ms, double value) {
     int64_t t[TOC_CHUNK_SAMPLES_MAX + 1];
     double v[TOC_CHUNK_SAMPLES_MAX + 1];
     size_t at = toc_series_chunk_place(s, t_ms), n = 0;
@@ -197,7 +222,7 @@ static enum toc_append insert_late(struct toc_head_shard *shard, struct toc_seri
         put_chunk(shard, s, at, make_chunk(shard, &t_ms, &value, 1));
     }
     if (s->open.count >= CHUNK_SPLIT)
-        close_open(shard, s);
+        close_open(h, shard, s);
     return result;
 }
 
@@ -247,7 +272,7 @@ enum toc_append toc_series_append(struct toc_head *h, struct toc_head_shard *sha
     if (is_latest(s, t_ms)) {
         append_last(h, shard, s, t_ms, value);
     } else {
-        enum toc_append result = insert_late(shard, s, t_ms, value);
+        enum toc_append result = insert_late(h, shard, s, t_ms, value);
         if (result != TOC_APPEND_DONE)
             return result;
     }
@@ -276,7 +301,7 @@ size_t toc_series_append_latest(struct toc_head *h, struct toc_head_shard *shard
     size_t done = 0;
     while (done < n && !s->histograms && !x[done].histogram && x[done].t_ms >= from_ms &&
            x[done].t_ms < until_ms && is_latest(s, x[done].t_ms)) {
-        make_room(h, shard, s, x[done].t_ms);
+        make_room(h, shard, s, x[done].t_ms, n - done);
         size_t room = TOC_MIN((size_t)TOGETHER, (size_t)TOC_HEAD_CHUNK_SAMPLES - s->open.count);
         size_t before = s->open.capacity, some = TOC_MIN(n - done, room);
         some = gather(x + done, some, TOC_MIN(until_ms, shard->window_end_ms), t, v);
@@ -346,6 +371,22 @@ int64_t toc_series_next_sample(const struct toc_series *s, int64_t from_ms) {
     if (s->histograms)
         next = TOC_MIN(next, toc_histogram_track_next_sample(s->histograms, from_ms));
     return TOC_MAX(next, from_ms);
+}
+
+static int64_t last_float(const struct toc_series *s, int64_t to_ms) {
+    if (s->open.count && s->open.first_ms <= to_ms)
+        return TOC_MIN(s->open.last_ms, to_ms);
+    for (size_t i = s->chunk_count; i-- > 0;)
+        if (s->chunks[i]->min_ms <= to_ms)
+            return TOC_MIN(s->chunks[i]->max_ms, to_ms);
+    return INT64_MIN;
+}
+
+int64_t toc_series_last_sample(const struct toc_series *s, int64_t to_ms) {
+    int64_t last = last_float(s, to_ms), min, max;
+    if (s->histograms && toc_histogram_track_bounds(s->histograms, &min, &max) && min <= to_ms)
+        last = TOC_MAX(last, TOC_MIN(max, to_ms));
+    return last;
 }
 
 int toc_series_read(const struct toc_series *s, int64_t min_ms, int64_t max_ms,

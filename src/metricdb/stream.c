@@ -30,14 +30,23 @@ static int as_integer(uint64_t bits, int64_t *out) {
     return toc_f64_bits((double)*out) == bits;
 }
 
+/* In few sizes, which fill what the allocator hands out: the room that one series grows out of is
+ * good for the next. */
+static size_t grown_capacity(size_t needed) {
+    static const uint16_t sizes[] = {40, 88, TOC_STREAM_FULL_BYTES};
+    for (size_t i = 0; i < TOC_ARRAY_LEN(sizes); i++)
+        if (needed <= sizes[i])
+            return sizes[i];
+    return needed + needed / 4 + 40;
+}
+
 /* Room for the next sample, and for about as many as will come with it. */
 static void reserve(struct toc_stream *s, unsigned more, size_t coming) {
     more += TOC_STREAM_SLACK;
     if (s->n + more <= s->capacity)
         return;
     size_t each = s->count ? s->n / s->count + 1u : 0;
-    size_t grown = s->capacity + s->capacity / 4u + 40u;
-    grown = TOC_MAX(grown, s->n + coming * each + more);
+    size_t grown = grown_capacity(s->n + (coming > 1 ? coming * each : 0) + more);
     TOC_ASSERT(grown <= UINT16_MAX);
     s->p = toc_xrealloc(s->p, grown);
     s->capacity = (uint16_t)grown;
@@ -118,6 +127,10 @@ void toc_stream_append_many(struct toc_stream *s, const int64_t *t_ms, const dou
         s->value_bits = bits;
         s->count++;
     }
+}
+
+bool toc_stream_is_full(const struct toc_stream *s) {
+    return s->n + TOC_STREAM_RESTART_MAX + TOC_STREAM_SLACK > TOC_STREAM_FULL_BYTES;
 }
 
 void toc_stream_append(struct toc_stream *s, int64_t t_ms, double value) {

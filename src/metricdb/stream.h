@@ -15,6 +15,7 @@
 #ifndef TOC_METRICDB_STREAM_H
 #define TOC_METRICDB_STREAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,7 +26,8 @@ enum {
     TOC_STREAM_RESTARTS = 3,    /* remembered ones behind the first */
     TOC_STREAM_SAMPLE_MAX = 19, /* bytes one append may take */
     TOC_STREAM_RESTART_MAX = 28,
-    TOC_STREAM_SLACK = 8, /* readable bytes that a decoder needs behind the last one */
+    TOC_STREAM_SLACK = 8,        /* readable bytes that a decoder needs behind the last one */
+    TOC_STREAM_FULL_BYTES = 152, /* memory that an open chunk should not outgrow */
 };
 
 struct toc_stream {
@@ -37,6 +39,8 @@ struct toc_stream {
     uint64_t value_bits;
 };
 
+/* Could the next sample need more memory than a chunk should have? More may be appended. */
+bool toc_stream_is_full(const struct toc_stream *s);
 /* t_ms must lie after last_ms when count > 0. */
 void toc_stream_append(struct toc_stream *s, int64_t t_ms, double value);
 /* The same for several, whose times rise. */
