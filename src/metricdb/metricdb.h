@@ -56,7 +56,7 @@ enum toc_durability {
     X(scrub_bytes_per_s, uint64_t, 4194304, "read by scrubbing at most")                         \
     X(block_span_ms, int64_t, 7200000, "time range of a block")                                  \
     X(head_base_bytes, uint64_t, 16777216, "chunk memory of the head before it is sealed early") \
-    X(head_series_bytes, uint64_t, 160, "more of it for each series")                            \
+    X(head_series_bytes, uint64_t, 256, "more of it for each series")                            \
     X(index_cache_bytes, uint64_t, 33554432, "block indexes kept in memory")                     \
     X(wal_segment_bytes, uint64_t, 67108864, "size of a log segment")                            \
     X(checkpoint_samples, uint64_t, 2000000, "samples logged before the next checkpoint")
