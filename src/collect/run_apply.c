@@ -134,14 +134,17 @@ static void put_series(const struct writer *w, struct toc_run_series *s, int64_t
         r->pending.samples_rejected++;
         return;
     }
-    /* Two lines in the same millisecond: the later one's value stays. In one body it replaces
-     * the former; a former one that is stored already is followed one millisecond later. */
-    if (s->body == r->body_number && r->points.items[s->point].t_ms == t_ms) {
+    /* Lines in the same millisecond: the latest one's value stays. In one body it replaces the one
+     * before; after one that is stored already it follows a millisecond later, and so does what
+     * comes in a millisecond that was taken that way. */
+    if (s->body == r->body_number && s->line_t_ms == t_ms) {
         r->points.items[s->point].value = value;
         return;
     }
-    if (s->last_t_ms == t_ms && s->body && s->body != r->failed_body && s->body != r->body_number)
-        t_ms++;
+    bool is_taken = s->body && t_ms >= s->line_t_ms && t_ms <= s->last_t_ms;
+    s->line_t_ms = t_ms;
+    if (is_taken)
+        t_ms = s->last_t_ms + (s->body != r->failed_body);
     s->last_t_ms = t_ms;
     s->body = r->body_number;
     s->point = r->points.count;

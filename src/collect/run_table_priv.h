@@ -105,7 +105,8 @@ struct toc_run_series {
     struct toc_labels labels; /* owned */
     uint64_t body;
     size_t point;
-    int64_t last_t_ms; /* of the last point */
+    int64_t line_t_ms; /* of the line of the last point */
+    int64_t last_t_ms; /* of the last point: that, or some milliseconds later */
 };
 
 struct toc_run *toc_run_new(struct toc_sv name);

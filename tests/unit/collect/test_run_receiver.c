@@ -345,6 +345,24 @@ static void a_later_body_in_the_same_millisecond_follows_it(void **state) {
     assert_int_equal(recorded_last(&f->sink, "train_run_state{run=\"r\"}")->t_ms, 1700000000001);
 }
 
+/* A start, an error and the end within a millisecond, each in a body of its own, and more lines in
+ * one of them: no two points at one time, of which the store would refuse the later. */
+static void many_bodies_of_one_millisecond_follow_each_other(void **state) {
+    struct fixture *f = *state;
+    const char *const series = "train_loss{run=\"r\"}";
+    assert_int_equal(put(f, "{\"t\":1700000000,\"loss\":1}"), 0);
+    assert_int_equal(put(f, "{\"t\":1700000000,\"loss\":2}\n{\"t\":1700000000,\"loss\":3}"), 0);
+    assert_int_equal(recorded_last(&f->sink, series)->t_ms, 1700000000001);
+    assert_recorded(&f->sink, series, 3);
+    assert_int_equal(put(f, "{\"t\":1700000000,\"loss\":4}"), 0);
+    assert_int_equal(recorded_last(&f->sink, series)->t_ms, 1700000000002);
+    assert_int_equal(put(f, "{\"t\":1700000000.001,\"loss\":5}"), 0);
+    assert_int_equal(recorded_last(&f->sink, series)->t_ms, 1700000000003);
+    assert_int_equal(put(f, "{\"t\":1700000000.009,\"loss\":6}"), 0);
+    assert_int_equal(recorded_last(&f->sink, series)->t_ms, 1700000000009);
+    assert_int_equal(recorded_count(&f->sink, series), 5);
+}
+
 static void limits_hold(void **state) {
     struct fixture *f = *state;
     struct toc_buf b = TOC_BUF_INIT;
@@ -447,6 +465,7 @@ int main(void) {
         T(ranks_other_than_zero_have_their_own_series),
         T(the_later_of_two_lines_in_a_millisecond_stays),
         T(a_later_body_in_the_same_millisecond_follows_it),
+        T(many_bodies_of_one_millisecond_follow_each_other),
         T(limits_hold),
         T(each_rank_tells_its_phase_and_place),
         T(many_ranks_are_told_apart),
