@@ -19,9 +19,10 @@
  *     chunk   zigzag first ms, varint last - first ms, varint samples, string bytes (chunk.h)
  *   3 open    one after the other: varint id, varint samples, string bytes (stream.h), varint
  *             samples, string bytes (histogram_track.h)
- *   4 end     varint number of the chunks file, varint bytes of it, varint series, varint log
- * segment of the position, varint last sequence of the log, varint s, s times segment, varint
- *             offset of the position in its segment (not there in files of earlier versions: 0)
+ *   4 end     varint number of the chunks file, varint bytes of it, varint series,
+ *             varint log segment of the position, varint last sequence of the log, varint s,
+ *             s times segment, varint offset of the position in its segment (not there in files
+ *             of earlier versions: 0)
  *     segment varint number, varint bytes, zigzag first ms, zigzag last ms, u8 has deletions
  *
  * Example, the payload of type 2 of a new series 5 of pairs 0 and 3 with one chunk of two samples

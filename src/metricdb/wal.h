@@ -2,15 +2,18 @@
  * Write-ahead log. A folder of segments `NNNNNNNNNN.wal`, each readable by itself:
  *
  *   segment   two copies of a 64-byte header, then records
- *   header    "TOCWAL01" | u32 version | u32 number | u64 salt | u64 first sequence | i64 created
- * ms | 20 zero bytes | u32 crc of the first 60 bytes record    u32 0x4352a1f5 | u8 type 1 | u8
- * version 1 | u16 0 | u32 payload bytes | u64 sequence | u32 crc of the 20 bytes before and the
- * payload, begun with the segment's salt | payload payload   varint n, n definitions (varint id,
- * labels) | varint m, m samples sample    tag byte, zigzag id - last id, [zigzag t - last t unless
- * 0x80], value bytes; with tag bit 0x40 neither id nor t: the series of the entry before again, as
- * much later as that was than the one before it tag low bits 0…8: zig-zag integer of that many
- * bytes; 9…16: top n-8 bytes of the double; 17: a histogram (string, histogram_code.h); 18: not a
- * sample: everything of the series from t - varint to t that was logged before is deleted
+ *   header    "TOCWAL01" | u32 version | u32 number | u64 salt | u64 first sequence |
+ *             i64 created ms | 20 zero bytes | u32 crc of the first 60 bytes
+ *   record    u32 0x4352a1f5 | u8 type 1 | u8 version 1 | u16 0 | u32 payload bytes |
+ *             u64 sequence | u32 crc of the 20 bytes before and the payload, begun with the
+ *             segment's salt | payload
+ *   payload   varint n, n definitions (varint id, labels) | varint m, m samples
+ *   sample    tag byte, zigzag id - last id, [zigzag t - last t unless 0x80], value bytes;
+ *             with tag bit 0x40 neither id nor t: the series of the entry before again, as much
+ *             later as that was than the one before it
+ *   tag       low bits 0…8: zig-zag integer of that many bytes; 9…16: top n-8 bytes of the double;
+ *             17: a histogram (string, histogram_code.h); 18: not a sample: everything of the
+ *             series from t - varint to t that was logged before is deleted
  *
  * Ids mean something within one segment only. A series is defined by the first two records that use
  * it in a segment, so that any one damaged record costs the samples in it and nothing else. Whoever
