@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/hash.h"
+#include "base/hash_index.h"
 #include "codec/compress.h"
 #include "metricdb/block.h"
 #include "metricdb/block_format.h"
@@ -16,7 +17,6 @@ struct pair {
     struct toc_sv name, value; /* owned copies in one block at name.p */
     struct toc_buf postings;
     uint32_t series, last;
-    uint32_t hash;
 };
 
 struct toc_block_writer {
@@ -27,8 +27,7 @@ struct toc_block_writer {
     uint64_t file_at; /* bytes of the chunks file that were written */
     struct toc_buf out;
     TOC_VEC(struct pair) pairs;
-    uint32_t *numbers; /* hash table of number + 1 of a pair; 0: free */
-    size_t number_capacity;
+    struct toc_hash_index pair_index;
     struct toc_buf entries;
     TOC_VEC(uint32_t) entry_at;
     struct toc_buf key;
@@ -53,7 +52,7 @@ static void free_writer(struct toc_block_writer **writer) {
     }
     TOC_VEC_FINI(&w->pairs);
     TOC_VEC_FINI(&w->entry_at);
-    toc_free(w->numbers);
+    toc_hash_index_fini(&w->pair_index);
     toc_buf_fini(&w->out);
     toc_buf_fini(&w->entries);
     toc_buf_fini(&w->key);
@@ -142,41 +141,28 @@ static size_t run_end(const struct toc_series_buffer *b, size_t from) {
 
 /* --- entries --- */
 
-static void grow_numbers(struct toc_block_writer *w) {
-    size_t capacity = w->number_capacity ? w->number_capacity * 2 : 256;
-    toc_free(w->numbers);
-    w->numbers = TOC_NEW_ARRAY(uint32_t, capacity);
-    w->number_capacity = capacity;
-    for (size_t i = 0; i < w->pairs.count; i++) {
-        size_t at = w->pairs.items[i].hash & (capacity - 1);
-        while (w->numbers[at])
-            at = (at + 1) & (capacity - 1);
-        w->numbers[at] = (uint32_t)i + 1;
-    }
-}
-
-static uint32_t add_pair(struct toc_block_writer *w, struct toc_label l, uint32_t hash) {
+static void add_pair(struct toc_block_writer *w, struct toc_label l) {
     char *copy = toc_xalloc(l.name.n + l.value.n);
     memcpy(copy, l.name.p, l.name.n);
     if (l.value.n)
         memcpy(copy + l.name.n, l.value.p, l.value.n);
-    struct pair p = {.name = {copy, l.name.n}, .value = {copy + l.name.n, l.value.n}, .hash = hash};
+    struct pair p = {.name = {copy, l.name.n}, .value = {copy + l.name.n, l.value.n}};
     TOC_VEC_PUSH(&w->pairs, p);
-    return (uint32_t)w->pairs.count;
 }
 
 static uint32_t pair_number(struct toc_block_writer *w, struct toc_label l) {
     uint32_t hash = (uint32_t)toc_hash64(l.value.p, l.value.n, toc_hash64(l.name.p, l.name.n, 0));
-    if (w->pairs.count * 4 >= w->number_capacity * 3)
-        grow_numbers(w);
-    size_t mask = w->number_capacity - 1, at = hash & mask;
-    for (; w->numbers[at]; at = (at + 1) & mask) {
-        const struct pair *p = &w->pairs.items[w->numbers[at] - 1];
-        if (p->hash == hash && toc_sv_eq(p->value, l.value) && toc_sv_eq(p->name, l.name))
-            return w->numbers[at] - 1;
+    uint32_t number;
+    struct toc_hash_walk walk = toc_hash_index_walk(&w->pair_index, hash);
+    while (toc_hash_walk_next(&walk, &number)) {
+        const struct pair *p = &w->pairs.items[number];
+        if (toc_sv_eq(p->value, l.value) && toc_sv_eq(p->name, l.name))
+            return number;
     }
-    w->numbers[at] = add_pair(w, l, hash);
-    return w->numbers[at] - 1;
+    number = (uint32_t)w->pairs.count;
+    toc_hash_index_put(&w->pair_index, hash, number);
+    add_pair(w, l);
+    return number;
 }
 
 static void put_labels(struct toc_block_writer *w, struct toc_labels labels) {

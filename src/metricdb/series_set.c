@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/assert.h"
+#include "base/hash_index.h"
 #include "metricdb/rollups.h"
 
 /*
@@ -29,14 +30,12 @@ struct freeze {
     TOC_VEC(struct found) found;
     uint32_t *entry_of_id; /* id of the head → entry + 1 */
     size_t head_entries;
-    /* Entries without a series of the head, by hash of their labels: place in `orphans` + 1. */
-    uint32_t *slots;
-    size_t slot_capacity;
     TOC_VEC(struct orphan) orphans;
+    struct toc_hash_index orphan_index; /* by hash of their labels */
 };
 
+/* An entry without a series of the head. */
 struct orphan {
-    uint64_t hash;
     uint32_t entry;
     struct toc_set_part part;
 };
@@ -100,36 +99,22 @@ static struct toc_labels part_labels(const struct freeze *f, struct toc_set_part
     return labels;
 }
 
-static void grow_slots(struct freeze *f) {
-    size_t capacity = f->slot_capacity ? f->slot_capacity * 2 : 256;
-    toc_free(f->slots);
-    f->slots = TOC_NEW_ARRAY(uint32_t, capacity);
-    f->slot_capacity = capacity;
-    for (size_t i = 0; i < f->orphans.count; i++) {
-        size_t at = (size_t)f->orphans.items[i].hash & (capacity - 1);
-        while (f->slots[at])
-            at = (at + 1) & (capacity - 1);
-        f->slots[at] = (uint32_t)i + 1;
-    }
-}
-
 /* The entry of a series that the head does not have: that of the same labels in an older block, or
  * a new one. */
 static uint32_t orphan_entry(struct freeze *f, struct toc_set_part part, struct toc_labels labels,
                              uint64_t hash) {
     struct toc_label theirs[TOC_SERIES_LABELS_MAX];
-    if (f->orphans.count * 2 >= f->slot_capacity)
-        grow_slots(f);
-    size_t mask = f->slot_capacity - 1, at = (size_t)hash & mask;
-    for (; f->slots[at]; at = (at + 1) & mask) {
-        const struct orphan *o = &f->orphans.items[f->slots[at] - 1];
-        if (o->hash == hash && toc_labels_eq(labels, part_labels(f, o->part, theirs)))
+    uint32_t place;
+    struct toc_hash_walk walk = toc_hash_index_walk(&f->orphan_index, (uint32_t)hash);
+    while (toc_hash_walk_next(&walk, &place)) {
+        const struct orphan *o = &f->orphans.items[place];
+        if (toc_labels_eq(labels, part_labels(f, o->part, theirs)))
             return o->entry;
     }
+    toc_hash_index_put(&f->orphan_index, (uint32_t)hash, (uint32_t)f->orphans.count);
     TOC_VEC_PUSH(&f->entries, ((struct toc_set_entry){0}));
     uint32_t entry = (uint32_t)f->entries.count;
-    TOC_VEC_PUSH(&f->orphans, ((struct orphan){hash, entry, part}));
-    f->slots[at] = (uint32_t)f->orphans.count;
+    TOC_VEC_PUSH(&f->orphans, ((struct orphan){entry, part}));
     return entry;
 }
 
@@ -353,7 +338,7 @@ int toc_metricdb_set_open(struct toc_metricdb *db, const struct toc_select *s,
     TOC_VEC_FINI(&f.found);
     TOC_VEC_FINI(&f.orphans);
     toc_free(f.entry_of_id);
-    toc_free(f.slots);
+    toc_hash_index_fini(&f.orphan_index);
     if (rc)
         toc_errf(err, rc, "cannot read a block in %s: %s", db->block_dir, toc_strerror(rc));
     else if (s->sorted && (rc = sort_entries(set)))
