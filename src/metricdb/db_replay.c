@@ -103,8 +103,8 @@ static void load_checkpoint(struct toc_metricdb *db, struct toc_checkpoint_end *
         db->checkpoints.loaded_samples = toc_head_bounds(&db->head).samples;
 }
 
-static void replay(struct toc_metricdb *db, const uint64_t *numbers, size_t count,
-                   uint64_t last_held) {
+static int replay(struct toc_metricdb *db, const uint64_t *numbers, size_t count,
+                  uint64_t last_held, struct toc_err *err) {
     struct toc_mono start = toc_clock_mono(db->clock);
     struct toc_checkpoint_end end;
     load_checkpoint(db, &end);
@@ -122,9 +122,11 @@ static void replay(struct toc_metricdb *db, const uint64_t *numbers, size_t coun
     db->checkpoints.tail_samples = db->replay_samples;
     db->checkpoints.tail_bytes = r.bytes;
     db->replay_seconds = (double)(toc_clock_mono(db->clock).ns - start.ns) / 1e9;
+    int rc = r.newer ? toc_wal_refuse_newer(db->wal_dir, r.newer, err) : 0;
     toc_free(r.segments);
     toc_log_replay_fini(&r);
     toc_checkpoint_fini_end(&end);
+    return rc;
 }
 
 int toc_metricdb_replay(struct toc_metricdb *db, struct toc_err *err) {
@@ -135,7 +137,7 @@ int toc_metricdb_replay(struct toc_metricdb *db, struct toc_err *err) {
     if (rc)
         rc = toc_errf(err, rc, "cannot list %s: %s", db->wal_dir, toc_strerror(rc));
     else
-        replay(db, numbers, count, last_held);
+        rc = replay(db, numbers, count, last_held, err);
     toc_free(numbers);
     return rc;
 }

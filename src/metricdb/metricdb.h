@@ -108,7 +108,7 @@ const char *toc_metricdb_expiry_text(enum toc_metricdb_expiry reason);
 
 /* Opens or makes the database: takes the lock of the directory (TOC_ELOCKED when another process
  * has it), replays the log. Damage never refuses the start: it is counted in the stats and logged.
- */
+ * A log of a newer release does (TOC_EVERSION), and stays as it is. */
 int toc_metricdb_open(const struct toc_metricdb_options *options, struct toc_metricdb **out,
                       struct toc_err *err) TOC_MUST_CHECK;
 /* Ends it; no call may be under way. NULL is accepted. */

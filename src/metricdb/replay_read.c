@@ -194,6 +194,10 @@ static void note_segment(struct toc_log_replay *r, int rc, struct toc_wal_summar
     rc = !rc && r->lacked_memory ? TOC_ENOMEM : rc;
     db->replay_records += sum->records;
     r->bytes += sum->bytes;
+    if (rc == TOC_EVERSION) {
+        r->newer = r->number;
+        return;
+    }
     if (rc && !toc_wal_is_unborn(rc, sum)) {
         struct toc_metricdb_loss loss = {.bytes = sum->bytes};
         memcpy(loss.path, r->path, sizeof loss.path);
@@ -277,7 +281,9 @@ static void read_record(struct toc_log_replay *r) {
 
 void toc_log_replay_read(struct toc_log_replay *r) {
     while (!r->is_done && !toc_log_replay_batch_is_full(r->batch)) {
-        if (r->reader) {
+        if (r->newer) {
+            r->is_done = true;
+        } else if (r->reader) {
             read_record(r);
         } else if (r->next < r->count) {
             begin_segment(r);

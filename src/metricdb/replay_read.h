@@ -20,6 +20,7 @@ struct toc_log_replay {
     size_t count, next;
     const struct toc_checkpoint_end *end; /* of the checkpoint that was read; zeros: none */
     struct toc_wal_segment *segments;     /* out: what is known of each */
+    uint64_t newer; /* number of a segment that a newer release wrote; 0: none */
     uint64_t last_sequence;
     uint64_t bytes;                     /* read */
     struct toc_log_replay_batch *batch; /* being filled */

@@ -14,7 +14,8 @@ struct verify {
     toc_on_damage *fn;
     void *ctx;
     struct toc_metricdb_verdict *out;
-    const char *file; /* being read, relative to dir */
+    struct toc_err *err; /* of what stops it */
+    const char *file;    /* being read, relative to dir */
     int store;
     struct toc_series_buffer columns;
 };
@@ -70,8 +71,8 @@ static void on_damage(void *ctx, uint64_t offset, uint64_t bytes, bool is_tail, 
     }
 }
 
-static void verify_segment(struct verify *v, const char *wal_dir, uint64_t number,
-                           struct tail *tail, uint64_t *io_last) {
+static int verify_segment(struct verify *v, const char *wal_dir, uint64_t number, struct tail *tail,
+                          uint64_t *io_last) {
     char path[4096];
     struct toc_wal_summary sum;
     struct tail now = {.v = v, .number = number}, before = *tail;
@@ -81,6 +82,8 @@ static void verify_segment(struct verify *v, const char *wal_dir, uint64_t numbe
     toc_wal_path(wal_dir, number, path, sizeof path);
     v->file = now.file;
     int rc = toc_wal_read(v->vfs, path, &visitor, &sum);
+    if (rc == TOC_EVERSION)
+        return toc_wal_refuse_newer(wal_dir, number, v->err);
     if (rc && rc != TOC_ENOENT &&
         !toc_wal_is_unborn(rc, &sum)) { /* a running daemon may have deleted it */
         struct toc_metricdb_loss loss = {.bytes = sum.bytes};
@@ -101,6 +104,7 @@ static void verify_segment(struct verify *v, const char *wal_dir, uint64_t numbe
     *io_last = TOC_MAX(*io_last, sum.last_sequence);
     v->out->wal_segments++;
     v->out->wal_records += sum.records;
+    return 0;
 }
 
 static int verify_wal(struct verify *v) {
@@ -111,7 +115,7 @@ static int verify_wal(struct verify *v) {
     snprintf(dir, sizeof dir, "%s/wal", v->dir);
     int rc = toc_wal_list(v->vfs, dir, &numbers, &count);
     for (size_t i = 0; i < count && !rc; i++)
-        verify_segment(v, dir, numbers[i], &tail, &last);
+        rc = verify_segment(v, dir, numbers[i], &tail, &last);
     toc_free(numbers);
     return rc;
 }
@@ -346,7 +350,7 @@ static int verify_exemplars(struct verify *v) {
 
 int toc_metricdb_verify(struct toc_vfs *vfs, const char *dir, toc_on_damage *fn, void *ctx,
                         struct toc_metricdb_verdict *out, struct toc_err *err) {
-    struct verify v = {.vfs = vfs, .dir = dir, .fn = fn, .ctx = ctx, .out = out};
+    struct verify v = {.vfs = vfs, .dir = dir, .fn = fn, .ctx = ctx, .out = out, .err = err};
     *out = (struct toc_metricdb_verdict){0};
     int rc = verify_wal(&v);
     if (!rc)

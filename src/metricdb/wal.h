@@ -4,7 +4,7 @@
  *   segment   two copies of a 64-byte header, then records
  *   header    "TOCWAL01" | u32 version | u32 number | u64 salt | u64 first sequence |
  *             i64 created ms | 20 zero bytes | u32 crc of the first 60 bytes
- *   record    u32 0x4352a1f5 | u8 type 1 | u8 version 1 | u16 0 | u32 payload bytes |
+ *   record    u32 0x4352a1f5 | u8 type 1 | u8 version | u16 0 | u32 payload bytes |
  *             u64 sequence | u32 crc of the 20 bytes before and the payload, begun with the
  *             segment's salt | payload
  *   payload   varint n, n definitions (varint id, labels) | varint m, m samples
@@ -14,6 +14,8 @@
  *   tag       low bits 0…8: zig-zag integer of that many bytes; 9…16: top n-8 bytes of the double;
  *             17: a histogram (string, histogram_code.h); 18: not a sample: everything of the
  *             series from t - varint to t that was logged before is deleted
+ *   version   2; 1, from before tag bit 0x40, is read, too. A segment of a later one is no damage:
+ *             who meets it refuses to go on (TOC_EVERSION), for it may hold anything
  *
  * Ids mean something within one segment only. A series is defined by the first two records that use
  * it in a segment, so that any one damaged record costs the samples in it and nothing else. Whoever
@@ -194,7 +196,7 @@ static inline bool toc_wal_is_unborn(int rc, const struct toc_wal_summary *sum) 
     return rc == TOC_ECORRUPT && sum->bytes <= 2 * (uint64_t)TOC_WAL_HEADER_BYTES;
 }
 /* Reads a segment from front to end. 0 also when damaged; an error means that the file cannot be
- * read or is no segment at all (TOC_ECORRUPT). */
+ * read, is no segment at all (TOC_ECORRUPT) or one of a newer release (TOC_EVERSION). */
 int toc_wal_read(struct toc_vfs *vfs, const char *path, const struct toc_wal_visitor *v,
                  struct toc_wal_summary *out) TOC_MUST_CHECK;
 /* The same record by record, also while the segment is being written. */
@@ -215,6 +217,8 @@ void toc_wal_reader_finish(struct toc_wal_reader *r);
 struct toc_wal_summary toc_wal_reader_summary(const struct toc_wal_reader *r);
 uint64_t toc_wal_reader_offset(const struct toc_wal_reader *r);
 uint64_t toc_wal_reader_salt(const struct toc_wal_reader *r);
+/* Tells people of a segment of a newer release, and returns TOC_EVERSION. */
+int toc_wal_refuse_newer(const char *dir, uint64_t number, struct toc_err *err);
 /* Numbers of the segments in a folder, sorted; none when the folder is missing. */
 int toc_wal_list(struct toc_vfs *vfs, const char *dir, uint64_t **out_numbers,
                  size_t *out_count) TOC_MUST_CHECK;

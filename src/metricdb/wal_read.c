@@ -12,6 +12,15 @@ void toc_wal_path(const char *dir, uint64_t number, char *out, size_t out_size) 
     snprintf(out, out_size, "%s/%010llu.wal", dir, (unsigned long long)number);
 }
 
+int toc_wal_refuse_newer(const char *dir, uint64_t number, struct toc_err *err) {
+    char path[4096];
+    toc_wal_path(dir, number, path, sizeof path);
+    return toc_errf(err, TOC_EVERSION,
+                    "log segment %s was written by a newer release: run that release or restore "
+                    "an older backup",
+                    path);
+}
+
 /* --- listing --- */
 
 struct numbers {

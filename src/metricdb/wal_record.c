@@ -4,7 +4,7 @@
 #include "base/hash.h"
 #include "model/sample.h"
 
-enum { VERSION = 1, TYPE_SAMPLES = 1, CRC_AT = 20 };
+enum { VERSION = 2, TYPE_SAMPLES = 1, CRC_AT = 20 };
 enum { TAG_SAME_TIME = 0x80, TAG_NEXT = 0x40, TAG_KIND = 0x3f };
 enum { TAG_DOUBLE = 8, TAG_HISTOGRAM = 17, TAG_DELETION = 18 };
 
@@ -26,7 +26,11 @@ void toc_wal_put_header(struct toc_buf *out, uint64_t number, uint64_t salt,
     }
 }
 
-static bool get_copy(struct toc_sv bytes, struct toc_wal_header *out) {
+static bool is_known(uint32_t version) {
+    return version >= 1 && version <= VERSION;
+}
+
+static int get_copy(struct toc_sv bytes, struct toc_wal_header *out) {
     struct toc_reader r = toc_reader_make(bytes);
     struct toc_sv magic = toc_read_bytes(&r, 8);
     uint32_t version = toc_read_u32(&r);
@@ -36,20 +40,23 @@ static bool get_copy(struct toc_sv bytes, struct toc_wal_header *out) {
     out->created_ms = (int64_t)toc_read_u64(&r);
     toc_read_bytes(&r, 20);
     uint32_t crc = toc_read_u32(&r);
-    return !r.error && toc_sv_eq(magic, TOC_SV(TOC_WAL_SEGMENT_MAGIC)) && version == VERSION &&
-           crc == toc_crc32c(0, bytes.p, TOC_WAL_HEADER_BYTES - 4);
+    if (r.error || !toc_sv_eq(magic, TOC_SV(TOC_WAL_SEGMENT_MAGIC)) || !version ||
+        crc != toc_crc32c(0, bytes.p, TOC_WAL_HEADER_BYTES - 4))
+        return TOC_ECORRUPT;
+    return is_known(version) ? 0 : TOC_EVERSION;
 }
 
 int toc_wal_get_header(struct toc_sv bytes, struct toc_wal_header *out) {
     struct toc_wal_header second = {0};
     *out = (struct toc_wal_header){0};
-    bool first_is_whole = get_copy(toc_sv_sub(bytes, 0, TOC_WAL_HEADER_BYTES), out);
-    bool second_is_whole =
-        get_copy(toc_sv_sub(bytes, TOC_WAL_HEADER_BYTES, TOC_WAL_HEADER_BYTES), &second);
-    if (!first_is_whole)
+    int rc = get_copy(toc_sv_sub(bytes, 0, TOC_WAL_HEADER_BYTES), out);
+    int other = get_copy(toc_sv_sub(bytes, TOC_WAL_HEADER_BYTES, TOC_WAL_HEADER_BYTES), &second);
+    if (rc == TOC_EVERSION || other == TOC_EVERSION)
+        return TOC_EVERSION;
+    if (rc)
         *out = second;
-    out->has_bad_copy = first_is_whole != second_is_whole;
-    return first_is_whole || second_is_whole ? 0 : TOC_ECORRUPT;
+    out->has_bad_copy = rc != other;
+    return rc ? other : 0;
 }
 
 uint32_t toc_wal_salt_crc(uint64_t salt) {
@@ -226,7 +233,7 @@ size_t toc_wal_record_check(struct toc_sv bytes, uint32_t salt_crc, uint64_t *ou
     uint32_t payload = toc_read_u32(&r);
     *out_sequence = toc_read_u64(&r);
     uint32_t crc = toc_read_u32(&r);
-    if (magic != TOC_WAL_RECORD_MAGIC || type != TYPE_SAMPLES || version != VERSION ||
+    if (magic != TOC_WAL_RECORD_MAGIC || type != TYPE_SAMPLES || !is_known(version) ||
         payload > TOC_WAL_PAYLOAD_MAX)
         return 0;
     if (toc_reader_left(&r) < payload)

@@ -16,7 +16,8 @@ struct toc_wal_header {
     int64_t created_ms;
     bool has_bad_copy;
 };
-/* From the first of the two copies that is whole; TOC_ECORRUPT when none is. */
+/* From the first of the two copies that is whole; TOC_ECORRUPT when none is, TOC_EVERSION when a
+ * newer release wrote it. */
 int toc_wal_get_header(struct toc_sv bytes, struct toc_wal_header *out) TOC_MUST_CHECK;
 /* Where the checksums of the records of a segment begin. */
 uint32_t toc_wal_salt_crc(uint64_t salt);
