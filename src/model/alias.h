@@ -1,7 +1,7 @@
 /*
  * Names that other programs have for what Tocsin knows by one name: packs/aliases.tsv. One table
- * for tags of TensorBoard and keys of logs, for series of servers and devices, and for metrics
- * that were renamed. Immutable: any number of threads.
+ * for tags of TensorBoard and keys of logs, for series of training programs, and for metrics that
+ * were renamed. Immutable: any number of threads.
  */
 #ifndef TOC_MODEL_ALIAS_H
 #define TOC_MODEL_ALIAS_H
@@ -16,7 +16,7 @@
 #define TOC_ALIAS_KIND_TABLE(X)                                                       \
     X(TOC_ALIAS_TAG, "tag")       /* a scalar of a training program */                \
     X(TOC_ALIAS_SUM, "sum")       /* the same, and lines of a log give parts of it */ \
-    X(TOC_ALIAS_SERIES, "series") /* a series of a server, a device, a program */     \
+    X(TOC_ALIAS_SERIES, "series") /* a series of a training program */                \
     X(TOC_ALIAS_RENAME, "rename") /* today's name of a metric and a former one */     \
     X(TOC_ALIAS_PHASE, "phase")   /* part of a tag that says train or val */          \
     X(TOC_ALIAS_PREFIX, "prefix") /* start of a histogram's tag: grad, … */         \

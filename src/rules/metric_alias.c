@@ -9,8 +9,7 @@ enum { NAME_MAX_BYTES = 200 };
 
 /* Does a row name one metric twice, in one unit? */
 static bool is_same_metric(const struct toc_alias *a) {
-    bool is_run = a->kind == TOC_ALIAS_SERIES && toc_sv_starts_with(a->canonical, TOC_SV("train_"));
-    return (a->kind == TOC_ALIAS_RENAME || is_run) && a->scale == 1;
+    return (a->kind == TOC_ALIAS_RENAME || a->kind == TOC_ALIAS_SERIES) && a->scale == 1;
 }
 
 /* Read both ways. */
