@@ -26,9 +26,7 @@ int toc_table_word(const char *const *words, size_t count, struct toc_sv word) {
     return -1;
 }
 
-int toc_table_each(struct toc_sv text,
-                   int (*take)(void *table, struct toc_sv line, int row, struct toc_err *err),
-                   void *table, struct toc_err *err) {
+int toc_table_each(struct toc_sv text, toc_table_take *take, void *table, struct toc_err *err) {
     struct toc_sv line;
     int rc = 0;
     for (int row = 1; rc == 0 && toc_sv_split(&text, '\n', &line); row++)

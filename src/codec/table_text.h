@@ -17,8 +17,8 @@ int toc_table_bad(struct toc_err *err, int row, int column, const char *name, co
 int toc_table_word(const char *const *words, size_t count, struct toc_sv word);
 /* Calls take for each row that is neither empty nor a comment, until one fails; rows count from 1.
  */
-int toc_table_each(struct toc_sv text,
-                   int (*take)(void *table, struct toc_sv line, int row, struct toc_err *err),
-                   void *table, struct toc_err *err) TOC_MUST_CHECK;
+typedef int toc_table_take(void *table, struct toc_sv line, int row, struct toc_err *err);
+int toc_table_each(struct toc_sv text, toc_table_take *take, void *table,
+                   struct toc_err *err) TOC_MUST_CHECK;
 
 #endif

@@ -89,7 +89,6 @@ struct toc_run_log_row {
 
 struct toc_run_log_table {
     char *text;
-    bool is_checked; /* by a test: samples are not tried */
     struct toc_run_log_row *rows;
     size_t count;
     struct toc_literal_set *literals; /* of all prefilters, by row; NULL while rows are added */

@@ -144,7 +144,7 @@ static int fill(struct toc_run_log_row *r, const struct toc_sv *f, int row, stru
 
 static int add_row(void *table, struct toc_sv line, int row, struct toc_err *err) {
     struct toc_run_log_table *t = table;
-    struct toc_sv fields[COLUMNS], groups[TOC_RUN_LOG_GROUPS_MAX];
+    struct toc_sv fields[COLUMNS];
     int rc = toc_table_fields(line, row, fields, COLUMNS, err);
     if (rc < 0)
         return rc;
@@ -155,9 +155,17 @@ static int add_row(void *table, struct toc_sv line, int row, struct toc_err *err
             return bad(err, row, ID, "this id is there already", fields[ID]);
     /* Counted before it is filled: what a bad row has made is freed with the table. */
     struct toc_run_log_row *r = &t->rows[t->count++];
-    rc = fill(r, fields, row, err);
-    if (rc < 0 || t->is_checked)
+    return fill(r, fields, row, err);
+}
+
+/* And its sample is of this row. */
+static int add_checked_row(void *table, struct toc_sv line, int row, struct toc_err *err) {
+    struct toc_run_log_table *t = table;
+    struct toc_sv groups[TOC_RUN_LOG_GROUPS_MAX];
+    int rc = add_row(table, line, row, err);
+    if (rc < 0)
         return rc;
+    const struct toc_run_log_row *r = &t->rows[t->count - 1];
     return toc_run_log_match(t, r->sample, groups) == r
                ? 0
                : bad(err, row, SAMPLE, "no row or another one knows this line", r->sample);
@@ -193,13 +201,12 @@ static int build_literals(struct toc_run_log_table *t, struct toc_err *err) {
     return rc ? toc_errf(err, rc, "column prefilter: %s", toc_strerror(rc)) : 0;
 }
 
-static int parse(struct toc_sv text, bool is_checked, struct toc_run_log_table **out_table,
+static int parse(struct toc_sv text, toc_table_take *take, struct toc_run_log_table **out_table,
                  struct toc_err *err) {
     struct toc_run_log_table *t = TOC_NEW(struct toc_run_log_table);
-    t->is_checked = is_checked;
     t->text = toc_sv_dup_cstr(text);
     t->rows = TOC_NEW_ARRAY(struct toc_run_log_row, TOC_RUN_LOG_ROWS_MAX);
-    int rc = toc_table_each(toc_sv_make(t->text, text.n), add_row, t, err);
+    int rc = toc_table_each(toc_sv_make(t->text, text.n), take, t, err);
     if (rc == 0)
         rc = build_literals(t, err);
     t->is_blind = is_blind(t);
@@ -211,11 +218,11 @@ static int parse(struct toc_sv text, bool is_checked, struct toc_run_log_table *
 
 int toc_run_log_table_parse(struct toc_sv text, struct toc_run_log_table **out_table,
                             struct toc_err *err) {
-    return parse(text, false, out_table, err);
+    return parse(text, add_checked_row, out_table, err);
 }
 
 int toc_run_log_table_builtin(struct toc_run_log_table **out_table, struct toc_err *err) {
-    return parse(toc_run_log_table_text(), true, out_table, err);
+    return parse(toc_run_log_table_text(), add_row, out_table, err);
 }
 
 struct toc_sv toc_run_log_table_text(void) {

@@ -9,7 +9,7 @@ enum { ID, PATTERN, ICASE, PART, CHECK, POSITIVE, NEGATIVE, COLUMNS };
 enum { GROUPS_MAX = 12 };
 
 struct rule {
-    struct toc_sv id, positive, negative;
+    struct toc_sv id, pattern, positive, negative;
     struct toc_regex *regex;
     int group; /* 0 = the whole match */
     bool is_block;
@@ -17,8 +17,7 @@ struct rule {
 };
 
 struct toc_redactor {
-    char *text;      /* the views point here */
-    bool is_checked; /* by a test: expressions wait until a line needs them */
+    char *text; /* the views point here */
     struct rule items[TOC_REDACT_RULES_MAX];
     size_t count;
 };
@@ -78,21 +77,13 @@ static int parse_check(struct toc_sv text, struct rule *r) {
     return r->is_valid || !text.n ? 0 : TOC_EPARSE;
 }
 
-static int compile(const struct toc_redactor *t, struct rule *r, const struct toc_sv *f, int row,
-                   struct toc_err *err) {
-    unsigned flags = TOC_REGEX_SEARCH | (t->is_checked ? TOC_REGEX_LATE : 0);
+static int make_expression(struct rule *r, bool ignores_case, struct toc_err *err) {
     struct toc_buf text = TOC_BUF_INIT;
-    struct toc_err why = {0};
-    toc_buf_append_cstr(&text, f[ICASE].n ? "(?i)" : "");
-    toc_buf_append_sv(&text, f[PATTERN]);
-    int rc = toc_regex_new(toc_buf_sv(&text), flags, &r->regex, &why);
+    toc_buf_append_cstr(&text, ignores_case ? "(?i)" : "");
+    toc_buf_append_sv(&text, r->pattern);
+    int rc = toc_regex_new(toc_buf_sv(&text), TOC_REGEX_SEARCH | TOC_REGEX_LATE, &r->regex, err);
     toc_buf_fini(&text);
-    if (rc < 0)
-        return toc_err_at(err, rc, row, PATTERN + 1, "column pattern: %s", why.message);
-    int groups = t->is_checked ? r->group : toc_regex_group_count(r->regex);
-    if (groups >= GROUPS_MAX || r->group > groups)
-        return bad(err, row, PART, "no such group in the expression", f[PATTERN]);
-    return 0;
+    return rc;
 }
 
 static int add_row(void *table, struct toc_sv line, int row, struct toc_err *err) {
@@ -104,7 +95,7 @@ static int add_row(void *table, struct toc_sv line, int row, struct toc_err *err
     if (t->count == TOC_REDACT_RULES_MAX)
         return toc_err_at(err, TOC_ELIMIT, row, 1, "more than %d rows", (int)TOC_REDACT_RULES_MAX);
     struct rule *r = &t->items[t->count++];
-    r->id = f[ID], r->positive = f[POSITIVE], r->negative = f[NEGATIVE];
+    r->id = f[ID], r->pattern = f[PATTERN], r->positive = f[POSITIVE], r->negative = f[NEGATIVE];
     if (!f[ID].n)
         return bad(err, row, ID, "expected a name", f[ID]);
     if (f[ICASE].n && !toc_sv_eq_cstr(f[ICASE], "i"))
@@ -113,7 +104,24 @@ static int add_row(void *table, struct toc_sv line, int row, struct toc_err *err
         return bad(err, row, PART, "expected all, g1 to g9 or block", f[PART]);
     if (parse_check(f[CHECK], r) < 0)
         return bad(err, row, CHECK, "expected luhn, cn_id18 or nothing", f[CHECK]);
-    return compile(t, r, f, row, err);
+    return make_expression(r, f[ICASE].n > 0, err);
+}
+
+static int check_expression(const struct rule *r, int row, struct toc_err *err) {
+    struct toc_err why = {0};
+    int rc = toc_regex_check(r->regex, &why);
+    if (rc < 0)
+        return toc_err_at(err, rc, row, PATTERN + 1, "column pattern: %s", why.message);
+    int groups = toc_regex_group_count(r->regex);
+    if (groups >= GROUPS_MAX || r->group > groups)
+        return bad(err, row, PART, "no such group in the expression", r->pattern);
+    return 0;
+}
+
+static int add_checked_row(void *table, struct toc_sv line, int row, struct toc_err *err) {
+    struct toc_redactor *t = table;
+    int rc = add_row(table, line, row, err);
+    return rc < 0 ? rc : check_expression(&t->items[t->count - 1], row, err);
 }
 
 static size_t apply(const struct rule *r, struct toc_sv line, struct toc_buf *out);
@@ -134,14 +142,11 @@ static int check_samples(const struct toc_redactor *t, struct toc_err *err) {
     return rc;
 }
 
-static int parse(struct toc_sv text, bool is_checked, struct toc_redactor **out,
+static int parse(struct toc_sv text, toc_table_take *take, struct toc_redactor **out,
                  struct toc_err *err) {
     struct toc_redactor *t = TOC_NEW(struct toc_redactor);
-    t->is_checked = is_checked;
     t->text = toc_sv_dup_cstr(text);
-    int rc = toc_table_each(toc_sv_make(t->text, text.n), add_row, t, err);
-    if (rc == 0 && !is_checked)
-        rc = check_samples(t, err);
+    int rc = toc_table_each(toc_sv_make(t->text, text.n), take, t, err);
     if (rc < 0)
         toc_redactor_free(&t);
     *out = t;
@@ -149,11 +154,16 @@ static int parse(struct toc_sv text, bool is_checked, struct toc_redactor **out,
 }
 
 int toc_redactor_parse(struct toc_sv text, struct toc_redactor **out, struct toc_err *err) {
-    return parse(text, false, out, err);
+    int rc = parse(text, add_checked_row, out, err);
+    if (rc == 0)
+        rc = check_samples(*out, err);
+    if (rc < 0)
+        toc_redactor_free(out);
+    return rc;
 }
 
 int toc_redactor_builtin(struct toc_redactor **out, struct toc_err *err) {
-    return parse(toc_redactor_text(), true, out, err);
+    return parse(toc_redactor_text(), add_row, out, err);
 }
 
 struct toc_sv toc_redactor_text(void) {

@@ -24,8 +24,7 @@ enum column {
 enum { COLUMNS = NEGATIVE + 1, LITERALS_MAX = 2048 };
 
 struct toc_signature_table {
-    char *text;      /* all views point here */
-    bool is_checked; /* by a test: what is dear waits until it is needed */
+    char *text; /* all views point here */
     struct toc_signature *items;
     size_t count;
     struct toc_literal_set *literals;
@@ -96,27 +95,16 @@ static bool has_groups_of_fields(const struct toc_signature *s) {
     return true;
 }
 
-static int compile(struct toc_signature *s, bool is_checked, int row, struct toc_err *err) {
+static int make_expression(struct toc_signature *s, struct toc_err *err) {
     struct toc_buf pattern = TOC_BUF_INIT;
-    struct toc_err reason = {0};
-    unsigned flags = TOC_REGEX_SEARCH | (is_checked ? TOC_REGEX_LATE : 0);
     toc_buf_append_cstr(&pattern, s->ignores_case ? "(?i)" : "");
     toc_buf_append_sv(&pattern, s->pattern);
-    int rc = toc_regex_new(toc_buf_sv(&pattern), flags, &s->regex, &reason);
+    int rc = toc_regex_new(toc_buf_sv(&pattern), TOC_REGEX_SEARCH | TOC_REGEX_LATE, &s->regex, err);
     toc_buf_fini(&pattern);
-    if (rc < 0)
-        return toc_err_at(err, rc, row, PATTERN + 1, "column pattern: %s", reason.message);
-    if (is_checked)
-        return 0;
-    if (toc_regex_group_count(s->regex) >= TOC_SIGNATURE_GROUPS_MAX)
-        return bad(err, row, PATTERN, "expected at most 15 groups", s->pattern);
-    if (!has_groups_of_fields(s))
-        return bad(err, row, FIELDS, "the expression has fewer groups", s->pattern);
-    return 0;
+    return rc;
 }
 
-static int fill(struct toc_signature *s, const struct toc_sv *f, bool is_checked, int row,
-                struct toc_err *err) {
+static int fill(struct toc_signature *s, const struct toc_sv *f, int row, struct toc_err *err) {
     int severity = toc_table_word(g_severities, TOC_ARRAY_LEN(g_severities), f[SEVERITY]);
     int role = toc_table_word(g_roles, TOC_ARRAY_LEN(g_roles), f[ROLE]);
     if (!f[ID].n)
@@ -141,7 +129,7 @@ static int fill(struct toc_signature *s, const struct toc_sv *f, bool is_checked
     s->role = (enum toc_signature_role)role;
     s->prefilter = f[PREFILTER], s->pattern = f[PATTERN], s->ignores_case = f[ICASE].n > 0;
     s->positive = f[POSITIVE], s->negative = f[NEGATIVE];
-    return compile(s, is_checked, row, err);
+    return make_expression(s, err);
 }
 
 static int add_row(void *table, struct toc_sv line, int row, struct toc_err *err) {
@@ -157,7 +145,25 @@ static int add_row(void *table, struct toc_sv line, int row, struct toc_err *err
         if (toc_sv_eq(t->items[i].id, fields[ID]))
             return bad(err, row, ID, "this id is there already", fields[ID]);
     /* Counted before it is filled: what a bad row has made is freed with the table. */
-    return fill(&t->items[t->count++], fields, t->is_checked, row, err);
+    return fill(&t->items[t->count++], fields, row, err);
+}
+
+static int check_expression(const struct toc_signature *s, int row, struct toc_err *err) {
+    struct toc_err reason = {0};
+    int rc = toc_regex_check(s->regex, &reason);
+    if (rc < 0)
+        return toc_err_at(err, rc, row, PATTERN + 1, "column pattern: %s", reason.message);
+    if (toc_regex_group_count(s->regex) >= TOC_SIGNATURE_GROUPS_MAX)
+        return bad(err, row, PATTERN, "expected at most 15 groups", s->pattern);
+    if (!has_groups_of_fields(s))
+        return bad(err, row, FIELDS, "the expression has fewer groups", s->pattern);
+    return 0;
+}
+
+static int add_checked_row(void *table, struct toc_sv line, int row, struct toc_err *err) {
+    struct toc_signature_table *t = table;
+    int rc = add_row(table, line, row, err);
+    return rc < 0 ? rc : check_expression(&t->items[t->count - 1], row, err);
 }
 
 static int add_group(struct toc_sv group, unsigned number, struct toc_literal *literals,
@@ -233,17 +239,14 @@ static int check_samples(const struct toc_signature_table *t, struct toc_err *er
     return 0;
 }
 
-static int parse(struct toc_sv text, bool is_checked, struct toc_signature_table **out_table,
+static int parse(struct toc_sv text, toc_table_take *take, struct toc_signature_table **out_table,
                  struct toc_err *err) {
     struct toc_signature_table *t = TOC_NEW(struct toc_signature_table);
     t->text = toc_sv_dup_cstr(text);
-    t->is_checked = is_checked;
     t->items = TOC_NEW_ARRAY(struct toc_signature, TOC_SIGNATURES_MAX);
-    int rc = toc_table_each(toc_sv_make(t->text, text.n), add_row, t, err);
+    int rc = toc_table_each(toc_sv_make(t->text, text.n), take, t, err);
     if (rc == 0)
         rc = build_literals(t, err);
-    if (rc == 0 && !is_checked)
-        rc = check_samples(t, err);
     if (rc < 0)
         toc_signature_table_free(&t);
     *out_table = t;
@@ -252,11 +255,16 @@ static int parse(struct toc_sv text, bool is_checked, struct toc_signature_table
 
 int toc_signature_table_parse(struct toc_sv text, struct toc_signature_table **out_table,
                               struct toc_err *err) {
-    return parse(text, false, out_table, err);
+    int rc = parse(text, add_checked_row, out_table, err);
+    if (rc == 0)
+        rc = check_samples(*out_table, err);
+    if (rc < 0)
+        toc_signature_table_free(out_table);
+    return rc;
 }
 
 int toc_signature_table_builtin(struct toc_signature_table **out_table, struct toc_err *err) {
-    return parse(toc_signature_table_text(), true, out_table, err);
+    return parse(toc_signature_table_text(), add_row, out_table, err);
 }
 
 struct toc_sv toc_signature_table_text(void) {

@@ -49,15 +49,21 @@ struct toc_regex {
 
 static re2::StringPiece piece(struct toc_sv s) { return re2::StringPiece(s.p ? s.p : "", s.n); }
 
+extern "C" int toc_regex_check(const struct toc_regex *regex, struct toc_err *err) {
+    const RE2 *re = regex->get();
+    if (re->ok())
+        return 0;
+    const std::string &pattern = re->pattern();
+    return toc_errf(err, TOC_EPARSE, "bad regular expression \"%.*s\": %s",
+                    (int)std::min<size_t>(pattern.size(), 200), pattern.data(),
+                    re->error().c_str());
+}
+
+/* Nobody else knows it yet. */
 static int compile_now(struct toc_regex *regex, struct toc_sv pattern, struct toc_err *err) {
     const RE2 *re = toc_regex::compile(piece(pattern), regex->anchored);
-    regex->made.store(re, std::memory_order_relaxed); /* nobody else knows it yet */
-    if (!re)
-        return TOC_ENOMEM;
-    return re->ok() ? 0
-                    : toc_errf(err, TOC_EPARSE, "bad regular expression \"%.*s\": %s",
-                               (int)std::min<size_t>(pattern.n, 200), pattern.p ? pattern.p : "",
-                               re->error().c_str());
+    regex->made.store(re, std::memory_order_relaxed);
+    return re ? toc_regex_check(regex, err) : TOC_ENOMEM;
 }
 
 extern "C" int toc_regex_new(struct toc_sv pattern, unsigned flags, struct toc_regex **out,
