@@ -43,8 +43,9 @@ struct toc_learn_window {
     double threshold;                  /* of the score, > 0 */
 };
 struct toc_learn_source {
-    /* TOC_ENODATA when there is nothing to look at. */
-    int (*window)(struct toc_learn_source *s, struct toc_labels alert, struct toc_ts start,
+    /* `seen`: when the rule first saw the alert, which may have begun before. TOC_ENODATA when
+     * there is nothing to look at. */
+    int (*window)(struct toc_learn_source *s, struct toc_labels alert, struct toc_ts seen,
                   struct toc_ts now, struct toc_learn_window *out, struct toc_err *err);
 };
 

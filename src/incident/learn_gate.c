@@ -55,13 +55,31 @@ static struct toc_sv scope_of(struct toc_labels l) {
 
 /* --- looks --- */
 
-static void keep_look(struct learn_alert *a, const double *features, size_t rows) {
+static void keep_look(struct learn_alert *a, const double *features) {
     float *to = a->looks + (size_t)a->look_count * TOC_ALERT_FEATURES;
     for (size_t i = 0; i < TOC_ALERT_FEATURES; i++)
         to[i] = (float)features[i];
     a->look_count++;
-    while (a->next_rows <= rows)
-        a->next_rows *= 2;
+    a->next_rows *= 2;
+}
+
+/* A look at 1, 2, 4 ... rows sees these and no more, so that it is the same whenever it is taken.
+ * True when one was due. */
+static bool take_due(struct learn_alert *a, const struct toc_learn_window *w) {
+    double features[TOC_ALERT_FEATURES];
+    unsigned before = a->look_count;
+    while (a->look_count < TOC_LEARN_LOOKS_MAX && a->next_rows <= w->rows - w->start) {
+        const struct toc_alert_context c = {.seconds = w->seconds,
+                                            .values = w->values,
+                                            .scores = w->scores,
+                                            .rows = w->start + a->next_rows,
+                                            .columns = 1,
+                                            .start = w->start,
+                                            .threshold = w->threshold};
+        toc_alert_features(&c, features);
+        keep_look(a, features);
+    }
+    return a->look_count > before;
 }
 
 /* A look reads a week of history: many alerts at one moment must not hold rules up. What comes over
@@ -73,11 +91,10 @@ static bool has_budget(struct toc_learn *l, struct toc_ts now) {
     return l->looks_taken++ < LOOKS_PER_EVALUATION;
 }
 
-/* Takes the next look when it is due; true when there is a new one. */
+/* Takes the looks that are due; true when there is a new one. */
 static bool look(struct toc_learn *l, struct learn_alert *a, const struct toc_alert *alert,
                  struct toc_ts now) {
     struct toc_learn_window w = {0};
-    double features[TOC_ALERT_FEATURES];
     struct toc_learn_source *s = l->options.source;
     if (a->look_count == TOC_LEARN_LOOKS_MAX || a->is_blind)
         return false;
@@ -88,18 +105,8 @@ static bool look(struct toc_learn *l, struct learn_alert *a, const struct toc_al
     }
     int rc = s->window(s, alert->labels, a->first, now, &w, NULL);
     bool is_sound = rc == 0 && w.rows > w.start && w.threshold > 0;
-    bool is_due = is_sound && w.rows - w.start >= a->next_rows;
-    if (is_due) {
-        const struct toc_alert_context c = {.seconds = w.seconds,
-                                            .values = w.values,
-                                            .scores = w.scores,
-                                            .rows = w.rows,
-                                            .columns = 1,
-                                            .start = w.start,
-                                            .threshold = w.threshold};
-        toc_alert_features(&c, features);
-        keep_look(a, features, w.rows - w.start);
-    } else if (!is_sound && a->look_count == 0) {
+    bool is_due = is_sound && take_due(a, &w);
+    if (!is_sound && a->look_count == 0) {
         a->is_blind = true;
         l->stats.blind++;
     }

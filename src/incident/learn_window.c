@@ -11,8 +11,9 @@
 
 enum {
     FINE_ROWS_MAX = 1500,
+    LEAD_ROWS_MAX = 32, /* over the threshold before the alert was seen: late rules, `for:` */
     COARSE_ROWS = 1000,
-    SEASON_ROWS_MAX = 64,
+    SEASON_ROWS_MAX = 1 << (TOC_LEARN_LOOKS_MAX - 1), /* what the last look sees */
     SEASON_MARGIN = 2,
     MAX_SAMPLES = 4000000,
     MAX_BYTES = 128 << 20
@@ -164,6 +165,100 @@ static int add_rows(struct toc_learn_windows *w, const struct detector *d, struc
     return rc;
 }
 
+/* --- what the detector judged --- */
+
+/* The samples of the score as they are, of the newest `rows` intervals. */
+static int judged_scores(struct toc_learn_windows *w, const struct detector *d, int64_t rows,
+                         struct toc_ts now, struct toc_promql_result *out, struct toc_err *err) {
+    const struct toc_promql_options o = {
+        .querier = w->querier, .max_samples = MAX_SAMPLES, .max_bytes = MAX_BYTES};
+    struct toc_promql_expr *e;
+    struct toc_buf text = TOC_BUF_INIT;
+    *out = (struct toc_promql_result){0};
+    (void)score_text(d, &text);
+    toc_buf_printf(&text, "[%lldms]", (long long)(rows * d->interval_ms));
+    int rc = toc_promql_parse(toc_buf_sv(&text), &e, err);
+    if (rc == 0) {
+        rc = toc_promql_instant(e, &o, now.ms, out, err);
+        toc_promql_expr_free(&e);
+    }
+    toc_buf_fini(&text);
+    return rc;
+}
+
+/* The detector's own times from its oldest to its newest score. */
+static struct grid slots_of(const struct detector *d, const struct toc_promql_series *scores) {
+    int64_t first = scores->points[0].t_ms, last = scores->points[scores->count - 1].t_ms;
+    return (struct grid){last - (last - first) / d->interval_ms * d->interval_ms, last,
+                         d->interval_ms};
+}
+
+/* A row is a score and the value at its very time; without values the score stands for it. */
+static void pair(const struct toc_promql_series *scores, const struct toc_promql_series *values,
+                 struct rows *out) {
+    size_t k = 0;
+    for (size_t i = 0; i < scores->count; i++) {
+        const struct toc_promql_point *p = &scores->points[i];
+        struct row r = {p->t_ms, p->value, p->value};
+        while (values && k < values->count && values->points[k].t_ms < p->t_ms)
+            k++;
+        bool has_value = values && k < values->count && values->points[k].t_ms == p->t_ms;
+        if (has_value)
+            r.value = values->points[k].value;
+        if (has_value || !values)
+            TOC_VEC_PUSH(out, r);
+    }
+}
+
+static int add_judged(struct toc_learn_windows *w, const struct detector *d,
+                      struct toc_labels alert, int64_t rows, struct toc_ts now, struct rows *out,
+                      struct toc_err *err) {
+    struct toc_promql_result scores, values = {0};
+    int rc = judged_scores(w, d, rows, now, &scores, err);
+    const struct toc_promql_series *of_it = rc == 0 ? pick(&scores, alert) : NULL;
+    bool has_values = of_it && of_it->count && d->expr[0];
+    if (has_values)
+        rc = range(w, toc_sv_cstr(d->expr), slots_of(d, of_it), &values, err);
+    if (rc == 0 && of_it)
+        pair(of_it, has_values ? pick(&values, alert) : NULL, out);
+    toc_promql_result_fini(&scores);
+    if (has_values)
+        toc_promql_result_fini(&values);
+    return rc;
+}
+
+static double threshold_of(const struct detector *d) {
+    return d->threshold > 0 ? d->threshold : THRESHOLD_UNKNOWN;
+}
+
+/* The row at which the alert began, below their number: the newest when it was first seen, and of
+ * a run over the threshold that leads up to it the first. */
+static size_t begin_row(const struct rows *r, const struct detector *d, struct toc_ts seen) {
+    double threshold = threshold_of(d);
+    size_t at = 0;
+    while (at + 1 < r->count && r->items[at + 1].t_ms <= seen.ms)
+        at++;
+    for (size_t left = LEAD_ROWS_MAX; left > 0 && at > 0; left--) {
+        if (r->items[at].score <= threshold || r->items[at - 1].score <= threshold)
+            break;
+        at--;
+    }
+    return at;
+}
+
+/* Leaves as many rows before the alert as its baseline has, without the last of them: its value may
+ * have come after it was judged, and then it is the alert's. Returns when the alert began. */
+static struct toc_ts cut_baseline(struct rows *r, size_t begin) {
+    struct toc_ts start = {r->items[begin].t_ms};
+    size_t end = begin > 0 ? begin - 1 : 0, n = 0;
+    size_t first = end > TOC_ALERT_BASELINE_ROWS ? end - TOC_ALERT_BASELINE_ROWS : 0;
+    for (size_t i = first; i < r->count; i++)
+        if (i < end || i >= begin)
+            r->items[n++] = r->items[i];
+    r->count = n;
+    return start;
+}
+
 /* --- the window --- */
 
 static int by_time(const void *a, const void *b) {
@@ -182,10 +277,9 @@ static void tidy(struct rows *r) {
     r->count = n;
 }
 
-static struct grid fine_grid(const struct detector *d, struct toc_ts start, struct toc_ts now) {
-    int64_t wanted = (now.ms - start.ms) / d->interval_ms + TOC_ALERT_BASELINE_ROWS;
-    int64_t rows = TOC_MIN(wanted, (int64_t)FINE_ROWS_MAX);
-    return (struct grid){now.ms - rows * d->interval_ms, now.ms, d->interval_ms};
+static int64_t rows_wanted(const struct detector *d, struct toc_ts seen, struct toc_ts now) {
+    int64_t wanted = (now.ms - seen.ms) / d->interval_ms + TOC_ALERT_BASELINE_ROWS + LEAD_ROWS_MAX;
+    return TOC_MIN(wanted + 2, (int64_t)FINE_ROWS_MAX);
 }
 
 /* History that cannot be read (too many samples) is left out: features without it are NaN. */
@@ -195,11 +289,11 @@ static void add_history(struct toc_learn_windows *w, const struct detector *d,
     int64_t step = TOC_MAX(7 * DAY_MS / COARSE_ROWS, d->interval_ms);
     struct grid week = {fine.start_ms - 7 * DAY_MS, fine.start_ms - step, step};
     (void)add_rows(w, d, alert, week, out, NULL);
-    int64_t span = TOC_MIN(fine.end_ms - start.ms, SEASON_ROWS_MAX * d->interval_ms);
+    int64_t rows = TOC_MIN((fine.end_ms - start.ms) / d->interval_ms, (int64_t)SEASON_ROWS_MAX);
     for (int64_t back = DAY_MS; back <= 7 * DAY_MS; back += 6 * DAY_MS) {
-        int64_t end = fine.end_ms - back, rows = span / d->interval_ms + SEASON_MARGIN;
-        struct grid season = {end - rows * d->interval_ms, end + SEASON_MARGIN * d->interval_ms,
-                              d->interval_ms};
+        int64_t begin = start.ms - back;
+        struct grid season = {begin - SEASON_MARGIN * d->interval_ms,
+                              begin + (rows + SEASON_MARGIN) * d->interval_ms, d->interval_ms};
         if (season.end_ms < fine.start_ms)
             (void)add_rows(w, d, alert, season, out, NULL);
     }
@@ -215,7 +309,7 @@ static int fill(const struct detector *d, const struct rows *rows, struct toc_ts
     out->scores = TOC_NEW_ARRAY(double, n);
     out->rows = n;
     out->start = n - 1;
-    out->threshold = d->threshold > 0 ? d->threshold : THRESHOLD_UNKNOWN;
+    out->threshold = threshold_of(d);
     for (size_t i = n; i-- > 0;) {
         out->seconds[i] = (double)rows->items[i].t_ms / 1000;
         out->values[i] = rows->items[i].value;
@@ -226,23 +320,33 @@ static int fill(const struct detector *d, const struct rows *rows, struct toc_ts
     return 0;
 }
 
-static int window(struct toc_learn_source *s, struct toc_labels alert, struct toc_ts start,
+static int window_of(struct toc_learn_windows *w, const struct detector *d, struct toc_labels alert,
+                     struct toc_ts seen, struct toc_ts now, struct toc_learn_window *out,
+                     struct toc_err *err) {
+    struct rows rows = {0};
+    struct toc_ts start = seen;
+    int rc = add_judged(w, d, alert, rows_wanted(d, seen, now), now, &rows, err);
+    if (rc == 0 && rows.count) {
+        start = cut_baseline(&rows, begin_row(&rows, d, seen));
+        struct grid fine = {rows.items[0].t_ms, rows.items[rows.count - 1].t_ms, d->interval_ms};
+        add_history(w, d, alert, fine, start, &rows);
+    }
+    tidy(&rows);
+    if (rc == 0)
+        rc = fill(d, &rows, start, out, err);
+    TOC_VEC_FINI(&rows);
+    return rc;
+}
+
+static int window(struct toc_learn_source *s, struct toc_labels alert, struct toc_ts seen,
                   struct toc_ts now, struct toc_learn_window *out, struct toc_err *err) {
     struct toc_learn_windows *w = (struct toc_learn_windows *)(void *)s;
     struct toc_sv name = toc_labels_get(alert, TOC_SV("detector"));
     struct detector d;
-    struct rows rows = {0};
     *out = (struct toc_learn_window){0};
     if (!find(w, name, &d))
         return toc_errf(err, TOC_ENODATA, "there is no detector \"%.*s\"", TOC_SV_ARG(name));
-    struct grid fine = fine_grid(&d, start, now);
-    int rc = add_rows(w, &d, alert, fine, &rows, err);
-    if (rc == 0 && rows.count)
-        add_history(w, &d, alert, fine, start, &rows);
-    tidy(&rows);
-    if (rc == 0)
-        rc = fill(&d, &rows, start, out, err);
-    TOC_VEC_FINI(&rows);
+    int rc = window_of(w, &d, alert, seen, now, out, err);
     toc_free(d.name);
     toc_free(d.expr);
     return rc;

@@ -1,7 +1,10 @@
 /*
  * What learning looks at, from stored series: the detector's expression and its score around an
- * alert, the same times a day and a week before, and a week at a thousand points. The series is the
- * one whose labels agree with the alert's; of several the one with the highest score now.
+ * alert, the same times a day and a week before, and a week at a thousand points. Around the alert
+ * a row is one judgement of the detector: its score, and the value as of the same time. So it does
+ * not matter when a rule or this was evaluated: late rows are those of an evaluation in time. The
+ * series is the one whose labels agree with the alert's; of several the one with the highest score
+ * now.
  */
 #ifndef TOC_INCIDENT_LEARN_WINDOW_H
 #define TOC_INCIDENT_LEARN_WINDOW_H

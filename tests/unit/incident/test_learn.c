@@ -93,6 +93,8 @@ static int store_each(struct toc_blob_store *s, const char *ns, toc_on_blob *fn,
 
 /* --- what there is to look at: noise, then a small spike or a large step --- */
 
+static size_t g_rows_known = ROWS; /* by now */
+
 static int fake_window(struct toc_learn_source *s, struct toc_labels alert, struct toc_ts start,
                        struct toc_ts now, struct toc_learn_window *out, struct toc_err *err) {
     bool is_step = toc_sv_eq(toc_labels_get(alert, TOC_SV("shape")), TOC_SV("step"));
@@ -107,7 +109,7 @@ static int fake_window(struct toc_learn_source *s, struct toc_labels alert, stru
     *out = (struct toc_learn_window){TOC_NEW_ARRAY(double, ROWS),
                                      TOC_NEW_ARRAY(double, ROWS),
                                      TOC_NEW_ARRAY(double, ROWS),
-                                     ROWS,
+                                     g_rows_known,
                                      START,
                                      6};
     for (size_t i = 0; i < ROWS; i++) {
@@ -326,6 +328,34 @@ static void verdicts_of_one_kind_first_are_not_enforced(void **state) {
     assert_non_null(strstr(err.message, "not enough verdicts to foretell the effect"));
 }
 
+/* The looks of the only alert that is kept; the caller's. */
+static float *looks_kept(const struct world *w, size_t count) {
+    size_t bytes = count * TOC_ALERT_FEATURES * sizeof(float);
+    const struct blob *kept = NULL;
+    for (size_t i = 0; i < w->store.count; i++)
+        if (strcmp(w->store.items[i].ns, "learn.alert") == 0)
+            kept = &w->store.items[i];
+    assert_true(kept && kept->n > bytes + 4);
+    return toc_xmemdup(kept->value + kept->n - 4 - bytes, bytes); /* before the CRC */
+}
+
+/* Seen row by row, or for the first time when there are eight. */
+static void a_late_look_adds_those_that_were_due(void **state) {
+    struct world *w = *state;
+    enum { LOOKS = 4 };
+    for (g_rows_known = START + 1; g_rows_known <= START + 8; g_rows_known++)
+        send(w, "a", "step", SCORE, NULL, false);
+    float *in_time = looks_kept(w, LOOKS);
+    send(w, "a", "step", SCORE, NULL, true);
+    g_rows_known = START + 8;
+    send(w, "a", "step", SCORE, NULL, false);
+    float *late = looks_kept(w, LOOKS);
+    g_rows_known = ROWS;
+    assert_memory_equal(in_time, late, LOOKS * TOC_ALERT_FEATURES * sizeof(float));
+    toc_free(in_time);
+    toc_free(late);
+}
+
 static void hard_kinds_page_whatever_was_learnt(void **state) {
     struct world *w = *state;
     teach(w, 60, "ada", false);
@@ -510,6 +540,7 @@ int main(void) {
         T(only_what_detectors_alone_said_is_withheld),
         T(what_shows_no_effect_is_not_enforced),
         T(verdicts_of_one_kind_first_are_not_enforced),
+        T(a_late_look_adds_those_that_were_due),
         T(hard_kinds_page_whatever_was_learnt),
         T(shadow_counts_and_withholds_nothing),
         T(rolled_back_what_is_withheld_pages),
