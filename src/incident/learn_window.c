@@ -186,27 +186,20 @@ static int judged_scores(struct toc_learn_windows *w, const struct detector *d, 
     return rc;
 }
 
-/* The detector's own times from its oldest to its newest score. */
-static struct grid slots_of(const struct detector *d, const struct toc_promql_series *scores) {
-    int64_t first = scores->points[0].t_ms, last = scores->points[scores->count - 1].t_ms;
-    return (struct grid){last - (last - first) / d->interval_ms * d->interval_ms, last,
-                         d->interval_ms};
-}
-
-/* A row is a score and the value at its very time; without values the score stands for it. */
+/* A row is a score and the value at its very time, or, before there were scores, the value alone;
+ * without values the score stands for it. */
 static void pair(const struct toc_promql_series *scores, const struct toc_promql_series *values,
                  struct rows *out) {
+    const struct toc_promql_series *lead = values ? values : scores;
     size_t k = 0;
-    for (size_t i = 0; i < scores->count; i++) {
-        const struct toc_promql_point *p = &scores->points[i];
-        struct row r = {p->t_ms, p->value, p->value};
-        while (values && k < values->count && values->points[k].t_ms < p->t_ms)
+    for (size_t i = 0; i < lead->count; i++) {
+        const struct toc_promql_point *p = &lead->points[i];
+        while (k < scores->count && scores->points[k].t_ms < p->t_ms)
             k++;
-        bool has_value = values && k < values->count && values->points[k].t_ms == p->t_ms;
-        if (has_value)
-            r.value = values->points[k].value;
-        if (has_value || !values)
-            TOC_VEC_PUSH(out, r);
+        bool has_score = k < scores->count && scores->points[k].t_ms == p->t_ms;
+        if (has_score || k == 0)
+            TOC_VEC_PUSH(
+                out, ((struct row){p->t_ms, p->value, has_score ? scores->points[k].value : 0}));
     }
 }
 
@@ -217,8 +210,11 @@ static int add_judged(struct toc_learn_windows *w, const struct detector *d,
     int rc = judged_scores(w, d, rows, now, &scores, err);
     const struct toc_promql_series *of_it = rc == 0 ? pick(&scores, alert) : NULL;
     bool has_values = of_it && of_it->count && d->expr[0];
-    if (has_values)
-        rc = range(w, toc_sv_cstr(d->expr), slots_of(d, of_it), &values, err);
+    if (has_values) {
+        int64_t newest = of_it->points[of_it->count - 1].t_ms;
+        struct grid slots = {newest - (rows - 1) * d->interval_ms, newest, d->interval_ms};
+        rc = range(w, toc_sv_cstr(d->expr), slots, &values, err);
+    }
     if (rc == 0 && of_it)
         pair(of_it, has_values ? pick(&values, alert) : NULL, out);
     toc_promql_result_fini(&scores);

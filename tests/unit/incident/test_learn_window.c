@@ -16,12 +16,13 @@ static const int64_t T0 = 1790000000000;
 static const double THRESHOLD = 8;
 
 struct course {
-    int64_t sample_at;  /* within the second, ms */
-    int64_t rule_late;  /* seconds between the first score over the threshold and the rule */
-    int64_t look_late;  /* seconds between the rule's slot and the look */
-    size_t lasts;       /* seconds of the blip */
-    bool comes_late;    /* the first sample of the blip came after it was to be judged */
-    bool misses_a_slot; /* the detector left out the one before the alert */
+    int64_t sample_at;   /* within the second, ms */
+    int64_t rule_late;   /* seconds between the first score over the threshold and the rule */
+    int64_t look_late;   /* seconds between the rule's slot and the look */
+    size_t lasts;        /* seconds of the blip */
+    bool comes_late;     /* the first sample of the blip came after it was to be judged */
+    bool misses_a_slot;  /* the detector left out the one before the alert */
+    int64_t judges_from; /* second of its first score */
 };
 
 static double value_of(const struct course *c, int64_t second) {
@@ -53,7 +54,7 @@ static struct toc_window_store *play(const struct course *c) {
     int64_t first = c->sample_at <= JUDGED_AT ? BLIP : BLIP + 1;
     for (int64_t k = 1; k < SECONDS; k++) {
         put(s, "train_signal", T0 + k * 1000 + c->sample_at, value_of(c, k));
-        if (!(c->misses_a_slot && k == first))
+        if (k >= c->judges_from && !(c->misses_a_slot && k == first))
             put(s, "tocsin_anomaly_score", T0 + k * 1000 + JUDGED_AT,
                 fabs(value_of(c, judged_second(c, k)) - 100));
     }
@@ -160,11 +161,24 @@ static void a_sample_that_came_after_its_judgement_is_not_the_baseline(void **st
     assert_true(f[TOC_ALERT_FEATURE_RECORD] == 1 && f[TOC_ALERT_FEATURE_OUTSIDE] > 5);
 }
 
+/* A detector that began to judge a moment ago has a baseline nevertheless. */
+static void values_before_the_first_score_are_the_baseline(void **state) {
+    (void)state;
+    double in_time[TOC_ALERT_FEATURES], f[TOC_ALERT_FEATURES];
+    struct course young = IN_TIME;
+    young.judges_from = BLIP - 3;
+    first_look(&IN_TIME, in_time);
+    assert_int_equal(first_look(&young, f), 1);
+    f[TOC_ALERT_FEATURE_QUIET] = in_time[TOC_ALERT_FEATURE_QUIET]; /* unjudged rows are quiet */
+    assert_same_features(in_time, f, "young detector");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_baseline_ends_before_the_alert),
         cmocka_unit_test(samples_may_lie_anywhere_between_two_judgements),
         cmocka_unit_test(a_late_rule_or_look_sees_the_same),
+        cmocka_unit_test(values_before_the_first_score_are_the_baseline),
         cmocka_unit_test(a_sample_that_came_after_its_judgement_is_not_the_baseline),
     };
     return cmocka_run_group_tests_name("incident/learn_window", tests, NULL, NULL);
