@@ -5,6 +5,7 @@
 
 #include "app/doctor_words.h"
 #include "base/num.h"
+#include "base/rounded.h"
 #include "base/time.h"
 #include "codec/json_writer.h"
 #include "codec/text.h"
@@ -20,6 +21,11 @@ struct column {
 struct scale {
     double low, high;
     bool is_log;
+};
+
+/* A chart's columns, put together once. */
+struct columns {
+    struct column at[COLUMNS];
 };
 
 static struct column column_at(const struct toc_chart *c, size_t i) {
@@ -43,6 +49,11 @@ static struct column column_at(const struct toc_chart *c, size_t i) {
         col.bad += at->nonfinite;
     }
     return col;
+}
+
+static void gather(const struct toc_chart *c, struct columns *out) {
+    for (size_t i = 0; i < COLUMNS; i++)
+        out->at[i] = column_at(c, i);
 }
 
 /* Powers of ten when the curve spans more than three of them. */
@@ -76,6 +87,15 @@ static double x_of_time(const struct toc_chart *c, int64_t t_ms) {
     double span_ms = (double)TOC_MAX(c->to_ms - c->from_ms, (int64_t)1);
     double part = (double)(t_ms - c->from_ms) / span_ms;
     return LEFT + TOC_MIN(TOC_MAX(part, 0.0), 1.0) * (RIGHT - LEFT);
+}
+
+/* ` x="12.5"` */
+static void attribute(const char *name, double v, struct toc_buf *out) {
+    toc_buf_append_char(out, ' ');
+    toc_buf_append_cstr(out, name);
+    toc_buf_append(out, "=\"", 2);
+    toc_format_fixed(v, 1, out);
+    toc_buf_append_char(out, '"');
 }
 
 /* --- axes --- */
@@ -123,39 +143,49 @@ static void axis_x(const struct toc_chart *c, struct toc_buf *out) {
 
 /* --- the curve --- */
 
-static void band(const struct toc_chart *c, const struct scale *s, struct toc_buf *out) {
+static void band(const struct columns *columns, const struct scale *s, struct toc_buf *out) {
     for (size_t i = 0; i < COLUMNS; i++) {
-        struct column col = column_at(c, i);
-        if (!col.count || !(col.max > col.min))
+        const struct column *col = &columns->at[i];
+        if (!col->count || !(col->max > col->min))
             continue;
-        double top = y_of(s, col.max), bottom = y_of(s, col.min);
-        toc_buf_printf(
-            out, "<rect class=\"band\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
-            x_of((double)i), top, x_of(1) - x_of(0) + 0.2, bottom - top);
+        double top = y_of(s, col->max), bottom = y_of(s, col->min);
+        toc_buf_append_cstr(out, "<rect class=\"band\"");
+        attribute("x", x_of((double)i), out);
+        attribute("y", top, out);
+        attribute("width", x_of(1) - x_of(0) + 0.2, out);
+        attribute("height", bottom - top, out);
+        toc_buf_append(out, "/>", 2);
     }
 }
 
-static void bad_columns(const struct toc_chart *c, struct toc_buf *out) {
-    for (size_t i = 0; i < COLUMNS; i++)
-        if (column_at(c, i).bad)
-            toc_buf_printf(out,
-                           "<rect class=\"bad\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"6\"/>",
-                           x_of((double)i), BOTTOM - 6, x_of(1) - x_of(0) + 0.2);
+static void bad_columns(const struct columns *columns, struct toc_buf *out) {
+    for (size_t i = 0; i < COLUMNS; i++) {
+        if (!columns->at[i].bad)
+            continue;
+        toc_buf_append_cstr(out, "<rect class=\"bad\"");
+        attribute("x", x_of((double)i), out);
+        toc_buf_printf(out, " y=\"%d\"", BOTTOM - 6);
+        attribute("width", x_of(1) - x_of(0) + 0.2, out);
+        toc_buf_append_cstr(out, " height=\"6\"/>");
+    }
 }
 
 /* Means, joined where they are no further apart than the curve's own buckets make them. */
-static void line(const struct toc_chart *c, const struct scale *s, struct toc_buf *out) {
+static void line(const struct toc_chart *c, const struct columns *columns, const struct scale *s,
+                 struct toc_buf *out) {
     double span_ms = (double)TOC_MAX(c->to_ms - c->from_ms, (int64_t)1);
     size_t reach = (size_t)((double)c->curve->width_ms / (span_ms / COLUMNS)) + 8, last = 0;
     bool is_drawing = false;
     toc_buf_append_cstr(out, "<path class=\"curve\" d=\"");
     for (size_t i = 0; i < COLUMNS; i++) {
-        struct column col = column_at(c, i);
-        if (!col.count)
+        const struct column *col = &columns->at[i];
+        if (!col->count)
             continue;
         bool is_joined = is_drawing && i - last <= reach;
-        toc_buf_printf(out, "%c%.1f %.1f", is_joined ? 'L' : 'M', x_of((double)i + 0.5),
-                       y_of(s, col.sum / (double)col.count));
+        toc_buf_append_char(out, is_joined ? 'L' : 'M');
+        toc_format_fixed(x_of((double)i + 0.5), 1, out);
+        toc_buf_append_char(out, ' ');
+        toc_format_fixed(y_of(s, col->sum / (double)col->count), 1, out);
         if (!is_joined)
             toc_buf_append_cstr(out, "h.01"); /* a point alone is seen, too */
         is_drawing = true;
@@ -180,14 +210,16 @@ static void marks(const struct toc_chart *c, struct toc_buf *out) {
 
 void toc_chart_svg(const struct toc_chart *c, struct toc_buf *out) {
     struct scale s = scale_of(c);
+    struct columns columns;
+    gather(c, &columns);
     toc_buf_printf(out, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", WIDTH, HEIGHT);
     toc_html_escape(toc_sv_cstr(c->label), out);
     toc_buf_append_cstr(out, "\">");
     axis_y(c, &s, out);
     axis_x(c, out);
-    band(c, &s, out);
-    line(c, &s, out);
-    bad_columns(c, out);
+    band(&columns, &s, out);
+    line(c, &columns, &s, out);
+    bad_columns(&columns, out);
     if (isfinite(c->limit))
         toc_buf_printf(out, "<line class=\"limit\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>",
                        LEFT, RIGHT, y_of(&s, c->limit), y_of(&s, c->limit));
@@ -199,39 +231,40 @@ void toc_chart_svg(const struct toc_chart *c, struct toc_buf *out) {
 /* --- the numbers --- */
 
 static void number(struct toc_json_writer *w, double v) {
-    char text[32];
-    snprintf(text, sizeof text, "%.5g", v);
-    if (isfinite(v))
-        toc_json_raw(w, toc_sv_cstr(text));
+    if (!isfinite(v)) {
+        toc_json_null(w);
+        return;
+    }
+    char text[TOC_ROUNDED_TEXT_MAX];
+    toc_json_raw(w, toc_sv_make(text, toc_digits_text(v, 5, text)));
+}
+
+enum what { MEAN, MIN, MAX };
+
+static void one_number(const struct column *col, enum what what, struct toc_json_writer *w) {
+    if (what == MEAN && !col->count && col->bad)
+        toc_json_cstr(w, "NaN");
+    else if (!col->count)
+        toc_json_null(w);
+    else
+        number(w, what == MEAN ? col->sum / (double)col->count : what == MIN ? col->min : col->max);
+}
+
+static void one_step(const struct toc_chart *c, size_t i, struct toc_json_writer *w) {
+    int64_t span_ms = TOC_MAX(c->to_ms - c->from_ms, (int64_t)1);
+    int64_t end_ms = c->from_ms + (int64_t)((double)span_ms * (double)(i + 1) / COLUMNS);
+    double step = c->steps ? toc_curve_at(c->steps, end_ms) : NAN;
+    if (isfinite(step))
+        toc_json_int(w, (int64_t)step);
     else
         toc_json_null(w);
 }
 
-enum what { MEAN, MIN, MAX, STEP };
-
-static void one_number(const struct toc_chart *c, size_t i, enum what what,
-                       struct toc_json_writer *w) {
-    struct column col = column_at(c, i);
-    int64_t span_ms = TOC_MAX(c->to_ms - c->from_ms, (int64_t)1);
-    int64_t end_ms = c->from_ms + (int64_t)((double)span_ms * (double)(i + 1) / COLUMNS);
-    if (what == STEP) {
-        double step = c->steps ? toc_curve_at(c->steps, end_ms) : NAN;
-        if (isfinite(step))
-            toc_json_int(w, (int64_t)step);
-        else
-            toc_json_null(w);
-    } else if (what == MEAN && !col.count && col.bad) {
-        toc_json_cstr(w, "NaN");
-    } else if (!col.count) {
-        toc_json_null(w);
-    } else {
-        number(w, what == MEAN ? col.sum / (double)col.count : what == MIN ? col.min : col.max);
-    }
-}
-
 void toc_chart_numbers(const struct toc_chart *c, struct toc_buf *out) {
-    static const char *const names[] = {"mean", "min", "max", "step"};
+    static const char *const names[] = {"mean", "min", "max"};
     struct toc_json_writer w;
+    struct columns columns;
+    gather(c, &columns);
     toc_json_writer_init(&w, out);
     toc_json_begin_object(&w);
     toc_json_kv_int(&w, "width", WIDTH);
@@ -239,12 +272,17 @@ void toc_chart_numbers(const struct toc_chart *c, struct toc_buf *out) {
     toc_json_kv_int(&w, "right", RIGHT);
     toc_json_kv_int(&w, "start", c->from_ms);
     toc_json_kv_double(&w, "bucket", (double)(c->to_ms - c->from_ms) / COLUMNS);
-    for (int what = MEAN; what <= STEP; what++) {
+    for (int what = MEAN; what <= MAX; what++) {
         toc_json_key(&w, names[what]);
         toc_json_begin_array(&w);
         for (size_t i = 0; i < COLUMNS; i++)
-            one_number(c, i, (enum what)what, &w);
+            one_number(&columns.at[i], (enum what)what, &w);
         toc_json_end_array(&w);
     }
+    toc_json_key(&w, "step");
+    toc_json_begin_array(&w);
+    for (size_t i = 0; i < COLUMNS; i++)
+        one_step(c, i, &w);
+    toc_json_end_array(&w);
     toc_json_end_object(&w);
 }

@@ -1,5 +1,6 @@
 #include "../cmocka_prelude.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "base/map.h"
 #include "base/num.h"
 #include "base/rng.h"
+#include "base/rounded.h"
 #include "base/time.h"
 
 static void buf_limit_is_sticky(void **state) {
@@ -122,6 +124,45 @@ static void numbers_round_trip_shortest(void **state) {
         assert_int_equal(toc_parse_f64(toc_buf_sv(&b), &back), 0);
         assert_memory_equal(&v, &back, sizeof v);
         toc_buf_fini(&b);
+    }
+}
+
+static void is_as_printf(double v) {
+    char text[TOC_ROUNDED_TEXT_MAX], expected[TOC_ROUNDED_TEXT_MAX];
+    for (int digits = 0; digits <= 9; digits++) {
+        text[toc_fixed_text(v, digits, text)] = 0;
+        snprintf(expected, sizeof expected, "%.*f", digits, v);
+        assert_string_equal(text, expected);
+        if (!digits)
+            continue;
+        text[toc_digits_text(v, digits, text)] = 0;
+        snprintf(expected, sizeof expected, "%.*g", digits, v);
+        assert_string_equal(text, expected);
+    }
+}
+
+/* Any bits, numbers of everyday size, and those that lie halfway or next to it. */
+static void rounded_numbers_are_as_printf_writes_them(void **state) {
+    (void)state;
+    static const double some[] = {0,      -0.0,    0.05,     0.15,       0.25,      0.35,
+                                  0.45,   0.5,     1.5,      2.5,        0.125,     9.95,
+                                  9.9995, 99999.5, 999999.5, 9.99995e-5, 1e-4,      1e22,
+                                  1e23,   5e-324,  DBL_MAX,  INFINITY,   -INFINITY, NAN};
+    struct toc_rng rng;
+    toc_rng_seed(&rng, 17);
+    for (size_t i = 0; i < TOC_ARRAY_LEN(some); i++)
+        is_as_printf(some[i]);
+    for (int i = 0; i < 20000; i++) {
+        uint64_t bits = toc_rng_u64(&rng);
+        double v, size = pow(10, (double)toc_rng_below(&rng, 30) - 15);
+        memcpy(&v, &bits, sizeof v);
+        is_as_printf(v);
+        v = ((double)toc_rng_below(&rng, 2000001) - 1e6) / 1e6 * size;
+        is_as_printf(v);
+        v = ((double)toc_rng_below(&rng, 200000) + 0.5) / pow(10, (double)toc_rng_below(&rng, 9));
+        is_as_printf(v);
+        is_as_printf(nextafter(v, 0));
+        is_as_printf(nextafter(v, INFINITY));
     }
 }
 
@@ -243,6 +284,7 @@ int main(void) {
         cmocka_unit_test(map_equals_naive_model),
         cmocka_unit_test(heap_pops_in_order_with_removals),
         cmocka_unit_test(numbers_round_trip_shortest),
+        cmocka_unit_test(rounded_numbers_are_as_printf_writes_them),
         cmocka_unit_test(number_parser_refuses_garbage),
         cmocka_unit_test(durations_as_prometheus),
         cmocka_unit_test(rfc3339_round_trips),
