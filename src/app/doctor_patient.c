@@ -142,11 +142,9 @@ void toc_patient_note(struct toc_patient *p, const char *text) {
 
 /* --- samples --- */
 
-static struct toc_patient_second *second_of(struct toc_patient *p, int64_t t_ms) {
+static struct toc_patient_second *find_second(struct toc_patient *p, int64_t t_ms) {
     int64_t s = t_ms / 1000;
     size_t at = p->seconds.count;
-    if (at > p->judged && p->seconds.items[at - 1].s == s) /* mostly */
-        return &p->seconds.items[at - 1];
     while (at > p->judged && p->seconds.items[at - 1].s > s)
         at--;
     if (at == p->judged || p->seconds.items[at - 1].s != s) {
@@ -156,6 +154,14 @@ static struct toc_patient_second *second_of(struct toc_patient *p, int64_t t_ms)
         p->seconds.items[at++] = (struct toc_patient_second){.s = s};
     }
     return &p->seconds.items[at - 1];
+}
+
+/* Mostly the last one. */
+static inline struct toc_patient_second *second_of(struct toc_patient *p, int64_t t_ms) {
+    size_t count = p->seconds.count;
+    struct toc_patient_second *last = count > p->judged ? &p->seconds.items[count - 1] : NULL;
+    bool is_last = last && (uint64_t)(t_ms - last->s * 1000) < 1000;
+    return is_last ? last : find_second(p, t_ms);
 }
 
 static void note_second(struct toc_patient *p, int64_t t_ms, bool is_step, bool is_surprising) {

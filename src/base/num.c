@@ -43,23 +43,42 @@ struct decimal {
     bool is_negative, has_point, has_exponent, has_leading_zero;
 };
 
-/* The number that eight characters are, the first in the lowest byte: neighbours are put together,
- * then pairs, then fours, each in a lane of its own. False when one is no digit. */
+enum { IS_LITTLE_ENDIAN = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ };
+
+/* The number of eight digits without their '0', the first in the lowest byte: neighbours are put
+ * together, then pairs, then fours, each in a lane of its own. */
+static uint64_t join_digits(uint64_t v) {
+    v = (v * 10 + (v >> 8)) & 0x00ff00ff00ff00ff;
+    v = (v * 100 + (v >> 16)) & 0x0000ffff0000ffff;
+    return (v * 10000 + (v >> 32)) & 0xffffffff;
+}
+
+/* The number that eight characters are. False when one is no digit. */
 static bool eight_digits(const char *p, uint64_t *out) {
     uint64_t v;
     memcpy(&v, p, sizeof v);
     if ((v & 0xf0f0f0f0f0f0f0f0) != 0x3030303030303030 ||
         ((v + 0x0606060606060606) & 0xf0f0f0f0f0f0f0f0) != 0x3030303030303030)
         return false;
-    v &= 0x0f0f0f0f0f0f0f0f;
-    v = (v * 10 + (v >> 8)) & 0x00ff00ff00ff00ff;
-    v = (v * 100 + (v >> 16)) & 0x0000ffff0000ffff;
-    *out = (v * 10000 + (v >> 32)) & 0xffffffff;
+    *out = join_digits(v & 0x0f0f0f0f0f0f0f0f);
     return true;
 }
 
+/* The digits that eight characters begin with, and how many they are; of eight there may be more.
+ * A byte without its '0' is a digit when adding 0x76 leaves its highest bit clear; what one that is
+ * none carries over spoils only bytes behind it. */
+static uint64_t first_digits(const char *p, unsigned *out_count) {
+    enum { BYTE_BITS = 8 };
+    uint64_t v, others;
+    memcpy(&v, p, sizeof v);
+    v ^= 0x3030303030303030;
+    others = ((v + 0x7676767676767676) | v) & 0x8080808080808080;
+    *out_count = others ? (unsigned)__builtin_ctzll(others) / BYTE_BITS : (unsigned)sizeof v;
+    return *out_count ? join_digits(v << (BYTE_BITS * (sizeof v - *out_count))) : 0;
+}
+
 static const char *read_digits(const char *p, const char *end, struct decimal *d, int *out_count) {
-    enum { MANY = 8, IS_LITTLE_ENDIAN = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ };
+    enum { MANY = 8 };
     const char *start = p;
     uint64_t digits = d->digits, many;
     int count = d->digit_count;
@@ -127,13 +146,35 @@ static bool is_digit(char c) {
     return (unsigned char)(c - '0') < 10;
 }
 
+enum { EXACT_DIGITS_MAX = 15 };
+static const double powers[EXACT_DIGITS_MAX + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+
+/* Numbers of up to seven digits before the point and behind it, with more text behind them: as
+ * read_short, without a look at each digit. */
+static size_t read_within(struct toc_sv s, double *out) {
+    enum { MANY = 8, ROOM = 2 * MANY + 2 };
+    static const uint64_t tens[MANY] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
+    unsigned whole, fraction = 0;
+    if (!IS_LITTLE_ENDIAN || s.n < ROOM)
+        return 0;
+    uint64_t digits = first_digits(s.p, &whole), behind = 0;
+    bool has_point = s.p[whole] == '.';
+    if (has_point)
+        behind = first_digits(s.p + whole + 1, &fraction);
+    size_t n = whole + has_point + fraction;
+    if (!whole || whole == MANY || fraction == MANY || (has_point && !fraction) ||
+        (s.p[n] | 0x20) == 'e' || (whole > 1 && s.p[0] == '0'))
+        return 0;
+    *out = (double)(digits * tens[fraction] + behind) / powers[fraction];
+    return n;
+}
+
 /* 12.50 and 100, as most numbers of tables and logs are: at most 15 digits, so both parts of the
  * quotient are exact and it is rounded once, rightly. 0 for all else, which is not to say that it
  * is no number. Long ones are read faster eight digits at a time. */
 static size_t read_short(struct toc_sv s, double *out) {
-    enum { DIGITS_MAX = 15, LONG = 16 };
-    static const double powers[DIGITS_MAX + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                                  1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    enum { DIGITS_MAX = EXACT_DIGITS_MAX, LONG = 16 };
     uint64_t digits = 0;
     size_t i = 0, point = 0, end = TOC_MIN(s.n, (size_t)LONG + 1);
     if (end > LONG && is_digit(s.p[LONG / 2]) && is_digit(s.p[LONG]))
@@ -157,7 +198,8 @@ static size_t read_short(struct toc_sv s, double *out) {
 
 size_t toc_read_json_number(struct toc_sv s, double *out) {
     enum { INTEGER_DIGITS_MAX = 18 };
-    size_t n = read_short(s, out);
+    size_t n = read_within(s, out);
+    n = n ? n : read_short(s, out);
     if (n)
         return n;
     struct decimal d;

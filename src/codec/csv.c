@@ -171,6 +171,16 @@ int toc_csv_read(struct toc_csv_reader *r, struct toc_arena *a, const struct toc
     return 0;
 }
 
+struct toc_sv toc_csv_rest(const struct toc_csv_reader *r) {
+    return toc_sv_sub(r->text, r->at, SIZE_MAX);
+}
+
+void toc_csv_pass_record(struct toc_csv_reader *r, size_t bytes) {
+    r->at += bytes;
+    r->line = r->next_line ? r->next_line : 1;
+    r->next_line = r->line + 1;
+}
+
 void toc_csv_write_field(struct toc_buf *out, struct toc_sv field) {
     bool must_quote = field.n && (field.p[0] == ' ' || field.p[field.n - 1] == ' ');
     for (size_t i = 0; i < field.n && !must_quote; i++)

@@ -24,6 +24,10 @@ void toc_csv_reader_init(struct toc_csv_reader *r, struct toc_sv text);
  * and column. Empty lines are skipped. */
 int toc_csv_read(struct toc_csv_reader *r, struct toc_arena *a, const struct toc_sv **out_fields,
                  size_t *out_count, struct toc_err *err) TOC_MUST_CHECK;
+/* What is not read yet; a caller that knows the next record's form may read it there, and passes
+ * over its bytes with its line's end. */
+struct toc_sv toc_csv_rest(const struct toc_csv_reader *r);
+void toc_csv_pass_record(struct toc_csv_reader *r, size_t bytes);
 /* Appends one field, quoted when it must be. */
 void toc_csv_write_field(struct toc_buf *out, struct toc_sv field);
 

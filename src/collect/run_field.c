@@ -144,7 +144,8 @@ static bool raw_value(const struct toc_run_raw *raw, double *out) {
 static int need_integer(const struct toc_run_decoder *d, int number, const char *name,
                         const struct toc_run_raw *raw, int64_t least, int64_t *out) {
     double v;
-    if (!raw_value(raw, &v) || !(v >= (double)least) || !(v <= 9007199254740992.0) || v != floor(v))
+    if (!raw_value(raw, &v) || !(v >= (double)least) || !(v <= 9007199254740992.0) ||
+        v != (double)(int64_t)v)
         return toc_run_fail(d, number, "\"%s\" must be an integer from %lld on", name,
                             (long long)least);
     *out = (int64_t)v;
@@ -359,6 +360,11 @@ static int set_named(const struct toc_run_decoder *d, struct toc_run_line *line,
     }
 }
 
+static bool takes_number(enum field field) {
+    return field == FIELD_T || field == FIELD_SEQ || field == FIELD_STEP || field == FIELD_RANK ||
+           field == FIELD_DROPPED;
+}
+
 struct toc_run_meaning toc_run_meaning_of(struct toc_arena *a, struct toc_sv name) {
     struct toc_run_meaning m = {.row = -1};
     for (size_t i = 0; m.row < 0 && i < TOC_ARRAY_LEN(fields); i++)
@@ -367,6 +373,7 @@ struct toc_run_meaning toc_run_meaning_of(struct toc_arena *a, struct toc_sv nam
                             : fields[m.row].field == FIELD_LR ? learning_rate
                                                               : NULL;
     m.is_known = k != NULL;
+    m.takes_number = m.row >= 0 && takes_number(fields[m.row].field);
     if (k)
         m.value = value_of(k);
     if (k || m.row >= 0 || !name.n || name.n > TOC_RUN_FIELD_MAX_BYTES)

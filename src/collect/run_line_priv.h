@@ -119,6 +119,11 @@ int toc_run_columns_parse(const struct toc_run_decoder *d, const struct toc_sv *
 int toc_run_line_csv(const struct toc_run_decoder *d, const struct toc_run_columns *columns,
                      const struct toc_sv *cells, size_t count, int number,
                      struct toc_run_line *out) TOC_MUST_CHECK;
+/* The row at the start of `text`, in one pass: bytes up to the next one. 0 for a row with quotes,
+ * layers or a mistake, which a CSV reader and toc_run_line_csv have to look at. */
+size_t toc_run_line_plain_csv(const struct toc_run_decoder *d,
+                              const struct toc_run_columns *columns, struct toc_sv text, int number,
+                              struct toc_run_line *out);
 
 /* A field's value before its meaning is known. */
 struct toc_run_raw {
@@ -133,6 +138,7 @@ struct toc_run_raw {
 struct toc_run_meaning {
     int row; /* of the table of named fields, -1: a value */
     bool is_known, is_reserved;
+    bool takes_number;          /* of that table, and a number of any column */
     bool is_only;               /* no other field of the lines has its series */
     struct toc_run_value value; /* without the number; metric "" when the name cannot be one */
 };

@@ -217,28 +217,39 @@ static int take_json(struct toc_run_receiver *r, const struct toc_run_body *body
     return rc;
 }
 
+/* A row that the CSV reader cuts. */
+static int read_row(const struct toc_run_decoder *d, struct toc_csv_reader *csv,
+                    const struct toc_run_columns *columns, int offset, struct toc_err *why,
+                    struct toc_run_line *out) {
+    const struct toc_sv *cells;
+    size_t count;
+    int rc = toc_csv_read(csv, d->arena, &cells, &count, why);
+    if (rc == TOC_EEND)
+        return rc;
+    if (rc)
+        return toc_err_at(d->err, rc == TOC_ENOMEM ? rc : TOC_EPARSE, csv->line + offset, 0,
+                          "line %d: %.400s", csv->line + offset, why->message);
+    return toc_run_line_csv(d, columns, cells, count, csv->line + offset, out);
+}
+
 static int take_csv_rows(struct toc_run_receiver *r, const struct toc_run_body *body,
                          struct toc_csv_reader *csv, const struct toc_run_columns *columns,
                          struct toc_err *err) {
     struct toc_run_decoder d = {&r->line_arena, err, body->is_file, body->run, NULL};
-    int offset = body->first_line ? body->first_line - 1 : 0;
+    int offset = body->first_line ? body->first_line - 1 : 0, rc = 0;
     struct toc_err why = {0}; /* large: not anew for each row */
-    for (;;) {
-        const struct toc_sv *cells;
-        size_t count;
-        int rc = toc_csv_read(csv, &r->line_arena, &cells, &count, &why);
-        if (rc == TOC_EEND)
-            return 0;
-        if (rc)
-            return toc_err_at(err, rc == TOC_ENOMEM ? rc : TOC_EPARSE, csv->line + offset, 0,
-                              "line %d: %.400s", csv->line + offset, why.message);
-        struct toc_run_line line;
-        rc = toc_run_line_csv(&d, columns, cells, count, csv->line + offset, &line);
+    struct toc_run_line line;
+    while (!rc) {
+        size_t n =
+            toc_run_line_plain_csv(&d, columns, toc_csv_rest(csv), csv->next_line + offset, &line);
+        if (n)
+            toc_csv_pass_record(csv, n);
+        else
+            rc = read_row(&d, csv, columns, offset, &why, &line);
         if (!rc)
             rc = take_line(r, body, &line, err);
-        if (rc)
-            return rc;
     }
+    return rc == TOC_EEND ? 0 : rc;
 }
 
 static int take_csv(struct toc_run_receiver *r, const struct toc_run_body *body,

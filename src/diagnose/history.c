@@ -107,14 +107,17 @@ void toc_bins_reset(struct toc_bins *b) {
     *b = (struct toc_bins){0};
 }
 
-static const struct toc_bin *bin_at(const struct toc_bins *b, size_t i) {
-    return &b->items[(b->start + i) % TOC_BINS];
+/* A place of the ring, from one that may lie up to a ring's length behind its end. */
+static size_t on_ring(size_t place) {
+    return place < TOC_BINS ? place : place - TOC_BINS;
 }
 
-static float median_of_open(const struct toc_bins *b) {
+static const struct toc_bin *bin_at(const struct toc_bins *b, size_t i) {
+    return &b->items[on_ring(b->start + i)];
+}
+
+static float median_of_many(const struct toc_bins *b) {
     double v[TOC_BIN_SAMPLES];
-    if (b->open_count == 1) /* a report a second */
-        return b->open[0];
     for (size_t i = 0; i < b->open_count; i++)
         v[i] = b->open[i];
     return (float)toc_history_median(v, b->open_count);
@@ -123,13 +126,14 @@ static float median_of_open(const struct toc_bins *b) {
 static void close_bin(struct toc_bins *b) {
     if (!b->open_count)
         return;
-    struct toc_bin bin = {b->open_t_ms, median_of_open(b), (float)b->seen};
+    float median = b->open_count == 1 ? b->open[0] : median_of_many(b); /* mostly one a second */
+    struct toc_bin bin = {b->open_t_ms, median, (float)b->seen};
     if (b->count == TOC_BINS) {
-        b->start = (b->start + 1) % TOC_BINS;
+        b->start = on_ring(b->start + 1);
         b->count--;
     }
     b->is_unordered |= b->count && bin_at(b, b->count - 1)->t_ms > bin.t_ms;
-    b->items[(b->start + b->count++) % TOC_BINS] = bin;
+    b->items[on_ring(b->start + b->count++)] = bin;
     b->open_count = b->seen = 0;
 }
 
@@ -152,7 +156,7 @@ void toc_bins_add(struct toc_bins *b, int64_t t_ms, double value) {
 
 void toc_bins_drop_before(struct toc_bins *b, int64_t t_ms) {
     while (b->count && b->items[b->start].t_ms < t_ms) {
-        b->start = (b->start + 1) % TOC_BINS;
+        b->start = on_ring(b->start + 1);
         b->count--;
     }
     if (b->open_count && b->open_t_ms < t_ms)
@@ -188,7 +192,7 @@ static size_t window_of_ordered(const struct toc_bins *b, int64_t from_ms, int64
                                 double *out, size_t max) {
     size_t first = first_bin(b, from_ms), last = first_bin(b, to_ms);
     size_t count = last > first ? TOC_MIN(last - first, max) : 0;
-    size_t at = (b->start + first) % TOC_BINS, row = TOC_MIN(count, (size_t)TOC_BINS - at);
+    size_t at = on_ring(b->start + first), row = TOC_MIN(count, (size_t)TOC_BINS - at);
     size_t n = copy_medians(b->items + at, row, out);
     return n + copy_medians(b->items, count - row, out + row);
 }

@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 
+#include "base/assert.h"
+
 static const double none = NAN;
 
 static const struct toc_course *loss_of(const struct toc_run_model *m) {
@@ -499,6 +501,7 @@ static struct swing measure_swing(const struct toc_run_model *m, double start, s
     double v[TOC_RECENT], before[TOC_RECENT], level, level_before, spread_before, likeness;
     struct swing s = {0};
     size_t older = 0;
+    TOC_ASSERT(n >= 2 && n <= TOC_RECENT); /* both halves have values */
     for (size_t i = 0; i < n; i++)
         v[n - 1 - i] = toc_recent_at(&m->losses, i)->value;
     if (!may_swing(v, n, start))

@@ -164,8 +164,10 @@ void toc_learn_index(struct toc_learn_model *l, struct toc_sv metric,
     struct toc_time_index *x = is_step ? &l->steps : &l->rates;
     if (!is_step && !toc_sv_eq_cstr(metric, number_names[NUMBER_RATE]))
         return;
+    TOC_VEC_RESERVE(&x->t, x->t.count + s->count);
+    TOC_VEC_RESERVE(&x->v, x->v.count + s->count);
     for (size_t i = 0; i < s->count; i++) {
-        if (toc_is_stale_nan(s->values[i]) || !isfinite(s->values[i]))
+        if (!isfinite(s->values[i])) /* a mark of staleness is none either */
             continue;
         if (is_step && s->t_ms[i] > x->before_ms && s->values[i] < value_before(x, s->t_ms[i]))
             l->rewound_ms = TOC_MAX(l->rewound_ms, s->t_ms[i]);
@@ -188,6 +190,18 @@ static size_t first_after(const struct toc_time_index *x, int64_t t_ms) {
 double toc_time_index_at(const struct toc_time_index *x, int64_t t_ms) {
     size_t at = first_after(x, t_ms);
     return at ? x->v.items[at - 1] : x->before;
+}
+
+/* The samples of a series come in order of time, so what an index says of one is often what
+ * it said of the sample before it, or the next thing. */
+static double follow(const struct toc_time_index *x, int64_t t_ms, size_t *place) {
+    size_t at = *place;
+    if (at < x->t.count && x->t.items[at] <= t_ms)
+        at++;
+    bool is_it = at <= x->t.count && (!at || x->t.items[at - 1] <= t_ms) &&
+                 (at == x->t.count || x->t.items[at] > t_ms);
+    *place = is_it ? at : first_after(x, t_ms);
+    return *place ? x->v.items[*place - 1] : x->before;
 }
 
 static void index_settle(struct toc_time_index *x) {
@@ -220,7 +234,7 @@ static void take_loss(struct toc_learn_model *l, struct toc_report_at at, double
         return;
     if (!l->loss)
         l->loss = TOC_NEW(struct toc_course);
-    toc_course_add(l->loss, at.t_ms, at.step, v, toc_learn_rate_at(l, at.t_ms));
+    toc_course_add(l->loss, at.t_ms, at.step, v, follow(&l->rates, at.t_ms, &l->rate_place));
     l->loss_recent[l->loss_reports++ % TOC_NORM_FIRST] = v;
 }
 
@@ -427,18 +441,6 @@ static void take_one(struct toc_doctor *d, struct toc_run_model *m, uintptr_t id
     }
 }
 
-/* The samples of a series come in order of time, so the step of one is often that of the sample
- * before it, or the next one. */
-static double step_at(const struct toc_time_index *x, int64_t t_ms, size_t *place) {
-    size_t at = *place;
-    if (at < x->t.count && x->t.items[at] <= t_ms)
-        at++;
-    bool is_it = at <= x->t.count && (!at || x->t.items[at - 1] <= t_ms) &&
-                 (at == x->t.count || x->t.items[at] > t_ms);
-    *place = is_it ? at : first_after(x, t_ms);
-    return *place ? x->v.items[*place - 1] : x->before;
-}
-
 void toc_learn_take(struct toc_doctor *d, struct toc_run_model *m, struct toc_sv metric,
                     struct toc_sv layer_name, const struct toc_series_view *s) {
     uintptr_t id = (uintptr_t)toc_map_get(&d->learn_ids, metric);
@@ -452,7 +454,7 @@ void toc_learn_take(struct toc_doctor *d, struct toc_run_model *m, struct toc_sv
     for (size_t i = 0; i < s->count; i++) {
         if (toc_is_stale_nan(s->values[i]))
             continue;
-        struct toc_report_at at = {s->t_ms[i], step_at(&m->learn.steps, s->t_ms[i], &place)};
+        struct toc_report_at at = {s->t_ms[i], follow(&m->learn.steps, s->t_ms[i], &place)};
         take_one(d, m, id, layer, at, s->values[i]);
     }
 }

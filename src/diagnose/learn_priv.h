@@ -175,6 +175,7 @@ struct toc_replica_model {
 
 struct toc_learn_model {
     struct toc_time_index steps, rates; /* of the read under way */
+    size_t rate_place;                  /* in rates, where the last loss's was found */
     int64_t number_t_ms[NUMBER_COUNT];  /* newest report of each number */
     double rate_max;
     struct toc_rate_jump rate_jump;

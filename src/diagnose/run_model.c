@@ -346,6 +346,30 @@ static void take_info(struct toc_run_model *m, struct toc_sv metric, struct toc_
         toc_sv_copy(recipe, e->recipe, sizeof e->recipe);
 }
 
+static int64_t newest_of(const struct toc_series_view *s) {
+    for (size_t i = s->count; i-- > 0;)
+        if (!toc_is_stale_nan(s->values[i]))
+            return s->t_ms[i];
+    return INT64_MIN;
+}
+
+static void take_layer_samples(struct toc_run_model *m, struct toc_sv metric, struct toc_sv layer,
+                               const struct toc_series_view *s) {
+    bool is_activation = toc_sv_eq_cstr(metric, "train_layer_nonfinite_activation_ratio");
+    bool is_ratio = is_activation || toc_sv_eq_cstr(metric, "train_layer_nonfinite_ratio");
+    bool is_layer = is_ratio || toc_sv_eq_cstr(metric, "train_layer_grad_norm");
+    for (size_t i = 0; is_layer && i < s->count; i++)
+        if (!toc_is_stale_nan(s->values[i]))
+            take_layer(m, layer, is_ratio, is_activation, s->t_ms[i], s->values[i]);
+}
+
+static void take_samples(struct toc_run_model *m, int index, const struct toc_series_view *s,
+                         int64_t now_ms) {
+    for (size_t i = 0; index >= 0 && i < s->count; i++)
+        if (!toc_is_stale_nan(s->values[i]))
+            take(m, index, s->t_ms[i], s->values[i], now_ms);
+}
+
 static int on_series(void *ctx, const struct toc_series_view *s) {
     struct reading *r = ctx;
     struct toc_sv metric = toc_labels_get(s->labels, TOC_METRIC_NAME);
@@ -357,20 +381,12 @@ static int on_series(void *ctx, const struct toc_series_view *s) {
     if (toc_sv_eq_cstr(metric, "train_run_state") != r->is_state_pass)
         return 0;
     struct toc_sv layer = toc_labels_get(s->labels, TOC_SV("layer"));
-    bool is_activation = toc_sv_eq_cstr(metric, "train_layer_nonfinite_activation_ratio");
-    bool is_ratio = is_activation || toc_sv_eq_cstr(metric, "train_layer_nonfinite_ratio");
-    bool is_layer = layer.n && (is_ratio || toc_sv_eq_cstr(metric, "train_layer_grad_norm"));
-    int index = metric_index(metric);
     toc_learn_take(r->d, r->m, metric, layer, s);
-    for (size_t i = 0; i < s->count; i++) {
-        if (toc_is_stale_nan(s->values[i]))
-            continue;
-        r->newest_ms = TOC_MAX(r->newest_ms, s->t_ms[i]);
-        if (is_layer)
-            take_layer(r->m, layer, is_ratio, is_activation, s->t_ms[i], s->values[i]);
-        else if (index >= 0 && !layer.n)
-            take(r->m, index, s->t_ms[i], s->values[i], r->d->now_ms);
-    }
+    r->newest_ms = TOC_MAX(r->newest_ms, newest_of(s));
+    if (layer.n)
+        take_layer_samples(r->m, metric, layer, s);
+    else
+        take_samples(r->m, metric_index(metric), s, r->d->now_ms);
     return 0;
 }
 
