@@ -80,8 +80,10 @@ static int ask_daemon(struct backup *b) {
 /* By ourselves when no daemon has the directory, else by the daemon. */
 static int make_snapshot(struct backup *b) {
     char *dir = toc_xprintf("%s/metrics", b->client.data_dir);
-    const struct toc_metricdb_options o = {
-        .dir = dir, .limits = {.retention_ms = TOC_DB_KEEP_ALL_MS, .max_series = UINT32_MAX}};
+    const struct toc_metricdb_options o = {.dir = dir,
+                                           .limits = {.retention_ms = TOC_DB_KEEP_ALL_MS,
+                                                      .max_series = UINT32_MAX,
+                                                      .max_exemplars = UINT32_MAX}};
     struct toc_metricdb *db = NULL;
     struct toc_err err = {0};
     char name[TOC_SNAPSHOT_NAME_MAX];

@@ -62,11 +62,11 @@ static int verify_dir(const char *dir) {
     int rc = toc_metricdb_verify(toc_vfs_system(), path, print_damage, NULL, &v, &err);
     if (rc == 0)
         printf("metrics: %llu log records, %llu blocks, %llu chunks, %llu samples, %llu blocks of "
-               "roll-ups with %llu buckets, %llu damaged\n",
+               "roll-ups with %llu buckets, %llu exemplars, %llu damaged\n",
                (unsigned long long)v.wal_records, (unsigned long long)v.blocks,
                (unsigned long long)v.chunks, (unsigned long long)v.samples,
                (unsigned long long)v.rollup_blocks, (unsigned long long)v.buckets,
-               (unsigned long long)v.damaged);
+               (unsigned long long)v.exemplars, (unsigned long long)v.damaged);
     if (rc == 0 && (rc = toc_db_open_state(dir, &state)) < 0)
         return TOC_EXIT_FAILED;
     if (rc == 0)

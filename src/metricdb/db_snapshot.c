@@ -1,6 +1,6 @@
 /*
  * Snapshots: snapshots/NAME is a whole database of its own: hard links to the immutable files of
- * the blocks, and a block of what the head holds. Made beside and renamed.
+ * the blocks, a block of what the head holds, and the exemplars. Made beside and renamed.
  */
 #include <stdio.h>
 
@@ -94,7 +94,13 @@ static int make_dirs(struct snapshot *s) {
 
 static int fill(struct snapshot *s, bool with_head) {
     struct toc_vfs *vfs = s->db->vfs;
+    char exemplars[8192];
     int rc = make_dirs(s);
+    snprintf(exemplars, sizeof exemplars, "%s/exemplars", s->path);
+    /* Before the head: a write adds its exemplars behind its samples, so none is here without its
+     * sample. */
+    if (!rc && with_head)
+        rc = toc_exemplar_log_copy(s->db, exemplars);
     for (int k = TOC_METRICDB_STORE_COUNT; k-- > 0 && !rc;) /* raw samples last */
         rc = link_blocks(s, k);
     if (!rc && with_head)

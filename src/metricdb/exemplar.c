@@ -26,7 +26,7 @@ static void free_series(struct toc_exemplar_series *s) {
 void toc_exemplars_fini(struct toc_exemplars *x) {
     const struct toc_map_entry *e;
     size_t cursor = 0;
-    for (size_t i = 0; x->slots && i < x->limit; i++)
+    for (size_t i = 0; i < TOC_MIN(x->added, (uint64_t)x->limit); i++) /* of a ring of any size */
         if (x->slots[i].series)
             toc_labels_free(&x->slots[i].exemplar.labels);
     while ((e = toc_map_next(&x->series, &cursor)))

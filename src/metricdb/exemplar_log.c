@@ -169,11 +169,13 @@ static void encode(void *ctx, struct toc_labels series, const struct toc_exempla
     toc_buf_append_u64(out, toc_f64_bits(e->value));
 }
 
-/* A record with the next exemplars of the ring; false: there are none. */
-static bool put_record(struct toc_metricdb *db, uint64_t *io_cursor, uint32_t salt_crc,
-                       struct toc_buf *out) {
+/* A record with the next exemplars of the ring, none from `end` on; false: there are none. */
+static bool put_record(struct toc_metricdb *db, uint64_t *io_cursor, uint64_t end,
+                       uint32_t salt_crc, struct toc_buf *out) {
     struct toc_buf payload = TOC_BUF_INIT;
-    (void)toc_metricdb_exemplars_since(db, io_cursor, PER_RECORD, encode, &payload);
+    size_t max = *io_cursor < end ? (size_t)TOC_MIN(end - *io_cursor, (uint64_t)PER_RECORD) : 0;
+    if (max)
+        (void)toc_metricdb_exemplars_since(db, io_cursor, max, encode, &payload);
     bool has_some = payload.n > 0;
     size_t at = out->n;
     if (has_some) {
@@ -199,7 +201,7 @@ static int write_at(struct toc_metricdb *db, struct toc_file *f, const struct to
 static int append(struct toc_metricdb *db) {
     struct toc_exemplar_log *l = &db->exemplar_log;
     struct toc_buf out = TOC_BUF_INIT;
-    while (put_record(db, &l->cursor, l->salt_crc, &out)) {
+    while (put_record(db, &l->cursor, UINT64_MAX, l->salt_crc, &out)) {
     }
     int rc = write_at(db, l->file, &out, l->bytes);
     l->bytes += rc ? 0 : out.n;
@@ -208,47 +210,68 @@ static int append(struct toc_metricdb *db) {
     return rc;
 }
 
-static int write_beside(struct toc_metricdb *db, const char *beside, struct toc_file **out_file) {
-    struct toc_exemplar_log *l = &db->exemplar_log;
-    struct toc_buf out = TOC_BUF_INIT;
+struct written {
+    struct toc_file *file; /* synced */
+    uint64_t bytes, cursor;
+    uint32_t salt_crc;
+};
+
+/* A new file with what the ring has of its first `end` exemplars. */
+static int write_ring(struct toc_metricdb *db, const char *path, uint64_t end,
+                      struct written *out) {
+    struct toc_buf bytes = TOC_BUF_INIT;
     uint64_t salt = 0;
+    *out = (struct written){0};
     toc_random_bytes(&salt, sizeof salt);
-    toc_buf_append(&out, MAGIC, 8);
-    toc_buf_append_u64(&out, salt);
-    toc_buf_append_u32(&out, out.error ? 0 : toc_crc32c(0, out.p, 16));
-    l->salt_crc = out.error ? 0 : toc_crc32c(0, out.p + 8, 8);
-    l->cursor = 0; /* the whole ring */
-    while (put_record(db, &l->cursor, l->salt_crc, &out)) {
+    toc_buf_append(&bytes, MAGIC, 8);
+    toc_buf_append_u64(&bytes, salt);
+    toc_buf_append_u32(&bytes, bytes.error ? 0 : toc_crc32c(0, bytes.p, 16));
+    out->salt_crc = bytes.error ? 0 : toc_crc32c(0, bytes.p + 8, 8);
+    while (put_record(db, &out->cursor, end, out->salt_crc, &bytes)) {
     }
-    (void)db->vfs->remove(db->vfs, beside);
-    int rc = toc_file_open(db->vfs, beside, TOC_OPEN_WRITE | TOC_OPEN_CREATE | TOC_OPEN_EXCLUSIVE,
-                           out_file);
+    (void)db->vfs->remove(db->vfs, path);
+    int rc = toc_file_open(db->vfs, path, TOC_OPEN_WRITE | TOC_OPEN_CREATE | TOC_OPEN_EXCLUSIVE,
+                           &out->file);
     if (!rc)
-        rc = write_at(db, *out_file, &out, 0);
+        rc = write_at(db, out->file, &bytes, 0);
     if (!rc)
-        rc = db->vfs->sync(db->vfs, *out_file);
-    l->bytes = l->bytes_at_first = out.n;
-    toc_buf_fini(&out);
+        rc = db->vfs->sync(db->vfs, out->file);
+    if (rc && out->file)
+        toc_file_close(db->vfs, &out->file);
+    out->bytes = bytes.n;
+    toc_buf_fini(&bytes);
+    return rc;
+}
+
+int toc_exemplar_log_copy(struct toc_metricdb *db, const char *path) {
+    struct written w;
+    uint64_t end = toc_metricdb_exemplars_added(db);
+    int rc = end ? write_ring(db, path, end, &w) : 0;
+    if (end && !rc)
+        toc_file_close(db->vfs, &w.file);
     return rc;
 }
 
 static int write_anew(struct toc_metricdb *db) {
     struct toc_exemplar_log *l = &db->exemplar_log;
-    struct toc_file *f = NULL;
+    struct written w;
     char path[4096], beside[4096];
     path_of(db, "", path, sizeof path);
     path_of(db, ".tmp", beside, sizeof beside);
     if (l->file)
         toc_file_close(db->vfs, &l->file);
-    int rc = write_beside(db, beside, &f);
+    int rc = write_ring(db, beside, UINT64_MAX, &w);
     if (!rc)
         rc = db->vfs->rename(db->vfs, beside, path);
     if (!rc)
         rc = db->vfs->sync_dir(db->vfs, db->dir);
     l->has_unsynced = false;
-    if (rc && f)
-        toc_file_close(db->vfs, &f);
-    l->file = f;
+    if (rc && w.file)
+        toc_file_close(db->vfs, &w.file);
+    l->file = w.file;
+    l->bytes = l->bytes_at_first = w.bytes;
+    l->cursor = w.cursor;
+    l->salt_crc = w.salt_crc;
     return rc;
 }
 

@@ -43,6 +43,9 @@ void toc_exemplar_log_fini(struct toc_metricdb *db);
 void toc_exemplar_log_load(struct toc_metricdb *db);
 /* Saves, syncs, and writes the file anew when that is due. A failure is logged. */
 void toc_exemplar_log_maintain(struct toc_metricdb *db);
+/* Makes a file like ours with what the ring holds now, synced; its folder is not. No file when
+ * there never was an exemplar. Writers go on meanwhile. */
+int toc_exemplar_log_copy(struct toc_metricdb *db, const char *path) TOC_MUST_CHECK;
 
 /* Reads a file; views are borrowed for the call. TOC_ENOENT: there is none; TOC_ECORRUPT: it is
  * none. *out_end: how many bytes of it are whole records to the last one. */

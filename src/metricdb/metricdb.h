@@ -203,8 +203,8 @@ int toc_metricdb_delete(struct toc_metricdb *db, const struct toc_select *s, uin
                         struct toc_err *err) TOC_MUST_CHECK;
 
 /* Makes DIR/snapshots/NAME, a database of its own that shares the files of the blocks by hard
- * links; with_head: and holds what is in memory now. Durable when it returns 0. Writers and readers
- * go on meanwhile. */
+ * links; with_head: and holds what is in memory now, exemplars too. Durable when it returns 0.
+ * Writers and readers go on meanwhile. */
 enum { TOC_SNAPSHOT_NAME_MAX = 64 };
 int toc_metricdb_snapshot(struct toc_metricdb *db, bool with_head,
                           char out_name[TOC_SNAPSHOT_NAME_MAX], struct toc_err *err) TOC_MUST_CHECK;
@@ -290,6 +290,7 @@ int toc_metricdb_metadata(struct toc_metricdb *db, struct toc_sv metric, toc_on_
 struct toc_metricdb_verdict {
     uint64_t wal_segments, wal_records, checkpoints, blocks, chunks, samples;
     uint64_t rollup_blocks, buckets;
+    uint64_t exemplars; /* in the file: also those that the ring has no place for any more */
     uint64_t damaged;
 };
 typedef void toc_on_damage(void *ctx, const struct toc_metricdb_loss *loss, const char *what);

@@ -203,6 +203,112 @@ static void a_flipped_bit_costs_one_record(void **state) {
     fixture_fini(&f);
 }
 
+/* --- in snapshots --- */
+
+static struct fixture open_snapshot(struct fixture *f, const char *name, char *dir,
+                                    size_t dir_size) {
+    struct fixture copy = *f;
+    snprintf(dir, dir_size, "/data/snapshots/%s", name);
+    copy.options.dir = dir;
+    copy.db = NULL;
+    fixture_open(&copy);
+    return copy;
+}
+
+static void a_snapshot_holds_those_of_its_moment(void **state) {
+    (void)state;
+    struct fixture f;
+    char name[TOC_SNAPSHOT_NAME_MAX], dir[200];
+    fixture_init(&f, 1);
+    assert_int_equal(add(&f, "b", 1, "x"), TOC_EXEMPLAR_KEPT);
+    toc_metricdb_exemplars_save(f.db);
+    assert_int_equal(add(&f, "a", 2, "y"), TOC_EXEMPLAR_KEPT); /* not in the file yet */
+    assert_int_equal(toc_metricdb_snapshot(f.db, true, name, NULL), 0);
+    assert_int_equal(add(&f, "b", 3, "z"), TOC_EXEMPLAR_KEPT);
+    struct fixture copy = open_snapshot(&f, name, dir, sizeof dir);
+    assert_selected(&copy, ".*", 0, 100, "a 2:y;b 1:x;");
+    assert_int_equal(add(&copy, "b", 4, "own"), TOC_EXEMPLAR_KEPT);
+    toc_metricdb_close(&copy.db);
+    copy = open_snapshot(&f, name, dir, sizeof dir);
+    assert_selected(&copy, ".*", 0, 100, "a 2:y;b 1:x 4:own;");
+    toc_metricdb_close(&copy.db);
+    assert_selected(&f, ".*", 0, 100, "a 2:y;b 1:x 3:z;");
+    assert_int_equal(toc_metricdb_snapshot(f.db, false, name, NULL), 0);
+    copy = open_snapshot(&f, name, dir, sizeof dir);
+    assert_selected(&copy, ".*", 0, 100, ""); /* of blocks alone: what is newest is not in it */
+    toc_metricdb_close(&copy.db);
+    fixture_fini(&f);
+}
+
+static void a_snapshot_of_a_full_ring_holds_the_newest(void **state) {
+    (void)state;
+    struct fixture f;
+    char name[TOC_SNAPSHOT_NAME_MAX], dir[200];
+    fixture_init(&f, 1);
+    toc_metricdb_close(&f.db);
+    f.options.limits.max_exemplars = 700; /* some records of the file */
+    fixture_open(&f);
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(add(&f, "a", i, "x"), TOC_EXEMPLAR_KEPT);
+    assert_int_equal(toc_metricdb_snapshot(f.db, true, name, NULL), 0);
+    struct fixture copy = open_snapshot(&f, name, dir, sizeof dir);
+    assert_int_equal(toc_metricdb_exemplar_count(copy.db), 700);
+    assert_selected(&copy, "a", 0, 301, "a 300:x 301:x;");
+    assert_selected(&copy, "a", 999, 2000, "a 999:x;");
+    toc_metricdb_close(&copy.db);
+    fixture_fini(&f);
+}
+
+static void an_answered_snapshot_keeps_them_through_a_loss_of_power(void **state) {
+    (void)state;
+    bool is_whole = false;
+    for (uint64_t cut = 1; cut < 80 && !is_whole; cut++) {
+        struct fixture f;
+        char name[TOC_SNAPSHOT_NAME_MAX], dir[200];
+        fixture_init(&f, cut);
+        assert_int_equal(fixture_write(&f, "a", "1", FIXTURE_START_MS, 1, NULL), 0);
+        assert_int_equal(add(&f, "a", 1, "x"), TOC_EXEMPLAR_KEPT);
+        toc_vfs_sim_cut_power_after(f.disk, cut);
+        int rc = toc_metricdb_snapshot(f.db, true, name, NULL);
+        is_whole = !toc_vfs_sim_is_off(f.disk);
+        assert_true(rc == 0 || !is_whole);
+        toc_metricdb_close(&f.db);
+        toc_vfs_sim_restart(f.disk);
+        fixture_open(&f);
+        if (!rc) {
+            struct fixture copy = open_snapshot(&f, name, dir, sizeof dir);
+            assert_selected(&copy, ".*", 0, 100, "a 1:x;");
+            assert_int_equal(fixture_stats(&copy).corruptions, 0);
+            toc_metricdb_close(&copy.db);
+        }
+        fixture_fini(&f);
+    }
+    assert_true(is_whole);
+}
+
+static void verify_reads_those_of_a_snapshot(void **state) {
+    (void)state;
+    struct fixture f;
+    char name[TOC_SNAPSHOT_NAME_MAX], dir[200], path[220];
+    struct toc_metricdb_verdict v;
+    int damaged = 0;
+    fixture_init(&f, 1);
+    for (int i = 0; i < 300; i++)
+        assert_int_equal(add(&f, "a", i, "x"), TOC_EXEMPLAR_KEPT);
+    assert_int_equal(toc_metricdb_snapshot(f.db, true, name, NULL), 0);
+    snprintf(dir, sizeof dir, "/data/snapshots/%s", name);
+    snprintf(path, sizeof path, "%s/exemplars", dir);
+    assert_int_equal(toc_metricdb_verify(f.options.vfs, dir, on_damage, &damaged, &v, NULL), 0);
+    assert_int_equal(v.exemplars, 300);
+    assert_int_equal(v.damaged, 0);
+    assert_int_equal(toc_vfs_sim_flip_bit(f.disk, path, 100 * 8), 0); /* in the first 256 */
+    assert_int_equal(toc_metricdb_verify(f.options.vfs, dir, on_damage, &damaged, &v, NULL), 0);
+    assert_int_equal(v.exemplars, 44);
+    assert_int_equal(v.damaged, 1);
+    assert_int_equal(damaged, 1);
+    fixture_fini(&f);
+}
+
 static void remember(void *ctx, struct toc_labels series, const struct toc_exemplar *e) {
     struct toc_buf *out = ctx;
     toc_labels_format(series, out);
@@ -250,6 +356,10 @@ int main(void) {
         cmocka_unit_test(what_maintenance_saw_survives_a_loss_of_power),
         cmocka_unit_test(the_file_stays_small),
         cmocka_unit_test(a_flipped_bit_costs_one_record),
+        cmocka_unit_test(a_snapshot_holds_those_of_its_moment),
+        cmocka_unit_test(a_snapshot_of_a_full_ring_holds_the_newest),
+        cmocka_unit_test(an_answered_snapshot_keeps_them_through_a_loss_of_power),
+        cmocka_unit_test(verify_reads_those_of_a_snapshot),
         cmocka_unit_test(the_worked_example_is_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
