@@ -121,9 +121,14 @@ static double usual_noise(const struct toc_course *c, size_t width, size_t best_
     return TOC_MAX(toc_history_median(noises, n), compared);
 }
 
+static size_t stretch_width(const struct toc_course *c) {
+    enum { STRETCHES = 24, LEAST_POINTS = 4 };
+    return TOC_MAX(c->count / STRETCHES, (size_t)LEAST_POINTS);
+}
+
 bool toc_course_rise(const struct toc_course *c, struct toc_course_rise *out) {
-    enum { STRETCHES = 24, LEAST_POINTS = 4, LEAST_STRETCHES = 6 };
-    size_t width = TOC_MAX(c->count / STRETCHES, (size_t)LEAST_POINTS);
+    enum { LEAST_STRETCHES = 6 };
+    size_t width = stretch_width(c);
     if (c->count < LEAST_STRETCHES * width)
         return false;
     size_t last = c->count - width, best_at = 0;
@@ -142,6 +147,20 @@ bool toc_course_rise(const struct toc_course *c, struct toc_course_rise *out) {
     out->after = best_at + width;
     out->error = usual_noise(c, width, best_at) / sqrt((double)width * (double)c->per_point);
     return true;
+}
+
+size_t toc_course_jump(const struct toc_course *c, const struct toc_course_rise *rise) {
+    static const double at_once = 0.6; /* of the rise */
+    size_t width = stretch_width(c), found = 0;
+    double largest = at_once * (rise->now - rise->best);
+    for (size_t at = TOC_MAX(rise->after, width); at + width <= c->count; at++) {
+        double step = toc_course_mean(c, at, at + width) - toc_course_mean(c, at - width, at);
+        if (step > largest) {
+            largest = step;
+            found = at;
+        }
+    }
+    return found;
 }
 
 void toc_evals_add(struct toc_evals *e, struct toc_eval x) {

@@ -44,6 +44,8 @@ struct toc_course_rise {
 };
 /* False with too short a course. */
 bool toc_course_rise(const struct toc_course *c, struct toc_course_rise *out);
+/* The point at which the rise happened, when most of it happened at once; 0 when it is gradual. */
+size_t toc_course_jump(const struct toc_course *c, const struct toc_course_rise *rise);
 
 /* Evaluations: few, and repeated by senders until the next one. */
 struct toc_eval {

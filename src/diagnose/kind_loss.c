@@ -34,7 +34,7 @@ void toc_case_rate_cause(struct toc_doctor *d, struct toc_run_model *m, struct t
         return;
     snprintf(text, sizeof text, "train_learning_rate{run=\"%.*s\"} is %.3g", TOC_SV_ARG(m->name),
              rate->value);
-    toc_case_cause(c, 0.9, text, "The learning rate jumped to %.3g, %.1f times what it was",
+    toc_case_cause(c, 0.9, text, "The learning rate jumped to %.3g, %.3g times what it was",
                    rate->value, jump);
 }
 
@@ -122,17 +122,19 @@ static bool is_slow_rise(const struct toc_doctor *d, const struct toc_run_model 
 
 static void fill_slow_rise(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c,
                            const struct toc_course_rise *x) {
-    const struct toc_course_point *p = &m->learn.loss->points[x->after];
+    size_t jump = toc_course_jump(m->learn.loss, x);
+    const struct toc_course_point *p = &m->learn.loss->points[jump ? jump : x->after];
+    double step = isfinite(p->step) ? p->step : 0;
     c->reference = x->best + 0.5 * d->o.limits.divergence_ratio * fabs(x->best);
     toc_case_begin(c, TOC_KIND_DIVERGENCE, p->t_ms);
     toc_case_step(c, p->step);
-    toc_case_title(c, "%.*s: loss has risen since step %.0f, from %.3g to %.3g",
-                   TOC_SV_ARG(m->name), isfinite(p->step) ? p->step : 0, x->best, x->now);
+    toc_case_title(c,
+                   jump ? "%.*s: loss jumped at step %.0f, from %.3g to %.3g"
+                        : "%.*s: loss has risen since step %.0f, from %.3g to %.3g",
+                   TOC_SV_ARG(m->name), step, x->best, x->now);
     toc_case_summary(
-        c,
-        "Since step %.0f the loss goes up slowly and steadily; it is now %.0f %% above "
-        "the best level of this run.",
-        isfinite(p->step) ? p->step : 0, 100 * (x->now / x->best - 1));
+        c, "Since step %.0f the loss %s; it is now %.0f %% above the best level of this run.", step,
+        jump ? "stays high" : "goes up slowly and steadily", 100 * (x->now / x->best - 1));
     toc_case_action(c, "Go back to the checkpoint before this step and continue with a lower "
                        "learning rate; check the schedule, the data and weight decay.");
     toc_case_evidence(c, "Loss", "",

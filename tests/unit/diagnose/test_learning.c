@@ -361,6 +361,28 @@ static void a_slow_rise_is_divergence(void **state) {
     expect_kind(rise_slowly, &paces[2], 500, 1000, "divergence", NULL);
 }
 
+/* As when the units of a layer die: it does not come back, and did not rise before. */
+static void jump_up(struct learn *l, struct learn_report *r) {
+    (void)l;
+    r->loss += 2;
+}
+static void a_jump_of_the_loss_is_named_where_it_was(void **state) {
+    (void)state;
+    for (size_t p = 0; p < TOC_ARRAY_LEN(paces); p++)
+        for (uint64_t seed = 1; seed <= 3; seed++) {
+            struct learn *l = new_run(seed, &paces[p]);
+            int64_t fault = 200 * paces[p].steps_per_report;
+            l->tamper = jump_up;
+            l->fault_step = fault;
+            learn_run(l, 300 * paces[p].steps_per_report);
+            const struct sim_told *t = sim_find(&l->s, "divergence");
+            assert_non_null(t);
+            if (llabs(t->step - fault) > 4 * paces[p].steps_per_report)
+                fail_msg("pace %zu, seed %llu: %s", p, (unsigned long long)seed, t->title);
+            free_run(l);
+        }
+}
+
 static void validate(struct learn *l, double v) {
     if (l->step / l->steps_per_report % 20 == 0)
         sim_put(&l->s, "train_val_loss", v * (1 + 0.005 * toc_rng_normal(&l->s.rng)));
@@ -679,6 +701,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(answers_as_good_as_a_guess_are_slow_convergence),
         cmocka_unit_test(a_loss_that_swings_without_progress_oscillates),
         cmocka_unit_test(a_slow_rise_is_divergence),
+        cmocka_unit_test(a_jump_of_the_loss_is_named_where_it_was),
         cmocka_unit_test(validation_that_gets_worse_is_overfit),
         cmocka_unit_test(courses_that_converge_stay_silent),
         cmocka_unit_test(a_gradient_of_1e308_is_finite_and_exploding),
