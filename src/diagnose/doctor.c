@@ -174,6 +174,7 @@ static void note_checkpoint(struct toc_doctor *d, struct toc_run_model *m,
         return;
     m->checkpoint_failed_ms = d->now_ms;
     m->is_checkpoint_corrupt = is_corrupt;
+    m->checkpoint_failed_step = e->has_step ? (double)e->step : NAN;
     snprintf(m->checkpoint_error, sizeof m->checkpoint_error, "%s", e->text);
 }
 

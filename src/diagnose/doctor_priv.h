@@ -172,8 +172,9 @@ struct toc_run_model {
     int64_t straggler_since_ms, straggler_rank; /* 0 = nobody is out */
     uint32_t straggler_lines;
     int64_t starving_since_ms;
-    int64_t checkpoint_failed_ms; /* our time when writing or loading one failed, 0 = never */
-    bool is_checkpoint_corrupt;   /* loading, or a damaged file */
+    int64_t checkpoint_failed_ms;  /* our time when writing or loading one failed, 0 = never */
+    double checkpoint_failed_step; /* of that one, NaN = not told */
+    bool is_checkpoint_corrupt;    /* loading, or a damaged file */
     char checkpoint_error[TOC_TEXT_MAX];
     bool is_dormant; /* its story ended before we looked; silent until new samples come */
     bool is_ended_known;

@@ -104,7 +104,9 @@ enum toc_verdict toc_judge_checkpoint_corrupt(struct toc_doctor *d, struct toc_r
     /* A checkpoint written or a step made since: another one could be read. */
     if (!is_recent || m->ranks.checkpoints.last_ms > m->checkpoint_failed_ms)
         return VERDICT_CALM;
-    double step = toc_run_step_at(m, INT64_MAX);
+    double step = m->checkpoint_failed_step;
+    if (!isfinite(step))
+        step = toc_run_step_at(m, INT64_MAX);
     toc_case_begin(c, TOC_KIND_CHECKPOINT_CORRUPT,
                    c->is_open ? c->started_ms : m->checkpoint_failed_ms);
     toc_case_step(c, step);

@@ -249,7 +249,7 @@ static void tell_culprit(struct toc_run_model *m, struct toc_case *c, const stru
     toc_case_rank(c, who->rank, who->host);
     toc_case_cause(c, who->confidence, who->why, "%s holds the run up: %s", name, who->why);
     toc_case_evidence(
-        c, "Where each rank is", "",
+        c, "Ranks that stand apart", "",
         (struct toc_evidence_numbers){(double)who->count, none, 0, (double)who->of / 2},
         "%s{run=\"%.*s\"}", who->expr, TOC_SV_ARG(m->name));
 }

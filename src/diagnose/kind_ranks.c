@@ -185,7 +185,9 @@ static void fill_starvation(const struct toc_doctor *d, struct toc_run_model *m,
     const struct toc_rank *k = s->worst;
     struct toc_rank_usual u = toc_rank_usual(k);
     bool is_one = s->count * 2 <= s->of && s->of > 1;
-    char who[120] = "steps wait";
+    char who[120] = "steps wait", concerned[80] = "";
+    if (s->of > 1)
+        snprintf(concerned, sizeof concerned, " %zu of %zu ranks are concerned.", s->count, s->of);
     if (is_one)
         snprintf(who, sizeof who, "rank %lld%s%s waits", (long long)k->rank,
                  k->host[0] ? " on " : "", k->host);
@@ -197,8 +199,8 @@ static void fill_starvation(const struct toc_doctor *d, struct toc_run_model *m,
                    100 * s->share);
     toc_case_summary(c,
                      "Of a step of %.3g s, %.3g s pass waiting for input; at the start of the run "
-                     "it was %.0f %%. %zu of %zu ranks are concerned.",
-                     u.step_s, u.data_s, 100 * s->before, s->count, s->of);
+                     "it was %.0f %%.%s",
+                     u.step_s, u.data_s, 100 * s->before, concerned);
     toc_case_action(c, "Look at the loader: its workers, the disk or network it reads from, and "
                        "what else uses them; more workers or prefetching help when the source can "
                        "keep up.");

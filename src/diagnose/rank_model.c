@@ -215,6 +215,12 @@ static void take_checkpoint(const struct taking *x, double v) {
     c->count++;
 }
 
+/* Of which step it is; the job is further on when we hear of it. */
+static void take_checkpoint_step(const struct taking *x, double v) {
+    if (isfinite(v) && x->rs->checkpoints.count)
+        x->rs->checkpoints.last_step = v;
+}
+
 /* X(metric, how a sample of it is taken); x and v are in scope. What the others refer to comes
  * first. */
 #define RANK_METRICS(X)                                                               \
@@ -226,7 +232,8 @@ static void take_checkpoint(const struct taking *x, double v) {
     X("train_collective_seconds", take_collective_seconds(x, v))                      \
     X("train_data_seconds", take_data_seconds(x, v))                                  \
     X("train_checkpoint_interval_seconds", (void)(x->rs->checkpoints.declared_s = v)) \
-    X("train_last_checkpoint_timestamp_seconds", take_checkpoint(x, v))
+    X("train_last_checkpoint_timestamp_seconds", take_checkpoint(x, v))               \
+    X("train_checkpoint_step", take_checkpoint_step(x, v))
 
 const char *toc_ranks_pattern(void) {
 #define X(name, statement) name "|"

@@ -501,12 +501,15 @@ static void failures_of_writing_and_of_reading_are_told_apart(void **state) {
         struct gang g;
         gang_init(&g, g_seed * 1000 + 360, 4, 0.5);
         gang_run(&g, 60);
+        int64_t step = g.step;
         send_event(&g, cases[i].kind, cases[i].message);
         gang_run(&g, 3);
         if (cases[i].finding) {
             const struct sim_told *t = told(&g, cases[i].finding);
             assert_non_null(t);
             assert_int_equal(g.s->told_count, 1);
+            if (strcmp(t->kind, "checkpoint_corrupt") == 0)
+                assert_int_equal(t->step, step);
             gang_run(&g, 200); /* the next checkpoint is good */
             assert_true(t->closed_ms != 0);
         } else {
