@@ -84,6 +84,7 @@ static bool is_bookkeeping(struct toc_sv metric) {
         "train_run_phase",
         "train_last_step_timestamp_seconds",
         "train_run_state",
+        "train_run_tells_state",
         "train_restarts_total",
         "train_reports_dropped_total",
         "train_run_info",

@@ -21,6 +21,7 @@ enum { EVENTS_MAX = 10000, KEY_MAX = 512 };
     X("train_memory_bytes", TOC_METRIC_GAUGE, "Memory in use by the run.")                     \
     X("train_memory_limit_bytes", TOC_METRIC_GAUGE, "Memory the run may use.")                 \
     X("train_run_state", TOC_METRIC_GAUGE, "0 finished, 1 running, 2 paused, 3 failed.")       \
+    X("train_run_tells_state", TOC_METRIC_GAUGE, "1 when the run reports its state.")          \
     X("train_run_phase", TOC_METRIC_GAUGE, "0 none, 1 evaluation, 2 checkpoint, 3 paused.")    \
     X("train_rank_info", TOC_METRIC_GAUGE, "Host and process of a rank.")                      \
     X("train_run_info", TOC_METRIC_GAUGE, "Labels that describe the run.")                     \
@@ -230,6 +231,7 @@ static void put_rank_info(const struct writer *w, const struct toc_run_rank *k) 
 static void put_derived(const struct writer *w, struct toc_run_rank *k) {
     k->derived_at_ms = w->t_ms;
     put_own(w, TOC_RUN_OWN_STATE, "train_run_state", toc_run_state_value(k->state));
+    put_own(w, TOC_RUN_OWN_TELLS_STATE, "train_run_tells_state", k->tells_state);
     put_own(w, TOC_RUN_OWN_PHASE, "train_run_phase", toc_run_phase_value(k->state));
     put_rank_info(w, k);
     for (int i = 0; i < TOC_NONFINITE_COUNT; i++)
@@ -515,11 +517,12 @@ static struct toc_run_rank *rank_get(struct toc_run_receiver *r, struct toc_run 
 /* What a line may change that is told at once. */
 struct told {
     enum toc_run_state state;
+    bool tells_state;
     uint64_t restarts, nonfinite[TOC_NONFINITE_COUNT];
 };
 
 static struct told told_of(const struct toc_run_rank *k) {
-    struct told t = {.state = k->state, .restarts = k->restarts};
+    struct told t = {.state = k->state, .tells_state = k->tells_state, .restarts = k->restarts};
     memcpy(t.nonfinite, k->nonfinite, sizeof t.nonfinite);
     return t;
 }
@@ -543,10 +546,11 @@ static void put_line(const struct writer *w, struct toc_run_rank *k,
     k->is_known = true;
     /* A restart may be concluded from steps that go back. */
     bool is_told = line->has_event && line->event != TOC_RUN_EVENT_RESTART;
-    w->run->latest.tells_state |= line->has_state || is_told;
+    k->tells_state |= line->has_state || is_told;
     if (toc_run_speaker(w->run) == k)
         keep_latest(w->run, line, w->t_ms, k->has_step && (!had_step || step_before != k->step));
-    bool is_changed = k->state != before.state || k->restarts != before.restarts ||
+    bool is_changed = k->state != before.state || k->tells_state != before.tells_state ||
+                      k->restarts != before.restarts ||
                       memcmp(k->nonfinite, before.nonfinite, sizeof k->nonfinite) != 0;
     if (is_changed || !was_known || are_labels_new ||
         w->t_ms - k->derived_at_ms >= w->r->o.derived_every_ms)

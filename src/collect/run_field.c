@@ -90,6 +90,7 @@ static const char *const reserved[] = {
     "train_step",
     "train_last_step_timestamp_seconds",
     "train_run_state",
+    "train_run_tells_state",
     "train_run_info",
     "train_reports_dropped_total",
     "train_nonfinite_total",

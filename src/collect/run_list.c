@@ -30,7 +30,6 @@ static void fill(const struct toc_run *run, struct toc_run_info *out) {
         .last_step_at = {l->last_step_ms},
         .last_line_at = {l->last_line_ms},
         .labels = run->labels,
-        .tells_state = l->tells_state,
     };
     if (!speaker)
         return;
@@ -38,6 +37,7 @@ static void fill(const struct toc_run *run, struct toc_run_info *out) {
     out->has_step = speaker->has_step;
     out->step = speaker->step;
     for (size_t i = 0; i < run->ranks.count; i++) {
+        out->tells_state |= run->ranks.items[i].tells_state;
         out->restarts = TOC_MAX(out->restarts, run->ranks.items[i].restarts);
         out->reports_dropped += toc_run_rank_dropped(&run->ranks.items[i]);
     }

@@ -118,7 +118,8 @@ static void encode_string(struct toc_sv s, struct toc_buf *out) {
 
 static void encode_rank(const struct toc_run_rank *k, struct toc_buf *out) {
     toc_buf_append_varint(out, (uint64_t)k->rank);
-    toc_buf_append_u8(out, (uint8_t)(k->has_step | k->has_loss << 1 | k->is_known << 2));
+    toc_buf_append_u8(
+        out, (uint8_t)(k->has_step | k->has_loss << 1 | k->is_known << 2 | k->tells_state << 3));
     toc_buf_append_zigzag(out, k->step);
     toc_buf_append_u8(out, (uint8_t)k->state);
     for (int i = 0; i < TOC_NONFINITE_COUNT; i++)
@@ -143,6 +144,7 @@ static void decode_rank(struct toc_reader *r, int version, struct toc_run_rank *
     k->has_step = flags & 1;
     k->has_loss = flags >> 1 & 1;
     k->is_known = flags >> 2 & 1;
+    k->tells_state = flags >> 3 & 1;
     k->is_announced = k->is_known;
     k->step = toc_read_zigzag(r);
     uint8_t state = toc_read_u8(r);

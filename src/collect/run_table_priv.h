@@ -41,6 +41,7 @@ struct toc_run_session {
 struct toc_run_rank {
     int64_t rank;
     bool has_step, has_loss, is_known, is_announced;
+    bool tells_state; /* some line of it had a state or an event but `restart` */
     int64_t step;
     enum toc_run_state state;
     uint64_t nonfinite[TOC_NONFINITE_COUNT];
@@ -64,7 +65,6 @@ struct toc_run_rank {
 struct toc_run_latest {
     int64_t started_ms, last_step_ms, last_line_ms, last_t_ms;
     double loss, grad_norm, step_seconds, tokens_per_second, memory_bytes, learning_rate;
-    bool tells_state;
 };
 
 /* Series that the receiver writes of each line, or every few seconds. */
@@ -72,6 +72,7 @@ enum toc_run_own {
     TOC_RUN_OWN_STEP,
     TOC_RUN_OWN_STEP_TIME,
     TOC_RUN_OWN_STATE,
+    TOC_RUN_OWN_TELLS_STATE,
     TOC_RUN_OWN_PHASE,
     TOC_RUN_OWN_RESTARTS,
     TOC_RUN_OWN_DROPPED,

@@ -154,13 +154,13 @@ struct toc_case_message {
     char step[24], rank[24], runbook[320];
 };
 
-static void add_labels(struct toc_case_message *m, enum toc_kind kind,
+static void add_labels(struct toc_case_message *m, enum toc_kind kind, enum toc_severity severity,
                        const struct toc_label *subject, size_t count) {
     const struct toc_kind_info *info = toc_kind_info(kind);
     toc_labels_builder_set(&m->labels, TOC_SV("alertname"), toc_sv_cstr(info->name));
     toc_labels_builder_set(&m->labels, TOC_SV("kind"), toc_sv_cstr(info->name));
     toc_labels_builder_set(&m->labels, TOC_SV("severity"),
-                           toc_sv_cstr(toc_severity_text(info->severity)));
+                           toc_sv_cstr(toc_severity_text(severity)));
     for (size_t i = 0; i < count; i++)
         toc_labels_builder_set(&m->labels, subject[i].name, subject[i].value);
 }
@@ -194,7 +194,7 @@ static uint64_t mark(const struct toc_case *c) {
 static void tell(struct toc_doctor *d, struct toc_case *c, enum toc_case_id id, int64_t ends_ms,
                  const struct toc_label *subject, size_t count) {
     struct toc_case_message *m = TOC_NEW(struct toc_case_message);
-    add_labels(m, kinds[id], subject, count);
+    add_labels(m, kinds[id], c->severity, subject, count);
     add_annotations(m, d, c, kinds[id]);
     m->alert = (struct toc_alert){
         .labels = toc_labels_builder_finish(&m->labels),
@@ -233,6 +233,7 @@ static void settle_ill(struct toc_doctor *d, struct toc_case *c, enum toc_case_i
     c->calm_since_ms = 0;
     if (!c->is_open) {
         c->is_open = true;
+        c->severity = c->finding.severity;
         c->started_ms = c->finding.first_seen.ms ? c->finding.first_seen.ms : d->now_ms;
         if (c->started_ms > d->now_ms)
             c->started_ms = d->now_ms;

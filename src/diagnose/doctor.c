@@ -35,7 +35,8 @@ struct toc_doctor *toc_doctor_new(const struct toc_doctor_options *o) {
     toc_mutex_init(&d->queue_mutex, TOC_LOCK_QUEUE);
     compile(&d->run_metrics,
             "train_(step|loss|grad_norm|learning_rate|step_seconds|memory_bytes|memory_limit_bytes|"
-            "cpu_wait_ratio|run_state|restarts_total|run_info|layer_nonfinite_ratio|layer_"
+            "cpu_wait_ratio|run_state|run_tells_state|restarts_total|run_info|layer_nonfinite_"
+            "ratio|layer_"
             "nonfinite_activation_ratio|"
             "(layer_)?param_checksum)" TOC_LEARN_PATTERN);
     toc_learn_metric_ids(&d->learn_ids);
@@ -173,8 +174,8 @@ static void note_checkpoint(struct toc_doctor *d, struct toc_run_model *m,
     if (!is_failure && !is_corrupt)
         return;
     m->checkpoint_failed_ms = d->now_ms;
-    m->is_checkpoint_corrupt = is_corrupt;
     m->checkpoint_failed_step = e->has_step ? (double)e->step : NAN;
+    m->is_checkpoint_corrupt = is_corrupt;
     snprintf(m->checkpoint_error, sizeof m->checkpoint_error, "%s", e->text);
 }
 
@@ -315,6 +316,7 @@ void toc_doctor_adopt(struct toc_doctor *d, const struct toc_alert *alert) {
         struct toc_case *c = m ? &m->cases[i] : s ? &s->cases[i] : NULL;
         if (c && !c->is_open) {
             c->is_open = true;
+            c->severity = toc_severity_parse(toc_labels_get(alert->labels, TOC_SV("severity")));
             c->started_ms = alert->starts_at.ms;
             c->told_ms = alert->updated_at.ms;
         }

@@ -26,6 +26,7 @@ enum {
     TOC_BACKFILL_MS = 15 * 60 * 1000,
     TOC_TEXT_MAX = 200,
     TOC_RUN_METRICS_MAX = 16,
+    TOC_ARRIVALS = 8,
 };
 
 /* X(enum, name): what the doctor judges. The kinds of one subject are judged in this order. */
@@ -76,10 +77,11 @@ struct toc_case {
     bool is_open;
     int64_t started_ms; /* first sample that showed it */
     int64_t calm_since_ms;
-    int64_t told_ms;        /* last time the sink heard of it */
-    uint64_t told_mark;     /* and of which place */
-    double reference;       /* baseline, frozen while the case is open */
-    struct toc_arena arena; /* owns the texts of the finding */
+    int64_t told_ms;            /* last time the sink heard of it */
+    uint64_t told_mark;         /* and of which place */
+    enum toc_severity severity; /* of its alert: that of the finding which opened it */
+    double reference;           /* baseline, frozen while the case is open */
+    struct toc_arena arena;     /* owns the texts of the finding */
     struct toc_finding finding;
     struct toc_evidence evidence[TOC_EVIDENCE_MAX];
     struct toc_cause causes[TOC_CAUSES_MAX];
@@ -138,7 +140,7 @@ struct toc_run_model {
     struct toc_learn_model learn;
     struct toc_map layer_index; /* name → index + 1 */
     bool are_layers_ordered;
-    double state, memory_now, memory_limit, restarts;
+    double state, tells_state, memory_now, memory_limit, restarts;
     int64_t state_t_ms, state_changed_ms, memory_first_ms, restarts_t_ms;
     int64_t restart_times[64]; /* ring by restart_count */
     size_t restart_count;
@@ -151,7 +153,11 @@ struct toc_run_model {
     int64_t resumed_t_ms;                     /* since when the state is running without a break */
     double intervals[TOC_RECENT];             /* seconds between progress, ring */
     size_t interval_count;
-    int64_t loss_gap_ms; /* longest usual gap between losses */
+    /* Seconds of training that came at once: a writer holds them back that long. Ring. */
+    double held_back_s[TOC_ARRIVALS];
+    size_t arrivals;
+    int64_t arrival_ms, arrival_from_ms; /* our time of the last; the progress before it */
+    int64_t loss_gap_ms;                 /* longest usual gap between losses */
     size_t loss_gaps;
     int64_t nonfinite_t_ms; /* last non-finite loss, gradient or parameter */
     int64_t nonfinite_first_ms;

@@ -16,6 +16,7 @@ enum { ACTIVE_MS = 10 * 60 * 1000, TALK_MS = 10 * 1000 };
 /* What the judge found. */
 struct stall {
     double silent_s, limit_s;
+    bool may_be_over; /* all reports stopped, and nobody would have told an end */
     int64_t since_ms;
     enum toc_phase phase;
     struct toc_culprit culprit;
@@ -48,6 +49,36 @@ static double known_pause(const struct toc_run_model *m) {
             second = TOC_MAX(second, v[i]);
         }
     return second;
+}
+
+/* Does the process of some rank exist, as far as we know? Its end would be told. */
+static bool has_process(const struct toc_run_model *m) {
+    for (size_t i = 0; i < m->ranks.items.count; i++)
+        if (m->ranks.items.items[i].pid > 0 && !m->ranks.items.items[i].gone_ms)
+            return true;
+    return false;
+}
+
+/* Files that tell no state just stop, whether their job ended or hangs. */
+static bool may_be_over(const struct toc_doctor *d, const struct toc_run_model *m) {
+    bool tells_nothing = m->tells_state < 0.5; /* false, too, while that is not known */
+    return tells_nothing && !has_process(m) && d->now_ms - m->last_seen_ms >= TALK_MS;
+}
+
+/* How much training a writer holds back before it lets others see it: the second longest of the
+ * latest arrivals, for what came first may be the past; the longest while there are few. In a
+ * replay arrivals are the moments that are judged. */
+static double held_back(const struct toc_doctor *d, const struct toc_run_model *m) {
+    enum { FEW = 3 };
+    double longest = 0, second = 0;
+    size_t n = TOC_MIN(m->arrivals, (size_t)TOC_ARRIVALS);
+    for (size_t i = 0; i < n; i++) {
+        double v = m->held_back_s[i];
+        second = v > longest ? longest : TOC_MAX(second, v);
+        longest = TOC_MAX(longest, v);
+    }
+    double seconds = n < FEW ? longest : second;
+    return d->o.is_replay ? 0 : TOC_MIN(seconds, d->o.limits.hang_first_step_s);
 }
 
 /* How long a run may go without a step, in seconds. */
@@ -176,11 +207,16 @@ static bool is_stuck_in_phase(const struct toc_doctor *d, const struct toc_run_m
 
 static bool is_stuck_in_step(const struct toc_doctor *d, const struct toc_run_model *m,
                              struct stall *s) {
+    static const double held_back_factor = 1.5;
     s->since_ms = TOC_MAX(m->progress_seen_ms, m->ranks.progress_ms);
     s->silent_s = seconds_since(d, m, s->since_ms);
     if (s->silent_s <= least_limit(&d->o.limits))
         return false;
     s->limit_s = hang_limit(d, m);
+    s->may_be_over = may_be_over(d, m);
+    if (s->may_be_over)
+        s->limit_s = TOC_MAX(s->limit_s,
+                             TOC_MAX(d->o.limits.hang_floor_s, held_back_factor * held_back(d, m)));
     if (s->silent_s <= s->limit_s)
         return false;
     s->culprit = toc_ranks_culprit(&m->ranks, s->since_ms, d->now_ms);
@@ -343,22 +379,36 @@ static void tell_gpu(struct toc_doctor *d, struct toc_run_model *m, struct toc_c
                        "The GPUs idle: the job waits on the host's side, not in a GPU collective");
 }
 
-static void fill(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c,
-                 const struct stall *s) {
+/* Of a run that tells no state and whose reports all stopped: which of the two it is, its files do
+ * not say, and neither do we. */
+static void tell_over_or_stuck(struct toc_run_model *m, struct toc_case *c, const struct stall *s,
+                               double step) {
+    double p95 = usual_interval(m);
+    c->finding.severity = TOC_SEVERITY_WARNING;
+    toc_case_title(c, "%.*s: no report for %.0f s, the last was step %.0f: it has ended or hangs",
+                   TOC_SV_ARG(m->name), s->silent_s, step);
+    toc_case_summary(c,
+                     "The reports stopped at step %.0f; a step usually takes %.2g s. This run does "
+                     "not report its state, so an end looks like a hang.",
+                     step, isfinite(p95) ? p95 : 0);
+    toc_case_action(c,
+                    "Look whether its process lives. If so, take its stacks (py-spy dump, gdb). "
+                    "If it has ended, all is well: report {\"state\": \"finished\"} at the end, or "
+                    "start the job by `tocsin run -- COMMAND`, and ends will be known.");
+    toc_case_cause(c, 0.5, "it tells no state", "The job has ended");
+    toc_case_cause(c, 0.4, "steps and reports ended together",
+                   "The process is stopped, dead or cut off from the network");
+}
+
+/* The run is stuck, and says so. */
+static void tell_stuck(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c,
+                       const struct stall *s, double step) {
     bool reports_go_on = d->now_ms - m->last_seen_ms < TALK_MS;
-    double p95 = usual_interval(m), step = toc_run_step_at(m, INT64_MAX);
-    double shown = isfinite(step) ? step : 0;
-    toc_case_begin(c, TOC_KIND_HANG, s->since_ms);
-    toc_case_step(c, step);
-    tell_title(m, c, s, shown);
-    tell_summary(m, c, s, shown, reports_go_on);
+    tell_title(m, c, s, step);
+    tell_summary(m, c, s, step, reports_go_on);
     toc_case_action(c, "Take the stacks of the training processes (py-spy dump, gdb), of the named "
                        "rank first; look for a collective that it did not enter or a data loader "
                        "that blocks; then restart from the last checkpoint.");
-    toc_case_evidence(
-        c, "Time since the last step", "s",
-        (struct toc_evidence_numbers){s->silent_s, s->limit_s, 0, isfinite(p95) ? p95 : none},
-        "time() - train_last_step_timestamp_seconds{run=\"%.*s\"}", TOC_SV_ARG(m->name));
     tell_culprit(m, c, s);
     tell_gpu(d, m, c);
     if (reports_go_on)
@@ -367,6 +417,23 @@ static void fill(struct toc_doctor *d, struct toc_run_model *m, struct toc_case 
     else
         toc_case_cause(c, 0.5, "steps and reports ended together",
                        "The process is stopped, dead or cut off from the network");
+}
+
+static void fill(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c,
+                 const struct stall *s) {
+    double p95 = usual_interval(m), step = toc_run_step_at(m, INT64_MAX);
+    double shown = isfinite(step) ? step : 0;
+    toc_case_begin(c, TOC_KIND_HANG, s->since_ms);
+    toc_case_step(c, step);
+    toc_case_evidence(
+        c, "Time since the last step", "s",
+        (struct toc_evidence_numbers){s->silent_s, s->limit_s, 0, isfinite(p95) ? p95 : none},
+        "time() - train_last_step_timestamp_seconds{run=\"%.*s\"}", TOC_SV_ARG(m->name));
+    /* At an end no rank is behind the others. */
+    if (s->may_be_over && s->culprit.rank < 0)
+        tell_over_or_stuck(m, c, s, shown);
+    else
+        tell_stuck(d, m, c, s, shown);
 }
 
 enum toc_verdict toc_judge_hang(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c) {

@@ -79,7 +79,7 @@ struct toc_run_model *toc_doctor_run(struct toc_doctor *d, struct toc_sv name) {
         return NULL;
     m = TOC_NEW(struct toc_run_model);
     m->name = toc_sv_make(toc_sv_dup_cstr(name), name.n);
-    m->state = NAN;
+    m->state = m->tells_state = NAN;
     toc_learn_init(&m->learn);
     m->memory_now = m->memory_limit = m->restarts = m->error_step = NAN;
     toc_map_put(&d->run_by_name, name, m);
@@ -170,7 +170,18 @@ static void take_grad(struct toc_run_model *m, int64_t t_ms, double v) {
         toc_bins_add(&m->grad, t_ms, v);
 }
 
+/* How much training does this look bring? */
+static void note_arrival(struct toc_run_model *m, int64_t t_ms, int64_t now_ms) {
+    if (m->arrival_ms != now_ms) {
+        m->arrival_ms = now_ms;
+        m->arrival_from_ms = m->progress_t_ms ? m->progress_t_ms : t_ms;
+        m->arrivals++;
+    }
+    m->held_back_s[(m->arrivals - 1) % TOC_ARRIVALS] = (double)(t_ms - m->arrival_from_ms) / 1000;
+}
+
 static void take_progress(struct toc_run_model *m, int64_t t_ms, double steps, int64_t now_ms) {
+    note_arrival(m, t_ms, now_ms);
     if (m->progress_t_ms && t_ms > m->progress_t_ms && steps > 0) {
         double interval = (double)(t_ms - m->progress_t_ms) / 1000;
         m->intervals[m->interval_count++ % TOC_RECENT] = interval;
@@ -296,6 +307,7 @@ static void take_layer(struct toc_run_model *m, struct toc_sv name, bool is_rati
     X("train_memory_bytes", take_memory(m, t, v))                                          \
     X("train_memory_limit_bytes", (void)(m->memory_limit = v))                             \
     X("train_run_state", take_state(m, t, v, now))                                         \
+    X("train_run_tells_state", (void)(m->tells_state = v))                                 \
     X("train_restarts_total", take_restarts(m, t, v))
 
 /* Place of a metric in the table; -1 when it is not there. */

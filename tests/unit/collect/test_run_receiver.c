@@ -290,6 +290,24 @@ static void restarts_are_seen(void **state) {
     assert_recorded(&f->sink, "train_run_state{run=\"r\"}", 1);
 }
 
+static void whether_a_run_tells_its_state_is_told_and_kept(void **state) {
+    struct fixture *f = *state;
+    struct toc_buf saved = TOC_BUF_INIT;
+    assert_int_equal(put(f, "{\"t\":1700000000,\"step\":1}\n"
+                            "{\"t\":1700000001,\"event\":\"restart\"}"),
+                     0);
+    assert_recorded(&f->sink, "train_run_tells_state{run=\"r\"}", 0);
+    assert_int_equal(put(f, "{\"t\":1700000002,\"step\":2,\"state\":\"running\"}"), 0);
+    assert_recorded(&f->sink, "train_run_tells_state{run=\"r\"}", 1);
+    toc_run_receiver_save(f->r, &saved);
+    assert_int_equal(toc_run_receiver_restore(f->r, toc_buf_sv(&saved)), 0);
+    toc_buf_fini(&saved);
+    assert_int_equal(put(f, "{\"t\":1700000012,\"step\":3}"), 0);
+    assert_int_equal(recorded_last(&f->sink, "train_run_tells_state{run=\"r\"}")->t_ms,
+                     1700000012000);
+    assert_recorded(&f->sink, "train_run_tells_state{run=\"r\"}", 1);
+}
+
 static void csv_says_the_same_as_json(void **state) {
     struct fixture *f = *state;
     assert_int_equal(
@@ -460,6 +478,7 @@ int main(void) {
         T(a_failing_store_leaves_no_trace),
         T(repeated_lines_count_once),
         T(restarts_are_seen),
+        T(whether_a_run_tells_its_state_is_told_and_kept),
         T(csv_says_the_same_as_json),
         T(a_name_wins_over_its_alias_in_any_order),
         T(ranks_other_than_zero_have_their_own_series),

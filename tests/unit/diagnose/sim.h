@@ -29,7 +29,7 @@ struct sim_series {
 
 /* One alert as the sink heard of it. */
 struct sim_told {
-    char kind[32], title[256], layer[64], run[64];
+    char kind[32], severity[16], title[256], layer[64], run[64];
     int64_t opened_ms, closed_ms; /* our time; 0 = still open */
     int64_t starts_ms;
     bool has_step;
@@ -51,7 +51,8 @@ struct sim {
     size_t told_count;
     struct toc_rng rng;
     int64_t now_ms, next_tick_ms;
-    int fail_with; /* the querier fails */
+    int fail_with;         /* the querier fails */
+    int64_t holds_back_ms; /* what is later cannot be read yet; 0 = all can */
     /* the run */
     int64_t step, next_step_ms, next_layer_ms, started_ms;
     double step_s, loss, lr, memory, limit;
@@ -133,7 +134,8 @@ static inline int sim_select(struct toc_querier *q, const struct toc_select *sel
     for (size_t i = 0; i < s->series.count; i++) {
         struct sim_series *x = s->series.items[i];
         size_t from = sim_first(x, sel->min_ms), to = from;
-        while (to < x->t.count && x->t.items[to] <= sel->max_ms)
+        int64_t max_ms = s->holds_back_ms ? TOC_MIN(sel->max_ms, s->holds_back_ms) : sel->max_ms;
+        while (to < x->t.count && x->t.items[to] <= max_ms)
             to++;
         if (from == to || !toc_matchers_match(sel->matchers, sel->matcher_count, x->labels))
             continue;
@@ -200,6 +202,7 @@ static inline void sim_take_alert(struct sim *s, const struct toc_alert *a, stru
         *t = (struct sim_told){0};
         memcpy(t->kind, kind, sizeof t->kind);
         toc_sv_copy(toc_labels_get(a->labels, TOC_SV("run")), t->run, sizeof t->run);
+        toc_sv_copy(toc_labels_get(a->labels, TOC_SV("severity")), t->severity, sizeof t->severity);
         t->opened_ms = now.ms;
         t->starts_ms = a->starts_at.ms;
     }

@@ -204,6 +204,49 @@ static void silence_is_a_hang(void **state) {
     expect_closed(s, "hang");
 }
 
+/* A file that just stops, as an event file does: its job has ended or hangs. */
+static void the_end_of_a_run_that_tells_no_state_is_no_critical_hang(void **state) {
+    struct sim *s = *state;
+    sim_put(s, "train_run_tells_state", 0);
+    sim_run(s, 60);
+    int64_t end_ms = s->now_ms;
+    s->is_silent = true;
+    sim_run(s, 120);
+    const struct sim_told *t = expect_one(s, "hang", end_ms, 70);
+    assert_true(t->opened_ms >= end_ms + 60000);
+    assert_string_equal(t->severity, "warning");
+    assert_non_null(strstr(t->title, "has ended or hangs"));
+}
+
+/* Steps reach us a minute and more at a time. */
+static void a_writer_that_holds_back_does_not_hang(void **state) {
+    struct sim *s = *state;
+    s->step_s = 2;
+    sim_put(s, "train_run_tells_state", 0);
+    for (int i = 0; i < 8; i++) {
+        s->holds_back_ms = s->now_ms;
+        sim_run(s, 90);
+        s->holds_back_ms = 0;
+        sim_run(s, 1);
+    }
+    expect_nothing(s);
+    int64_t end_ms = s->now_ms;
+    s->is_silent = true;
+    sim_run(s, 300);
+    (void)expect_one(s, "hang", end_ms, 150);
+}
+
+static void a_run_whose_process_is_known_hangs_although_it_tells_no_state(void **state) {
+    struct sim *s = *state;
+    sim_put(s, "train_run_tells_state", 0);
+    sim_add(sim_series_get(s, "train_rank_info", "run", "r", "pid", "17"), s->now_ms, 1);
+    sim_run(s, 20);
+    int64_t fault_ms = s->now_ms;
+    s->is_silent = true;
+    sim_run(s, 60);
+    assert_string_equal(expect_one(s, "hang", fault_ms, 30)->severity, "critical");
+}
+
 static void reports_without_steps_are_a_hang_too(void **state) {
     struct sim *s = *state;
     sim_run(s, 20);
@@ -639,6 +682,9 @@ int main(int argc, char **argv) {
         T(a_short_rise_is_a_spike),
         T(vanishing_gradients_name_the_first_layer),
         T(silence_is_a_hang),
+        T(the_end_of_a_run_that_tells_no_state_is_no_critical_hang),
+        T(a_writer_that_holds_back_does_not_hang),
+        T(a_run_whose_process_is_known_hangs_although_it_tells_no_state),
         T(reports_without_steps_are_a_hang_too),
         T(a_slow_run_gets_its_minute),
         T(evaluation_and_pauses_are_no_hang),
