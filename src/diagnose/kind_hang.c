@@ -65,20 +65,13 @@ static bool may_be_over(const struct toc_doctor *d, const struct toc_run_model *
     return tells_nothing && !has_process(m) && d->now_ms - m->last_seen_ms >= TALK_MS;
 }
 
-/* How much training a writer holds back before it lets others see it: the second longest of the
- * latest arrivals, for what came first may be the past; the longest while there are few. In a
- * replay arrivals are the moments that are judged. */
+/* How much training a writer holds back before it lets others see it: the longest of the latest
+ * arrivals. In a replay arrivals are the moments that are judged. */
 static double held_back(const struct toc_doctor *d, const struct toc_run_model *m) {
-    enum { FEW = 3 };
-    double longest = 0, second = 0;
-    size_t n = TOC_MIN(m->arrivals, (size_t)TOC_ARRIVALS);
-    for (size_t i = 0; i < n; i++) {
-        double v = m->held_back_s[i];
-        second = v > longest ? longest : TOC_MAX(second, v);
-        longest = TOC_MAX(longest, v);
-    }
-    double seconds = n < FEW ? longest : second;
-    return d->o.is_replay ? 0 : TOC_MIN(seconds, d->o.limits.hang_first_step_s);
+    double longest = 0;
+    for (size_t i = 0; i < TOC_ARRIVALS; i++)
+        longest = TOC_MAX(longest, m->held_back_s[i]);
+    return d->o.is_replay ? 0 : TOC_MIN(longest, d->o.limits.hang_first_step_s);
 }
 
 /* How long a run may go without a step, in seconds. */
@@ -207,7 +200,7 @@ static bool is_stuck_in_phase(const struct toc_doctor *d, const struct toc_run_m
 
 static bool is_stuck_in_step(const struct toc_doctor *d, const struct toc_run_model *m,
                              struct stall *s) {
-    static const double held_back_factor = 1.5;
+    static const double held_back_factor = 2;
     s->since_ms = TOC_MAX(m->progress_seen_ms, m->ranks.progress_ms);
     s->silent_s = seconds_since(d, m, s->since_ms);
     if (s->silent_s <= least_limit(&d->o.limits))

@@ -170,14 +170,19 @@ static void take_grad(struct toc_run_model *m, int64_t t_ms, double v) {
         toc_bins_add(&m->grad, t_ms, v);
 }
 
-/* How much training does this look bring? */
+/* How much training does this look bring? What was there before the first one is the past and tells
+ * little of the writer. */
 static void note_arrival(struct toc_run_model *m, int64_t t_ms, int64_t now_ms) {
+    static const double first_s = 150; /* writers of TensorBoard flush after 120 s */
     if (m->arrival_ms != now_ms) {
         m->arrival_ms = now_ms;
         m->arrival_from_ms = m->progress_t_ms ? m->progress_t_ms : t_ms;
-        m->arrivals++;
+        m->held_back_s[m->arrivals++ % TOC_ARRIVALS] = 0;
     }
-    m->held_back_s[(m->arrivals - 1) % TOC_ARRIVALS] = (double)(t_ms - m->arrival_from_ms) / 1000;
+    double held_s = (double)(t_ms - m->arrival_from_ms) / 1000;
+    if (m->arrivals == 1)
+        held_s = TOC_MIN(held_s, first_s);
+    m->held_back_s[(m->arrivals - 1) % TOC_ARRIVALS] = held_s;
 }
 
 static void take_progress(struct toc_run_model *m, int64_t t_ms, double steps, int64_t now_ms) {
