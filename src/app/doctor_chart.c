@@ -170,11 +170,23 @@ static void bad_columns(const struct columns *columns, struct toc_buf *out) {
     }
 }
 
-/* Means, joined where they are no further apart than the curve's own buckets make them. */
+/* Columns over which means are joined: what the curve's own buckets make them apart, or three times
+ * what is usual in a metric that is reported now and then. */
+static size_t reach_of(const struct toc_chart *c, const struct columns *columns) {
+    double span_ms = (double)TOC_MAX(c->to_ms - c->from_ms, (int64_t)1);
+    size_t reach = (size_t)((double)c->curve->width_ms / (span_ms / COLUMNS)) + 8;
+    size_t filled = 0, first = 0, last = 0;
+    for (size_t i = 0; i < COLUMNS; i++)
+        if (columns->at[i].count) {
+            first = filled++ ? first : i;
+            last = i;
+        }
+    return filled < 3 ? reach : TOC_MAX(reach, 3 * (last - first) / (filled - 1));
+}
+
 static void line(const struct toc_chart *c, const struct columns *columns, const struct scale *s,
                  struct toc_buf *out) {
-    double span_ms = (double)TOC_MAX(c->to_ms - c->from_ms, (int64_t)1);
-    size_t reach = (size_t)((double)c->curve->width_ms / (span_ms / COLUMNS)) + 8, last = 0;
+    size_t reach = reach_of(c, columns), last = 0;
     bool is_drawing = false;
     toc_buf_append_cstr(out, "<path class=\"curve\" d=\"");
     for (size_t i = 0; i < COLUMNS; i++) {
