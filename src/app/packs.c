@@ -22,6 +22,7 @@ struct pack {
     char file[64]; /* name of its rule file */
     enum toc_pack_mode configured, said;
     bool is_awake;
+    bool is_loaded; /* the rule manager has its file */
     char seen_metric[NAME_MAX_BYTES];
     struct toc_ts seen_at;
     size_t rules, alerts;
@@ -32,6 +33,7 @@ struct toc_packs {
     struct toc_mutex mutex;
     struct pack *items;
     size_t count;
+    bool is_configured; /* once: changes are told one by one from then on */
 };
 
 static enum toc_pack_mode mode_of(const struct pack *p) {
@@ -46,8 +48,8 @@ static bool wants_awake(const struct pack *p) {
 static void settle(struct toc_packs *p, struct pack *one, struct toc_ts now) {
     bool is_awake = wants_awake(one);
     /* Without the built-in rules (rules.builtin: false) there is no such file. */
-    if (toc_rules_set_awake(p->o.rules, toc_sv_cstr(one->file), is_awake, now) == 0 &&
-        is_awake != one->is_awake)
+    one->is_loaded = toc_rules_set_awake(p->o.rules, toc_sv_cstr(one->file), is_awake, now) == 0;
+    if (one->is_loaded && is_awake != one->is_awake && p->is_configured)
         toc_log(TOC_LOG_INFO, "packs", "%s: %s%s%s", one->builtin->name,
                 is_awake ? "watching" : "asleep", is_awake && *one->seen_metric ? ", saw " : "",
                 is_awake ? one->seen_metric : "");
@@ -140,6 +142,19 @@ int toc_packs_check(const struct toc_yaml *section, struct toc_err *err) {
     return rc;
 }
 
+/* One line at the start instead of one for each pack. */
+static void say_asleep(const struct toc_packs *p) {
+    struct toc_buf names = TOC_BUF_INIT;
+    for (size_t i = 0; i < p->count; i++)
+        if (p->items[i].is_loaded && !p->items[i].is_awake) {
+            toc_buf_append_cstr(&names, names.n ? ", " : "");
+            toc_buf_append_cstr(&names, p->items[i].builtin->name);
+        }
+    if (names.n)
+        toc_log(TOC_LOG_INFO, "packs", "asleep until their metrics come: %s", toc_buf_cstr(&names));
+    toc_buf_fini(&names);
+}
+
 void toc_packs_configure(struct toc_packs *p, const struct toc_yaml *section, struct toc_ts now) {
     struct toc_err err = {0};
     if (toc_packs_check(section, &err) < 0)
@@ -151,6 +166,9 @@ void toc_packs_configure(struct toc_packs *p, const struct toc_yaml *section, st
         (void)read_entry(section, i, &find(p, section->items[i].key)->configured, &err);
     for (size_t i = 0; i < p->count; i++)
         settle(p, &p->items[i], now);
+    if (!p->is_configured)
+        say_asleep(p);
+    p->is_configured = true;
     toc_mutex_unlock(&p->mutex);
 }
 
