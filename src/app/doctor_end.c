@@ -55,13 +55,15 @@ static int report_death(struct toc_patient *p, const struct toc_patient_circumst
     struct toc_label labels[] = {{TOC_METRIC_NAME, TOC_SV("train_run_state")},
                                  {TOC_SV("run"), p->o.name}};
     int64_t t_ms = TOC_MAX(p->last_ms + 1, p->tick_ms);
+    /* A process that is gone did not report an error: it ended without a word. */
+    bool is_gone = c->process == TOC_PROCESS_GONE;
     snprintf(text, sizeof text, "the reports stop without an end%s%s",
              c->process_text[0] ? "; " : " and nothing was written since", c->process_text);
     size_t series = toc_patient_series(p, (struct toc_labels){labels, 2});
     int64_t last_ms = p->last_ms;
     toc_patient_take(p, series, t_ms, toc_run_state_value(TOC_RUN_FAILED));
     p->last_ms = last_ms;
-    struct toc_run_event e = {.kind = TOC_RUN_EVENT_ERROR,
+    struct toc_run_event e = {.kind = is_gone ? TOC_RUN_EVENT_EXIT : TOC_RUN_EVENT_ERROR,
                               .t = {t_ms},
                               .has_step = isfinite(p->last_step),
                               .step = isfinite(p->last_step) ? (int64_t)p->last_step : 0,

@@ -269,18 +269,32 @@ static void say_unread(struct page *p) {
     toc_buf_append_char(p->out, '\n');
 }
 
+/* "1 file", "2 files" */
+static void say_count(struct page *p, uint64_t n, const char *what) {
+    say(p, DIM, "%llu %s%s", (unsigned long long)n, what, n == 1 ? "" : "s");
+}
+
 static void say_sources(struct page *p) {
     const struct toc_doctor_feed_counts *c = &p->r->counts;
     struct toc_buf bytes = TOC_BUF_INIT;
     toc_format_bytes((double)c->bytes, &bytes);
-    say(p, DIM, "%s: %zu files of reports, %llu lines (%s) read, %llu lines skipped; ", p->r->path,
-        c->files, (unsigned long long)c->lines, toc_buf_cstr(&bytes),
-        (unsigned long long)c->lines_skipped);
-    if (c->logs)
-        say(p, DIM, "%llu lines of %zu logs searched for known errors, %llu signs found; ",
-            (unsigned long long)c->log_lines, c->logs, (unsigned long long)c->log_hits);
-    say(p, DIM, "%llu other files left alone\n",
-        (unsigned long long)(c->files_left_alone + p->r->scan->left_alone));
+    say(p, DIM, "%s: ", p->r->path);
+    say_count(p, c->files, "file");
+    say(p, DIM, " of reports, ");
+    say_count(p, c->lines, "line");
+    say(p, DIM, " (%s) read, ", toc_buf_cstr(&bytes));
+    say_count(p, c->lines_skipped, "line");
+    say(p, DIM, " skipped; ");
+    if (c->logs) {
+        say_count(p, c->log_lines, "line");
+        say(p, DIM, " of ");
+        say_count(p, c->logs, "log");
+        say(p, DIM, " searched for known errors, ");
+        say_count(p, c->log_hits, "sign");
+        say(p, DIM, " found; ");
+    }
+    say_count(p, c->files_left_alone + p->r->scan->left_alone, "other file");
+    say(p, DIM, " left alone\n");
     toc_buf_fini(&bytes);
 }
 

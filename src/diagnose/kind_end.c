@@ -216,6 +216,14 @@ static void tell_crash(struct toc_run_model *m, struct toc_case *c, double step)
     }
 }
 
+static const char *what_to_do(const struct toc_run_model *m) {
+    return has_exit(m) && !has_error(m)
+               ? "Look what ended the process: the kernel's log (out of memory), the scheduler, "
+                 "somebody's kill; then restart from the last checkpoint."
+               : "Read the first error of the first rank that failed; restart from the last "
+                 "checkpoint once its cause is known.";
+}
+
 enum toc_verdict toc_judge_crash(struct toc_doctor *d, struct toc_run_model *m,
                                  struct toc_case *c) {
     if (!m->last_t_ms)
@@ -230,8 +238,7 @@ enum toc_verdict toc_judge_crash(struct toc_doctor *d, struct toc_run_model *m,
     toc_case_begin(c, TOC_KIND_CRASH, c->is_open ? c->started_ms : since_ms);
     toc_case_step(c, step);
     tell_crash(m, c, step);
-    toc_case_action(c, "Read the first error of the first rank that failed; restart from the last "
-                       "checkpoint once its cause is known.");
+    toc_case_action(c, what_to_do(m));
     toc_case_evidence(c, "State of the run (3 = failed)", "",
                       (struct toc_evidence_numbers){3, none, none, none},
                       "train_run_state{run=\"%.*s\"}", TOC_SV_ARG(m->name));

@@ -57,7 +57,7 @@ def faults(c, d):
         c.check(f.get('action') and f.get('runbook_url') and f.get('evidence'), f'{name}: {f}')
     c.equal(kinds(judged(c, d / 'leak', 'leak', 1)), ['oom', 'memory_growth'], 'leak: root and cascade')
     text = doctor(d / 'nan', '--now', NOW).stdout
-    for part in ('nan  unhealthy', 'critical non_finite', 'step 251', 'do first', 'loss  ', '1 files of reports'):
+    for part in ('nan  unhealthy', 'critical non_finite', 'step 251', 'do first', 'loss  ', '1 file of reports'):
         c.check(part in text, f'text report: no {part!r} in {text!r}')
 
 
@@ -206,6 +206,14 @@ def presence(c, d):
             r = json.loads(done.stdout)
             c.equal((r['end'], kinds(r)), (end, found), f'{name}: end and kinds')
             c.equal(done.returncode, 1 if found else 0, f'{name}: exit code')
+            if name == 'gone':
+                crash = r['findings'][0]
+                c.check('died at step' in crash['title'] and 'error' not in crash['causes'][0]['text'], f'{name}: {crash["title"]}')
+        # Nobody would have told its end, which looks like a hang.
+        untold = [{k: v for k, v in x.items() if k not in ('state', 'event')} for x in runs.run(300, end=None, start=now - 340)]
+        runs.write(d / 'untold' / 'untold.jsonl', untold)
+        r = json.loads(doctor(d / 'untold', '-o', 'json').stdout)
+        c.equal((r['end'], kinds(r)), ('running', []), 'a file that stopped just now')
     finally:
         child.kill()
         child.wait()
