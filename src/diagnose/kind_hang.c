@@ -59,10 +59,13 @@ static bool has_process(const struct toc_run_model *m) {
     return false;
 }
 
+static bool tells_nothing(const struct toc_run_model *m) {
+    return m->tells_state < 0.5; /* false, too, while that is not known */
+}
+
 /* Files that tell no state just stop, whether their job ended or hangs. */
 static bool may_be_over(const struct toc_doctor *d, const struct toc_run_model *m) {
-    bool tells_nothing = m->tells_state < 0.5; /* false, too, while that is not known */
-    return tells_nothing && !has_process(m) && d->now_ms - m->last_seen_ms >= TALK_MS;
+    return tells_nothing(m) && !has_process(m) && d->now_ms - m->last_seen_ms >= TALK_MS;
 }
 
 /* How much training a writer holds back before it lets others see it: the longest of the latest
@@ -207,9 +210,10 @@ static bool is_stuck_in_step(const struct toc_doctor *d, const struct toc_run_mo
         return false;
     s->limit_s = hang_limit(d, m);
     s->may_be_over = may_be_over(d, m);
+    if (tells_nothing(m)) /* a file, and its writer may buffer it */
+        s->limit_s = TOC_MAX(s->limit_s, held_back_factor * held_back(d, m));
     if (s->may_be_over)
-        s->limit_s = TOC_MAX(s->limit_s,
-                             TOC_MAX(d->o.limits.hang_floor_s, held_back_factor * held_back(d, m)));
+        s->limit_s = TOC_MAX(s->limit_s, d->o.limits.hang_floor_s);
     if (s->silent_s <= s->limit_s)
         return false;
     s->culprit = toc_ranks_culprit(&m->ranks, s->since_ms, d->now_ms);

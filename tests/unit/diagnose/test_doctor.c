@@ -221,6 +221,7 @@ static void the_end_of_a_run_that_tells_no_state_is_no_critical_hang(void **stat
 /* Steps reach us a minute and more at a time, now and then with a little more soon after. */
 static void a_writer_that_holds_back_does_not_hang(void **state) {
     struct sim *s = *state;
+    sim_add(sim_series_get(s, "train_rank_info", "run", "r", "pid", "17"), s->now_ms, 1);
     s->step_s = 2;
     sim_put(s, "train_run_tells_state", 0);
     for (int i = 0; i < 8; i++) {
