@@ -100,6 +100,7 @@ struct toc_sample_at {
 struct toc_recent {
     struct toc_sample_at items[TOC_RECENT];
     size_t start, count;
+    size_t nonfinite;  /* of them */
     int64_t last_t_ms; /* 0 = none yet */
 };
 void toc_recent_add(struct toc_recent *r, int64_t t_ms, double value);

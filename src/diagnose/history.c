@@ -181,20 +181,32 @@ static size_t first_bin(const struct toc_bins *b, int64_t t_ms) {
     return low;
 }
 
-static size_t copy_medians(const struct toc_bin *bins, size_t count, double *out) {
-    for (size_t i = 0; i < count; i++)
-        out[i] = bins[i].median;
-    return count;
+/* Bins that follow each other, in one or two rows of the ring. */
+struct rows {
+    const struct toc_bin *items[2];
+    size_t counts[2];
+};
+
+static struct rows rows_of(const struct toc_bins *b, size_t first, size_t count) {
+    size_t at = on_ring(b->start + first), row = TOC_MIN(count, (size_t)TOC_BINS - at);
+    return (struct rows){{b->items + at, b->items}, {row, count - row}};
 }
 
-/* Bins in order lie in one or two rows. */
+/* Of bins in order. */
+static struct rows rows_between(const struct toc_bins *b, int64_t from_ms, int64_t to_ms,
+                                size_t max) {
+    size_t first = first_bin(b, from_ms), last = first_bin(b, to_ms);
+    return rows_of(b, first, last > first ? TOC_MIN(last - first, max) : 0);
+}
+
 static size_t window_of_ordered(const struct toc_bins *b, int64_t from_ms, int64_t to_ms,
                                 double *out, size_t max) {
-    size_t first = first_bin(b, from_ms), last = first_bin(b, to_ms);
-    size_t count = last > first ? TOC_MIN(last - first, max) : 0;
-    size_t at = on_ring(b->start + first), row = TOC_MIN(count, (size_t)TOC_BINS - at);
-    size_t n = copy_medians(b->items + at, row, out);
-    return n + copy_medians(b->items, count - row, out + row);
+    struct rows rows = rows_between(b, from_ms, to_ms, max);
+    size_t n = 0;
+    for (size_t r = 0; r < 2; r++)
+        for (size_t i = 0; i < rows.counts[r]; i++)
+            out[n++] = rows.items[r][i].median;
+    return n;
 }
 
 size_t toc_bins_window(const struct toc_bins *b, int64_t from_ms, int64_t to_ms, double *out,
@@ -208,6 +220,25 @@ size_t toc_bins_window(const struct toc_bins *b, int64_t from_ms, int64_t to_ms,
             out[n++] = bin->median;
     }
     return n;
+}
+
+static void extend(struct toc_bin_range *range, const struct toc_bin *bin) {
+    range->count++;
+    range->least = TOC_MIN(range->least, (double)bin->median);
+    range->most = TOC_MAX(range->most, (double)bin->median);
+}
+
+struct toc_bin_range toc_bins_range(const struct toc_bins *b, int64_t from_ms, int64_t to_ms) {
+    struct toc_bin_range range = {0, INFINITY, -INFINITY};
+    struct rows rows =
+        b->is_unordered ? rows_of(b, 0, b->count) : rows_between(b, from_ms, to_ms, TOC_BINS);
+    for (size_t r = 0; r < 2; r++)
+        for (size_t i = 0; i < rows.counts[r]; i++) {
+            const struct toc_bin *bin = &rows.items[r][i];
+            if (!b->is_unordered || (bin->t_ms >= from_ms && bin->t_ms < to_ms))
+                extend(&range, bin);
+        }
+    return range;
 }
 
 int64_t toc_bins_first_ms(const struct toc_bins *b) {

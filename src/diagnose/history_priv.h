@@ -35,6 +35,12 @@ void toc_bins_reset(struct toc_bins *b);
 /* Medians of the bins with from <= t < to, oldest first; at most max. */
 size_t toc_bins_window(const struct toc_bins *b, int64_t from_ms, int64_t to_ms, double *out,
                        size_t max);
+/* How many they are, and between which medians; costs less than the medians themselves. */
+struct toc_bin_range {
+    size_t count;
+    double least, most; /* INFINITY and -INFINITY when there is none */
+};
+struct toc_bin_range toc_bins_range(const struct toc_bins *b, int64_t from_ms, int64_t to_ms);
 /* Time of the first bin, INT64_MAX when empty. */
 int64_t toc_bins_first_ms(const struct toc_bins *b);
 

@@ -536,14 +536,6 @@ static bool is_rate_steady(const struct toc_run_model *m, int64_t since_ms) {
     return high == 0 || high <= 1.5 * low;
 }
 
-/* All that are kept, in any order. */
-static bool are_losses_finite(const struct toc_run_model *m) {
-    size_t odd = 0;
-    for (size_t i = 0; i < m->losses.count; i++) /* a ring that is not full begins at its start */
-        odd += !isfinite(m->losses.items[i].value);
-    return !odd;
-}
-
 static void fill_swing(struct toc_run_model *m, struct toc_case *c, const struct swing *s) {
     double step = toc_case_is_known(c) ? toc_case_known_step(c) : toc_run_step_at(m, s->since_ms);
     char how[80] = "";
@@ -576,7 +568,7 @@ enum toc_verdict toc_judge_oscillation(struct toc_doctor *d, struct toc_run_mode
     size_t n = TOC_MIN((size_t)MOST, TOC_MIN(m->losses.count, (size_t)curve->reports) / 2);
     if (is_broken(m) || curve->reports < LEAST * 2 + YOUNG || n < LEAST)
         return VERDICT_CALM;
-    if (!are_losses_finite(m))
+    if (m->losses.nonfinite)
         return VERDICT_CALM;
     struct swing s = measure_swing(m, start_loss(curve), n);
     if (!s.is_found || !is_rate_steady(m, s.since_ms))

@@ -11,18 +11,14 @@ static const double none = NAN;
 static double rate_jump(const struct toc_run_model *m, int64_t t_ms) {
     enum { LATELY_MS = 120000 };
     const struct toc_rate_jump *jump = &m->learn.rate_jump;
-    double v[TOC_BINS];
     if (jump->t_ms && jump->t_ms <= t_ms && t_ms - jump->t_ms < LATELY_MS)
         return jump->to / jump->from;
-    size_t n = toc_bins_window(&m->rate, t_ms - 120000, t_ms - 20000, v, TOC_BINS);
-    if (n < 3)
-        n = toc_bins_window(&m->rate, 0, t_ms - 8000, v, TOC_BINS);
+    struct toc_bin_range before = toc_bins_range(&m->rate, t_ms - 120000, t_ms - 20000);
+    if (before.count < 3)
+        before = toc_bins_range(&m->rate, 0, t_ms - 8000);
     /* The highest of before: a warm-up that climbs is no jump. */
-    double before = 0;
-    for (size_t i = 0; i < n; i++)
-        before = TOC_MAX(before, v[i]);
     const struct toc_sample_at *now = toc_recent_at(&m->rates, 0);
-    return n && now && before > 0 ? now->value / before : 1;
+    return now && before.most > 0 ? now->value / before.most : 1;
 }
 
 void toc_case_rate_cause(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c,
@@ -43,30 +39,32 @@ struct usual {
     double median, sigma;
 };
 
-static size_t usual_losses(const struct toc_run_model *m, int64_t until_ms, double v[TOC_BINS]) {
+/* Where they begin, and their range; too few have none. */
+static struct toc_bin_range usual_range(const struct toc_run_model *m, int64_t until_ms,
+                                        int64_t *out_from_ms) {
     enum { LEAST_BINS = 8, SKIP_MS = 3000, WINDOW_MS = 120000 };
-    int64_t from_ms = TOC_MAX(until_ms - WINDOW_MS, toc_bins_first_ms(&m->loss) + SKIP_MS);
-    size_t n = toc_bins_window(&m->loss, from_ms, until_ms, v, TOC_BINS);
-    if (n < LEAST_BINS && toc_bins_first_ms(&m->loss) != INT64_MAX) /* a slow run: all there is */
-        n = toc_bins_window(&m->loss, 0, until_ms, v, TOC_BINS);
-    return n < LEAST_BINS ? 0 : n;
+    *out_from_ms = TOC_MAX(until_ms - WINDOW_MS, toc_bins_first_ms(&m->loss) + SKIP_MS);
+    struct toc_bin_range range = toc_bins_range(&m->loss, *out_from_ms, until_ms);
+    if (range.count < LEAST_BINS && toc_bins_first_ms(&m->loss) != INT64_MAX) {
+        *out_from_ms = 0; /* a slow run: all there is */
+        range = toc_bins_range(&m->loss, 0, until_ms);
+    }
+    return range.count < LEAST_BINS ? (struct toc_bin_range){0, NAN, NAN} : range;
 }
 
 /* What the usual loss is not less than; found much faster. NaN when little is known. */
 static double least_usual(const struct toc_run_model *m, int64_t until_ms) {
-    double v[TOC_BINS], least = INFINITY;
-    size_t n = usual_losses(m, until_ms, v);
-    for (size_t i = 0; i < n; i++)
-        least = TOC_MIN(least, v[i]);
-    return n ? least : (double)NAN;
+    int64_t from_ms;
+    return usual_range(m, until_ms, &from_ms).least;
 }
 
 /* The median is known before the spread, which costs more; without it sigma is 0. */
 static struct usual usual_loss(const struct toc_run_model *m, int64_t until_ms, bool has_sigma) {
     double v[TOC_BINS], w[TOC_BINS];
-    size_t n = usual_losses(m, until_ms, v);
-    if (!n)
+    int64_t from_ms;
+    if (!usual_range(m, until_ms, &from_ms).count)
         return (struct usual){NAN, NAN};
+    size_t n = toc_bins_window(&m->loss, from_ms, until_ms, v, TOC_BINS);
     for (size_t i = 0; i < n; i++)
         w[i] = v[i];
     struct usual u = {.median = toc_history_median(w, n)};

@@ -22,19 +22,27 @@ struct pace {
     int64_t usual_from_ms, usual_to_ms, since_ms;
 };
 
-/* Steps before `until`, from up to five minutes; 0 when they are few. */
-static size_t usual_steps(const struct toc_run_model *m, int64_t until_ms, double v[TOC_BINS],
-                          int64_t *out_from_ms) {
+/* Steps before `until`, from up to five minutes, or of a slow run from all there is. */
+struct usual_steps {
+    int64_t from_ms; /* of the five minutes */
+    int64_t read_from_ms;
+    struct toc_bin_range range;
+};
+
+/* False when they are few. */
+static bool find_usual(const struct toc_run_model *m, int64_t until_ms, struct usual_steps *out) {
     enum { WINDOW_MS = 300000, WARM_UP_MS = 3000, LEAST_BINS = 10 };
     const struct toc_bins *b = step_bins(m);
     if (!b->count)
-        return 0;
-    int64_t from_ms = TOC_MAX(until_ms - WINDOW_MS, toc_bins_first_ms(b) + WARM_UP_MS);
-    size_t n = toc_bins_window(b, from_ms, until_ms, v, TOC_BINS);
-    if (n < LEAST_BINS && b->count >= LEAST_BINS * 2) /* a slow run: minutes hold few steps */
-        n = toc_bins_window(b, 0, until_ms, v, TOC_BINS);
-    *out_from_ms = from_ms;
-    return n < LEAST_BINS ? 0 : n;
+        return false;
+    out->from_ms = TOC_MAX(until_ms - WINDOW_MS, toc_bins_first_ms(b) + WARM_UP_MS);
+    out->read_from_ms = out->from_ms;
+    out->range = toc_bins_range(b, out->from_ms, until_ms);
+    if (out->range.count < LEAST_BINS && b->count >= LEAST_BINS * 2) {
+        out->read_from_ms = 0; /* minutes hold few steps */
+        out->range = toc_bins_range(b, 0, until_ms);
+    }
+    return out->range.count >= LEAST_BINS;
 }
 
 /* Are nearly all steps within the last `hold_s` longer than `line`? One quick second in ten is
@@ -95,16 +103,16 @@ static bool is_more_work(const struct pace *p) {
 /* Did the last `hold_s` take `ratio` times as long as before? UNKNOWN: too little is known. */
 static enum toc_verdict judge_hold(const struct toc_run_model *m, double hold_s, double ratio,
                                    struct pace *p) {
-    double v[TOC_BINS], least = INFINITY;
+    struct usual_steps usual;
+    double v[TOC_BINS];
     p->usual_to_ms = m->last_t_ms - (int64_t)(hold_s * 1000) - 2000;
-    size_t n = usual_steps(m, p->usual_to_ms, v, &p->usual_from_ms);
-    if (!n)
+    if (!find_usual(m, p->usual_to_ms, &usual))
         return VERDICT_UNKNOWN;
-    for (size_t i = 0; i < n; i++)
-        least = TOC_MIN(least, v[i]);
+    p->usual_from_ms = usual.from_ms;
     /* What is not slow beside the shortest step is not beside the usual one, which costs more. */
-    if (least > 0 && !is_slow_for(m, hold_s, ratio * least, p))
+    if (usual.range.least > 0 && !is_slow_for(m, hold_s, ratio * usual.range.least, p))
         return VERDICT_CALM;
+    size_t n = toc_bins_window(step_bins(m), usual.read_from_ms, p->usual_to_ms, v, TOC_BINS);
     p->usual = toc_history_median(v, n);
     if (!(p->usual > 0))
         return VERDICT_UNKNOWN;

@@ -11,11 +11,15 @@ void toc_recent_add(struct toc_recent *r, int64_t t_ms, double value) {
     if (t_ms <= r->last_t_ms)
         return;
     r->last_t_ms = t_ms;
-    r->items[(r->start + r->count) % TOC_RECENT] = (struct toc_sample_at){t_ms, value};
-    if (r->count < TOC_RECENT)
+    struct toc_sample_at *place = &r->items[(r->start + r->count) % TOC_RECENT];
+    if (r->count < TOC_RECENT) {
         r->count++;
-    else
+    } else {
         r->start = (r->start + 1) % TOC_RECENT;
+        r->nonfinite -= !isfinite(place->value);
+    }
+    r->nonfinite += !isfinite(value);
+    *place = (struct toc_sample_at){t_ms, value};
 }
 
 const struct toc_sample_at *toc_recent_at(const struct toc_recent *r, size_t i) {

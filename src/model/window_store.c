@@ -207,16 +207,29 @@ static const struct question *ask(struct toc_window_store *s, const struct toc_s
     return q;
 }
 
-/* First sample at or after the time. Readers ask for the end of a series, so it looks from there
- * in growing steps. */
+/* The place that a time would have if all samples were equally far apart, as they often nearly are.
+ * The last one is not before the time. */
+static size_t guess_place(const struct series *x, int64_t t_ms) {
+    int64_t first_ms = x->t_ms[x->start], last_ms = x->t_ms[x->end - 1];
+    if (t_ms <= first_ms)
+        return x->start;
+    double share = (double)(t_ms - first_ms) / (double)(last_ms - first_ms);
+    return x->start + (size_t)(share * (double)(x->end - 1 - x->start));
+}
+
+/* First sample at or after the time: looked for around a guess, in growing steps. */
 static size_t first_at(const struct series *x, int64_t t_ms) {
-    size_t high = x->end, step = 1;
-    while (high > x->start && x->t_ms[high - 1] >= t_ms) {
-        high = high - x->start > step ? high - step : x->start;
-        step *= 2;
+    if (x->start == x->end || x->t_ms[x->end - 1] < t_ms)
+        return x->end;
+    size_t low = guess_place(x, t_ms), high = low, step = 1;
+    for (; low > x->start && x->t_ms[low - 1] >= t_ms; step *= 2) {
+        high = low - 1;
+        low = low - x->start > step ? low - step : x->start;
     }
-    size_t low = high;
-    high = TOC_MIN(x->end, low + step);
+    for (step = 1; x->t_ms[high] < t_ms; step *= 2) {
+        low = high + 1;
+        high = TOC_MIN(high + step, x->end - 1);
+    }
     while (low < high) {
         size_t mid = low + (high - low) / 2;
         if (x->t_ms[mid] < t_ms)
