@@ -3,53 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app/doctor_log_parts.h"
 #include "base/alloc.h"
-
-/* --- names --- */
-
-void toc_feed_set_run(struct feed *f, struct toc_sv name) {
-    enum { NAME_MAX_BYTES = 128 }; /* of the protocol */
-    if (name.n > NAME_MAX_BYTES)
-        name = toc_sv_sub(name, name.n - NAME_MAX_BYTES, NAME_MAX_BYTES);
-    toc_sv_copy(name, f->run, sizeof f->run);
-}
-
-struct toc_sv toc_feed_folder_of(const struct feed *f) {
-    struct toc_sv name = toc_sv_cstr(f->file->name);
-    size_t slash = name.n;
-    while (slash > 0 && name.p[slash - 1] != '/')
-        slash--;
-    return toc_sv_sub(name, 0, slash ? slash - 1 : 0);
-}
-
-/* Names that say what is in a file, not of which run. */
-static bool is_generic(struct toc_sv stem) {
-    static const char *const names[] = {"metrics", "log",     "logs",    "train",  "training",
-                                        "history", "trainer", "results", "stats",  "progress",
-                                        "stdout",  "stderr",  "output",  "console"};
-    for (size_t i = 0; i < TOC_ARRAY_LEN(names); i++)
-        if (toc_sv_eq_nocase(stem, toc_sv_cstr(names[i])))
-            return true;
-    return false;
-}
-
-/* The file's name below the folder without its suffix; where that only says "metrics", its
- * folder's. */
-static void name_run(struct feed *f, const char *root_name) {
-    struct toc_sv name = toc_sv_cstr(f->file->name);
-    size_t slash = name.n, dot = name.n;
-    while (slash > 0 && name.p[slash - 1] != '/')
-        slash--;
-    while (dot > slash && name.p[dot - 1] != '.')
-        dot--;
-    struct toc_sv stem = toc_sv_sub(name, slash, (dot > slash ? dot - 1 : name.n) - slash);
-    struct toc_sv folder = slash ? toc_sv_sub(name, 0, slash - 1) : toc_sv_cstr(root_name);
-    struct toc_sv run = toc_sv_sub(name, 0, slash + stem.n);
-    if (is_generic(stem) && folder.n)
-        run = folder;
-    toc_feed_set_run(f, run);
-}
 
 /* --- what the readers share --- */
 
@@ -77,45 +31,6 @@ int64_t toc_feed_count_lines(struct toc_sv s) {
         at++;
     }
     return n;
-}
-
-/* --- pieces --- */
-
-void toc_feed_note(struct feed_piece *p, int64_t line, const char *text) {
-    struct feed_note note = {.line = line};
-    toc_sv_copy(toc_sv_sub(toc_sv_cstr(text), 0, sizeof note.text - 1), note.text,
-                sizeof note.text);
-    TOC_VEC_PUSH(&p->notes, note);
-}
-
-void toc_feed_note_count(struct feed_piece *p, uint64_t count, const char *what) {
-    char text[TOC_DOCTOR_REASON_MAX];
-    (void)snprintf(text, sizeof text, "%llu %s", (unsigned long long)count, what);
-    if (count)
-        toc_feed_note(p, 0, text);
-}
-
-void toc_feed_fail(struct feed *f, struct feed_piece *p, int rc) {
-    toc_feed_note(p, 0, toc_strerror(rc));
-    p->notes.items[p->notes.count - 1].is_whole_file = true;
-    f->is_done = true;
-}
-
-void toc_feed_piece_reset(struct feed_piece *p) {
-    p->feed = NULL;
-    p->notes.count = 0;
-    p->lines = p->lines_skipped = 0;
-    toc_buf_reset(&p->bytes);
-    p->body = (struct toc_run_body){0};
-    p->is_rest = false;
-    toc_report_batch_reset(&p->reports);
-    p->to_ms = INT64_MIN;
-}
-
-void toc_feed_piece_fini(struct feed_piece *p) {
-    TOC_VEC_FINI(&p->notes);
-    toc_buf_fini(&p->bytes);
-    toc_report_batch_fini(&p->reports);
 }
 
 /* --- reports of event files and logs --- */
@@ -159,7 +74,7 @@ static void open_feed(struct toc_doctor_feeds *fs, const struct toc_doctor_file 
     f->file = file;
     f->form = form_of(file->type);
     int64_t got = toc_feed_read(fs, f, &fs->piece, 1);
-    name_run(f, fs->root_name);
+    toc_feed_name_run(f, fs->root_name);
     if (got < 0)
         toc_doctor_note_unread_file(fs->scan, file->name, toc_strerror((int)got));
     if (got > 0 && f->form->open(fs, f)) {
@@ -211,106 +126,6 @@ static struct feed *earliest(struct toc_doctor_feeds *fs) {
             first = f;
     }
     return first;
-}
-
-/* --- failures in logs --- */
-
-struct searching {
-    struct toc_doctor_feeds *fs;
-    struct {
-        TOC_VEC_FIELDS(struct feed *)
-    } untimed; /* to be counted */
-    struct {
-        TOC_VEC_FIELDS(struct toc_log_hits_file)
-    } logs;
-    struct toc_err err; /* of the logs' tables */
-    int rc;
-};
-
-/* A file of reports beside the log. */
-static const struct feed *neighbour(const struct toc_doctor_feeds *fs, const struct feed *log) {
-    for (size_t i = 0; i < fs->feeds.count; i++)
-        if (fs->feeds.items[i]->file == log->file ||
-            toc_sv_eq(toc_feed_folder_of(fs->feeds.items[i]), toc_feed_folder_of(log)))
-            return fs->feeds.items[i];
-    return NULL;
-}
-
-static bool are_of_one_run(const struct toc_doctor_feeds *fs) {
-    for (size_t i = 1; i < fs->feeds.count; i++)
-        if (strcmp(fs->feeds.items[i]->run, fs->feeds.items[0]->run) != 0)
-            return false;
-    return fs->feeds.count > 0;
-}
-
-/* The job of a log: the run of the reports beside it, else its folder. */
-static struct toc_sv job_of(const struct toc_doctor_feeds *fs, const struct feed *log) {
-    const struct feed *beside = neighbour(fs, log);
-    struct toc_sv folder = toc_feed_folder_of(log);
-    if (beside)
-        return toc_sv_cstr(beside->run);
-    return folder.n ? folder : toc_sv_cstr(fs->root_name);
-}
-
-static struct toc_log_hits_file log_of(const struct toc_doctor_feeds *fs,
-                                       const struct toc_doctor_file *file) {
-    struct feed log = {.file = file};
-    struct toc_log_hits_file f = {.path = file->path,
-                                  .name = toc_sv_cstr(file->name),
-                                  .sources = TOC_LOG_ANY,
-                                  .labels = toc_log_labels_guess(toc_sv_cstr(file->name))};
-    f.labels.job = job_of(fs, &log);
-    for (size_t i = 0; i < fs->feeds.count; i++)
-        f.has_numbers |= fs->feeds.items[i]->file == file;
-    return f;
-}
-
-static void note_unread_log(void *ctx, size_t file, const char *why) {
-    struct searching *s = ctx;
-    toc_doctor_note_unread_file(s->fs->scan, s->logs.items[file].name.p, why);
-}
-
-/* Error lines are looked for in every log, also where its numbers are left alone. */
-static int read_logs(struct searching *s) {
-    struct toc_doctor_feeds *fs = s->fs;
-    fs->replay->is_one_run = are_of_one_run(fs);
-    for (size_t i = 0; i < fs->scan->files.count; i++)
-        if (fs->scan->files.items[i].type == TOC_DOCTOR_FILE_LOG)
-            TOC_VEC_PUSH(&s->logs, log_of(fs, &fs->scan->files.items[i]));
-    int rc = s->logs.count ? toc_log_hits_new(&fs->replay->hits, &s->err) : 0;
-    if (rc || !s->logs.count)
-        return rc;
-    toc_log_hits_read_all(fs->replay->hits, s->logs.items, s->logs.count, fs->replay->o.executor,
-                          note_unread_log, s);
-    toc_log_hits_sort(fs->replay->hits);
-    fs->counts.logs = fs->replay->hits->totals.files;
-    fs->counts.log_lines = fs->replay->hits->totals.lines;
-    fs->counts.log_hits = fs->replay->hits->totals.hits;
-    return 0;
-}
-
-/* --- what must be known before the first report is judged --- */
-
-static void search(void *arg, size_t task, size_t worker) {
-    struct searching *s = arg;
-    struct feed *f = task < s->untimed.count ? s->untimed.items[task] : NULL;
-    (void)worker;
-    if (f)
-        f->base_ms = f->next_ms -= f->form->count(s->fs, f) * TOC_FEED_UNTIMED_GAP_MS;
-    else
-        s->rc = read_logs(s);
-}
-
-/* Files without times are counted, and logs searched for known errors. */
-static int search_all(struct toc_doctor_feeds *fs, struct toc_err *err) {
-    struct searching s = {.fs = fs};
-    for (size_t i = 0; i < fs->feeds.count; i++)
-        if (!fs->feeds.items[i]->is_timed && fs->feeds.items[i]->form->count)
-            TOC_VEC_PUSH(&s.untimed, fs->feeds.items[i]);
-    toc_execute(fs->replay->o.executor, s.untimed.count + 1, search, &s);
-    TOC_VEC_FINI(&s.untimed);
-    TOC_VEC_FINI(&s.logs);
-    return s.rc ? toc_errf(err, s.rc, "%s", s.err.code ? s.err.message : toc_strerror(s.rc)) : 0;
 }
 
 static void note_untimed(struct toc_doctor_feeds *fs) {
@@ -366,7 +181,7 @@ static int read_all(struct toc_doctor_feeds *fs, struct toc_progress *progress,
 int toc_doctor_feeds_run(struct toc_doctor_feeds *fs, struct toc_progress *progress,
                          struct toc_err *err) {
     open_all(fs);
-    int rc = search_all(fs, err);
+    int rc = toc_feed_search(fs, err);
     if (!rc)
         rc = read_all(fs, progress, err);
     if (!rc)

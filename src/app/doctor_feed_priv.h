@@ -137,6 +137,13 @@ int toc_feed_put(struct toc_doctor_feeds *fs, struct feed_piece *p) TOC_MUST_CHE
 void toc_feed_piece_reset(struct feed_piece *p);
 void toc_feed_piece_fini(struct feed_piece *p);
 
+/* app/doctor_feed_search.c: counts files without times, which sets when they begin, and looks for
+ * known errors in logs. */
+int toc_feed_search(struct toc_doctor_feeds *fs, struct toc_err *err) TOC_MUST_CHECK;
+
+/* Sets feed->run to the file's name below the folder without its suffix; where that only says
+ * "metrics", to its folder's. */
+void toc_feed_name_run(struct feed *f, const char *root_name);
 /* Sets feed->run: at most 128 bytes, of a long name its end. */
 void toc_feed_set_run(struct feed *f, struct toc_sv name);
 
