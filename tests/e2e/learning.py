@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Learning from verdicts: alerts of a detector, verdicts, preview, apply; a false alarm of the same kind is withheld and
 listed, a threshold still pages, a roll back lets it page again."""
+import datetime
 import json
 import random
 import tempfile
@@ -10,7 +11,7 @@ import time
 from decision_test import T, audit_rows, write_config
 from tocsin_test import Checks, Daemon, wait_for
 
-RUNS = 56
+RUNS, BLIP, BREAK = 56, 25, 3000
 RULES = '''
 groups:
   - name: test
@@ -26,28 +27,40 @@ groups:
 
 
 class Feeder:
-    """Every run reports noise around 100 each second, and what is put on top of it."""
+    """Every run reports noise around 100 each second, and what is put on top of it. What is put there lasts so many
+    rounds, not seconds: on a busy machine a round takes longer, and all that happens must be sampled as often as on an
+    idle one."""
 
     def __init__(self, daemon):
         self.daemon, self.extra, self.step, self.stopping = daemon, {}, 0, False
+        self.broken = {}  # run: when a break of it began and ended
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
+
+    def value(self, run):
+        first, end, size = self.extra.get(run, (0, 0, 0))
+        return 100 + random.gauss(0, 1) + (size if first <= self.step < end else 0)
 
     def run(self):
         random.seed(1)
         while not self.stopping:
             begun = time.time()
             for run in range(RUNS):
-                self.daemon.report(f'r{run:02}', t=time.time(), step=self.step,
-                                   signal=100 + random.gauss(0, 1) + self.extra.get(run, 0))
+                self.daemon.report(f'r{run:02}', t=time.time(), step=self.step, signal=self.value(run))
             self.step += 1
             time.sleep(max(0.05, 1 - (time.time() - begun)))
 
-    def shake(self, runs, size, seconds):
-        self.extra.update({r: size + random.uniform(0, size / 5) for r in runs})
-        time.sleep(seconds)
-        for r in runs:
-            del self.extra[r]
+    def shake(self, runs, size, rounds):
+        first, begun = self.step + 1, time.time()
+        self.extra.update({r: (first, first + rounds, size + random.uniform(0, size / 5)) for r in runs})
+        wait_for(lambda: self.step >= first + rounds, 60)
+        if size >= BREAK:
+            self.broken.update({r: (begun, time.time()) for r in runs})
+
+    def is_break(self, run, started_at):
+        """Was the run broken when it was found strange, or had just been?"""
+        begun, end = self.broken.get(run, (0, 0))
+        return begun <= started_at < end + 5
 
     def stop(self):
         self.stopping = True
@@ -56,6 +69,10 @@ class Feeder:
 
 def of_run(incident):
     return incident['subject'].get('run') if isinstance(incident.get('subject'), dict) else None
+
+
+def started_at(incident):
+    return datetime.datetime.fromisoformat(incident['started_at'].replace('Z', '+00:00')).timestamp()
 
 
 def scope(d):
@@ -67,15 +84,15 @@ def teach(c, d, feeder):
     preview tries itself on what came later, so verdicts of both kinds must be early and late."""
     time.sleep(28)
     for half in (0, 1):
-        feeder.shake([r for r in range(RUNS) if r % 4 == 2 * half], 25, 2.5)
-        feeder.shake([r for r in range(RUNS) if r % 4 == 2 * half + 1], 3000, 6)
+        feeder.shake([r for r in range(RUNS) if r % 4 == 2 * half], BLIP, 3)
+        feeder.shake([r for r in range(RUNS) if r % 4 == 2 * half + 1], BREAK, 6)
     found = wait_for(lambda: len(d.incidents()) >= RUNS and d.incidents(), 20) or d.incidents()
     c.check(len(found) >= RUNS, f'an incident for each run: {len(found)} of {RUNS}')
     code, out, err = d.command('learn', 'preview', 'ml')
     c.check(code == 1 and 'not enough verdicts yet (0 of 50)' in err, f'no verdicts yet: {code} {err}')
     for i in found:
-        odd = int(of_run(i)[1:]) % 2
-        d.post(f"{T}/incidents/{i['id']}/verdict", {'verdict': 'true' if odd else 'false'})
+        is_true = feeder.is_break(int(of_run(i)[1:]), started_at(i))
+        d.post(f"{T}/incidents/{i['id']}/verdict", {'verdict': 'true' if is_true else 'false'})
     s = scope(d)
     c.check(s['true'] + s['false'] >= 50 and s['true'] > 5 and s['false'] > 5, f'verdicts became labels: {s}')
 
@@ -118,11 +135,11 @@ def withhold(c, d, feeder):
     wait_for(lambda: not d.query('ALERTS{alertname="Strange",alertstate="firing"}'), 60)
     time.sleep(5)
     before = {r: len(seen(d, r, 'Strange')) for r in ('r00', 'r02', 'r01', 'r04')}
-    feeder.shake([0, 2], 25, 2.5)
+    feeder.shake([0, 2], BLIP, 3)
     withheld = wait_for(lambda: d.get(f'{T}/learn/alerts?withheld=true').json['alerts'], 15) or []
     c.check({'r00', 'r02'} & {r for a in withheld for r in ('r00', 'r02') if r in a['labels']},
             f'blips are withheld and listed: {withheld}')
-    feeder.shake([1], 3000, 5)
+    feeder.shake([1], BREAK, 5)
     c.check(wait_for(lambda: len(seen(d, 'r01', 'Strange')) > before['r01'] or
                      d.query('ALERTS{alertname="Strange",run="r01",alertstate="firing"}'), 15), 'a break still pages')
     feeder.shake([4], 200000, 4)
@@ -156,7 +173,7 @@ def restart_and_roll_back(c, d, feeder):
     feeder = Feeder(d)
     time.sleep(26)
     before = len(seen(d, 'r06', 'Strange'))
-    feeder.shake([6], 25, 2.5)
+    feeder.shake([6], BLIP, 3)
     c.check(wait_for(lambda: len(seen(d, 'r06', 'Strange')) > before, 15), 'after the roll back a blip pages again')
     feeder.stop()
 
