@@ -64,17 +64,19 @@ static double judged_value(const struct toc_anomaly_bit *s, int64_t t_ms, double
 }
 
 static void learn_interval(struct toc_anomaly_bit *s, float distance_ms) {
-    float rate = s->interval_ms > 0 ? 0.1f : 1;
-    s->interval_ms +=
-        rate * (fminf(distance_ms, 4 * s->interval_ms + distance_ms * rate) - s->interval_ms);
+    float rate = s->interval_ms > 0 ? 0.1f : 1, most = 4 * s->interval_ms + distance_ms * rate;
+    s->interval_ms += rate * (TOC_MIN(distance_ms, most) - s->interval_ms);
 }
 
 /* The surprise that the record of events allows. A series that was constant proves by its length
- * alone; else the tail counts as a thousand samples without an event. */
+ * alone; else the tail counts as a thousand samples without an event. What is no surprise is within
+ * the limit without a logarithm: log10(51) is over 1.7. */
 static float limit_by_record(const struct toc_anomaly_bit *s, float surprise) {
     if (isinf(surprise))
         return log10f(s->seen + 1);
     float events = s->giants + (surprise < GIANT ? s->events : 0);
+    if (surprise <= 1.7f && s->seen + 1000 >= 51 * (events + 0.5f))
+        return surprise;
     return fminf(surprise, log10f((s->seen + 1000) / (events + 0.5f)));
 }
 
@@ -94,10 +96,15 @@ static void record(struct toc_anomaly_bit *s, float raw, bool is_extreme) {
     s->quiet = is_extreme ? 0 : (uint8_t)(s->quiet < UINT8_MAX ? s->quiet + 1 : UINT8_MAX);
 }
 
+/* At most 1e30, also where the difference is no number. */
+static float distance(double x, double from) {
+    double d = fabs(x - from);
+    return (float)(d < 1e30 ? d : 1e30);
+}
+
 static void judge(struct toc_anomaly_bit *s, double x) {
     double forecast = 2 * s->fast - s->fast2 + FAST / (1 - FAST) * (s->fast - s->fast2);
-    float line = (float)fmin(fabs(x - forecast), 1e30),
-          flat = (float)fmin(fabs(x - s->level), 1e30);
+    float line = distance(x, forecast), flat = distance(x, s->level);
     /* Rounding is no deviation. */
     float noise = (float)(fabs(x) * 1e-7);
     line = line > noise ? line : 0;
@@ -106,7 +113,7 @@ static void judge(struct toc_anomaly_bit *s, double x) {
     bool is_extreme =
         raw >= (float)TOC_ANOMALY_BIT_SURPRISE && s->seen >= TOC_ANOMALY_BIT_SAMPLES_MIN;
     bool goes_on = is_extreme && s->is_anomaly;
-    s->surprise = goes_on ? fminf(raw, s->surprise) : limit_by_record(s, raw);
+    s->surprise = goes_on ? TOC_MIN(raw, s->surprise) : limit_by_record(s, raw);
     s->is_anomaly = is_extreme && s->surprise >= (float)TOC_ANOMALY_BIT_SURPRISE;
     s->is_above = x > s->level;
     learn_tail(&s->line, line, s->seen, is_extreme);
