@@ -197,8 +197,21 @@ struct toc_server_entry {
 
 enum { TOC_SERVER_ENTRIES = 256, TOC_BUCKETS_MAX = 32 };
 
+/* What the entries say about one histogram, and from what it was drawn: servers are judged each
+ * second, but read less often. */
+struct toc_server_picture {
+    double usual, sigma, now, p99, requests; /* mean seconds; p99 and count of the recent window */
+    size_t recent, slow;                     /* scrapes with requests; those above the line */
+    int64_t since_ms;
+    size_t usual_scrapes;
+    uint64_t of_changes; /* 0: not drawn yet */
+    double of_ratio, of_frozen;
+};
+
 struct toc_server_model {
     struct toc_sv job, instance, model; /* owned */
+    struct toc_server_picture latency, ttft;
+    uint64_t changes; /* samples entered so far */
     struct toc_case cases[CASE_COUNT];
     struct toc_server_entry entries[TOC_SERVER_ENTRIES];
     size_t start, count;

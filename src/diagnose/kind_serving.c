@@ -17,6 +17,7 @@ struct signal {
     size_t count_at, sum_at, buckets_at; /* offsets in an entry */
     size_t bounds_at, bound_count_at;    /* offsets in the model */
     size_t slo_at;                       /* offset in the limits */
+    size_t picture_at;                   /* offset in the model */
 };
 
 static const struct signal latency_signal = {
@@ -29,6 +30,7 @@ static const struct signal latency_signal = {
     offsetof(struct toc_server_model, latency_bounds),
     offsetof(struct toc_server_model, latency_bound_count),
     offsetof(struct toc_doctor_limits, latency_slo_s),
+    offsetof(struct toc_server_model, latency),
 };
 static const struct signal ttft_signal = {
     TOC_KIND_TTFT_SLO,
@@ -40,6 +42,7 @@ static const struct signal ttft_signal = {
     offsetof(struct toc_server_model, ttft_bounds),
     offsetof(struct toc_server_model, ttft_bound_count),
     offsetof(struct toc_doctor_limits, ttft_slo_s),
+    offsetof(struct toc_server_model, ttft),
 };
 
 static const struct toc_server_entry *entry_newest(const struct toc_server_model *m, size_t i) {
@@ -86,13 +89,6 @@ static double bucket_quantile(const struct toc_server_model *m, const struct sig
     return b[n - 1].bound;
 }
 
-struct picture {
-    double usual, sigma, now, p99, requests; /* mean seconds; p99 and count of the recent window */
-    size_t recent, slow;                     /* scrapes with requests; those above the line */
-    int64_t since_ms;
-    size_t usual_scrapes;
-};
-
 static double mean_of(const struct toc_server_entry *e, const struct signal *s) {
     double n = float_at(e, s->count_at);
     return n > 0 ? float_at(e, s->sum_at) / n : NAN;
@@ -120,11 +116,15 @@ static int64_t recent_from(const struct toc_server_model *m, double hold_s) {
 }
 
 static void draw(const struct toc_server_model *m, const struct signal *s, double hold_s,
-                 double ratio, double frozen, struct picture *p) {
+                 double ratio, double frozen, struct toc_server_picture *p) {
     double v[TOC_SERVER_ENTRIES];
     int64_t from_ms = recent_from(m, hold_s);
     size_t n = means_between(m, s, 0, from_ms - 3000, v);
-    *p = (struct picture){.usual_scrapes = n, .since_ms = from_ms};
+    *p = (struct toc_server_picture){.usual_scrapes = n,
+                                     .since_ms = from_ms,
+                                     .of_changes = m->changes,
+                                     .of_ratio = ratio,
+                                     .of_frozen = frozen};
     p->usual = toc_history_median(v, n);
     p->sigma = n ? toc_history_mad(v, n, p->usual) : NAN;
     if (frozen > 0)
@@ -139,8 +139,18 @@ static void draw(const struct toc_server_model *m, const struct signal *s, doubl
         p->requests += float_at(entry_newest(m, i), s->count_at);
 }
 
+/* Drawn anew only when a sample came, or it is looked at in another way. */
+static const struct toc_server_picture *picture_of(struct toc_server_model *m,
+                                                   const struct signal *s, double hold_s,
+                                                   double ratio, double frozen) {
+    struct toc_server_picture *p = (void *)((char *)m + s->picture_at);
+    if (p->of_changes != m->changes || p->of_ratio != ratio || p->of_frozen != frozen)
+        draw(m, s, hold_s, ratio, frozen, p);
+    return p;
+}
+
 static void fill_slow(const struct toc_server_model *m, struct toc_case *c, const struct signal *s,
-                      const struct picture *p, double slo_s, bool is_slo, double ratio) {
+                      const struct toc_server_picture *p, double slo_s, bool is_slo, double ratio) {
     bool has_model = m->model.n > 0;
     toc_case_begin(c, s->kind, c->is_open ? c->started_ms : p->since_ms);
     if (is_slo)
@@ -177,21 +187,21 @@ static enum toc_verdict judge_signal(struct toc_doctor *d, struct toc_server_mod
     double slo_s = *(const double *)(const void *)((const char *)l + s->slo_at);
     bool is_busy = toc_doctor_is_contended(d, l->latency_hold_s);
     double ratio = is_busy ? l->slow_contended_ratio : l->latency_ratio;
-    struct picture p;
     if (!m->count || d->now_ms - m->last_t_ms > STALE_MS)
         return VERDICT_UNKNOWN;
-    draw(m, s, l->latency_hold_s, toc_case_is_known(c) ? 0.5 * l->latency_ratio : ratio,
-         toc_case_is_known(c) ? c->reference : 0, &p);
-    if (p.recent < LEAST_SCRAPES || p.requests < LEAST_REQUESTS)
-        return c->is_open && p.requests > 0 ? VERDICT_UNKNOWN : VERDICT_CALM;
-    bool is_slo = p.requests >= SLO_REQUESTS && p.p99 > slo_s;
-    bool has_usual = p.usual_scrapes >= LEAST_USUAL && p.usual > 0;
-    bool is_slow = has_usual && p.slow * 5 >= p.recent * 4 && p.now - p.usual > 0.02;
+    const struct toc_server_picture *p =
+        picture_of(m, s, l->latency_hold_s, toc_case_is_known(c) ? 0.5 * l->latency_ratio : ratio,
+                   toc_case_is_known(c) ? c->reference : 0);
+    if (p->recent < LEAST_SCRAPES || p->requests < LEAST_REQUESTS)
+        return c->is_open && p->requests > 0 ? VERDICT_UNKNOWN : VERDICT_CALM;
+    bool is_slo = p->requests >= SLO_REQUESTS && p->p99 > slo_s;
+    bool has_usual = p->usual_scrapes >= LEAST_USUAL && p->usual > 0;
+    bool is_slow = has_usual && p->slow * 5 >= p->recent * 4 && p->now - p->usual > 0.02;
     if (!is_slo && !is_slow)
         return VERDICT_CALM;
     if (!toc_case_is_known(c))
-        c->reference = has_usual ? p.usual : 0;
-    fill_slow(m, c, s, &p, slo_s, is_slo && !is_slow, ratio);
+        c->reference = has_usual ? p->usual : 0;
+    fill_slow(m, c, s, p, slo_s, is_slo && !is_slow, ratio);
     return VERDICT_ILL;
 }
 

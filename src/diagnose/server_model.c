@@ -226,6 +226,7 @@ static int on_series(void *ctx, const struct toc_series_view *s) {
         bool has_grown = growth_of(last, s->t_ms[i], s->values[i], &grown);
         struct toc_server_entry *e = entry_at(m, s->t_ms[i]);
         m->last_t_ms = TOC_MAX(m->last_t_ms, s->t_ms[i]);
+        m->changes++;
         if (e && has_grown)
             add_growth(m, e, role, s->labels, grown);
     }
@@ -233,18 +234,22 @@ static int on_series(void *ctx, const struct toc_series_view *s) {
 }
 
 /* Series come one by one with all their samples: the reading of a first look must be entered in
- * order of time, so a look back is made in slices. */
+ * order of time, so a look back is made in slices. Else what is new is in the last of them, and
+ * beside it only what came late: one look is enough for both. */
 static int read_slices(struct toc_doctor *d, struct toc_err *err) {
     enum { SLICE_MS = 30000, FIRST_LOOK_MS = 300000, OVERLAP_MS = 30000 };
     int64_t from_ms = d->now_ms - FIRST_LOOK_MS; /* what is older is history, not news */
+    int64_t slice_ms = SLICE_MS;
     if (d->last_servers_ms)
         from_ms = TOC_MAX(from_ms, d->last_servers_ms - OVERLAP_MS);
+    if (d->last_servers_ms && d->now_ms - d->last_servers_ms <= SLICE_MS)
+        slice_ms = d->now_ms - from_ms;
     struct toc_select select = {.matchers = &d->server_metrics, .matcher_count = 1};
     int rc = 0;
     d->server_series = 0;
-    for (; !rc && from_ms < d->now_ms; from_ms += SLICE_MS + 1) {
+    for (; !rc && from_ms < d->now_ms; from_ms += slice_ms + 1) {
         select.min_ms = from_ms;
-        select.max_ms = TOC_MIN(from_ms + SLICE_MS, d->now_ms);
+        select.max_ms = TOC_MIN(from_ms + slice_ms, d->now_ms);
         rc = d->o.querier->select(d->o.querier, &select, on_series, d, err);
     }
     return rc;
@@ -252,7 +257,7 @@ static int read_slices(struct toc_doctor *d, struct toc_err *err) {
 
 /* Many servers are read less often than every tick, so that a second's work stays bounded. */
 int toc_doctor_read_servers(struct toc_doctor *d, struct toc_err *err) {
-    enum { SERIES_PER_SECOND = 2000, LONGEST_PAUSE_MS = 10000 };
+    enum { SERIES_PER_SECOND = 1000, LONGEST_PAUSE_MS = 10000 };
     int64_t pause_ms =
         TOC_MIN((int64_t)d->server_series * 1000 / SERIES_PER_SECOND, (int64_t)LONGEST_PAUSE_MS);
     if (d->last_servers_ms && d->now_ms - d->last_servers_ms < pause_ms)
