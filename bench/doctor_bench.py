@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Seconds of CPU time and of the clock that `tocsin doctor` takes per 100 MB of files, and its memory: doctor_bench.py [MEGABYTES]
-[TOCSIN[,TOCSIN…]] [WORD…]. Several programs take turns; of three rounds the one with the least CPU time counts. With words: the sets
-whose name holds one of them. The page (--html) is timed beside the JSON: the last column is the clock with it."""
+[TOCSIN[,TOCSIN…]] [WORD…]. Several programs take turns; of three rounds the least of each figure counts. With words: the sets whose
+name holds one of them. The page (--html) is timed beside the JSON: the last column is the clock with it."""
 import os
 import subprocess
 import sys
@@ -27,8 +27,7 @@ def compare(binaries, folder, name, size):
         rounds = [[judge(binary, folder) + judge(binary, folder, '--html', page)[:2] for binary in binaries]
                   for _ in range(ROUNDS)]
     for i, binary in enumerate(binaries):
-        cpu, wall, mib = min(r[i][:3] for r in rounds)
-        with_page = min(r[i][4] for r in rounds)
+        cpu, wall, mib, _, with_page = (min(r[i][figure] for r in rounds) for figure in range(5))
         print(f'{name:34} {size / 1e6 / cpu:6.0f} MB/s of CPU, per 100 MB {100e6 * cpu / size:5.2f} s of CPU, {100e6 * wall / size:5.2f} s '
               f'of the clock, {mib:5.0f} MiB, {100e6 * with_page / size:5.2f} s with the page' +
               (f'  {binary}' if len(binaries) > 1 else ''), flush=True)

@@ -152,7 +152,7 @@ static void rounded_numbers_are_as_printf_writes_them(void **state) {
     toc_rng_seed(&rng, 17);
     for (size_t i = 0; i < TOC_ARRAY_LEN(some); i++)
         is_as_printf(some[i]);
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < 3000; i++) {
         uint64_t bits = toc_rng_u64(&rng);
         double v, size = pow(10, (double)toc_rng_below(&rng, 30) - 15);
         memcpy(&v, &bits, sizeof v);
@@ -163,6 +163,31 @@ static void rounded_numbers_are_as_printf_writes_them(void **state) {
         is_as_printf(v);
         is_as_printf(nextafter(v, 0));
         is_as_printf(nextafter(v, INFINITY));
+    }
+}
+
+/* What stands behind a number changes nothing of it. */
+static void numbers_are_read_alike_alone_and_before_more_text(void **state) {
+    (void)state;
+    static const char letters[] = "0123456789012345678901234567890123456789....eE+-,";
+    struct toc_rng rng;
+    toc_rng_seed(&rng, 29);
+    for (int i = 0; i < 100000; i++) {
+        char text[64];
+        size_t n = 1 + toc_rng_below(&rng, 20);
+        for (size_t k = 0; k < sizeof text; k++)
+            text[k] = k == n ? ',' : letters[toc_rng_below(&rng, sizeof letters - 1)];
+        double alone = 0, before = 0;
+        size_t alone_n = toc_read_json_number(toc_sv_make(text, n), &alone);
+        size_t before_n = toc_read_json_number(toc_sv_make(text, sizeof text), &before);
+        assert_int_equal(alone_n, before_n);
+        if (alone_n)
+            assert_memory_equal(&alone, &before, sizeof alone);
+        double parsed;
+        if (alone_n == n && text[0] != '-') {
+            assert_int_equal(toc_parse_f64(toc_sv_make(text, n), &parsed), 0);
+            assert_memory_equal(&alone, &parsed, sizeof alone);
+        }
     }
 }
 
@@ -285,6 +310,7 @@ int main(void) {
         cmocka_unit_test(heap_pops_in_order_with_removals),
         cmocka_unit_test(numbers_round_trip_shortest),
         cmocka_unit_test(rounded_numbers_are_as_printf_writes_them),
+        cmocka_unit_test(numbers_are_read_alike_alone_and_before_more_text),
         cmocka_unit_test(number_parser_refuses_garbage),
         cmocka_unit_test(durations_as_prometheus),
         cmocka_unit_test(rfc3339_round_trips),

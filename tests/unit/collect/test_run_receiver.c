@@ -1,5 +1,6 @@
 #include "recording_sink.h"
 
+#include "base/rng.h"
 #include "collect/run_receiver.h"
 
 enum { NOW = 1700000100 };
@@ -329,6 +330,93 @@ static void csv_says_the_same_as_json(void **state) {
     assert_int_equal(put_as(f, TOC_RUN_CSV, "layers.x\n1\n"), TOC_EPARSE);
 }
 
+static void make_rows(struct toc_rng *rng, struct toc_buf *plain, struct toc_buf *quoted) {
+    static const char *const cells[] = {"0",
+                                        "1",
+                                        "7",
+                                        "12",
+                                        "-0",
+                                        "-0.0",
+                                        "-1",
+                                        "007",
+                                        "1.",
+                                        ".5",
+                                        "+1",
+                                        "1.5",
+                                        "-2.25",
+                                        "nan",
+                                        "inf",
+                                        "-Infinity",
+                                        "",
+                                        " ",
+                                        " 3 ",
+                                        "1e5",
+                                        "1E-3",
+                                        "1e999",
+                                        "123456789012",
+                                        "1234567.7654321",
+                                        "12345678.12345678",
+                                        "0.1234567890123456789",
+                                        "9007199254740993",
+                                        "4.5x",
+                                        "x",
+                                        "1 2"};
+    static const char *const ends[] = {"\n", "\n", "\r\n", "\n\n", ""};
+    static const char header[] = "epoch,step,loss,learning_rate,my own,val_loss,seq,dropped\n";
+    enum { COLUMNS = 8 };
+    toc_buf_append_cstr(plain, header);
+    toc_buf_append_cstr(quoted, header);
+    for (size_t row = 1 + toc_rng_below(rng, 3); row-- > 0;) {
+        /* Plain integers mostly, so that rows are taken; sometimes a cell too few or too many. */
+        size_t count = COLUMNS + (toc_rng_below(rng, 20) == 0) - (toc_rng_below(rng, 20) == 0);
+        const char *end = ends[toc_rng_below(rng, row ? 4 : 5)];
+        for (size_t i = 0; i < count; i++) {
+            size_t most = toc_rng_below(rng, 4) ? 4 : TOC_ARRAY_LEN(cells);
+            const char *cell = cells[toc_rng_below(rng, most)];
+            toc_buf_printf(plain, "%s%s", i ? "," : "", cell);
+            toc_buf_printf(quoted, i ? ",%s" : "\"%s\"", cell);
+        }
+        toc_buf_append_cstr(plain, end);
+        toc_buf_append_cstr(quoted, end);
+    }
+}
+
+/* A quote makes the CSV reader cut the row; without one it is read in one pass. */
+static void rows_say_the_same_with_and_without_quotes(void **state) {
+    struct toc_rng rng;
+    toc_rng_seed(&rng, 23);
+    for (int round = 0; round < 3000; round++) {
+        struct toc_buf texts[2] = {TOC_BUF_INIT, TOC_BUF_INIT};
+        struct recording_sink sinks[2];
+        struct toc_err errs[2] = {{0}, {0}};
+        int codes[2];
+        make_rows(&rng, &texts[0], &texts[1]);
+        for (int i = 0; i < 2; i++) {
+            recording_init(&sinks[i]);
+            struct toc_run_receiver *r =
+                toc_run_receiver_new(&(struct toc_run_receiver_options){.sink = &sinks[i].base});
+            struct toc_run_body body = {
+                .run = TOC_SV("r"), .format = TOC_RUN_CSV, .bytes = toc_buf_sv(&texts[i])};
+            codes[i] = toc_run_receiver_put(r, &body, (struct toc_ts){NOW * 1000LL}, &errs[i]);
+            toc_run_receiver_free(&r);
+        }
+        assert_int_equal(codes[0], codes[1]);
+        assert_string_equal(errs[0].message, errs[1].message);
+        assert_int_equal(sinks[0].points.count, sinks[1].points.count);
+        for (size_t i = 0; i < sinks[0].points.count; i++) {
+            const struct recorded *a = &sinks[0].points.items[i], *b = &sinks[1].points.items[i];
+            assert_string_equal(a->series, b->series);
+            assert_int_equal(a->t_ms, b->t_ms);
+            assert_memory_equal(&a->value, &b->value, sizeof a->value);
+        }
+        for (int i = 0; i < 2; i++) {
+            recording_fini(&sinks[i]);
+            toc_buf_fini(&texts[i]);
+        }
+    }
+    (void)state;
+}
+
 static void a_name_wins_over_its_alias_in_any_order(void **state) {
     struct fixture *f = *state;
     assert_int_equal(put(f, "{\"time\":1700000001,\"t\":1700000002,\"lr\":1,\"learning_rate\":2,"
@@ -480,6 +568,7 @@ int main(void) {
         T(restarts_are_seen),
         T(whether_a_run_tells_its_state_is_told_and_kept),
         T(csv_says_the_same_as_json),
+        T(rows_say_the_same_with_and_without_quotes),
         T(a_name_wins_over_its_alias_in_any_order),
         T(ranks_other_than_zero_have_their_own_series),
         T(the_later_of_two_lines_in_a_millisecond_stays),

@@ -97,6 +97,16 @@ static void fill_bins(struct toc_rng *rng, bool steps_back, struct toc_bins *b) 
     }
 }
 
+static void range_is_of(struct toc_bin_range range, const double *v, size_t n) {
+    double least = INFINITY, most = -INFINITY;
+    for (size_t i = 0; i < n; i++) {
+        least = TOC_MIN(least, v[i]);
+        most = TOC_MAX(most, v[i]);
+    }
+    assert_int_equal(range.count, n);
+    assert_true(range.least == least && range.most == most);
+}
+
 static void windows_are_what_a_scan_of_all_bins_finds(void **state) {
     enum { ROUNDS = 40, ASKS = 20 };
     static struct toc_bins b;
@@ -117,6 +127,8 @@ static void windows_are_what_a_scan_of_all_bins_finds(void **state) {
         }
         assert_int_equal(toc_bins_window(&b, from_ms, to_ms, got, max), n);
         assert_memory_equal(got, wanted, n * sizeof *got);
+        if (max == TOC_BINS)
+            range_is_of(toc_bins_range(&b, from_ms, to_ms), wanted, n);
     }
 }
 
