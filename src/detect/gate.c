@@ -79,20 +79,48 @@ static double *true_levels(const struct toc_outcomes *o, size_t *out_count) {
 
 /* --- how far earlier promises were off --- */
 
+/* The level at which a share of the true alerts was promised to page. */
+static double level_promised(const double *levels, size_t count, double kept) {
+    return count ? levels[(size_t)((1 - kept) * (double)count)] : 0;
+}
+
 static void set_levels(struct toc_gate_moment *m) {
     size_t n;
     double *p = true_levels(&m->promised, &n);
     for (size_t k = 0; k < TOC_GATE_COMPARED; k++)
-        m->levels[k] = n ? p[(size_t)((1 - COMPARED[k]) * (double)n)] : 0;
+        m->levels[k] = level_promised(p, n, COMPARED[k]);
     toc_free(p);
+}
+
+/* How far promises of .8 to .95 were off says little of one beyond them. */
+static void set_own_levels(struct toc_gate_material *g, double level) {
+    double kept = share(odds(&g->all, true, level, &AS_IT_IS));
+    for (size_t i = 0; i < g->moment_count; i++) {
+        struct toc_gate_moment *m = &g->moments[i];
+        size_t n;
+        double *p = true_levels(&m->promised, &n);
+        bool is_beyond = level > 0 && kept > COMPARED[TOC_GATE_COMPARED - 1];
+        m->own_level = is_beyond ? fmin(level_promised(p, n, kept), LEVEL_MAX) : 0;
+        toc_free(p);
+    }
+}
+
+static double slip_of_level(const struct toc_gate_moment *m, bool is_true, double level,
+                            const struct drawn *d) {
+    return log(odds(&m->promised, is_true, level, d) / odds(&m->came, is_true, level, d));
+}
+
+/* Few alerts lie beyond so high a promise: a prior that is drawn, too, would decide. */
+static double own_slip(const struct toc_gate_moment *m, const struct drawn *d) {
+    const struct drawn plain = {d->weights, {AS_IT_IS.more[0], AS_IT_IS.more[1]}};
+    return slip_of_level(m, true, m->own_level, &plain);
 }
 
 /* At one earlier moment: how much less true (or false) alerts paged than had been promised. */
 static double slip_at(const struct toc_gate_moment *m, bool is_true, const struct drawn *d) {
     double sum = 0;
     for (size_t k = 0; k < TOC_GATE_COMPARED; k++)
-        sum += log(odds(&m->promised, is_true, m->levels[k], d) /
-                   odds(&m->came, is_true, m->levels[k], d));
+        sum += slip_of_level(m, is_true, m->levels[k], d);
     return sum / TOC_GATE_COMPARED;
 }
 
@@ -176,14 +204,17 @@ static double base_move(const struct toc_gate_moment *m) {
 /* What may come: the promise of one draw of series if things move as far as they did at one of the
  * earlier moments, and the luck of another draw. The moments look at much the same later alerts:
  * they tell how far false alerts and the share of true ones move, hardly which way. So `is_turned`,
- * in every other draw, lets these move the other way; true alerts are not promised to do better. */
+ * in every other draw, lets these move the other way; true alerts are not promised to do better,
+ * and there move as far as they did at as high a promise. */
 static struct promise may_come(const struct toc_gate_material *g, double level,
                                const struct drawn *drawn, const struct drawn *luck, size_t moment,
                                bool is_turned) {
     double slips[2] = {0}, moved = 0, turn = is_turned ? -1 : 1;
     if (moment < g->moment_count) {
         const struct toc_gate_moment *m = &g->moments[moment];
-        slips[true] = slip_at(m, true, drawn);
+        slips[true] = fmax(slip_at(m, true, drawn), 0);
+        if (is_turned && m->own_level > 0)
+            slips[true] = fmax(slips[true], own_slip(m, drawn));
         slips[false] = turn * slip_at(m, false, drawn);
         moved = turn * base_move(m);
     }
@@ -296,6 +327,7 @@ int toc_gate_foretell(const struct toc_examples *e, const struct toc_gate_questi
         out->slip[false] = slip(&g, false, &AS_IT_IS);
         out->slip[true] = slip(&g, true, &AS_IT_IS);
         out->level = choose_level(&g, out->slip[true], q->keep);
+        set_own_levels(&g, out->level);
         struct promise p = promise(&g, out->level, &AS_IT_IS);
         set_effect(&g, &p, out);
         struct toc_gate_contest c = toc_gate_contest(&g, q->keep, NULL);

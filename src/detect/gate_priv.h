@@ -23,6 +23,7 @@ struct toc_outcomes {
 struct toc_gate_moment {
     struct toc_outcomes promised, came;
     double levels[TOC_GATE_COMPARED]; /* of `promised` */
+    double own_level; /* at which as much was promised as today; 0: not more than is compared */
 };
 
 struct toc_gate_material {

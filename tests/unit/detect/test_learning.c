@@ -476,6 +476,49 @@ static void what_stopped_holding_earlier_is_told(void **state) {
     toc_free(changes);
 }
 
+static bool is_within(double value, struct toc_interval i) {
+    return i.low <= value && value <= i.high;
+}
+
+/* What came at the earlier moments was better than promised: that is not foretold, neither by the
+ * number nor by its interval. */
+static void a_number_lies_within_its_interval(void **state) {
+    (void)state;
+    for (uint64_t seed = 40; seed < 44; seed++) {
+        struct set *s = habits(seed, 1, false);
+        /* True alerts hardly differ at first, and plainly later. */
+        for (size_t r = 0; r < ROWS / 2; r++)
+            s->x[r * COLUMNS] += s->y[r] ? (r < ROWS / 5 ? -1.3 : 3) : 0;
+        struct toc_gate_forecast f = foretell(s, ROWS / 2, &KEEP_90);
+        assert_true(f.moments > 0 && f.slip[true] == 0);
+        assert_true(is_within(f.effect.recall, f.recall));
+        assert_true(is_within(f.withheld_share, f.withheld));
+        assert_true(is_within(f.lift, f.lifted));
+        assert_true(is_within(f.effect.precision_after, f.precision));
+        toc_free(s);
+    }
+}
+
+/* Half way a new kind of true alert begins that another column tells. Cross-validation knows it,
+ * but two of three earlier moments lost nearly all of it: more than the shares up to .95, which
+ * lose some anyway, say of a gate that is to keep .98. */
+static void what_a_high_promise_lost_earlier_is_told(void **state) {
+    (void)state;
+    for (uint64_t seed = 50; seed < 54; seed++) {
+        struct set *s = habits(seed, 0, false);
+        for (size_t r = 0; r < ROWS; r++) {
+            bool is_new = r >= 52 * ROWS / 100 && r % 2;
+            s->x[r * COLUMNS + is_new] += s->y[r] ? 5 : 0;
+        }
+        struct toc_gate_question q = {0.98, NULL, SIZE_MAX};
+        struct toc_gate_forecast f = foretell(s, ROWS, &q);
+        assert_int_equal(f.moments, 3);
+        assert_true(f.recall.low < 0.75 * 0.98);
+        assert_int_equal(f.verdict, TOC_GATE_UNCERTAIN);
+        toc_free(s);
+    }
+}
+
 /* One series of six has true alerts that nothing tells from false ones: precision rises, but how
  * many of the next true alerts will be lost hangs on who has them. */
 static void what_hangs_on_few_series_is_uncertain(void **state) {
@@ -559,7 +602,7 @@ static void alerts_of_one_series_are_no_independent_witnesses(void **state) {
     assert_near(together.withheld, once.withheld, 0.2 * once.withheld);
     assert_true(together.recall > once.recall);
     assert_true(together.withheld > 1.5 * apart.withheld);
-    assert_true(together.recall > 2.5 * apart.recall);
+    assert_true(together.recall > 2 * apart.recall);
 }
 
 static void verdicts_of_one_kind_first_tell_nothing(void **state) {
@@ -760,6 +803,8 @@ int main(void) {
         cmocka_unit_test(numbers_and_intervals_hold_as_is_said),
         cmocka_unit_test(precision_moves_as_far_as_it_did),
         cmocka_unit_test(what_stopped_holding_earlier_is_told),
+        cmocka_unit_test(a_number_lies_within_its_interval),
+        cmocka_unit_test(what_a_high_promise_lost_earlier_is_told),
         cmocka_unit_test(what_hangs_on_few_series_is_uncertain),
         cmocka_unit_test(noise_shows_no_effect),
         cmocka_unit_test(a_better_threshold_is_told),
