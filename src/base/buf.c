@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/zigzag.h"
 
 char *toc_buf_reserve(struct toc_buf *b, size_t more) {
     if (b->error)
@@ -107,7 +108,7 @@ void toc_buf_append_varint(struct toc_buf *b, uint64_t v) {
 }
 
 void toc_buf_append_zigzag(struct toc_buf *b, int64_t v) {
-    toc_buf_append_varint(b, ((uint64_t)v << 1) ^ (uint64_t)(v >> 63));
+    toc_buf_append_varint(b, toc_zigzag(v));
 }
 
 void toc_buf_reset(struct toc_buf *b) {
@@ -191,8 +192,7 @@ uint64_t toc_read_varint(struct toc_reader *r) {
 }
 
 int64_t toc_read_zigzag(struct toc_reader *r) {
-    uint64_t v = toc_read_varint(r);
-    return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
+    return toc_unzigzag(toc_read_varint(r));
 }
 
 struct toc_sv toc_read_bytes(struct toc_reader *r, size_t n) {

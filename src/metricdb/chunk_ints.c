@@ -1,14 +1,11 @@
 /* Integer sequences: difference 0, 1 or 2 times, then bit packing or byte code, whichever is
  * smallest. */
+#include "base/zigzag.h"
 #include "metricdb/bits.h"
 #include "metricdb/chunk.h"
 #include "metricdb/chunk_unpack.h"
 
 enum { ORDERS = 3, BYTE_CODED = 4 };
-
-static uint64_t zigzag(int64_t v) {
-    return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
-}
 
 static unsigned varint_bytes(uint64_t u) {
     return ((63 - (unsigned)__builtin_clzll(u | 1)) * 37 >> 8) + 1; /* x / 7 for x < 64 */
@@ -43,7 +40,7 @@ static size_t difference(const int64_t *v, size_t n, int64_t *out) {
 }
 
 static size_t packed_size(struct range r, size_t n) {
-    return varint_bytes(zigzag(r.min)) + 1 + (n * r.width + 7) / 8;
+    return varint_bytes(toc_zigzag(r.min)) + 1 + (n * r.width + 7) / 8;
 }
 
 static size_t zeros_at(const int64_t *v, size_t n, size_t at) {
@@ -60,7 +57,7 @@ static size_t byte_coded_size(const int64_t *v, size_t n, struct range r, size_t
         return most;
     for (size_t i = 0; i < n && size < most; i++) {
         if (v[i]) {
-            size += varint_bytes(zigzag(v[i]));
+            size += varint_bytes(toc_zigzag(v[i]));
             continue;
         }
         size_t run = zeros_at(v, n, i);
@@ -143,7 +140,7 @@ void toc_ints_encode(const int64_t *v, size_t n, struct toc_buf *out) {
     }
     for (unsigned order = 0; order < ORDERS && order <= n; order++) {
         size_t m = order ? difference(of_order[order - 1], n - order + 1, left[order - 1]) : n;
-        head += order ? varint_bytes(zigzag(v[order - 1])) : 0;
+        head += order ? varint_bytes(toc_zigzag(v[order - 1])) : 0;
         ranges[order] = range_of(of_order[order], m);
         size_t packed = head + packed_size(ranges[order], m);
         if (packed < best_size) {

@@ -11,7 +11,7 @@
 enum { INTEGER_BASE = 0, XOR_BASE = 9, HAS_DOD = 0x80 };
 
 static uint64_t zigzag(int64_t v) {
-    return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
+    return ((uint64_t)v << 1) ^ (0 - (uint64_t)(v < 0));
 }
 static int64_t unzigzag(uint64_t u) {
     return (int64_t)(u >> 1) ^ -(int64_t)(u & 1);

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "base/zigzag.h"
 #include "model/sample.h"
 
 enum { VERSION = 2, TYPE_SAMPLES = 1, CRC_AT = 20 };
@@ -88,20 +89,16 @@ void toc_wal_record_define(struct toc_wal_record_builder *b, uint32_t id) {
     b->definition_count++;
 }
 
-static uint64_t zigzag(int64_t v) {
-    return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
-}
-static int64_t unzigzag(uint64_t u) {
-    return (int64_t)(u >> 1) ^ -(int64_t)(u & 1);
-}
-
 /* Tag without the time bit; the bytes go to *out_payload, their number to *out_n. */
 static unsigned value_tag(uint64_t bits, uint64_t *out_payload, unsigned *out_n) {
+    *out_payload = *out_n = 0;
+    if (!bits)
+        return 0;
     double v = toc_f64_from_bits(bits);
-    unsigned top = bits ? 8 - (unsigned)__builtin_ctzll(bits) / 8 : 0;
+    unsigned top = 8 - (unsigned)__builtin_ctzll(bits) / 8;
     if (v > -4503599627370496.0 && v < 4503599627370496.0) {
         int64_t i = (int64_t)v;
-        uint64_t u = zigzag(i);
+        uint64_t u = toc_zigzag(i);
         unsigned n = u ? 8 - (unsigned)__builtin_clzll(u) / 8 : 0;
         if (toc_f64_bits((double)i) == bits && n <= top) {
             *out_payload = u;
@@ -141,9 +138,9 @@ void toc_wal_record_sample(struct toc_wal_record_builder *b, uint32_t id, int64_
     } else {
         bool same_time = b->samples && !step_ms;
         *p++ = (char)(tag | (same_time ? TAG_SAME_TIME : 0));
-        p = put_varint(p, zigzag((int64_t)id - (int64_t)b->last_id));
+        p = put_varint(p, toc_zigzag((int64_t)id - (int64_t)b->last_id));
         if (!same_time)
-            p = put_varint(p, zigzag(step_ms));
+            p = put_varint(p, toc_zigzag(step_ms));
     }
     memcpy(p, &payload, sizeof payload); /* n bytes count; there is room for all */
     b->body.n += (size_t)(p - start) + n;
@@ -269,7 +266,7 @@ static uint64_t get_value(struct toc_reader *r, unsigned tag) {
         return 0;
     if (n)
         memcpy(&u, bytes.p, n);
-    return tag > TAG_DOUBLE ? u << (64 - 8 * n) : toc_f64_bits((double)unzigzag(u));
+    return tag > TAG_DOUBLE ? u << (64 - 8 * n) : toc_f64_bits((double)toc_unzigzag(u));
 }
 
 /* What follows id and time of one entry. */

@@ -76,11 +76,4 @@ static inline uint64_t toc_msb_get_varint(struct toc_msb_reader *r) {
     return 0;
 }
 
-static inline uint64_t toc_msb_zigzag(int64_t v) {
-    return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
-}
-static inline int64_t toc_msb_unzigzag(uint64_t u) {
-    return (int64_t)(u >> 1) ^ -(int64_t)(u & 1);
-}
-
 #endif

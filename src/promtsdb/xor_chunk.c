@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/zigzag.h"
 #include "promtsdb/xor_value.h"
 
 static uint64_t bits_of(double v) {
@@ -42,7 +43,7 @@ void toc_prom_xor_encode(const int64_t *t_ms, const double *values, size_t n, st
     struct toc_xor_value last = toc_xor_value_make(bits_of(values[0]));
     uint64_t distance = 0;
     toc_msb_put(&w, n, 16);
-    toc_msb_put_varint(&w, toc_msb_zigzag(t_ms[0]));
+    toc_msb_put_varint(&w, toc_zigzag(t_ms[0]));
     toc_msb_put(&w, bits_of(values[0]), 64);
     for (size_t i = 1; i < n; i++) {
         uint64_t now = (uint64_t)t_ms[i] - (uint64_t)t_ms[i - 1];
@@ -81,7 +82,7 @@ int toc_prom_xor_decode(struct toc_sv data, int64_t *out_t, double *out_v) {
     uint64_t t = 0, distance = 0;
     for (size_t i = 0; i < n && !r.error; i++) {
         if (i == 0) {
-            t = (uint64_t)toc_msb_unzigzag(toc_msb_get_varint(&r));
+            t = (uint64_t)toc_unzigzag(toc_msb_get_varint(&r));
             last = toc_xor_value_make(toc_msb_get(&r, 64));
         } else {
             distance = i == 1 ? toc_msb_get_varint(&r) : distance + (uint64_t)get_change(&r);
