@@ -153,9 +153,9 @@ void toc_daemon_note_detectors(struct toc_daemon *d);
 /* A verdict on an alert goes to the detector it came from. */
 void toc_daemon_on_label(void *daemon, struct toc_labels alert, struct toc_ts at, bool is_true);
 
-/* self.c */
-void toc_daemon_each_problem(void *daemon, toc_on_problem *fn, void *ctx);
-void toc_daemon_each_metric(void *daemon, toc_on_metric *fn, void *ctx);
+/* self.c; ctx: the daemon */
+void toc_daemon_each_problem(void *ctx, toc_on_problem *fn, void *fn_ctx);
+void toc_daemon_each_metric(void *ctx, toc_on_metric *fn, void *fn_ctx);
 /* self_collect.c, parts of the two above */
 void toc_daemon_each_collect_problem(struct toc_daemon *d, toc_on_problem *fn, void *ctx);
 void toc_daemon_each_collect_metric(struct toc_daemon *d, toc_on_metric *fn, void *ctx);

@@ -427,7 +427,7 @@ static int read_body(struct parser *p, struct toc_sv name) {
 }
 
 static int read_define(struct parser *p) {
-    struct toc_sv name;
+    struct toc_sv name = TOC_SV_NULL;
     int rc = p->depth ? fail(p, "define belongs outside of other blocks") : 0;
     if (!rc)
         rc = read_define_name(p, &name);

@@ -186,7 +186,7 @@ struct toc_level_change toc_change_point_step(struct toc_change_point *s,
     out.is_change = has_past && confirm(s, &o, run, &out);
     if (out.is_change) {
         /* What came before the change says nothing of the next one. */
-        double kept[CONFIRM_MAX * 4];
+        double kept[CONFIRM_MAX * 4] = {0};
         uint32_t count = TOC_MIN(out.age, (uint32_t)(4 * CONFIRM_MAX));
         for (uint32_t i = 0; i < count; i++)
             kept[i] = recent_at(s, count - 1 - i);

@@ -425,7 +425,7 @@ static void find_high_hours(const struct profile *p, bool has_week, double sampl
 static int try_season(const struct work *w, struct toc_budget_suggestion *s) {
     struct profile p;
     struct hours high = {0};
-    struct toc_budget_level in, out;
+    struct toc_budget_level in = {0}, out = {0};
     int64_t span_ms = w->max_ms - w->min_ms;
     bool has_week = span_ms >= WEEK_DAYS_MIN * (int64_t)DAY_MS;
     if (!w->r->allows_seasonal || span_ms < SEASON_DAYS_MIN * (int64_t)DAY_MS)
@@ -465,7 +465,7 @@ static int choose_for(const struct work *w, struct toc_budget_suggestion *s) {
     double usual = quantile(w->sorted, w->samples, USUAL_QUANTILE);
     int rc = 0;
     for (size_t i = 0; i < count && rc == 0; i++) {
-        struct toc_budget_level l;
+        struct toc_budget_level l = {0};
         rc = fit(w, fors[i], &all, false, &l);
         bool is_first = i == 0, is_rare = l.peaks >= TOC_BUDGET_PEAKS_MIN && l.threshold > usual;
         double now = s->level.threshold - w->median, then = l.threshold - w->median;

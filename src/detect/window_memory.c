@@ -106,7 +106,7 @@ static double *sums_of(struct toc_window_memory *m) {
 }
 
 static float *points_of(struct toc_window_memory *m) {
-    return (float *)(sums_of(m) + m->shape.channels);
+    return part_at(m, m->shape.channels * sizeof(double)); /* behind the sums */
 }
 
 static float *means_of(struct toc_window_memory *m) {

@@ -85,13 +85,15 @@ static void add_run_evidence(struct toc_doctor *d, struct toc_run_model *m, stru
 
 static void fill(struct toc_doctor *d, struct toc_run_model *m, struct toc_case *c,
                  const struct toc_layer_model *layer, bool is_run_high, double ratio) {
-    const struct toc_norm_watch *w = is_run_high ? &m->learn.grad_norm : layer->norm;
+    const struct toc_norm_watch *w = is_run_high || !layer ? &m->learn.grad_norm : layer->norm;
+    const struct toc_hold *lopsided =
+        layer && !w->since_ms ? &layer->stats[STAT_GRAD]->peer_hold : NULL;
     int64_t since_ms = toc_case_is_known(c) ? c->started_ms
-                       : w->since_ms        ? w->since_ms
-                                            : layer->stats[STAT_GRAD]->peer_hold.since_ms;
+                       : lopsided           ? lopsided->since_ms
+                                            : w->since_ms;
     double step = toc_case_is_known(c) ? toc_case_known_step(c)
-                  : w->since_ms        ? w->since_step
-                                       : layer->stats[STAT_GRAD]->peer_hold.step;
+                  : lopsided           ? lopsided->step
+                                       : w->since_step;
     toc_case_begin(c, TOC_KIND_EXPLODING_GRADIENT, since_ms);
     toc_case_step(c, step);
     if (layer)

@@ -183,7 +183,7 @@ static int copy_series(const struct toc_block_index *x, const struct toc_tombsto
                        struct toc_block_writer *w) {
     struct toc_label items[TOC_SERIES_LABELS_MAX];
     struct toc_labels labels;
-    struct toc_block_cursor cursor;
+    struct toc_block_cursor cursor = {0};
     struct toc_block_chunk c;
     size_t deleted;
     toc_series_buffer_reset(buffer);

@@ -82,8 +82,10 @@ static int verify_segment(struct verify *v, const char *wal_dir, uint64_t number
     toc_wal_path(wal_dir, number, path, sizeof path);
     v->file = now.file;
     int rc = toc_wal_read(v->vfs, path, &visitor, &sum);
-    if (rc == TOC_EVERSION)
+    if (rc == TOC_EVERSION) {
+        v->file = NULL;
         return toc_wal_refuse_newer(wal_dir, number, v->err);
+    }
     if (rc && rc != TOC_ENOENT &&
         !toc_wal_is_unborn(rc, &sum)) { /* a running daemon may have deleted it */
         struct toc_metricdb_loss loss = {.bytes = sum.bytes};
@@ -104,6 +106,7 @@ static int verify_segment(struct verify *v, const char *wal_dir, uint64_t number
     *io_last = TOC_MAX(*io_last, sum.last_sequence);
     v->out->wal_segments++;
     v->out->wal_records += sum.records;
+    v->file = NULL; /* of this one's frame, or of the one's before */
     return 0;
 }
 

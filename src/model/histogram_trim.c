@@ -116,8 +116,8 @@ static bool trim_side(const struct toc_histogram *h, struct toc_buckets side, bo
             continue;
         one.zero_count = 0;
         struct toc_buckets single = {&side.index[i], &side.count[i], 1};
-        one.positive = is_negative ? (struct toc_buckets){0} : single;
-        one.negative = is_negative ? single : (struct toc_buckets){0};
+        one.positive = one.negative = (struct toc_buckets){0};
+        *(is_negative ? &one.negative : &one.positive) = single;
         toc_histogram_layout(&one, &b);
         count[i] =
             keep(t, side.count[i], trim_bucket(b, limit, is_upper, toc_histogram_is_custom(h)));

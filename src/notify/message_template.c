@@ -16,7 +16,9 @@ static struct toc_template_value labels_value(struct toc_labels l, struct toc_ar
 }
 
 static struct toc_template_value number_value(double v) {
-    return isnan(v) ? (struct toc_template_value){0} : toc_template_number(v);
+    if (isnan(v))
+        return (struct toc_template_value){0};
+    return toc_template_number(v);
 }
 
 static struct toc_template_value time_value(struct toc_ts t, struct toc_arena *a) {

@@ -130,7 +130,9 @@ static int two_histograms(struct toc_eval *e, const struct toc_node *n, struct t
     if (n->binary != TOC_BINARY_EQ && n->binary != TOC_BINARY_NE)
         return wrong_types(e, n, a, b);
     bool is_true = toc_histogram_eq(a.histogram, b.histogram) == (n->binary == TOC_BINARY_EQ);
-    *out = n->returns_bool ? (struct toc_element){.value = is_true} : kept;
+    *out = kept;
+    if (n->returns_bool)
+        *out = (struct toc_element){.value = is_true};
     return n->returns_bool || is_true;
 }
 

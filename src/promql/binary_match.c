@@ -108,8 +108,9 @@ static size_t result_column(struct matching *m, const struct toc_column *many,
     bool drop_name = many->drop_name;
     struct toc_labels labels = result_labels(m, many->labels, one, &drop_name);
     size_t *number = toc_label_index_at(&m->made, labels);
-    if (*number)
-        return *number;
+    size_t known = *number;
+    if (known)
+        return known;
     *number = m->out->count + 1; /* without memory the matching ends here */
     struct toc_column *c = toc_eval_columns_add(m->e, m->out, labels);
     if (!c)

@@ -168,6 +168,7 @@ static int eval_run(struct toc_eval *e, const struct toc_node *arg, struct run *
     r->split = &split;
     if (rc == 0)
         rc = eval_groups(r);
+    r->split = NULL;
     toc_histogram_split_fini(&split);
     toc_eval_columns_fini(&in);
     return rc;

@@ -62,6 +62,7 @@ static int collect_pass(struct toc_eval *e, struct toc_series_pass *pass,
     pass->column = collect;
     pass->ctx = &c;
     int rc = toc_eval_series_pass(e, pass);
+    pass->ctx = NULL;
     for (size_t i = 0; i < c.block_count; i++) {
         struct block *b = &c.blocks[i];
         TOC_VEC_RESERVE(out, out->count + b->count);

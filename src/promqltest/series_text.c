@@ -165,8 +165,8 @@ static int read_signed_duration(struct cursor *c, int64_t *out_ms) {
 
 static int read_start(struct cursor *c, struct starts *starts) {
     int64_t value_ms = 0, step_ms = 0;
-    uint64_t times;
-    bool has_times, is_gap = cursor_take(c, TOC_SV("_"));
+    uint64_t times = 0;
+    bool has_times = false, is_gap = cursor_take(c, TOC_SV("_"));
     int rc = is_gap ? 0 : read_signed_duration(c, &value_ms);
     if (!rc && !is_gap && (cursor_peek(c) == '+' || cursor_peek(c) == '-'))
         rc = read_signed_duration(c, &step_ms);

@@ -174,7 +174,7 @@ static bool enter(struct toc_otlp *o, size_t bytes) {
 static int receive(struct toc_otlp *o, enum toc_otlp_encoding encoding, struct toc_sv body,
                    struct toc_otlp_outcome *out, struct toc_err *err) {
     struct options *options = ref_options(o);
-    struct otlp_message m;
+    struct otlp_message m = {0};
     struct toc_arena arena;
     toc_arena_init(&arena, TOC_OTLP_MESSAGE_BYTES);
     int rc = toc_metricdb_admits(o->db, err);

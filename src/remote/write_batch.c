@@ -274,8 +274,8 @@ static void add_exemplars(struct write_batch *b) {
 
 int toc_write_commit(struct write_batch *b, struct toc_err *err) {
     for (int round = 0; b->samples.count; round++) {
-        struct toc_write_result result;
-        size_t unknown;
+        struct toc_write_result result = {0};
+        size_t unknown = 0;
         if (round == ROUNDS_MAX)
             return toc_errf(err, TOC_EBUSY, "series were forgotten while they were written");
         int rc = (b->is_echo ? toc_metricdb_write_echo : toc_metricdb_write_refs)(

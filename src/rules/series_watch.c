@@ -303,7 +303,9 @@ static void look_at_all(struct toc_series_watch *w) {
 
 int toc_series_watch_sweep(struct toc_series_watch *w, struct toc_ts now, struct toc_err *err) {
     w->is_counting = is_count_due(w, now.ms);
-    w->sweep = w->is_counting ? (struct toc_series_watch_stats){0} : toc_series_watch_stats(w);
+    w->sweep = toc_series_watch_stats(w);
+    if (w->is_counting)
+        w->sweep = (struct toc_series_watch_stats){0};
     look_at_all(w);
     toc_mutex_lock(&w->mutex);
     w->stats.series = w->sweep.series;

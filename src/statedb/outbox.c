@@ -158,6 +158,7 @@ int toc_outbox_attempted(struct toc_statedb *db, int64_t id, const struct toc_ou
                                   : a->is_permanent ? TOC_OUTBOX_FAILED
                                                     : TOC_OUTBOX_PENDING;
     bool is_finished = state != TOC_OUTBOX_PENDING;
+    struct toc_ts none = {0}, next_at = is_finished ? none : a->next_at;
     toc_txn_begin_write(&t, db, err);
     if (is_pending(&t, id, &attempts)) {
         toc_txn_exec(
@@ -165,14 +166,12 @@ int toc_outbox_attempted(struct toc_statedb *db, int64_t id, const struct toc_ou
             "INSERT INTO outbox_attempts(outbox_id, n, at, ok, is_permanent, detail, next_at) "
             "VALUES(?,?,?,?,?,?,?)",
             "iitiisT", id, attempts + 1, a->at, (int64_t)a->ok, (int64_t)a->is_permanent,
-            toc_sv_sub(a->detail, 0, DETAIL_MAX_BYTES),
-            is_finished ? (struct toc_ts){0} : a->next_at);
+            toc_sv_sub(a->detail, 0, DETAIL_MAX_BYTES), next_at);
         toc_txn_exec(&t,
                      "UPDATE outbox SET state = ?, attempt_count = ?, finished_at = ?, "
                      "next_at = coalesce(?, next_at) WHERE id = ?",
                      "siTTi", toc_sv_cstr(toc_outbox_state_text(state)), attempts + 1,
-                     is_finished ? a->at : (struct toc_ts){0},
-                     is_finished ? (struct toc_ts){0} : a->next_at, id);
+                     is_finished ? a->at : none, next_at, id);
     }
     return toc_txn_end(&t);
 }
