@@ -86,7 +86,7 @@ static const struct toc_schema_key g_top[] = {
 
 /* Scalars of the smaller sections, with their defaults. */
 struct scalars {
-    struct toc_sv durability, loopback, cert_file, key_file;
+    struct toc_sv durability, start_timestamps, loopback, cert_file, key_file;
     int64_t retention_ms, retention_bytes, scrub_interval_ms, scrub_bytes_per_s, rollup_5m_ms,
         rollup_1h_ms, ballast_bytes, memory_bytes, backlog_bytes, backlog_ms, future_tolerance_ms,
         host_interval_ms, gpu_interval_ms, hold_ms, reopen_ms, window_ms, max_age_ms, dead_after_ms,
@@ -100,6 +100,8 @@ struct scalars {
 #define AT(member) offsetof(struct scalars, member)
 static const struct toc_schema_key g_storage[] = {
     {"durability", TOC_SCHEMA_STRING, AT(durability), false, "group", 0, 0, "sync, group or os"},
+    {"start_timestamps", TOC_SCHEMA_STRING, AT(start_timestamps), false, "ignore", 0, 0,
+     "ignore, or zero_sample: a counter that began anew gets a sample of zero at its start"},
     {"retention", TOC_SCHEMA_DURATION, AT(retention_ms), false, "15d", 0, 0,
      "how long samples are kept"},
     {"rollup_5m", TOC_SCHEMA_DURATION, AT(rollup_5m_ms), false, "30d", 0, 0,
@@ -239,6 +241,16 @@ static int read_paths(struct toc_config *c, const struct toc_yaml *list, const c
     return 0;
 }
 
+static int set_start_timestamps(struct toc_config *c, const struct scalars *s,
+                                struct toc_err *err) {
+    c->wants_starts = toc_sv_eq_cstr(s->start_timestamps, "zero_sample");
+    if (c->wants_starts || toc_sv_eq_cstr(s->start_timestamps, "ignore"))
+        return 0;
+    return toc_errf(err, TOC_EINVAL,
+                    "storage.start_timestamps must be ignore or zero_sample, got \"%.*s\"",
+                    TOC_SV_ARG(s->start_timestamps));
+}
+
 static int set_choices(struct toc_config *c, const struct scalars *s, struct toc_err *err) {
     static const char *const durabilities[] = {"group", "sync", "os"};
     static const enum toc_durability values[] = {TOC_DURABILITY_GROUP, TOC_DURABILITY_SYNC,
@@ -259,7 +271,7 @@ static int set_choices(struct toc_config *c, const struct scalars *s, struct toc
         return toc_errf(err, TOC_EINVAL, "storage.remote_write_backlog_age must be at least 1m");
     if (s->host_interval_ms < 100 || s->gpu_interval_ms < 100)
         return toc_errf(err, TOC_EINVAL, "host.interval and gpu.interval must be at least 100ms");
-    return 0;
+    return set_start_timestamps(c, s, err);
 }
 
 /* The log of receivers that are behind goes before the disk is so full that samples are refused:

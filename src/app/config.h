@@ -55,6 +55,7 @@ struct toc_config {
     struct toc_config_paths allowed_hosts;
 
     enum toc_durability durability;
+    bool wants_starts; /* storage.start_timestamps: zero_sample */
     int64_t retention_ms;
     struct toc_metricdb_limits limits; /* only those of TOC_METRICDB_INTAKE_TABLE and the future */
     struct toc_pressure_limits pressure;

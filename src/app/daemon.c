@@ -67,6 +67,7 @@ static int open_stores(struct toc_daemon *d, struct toc_err *err) {
     const struct toc_metricdb_options metrics = {.clock = d->clock,
                                                  .dir = path_in(d, path, sizeof path, "metrics"),
                                                  .durability = d->config->durability,
+                                                 .wants_starts = d->config->wants_starts,
                                                  .limits = metrics_limits(d->config),
                                                  .retention_rules = d->config->retention_rules,
                                                  .retention_rule_count =

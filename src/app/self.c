@@ -71,6 +71,10 @@ static void storage_metrics(struct toc_daemon *d, struct emitter *e) {
     for (int r = 0; r < TOC_REJECT_REASON_COUNT; r++)
         e->fn(e->ctx, "tocsin_samples_rejected_total", "counter", "Samples refused, by reason.",
               "reason", toc_reject_text((enum toc_reject_reason)r), (double)s.rejected[r]);
+    for (int v = 0; v < TOC_START_VERDICT_COUNT; v++)
+        e->fn(e->ctx, "tocsin_start_timestamps_total", "counter",
+              "Start timestamps of incoming samples, by what became of them.", "outcome",
+              toc_start_verdict_text((enum toc_start_verdict)v), (double)s.starts[v]);
     gauge(e, "tocsin_wal_bytes", "Size of the write-ahead log.", (double)s.wal_bytes);
     counter(e, "tocsin_wal_fsyncs_total", "Times the log was synced.", (double)s.wal_fsyncs);
     counter(e, "tocsin_wal_failures_total", "Failed writes or syncs of the log.",

@@ -41,7 +41,8 @@ struct toc_exposition_sample {
     double value;
     bool has_timestamp;
     int64_t timestamp_ms;
-    struct toc_sv series_text;                      /* raw `name{…}`: a key for caches */
+    int64_t start_ms;          /* when it began to count (protobuf only); 0: not told */
+    struct toc_sv series_text; /* raw `name{…}`: a key for caches */
     const struct toc_exposition_exemplar *exemplar; /* NULL when there is none */
     int line;
 };

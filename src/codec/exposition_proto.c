@@ -56,8 +56,7 @@ int toc_proto_label(struct proto_parse *p, struct toc_sv body, struct proto_labe
     return 0;
 }
 
-/* google.protobuf.Timestamp; a time beyond all reason becomes the end of time. */
-static int64_t timestamp_ms(struct toc_pb_reader *outer, struct toc_sv body) {
+int64_t toc_proto_timestamp_ms(struct toc_pb_reader *outer, struct toc_sv body) {
     struct toc_pb_reader r = toc_pb_reader_make(body);
     int64_t seconds = 0, nanos = 0;
     for (struct toc_pb_field f; toc_pb_next(&r, &f);) {
@@ -83,7 +82,7 @@ int toc_proto_exemplar(struct proto_parse *p, struct toc_sv body,
         } else if (f.number == 2) {
             out->value = toc_pb_double(&r, &f);
         } else if (f.number == 3) {
-            out->timestamp_ms = timestamp_ms(&r, toc_pb_bytes(&r, &f));
+            out->timestamp_ms = toc_proto_timestamp_ms(&r, toc_pb_bytes(&r, &f));
             out->has_timestamp = true;
         }
     }
@@ -161,6 +160,7 @@ int toc_proto_begin_sample(struct proto_parse *p, const char *suffix,
         .label_count = p->labels.count,
         .has_timestamp = p->timestamp_ms != 0,
         .timestamp_ms = p->timestamp_ms,
+        .start_ms = p->start_ms,
         .series_text = toc_buf_sv(&p->text),
         .line = p->family,
     };
@@ -209,7 +209,7 @@ int toc_proto_emit(struct proto_parse *p, const struct proto_sample *x) {
 
 /* --- values --- */
 
-/* Counter {value 1, exemplar 2}, Gauge and Untyped {value 1}. */
+/* Counter {value 1, exemplar 2, start_timestamp 3}, Gauge and Untyped {value 1}. */
 static int read_number(struct proto_parse *p, struct toc_sv body) {
     struct toc_pb_reader r = toc_pb_reader_make(body);
     struct proto_sample s = {.suffix = ""};
@@ -218,6 +218,8 @@ static int read_number(struct proto_parse *p, struct toc_sv body) {
             s.value = toc_pb_double(&r, &f);
         else if (f.number == 2 && p->type == PROTO_COUNTER)
             s.exemplar = toc_pb_bytes(&r, &f);
+        else if (f.number == 3 && p->type == PROTO_COUNTER)
+            p->start_ms = toc_proto_timestamp_ms(&r, toc_pb_bytes(&r, &f));
     }
     if (r.error)
         return toc_proto_fail(p, r.error, "a value that is no protobuf");
@@ -238,10 +240,12 @@ static int read_quantile(struct proto_parse *p, struct toc_sv body) {
     return toc_proto_emit(p, &s);
 }
 
-/* Summary {count 1, sum 2, quantile 3}. */
+/* Summary {count 1, sum 2, quantile 3, start_timestamp 4}. Quantiles count nothing: they have no
+ * start. */
 static int read_summary(struct proto_parse *p, struct toc_sv body) {
     struct toc_pb_reader r = toc_pb_reader_make(body);
     struct proto_sample sum = {.suffix = "_sum"}, count = {.suffix = "_count"};
+    int64_t start_ms = 0;
     int rc = 0;
     for (struct toc_pb_field f; !rc && toc_pb_next(&r, &f);) {
         if (f.number == 1)
@@ -250,7 +254,10 @@ static int read_summary(struct proto_parse *p, struct toc_sv body) {
             sum.value = toc_pb_double(&r, &f);
         else if (f.number == 3)
             rc = read_quantile(p, toc_pb_bytes(&r, &f));
+        else if (f.number == 4)
+            start_ms = toc_proto_timestamp_ms(&r, toc_pb_bytes(&r, &f));
     }
+    p->start_ms = start_ms;
     if (!rc && r.error)
         rc = toc_proto_fail(p, r.error, "a summary that is no protobuf");
     if (!rc)
@@ -278,7 +285,7 @@ static int read_metric(struct proto_parse *p, struct toc_sv body) {
     struct toc_sv value = TOC_SV_NULL;
     int rc = 0;
     p->labels.count = 0;
-    p->timestamp_ms = 0;
+    p->timestamp_ms = p->start_ms = 0;
     for (struct toc_pb_field f; !rc && toc_pb_next(&r, &f);) {
         if (f.number == 1)
             rc = toc_proto_label(p, toc_pb_bytes(&r, &f), &p->labels);

@@ -6,7 +6,7 @@
  * give the same series, and native histograms besides. Format source:
  * github.com/prometheus/client_model, prometheus.io/docs/instrumenting/exposition_formats.
  *
- * Start timestamps are stepped over, as are fields that are not known.
+ * Fields that are not known are stepped over.
  */
 #ifndef TOC_CODEC_EXPOSITION_PROTO_H
 #define TOC_CODEC_EXPOSITION_PROTO_H

@@ -19,6 +19,7 @@ enum {
     POSITIVE_SPAN = 12,
     POSITIVE_DELTA = 13,
     POSITIVE_COUNT = 14,
+    START = 15,
 };
 
 /* What is read besides the buckets. A count is an integer or, when that is positive, a float. */
@@ -242,6 +243,10 @@ static void take_field(struct proto_parse *p, struct toc_pb_reader *r, const str
     case NEGATIVE_COUNT:
     case POSITIVE_COUNT:
         add_floats(r, f, f->number == POSITIVE_COUNT ? &p->positive : &p->negative);
+        break;
+    case START:
+        if (p->type == PROTO_HISTOGRAM)
+            p->start_ms = toc_proto_timestamp_ms(r, toc_pb_bytes(r, f));
         break;
     default:
         break;

@@ -45,6 +45,7 @@ struct proto_parse {
     enum proto_type type;
     struct proto_labels labels, exemplar_labels;
     int64_t timestamp_ms;  /* of the metric; 0: none */
+    int64_t start_ms;      /* of what is handed out from now on; 0: none */
     struct toc_buf metric; /* name with suffix */
     struct toc_buf text;   /* the series in the text format */
     struct proto_side positive, negative;
@@ -52,6 +53,9 @@ struct proto_parse {
 
 /* An error of the family at hand. */
 int toc_proto_fail(struct proto_parse *p, int code, const char *what);
+/* A google.protobuf.Timestamp; an error goes to the outer reader. A time beyond all reason becomes
+ * the end of time. */
+int64_t toc_proto_timestamp_ms(struct toc_pb_reader *outer, struct toc_sv body);
 /* A Label message. */
 int toc_proto_label(struct proto_parse *p, struct toc_sv body,
                     struct proto_labels *out) TOC_MUST_CHECK;

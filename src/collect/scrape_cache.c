@@ -84,6 +84,7 @@ void toc_scrape_cache_fini(struct scrape_cache *c) {
     toc_map_fini(&c->texts);
     toc_map_fini(&c->metas);
     TOC_VEC_FINI(&c->points);
+    TOC_VEC_FINI(&c->starts);
     toc_scrape_script_fini(&c->script);
     toc_labels_free(&c->target);
     toc_arena_fini(&c->scratch);
@@ -255,6 +256,7 @@ static int find_by_text(struct ingest *g, const struct toc_exposition_sample *s,
 
 void toc_scrape_cache_forget_points(struct scrape_cache *c) {
     TOC_VEC_FINI(&c->points);
+    TOC_VEC_FINI(&c->starts);
     toc_arena_fini(&c->scratch);
     toc_arena_fini(&c->histograms);
 }
@@ -327,6 +329,16 @@ static int on_sample(void *ctx, const struct toc_exposition_sample *s) {
     return take_sample(ctx, s, &is_point);
 }
 
+/* Of protobuf, when starts are wanted. */
+static int on_started_sample(void *ctx, const struct toc_exposition_sample *s) {
+    struct ingest *g = ctx;
+    bool is_point;
+    int rc = take_sample(g, s, &is_point);
+    if (!rc && is_point && s->start_ms)
+        toc_scrape_note_start(g->c, s->start_ms);
+    return rc;
+}
+
 static struct toc_buckets buckets_of(struct toc_exposition_buckets b) {
     return (struct toc_buckets){b.index, b.count, b.size};
 }
@@ -350,6 +362,8 @@ static int on_histogram(void *ctx, const struct toc_exposition_sample *s,
     };
     struct scrape_point *p = &g->c->points.items[g->c->points.count - 1];
     p->histogram = toc_histogram_dup(&borrowed, &g->c->histograms);
+    if (s->start_ms && g->in->wants_starts)
+        toc_scrape_note_start(g->c, s->start_ms);
     return p->histogram ? 0
                         : toc_errf(g->err, TOC_ELIMIT,
                                    "the native histograms of this answer need more than %d MiB",
@@ -418,6 +432,11 @@ static int on_meta(void *ctx, const struct toc_exposition_meta *m) {
     return 0;
 }
 
+enum toc_metric_type toc_scrape_cache_type(const struct scrape_cache *c, struct toc_sv metric) {
+    const struct scrape_meta *m = toc_map_get(&c->metas, metric);
+    return m ? m->type : TOC_METRIC_UNKNOWN;
+}
+
 void toc_scrape_cache_send_metadata(struct scrape_cache *c, struct toc_sink *sink) {
     size_t at = 0;
     if (!c->has_changed_metas)
@@ -443,7 +462,7 @@ static void push_marker(struct scrape_cache *c, struct scrape_series *s, int64_t
 }
 
 void toc_scrape_cache_end_series(struct scrape_cache *c, int64_t t_ms) {
-    c->points.count = 0;
+    c->points.count = c->starts.count = 0;
     for (size_t i = 0; i < c->series.count; i++)
         if (c->series.items[i]->is_alive && !c->series.items[i]->is_report)
             push_marker(c, c->series.items[i], t_ms);
@@ -529,6 +548,8 @@ int toc_scrape_cache_ingest(struct scrape_cache *c, const struct scrape_input *i
         .sample = on_sample, .meta = on_meta, .ctx = &g, .known = known_part};
     if (!g.is_text && in->config->native_histograms)
         handler.histogram = on_histogram;
+    if (!g.is_text && in->wants_starts)
+        handler.sample = on_started_sample;
     handler.wants_classic = in->config->classic_histograms;
     toc_scrape_script_begin(&c->script);
     TOC_VEC_RESERVE(&c->points, c->alive_count + REPORT_COUNT); /* mostly the same again */
@@ -537,6 +558,8 @@ int toc_scrape_cache_ingest(struct scrape_cache *c, const struct scrape_input *i
         rc = g.is_text ? toc_exposition_parse(in->format, in->body, &limits, &handler, err)
                        : toc_exposition_proto_parse(in->body, &limits, &handler, err);
     bool is_same_answer = toc_scrape_script_end(&c->script, rc == 0) && g.is_text;
+    if (rc == 0 && in->wants_starts && in->format == TOC_EXPOSITION_OPENMETRICS)
+        toc_scrape_find_starts(c);
     if (rc == 0)
         settle(&g, is_same_answer);
     else

@@ -46,6 +46,12 @@ struct scrape_point {
     const struct toc_histogram *histogram; /* NULL: a float; else of the cache, until it ingests */
 };
 
+/* What a point of this cycle began to count at. */
+struct scrape_start {
+    uint32_t point;
+    int64_t start_ms;
+};
+
 struct scrape_cache {
     struct scrape_script script; /* the lines of the last good answer */
     struct toc_map
@@ -55,7 +61,10 @@ struct scrape_cache {
     struct scrape_series_set series;
     struct {
         TOC_VEC_FIELDS(struct scrape_point)
-    } points;           /* of this cycle, until they are written */
+    } points; /* of this cycle, until they are written */
+    struct {
+        TOC_VEC_FIELDS(struct scrape_start)
+    } starts;           /* of them; only with wants_starts */
     size_t alive_count; /* series whose is_alive is set */
     bool had_gaps;      /* the last good answer had samples that were dropped for their time */
     struct scrape_series *reports[REPORT_COUNT];
@@ -71,6 +80,7 @@ struct scrape_input {
     enum toc_exposition_format format;
     struct toc_sv body;
     int64_t t_ms;
+    bool wants_starts; /* start timestamps are of use */
 };
 
 struct scrape_counts {
@@ -101,6 +111,14 @@ int toc_scrape_cache_write(struct scrape_cache *c, struct toc_metricdb *db,
 int toc_scrape_cache_write_sink(struct scrape_cache *c, struct toc_sink *sink,
                                 struct toc_write_result *out_result,
                                 struct toc_err *err) TOC_MUST_CHECK;
+/* What TYPE lines said of a metric, unknown when they said nothing. */
+enum toc_metric_type toc_scrape_cache_type(const struct scrape_cache *c, struct toc_sv metric);
+/* The point added last has this start. */
+void toc_scrape_note_start(struct scrape_cache *c, int64_t start_ms);
+/* Finds the starts of the points of an OpenMetrics answer in its `_created` lines. */
+void toc_scrape_find_starts(struct scrape_cache *c);
+/* Samples of zero for the starts, before the points are written. */
+void toc_scrape_write_starts(struct scrape_cache *c, struct toc_metricdb *db);
 /* Sends what has changed in types, help texts and units. */
 void toc_scrape_cache_send_metadata(struct scrape_cache *c, struct toc_sink *sink);
 

@@ -110,7 +110,10 @@ static int check_answer(const struct toc_http_result *r, struct toc_err *err) {
 static void read_answer(struct scrape_transfer *x, struct scrape_outcome *o) {
     struct scrape_target *t = x->target;
     struct toc_http_result *result = &x->result;
-    struct scrape_input in = {.config = t->spec->config, .t_ms = o->t_ms};
+    struct scrape_input in = {.config = t->spec->config,
+                              .t_ms = o->t_ms,
+                              .wants_starts = x->scraper->metrics &&
+                                              toc_metricdb_wants_starts(x->scraper->metrics)};
     o->body_bytes = o->rc == TOC_ELIMIT ? -1 : (double)result->body.n;
     if (o->rc == TOC_ELIMIT)
         snprintf(o->err.message, sizeof o->err.message,

@@ -86,6 +86,7 @@ int toc_scrape_cache_write(struct scrape_cache *c, struct toc_metricdb *db,
     TOC_VEC_RESERVE(&b, c->points.count);
     b.owners = TOC_NEW_ARRAY(struct scrape_series *, c->points.count + 1);
     fill(&b, c, db, out_result);
+    toc_scrape_write_starts(c, db);
     int rc = write_batch(&b, c, db, out_result, out_ticket, err);
     TOC_VEC_FINI(&b);
     toc_free(b.owners);

@@ -36,6 +36,7 @@ static struct toc_metricdb *make(const struct toc_metricdb_options *o) {
     db->block_dir = join(o->dir, "blocks");
     db->limits = fill_limits(&o->limits);
     db->durability = o->durability;
+    db->wants_starts = o->wants_starts;
     db->next_block = 1;
     db->first_unread = UINT64_MAX;
     atomic_init(&db->sealed_ms, INT64_MIN);

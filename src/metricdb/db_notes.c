@@ -105,6 +105,8 @@ void toc_metricdb_stats(struct toc_metricdb *db, struct toc_metricdb_stats *out)
     out->samples_total = atomic_load_explicit(&db->samples_total, memory_order_relaxed);
     for (int i = 0; i < TOC_REJECT_REASON_COUNT; i++)
         out->rejected[i] = atomic_load_explicit(&db->rejected[i], memory_order_relaxed);
+    for (int i = 0; i < TOC_START_VERDICT_COUNT; i++)
+        out->starts[i] = atomic_load_explicit(&db->starts[i], memory_order_relaxed);
     out->selects = atomic_load_explicit(&db->selects, memory_order_relaxed);
     out->blocks_sealed = atomic_load_explicit(&db->blocks_sealed, memory_order_relaxed);
     out->blocks_deleted = atomic_load_explicit(&db->blocks_deleted, memory_order_relaxed);

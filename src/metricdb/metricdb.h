@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "metricdb/start_sample.h"
 #include "model/labels.h"
 #include "model/querier.h"
 #include "model/sink.h"
@@ -88,6 +89,7 @@ struct toc_metricdb_options {
     struct toc_clock *clock; /* NULL: the machine's clock */
     const char *dir;         /* made when missing */
     enum toc_durability durability;
+    bool wants_starts;                 /* start timestamps become samples (start_sample.h) */
     struct toc_metricdb_limits limits; /* 0 in a field means its default */
     const struct toc_metricdb_retention_rule *retention_rules;
     size_t retention_rule_count; /* at most TOC_METRICDB_RETENTION_RULES_MAX */
@@ -225,6 +227,8 @@ struct toc_metricdb_stats {
     uint64_t series_created; /* since start */
     uint64_t samples_total;  /* accepted since start */
     uint64_t rejected[TOC_REJECT_REASON_COUNT];
+    uint64_t
+        starts[TOC_START_VERDICT_COUNT]; /* start timestamps since start, by what became of them */
     uint64_t head_samples, head_chunk_bytes;
     int64_t oldest_ms, newest_ms; /* of everything stored; newest < oldest when empty */
     uint64_t wal_bytes, wal_segments, wal_records_written, wal_fsyncs, wal_failures;

@@ -13,6 +13,7 @@
 #include "metricdb/head.h"
 #include "metricdb/metricdb.h"
 #include "metricdb/scrub.h"
+#include "metricdb/start_sample.h"
 #include "metricdb/wal.h"
 
 struct toc_metadata_row {
@@ -54,6 +55,7 @@ struct toc_metricdb {
     struct toc_retention_rule *rules;
     size_t rule_count;
     enum toc_durability durability;
+    bool wants_starts;
     struct toc_lock *lock;
 
     struct toc_head head;
@@ -92,6 +94,7 @@ struct toc_metricdb {
 
     atomic_uint_fast64_t samples_total, selects, blocks_sealed, blocks_deleted, rollups_made;
     atomic_uint_fast64_t rejected[TOC_REJECT_REASON_COUNT];
+    atomic_uint_fast64_t starts[TOC_START_VERDICT_COUNT];
     atomic_uint_fast64_t expired_samples[TOC_METRICDB_EXPIRY_COUNT],
         expired_bytes[TOC_METRICDB_EXPIRY_COUNT];
     atomic_uint shortage;     /* bits of enum toc_metricdb_shortage */

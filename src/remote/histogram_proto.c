@@ -24,7 +24,7 @@ struct message {
     struct toc_histogram *h;
     struct side positive, negative;
     struct side custom; /* its counts are the bounds */
-    int64_t t_ms;
+    int64_t t_ms, start_ms;
     bool is_integer;
     int error;
 };
@@ -164,6 +164,9 @@ static void take_field(struct message *m, struct toc_pb_reader *r, const struct 
     case 16:
         add_floats(m, r, &m->custom, f);
         break;
+    case 17:
+        m->start_ms = toc_pb_i64(r, f);
+        break;
     default:
         break;
     }
@@ -216,7 +219,8 @@ static int check_total(const struct message *m) {
 }
 
 int toc_remote_histogram_decode(struct toc_sv body, struct toc_arena *arena,
-                                struct toc_histogram **out, int64_t *out_t_ms) {
+                                struct toc_histogram **out, int64_t *out_t_ms,
+                                int64_t *out_start_ms) {
     struct message m = {.arena = arena, .h = TOC_ARENA_NEW(arena, struct toc_histogram)};
     struct toc_pb_reader r = toc_pb_reader_make(body);
     if (!m.h)
@@ -234,6 +238,7 @@ int toc_remote_histogram_decode(struct toc_sv body, struct toc_arena *arena,
         rc = check_total(&m);
     *out = m.h;
     *out_t_ms = m.t_ms;
+    *out_start_ms = m.start_ms;
     return rc;
 }
 

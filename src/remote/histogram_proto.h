@@ -15,9 +15,11 @@ enum { TOC_REMOTE_BUCKETS_MAX = 1 << 16 }; /* of one histogram; the store takes 
 
 /* Into the arena. TOC_EPARSE, TOC_ETRUNCATED: no such message; TOC_EINVAL: a message that
  * contradicts itself (counts without spans, a total that is not the sum of the buckets);
- * TOC_ENOMEM: the arena is full. */
+ * TOC_ENOMEM: the arena is full. *out_start_ms is 0 when the message (of 2.0) tells no start
+ * timestamp. */
 int toc_remote_histogram_decode(struct toc_sv body, struct toc_arena *arena,
-                                struct toc_histogram **out, int64_t *out_t_ms) TOC_MUST_CHECK;
+                                struct toc_histogram **out, int64_t *out_t_ms,
+                                int64_t *out_start_ms) TOC_MUST_CHECK;
 /* The fields of the message; integer counts as such. */
 void toc_remote_histogram_encode(const struct toc_histogram *h, int64_t t_ms, struct toc_buf *out);
 

@@ -17,6 +17,7 @@ void otlp_batch_fini(struct otlp_batch *b) {
     TOC_VEC_FINI(&b->origins);
     TOC_VEC_FINI(&b->exemplars);
     TOC_VEC_FINI(&b->is_rejected);
+    toc_starts_fini(&b->starts);
 }
 
 void otlp_batch_begin_point(struct otlp_batch *b) {
@@ -115,7 +116,11 @@ void otlp_batch_add(struct otlp_batch *b, const struct otlp_point *p, struct toc
                                  .place = (uint32_t)b->is_rejected.count - 1};
     struct toc_metricdb_sample s = {
         .t_ms = p->time_ns / 1000000, .value = value, .histogram = histogram};
+    size_t before = b->samples.count;
     add(b, &origin, &s);
+    if (b->tells_start && b->samples.count > before)
+        toc_starts_add(&b->starts, b->samples.items[before].ref, b->start_ms, s.t_ms, histogram,
+                       (uint32_t)before);
 }
 
 void otlp_batch_add_extra(struct otlp_batch *b, struct toc_labels labels, int64_t t_ms,
@@ -133,6 +138,11 @@ void otlp_batch_add_exemplar(struct otlp_batch *b, struct toc_labels series,
 
 /* --- writing --- */
 
+static uint64_t resolve_start(void *owner, uint32_t origin) {
+    struct otlp_batch *b = owner;
+    return resolve(b, &b->origins.items[origin]);
+}
+
 static int write_samples(struct otlp_batch *b, struct toc_err *err) {
     struct ref_write w = {.db = b->db,
                           .samples = b->samples.items,
@@ -142,6 +152,7 @@ static int write_samples(struct otlp_batch *b, struct toc_err *err) {
                           .owner = b,
                           .resolve = resolve,
                           .reject = reject};
+    toc_starts_write(&b->starts, b->db, resolve_start, b);
     return ref_write(&w, &b->out->samples, err);
 }
 
@@ -165,6 +176,7 @@ int otlp_batch_write(struct otlp_batch *b, struct toc_err *err) {
     if (!rc)
         write_exemplars(b);
     b->samples.count = b->origins.count = b->exemplars.count = b->is_rejected.count = 0;
+    b->starts.count = 0;
     toc_arena_reset(&b->arena);
     return rc;
 }

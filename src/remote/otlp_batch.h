@@ -34,6 +34,9 @@ struct otlp_batch {
     struct otlp_series *series; /* tells labels */
     struct toc_arena arena;     /* labels and histograms of a piece */
     size_t told;                /* lines of out->text */
+    bool tells_start;           /* the series to be added may have a start timestamp */
+    int64_t start_ms;           /* it, or 0 */
+    struct toc_starts starts;
     struct {
         TOC_VEC_FIELDS(struct toc_metricdb_sample)
     } samples;

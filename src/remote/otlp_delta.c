@@ -11,7 +11,8 @@ struct entry {
     struct entry *previous, *next;
     struct toc_hash128 key;
     struct toc_mono used_at;
-    int64_t time_ns; /* of the last point */
+    int64_t start_ns; /* of the first point of the sum */
+    int64_t time_ns;  /* of the last point */
     double value;
     struct otlp_distribution *distribution; /* owned; NULL for a number */
 };
@@ -20,7 +21,7 @@ struct entry {
 struct undo {
     struct entry *entry;
     bool is_new;
-    int64_t time_ns;
+    int64_t start_ns, time_ns;
     double value;
     struct otlp_distribution *distribution; /* owned until the end */
 };
@@ -117,6 +118,7 @@ static void undo(struct otlp_delta *d, struct undo *u) {
     }
     d->bytes -= bytes_of(e);
     toc_free(e->distribution);
+    e->start_ns = u->start_ns;
     e->time_ns = u->time_ns;
     e->value = u->value;
     e->distribution = u->distribution;
@@ -149,18 +151,21 @@ static struct entry *make_entry(struct otlp_delta *d, struct toc_hash128 key) {
     return e;
 }
 
-/* The sum with the point, as a block of its own. Other bounds than before: the series begins anew.
- */
+/* A new series, or other bounds than before. */
+static bool begins_anew(const struct entry *e, enum otlp_kind kind, const struct otlp_point *p) {
+    const struct otlp_distribution *sum = e ? e->distribution : NULL;
+    return !e || (sum && kind == OTLP_HISTOGRAM && !otlp_has_equal_bounds(sum, p->distribution));
+}
+
+/* The sum with the point, as a block of its own. */
 static struct otlp_distribution *added(const struct entry *e, enum otlp_kind kind,
                                        const struct otlp_point *p) {
-    const struct otlp_distribution *sum = e ? e->distribution : NULL;
-    if (sum && kind == OTLP_HISTOGRAM && !otlp_has_equal_bounds(sum, p->distribution))
-        sum = NULL;
+    const struct otlp_distribution *sum = begins_anew(e, kind, p) ? NULL : e->distribution;
     return otlp_distribution_add(sum, p->distribution, kind);
 }
 
 static void note(struct otlp_delta *d, struct entry *e, bool is_new) {
-    struct undo u = {e, is_new, e->time_ns, e->value, e->distribution};
+    struct undo u = {e, is_new, e->start_ns, e->time_ns, e->value, e->distribution};
     TOC_VEC_PUSH(&d->journal, u);
 }
 
@@ -168,7 +173,7 @@ enum otlp_delta_verdict otlp_delta_add(struct otlp_delta *d, struct toc_hash128 
                                        enum otlp_kind kind, struct otlp_point *io) {
     struct entry *e = toc_map_get(&d->entries, key_bytes(&key));
     struct otlp_distribution *sum = NULL;
-    bool is_new = !e;
+    bool is_new = !e, is_anew = begins_anew(e, kind, io);
     if (e && io->time_ns <= e->time_ns)
         return OTLP_DELTA_OUT_OF_ORDER;
     if (io->distribution && !(sum = added(e, kind, io)))
@@ -179,6 +184,7 @@ enum otlp_delta_verdict otlp_delta_add(struct otlp_delta *d, struct toc_hash128 
     }
     note(d, e, is_new);
     d->bytes -= bytes_of(e);
+    e->start_ns = is_anew ? io->start_ns : e->start_ns;
     e->time_ns = io->time_ns;
     e->used_at = d->now;
     e->value += io->value;
@@ -186,6 +192,7 @@ enum otlp_delta_verdict otlp_delta_add(struct otlp_delta *d, struct toc_hash128 
     d->bytes += bytes_of(e);
     unlink_entry(d, e);
     append_entry(d, e);
+    io->start_ns = e->start_ns;
     io->value = e->value;
     io->distribution = sum;
     return OTLP_DELTA_ADDED;

@@ -142,6 +142,7 @@ static void add_summary(struct otlp_translation *t, const struct otlp_point *p) 
     const struct otlp_distribution *x = p->distribution;
     add_sample(t, p, OTLP_SERIES_COUNT, (double)x->count);
     add_sample(t, p, OTLP_SERIES_SUM, x->sum);
+    t->batch.tells_start = false; /* quantiles count nothing */
     for (size_t i = 0; i < x->quantile_count; i++)
         add_sample(t, p, OTLP_SERIES_PART + (uint32_t)i, x->quantiles[i].value);
 }
@@ -256,6 +257,14 @@ static int check_labels(struct otlp_translation *t, const struct otlp_point *p, 
     return otlp_series_prepare(&t->series, otlp_series_context(&t->series), p);
 }
 
+/* When what the point counts began, for the series that it will have. */
+static void tell_start(struct otlp_translation *t, const struct otlp_point *p) {
+    const struct otlp_metric *m = t->metric;
+    bool counts = m->kind == OTLP_SUM ? m->is_monotonic : m->kind != OTLP_GAUGE;
+    t->batch.tells_start = counts && toc_metricdb_wants_starts(t->batch.db);
+    t->batch.start_ms = is_stale(p) ? 0 : ms_of(p->start_ns);
+}
+
 static void count_odd_exemplars(struct otlp_translation *t, const struct otlp_point *p) {
     for (size_t i = 0; i < p->exemplar_count; i++)
         t->batch.out->rejected_exemplars += isnan(p->exemplars[i].value);
@@ -279,6 +288,7 @@ static void take_point(struct otlp_translation *t, struct otlp_point *p) {
         return;
     sort_exemplars(p);
     count_odd_exemplars(t, p);
+    tell_start(t, p);
     add_series(t, p);
 }
 

@@ -33,6 +33,7 @@ static void free_batch(struct write_batch *b) {
     TOC_VEC_FINI(&b->series);
     TOC_VEC_FINI(&b->samples);
     TOC_VEC_FINI(&b->exemplars);
+    toc_starts_fini(&b->starts);
     TOC_VEC_FINI(&b->labels);
     TOC_VEC_FINI(&b->symbols);
     TOC_VEC_FINI(&b->symbol_hashes);
@@ -75,7 +76,8 @@ static struct write_batch *take_batch(struct toc_remote_write *rw) {
     b->parse_error = 0;
     b->ahead_count = 0;
     b->has_histograms = false;
-    b->series.count = b->samples.count = b->exemplars.count = 0;
+    b->wants_starts = false;
+    b->series.count = b->samples.count = b->exemplars.count = b->starts.count = 0;
     b->symbols.count = b->symbol_hashes.count = 0;
     return b;
 }

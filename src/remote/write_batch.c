@@ -162,26 +162,43 @@ uint64_t toc_write_begin_known(struct write_batch *b, struct toc_hash128 key, st
     return ref;
 }
 
-/* A Sample message: value and timestamp have the same numbers in both versions. */
+/* Of the series begun last. A sample too far in the future was refused already. */
+static void note_start(struct write_batch *b, uint64_t ref, int64_t start_ms, int64_t t_ms,
+                       const struct toc_histogram *histogram) {
+    if (t_ms <= b->latest_ms)
+        toc_starts_add(&b->starts, ref, start_ms, t_ms, histogram, (uint32_t)b->series.count - 1);
+}
+
+/* A Sample message: value and timestamp have the same numbers in both versions; the start
+ * timestamp is of 2.0. */
 int toc_write_add_sample(struct write_batch *b, uint64_t ref, struct toc_sv body) {
     struct toc_pb_reader r = toc_pb_reader_make(body);
     double value = 0;
-    int64_t t_ms = 0;
+    int64_t t_ms = 0, start_ms = 0;
     for (struct toc_pb_field f; toc_pb_next(&r, &f);) {
         if (f.number == 1)
             value = toc_pb_double(&r, &f);
         else if (f.number == 2)
             t_ms = toc_pb_i64(&r, &f);
+        else if (f.number == 3)
+            start_ms = toc_pb_i64(&r, &f);
     }
-    if (!r.error)
-        toc_write_add_float(b, ref, t_ms, value);
-    return r.error;
+    if (r.error)
+        return r.error;
+    toc_write_add_float(b, ref, t_ms, value);
+    if (b->wants_starts)
+        note_start(b, ref,
+                   toc_is_stale_nan(value) ? 0
+                   : start_ms              ? start_ms
+                                           : b->created_ms,
+                   t_ms, NULL);
+    return 0;
 }
 
 int toc_write_add_histogram(struct write_batch *b, uint64_t ref, struct toc_sv body) {
     struct toc_histogram *h;
-    int64_t t_ms = 0;
-    int rc = toc_remote_histogram_decode(body, &b->arena, &h, &t_ms);
+    int64_t t_ms = 0, start_ms = 0;
+    int rc = toc_remote_histogram_decode(body, &b->arena, &h, &t_ms, &start_ms);
     if (rc == TOC_EINVAL) {
         toc_write_refuse(b, TOC_REJECT_INVALID_HISTOGRAM, b->series.items[b->series.count - 1].raw,
                          1);
@@ -191,6 +208,8 @@ int toc_write_add_histogram(struct write_batch *b, uint64_t ref, struct toc_sv b
         return rc;
     b->has_histograms = true;
     toc_write_add(b, ref, t_ms, 0, h);
+    if (b->wants_starts)
+        note_start(b, ref, start_ms ? start_ms : b->created_ms, t_ms, h);
     return 0;
 }
 
@@ -272,7 +291,16 @@ static void add_exemplars(struct write_batch *b) {
         toc_metricdb_exemplars_save(b->db);
 }
 
+static uint64_t resolve_start(void *owner, uint32_t origin) {
+    struct write_batch *b = owner;
+    const struct write_series *s = &b->series.items[origin];
+    enum toc_reject_reason reason;
+    const char *wrong;
+    return resolve(b, s->key, s->raw, &wrong, &reason);
+}
+
 int toc_write_commit(struct write_batch *b, struct toc_err *err) {
+    toc_starts_write(&b->starts, b->db, resolve_start, b);
     for (int round = 0; b->samples.count; round++) {
         struct toc_write_result result = {0};
         size_t unknown = 0;

@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/vec.h"
+#include "metricdb/start_sample.h"
 #include "model/sample.h"
 #include "remote/label_cache.h"
 #include "remote/remote_write.h"
@@ -45,6 +46,8 @@ struct write_batch {
     enum toc_remote_message message;
     bool is_echo;
     bool has_histograms;
+    bool wants_starts;  /* of the series at hand */
+    int64_t created_ms; /* of the series at hand; 0: it tells none */
     int64_t latest_ms;
     const uint8_t *message_end; /* 1.0: bytes before it may be read */
     struct toc_remote_outcome *out;
@@ -56,6 +59,7 @@ struct write_batch {
     struct {
         TOC_VEC_FIELDS(struct toc_metricdb_sample)
     } samples;
+    struct toc_starts starts; /* 2.0 */
     /* 1.0: series that are looked up together */
     struct write_ahead ahead[TOC_LABEL_CACHE_BATCH];
     size_t ahead_count;

@@ -1,11 +1,12 @@
 /* io.prometheus.write.v2.Request: symbols 4, timeseries 5 {labels_refs 1, samples 2, histograms 3,
- * exemplars 4, metadata 5 {type 1, help_ref 3, unit_ref 4}}. */
+ * exemplars 4, metadata 5 {type 1, help_ref 3, unit_ref 4}, created_timestamp 6}. The last is what
+ * senders before 2.0 was final wrote instead of a start_timestamp for each sample. */
 #include "base/hash.h"
 #include "codec/protobuf.h"
 #include "remote/write_batch_priv.h"
 
 enum { SYMBOLS = 4, TIMESERIES = 5 };
-enum { LABELS_REFS = 1, SAMPLES = 2, HISTOGRAMS = 3, EXEMPLARS = 4, METADATA = 5 };
+enum { LABELS_REFS = 1, SAMPLES = 2, HISTOGRAMS = 3, EXEMPLARS = 4, METADATA = 5, CREATED = 6 };
 enum { SYMBOLS_MAX = 1 << 20 };
 
 int toc_write_labels_2(struct write_batch *b, struct toc_sv raw) {
@@ -43,6 +44,7 @@ static struct toc_hash128 key_of(const struct write_batch *b, struct toc_sv raw)
 struct series {
     struct toc_sv refs, metadata;
     size_t samples, histograms;
+    int64_t created_ms;
     bool has_metadata, is_unpacked;
 };
 
@@ -56,6 +58,8 @@ static int survey(struct toc_sv body, struct series *out) {
             out->is_unpacked = true;
         else if (f.number == LABELS_REFS)
             out->refs = f.bytes;
+        if (f.number == CREATED)
+            out->created_ms = toc_pb_i64(&r, &f);
         if (f.number == METADATA) {
             out->metadata = toc_pb_bytes(&r, &f);
             out->has_metadata = true;
@@ -136,6 +140,31 @@ static int take_field(struct write_batch *b, uint64_t ref, struct toc_pb_reader 
     }
 }
 
+static enum toc_metric_type type_of(const struct series *s) {
+    struct toc_pb_reader r = toc_pb_reader_make(s->metadata);
+    uint64_t type = 0;
+    for (struct toc_pb_field f; s->has_metadata && toc_pb_next(&r, &f);)
+        if (f.number == 1)
+            type = toc_pb_u64(&r, &f);
+    return toc_write_metric_type(type);
+}
+
+/* May the series have a start timestamp? Quantiles of a summary count nothing. */
+static bool has_start(struct write_batch *b, const struct series *s) {
+    struct toc_labels labels;
+    switch (type_of(s)) {
+    case TOC_METRIC_SUMMARY:
+        return !toc_write_label_set(b, s->refs, &labels) &&
+               !toc_labels_has(labels, TOC_SV("quantile"));
+    case TOC_METRIC_COUNTER:
+    case TOC_METRIC_HISTOGRAM:
+    case TOC_METRIC_UNKNOWN: /* not told: the start itself says it */
+        return true;
+    default:
+        return false;
+    }
+}
+
 static int take_series(struct write_batch *b, struct toc_sv body) {
     struct series s;
     int rc = survey(body, &s);
@@ -152,6 +181,8 @@ static int take_series(struct write_batch *b, struct toc_sv body) {
     uint64_t ref = toc_write_begin_series(b, key, s.refs);
     if (!ref)
         return b->parse_error;
+    b->wants_starts = toc_metricdb_wants_starts(b->db) && !b->is_echo && has_start(b, &s);
+    b->created_ms = s.created_ms;
     struct toc_pb_reader r = toc_pb_reader_make(body);
     for (struct toc_pb_field f; !rc && toc_pb_next(&r, &f);)
         rc = take_field(b, ref, &r, &f);

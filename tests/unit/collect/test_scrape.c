@@ -63,7 +63,10 @@ static void record(struct bench *b) {
 
 static int feed_as(struct bench *b, enum toc_exposition_format format, int64_t t_ms,
                    const char *text) {
-    struct scrape_input in = {toc_scrape_set_get(b->set, 0), format, toc_sv_cstr(text), t_ms};
+    struct scrape_input in = {.config = toc_scrape_set_get(b->set, 0),
+                              .format = format,
+                              .body = toc_sv_cstr(text),
+                              .t_ms = t_ms};
     toc_err_reset(&b->err);
     int rc = toc_scrape_cache_ingest(&b->cache, &in, &b->counts, &b->err);
     record(b);

@@ -343,10 +343,12 @@ static void histogram_round_trip(const struct toc_histogram *h) {
     struct toc_arena arena = TOC_ARENA_INIT;
     struct toc_buf bytes = TOC_BUF_INIT, again = TOC_BUF_INIT;
     struct toc_histogram *back = NULL;
-    int64_t t_ms = 0;
+    int64_t t_ms = 0, start_ms = -1;
     toc_remote_histogram_encode(h, T0, &bytes);
-    assert_int_equal(toc_remote_histogram_decode(toc_buf_sv(&bytes), &arena, &back, &t_ms), 0);
+    assert_int_equal(
+        toc_remote_histogram_decode(toc_buf_sv(&bytes), &arena, &back, &t_ms, &start_ms), 0);
     assert_int_equal(t_ms, T0);
+    assert_int_equal(start_ms, 0);
     assert_int_equal(back->schema, h->schema);
     assert_int_equal(back->positive.size, h->positive.size);
     for (size_t i = 0; i < h->positive.size; i++) {
