@@ -225,9 +225,14 @@ static void drop_resolved(struct selection *s) {
     s->count = kept;
 }
 
+static bool tells_anybody(const struct toc_alert_manager *m, struct toc_sv receiver) {
+    const struct toc_alert_manager_options *o = &m->options;
+    return !o->tells_anybody || o->tells_anybody(o->flush_ctx, receiver);
+}
+
 /* Notifies when there is a reason; true unless the notification was refused. */
 static bool notify(struct toc_alert_manager *m, struct alert_group *g, struct selection *s,
-                   struct toc_ts now) {
+                   struct toc_ts now, bool *out_has_told) {
     const struct toc_alert_route *r = g->route;
     struct hash_set firing = {s->firing, s->firing_count};
     struct hash_set resolved = {s->resolved, s->resolved_count};
@@ -241,7 +246,8 @@ static bool notify(struct toc_alert_manager *m, struct alert_group *g, struct se
     struct toc_alert_flush f = {r->receiver, g->key, g->labels, s->alerts, s->count, reason, now};
     if (s->count) {
         m->stats.flushes++;
-        if (!m->options.flush(m->options.flush_ctx, &f)) {
+        *out_has_told = tells_anybody(m, r->receiver);
+        if (*out_has_told && !m->options.flush(m->options.flush_ctx, &f)) {
             m->stats.flushes_refused++;
             return false;
         }
@@ -266,11 +272,11 @@ static void drop_ended(struct toc_alert_manager *m, struct alert_group *g, struc
 static void flush(struct toc_alert_manager *m, struct alert_group *g, struct toc_ts now) {
     struct toc_sv muted[1];
     struct selection s = {0};
-    bool is_done = true;
+    bool is_done = true, has_told = false;
     if (!toc_route_muted_by(m, g->route, now, muted, 1))
         select_alerts(g, now, &s);
     if (s.count)
-        is_done = notify(m, g, &s, now);
+        is_done = notify(m, g, &s, now, &has_told);
     selection_fini(&s);
     g->has_flushed = true;
     g->next_flush.ms = now.ms + g->route->group_interval_ms;
@@ -278,7 +284,8 @@ static void flush(struct toc_alert_manager *m, struct alert_group *g, struct toc
         drop_ended(m, g, now);
     save(m, g, false);
     /* Not with the other groups: a crash repeats at most one notification. */
-    toc_alert_store_commit(m);
+    if (has_told)
+        toc_alert_store_commit(m);
 }
 
 static int by_due_then_id(const void *a, const void *b) {
@@ -305,6 +312,7 @@ void toc_group_flush_due(struct toc_alert_manager *m, struct toc_ts now) {
         qsort(due.items, due.count, sizeof *due.items, by_due_then_id);
     for (size_t i = 0; i < due.count; i++)
         flush(m, due.items[i], now);
+    toc_alert_store_commit(m); /* of those that told nobody */
     TOC_VEC_FINI(&due);
 }
 

@@ -90,7 +90,10 @@ struct toc_alert_manager_options {
     /* True when the notification is accepted for good (written to the outbox); false: it is offered
      * again after group_interval. Required. */
     bool (*flush)(void *ctx, const struct toc_alert_flush *f);
-    void *flush_ctx;
+    /* Would it reach anybody? When not, flush is not called: the notification counts as accepted.
+     * NULL: always. */
+    bool (*tells_anybody)(void *ctx, struct toc_sv receiver);
+    void *flush_ctx;                         /* of both */
     struct toc_alert_observer *observer;     /* may be NULL */
     struct toc_blob_store *store;            /* alerts, groups, notification log; NULL: not kept */
     struct toc_silence_store *silence_store; /* may be NULL */

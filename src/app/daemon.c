@@ -173,6 +173,7 @@ static int start_alerts(struct toc_daemon *d, struct toc_err *err) {
     toc_random_bytes(&seed, sizeof seed);
     toc_silence_adapter_init(&d->silences, d->state);
     const struct toc_alert_manager_options o = {.flush = toc_daemon_flush,
+                                                .tells_anybody = toc_daemon_tells_anybody,
                                                 .flush_ctx = d,
                                                 .observer = &d->observer.base,
                                                 .store = &d->blobs.base,

@@ -118,6 +118,7 @@ struct toc_daemon {
 };
 
 /* wiring.c */
+bool toc_daemon_tells_anybody(void *daemon, struct toc_sv receiver);
 bool toc_daemon_flush(void *daemon, const struct toc_alert_flush *f);
 void toc_run_listener_adapter_init(struct toc_run_listener_adapter *a,
                                    struct toc_run_listener *doctor, struct toc_log_watch *logs);

@@ -188,6 +188,15 @@ static struct toc_sv flush_key(const struct toc_alert_flush *f, struct toc_arena
     return kept;
 }
 
+bool toc_daemon_tells_anybody(void *ctx, struct toc_sv receiver) {
+    struct toc_daemon *d = ctx;
+    struct toc_receiver_set *set = toc_notifier_receivers(d->notifier);
+    const struct toc_receiver *r = toc_receiver_find(set, receiver);
+    bool tells = !r || r->channel_count; /* one that is missing is an error to be told */
+    toc_receiver_set_unref(&set);
+    return tells;
+}
+
 bool toc_daemon_flush(void *ctx, const struct toc_alert_flush *f) {
     struct toc_daemon *d = ctx;
     struct toc_arena arena = TOC_ARENA_INIT;

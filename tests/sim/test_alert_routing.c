@@ -24,6 +24,7 @@ struct world {
     struct toc_ts now;
     struct toc_buf journal, events;
     int refuse;               /* so many flushes are refused */
+    bool tells_nobody;        /* no receiver has a channel */
     size_t commits_when_told; /* of the store, at the first event since it was set to 0 */
 };
 
@@ -40,6 +41,12 @@ static bool on_flush(void *ctx, const struct toc_alert_flush *f) {
     }
     toc_buf_append_char(&w->journal, '\n');
     return !toc_sv_ends_with(toc_buf_sv(&w->journal), TOC_SV("refused\n"));
+}
+
+static bool tells_anybody(void *ctx, struct toc_sv receiver) {
+    const struct world *w = ctx;
+    assert_true(receiver.n > 0);
+    return !w->tells_nobody;
 }
 
 static void on_change(struct toc_alert_observer *o, enum toc_alert_event event,
@@ -66,6 +73,7 @@ static struct toc_alert_config *parse(const char *yaml) {
 static void boot(struct world *w) {
     struct toc_alert_manager_options o = {
         .flush = on_flush,
+        .tells_anybody = tells_anybody,
         .flush_ctx = w,
         .observer = &w->observer,
         .store = &w->blobs.base,
@@ -228,6 +236,35 @@ static void a_storm_is_one_commit(void **state) {
 }
 
 /* With code `refusal` the first commit of a storm fails. */
+/* Each notification is stored by itself, as a crash shall repeat one at most; where nobody is told
+ * there is none to repeat. */
+static void groups_that_tell_nobody_are_stored_together(void **state) {
+    (void)state;
+    enum { GROUPS = 20 };
+    for (int tells_nobody = 0; tells_nobody <= 1; tells_nobody++) {
+        struct world w;
+        world_init(&w, "route: {receiver: a, group_by: [inst], group_wait: 10s}\n"
+                       "receivers: [{name: a}]\n");
+        w.tells_nobody = tells_nobody;
+        for (int i = 0; i < GROUPS; i++) {
+            char inst[16];
+            snprintf(inst, sizeof inst, "i%02d", i);
+            send(&w, inst, true);
+        }
+        size_t before = w.blobs.commits;
+        run_to(&w, 10);
+        assert_int_equal(w.blobs.commits - before, tells_nobody ? 1 : GROUPS);
+        assert_int_equal(w.journal.n == 0, tells_nobody);
+        assert_int_equal(toc_alert_manager_stats(w.m).flushes, GROUPS);
+        w.tells_nobody = false;
+        toc_buf_reset(&w.journal);
+        restart(&w);
+        run_to(&w, 300); /* it is on record that they were flushed */
+        assert_int_equal(w.journal.n, 0);
+        world_fini(&w);
+    }
+}
+
 static void storm_after_refusal(int refusal, size_t commits) {
     struct world w;
     world_init(&w, plain);
@@ -480,6 +517,7 @@ int main(void) {
         cmocka_unit_test(an_alert_that_is_seen_again_after_a_restart_is_told_once),
         cmocka_unit_test(numbers_that_move_are_stored_once_a_minute),
         cmocka_unit_test(a_storm_is_one_commit),
+        cmocka_unit_test(groups_that_tell_nobody_are_stored_together),
         cmocka_unit_test(what_could_not_be_stored_is_stored_when_it_is_told_again),
         cmocka_unit_test(critical_inhibits_warning),
         cmocka_unit_test(silence_holds_back_and_lets_go),
