@@ -510,18 +510,12 @@ static void take(struct toc_incident_manager *m, const struct toc_alert *alert,
         toc_live_evaluate(l, now);
 }
 
-static void persist_urgent(struct toc_incident_manager *m, struct toc_ts now) {
-    for (size_t n = 0; n < m->lives.count; n++)
-        if (m->lives.items[n]->is_urgent)
-            toc_live_persist(m, m->lives.items[n], now);
-}
-
 void toc_incident_intake(struct toc_incident_manager *m, const struct toc_alert *alerts,
                          const enum toc_intake_change *changes, size_t count, struct toc_ts now) {
     toc_mutex_lock(&m->mutex);
     for (size_t n = 0; n < count; n++)
         take(m, &alerts[n], changes[n], now);
-    persist_urgent(m, now);
+    toc_lives_persist_urgent(m, now);
     toc_mutex_unlock(&m->mutex);
 }
 

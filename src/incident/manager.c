@@ -105,13 +105,8 @@ static void provisional_id(struct toc_incident_manager *m, struct toc_incident *
     memcpy(i->id, id, sizeof id);
 }
 
-void toc_live_persist(struct toc_incident_manager *m, struct toc_live *l, struct toc_ts now) {
-    if (!l->is_dirty)
-        return;
-    struct toc_incident_store *s = m->options.store;
-    l->i.updated_at = now;
-    l->is_urgent = false;
-    bool is_saved = s->save(s, &l->i, l->pending.items, l->pending.count, NULL) == 0;
+/* After a try to store it: tells listeners, or keeps everything for the next try. */
+static void settle(struct toc_incident_manager *m, struct toc_live *l, bool is_saved) {
     if (is_saved) {
         l->is_dirty = false;
         l->pending.count = 0;
@@ -126,6 +121,49 @@ void toc_live_persist(struct toc_incident_manager *m, struct toc_live *l, struct
         events = 1U << TOC_INCIDENT_EVENT_UPDATED;
     l->events = 0;
     tell(m, &l->i, events);
+}
+
+void toc_live_persist(struct toc_incident_manager *m, struct toc_live *l, struct toc_ts now) {
+    if (!l->is_dirty)
+        return;
+    struct toc_incident_store *s = m->options.store;
+    l->i.updated_at = now;
+    l->is_urgent = false;
+    settle(m, l, s->save(s, &l->i, l->pending.items, l->pending.count, NULL) == 0);
+}
+
+/* False: nothing was stored. */
+static bool save_together(struct toc_incident_manager *m, struct toc_live **lives, size_t count,
+                          struct toc_ts now) {
+    struct toc_incident_store *s = m->options.store;
+    if (!s->save_all || count < 2)
+        return false;
+    struct toc_incident_saving *items = TOC_NEW_ARRAY(struct toc_incident_saving, count);
+    for (size_t n = 0; n < count; n++) {
+        lives[n]->i.updated_at = now;
+        items[n] = (struct toc_incident_saving){&lives[n]->i, lives[n]->pending.items,
+                                                lives[n]->pending.count};
+    }
+    bool are_saved = s->save_all(s, items, count, NULL) == 0;
+    toc_free(items);
+    return are_saved;
+}
+
+void toc_lives_persist_urgent(struct toc_incident_manager *m, struct toc_ts now) {
+    TOC_VEC(struct toc_live *) urgent = {0};
+    for (size_t n = 0; n < m->lives.count; n++)
+        if (m->lives.items[n]->is_urgent && m->lives.items[n]->is_dirty)
+            TOC_VEC_PUSH(&urgent, m->lives.items[n]);
+    bool are_saved = save_together(m, urgent.items, urgent.count, now);
+    for (size_t n = 0; n < urgent.count; n++) {
+        if (!are_saved) { /* one that is refused must not cost the others */
+            toc_live_persist(m, urgent.items[n], now);
+            continue;
+        }
+        urgent.items[n]->is_urgent = false;
+        settle(m, urgent.items[n], true);
+    }
+    TOC_VEC_FINI(&urgent);
 }
 
 /* --- start and end --- */

@@ -58,6 +58,8 @@ void toc_live_event(struct toc_live *l, enum toc_incident_event event);
 void toc_live_track(struct toc_incident_manager *m, struct toc_live *l, size_t index);
 /* Stores and tells listeners; keeps everything for a retry when the store fails. */
 void toc_live_persist(struct toc_incident_manager *m, struct toc_live *l, struct toc_ts now);
+/* The same for all that are urgent, in one transaction: a storm is one commit, not one each. */
+void toc_lives_persist_urgent(struct toc_incident_manager *m, struct toc_ts now);
 /* Forgets a live incident and its alerts. */
 void toc_live_drop(struct toc_incident_manager *m, size_t index);
 

@@ -42,12 +42,21 @@ struct toc_incident_stats {
 typedef int toc_on_incident(void *ctx, const struct toc_incident *i);
 typedef int toc_on_timeline(void *ctx, const struct toc_timeline_entry *e);
 
+struct toc_incident_saving {
+    struct toc_incident *i;
+    const struct toc_timeline_entry *entries;
+    size_t count;
+};
+
 struct toc_incident_store {
     /* Incident, its changed alerts and the new timeline entries in one transaction. An empty id is
      * assigned (date of detected_at and a counter, never used twice) and written to i->id. Alerts
      * lose is_changed. On failure nothing has changed. */
     int (*save)(struct toc_incident_store *s, struct toc_incident *i,
                 const struct toc_timeline_entry *entries, size_t count, struct toc_err *err);
+    /* Several, each as above, in one transaction. NULL: the store has no use for it. */
+    int (*save_all)(struct toc_incident_store *s, const struct toc_incident_saving *items,
+                    size_t count, struct toc_err *err);
     /* The same, with a change in the same transaction; *out_change_id. */
     int (*save_with_change)(struct toc_incident_store *s, struct toc_incident *i,
                             const struct toc_timeline_entry *entries, size_t count,

@@ -121,33 +121,57 @@ static void write_entries(struct toc_txn *t, const char *id,
                      toc_sv_cstr(toc_timeline_text(entries[n].type)), entries[n].text);
 }
 
+/* Leaves the id, a new one where it had none, in `id`. */
+static void write_one(struct toc_txn *t, const struct toc_incident_saving *x,
+                      char id[TOC_INCIDENT_ID_MAX]) {
+    struct toc_buf lists = TOC_BUF_INIT;
+    toc_incident_write_lists(x->i, &lists);
+    memcpy(id, x->i->id, TOC_INCIDENT_ID_MAX);
+    if (!id[0])
+        assign_id(t, x->i, id);
+    write_row(t, x->i, id, toc_buf_sv(&lists));
+    write_alerts(t, x->i, id);
+    write_entries(t, id, x->entries, x->count);
+    if (toc_buf_error(&lists))
+        toc_txn_fail(t, toc_buf_error(&lists), "incident %s: too large to be stored", id);
+    toc_buf_fini(&lists);
+}
+
+static void note_saved(struct toc_incident *i, const char id[TOC_INCIDENT_ID_MAX]) {
+    memcpy(i->id, id, sizeof i->id);
+    for (size_t n = 0; n < i->alerts.count; n++)
+        i->alerts.items[n].is_changed = false;
+}
+
 static int save(struct toc_incident_store *s, struct toc_incident *i,
                 const struct toc_timeline_entry *entries, size_t count,
                 const struct toc_change *change, int64_t *out_change_id, struct toc_err *err) {
-    struct toc_buf lists = TOC_BUF_INIT;
-    toc_incident_write_lists(i, &lists);
     char id[TOC_INCIDENT_ID_MAX];
-    memcpy(id, i->id, sizeof id);
     struct toc_txn t;
     toc_txn_begin_write(&t, db_of(s), err);
-    if (!id[0])
-        assign_id(&t, i, id);
-    write_row(&t, i, id, toc_buf_sv(&lists));
-    write_alerts(&t, i, id);
-    write_entries(&t, id, entries, count);
+    write_one(&t, &(struct toc_incident_saving){i, entries, count}, id);
     int64_t change_id = change ? toc_changes_insert(&t, change) : 0;
-    if (toc_buf_error(&lists))
-        toc_txn_fail(&t, toc_buf_error(&lists), "incident %s: too large to be stored", id);
     int rc = toc_txn_end(&t);
-    toc_buf_fini(&lists);
     if (rc)
         return rc;
-    memcpy(i->id, id, sizeof id);
-    for (size_t n = 0; n < i->alerts.count; n++)
-        i->alerts.items[n].is_changed = false;
+    note_saved(i, id);
     if (out_change_id)
         *out_change_id = change_id;
     return 0;
+}
+
+static int save_all(struct toc_incident_store *s, const struct toc_incident_saving *items,
+                    size_t count, struct toc_err *err) {
+    char(*ids)[TOC_INCIDENT_ID_MAX] = toc_xcalloc(count, sizeof *ids);
+    struct toc_txn t;
+    toc_txn_begin_write(&t, db_of(s), err);
+    for (size_t n = 0; n < count && t.rc == 0; n++)
+        write_one(&t, &items[n], ids[n]);
+    int rc = toc_txn_end(&t);
+    for (size_t n = 0; n < count && rc == 0; n++)
+        note_saved(items[n].i, ids[n]);
+    toc_free(ids);
+    return rc;
 }
 
 static int save_plain(struct toc_incident_store *s, struct toc_incident *i,
@@ -314,6 +338,7 @@ static int stats(struct toc_incident_store *s, struct toc_ts since, struct toc_i
 void toc_incidents_init(struct toc_incidents *s, struct toc_statedb *db) {
     *s = (struct toc_incidents){
         .base = {.save = save_plain,
+                 .save_all = save_all,
                  .save_with_change = save,
                  .load = load,
                  .load_live = load_live,

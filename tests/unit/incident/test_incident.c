@@ -407,6 +407,67 @@ static void a_cause_from_logs_names_the_incident_and_its_cascades_grow(void **st
     assert_int_equal(g_f.events[TOC_INCIDENT_EVENT_TRIGGERED], 1);
 }
 
+/* Alerts of many runs that come with one call, as the doctor sends what one look found. */
+static void intake_storm(struct incident_fixture *f, size_t count) {
+    struct toc_alert alerts[32];
+    enum toc_intake_change changes[32] = {0};
+    struct toc_label labels[32][2];
+    struct toc_finding findings[32];
+    char runs[32][8];
+    for (size_t n = 0; n < count; n++) {
+        const struct toc_kind_info *kind = toc_kind_info(TOC_KIND_OOM);
+        snprintf(runs[n], sizeof runs[n], "r%zu", n);
+        labels[n][0] = (struct toc_label){TOC_SV("alertname"), TOC_SV("Oom")};
+        labels[n][1] = (struct toc_label){TOC_SV("run"), toc_sv_cstr(runs[n])};
+        findings[n] = (struct toc_finding){.kind = TOC_KIND_OOM,
+                                           .severity = kind->severity,
+                                           .title = toc_sv_cstr(kind->title),
+                                           .first_seen = f->now};
+        alerts[n] = (struct toc_alert){
+            .labels = {labels[n], 2}, .starts_at = f->now, .finding = &findings[n]};
+        changes[n] = TOC_INTAKE_FIRING;
+    }
+    toc_incident_intake(f->m, alerts, changes, count, f->now);
+}
+
+static void a_storm_is_stored_in_one_transaction(void **state) {
+    (void)state;
+    struct toc_statedb_health before, after;
+    toc_statedb_get_health(g_f.state.db, &before);
+    intake_storm(&g_f, 20);
+    toc_statedb_get_health(g_f.state.db, &after);
+    assert_int_equal(after.writes - before.writes, 1);
+    assert_int_equal(g_f.events[TOC_INCIDENT_EVENT_TRIGGERED], 20);
+    incident_fixture_restart(&g_f);
+    for (size_t n = 1; n <= 20; n++) {
+        char id[8];
+        snprintf(id, sizeof id, "%04zu", n);
+        struct toc_incident i = get(id);
+        assert_int_equal(i.alerts.count, 1);
+        toc_incident_fini(&i);
+    }
+}
+
+static void a_storm_on_a_full_disk_is_told_and_stored_later(void **state) {
+    (void)state;
+    toc_incident_manager_free(&g_f.m);
+    toc_statedb_close(&g_f.state.db);
+    state_disk_install();
+    assert_int_equal(state_fixture_open(&g_f.state, NULL), 0);
+    toc_incidents_init(&g_f.store, g_f.state.db);
+    incident_fixture_restart(&g_f);
+    state_disk_set(DISK_FULL);
+    intake_storm(&g_f, 3);
+    assert_int_equal(g_f.events[TOC_INCIDENT_EVENT_TRIGGERED], 3);
+    struct toc_incident_counters c;
+    toc_incident_get_counters(g_f.m, &c);
+    assert_int_equal(c.unsaved_count, 3);
+    state_disk_set(DISK_FINE);
+    incident_fixture_pass(&g_f, 2);
+    toc_incident_get_counters(g_f.m, &c);
+    assert_int_equal(c.unsaved_count, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -426,6 +487,8 @@ int main(void) {
         T(charts_are_linked_with_encoded_expressions),
         T(many_threads_share_the_manager),
         T(a_full_disk_does_not_stop_the_alerting),
+        T(a_storm_is_stored_in_one_transaction),
+        T(a_storm_on_a_full_disk_is_told_and_stored_later),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

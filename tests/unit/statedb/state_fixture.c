@@ -98,6 +98,8 @@ static int open_file(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flag
 }
 
 void state_disk_install(void) {
+    if (g_real) /* it is there already */
+        return;
     g_real = sqlite3_vfs_find(NULL);
     g_vfs = *g_real;
     g_vfs.zName = "failing";

@@ -149,10 +149,43 @@ static void lists_are_newest_first_and_live_ones_are_found(void **state) {
     toc_buf_fini(&out);
 }
 
+static void several_are_saved_in_one_transaction(void **state) {
+    (void)state;
+    struct toc_incidents store;
+    struct toc_incident several[3];
+    struct toc_incident_saving items[3];
+    struct toc_timeline_entry e = {.type = TOC_TIMELINE_COMMENT, .text = TOC_SV("one")};
+    struct toc_statedb_health before, after;
+    toc_incidents_init(&store, g_f.db);
+    for (int n = 0; n < 3; n++) {
+        fill(&several[n]);
+        items[n] = (struct toc_incident_saving){&several[n], &e, 1};
+    }
+    toc_statedb_get_health(g_f.db, &before);
+    assert_int_equal(store.base.save_all(&store.base, items, 3, NULL), 0);
+    toc_statedb_get_health(g_f.db, &after);
+    assert_int_equal(after.writes - before.writes, 1);
+    for (int n = 0; n < 3; n++) {
+        struct toc_incident back;
+        struct toc_buf a = TOC_BUF_INIT, b = TOC_BUF_INIT;
+        assert_int_equal(several[n].id[14], '1' + n);
+        assert_false(several[n].alerts.items[0].is_changed);
+        assert_int_equal(store.base.load(&store.base, toc_sv_cstr(several[n].id), &back, NULL), 0);
+        to_json(&several[n], &a);
+        to_json(&back, &b);
+        assert_string_equal(toc_buf_cstr(&a), toc_buf_cstr(&b));
+        toc_buf_fini(&a);
+        toc_buf_fini(&b);
+        toc_incident_fini(&back);
+        toc_incident_fini(&several[n]);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         T(an_incident_comes_back_as_it_was),
+        T(several_are_saved_in_one_transaction),
         T(lists_are_newest_first_and_live_ones_are_found),
 #undef T
     };
