@@ -1,7 +1,7 @@
 #include "remote/import_batch.h"
+#include "metricdb/ref_write.h"
 
 #include "base/alloc.h"
-#include "remote/ref_write.h"
 
 enum {
     PIECE_LINES = 65536,
@@ -134,15 +134,15 @@ int import_batch_write(struct import_batch *b, bool is_last, struct toc_err *err
     if (b->arena.overflowed)
         return toc_errf(err, TOC_ELIMIT, "line %d: its series need more than 64 MiB",
                         b->lines.items[current(b)].number);
-    struct ref_write w = {.db = b->db,
-                          .samples = b->samples.items,
-                          .origins = b->origins.items,
-                          .origin_bytes = sizeof b->origins.items[0],
-                          .count = b->samples.count,
-                          .owner = b,
-                          .resolve = reference,
-                          .reject = reject};
-    int rc = ref_write(&w, &b->out->samples, err);
+    struct toc_ref_write w = {.db = b->db,
+                              .samples = b->samples.items,
+                              .origins = b->origins.items,
+                              .origin_bytes = sizeof b->origins.items[0],
+                              .count = b->samples.count,
+                              .owner = b,
+                              .resolve = reference,
+                              .reject = reject};
+    int rc = toc_ref_write(&w, &b->out->samples, err);
     if (rc)
         return rc;
     b->samples.count = b->origins.count = b->lines.count = 0;

@@ -1,7 +1,7 @@
 #include "remote/otlp_batch.h"
+#include "metricdb/ref_write.h"
 
 #include "base/alloc.h"
-#include "remote/ref_write.h"
 
 enum { ARENA_BYTES = 64 << 20 };
 
@@ -144,16 +144,16 @@ static uint64_t resolve_start(void *owner, uint32_t origin) {
 }
 
 static int write_samples(struct otlp_batch *b, struct toc_err *err) {
-    struct ref_write w = {.db = b->db,
-                          .samples = b->samples.items,
-                          .origins = b->origins.items,
-                          .origin_bytes = sizeof b->origins.items[0],
-                          .count = b->samples.count,
-                          .owner = b,
-                          .resolve = resolve,
-                          .reject = reject};
+    struct toc_ref_write w = {.db = b->db,
+                              .samples = b->samples.items,
+                              .origins = b->origins.items,
+                              .origin_bytes = sizeof b->origins.items[0],
+                              .count = b->samples.count,
+                              .owner = b,
+                              .resolve = resolve,
+                              .reject = reject};
     toc_starts_write(&b->starts, b->db, resolve_start, b);
-    return ref_write(&w, &b->out->samples, err);
+    return toc_ref_write(&w, &b->out->samples, err);
 }
 
 static void write_exemplars(struct otlp_batch *b) {
