@@ -201,20 +201,37 @@ static double base_move(const struct toc_gate_moment *m) {
     return log(after / (1 - after)) - log(before / (1 - before));
 }
 
-/* What may come: the promise of one draw of series if things move as far as they did at one of the
- * earlier moments, and the luck of another draw. The moments look at much the same later alerts:
- * they tell how far false alerts and the share of true ones move, hardly which way. So `is_turned`,
- * in every other draw, lets these move the other way; true alerts are not promised to do better,
- * and there move as far as they did at as high a promise. */
+/* How things move in one draw: as far as at one of the earlier moments. These look at much the same
+ * later alerts: they tell how far false alerts and the share of true ones move, hardly which way.
+ */
+struct course {
+    size_t moment;
+    bool is_turned; /* false alerts and the share of true ones move the other way */
+    /* True alerts do no better than promised, and as badly as they did at as high a promise. */
+    bool is_wary;
+};
+
+/* Every combination equally often. */
+static struct course course_of(const struct toc_gate_material *g, size_t draw) {
+    size_t moments = TOC_MAX(g->moment_count, (size_t)1), turns = draw / moments;
+    return (struct course){draw % moments, turns % 2 == 1, turns / 2 % 2 == 1};
+}
+
+static double true_slip(const struct toc_gate_moment *m, const struct drawn *d, bool is_wary) {
+    double slip_by = slip_at(m, true, d);
+    if (is_wary && m->own_level > 0)
+        slip_by = fmax(slip_by, own_slip(m, d));
+    return is_wary ? fmax(slip_by, 0) : slip_by;
+}
+
+/* What may come: the promise of one draw of series on its course, and the luck of another draw. */
 static struct promise may_come(const struct toc_gate_material *g, double level,
-                               const struct drawn *drawn, const struct drawn *luck, size_t moment,
-                               bool is_turned) {
-    double slips[2] = {0}, moved = 0, turn = is_turned ? -1 : 1;
-    if (moment < g->moment_count) {
-        const struct toc_gate_moment *m = &g->moments[moment];
-        slips[true] = fmax(slip_at(m, true, drawn), 0);
-        if (is_turned && m->own_level > 0)
-            slips[true] = fmax(slips[true], own_slip(m, drawn));
+                               const struct drawn *drawn, const struct drawn *luck,
+                               struct course c) {
+    double slips[2] = {0}, moved = 0, turn = c.is_turned ? -1 : 1;
+    if (c.moment < g->moment_count) {
+        const struct toc_gate_moment *m = &g->moments[c.moment];
+        slips[true] = true_slip(m, drawn, c.is_wary);
         slips[false] = turn * slip_at(m, false, drawn);
         moved = turn * base_move(m);
     }
@@ -255,8 +272,7 @@ struct spread {
 static void one_draw(const struct toc_gate_material *g, double level, double keep, size_t d,
                      const struct drawn *drawn, const struct drawn *luck, struct spread *s) {
     struct promise p = promise(g, level, drawn);
-    size_t moments = TOC_MAX(g->moment_count, (size_t)1);
-    struct promise may = may_come(g, level, drawn, luck, d % moments, d / moments % 2 == 1);
+    struct promise may = may_come(g, level, drawn, luck, course_of(g, d));
     s->withheld[d] = may.withheld;
     s->kept[d] = may.kept;
     s->precision[d] = may.precision;

@@ -580,7 +580,7 @@ static void alerts_of_one_series_are_no_independent_witnesses(void **state) {
     for (uint64_t seed = 12; seed < 12 + SEEDS; seed++) {
         struct set *s = habits(seed, 1, false), *ten = habits(seed, 1, false);
         uint32_t series[ROWS];
-        struct toc_gate_question q = {0.9, series, SIZE_MAX};
+        struct toc_gate_question q = {0.8, series, SIZE_MAX};
         for (size_t r = 0; r < ROWS; r++) {
             memcpy(ten->x + r * COLUMNS, s->x + r / TIMES * COLUMNS, COLUMNS * sizeof *s->x);
             ten->y[r] = s->y[r / TIMES];
@@ -588,9 +588,10 @@ static void alerts_of_one_series_are_no_independent_witnesses(void **state) {
         }
         struct toc_gate_forecast f = foretell(ten, ROWS, &q);
         add_widths(&together, &f);
-        f = foretell(ten, ROWS, &KEEP_90);
+        q.series = NULL;
+        f = foretell(ten, ROWS, &q);
         add_widths(&apart, &f);
-        f = foretell(s, ROWS / TIMES, &KEEP_90);
+        f = foretell(s, ROWS / TIMES, &q);
         add_widths(&once, &f);
         toc_free(s);
         toc_free(ten);
