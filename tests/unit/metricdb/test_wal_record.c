@@ -44,7 +44,7 @@ static void on_histogram(void *ctx, uint32_t id, int64_t t_ms, struct toc_sv byt
 static void on_deletion(void *ctx, uint32_t id, int64_t min_ms, int64_t max_ms) {
     struct entry *e = add(ctx, id, max_ms);
     e->kind = DELETION;
-    e->span_ms = (uint64_t)(max_ms - min_ms);
+    e->span_ms = (uint64_t)max_ms - (uint64_t)min_ms;
 }
 
 static int visit(struct toc_sv payload, struct seen *out) {
