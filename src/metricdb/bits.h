@@ -14,9 +14,15 @@ struct toc_bit_writer {
     unsigned held; /* bits in acc, below 8 between calls */
 };
 
+/* Room for eight bytes, mostly without a call. */
+static inline char *toc_bits_room(struct toc_buf *b) {
+    bool has_room = !b->error && !b->limit_bytes && b->n + 9 <= b->capacity;
+    return has_room ? b->p + b->n : toc_buf_reserve(b, 8);
+}
+
 /* The low `width` bits of v, width 0…64. */
 static inline void toc_bits_put(struct toc_bit_writer *w, uint64_t v, unsigned width) {
-    char *to = width <= 56 ? toc_buf_reserve(w->out, 8) : NULL;
+    char *to = width <= 56 ? toc_bits_room(w->out) : NULL;
     if (to) { /* all at once: with what is held they fit the accumulator */
         w->acc |= (v & ((1ULL << width) - 1)) << w->held;
         w->held += width;

@@ -141,7 +141,7 @@ static void put_chunks(struct toc_buf *out, struct toc_head_chunk *const *chunks
     for (size_t i = saved; i < count; i++) {
         struct toc_head_chunk *c = chunks[i];
         toc_buf_append_zigzag(out, c->min_ms);
-        toc_buf_append_varint(out, (uint64_t)c->max_ms - (uint64_t)c->min_ms);
+        toc_buf_append_varint(out, (uint64_t)toc_head_chunk_max(c) - (uint64_t)c->min_ms);
         toc_buf_append_varint(out, c->count);
         toc_buf_append_varint(out, c->n);
         toc_buf_append(out, c->bytes, c->n);

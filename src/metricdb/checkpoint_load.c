@@ -154,7 +154,7 @@ static void load_shard(void *arg, size_t number, size_t worker) {
     if (!rc)
         rc = load_records(l, &l->open, TOC_CHECKPOINT_OPEN, number, buffer);
     if (!rc)
-        rc = toc_head_restore_table(l->head, &l->head->shards[number]);
+        toc_head_restore_sums(&l->head->shards[number]);
     l->codes[number] = rc;
 }
 

@@ -55,9 +55,8 @@ struct toc_labels toc_series_labels(const struct toc_head *h, const struct toc_s
 
 /* --- table of a shard --- */
 
-static bool series_is(const struct toc_head *h, const struct toc_series *s, uint64_t hash,
-                      struct toc_labels l) {
-    if (s->hash != hash || s->pair_count != l.count)
+static bool series_is(const struct toc_head *h, const struct toc_series *s, struct toc_labels l) {
+    if (s->pair_count != l.count)
         return false;
     for (size_t i = 0; i < l.count; i++) {
         struct toc_label mine = toc_index_label(&h->index, s->pairs[i]);
@@ -76,46 +75,58 @@ static struct toc_series *lookup(const struct toc_head *h, const struct toc_head
                                  uint64_t hash, struct toc_labels l) {
     size_t mask = shard->table_capacity - 1;
     const struct toc_head_entry *table = shard->table;
-    for (size_t i = (size_t)hash & mask; table[i].series; i = (i + 1) & mask)
-        if (table[i].hash == hash && series_is(h, table[i].series, hash, l))
-            return table[i].series;
+    for (size_t i = (size_t)hash & mask; table[i].slot; i = (i + 1) & mask) {
+        if (table[i].hash_low != (uint32_t)hash)
+            continue;
+        struct toc_series *s = shard->slots.items[table[i].slot - 1].series;
+        if (series_is(h, s, l))
+            return s;
+    }
     return NULL;
 }
 
 static void place(struct toc_head_entry *table, size_t capacity, struct toc_head_entry e) {
-    size_t i = (size_t)e.hash & (capacity - 1);
-    while (table[i].series)
+    size_t i = e.hash_low & (capacity - 1);
+    while (table[i].slot)
         i = (i + 1) & (capacity - 1);
     table[i] = e;
 }
 
-static void insert(struct toc_head_shard *shard, struct toc_series *s) {
-    if (++shard->series_count * 4 > shard->table_capacity * 3) {
+/* Up to seven eighths full: a probe compares numbers that stand side by side. */
+void toc_head_table_add(struct toc_head_shard *shard, uint64_t hash, uint32_t slot) {
+    if (++shard->series_count * 8 > shard->table_capacity * 7) {
         size_t capacity = shard->table_capacity * 2;
         struct toc_head_entry *table = TOC_NEW_ARRAY(struct toc_head_entry, capacity);
         for (size_t i = 0; i < shard->table_capacity; i++)
-            if (shard->table[i].series)
+            if (shard->table[i].slot)
                 place(table, capacity, shard->table[i]);
         toc_free(shard->table);
         shard->table = table;
         shard->table_capacity = capacity;
     }
-    place(shard->table, shard->table_capacity, (struct toc_head_entry){s->hash, s});
+    place(shard->table, shard->table_capacity, (struct toc_head_entry){(uint32_t)hash, slot + 1});
 }
 
-static void unlink_series(struct toc_head_shard *shard, const struct toc_series *s) {
+static uint64_t hash_of(const struct toc_head *h, const struct toc_series *s) {
+    struct toc_label items[TOC_SERIES_LABELS_MAX];
+    return toc_labels_hash(toc_series_labels(h, s, items));
+}
+
+static void unlink_series(const struct toc_head *h, struct toc_head_shard *shard,
+                          const struct toc_series *s) {
     struct toc_head_entry *table = shard->table;
-    size_t mask = shard->table_capacity - 1, i = (size_t)s->hash & mask;
-    while (table[i].series != s)
+    uint32_t slot = s->id / TOC_HEAD_SHARDS;
+    size_t mask = shard->table_capacity - 1, i = (size_t)hash_of(h, s) & mask;
+    while (table[i].slot != slot + 1)
         i = (i + 1) & mask;
     size_t hole = i;
-    table[hole].series = NULL;
-    for (i = (i + 1) & mask; table[i].series; i = (i + 1) & mask) {
-        size_t home = (size_t)table[i].hash & mask;
+    table[hole].slot = 0;
+    for (i = (i + 1) & mask; table[i].slot; i = (i + 1) & mask) {
+        size_t home = table[i].hash_low & mask;
         if (((i - home) & mask) < ((i - hole) & mask))
             continue;
         table[hole] = table[i];
-        table[i].series = NULL;
+        table[i].slot = 0;
         hole = i;
     }
     shard->series_count--;
@@ -143,7 +154,6 @@ static struct toc_series *make_series(struct toc_head *h, struct toc_head_shard 
                                       uint64_t hash, struct toc_labels l) {
     struct toc_series *s = toc_xcalloc(1, sizeof *s + l.count * sizeof *s->pairs);
     uint32_t slot = take_slot(shard);
-    s->hash = hash;
     s->id = slot * TOC_HEAD_SHARDS + (uint32_t)(shard - h->shards);
     s->generation = shard->slots.items[slot].generation;
     s->pair_count = (uint16_t)l.count;
@@ -151,7 +161,7 @@ static struct toc_series *make_series(struct toc_head *h, struct toc_head_shard 
     shard->slots.items[slot].series = s;
     atomic_store_explicit(&shard->slots.items[slot].is_dead, false, memory_order_relaxed);
     toc_index_add(&h->index, s->id, l, s->pairs);
-    insert(shard, s);
+    toc_head_table_add(shard, hash, slot);
     note_growth(h, s, l);
     atomic_fetch_add_explicit(&h->series_count, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&h->series_created, 1, memory_order_relaxed);
@@ -290,14 +300,15 @@ bool toc_head_series_at(struct toc_head *h, uint32_t shard_number, size_t place,
     return is_there;
 }
 
-static void unlink_empty(struct toc_head_shard *shard, struct toc_ids *dead) {
+static void unlink_empty(const struct toc_head *h, struct toc_head_shard *shard,
+                         struct toc_ids *dead) {
     toc_mutex_lock(&shard->mutex);
     for (size_t i = 0; i < shard->slots.count; i++) {
         struct toc_series *s = shard->slots.items[i].series;
         int64_t first, last;
         if (!s || s->is_dead || toc_series_bounds(s, &first, &last))
             continue;
-        unlink_series(shard, s);
+        unlink_series(h, shard, s);
         s->is_dead = true;
         atomic_store_explicit(&shard->slots.items[i].is_dead, true, memory_order_relaxed);
         TOC_VEC_PUSH(dead, s->id);
@@ -330,7 +341,7 @@ static void free_dead(struct toc_head *h, struct toc_ids *dead) {
 
 void toc_head_unlink_empty(struct toc_head *h, struct toc_ids *dead) {
     for (int i = 0; i < TOC_HEAD_SHARDS; i++)
-        unlink_empty(&h->shards[i], dead);
+        unlink_empty(h, &h->shards[i], dead);
 }
 
 void toc_head_free_unlinked(struct toc_head *h, struct toc_ids *dead) {

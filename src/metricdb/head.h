@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "metricdb/growth.h"
+#include "metricdb/head_chunk.h"
 #include "metricdb/index.h"
 #include "metricdb/samples.h"
 #include "metricdb/stream.h"
@@ -24,25 +25,10 @@
 
 enum { TOC_HEAD_SHARDS = 16, TOC_HEAD_CHUNK_SAMPLES = 120 };
 
-struct toc_head_chunk {
-    int64_t min_ms, max_ms;
-    uint32_t n;
-    uint16_t count;
-    /* In the chain of checkpoints, at this very place: the saved chunks of a series come first. */
-    bool is_saved;
-    uint8_t bytes[]; /* chunk.h */
-};
-/* Chunks from `at` on are not where the chain of checkpoints has them any more. */
-static inline void toc_head_chunks_moved(struct toc_head_chunk **chunks, size_t at, size_t count) {
-    for (; at < count && chunks[at]->is_saved; at++)
-        chunks[at]->is_saved = false;
-}
-
 struct toc_histogram_track; /* histogram_track.h */
 struct toc_metricdb_sample; /* metricdb.h */
 
 struct toc_series {
-    uint64_t hash;
     uint32_t id, generation;
     uint16_t pair_count;
     uint16_t chunk_count, chunk_capacity;
@@ -61,10 +47,11 @@ struct toc_head_slot {
     bool is_written;     /* since somebody looked for the newest samples (newest.h) */
 };
 
-/* The hash stands here so that a probe looks at a series only when it is the one. */
+/* Half of the hash stands here so that a probe looks at a series only when it is the one, all but
+ * for certain; its labels are compared then. */
 struct toc_head_entry {
-    uint64_t hash;
-    struct toc_series *series; /* NULL: free */
+    uint32_t hash_low;
+    uint32_t slot; /* place in the shard's slots + 1; 0: free */
 };
 
 struct toc_head_shard {
@@ -95,6 +82,8 @@ struct toc_head {
 
 void toc_head_init(struct toc_head *h, int64_t block_span_ms);
 void toc_head_fini(struct toc_head *h);
+/* The series of the slot gets a place in the table of its shard. Under the shard lock. */
+void toc_head_table_add(struct toc_head_shard *shard, uint64_t hash, uint32_t slot);
 
 static inline struct toc_head_shard *toc_head_shard_of_id(struct toc_head *h, uint64_t ref) {
     return &h->shards[(uint32_t)ref % TOC_HEAD_SHARDS];
@@ -174,6 +163,8 @@ int64_t toc_series_next_sample(const struct toc_series *s, int64_t from_ms);
 int64_t toc_series_last_sample(const struct toc_series *s, int64_t to_ms);
 /* First and last time; false when the series is empty. Under the shard lock. */
 bool toc_series_bounds(const struct toc_series *s, int64_t *out_min_ms, int64_t *out_max_ms);
+/* Room for at least one chunk more, there being none left. Under the shard lock. */
+void toc_series_grow_chunks(struct toc_series *s);
 /* First closed chunk that ends at or after t_ms; chunk_count when there is none. */
 size_t toc_series_chunk_place(const struct toc_series *s, int64_t t_ms);
 /* Is there a chunk that may hold a sample in the range? Under the shard lock. */

@@ -40,7 +40,7 @@ void toc_series_copy(const struct toc_series *s, int64_t min_ms, int64_t max_ms,
             return;
         }
         memcpy(to, c->bytes, c->n);
-        out->next_ms = c->max_ms + 1;
+        out->next_ms = toc_head_chunk_max(c) + 1;
     }
     bool is_open_wanted = s->open.count && s->open.first_ms <= max_ms && s->open.last_ms >= min_ms;
     out->is_whole = !is_open_wanted || copy_open(s, min_ms, &used, out);

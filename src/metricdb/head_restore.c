@@ -6,7 +6,7 @@
 #include "metricdb/chunk.h"
 #include "metricdb/histogram_track.h"
 
-enum { ID_MAX = 1 << 24, TABLE_MIN = 64 };
+enum { ID_MAX = 1 << 24 };
 
 /* --- series --- */
 
@@ -33,6 +33,20 @@ static void set_slot(struct toc_head_shard *shard, struct toc_series *s) {
     shard->slots.items[slot].series = s;
 }
 
+/* Is there a series with the same pairs? */
+static bool is_twice(const struct toc_head_shard *shard, uint64_t hash, const uint32_t *pairs,
+                     size_t pair_count) {
+    const struct toc_head_entry *table = shard->table;
+    size_t mask = shard->table_capacity - 1;
+    for (size_t i = (size_t)hash & mask; table[i].slot; i = (i + 1) & mask) {
+        const struct toc_series *s = shard->slots.items[table[i].slot - 1].series;
+        if (table[i].hash_low == (uint32_t)hash && s->pair_count == pair_count &&
+            !memcmp(s->pairs, pairs, pair_count * sizeof *pairs))
+            return true;
+    }
+    return false;
+}
+
 int toc_head_restore_series(struct toc_head *h, struct toc_head_shard *shard, uint32_t id,
                             const uint32_t *pairs, size_t pair_count, struct toc_series **out) {
     struct toc_label items[TOC_SERIES_LABELS_MAX];
@@ -44,16 +58,16 @@ int toc_head_restore_series(struct toc_head *h, struct toc_head_shard *shard, ui
         items[i] = toc_index_label(&h->index, pairs[i]);
     struct toc_labels labels = {items, pair_count};
     uint64_t hash = toc_labels_hash(labels);
-    if (!are_sorted(labels) || hash >> 60 != number)
+    if (!are_sorted(labels) || hash >> 60 != number || is_twice(shard, hash, pairs, pair_count))
         return TOC_ECORRUPT;
     struct toc_series *s = toc_xcalloc(1, sizeof *s + pair_count * sizeof *s->pairs);
-    s->hash = hash;
     s->id = id;
     s->generation = 1;
     s->pair_count = (uint16_t)pair_count;
     s->closed_max_ms = INT64_MIN;
     memcpy(s->pairs, pairs, pair_count * sizeof *pairs);
     set_slot(shard, s);
+    toc_head_table_add(shard, hash, id / TOC_HEAD_SHARDS);
     *out = s;
     return 0;
 }
@@ -68,12 +82,13 @@ int toc_series_restore_keep(struct toc_head_shard *shard, struct toc_series *s, 
         return TOC_ECORRUPT;
     while (s->chunk_count > keep) {
         struct toc_head_chunk *c = s->chunks[--s->chunk_count];
-        shard->chunk_bytes -= sizeof *c + c->n;
+        shard->chunk_bytes -= toc_head_chunk_size(c);
         shard->samples -= c->count;
         shard->chunks--;
         toc_free(c);
     }
-    s->closed_max_ms = s->chunk_count ? s->chunks[s->chunk_count - 1]->max_ms : INT64_MIN;
+    s->closed_max_ms =
+        s->chunk_count ? toc_head_chunk_max(s->chunks[s->chunk_count - 1]) : INT64_MIN;
     return 0;
 }
 
@@ -94,19 +109,13 @@ int toc_series_restore_chunk(struct toc_head_shard *shard, struct toc_series *s,
     bool is_behind = !s->chunk_count || c->min_ms > s->closed_max_ms;
     if (!is_behind || s->chunk_count == UINT16_MAX || !is_sound(c))
         return TOC_ECORRUPT;
-    if (s->chunk_count == s->chunk_capacity) {
-        size_t capacity = TOC_MIN(s->chunk_capacity + s->chunk_capacity / 2u + 2u, UINT16_MAX);
-        s->chunks = toc_xrealloc(s->chunks, capacity * sizeof *s->chunks);
-        s->chunk_capacity = (uint16_t)capacity;
-    }
-    struct toc_head_chunk *chunk = toc_xalloc(sizeof *chunk + c->bytes.n);
-    *chunk = (struct toc_head_chunk){c->min_ms, c->max_ms, (uint32_t)c->bytes.n, (uint16_t)c->count,
-                                     false};
-    memcpy(chunk->bytes, c->bytes.p, c->bytes.n);
+    if (s->chunk_count == s->chunk_capacity)
+        toc_series_grow_chunks(s);
+    struct toc_head_chunk *chunk = toc_head_chunk_new(c->min_ms, c->max_ms, c->count, c->bytes);
     s->chunks[s->chunk_count++] = chunk;
     s->closed_max_ms = c->max_ms;
     shard->chunks++;
-    shard->chunk_bytes += sizeof *chunk + chunk->n;
+    shard->chunk_bytes += toc_head_chunk_size(chunk);
     shard->samples += chunk->count;
     return 0;
 }
@@ -133,46 +142,17 @@ int toc_series_restore_open(struct toc_head_shard *shard, struct toc_series *s, 
 
 /* --- shards --- */
 
-static bool is_same(const struct toc_series *a, const struct toc_series *b) {
-    return a->hash == b->hash && a->pair_count == b->pair_count &&
-           !memcmp(a->pairs, b->pairs, a->pair_count * sizeof *a->pairs);
-}
-
-static int place(struct toc_head_shard *shard, struct toc_series *s) {
-    size_t mask = shard->table_capacity - 1, i = (size_t)s->hash & mask;
-    for (; shard->table[i].series; i = (i + 1) & mask)
-        if (shard->table[i].hash == s->hash && is_same(shard->table[i].series, s))
-            return TOC_ECORRUPT;
-    shard->table[i] = (struct toc_head_entry){s->hash, s};
-    shard->series_count++;
-    return 0;
-}
-
-int toc_head_restore_table(struct toc_head *h, struct toc_head_shard *shard) {
-    size_t live = 0, capacity = TABLE_MIN;
-    int rc = 0;
-    (void)h;
-    for (size_t i = 0; i < shard->slots.count; i++)
-        live += shard->slots.items[i].series != NULL;
-    while (capacity * 3 < (live + 1) * 4)
-        capacity *= 2;
-    toc_free(shard->table);
-    shard->table = TOC_NEW_ARRAY(struct toc_head_entry, capacity);
-    shard->table_capacity = capacity;
-    for (size_t i = shard->slots.count; i-- > 0 && !rc;) {
-        struct toc_series *s = shard->slots.items[i].series;
+void toc_head_restore_sums(struct toc_head_shard *shard) {
+    for (size_t i = shard->slots.count; i-- > 0;) {
+        const struct toc_series *s = shard->slots.items[i].series;
         int64_t first, last;
-        if (!s) {
+        if (!s)
             TOC_VEC_PUSH(&shard->free_slots, (uint32_t)i);
-            continue;
-        }
-        rc = place(shard, s);
-        if (!toc_series_bounds(s, &first, &last))
+        if (!s || !toc_series_bounds(s, &first, &last))
             continue;
         shard->min_ms = TOC_MIN(shard->min_ms, first);
         shard->max_ms = TOC_MAX(shard->max_ms, last);
     }
-    return rc;
 }
 
 /* --- all --- */

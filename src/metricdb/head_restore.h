@@ -9,7 +9,7 @@
 #include "base/buf.h"
 #include "metricdb/head.h"
 
-/* A new series; its pairs are in the index. */
+/* A new series; its pairs are in the index. TOC_ECORRUPT also when it is there already. */
 int toc_head_restore_series(struct toc_head *h, struct toc_head_shard *shard, uint32_t id,
                             const uint32_t *pairs, size_t pair_count,
                             struct toc_series **out) TOC_MUST_CHECK;
@@ -34,8 +34,8 @@ int toc_series_restore_open(struct toc_head_shard *shard, struct toc_series *s, 
                             struct toc_sv bytes, uint64_t histogram_count,
                             struct toc_sv histogram_bytes) TOC_MUST_CHECK;
 
-/* When a shard is complete: its hash table and sums. TOC_ECORRUPT when a series is there twice. */
-int toc_head_restore_table(struct toc_head *h, struct toc_head_shard *shard) TOC_MUST_CHECK;
+/* When a shard is complete: its bounds and free places. */
+void toc_head_restore_sums(struct toc_head_shard *shard);
 /* When all shards are: the index and what is common. */
 void toc_head_restore_index(struct toc_head *h);
 

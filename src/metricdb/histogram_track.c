@@ -13,14 +13,6 @@ enum { OPEN_BYTES_MAX = 32768 };
 
 /* --- chunks --- */
 
-static size_t chunk_bytes(const struct toc_head_chunk *c) {
-    return sizeof *c + c->n;
-}
-
-static struct toc_sv bytes_of(const struct toc_head_chunk *c) {
-    return toc_sv_make((const char *)c->bytes, c->n);
-}
-
 static void put_chunk(struct toc_head_shard *shard, struct toc_histogram_track *track, size_t at,
                       struct toc_head_chunk *c) {
     if (track->chunk_count == track->chunk_capacity) {
@@ -34,12 +26,12 @@ static void put_chunk(struct toc_head_shard *shard, struct toc_histogram_track *
     track->chunk_count++;
     toc_head_chunks_moved(track->chunks, at + 1, track->chunk_count);
     shard->chunks++;
-    shard->chunk_bytes += chunk_bytes(c);
+    shard->chunk_bytes += toc_head_chunk_size(c);
 }
 
 static void drop_chunk(struct toc_head_shard *shard, struct toc_histogram_track *track, size_t at) {
     shard->chunks--;
-    shard->chunk_bytes -= chunk_bytes(track->chunks[at]);
+    shard->chunk_bytes -= toc_head_chunk_size(track->chunks[at]);
     toc_free(track->chunks[at]);
     track->chunk_count--;
     memmove(track->chunks + at, track->chunks + at + 1,
@@ -54,11 +46,8 @@ static void put_samples(struct toc_head_shard *shard, struct toc_histogram_track
         toc_buf_reset(&scratch);
         size_t n =
             toc_histogram_chunk_encode(b->t_ms + i, b->histograms + i, b->count - i, &scratch);
-        struct toc_head_chunk *c = toc_xalloc(sizeof *c + scratch.n);
-        *c = (struct toc_head_chunk){b->t_ms[i], b->t_ms[i + n - 1], (uint32_t)scratch.n,
-                                     (uint16_t)n, false};
-        memcpy(c->bytes, scratch.p, scratch.n);
-        put_chunk(shard, track, at++, c);
+        put_chunk(shard, track, at++,
+                  toc_head_chunk_new(b->t_ms[i], b->t_ms[i + n - 1], n, toc_buf_sv(&scratch)));
         i += n;
     }
     toc_buf_fini(&scratch);
@@ -67,7 +56,7 @@ static void put_samples(struct toc_head_shard *shard, struct toc_histogram_track
 /* First closed chunk that ends at or after t. */
 static size_t chunk_place(const struct toc_histogram_track *track, int64_t t_ms) {
     size_t at = track->chunk_count;
-    while (at && track->chunks[at - 1]->max_ms >= t_ms)
+    while (at && toc_head_chunk_max(track->chunks[at - 1]) >= t_ms)
         at--;
     return at;
 }
@@ -184,7 +173,8 @@ static enum toc_append insert_late(struct toc_head_shard *shard, struct toc_hist
     bool inside = at < track->chunk_count && track->chunks[at]->min_ms <= t_ms;
     toc_series_buffer_add_histograms(&b);
     if (inside)
-        TOC_ASSERT(toc_chunk_append(bytes_of(track->chunks[at]), INT64_MIN, INT64_MAX, &b) == 0);
+        TOC_ASSERT(toc_chunk_append(toc_head_chunk_bytes(track->chunks[at]), INT64_MIN, INT64_MAX,
+                                    &b) == 0);
     enum toc_append result = insert(&b, t_ms, h, encoded);
     if (result == TOC_APPEND_DONE) {
         if (inside)
@@ -222,8 +212,8 @@ bool toc_histogram_track_bounds(const struct toc_histogram_track *track, int64_t
     if (toc_histogram_track_is_empty(track))
         return false;
     *out_min_ms = track->chunk_count ? track->chunks[0]->min_ms : track->open_first_ms;
-    *out_max_ms =
-        track->open_count ? track->open_last_ms : track->chunks[track->chunk_count - 1]->max_ms;
+    *out_max_ms = track->open_count ? track->open_last_ms
+                                    : toc_head_chunk_max(track->chunks[track->chunk_count - 1]);
     return true;
 }
 
@@ -260,7 +250,7 @@ int toc_histogram_track_read(const struct toc_histogram_track *track, int64_t mi
     for (size_t i = chunk_place(track, min_ms); i < track->chunk_count && !rc; i++) {
         if (track->chunks[i]->min_ms > max_ms)
             break;
-        rc = toc_chunk_append(bytes_of(track->chunks[i]), min_ms, max_ms, out);
+        rc = toc_chunk_append(toc_head_chunk_bytes(track->chunks[i]), min_ms, max_ms, out);
         TOC_ASSERT(rc == 0 || rc == TOC_ENOMEM);
     }
     if (!rc && is_open_wanted(track, min_ms, max_ms))
@@ -278,10 +268,10 @@ void toc_histogram_track_cut(struct toc_head_shard *shard, struct toc_histogram_
         close_open(shard, track);
     for (size_t i = track->chunk_count; i-- > 0;) {
         const struct toc_head_chunk *c = track->chunks[i];
-        if (c->min_ms > max_ms || c->max_ms < min_ms)
+        if (c->min_ms > max_ms || toc_head_chunk_max(c) < min_ms)
             continue;
         struct toc_series_buffer b = {0};
-        TOC_ASSERT(toc_chunk_append(bytes_of(c), INT64_MIN, INT64_MAX, &b) == 0);
+        TOC_ASSERT(toc_chunk_append(toc_head_chunk_bytes(c), INT64_MIN, INT64_MAX, &b) == 0);
         toc_samples_cut(&b, 0, min_ms, max_ms);
         drop_chunk(shard, track, i);
         put_samples(shard, track, i, &b);
@@ -320,17 +310,13 @@ int toc_histogram_track_restore_chunk(struct toc_head_shard *shard,
                                       struct toc_histogram_track *track,
                                       const struct toc_restored_chunk *c) {
     size_t n = track->chunk_count;
-    if (n && c->min_ms <= track->chunks[n - 1]->max_ms)
+    if (n && c->min_ms <= toc_head_chunk_max(track->chunks[n - 1]))
         return TOC_ECORRUPT;
     int rc = check_chunk(c);
     if (rc)
         return rc;
-    struct toc_head_chunk *chunk = toc_xalloc(sizeof *chunk + c->bytes.n);
-    *chunk = (struct toc_head_chunk){c->min_ms, c->max_ms, (uint32_t)c->bytes.n, (uint16_t)c->count,
-                                     false};
-    memcpy(chunk->bytes, c->bytes.p, c->bytes.n);
-    put_chunk(shard, track, n, chunk);
-    shard->samples += chunk->count;
+    put_chunk(shard, track, n, toc_head_chunk_new(c->min_ms, c->max_ms, c->count, c->bytes));
+    shard->samples += c->count;
     return 0;
 }
 
@@ -346,7 +332,7 @@ static int restore_sample(struct toc_histogram_track *track, struct toc_reader *
     if (rc)
         return rc == TOC_ENOMEM ? rc : TOC_ECORRUPT;
     if (toc_histogram_validate(h, NULL) || (track->open_count && t <= track->open_last_ms) ||
-        (track->chunk_count && t <= track->chunks[track->chunk_count - 1]->max_ms))
+        (track->chunk_count && t <= toc_head_chunk_max(track->chunks[track->chunk_count - 1])))
         return TOC_ECORRUPT;
     if (!track->open_count)
         track->open_first_ms = t;

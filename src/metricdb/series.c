@@ -18,52 +18,51 @@ enum {
 
 /* --- chunks --- */
 
-static size_t chunk_bytes(const struct toc_head_chunk *c) {
-    return sizeof *c + c->n;
-}
-
 static struct toc_head_chunk *make_chunk(struct toc_head_shard *shard, const int64_t *t,
                                          const double *v, size_t n) {
     struct toc_buf *scratch = &shard->scratch;
     toc_buf_reset(scratch);
     toc_chunk_encode(t, v, n, scratch);
-    struct toc_head_chunk *c = toc_xalloc(sizeof *c + scratch->n);
-    *c = (struct toc_head_chunk){t[0], t[n - 1], (uint32_t)scratch->n, (uint16_t)n, false};
-    memcpy(c->bytes, scratch->p, scratch->n);
-    return c;
+    return toc_head_chunk_new(t[0], t[n - 1], n, toc_buf_sv(scratch));
 }
 
 static size_t decode_chunk(const struct toc_head_chunk *c, int64_t *t, double *v) {
     size_t n = 0;
-    int rc = toc_chunk_decode(toc_sv_make((const char *)c->bytes, c->n), t, v, &n);
+    int rc = toc_chunk_decode(toc_head_chunk_bytes(c), t, v, &n);
     TOC_ASSERT(rc == 0 && n == c->count);
     return n;
 }
 
+void toc_series_grow_chunks(struct toc_series *s) {
+    /* Odd numbers of pointers fill what the allocator hands out. */
+    size_t capacity = s->chunk_capacity ? s->chunk_capacity + s->chunk_capacity / 4u * 2 + 2 : 3;
+    capacity = TOC_MIN(capacity, (size_t)UINT16_MAX);
+    TOC_ASSERT(capacity > s->chunk_capacity);
+    s->chunks = toc_xrealloc(s->chunks, capacity * sizeof *s->chunks);
+    s->chunk_capacity = (uint16_t)capacity;
+}
+
 static void put_chunk(struct toc_head_shard *shard, struct toc_series *s, size_t at,
                       struct toc_head_chunk *c) {
-    if (s->chunk_count == s->chunk_capacity) {
-        size_t capacity = s->chunk_capacity + s->chunk_capacity / 2u + 2u;
-        TOC_ASSERT(capacity <= UINT16_MAX);
-        s->chunks = toc_xrealloc(s->chunks, capacity * sizeof *s->chunks);
-        s->chunk_capacity = (uint16_t)capacity;
-    }
+    if (s->chunk_count == s->chunk_capacity)
+        toc_series_grow_chunks(s);
     memmove(s->chunks + at + 1, s->chunks + at, (s->chunk_count - at) * sizeof *s->chunks);
     s->chunks[at] = c;
     s->chunk_count++;
     toc_head_chunks_moved(s->chunks, at + 1, s->chunk_count);
-    s->closed_max_ms = s->chunks[s->chunk_count - 1]->max_ms;
+    s->closed_max_ms = toc_head_chunk_max(s->chunks[s->chunk_count - 1]);
     shard->chunks++;
-    shard->chunk_bytes += chunk_bytes(c);
+    shard->chunk_bytes += toc_head_chunk_size(c);
 }
 
 static void drop_chunk(struct toc_head_shard *shard, struct toc_series *s, size_t at) {
-    shard->chunk_bytes -= chunk_bytes(s->chunks[at]);
+    shard->chunk_bytes -= toc_head_chunk_size(s->chunks[at]);
     toc_free(s->chunks[at]);
     s->chunk_count--;
     shard->chunks--;
     memmove(s->chunks + at, s->chunks + at + 1, (s->chunk_count - at) * sizeof *s->chunks);
-    s->closed_max_ms = s->chunk_count ? s->chunks[s->chunk_count - 1]->max_ms : INT64_MIN;
+    s->closed_max_ms =
+        s->chunk_count ? toc_head_chunk_max(s->chunks[s->chunk_count - 1]) : INT64_MIN;
 }
 
 static int64_t window_of(int64_t t, int64_t span) {
@@ -124,7 +123,7 @@ size_t toc_series_chunk_place(const struct toc_series *s, int64_t t_ms) {
         return high;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (s->chunks[middle]->max_ms < t_ms)
+        if (toc_head_chunk_max(s->chunks[middle]) < t_ms)
             low = middle + 1;
         else
             high = middle;
@@ -293,14 +292,21 @@ static size_t gather(const struct toc_metricdb_sample *x, size_t n, int64_t unti
     return i;
 }
 
-size_t toc_series_append_latest(struct toc_head *h, struct toc_head_shard *shard,
-                                struct toc_series *s, const struct toc_metricdb_sample *x, size_t n,
-                                int64_t from_ms, int64_t until_ms) {
+/* May the sample go behind all that the series has, without a second look? */
+static bool goes_last(const struct toc_series *s, const struct toc_metricdb_sample *x,
+                      int64_t from_ms, int64_t until_ms) {
+    return !s->histograms && !x->histogram && x->t_ms >= from_ms && x->t_ms < until_ms &&
+           is_latest(s, x->t_ms);
+}
+
+[[gnu::noinline]] static size_t append_together(struct toc_head *h, struct toc_head_shard *shard,
+                                                struct toc_series *s,
+                                                const struct toc_metricdb_sample *x, size_t n,
+                                                int64_t from_ms, int64_t until_ms) {
     int64_t t[TOGETHER];
     double v[TOGETHER];
     size_t done = 0;
-    while (done < n && !s->histograms && !x[done].histogram && x[done].t_ms >= from_ms &&
-           x[done].t_ms < until_ms && is_latest(s, x[done].t_ms)) {
+    while (done < n && goes_last(s, &x[done], from_ms, until_ms)) {
         make_room(h, shard, s, x[done].t_ms, n - done);
         size_t room = TOC_MIN((size_t)TOGETHER, (size_t)TOC_HEAD_CHUNK_SAMPLES - s->open.count);
         size_t before = s->open.capacity, some = TOC_MIN(n - done, room);
@@ -312,6 +318,18 @@ size_t toc_series_append_latest(struct toc_head *h, struct toc_head_shard *shard
     if (done)
         note_samples(shard, s, done, x[0].t_ms, x[done - 1].t_ms);
     return done;
+}
+
+size_t toc_series_append_latest(struct toc_head *h, struct toc_head_shard *shard,
+                                struct toc_series *s, const struct toc_metricdb_sample *x, size_t n,
+                                int64_t from_ms, int64_t until_ms) {
+    if (n != 1)
+        return append_together(h, shard, s, x, n, from_ms, until_ms);
+    if (!goes_last(s, x, from_ms, until_ms))
+        return 0;
+    append_last(h, shard, s, x->t_ms, x->value);
+    note_sample(shard, s, x->t_ms);
+    return 1;
 }
 
 enum toc_append toc_series_append_histogram(struct toc_head *h, struct toc_head_shard *shard,
@@ -348,7 +366,7 @@ bool toc_series_bounds(const struct toc_series *s, int64_t *out_min_ms, int64_t 
     *out_max_ms = INT64_MIN;
     if (s->chunk_count) {
         *out_min_ms = s->chunks[0]->min_ms;
-        *out_max_ms = s->chunks[s->chunk_count - 1]->max_ms;
+        *out_max_ms = toc_head_chunk_max(s->chunks[s->chunk_count - 1]);
     }
     if (s->open.count) {
         *out_min_ms = TOC_MIN(*out_min_ms, s->open.first_ms);
@@ -378,7 +396,7 @@ static int64_t last_float(const struct toc_series *s, int64_t to_ms) {
         return TOC_MIN(s->open.last_ms, to_ms);
     for (size_t i = s->chunk_count; i-- > 0;)
         if (s->chunks[i]->min_ms <= to_ms)
-            return TOC_MIN(s->chunks[i]->max_ms, to_ms);
+            return TOC_MIN(toc_head_chunk_max(s->chunks[i]), to_ms);
     return INT64_MIN;
 }
 
@@ -437,7 +455,7 @@ size_t toc_series_cut(struct toc_head_shard *shard, struct toc_series *s, int64_
         return 0;
     size_t gone = count_in(s, min_ms, max_ms);
     for (size_t i = s->chunk_count; i-- > 0;)
-        if (s->chunks[i]->min_ms <= max_ms && s->chunks[i]->max_ms >= min_ms)
+        if (s->chunks[i]->min_ms <= max_ms && toc_head_chunk_max(s->chunks[i]) >= min_ms)
             trim_chunk(shard, s, i, min_ms, max_ms);
     if (is_open_wanted(s, min_ms, max_ms)) {
         int64_t t[TOC_CHUNK_SAMPLES_MAX];

@@ -111,26 +111,35 @@ static uint8_t *put_sample(uint8_t *p, int64_t dod_ms, uint64_t last, uint64_t b
     return put_bytes(p, payload, n);
 }
 
+[[gnu::cold, gnu::noinline]] static int64_t decoded_delta(const struct toc_stream *s);
+
+static int64_t last_delta(const struct toc_stream *s) {
+    return __builtin_expect(s->delta_ms == TOC_STREAM_DELTA_UNKNOWN, 0) ? decoded_delta(s)
+                                                                        : s->delta_ms;
+}
+
+static void set_delta(struct toc_stream *s, int64_t delta_ms) {
+    s->delta_ms = delta_ms == (int32_t)delta_ms ? (int32_t)delta_ms : TOC_STREAM_DELTA_UNKNOWN;
+}
+
 void toc_stream_append_many(struct toc_stream *s, const int64_t *t_ms, const double *values,
                             size_t n) {
+    int64_t before = last_delta(s);
     for (size_t i = 0; i < n; i++) {
         uint64_t bits = toc_f64_bits(values[i]);
         bool restarts = s->count % TOC_STREAM_RESTART == 0;
         reserve(s, restarts ? TOC_STREAM_RESTART_MAX : TOC_STREAM_SAMPLE_MAX, n - i);
         int64_t delta = s->count ? (int64_t)((uint64_t)t_ms[i] - (uint64_t)s->last_ms) : 0;
-        int64_t dod = (int64_t)((uint64_t)delta - (uint64_t)s->delta_ms);
+        int64_t dod = (int64_t)((uint64_t)delta - (uint64_t)before);
         uint8_t *end = restarts ? put_restart(s, t_ms[i], delta, bits)
                                 : put_sample(s->p + s->n, dod, s->value_bits, bits);
         s->n = (uint16_t)(end - s->p);
-        s->delta_ms = delta;
+        before = delta;
         s->last_ms = t_ms[i];
         s->value_bits = bits;
         s->count++;
     }
-}
-
-bool toc_stream_is_full(const struct toc_stream *s) {
-    return s->n + TOC_STREAM_RESTART_MAX + TOC_STREAM_SLACK > TOC_STREAM_FULL_BYTES;
+    set_delta(s, before);
 }
 
 void toc_stream_append(struct toc_stream *s, int64_t t_ms, double value) {
@@ -222,21 +231,22 @@ static uint64_t take_varint(const uint8_t **p) {
 }
 
 /* Takes one sample in, whose bytes begin at *p; TOC_STREAM_RESTART_MAX and the slack are readable.
- * False when its time does not rise. */
-static bool take_sample(struct toc_stream *s, const uint8_t *start, const uint8_t **p) {
+ * *delta_ms goes from the last sample to this one. False when its time does not rise. */
+static bool take_sample(struct toc_stream *s, const uint8_t *start, const uint8_t **p,
+                        int64_t *delta_ms) {
     uint64_t t = (uint64_t)s->last_ms;
     if (s->count % TOC_STREAM_RESTART == 0) {
         unsigned place = s->count / TOC_STREAM_RESTART;
         if (place && place <= TOC_STREAM_RESTARTS)
             s->restarts[place - 1] = (uint16_t)(*p - start);
         t = (uint64_t)unzigzag(take_varint(p));
-        s->delta_ms = unzigzag(take_varint(p));
+        *delta_ms = unzigzag(take_varint(p));
         s->value_bits = get_bytes(p, 8);
     } else {
         unsigned control = *(*p)++, code = control & 0x7f;
         if (control & HAS_DOD)
-            s->delta_ms = (int64_t)((uint64_t)s->delta_ms + (uint64_t)unzigzag(take_varint(p)));
-        t += (uint64_t)s->delta_ms;
+            *delta_ms = (int64_t)((uint64_t)*delta_ms + (uint64_t)unzigzag(take_varint(p)));
+        t += (uint64_t)*delta_ms;
         if (code > XOR_BASE + 63 ||
             (code >= XOR_BASE && (code - XOR_BASE) / 8 + (code - XOR_BASE) % 8 + 1 > 8))
             return false;
@@ -248,8 +258,18 @@ static bool take_sample(struct toc_stream *s, const uint8_t *start, const uint8_
     if (!s->count)
         s->first_ms = (int64_t)t;
     s->last_ms = (int64_t)t;
+    set_delta(s, *delta_ms);
     s->count++;
     return true;
+}
+
+static int64_t decoded_delta(const struct toc_stream *s) {
+    struct toc_stream again = {0};
+    const uint8_t *p = s->p;
+    int64_t delta_ms = 0;
+    while (again.count < s->count)
+        (void)take_sample(&again, s->p, &p, &delta_ms);
+    return delta_ms;
 }
 
 int toc_stream_restore(struct toc_stream *s, const uint8_t *bytes, size_t n, size_t count) {
@@ -262,9 +282,10 @@ int toc_stream_restore(struct toc_stream *s, const uint8_t *bytes, size_t n, siz
     memcpy(s->p, bytes, n);
     memset(s->p + n, 0, ROOM);
     const uint8_t *p = s->p;
+    int64_t delta_ms = 0;
     bool fits = true;
     while (fits && s->count < count)
-        fits = p < s->p + n && take_sample(s, s->p, &p);
+        fits = p < s->p + n && take_sample(s, s->p, &p, &delta_ms);
     s->n = (uint16_t)n;
     if (fits && p == s->p + n)
         return 0;

@@ -30,17 +30,23 @@ enum {
     TOC_STREAM_FULL_BYTES = 152, /* memory that an open chunk should not outgrow */
 };
 
+#define TOC_STREAM_DELTA_UNKNOWN INT32_MIN
+
 struct toc_stream {
     uint8_t *p; /* owned */
     uint16_t n, capacity;
     uint16_t count;
     uint16_t restarts[TOC_STREAM_RESTARTS]; /* where samples 32, 64, 96 begin */
-    int64_t first_ms, last_ms, delta_ms;
+    /* From the last but one to the last; TOC_STREAM_DELTA_UNKNOWN when it takes more bits. */
+    int32_t delta_ms;
+    int64_t first_ms, last_ms;
     uint64_t value_bits;
 };
 
 /* Could the next sample need more memory than a chunk should have? More may be appended. */
-bool toc_stream_is_full(const struct toc_stream *s);
+static inline bool toc_stream_is_full(const struct toc_stream *s) {
+    return s->n + TOC_STREAM_RESTART_MAX + TOC_STREAM_SLACK > TOC_STREAM_FULL_BYTES;
+}
 /* t_ms must lie after last_ms when count > 0. */
 void toc_stream_append(struct toc_stream *s, int64_t t_ms, double value);
 /* The same for several, whose times rise. */

@@ -22,32 +22,33 @@ void toc_label_cache_fini(struct toc_label_cache *c) {
 }
 
 /* The place in the table comes from the low bits of the key, the tag from others. */
-static uint32_t tag_of(struct toc_hash128 key) {
-    return (uint32_t)key.high << PLACE_BITS;
+static uint32_t tag_of(uint32_t key_high) {
+    return key_high << PLACE_BITS;
 }
 
 /* Entry to which the next word with the tag of the key, from *io_at on, leads; NULL when a free
  * word comes before. */
-static struct toc_label_cache_entry *next_candidate(const struct toc_label_cache *c,
-                                                    struct toc_hash128 key, size_t *io_at) {
+static struct toc_label_cache_record *next_candidate(const struct toc_label_cache *c,
+                                                     struct toc_hash128 key, size_t *io_at) {
+    uint32_t tag = tag_of((uint32_t)key.high);
     for (size_t at = *io_at;; at++) {
         uint32_t word = c->words[at & (c->word_count - 1)];
         *io_at = at;
         if (!word)
             return NULL;
-        if ((word & ~(uint32_t)PLACE_MASK) == tag_of(key))
+        if ((word & ~(uint32_t)PLACE_MASK) == tag)
             return &c->entries[(word & PLACE_MASK) - 1];
     }
 }
 
-static bool is_of(const struct toc_label_cache_entry *e, struct toc_hash128 key) {
-    return e->key.low == key.low && e->key.high == key.high;
+static bool is_of(const struct toc_label_cache_record *e, struct toc_hash128 key) {
+    return e->key_low == key.low && e->key_high == (uint32_t)key.high;
 }
 
 /* NULL: not known; then the word at *out_at is free. */
-static struct toc_label_cache_entry *find(const struct toc_label_cache *c, struct toc_hash128 key,
-                                          size_t *out_at) {
-    struct toc_label_cache_entry *e;
+static struct toc_label_cache_record *find(const struct toc_label_cache *c, struct toc_hash128 key,
+                                           size_t *out_at) {
+    struct toc_label_cache_record *e;
     for (size_t at = (size_t)key.low;; at++) {
         e = next_candidate(c, key, &at);
         *out_at = at;
@@ -58,12 +59,14 @@ static struct toc_label_cache_entry *find(const struct toc_label_cache *c, struc
 
 struct toc_label_cache_entry toc_label_cache_get(struct toc_label_cache *c,
                                                  struct toc_hash128 key) {
-    struct toc_label_cache_entry found = {.ref = 0};
+    struct toc_label_cache_entry found = {.key = key};
     size_t at;
     toc_rwlock_read(&c->lock);
-    const struct toc_label_cache_entry *e = c->word_count ? find(c, key, &at) : NULL;
-    if (e)
-        found = *e;
+    const struct toc_label_cache_record *e = c->word_count ? find(c, key, &at) : NULL;
+    if (e) {
+        found.ref = e->ref;
+        found.metadata_hash = e->metadata_hash;
+    }
     toc_rwlock_unlock(&c->lock);
     return found;
 }
@@ -78,7 +81,7 @@ static void find_refs(const struct toc_label_cache *c, const struct toc_hash128 
     }
     for (size_t i = 0; i < count; i++) {
         size_t at;
-        const struct toc_label_cache_entry *e = find(c, keys[i], &at);
+        const struct toc_label_cache_record *e = find(c, keys[i], &at);
         out_refs[i] = e ? e->ref : 0;
     }
 }
@@ -94,11 +97,11 @@ void toc_label_cache_get_refs(struct toc_label_cache *c, const struct toc_hash12
 }
 
 static void put_word(struct toc_label_cache *c, size_t place) {
-    struct toc_hash128 key = c->entries[place].key;
-    size_t at = (size_t)key.low & (c->word_count - 1);
+    const struct toc_label_cache_record *e = &c->entries[place];
+    size_t at = (size_t)e->key_low & (c->word_count - 1);
     while (c->words[at])
         at = (at + 1) & (c->word_count - 1);
-    c->words[at] = tag_of(key) | (uint32_t)(place + 1);
+    c->words[at] = tag_of(e->key_high) | (uint32_t)(place + 1);
 }
 
 static void grow_words(struct toc_label_cache *c) {
@@ -117,10 +120,10 @@ static void empty(struct toc_label_cache *c) {
     c->count = c->capacity = c->word_count = 0;
 }
 
-static void append(struct toc_label_cache *c, const struct toc_label_cache_entry *entry) {
+static void append(struct toc_label_cache *c, const struct toc_label_cache_record *entry) {
     if (c->count == c->entries_max)
         empty(c);
-    if ((c->count + 1) * 4 > c->word_count * 3)
+    if ((c->count + 1) * 8 > c->word_count * 7)
         grow_words(c);
     if (c->count == c->capacity) {
         c->capacity = TOC_MIN(c->capacity + c->capacity / 4 + 256, c->entries_max);
@@ -131,13 +134,15 @@ static void append(struct toc_label_cache *c, const struct toc_label_cache_entry
 }
 
 void toc_label_cache_put(struct toc_label_cache *c, const struct toc_label_cache_entry *entry) {
+    const struct toc_label_cache_record record = {entry->key.low, entry->ref,
+                                                  (uint32_t)entry->key.high, entry->metadata_hash};
     size_t at;
     toc_rwlock_write(&c->lock);
-    struct toc_label_cache_entry *known = c->word_count ? find(c, entry->key, &at) : NULL;
+    struct toc_label_cache_record *known = c->word_count ? find(c, entry->key, &at) : NULL;
     if (known)
-        *known = *entry;
+        *known = record;
     else
-        append(c, entry);
+        append(c, &record);
     toc_rwlock_unlock(&c->lock);
 }
 

@@ -7,6 +7,8 @@
  * them; a table of small words leads to them. So a message looks at few pages of memory.
  *
  *   word   0: free, or place of the entry + 1 (22 bits) | 10 bits of the key << 22
+ *   entry  24 bytes; of the key it keeps 96 bits, so that two of a full cache are alike by a chance
+ *          of one in 2^53
  *
  * The memory is bounded: a full cache is emptied, which costs one look-up by labels for each series
  * when it comes again. A reference may have become unknown to the store; whoever finds out puts the
@@ -25,14 +27,19 @@ enum { TOC_LABEL_CACHE_BATCH = 32 };
 struct toc_label_cache_entry {
     struct toc_hash128 key;
     uint64_t ref;           /* 0: not known */
-    uint64_t metadata_hash; /* of what the series said of its metric last; 0: nothing */
+    uint32_t metadata_hash; /* of what the series said of its metric last; 0: nothing */
+};
+
+struct toc_label_cache_record {
+    uint64_t key_low, ref;
+    uint32_t key_high, metadata_hash;
 };
 
 struct toc_label_cache {
     uint64_t seed;
     size_t entries_max;
     struct toc_rwlock lock; /* guards what follows */
-    struct toc_label_cache_entry *entries;
+    struct toc_label_cache_record *entries;
     size_t count, capacity;
     uint32_t *words; /* open addressing */
     size_t word_count;

@@ -109,11 +109,11 @@ static int take_metadata(struct write_batch *b, const struct series *s, struct t
     }
     if (r.error)
         return r.error;
-    uint64_t hash = toc_hash64(help.p, help.n, type) ^ toc_hash64(unit.p, unit.n, type + 64);
+    uint32_t hash =
+        (uint32_t)(toc_hash64(help.p, help.n, type) ^ toc_hash64(unit.p, unit.n, type + 64)) | 1;
     struct toc_label_cache_entry known = toc_label_cache_get(b->cache, key);
     struct toc_sink *sink = toc_metricdb_sink(b->db);
     struct toc_labels labels;
-    hash |= 1;
     if (known.metadata_hash == hash || !sink->metadata || toc_write_label_set(b, s->refs, &labels))
         return 0;
     sink->metadata(sink, toc_labels_get(labels, TOC_METRIC_NAME), toc_write_metric_type(type), help,
