@@ -38,8 +38,8 @@ struct toc_exposition_sample {
     const struct toc_exposition_label *labels; /* in input order, without the metric name */
     size_t label_count;
     bool is_known; /* the handler's `known` has told the series: no name and no labels here */
-    double value;
     bool has_timestamp;
+    double value;
     int64_t timestamp_ms;
     int64_t start_ms;          /* when it began to count (protobuf only); 0: not told */
     struct toc_sv series_text; /* raw `name{…}`: a key for caches */

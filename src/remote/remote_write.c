@@ -140,6 +140,8 @@ int toc_remote_write_receive(struct toc_remote_write *rw, enum toc_remote_messag
     b->out = out;
     b->message = message;
     b->is_echo = is_echo;
+    b->takes_starts =
+        message == TOC_REMOTE_WRITE_2 && !is_echo && toc_metricdb_wants_starts(rw->db);
     int admitted = toc_metricdb_admits(rw->db, err), rc = admitted;
     if (!rc)
         rc =

@@ -46,6 +46,7 @@ struct write_batch {
     enum toc_remote_message message;
     bool is_echo;
     bool has_histograms;
+    bool takes_starts;  /* of the message at hand */
     bool wants_starts;  /* of the series at hand */
     int64_t created_ms; /* of the series at hand; 0: it tells none */
     int64_t latest_ms;

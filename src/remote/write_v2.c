@@ -58,11 +58,11 @@ static int survey(struct toc_sv body, struct series *out) {
             out->is_unpacked = true;
         else if (f.number == LABELS_REFS)
             out->refs = f.bytes;
-        if (f.number == CREATED)
-            out->created_ms = toc_pb_i64(&r, &f);
         if (f.number == METADATA) {
             out->metadata = toc_pb_bytes(&r, &f);
             out->has_metadata = true;
+        } else if (f.number == CREATED) {
+            out->created_ms = toc_pb_i64(&r, &f);
         }
     }
     return r.error;
@@ -181,8 +181,10 @@ static int take_series(struct write_batch *b, struct toc_sv body) {
     uint64_t ref = toc_write_begin_series(b, key, s.refs);
     if (!ref)
         return b->parse_error;
-    b->wants_starts = toc_metricdb_wants_starts(b->db) && !b->is_echo && has_start(b, &s);
-    b->created_ms = s.created_ms;
+    if (b->takes_starts) {
+        b->wants_starts = has_start(b, &s);
+        b->created_ms = s.created_ms;
+    }
     struct toc_pb_reader r = toc_pb_reader_make(body);
     for (struct toc_pb_field f; !rc && toc_pb_next(&r, &f);)
         rc = take_field(b, ref, &r, &f);
