@@ -162,6 +162,8 @@ struct toc_run_model {
     size_t loss_gaps;
     int64_t nonfinite_t_ms; /* last non-finite loss, gradient or parameter */
     int64_t nonfinite_first_ms;
+    int64_t nonfinite_judged_ms; /* the nonfinite_first_ms that was judged */
+    bool is_seen_running;        /* some judge saw it before its end */
     unsigned bad_grads_in_row;
     double error_step;
     int64_t error_seen_ms; /* our time of the last error event, 0 = none */

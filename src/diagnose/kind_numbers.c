@@ -144,18 +144,28 @@ static void fill_non_finite(struct toc_doctor *d, struct toc_run_model *m, struc
     toc_case_cause(c, 0.3, "", "A bad batch: an empty, unnormalised or NaN input");
 }
 
+/* A writer that holds reports back tells of the values and of the end at once: news for one look.
+ * What was over when we first looked is history. */
+static bool came_with_the_end(const struct toc_run_model *m, const struct toc_case *c) {
+    return m->is_seen_running && !c->is_open && m->nonfinite_first_ms &&
+           m->nonfinite_first_ms != m->nonfinite_judged_ms;
+}
+
 enum toc_verdict toc_judge_non_finite(struct toc_doctor *d, struct toc_run_model *m,
                                       struct toc_case *c) {
     const struct toc_layer_model *layer = first_bad_layer(m);
     int64_t t_ms = 0;
     enum bad_value bad = bad_value_of(m, layer, &t_ms);
-    if (bad == BAD_NONE || toc_run_is_over(m)) {
+    bool is_over = toc_run_is_over(m);
+    m->is_seen_running |= m->last_t_ms && !is_over;
+    if (bad == BAD_NONE || (is_over && !came_with_the_end(m, c))) {
         if (bad == BAD_NONE && !c->is_open)
             m->nonfinite_first_ms = 0; /* the next one is a new story */
         return m->last_t_ms ? VERDICT_CALM : VERDICT_UNKNOWN;
     }
     if (toc_case_is_known(c))
         t_ms = c->finding.first_seen.ms;
+    m->nonfinite_judged_ms = m->nonfinite_first_ms;
     fill_non_finite(d, m, c, bad, layer, t_ms);
     return VERDICT_ILL;
 }

@@ -121,6 +121,37 @@ static void nan_is_told_by_the_earlier_of_two_samples_in_one_look(void **state) 
     assert_string_equal(t->layer, "blocks.0.mlp");
 }
 
+/* A writer that holds reports back tells of both in one look. */
+static void nan_that_comes_with_the_end_is_told(void **state) {
+    struct sim *s = *state;
+    sim_run(s, 25);
+    int64_t fault_ms = s->now_ms, step = s->step;
+    for (int i = 1; i <= 5; i++) {
+        s->now_ms++;
+        sim_put(s, "train_step", (double)(step + i));
+        sim_put(s, "train_loss", NAN);
+    }
+    s->is_silent = true;
+    sim_state(s, 3);
+    sim_run(s, 60);
+    const struct sim_told *t = sim_find(s, "non_finite");
+    assert_non_null(t);
+    assert_true(t->opened_ms - fault_ms < 3000 && t->closed_ms);
+    assert_int_equal(t->step, step + 1);
+    assert_non_null(sim_find(s, "crash"));
+    assert_int_equal(s->told_count, 2);
+}
+
+static void nan_of_a_run_that_was_over_is_history(void **state) {
+    struct sim *s = *state;
+    sim_put(s, "train_step", 7);
+    sim_put(s, "train_loss", NAN);
+    s->is_silent = true;
+    sim_state(s, 0);
+    sim_run(s, 60);
+    expect_nothing(s);
+}
+
 static void single_overflow_of_mixed_precision_is_no_news(void **state) {
     struct sim *s = *state;
     sim_run(s, 20);
@@ -677,6 +708,8 @@ int main(int argc, char **argv) {
         T(nan_of_one_layer_in_all_gradients_names_that_layer),
         T(nan_in_all_layers_names_the_one_with_the_fewest),
         T(nan_is_told_by_the_earlier_of_two_samples_in_one_look),
+        T(nan_that_comes_with_the_end_is_told),
+        T(nan_of_a_run_that_was_over_is_history),
         T(single_overflow_of_mixed_precision_is_no_news),
         T(a_loss_that_vanishes_is_non_finite),
         T(lr_spike_is_divergence_and_names_its_cause),
