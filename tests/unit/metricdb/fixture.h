@@ -108,4 +108,15 @@ static inline void fixture_advance(struct fixture *f, int64_t ms) {
     assert_int_equal(toc_metricdb_maintain(f->db, NULL), 0);
 }
 
+/* Opens the snapshot beside the database; its path goes to `dir`, which must live as long. */
+static inline struct fixture fixture_open_snapshot(struct fixture *f, const char *name, char *dir,
+                                                   size_t dir_size) {
+    struct fixture copy = *f;
+    snprintf(dir, dir_size, "/data/snapshots/%s", name);
+    copy.options.dir = dir;
+    copy.db = NULL;
+    fixture_open(&copy);
+    return copy;
+}
+
 #endif

@@ -205,16 +205,6 @@ static void a_flipped_bit_costs_one_record(void **state) {
 
 /* --- in snapshots --- */
 
-static struct fixture open_snapshot(struct fixture *f, const char *name, char *dir,
-                                    size_t dir_size) {
-    struct fixture copy = *f;
-    snprintf(dir, dir_size, "/data/snapshots/%s", name);
-    copy.options.dir = dir;
-    copy.db = NULL;
-    fixture_open(&copy);
-    return copy;
-}
-
 static void a_snapshot_holds_those_of_its_moment(void **state) {
     (void)state;
     struct fixture f;
@@ -225,16 +215,16 @@ static void a_snapshot_holds_those_of_its_moment(void **state) {
     assert_int_equal(add(&f, "a", 2, "y"), TOC_EXEMPLAR_KEPT); /* not in the file yet */
     assert_int_equal(toc_metricdb_snapshot(f.db, true, name, NULL), 0);
     assert_int_equal(add(&f, "b", 3, "z"), TOC_EXEMPLAR_KEPT);
-    struct fixture copy = open_snapshot(&f, name, dir, sizeof dir);
+    struct fixture copy = fixture_open_snapshot(&f, name, dir, sizeof dir);
     assert_selected(&copy, ".*", 0, 100, "a 2:y;b 1:x;");
     assert_int_equal(add(&copy, "b", 4, "own"), TOC_EXEMPLAR_KEPT);
     toc_metricdb_close(&copy.db);
-    copy = open_snapshot(&f, name, dir, sizeof dir);
+    copy = fixture_open_snapshot(&f, name, dir, sizeof dir);
     assert_selected(&copy, ".*", 0, 100, "a 2:y;b 1:x 4:own;");
     toc_metricdb_close(&copy.db);
     assert_selected(&f, ".*", 0, 100, "a 2:y;b 1:x 3:z;");
     assert_int_equal(toc_metricdb_snapshot(f.db, false, name, NULL), 0);
-    copy = open_snapshot(&f, name, dir, sizeof dir);
+    copy = fixture_open_snapshot(&f, name, dir, sizeof dir);
     assert_selected(&copy, ".*", 0, 100, ""); /* of blocks alone: what is newest is not in it */
     toc_metricdb_close(&copy.db);
     fixture_fini(&f);
@@ -251,7 +241,7 @@ static void a_snapshot_of_a_full_ring_holds_the_newest(void **state) {
     for (int i = 0; i < 1000; i++)
         assert_int_equal(add(&f, "a", i, "x"), TOC_EXEMPLAR_KEPT);
     assert_int_equal(toc_metricdb_snapshot(f.db, true, name, NULL), 0);
-    struct fixture copy = open_snapshot(&f, name, dir, sizeof dir);
+    struct fixture copy = fixture_open_snapshot(&f, name, dir, sizeof dir);
     assert_int_equal(toc_metricdb_exemplar_count(copy.db), 700);
     assert_selected(&copy, "a", 0, 301, "a 300:x 301:x;");
     assert_selected(&copy, "a", 999, 2000, "a 999:x;");
@@ -276,7 +266,7 @@ static void an_answered_snapshot_keeps_them_through_a_loss_of_power(void **state
         toc_vfs_sim_restart(f.disk);
         fixture_open(&f);
         if (!rc) {
-            struct fixture copy = open_snapshot(&f, name, dir, sizeof dir);
+            struct fixture copy = fixture_open_snapshot(&f, name, dir, sizeof dir);
             assert_selected(&copy, ".*", 0, 100, "a 1:x;");
             assert_int_equal(fixture_stats(&copy).corruptions, 0);
             toc_metricdb_close(&copy.db);

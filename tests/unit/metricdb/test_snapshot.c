@@ -12,17 +12,6 @@ static void write_minutes(struct fixture *f, int minutes) {
     }
 }
 
-/* Opens the snapshot beside the database. */
-static struct fixture open_snapshot(struct fixture *f, const char *name, char *dir,
-                                    size_t dir_size) {
-    struct fixture copy = *f;
-    snprintf(dir, dir_size, "/data/snapshots/%s", name);
-    copy.options.dir = dir;
-    copy.db = NULL;
-    fixture_open(&copy);
-    return copy;
-}
-
 static void it_holds_what_was_there_and_nothing_later(void **state) {
     (void)state;
     struct fixture f;
@@ -32,7 +21,7 @@ static void it_holds_what_was_there_and_nothing_later(void **state) {
     assert_true(fixture_stats(&f).blocks >= 1 && fixture_stats(&f).head_samples > 0);
     assert_int_equal(toc_metricdb_snapshot(f.db, true, name, NULL), 0);
     write_minutes(&f, 60);
-    struct fixture copy = open_snapshot(&f, name, dir, sizeof dir);
+    struct fixture copy = fixture_open_snapshot(&f, name, dir, sizeof dir);
     struct fixture_found x = fixture_select(&copy, "m", INT64_MIN, INT64_MAX);
     assert_int_equal(x.samples, 2 * 7 * 60);
     assert_int_equal(fixture_stats(&copy).corruptions, 0);
@@ -43,7 +32,7 @@ static void it_holds_what_was_there_and_nothing_later(void **state) {
     assert_int_equal(toc_metricdb_delete(f.db, &s, &series, NULL), 0);
     for (int i = 0; i < 5; i++)
         fixture_advance(&f, 1000);
-    copy = open_snapshot(&f, name, dir, sizeof dir);
+    copy = fixture_open_snapshot(&f, name, dir, sizeof dir);
     assert_int_equal(fixture_select(&copy, "m", INT64_MIN, INT64_MAX).samples, 2 * 7 * 60);
     toc_metricdb_close(&copy.db);
     assert_int_equal(fixture_select(&f, "m", INT64_MIN, INT64_MAX).samples, 0);
@@ -58,7 +47,7 @@ static void without_the_head_it_holds_the_blocks(void **state) {
     write_minutes(&f, 7 * 60);
     uint64_t in_blocks = fixture_stats(&f).block_samples;
     assert_int_equal(toc_metricdb_snapshot(f.db, false, name, NULL), 0);
-    struct fixture copy = open_snapshot(&f, name, dir, sizeof dir);
+    struct fixture copy = fixture_open_snapshot(&f, name, dir, sizeof dir);
     assert_int_equal(fixture_select(&copy, "m", INT64_MIN, INT64_MAX).samples, in_blocks);
     toc_metricdb_close(&copy.db);
     fixture_fini(&f);
@@ -101,7 +90,7 @@ static void without_hard_links_files_are_copied(void **state) {
     write_minutes(&f, 7 * 60);
     toc_vfs_sim_fail(f.disk, TOC_SIM_LINK, 1, TOC_EACCES, true);
     assert_int_equal(toc_metricdb_snapshot(f.db, true, name, NULL), 0);
-    struct fixture copy = open_snapshot(&f, name, dir, sizeof dir);
+    struct fixture copy = fixture_open_snapshot(&f, name, dir, sizeof dir);
     assert_int_equal(fixture_select(&copy, "m", INT64_MIN, INT64_MAX).samples, 2 * 7 * 60);
     toc_metricdb_close(&copy.db);
     fixture_fini(&f);
